@@ -1,0 +1,1 @@
+"""esml: an electronic-structure surrogate for excited states."""

@@ -1,0 +1,246 @@
+"""Reference records on disk: the HDF5 schema, its writer and its reader.
+
+A *shard* is one HDF5 file of any number of records. Every field of ``Record`` is one group
+``<field>`` with ``values`` (all records' entries, flattened and joined) and ``shapes``
+(n_records, n_dimensions); text fields are one dataset of UTF-8 strings. Shards are written whole to
+a temporary name and renamed, so a reader never meets half of one, and joining shards is joining
+their records. ``SCHEMA_VERSION`` is stored with the file and checked on reading.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA_VERSION = 1
+
+Array = NDArray[Any]
+
+
+class DatasetError(ValueError):
+    """A dataset file that cannot be read or written, said in one sentence."""
+
+
+def _text(doc: str) -> Any:
+    return field(default="", metadata={"kind": "text", "doc": doc})
+
+
+def _array(dtype: str, ndim: int, doc: str) -> Any:
+    return field(metadata={"kind": "array", "dtype": dtype, "ndim": ndim, "doc": doc})
+
+
+@dataclass
+class Record:
+    """One structure with its minimal-basis Hamiltonians and its excitations.
+
+    N atoms, n minimal orbitals, o occupied and v = n − o virtual ones, S singlets, T triplets.
+    Energies in eV, lengths in Å, dipoles in e·bohr. Symmetric operators are packed as lower
+    triangles. Amplitudes refer to the canonical orbitals ``coefficients`` of the same record, are
+    projected from the large basis and normalized there (XᵀX − YᵀY = 1), so what they lack to 1 is
+    what a minimal basis cannot hold: ``*_valence_weights`` is XᵀX − YᵀY after projection.
+    """
+
+    numbers: Array = _array("i2", 1, "atomic numbers (N,)")
+    positions: Array = _array("f8", 2, "positions (N, 3), Å")
+    charge: Array = _array("i2", 0, "total charge, e")
+    total_energy: Array = _array("f8", 0, "total energy at the label level, eV")
+    n_occupied: Array = _array("i4", 0, "doubly occupied valence orbitals")
+    energies: Array = _array("f4", 1, "downfolded orbital energies (n,), eV")
+    coefficients: Array = _array("f4", 2, "downfolded orbitals in columns (n, n)")
+    dipole_operator: Array = _array("f4", 2, "position operator, packed (3, n(n+1)/2), e·bohr")
+    scf_energies: Array = _array("f4", 1, "orbital energies of the minimal-basis SCF (n,), eV")
+    scf_coefficients: Array = _array("f4", 2, "orbitals of the minimal-basis SCF (n, n)")
+    scf_dipole_operator: Array = _array("f4", 2, "its position operator, packed, e·bohr")
+    reference_energies: Array = _array(
+        "f4", 1, "large-basis orbital energies: cores, occupied and the ten lowest virtuals, eV"
+    )
+    charges: Array = _array("f4", 1, "intrinsic-atomic-orbital charges (N,), e")
+    dipole: Array = _array("f4", 1, "dipole moment at the label level (3,), e·bohr")
+    singlet_energies: Array = _array("f4", 1, "singlet excitation energies (S,), eV")
+    singlet_strengths: Array = _array("f4", 1, "oscillator strengths (S,)")
+    singlet_dipoles: Array = _array("f4", 2, "transition dipoles (S, 3), e·bohr")
+    singlet_valence_weights: Array = _array("f4", 1, "valence weights (S,)")
+    singlet_x: Array = _array("f2", 3, "excitation amplitudes X (S, o, v)")
+    singlet_y: Array = _array("f2", 3, "de-excitation amplitudes Y (S, o, v)")
+    triplet_energies: Array = _array("f4", 1, "triplet excitation energies (T,), eV")
+    triplet_valence_weights: Array = _array("f4", 1, "valence weights (T,)")
+    triplet_x: Array = _array("f2", 3, "excitation amplitudes X (T, o, v)")
+    key: str = _text("content key: hash of structure and level")
+    name: str = _text("name of the molecule")
+    smiles: str = _text("SMILES, where known")
+    inchikey: str = _text("InChIKey, where known")
+    split: str = _text("train, validation, test or extrapolation")
+    geometry: str = _text("relaxed, thermal or twisted")
+    level: str = _text("level of theory, JSON")
+    provenance: str = _text("program versions, date and timings, JSON")
+
+    @property
+    def hamiltonian(self) -> Array:
+        """Downfolded Hamiltonian (n, n) eV."""
+        c = self.coefficients.astype(np.float64)
+        result: Array = (c * self.energies) @ c.T
+        return result
+
+    @property
+    def scf_hamiltonian(self) -> Array:
+        """Minimal-basis SCF Hamiltonian (n, n) eV."""
+        c = self.scf_coefficients.astype(np.float64)
+        result: Array = (c * self.scf_energies) @ c.T
+        return result
+
+
+def pack(operator: Array) -> Array:
+    """Lower triangles (..., n(n+1)/2) of symmetric matrices (..., n, n)."""
+    rows, columns = np.tril_indices(operator.shape[-1])
+    result: Array = operator[..., rows, columns]
+    return result
+
+
+def unpack(packed: Array) -> Array:
+    """Symmetric matrices (..., n, n) of lower triangles (..., n(n+1)/2)."""
+    n = int((np.sqrt(8 * packed.shape[-1] + 1) - 1) / 2)
+    rows, columns = np.tril_indices(n)
+    result = np.zeros((*packed.shape[:-1], n, n), dtype=packed.dtype)
+    result[..., rows, columns] = packed
+    result[..., columns, rows] = packed
+    return result
+
+
+def write_shard(path: str | Path, records: Sequence[Record]) -> None:
+    """Write ``records`` to ``path``, whole or not at all.
+
+    Raises DatasetError when the records cannot be written (a full disk, no permission).
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with h5py.File(temporary, "w") as file:
+            file.attrs["format"] = "esml-dataset"
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            file.attrs["n_records"] = len(records)
+            for spec in fields(Record):
+                _write_field(file, spec.name, dict(spec.metadata), records)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DatasetError(
+            f"{path} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output; records already written are untouched"
+        ) from error
+
+
+def _write_field(
+    file: h5py.File, name: str, meta: dict[str, Any], records: Sequence[Record]
+) -> None:
+    values = [getattr(record, name) for record in records]
+    if meta["kind"] == "text":
+        data = file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        data.attrs["doc"] = meta["doc"]
+        return
+    group = file.create_group(name)
+    group.attrs["doc"] = meta["doc"]
+    arrays = [np.asarray(value, dtype=meta["dtype"]) for value in values]
+    shapes = np.array([a.shape for a in arrays], dtype=np.int32).reshape(len(arrays), meta["ndim"])
+    group.create_dataset("shapes", data=shapes)
+    flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0, meta["dtype"])
+    options = {"compression": "gzip", "compression_opts": 6, "shuffle": True} if len(flat) else {}
+    group.create_dataset("values", data=flat, dtype=meta["dtype"], **options)
+
+
+def read_shard(path: str | Path) -> list[Record]:
+    """All records of one shard.
+
+    Raises DatasetError for a file that is missing, cut short, not a shard, or of a newer schema.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f"{path} does not exist: expected an esml dataset (HDF5); check the path")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != "esml-dataset":
+                raise DatasetError(
+                    f"{path} is not an esml dataset: expected the attribute format='esml-dataset'; "
+                    "give a file made by `python -m reference generate`"
+                )
+            version = int(file.attrs["schema_version"])
+            if version > SCHEMA_VERSION:
+                raise DatasetError(
+                    f"{path} has schema version {version}: expected at most {SCHEMA_VERSION}; "
+                    "update esml to read it"
+                )
+            n_records = int(file.attrs["n_records"])
+            columns = {s.name: _read_field(file, s.name, dict(s.metadata)) for s in fields(Record)}
+    except (OSError, KeyError, RuntimeError) as error:
+        raise DatasetError(
+            f"{path} could not be read as an esml dataset ({error}): expected a complete HDF5 file; "
+            "restore it from a copy or generate it again"
+        ) from error
+    for name, column in columns.items():
+        if len(column) != n_records:
+            raise DatasetError(
+                f"{path} holds {len(column)} entries of {name}: expected {n_records}; restore it "
+                "from a copy or generate it again"
+            )
+    return [Record(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
+
+
+def _read_field(file: h5py.File, name: str, meta: dict[str, Any]) -> list[Any]:
+    if meta["kind"] == "text":
+        return list(file[name].asstr()[:])
+    shapes = file[name]["shapes"][:]
+    values = file[name]["values"][:]
+    sizes = shapes.prod(axis=1).astype(np.int64) if shapes.shape[1] else np.ones(len(shapes), int)
+    if sizes.sum() != len(values):
+        raise KeyError(f"{name}: {len(values)} values where the shapes tell {sizes.sum()}")
+    ends = np.cumsum(sizes)
+    return [
+        values[end - size : end].reshape(tuple(shape))
+        for shape, size, end in zip(shapes, sizes, ends, strict=True)
+    ]
+
+
+def shard_paths(path: str | Path) -> list[Path]:
+    """The shard ``path`` itself, or all ``*.h5`` under the directory ``path``, sorted.
+
+    Raises DatasetError when there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*.h5") if not p.name.startswith("."))
+        if not found:
+            raise DatasetError(
+                f"{path} holds no dataset: expected *.h5 shards; generate some with "
+                "`python -m reference generate`"
+            )
+        return found
+    return [path]
+
+
+def read(paths: str | Path | Iterable[str | Path], split: str | None = None) -> list[Record]:
+    """Records of shards and directories of shards, one per content key, of one split if named."""
+    return list(iterate(paths, split))
+
+
+def iterate(
+    paths: str | Path | Iterable[str | Path], split: str | None = None
+) -> Iterator[Record]:
+    """The records of ``read``, shard by shard."""
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    seen: set[str] = set()
+    for path in paths:
+        for shard in shard_paths(path):
+            for record in read_shard(shard):
+                if record.key in seen or (split is not None and record.split != split):
+                    continue
+                seen.add(record.key)
+                yield record

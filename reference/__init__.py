@@ -1,0 +1,1 @@
+"""Reference data for esml: minimal-basis Hamiltonians and excitation labels from PySCF."""

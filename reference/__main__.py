@@ -1,0 +1,171 @@
+"""Command line of the reference data: ``python -m reference sample | generate | validate | info``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Reference data for esml: molecules, geometries, Hamiltonians and excitation labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _fail(message: str, code: int = 2) -> typer.Exit:
+    typer.echo(f"error: {message}", err=True)
+    return typer.Exit(code)
+
+
+@app.command()
+def sample(
+    output: Annotated[Path, typer.Argument(help="structures to write, extended xyz")],
+    n_molecules: Annotated[int, typer.Option("-n", min=1, help="distinct molecules")] = 300,
+    max_heavy: Annotated[int, typer.Option(min=2, max=9, help="most heavy atoms")] = 7,
+    n_distorted: Annotated[int, typer.Option(min=0, help="distorted structures of each")] = 1,
+    relaxed_share: Annotated[
+        float, typer.Option(min=0, max=1, help="share of molecules whose relaxed structure is kept")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
+    skip: Annotated[int, typer.Option(min=0, help="leave out so many first molecules")] = 0,
+) -> None:
+    """Draw molecules and write their relaxed and thermally distorted structures.
+
+    Structures are appended as they are made; a sample cut short goes on where it stopped.
+    """
+    from .sample import write_sample
+
+    n = write_sample(output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip)
+    typer.echo(f"{output}: {n} structures")
+
+
+@app.command()
+def generate(
+    structures: Annotated[list[Path], typer.Argument(help="structures, anything ASE reads")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="directory of shards")],
+    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    functional: Annotated[str, typer.Option(help="functional of the labels")] = "camb3lyp",
+    basis: Annotated[str, typer.Option(help="basis of the labels")] = "def2-svp",
+    minimal_basis: Annotated[str, typer.Option(help="basis of the minimal SCF")] = "sto-3g",
+    scf_grid: Annotated[int, typer.Option(min=0, max=9, help="grid of the SCF")] = 1,
+    response_grid: Annotated[int, typer.Option(min=0, max=9, help="grid of the kernel")] = 0,
+    virtual_cutoff: Annotated[
+        float, typer.Option(help="hartree; virtuals above are left out of the response")
+    ] = 3.0,
+    n_singlets: Annotated[int, typer.Option(min=1, help="most singlets kept")] = 16,
+    n_triplets: Annotated[int, typer.Option(min=1, help="most triplets kept")] = 12,
+    retry: Annotated[bool, typer.Option("--retry", help="try earlier failures again")] = False,
+) -> None:
+    """Compute records for STRUCTURES into shards; what is there already is kept, so rerun at will."""
+    import ase.io
+
+    from esml.dataset import DatasetError
+
+    from .generate import generate as run
+    from .scf import Level
+
+    images = []
+    for path in structures:
+        try:
+            images.extend(ase.io.read(path, index=":"))
+        except Exception as error:
+            raise _fail(
+                f"{path} could not be read as structures ({error}): expected a file ASE reads; "
+                "check the path and the format"
+            ) from error
+    level = Level(
+        functional=functional,
+        basis=basis,
+        minimal_functional=functional,
+        minimal_basis=minimal_basis,
+        scf_grid=scf_grid,
+        response_grid=response_grid,
+        virtual_cutoff=virtual_cutoff,
+        n_singlets=n_singlets,
+        n_triplets=n_triplets,
+    )
+    try:
+        summary = run(images, output, level, workers, retry)
+    except DatasetError as error:
+        raise _fail(str(error)) from error
+    typer.echo(
+        f"{output}: {summary.computed} computed, {summary.present} present before, "
+        f"{summary.failed} failed"
+    )
+    if summary.failed:
+        raise _fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+
+
+@app.command()
+def validate(
+    data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
+    limit: Annotated[int, typer.Option(help="check only so many records; 0: all")] = 0,
+) -> None:
+    """Check every record; list outliers for a human; exit 1 when something is wrong."""
+    from esml.dataset import DatasetError
+
+    from .validate import validate as check
+
+    try:
+        report = check(data, limit or None)
+    except DatasetError as error:
+        raise _fail(str(error)) from error
+    typer.echo(report.summary())
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(
+    data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
+) -> None:
+    """Count what a dataset holds: structures, molecules, elements, splits, levels, states."""
+    from ase.data import chemical_symbols
+
+    from esml.dataset import DatasetError, iterate
+
+    elements: Counter[int] = Counter()
+    splits: Counter[str] = Counter()
+    geometries: Counter[str] = Counter()
+    heavy: Counter[int] = Counter()
+    levels: Counter[str] = Counter()
+    molecules: set[str] = set()
+    n = singlets = triplets = 0
+    seconds = 0.0
+    try:
+        for record in iterate(data):
+            n += 1
+            elements.update(set(record.numbers.tolist()))
+            splits[record.split] += 1
+            geometries[record.geometry] += 1
+            heavy[int((record.numbers > 1).sum())] += 1
+            levels[record.level] += 1
+            molecules.add(record.inchikey or record.name)
+            singlets += len(record.singlet_energies)
+            triplets += len(record.triplet_energies)
+            seconds += json.loads(record.provenance or "{}").get("seconds_total", 0.0)
+    except DatasetError as error:
+        raise _fail(str(error)) from error
+
+    def line(counter: Counter) -> str:
+        return ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()))
+
+    typer.echo(f"structures  {n} of {len(molecules)} molecules")
+    typer.echo(f"elements    {line(Counter({chemical_symbols[z]: c for z, c in elements.items()}))}")
+    typer.echo(f"heavy atoms {line(heavy)}")
+    typer.echo(f"splits      {line(splits)}")
+    typer.echo(f"geometries  {line(geometries)}")
+    typer.echo(f"states      {singlets} singlets, {triplets} triplets")
+    typer.echo(f"cost        {seconds / 3600:.2f} core hours")
+    for level in levels:
+        typer.echo(f"level       {level}")
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,121 @@
+"""A converged Fock operator in a minimal orthonormal valence basis.
+
+Two kinds, the same size and layout (``esml.basis``: H one s, others s, x, y, z; cores frozen):
+
+``scf``         the Löwdin-orthogonalized Kohn–Sham matrix of a calculation *in* a minimal basis;
+``downfolded``  that of a large-basis calculation, in intrinsic atomic orbitals (G. Knizia,
+                J. Chem. Theory Comput. 9, 4834 (2013)), so its occupied eigenvalues are the
+                large-basis valence orbital energies, exactly.
+
+Core orbitals are projected out *after* the minimal basis is made: both minimal spaces contain the
+occupied space whole, hence also the core molecular orbitals, and the complement of those within
+the minimal space is spanned by the valence functions, again symmetrically orthogonalized.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pyscf import gto
+from pyscf.lo import iao, orth
+
+from esml.basis import VALENCE_ELECTRONS
+from esml.units import BOHR, HARTREE
+
+from .scf import core_orbitals
+
+
+@dataclass(frozen=True)
+class MinimalOrbitals:
+    """Canonical orbitals of a minimal Hamiltonian; n orbitals, ``n_occupied`` of them filled."""
+
+    basis: np.ndarray  # (n_ao, n) the orthonormal valence functions in the large basis
+    energies: np.ndarray  # (n,) eV, ascending
+    coefficients: np.ndarray  # (n, n) columns are orbitals
+    dipole_operator: np.ndarray  # (3, n, n) e·bohr, origin at zero
+    n_occupied: int
+
+    @property
+    def hamiltonian(self) -> np.ndarray:
+        """H = C ε Cᵀ, (n, n) eV."""
+        result: np.ndarray = (self.coefficients * self.energies) @ self.coefficients.T
+        return result
+
+    @property
+    def orbitals(self) -> np.ndarray:
+        """(n_ao, n) canonical orbitals in the large basis."""
+        result: np.ndarray = self.basis @ self.coefficients
+        return result
+
+
+def _valence_functions(reference: gto.Mole) -> list[int]:
+    """Functions of a minimal-basis molecule that are valence s and p, in the order s, x, y, z."""
+    chosen: list[int] = []
+    labels = reference.ao_labels(fmt=False)
+    for atom in range(reference.natm):
+        own = [i for i, label in enumerate(labels) if label[0] == atom]
+        shell = max(int(labels[i][2][0]) for i in own)
+        valence = [i for i in own if int(labels[i][2][0]) == shell]
+        order = {"s": 0, "px": 1, "py": 2, "pz": 3}
+        valence.sort(key=lambda i: order[labels[i][2][1] + labels[i][3]])
+        chosen.extend(valence)
+    return chosen
+
+
+def _represent(mean_field: Any, functions: np.ndarray, valence: list[int]) -> MinimalOrbitals:
+    """The Fock and dipole operators among the ``valence`` columns of ``functions``, core removed."""
+    mol = mean_field.mol
+    overlap = mean_field.get_ovlp()
+    n_core = core_orbitals(mol.atom_charges())
+    core = mean_field.mo_coeff[:, :n_core]
+    raw = functions[:, valence]
+    raw = raw - core @ (core.T @ overlap @ raw)
+    basis = raw @ orth.lowdin(raw.T @ overlap @ raw)
+    # F = S C ε Cᵀ S, from the canonical orbitals: consistent with them to the last digit.
+    rotated = mean_field.mo_coeff.T @ overlap @ basis
+    fock = (rotated.T * mean_field.mo_energy) @ rotated * HARTREE
+    energies, coefficients = np.linalg.eigh(fock)
+    with mol.with_common_orig((0.0, 0.0, 0.0)):
+        position = mol.intor_symmetric("int1e_r", comp=3)
+    dipole = np.einsum("xpq,pm,qn->xmn", position, basis, basis, optimize=True)
+    n_occupied = int(np.count_nonzero(mean_field.mo_occ)) - n_core
+    return MinimalOrbitals(basis, energies, coefficients, dipole, n_occupied)
+
+
+def downfold(mean_field: Any) -> MinimalOrbitals:
+    """The large-basis Fock operator of ``mean_field`` in valence intrinsic atomic orbitals."""
+    mol = mean_field.mol
+    occupied = mean_field.mo_coeff[:, mean_field.mo_occ > 0]
+    functions = iao.iao(mol, occupied, minao="minao")
+    functions = orth.vec_lowdin(functions, mean_field.get_ovlp())
+    return _represent(mean_field, functions, _valence_functions(iao.reference_mol(mol, "minao")))
+
+
+def lowdin(mean_field: Any) -> MinimalOrbitals:
+    """The minimal-basis Fock operator of ``mean_field`` in its Löwdin-orthogonalized functions."""
+    functions = orth.lowdin(mean_field.get_ovlp())
+    return _represent(mean_field, functions, _valence_functions(mean_field.mol))
+
+
+def atomic_charges(orbitals: MinimalOrbitals, numbers: np.ndarray) -> np.ndarray:
+    """(N,) e: valence electrons of the neutral atom less its population, q_A = Z_A − Σ_{μ∈A} P_μμ."""
+    occupied = orbitals.coefficients[:, : orbitals.n_occupied]
+    populations = 2.0 * np.einsum("mi,mi->m", occupied, occupied)
+    counts = np.where(numbers == 1, 1, 4)
+    owner = np.repeat(np.arange(len(numbers)), counts)
+    valence = np.array([VALENCE_ELECTRONS[int(z)] for z in numbers], dtype=float)
+    result: np.ndarray = valence - np.bincount(owner, weights=populations, minlength=len(numbers))
+    return result
+
+
+def dipole_moment(
+    orbitals: MinimalOrbitals, numbers: np.ndarray, positions: np.ndarray
+) -> np.ndarray:
+    """(3,) e·bohr: μ = Σ_A Z_A R_A − 2 Σ_i ⟨i|r|i⟩ over the valence shell, ``positions`` in Å."""
+    occupied = orbitals.coefficients[:, : orbitals.n_occupied]
+    electrons = 2.0 * np.einsum("mi,xmn,ni->x", occupied, orbitals.dipole_operator, occupied)
+    valence = np.array([VALENCE_ELECTRONS[int(z)] for z in numbers], dtype=float)
+    result: np.ndarray = valence @ positions / BOHR - electrons
+    return result

@@ -1,0 +1,113 @@
+"""One structure → one record: ground states, minimal Hamiltonians, excitation labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from importlib.metadata import version
+
+import numpy as np
+from ase import Atoms
+
+from esml.dataset import Record, pack
+from esml.units import HARTREE
+
+from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
+from .response import ActiveSpace, States, excitations
+from .scf import Level, core_orbitals, ground_state, molecule
+
+
+def content_key(atoms: Atoms, level: Level) -> str:
+    """Hash of elements, positions (to 1e-6 Å), charge and level: what the labels depend on."""
+    digest = hashlib.sha256()
+    digest.update(np.asarray(atoms.numbers, dtype="<i4").tobytes())
+    digest.update(np.round(atoms.positions * 1e6).astype("<i8").tobytes())
+    digest.update(f"{int(atoms.info.get('charge', 0))}|{level.to_json()}".encode())
+    return digest.hexdigest()[:20]
+
+
+def project(
+    states: States, space: ActiveSpace, minimal: MinimalOrbitals, overlap: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(X, Y, valence weights) of ``states`` in the canonical orbitals of ``minimal``.
+
+    X' = ⟨i_min|i⟩ X ⟨a|a_min⟩, likewise Y; occupied orbitals of both span the same space, so only
+    the part of the virtuals outside the minimal basis is lost. Weight = |X'|² − |Y'|².
+    """
+    orbitals = minimal.orbitals
+    left = orbitals[:, : minimal.n_occupied].T @ overlap @ space.occupied
+    right = space.virtual.T @ overlap @ orbitals[:, minimal.n_occupied :]
+    x = np.einsum("mi,sia,an->smn", left, states.x, right, optimize=True)
+    y = np.einsum("mi,sia,an->smn", left, states.y, right, optimize=True)
+    return x, y, (x**2).sum((1, 2)) - (y**2).sum((1, 2))
+
+
+def _within(energies: np.ndarray, level: Level) -> int:
+    """How many states to keep: those in the window, but three where there are three."""
+    return max(int(np.searchsorted(energies, level.energy_window)), min(3, len(energies)))
+
+
+def make_record(atoms: Atoms, level: Level) -> Record:
+    """Run every calculation for ``atoms`` and collect the record.
+
+    Raises ReferenceError (one clear sentence) when a calculation fails.
+    """
+    began = time.perf_counter()
+    numbers = np.asarray(atoms.numbers)
+    mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
+    minimal = downfold(mean_field)
+    after_scf = time.perf_counter()
+    space, singlets, triplets = excitations(mean_field, level)
+    after_response = time.perf_counter()
+    overlap = mean_field.get_ovlp()
+    x, y, w = project(singlets, space, minimal, overlap)
+    xt, _, wt = project(triplets, space, minimal, overlap)
+    s, t = _within(singlets.energies, level), _within(triplets.energies, level)
+    small = lowdin(
+        ground_state(molecule(atoms, level.minimal_basis), level.minimal_functional, level)
+    )
+    n_stored = core_orbitals(numbers) + minimal.n_occupied + 10
+    info = atoms.info
+    provenance = {
+        "pyscf": version("pyscf"),
+        "seconds_scf": round(after_scf - began, 2),
+        "seconds_response": round(after_response - after_scf, 2),
+        "seconds_total": round(time.perf_counter() - began, 2),
+        "date": time.strftime("%Y-%m-%d"),
+    } | {k: info[k] for k in ("temperature", "seed") if k in info}
+    with mean_field.mol.with_common_orig((0.0, 0.0, 0.0)):
+        dipole = np.asarray(mean_field.dip_moment(unit="AU", verbose=0))
+    return Record(
+        numbers=numbers,
+        positions=atoms.positions.copy(),
+        charge=np.asarray(int(info.get("charge", 0))),
+        total_energy=np.asarray(mean_field.e_tot * HARTREE),
+        n_occupied=np.asarray(minimal.n_occupied),
+        energies=minimal.energies,
+        coefficients=minimal.coefficients,
+        dipole_operator=pack(minimal.dipole_operator),
+        scf_energies=small.energies,
+        scf_coefficients=small.coefficients,
+        scf_dipole_operator=pack(small.dipole_operator),
+        reference_energies=mean_field.mo_energy[:n_stored] * HARTREE,
+        charges=atomic_charges(minimal, numbers),
+        dipole=dipole,
+        singlet_energies=singlets.energies[:s],
+        singlet_strengths=singlets.oscillator_strengths[:s],
+        singlet_dipoles=singlets.transition_dipoles[:s],
+        singlet_valence_weights=w[:s],
+        singlet_x=x[:s],
+        singlet_y=y[:s],
+        triplet_energies=triplets.energies[:t],
+        triplet_valence_weights=wt[:t],
+        triplet_x=xt[:t],
+        key=content_key(atoms, level),
+        name=str(info.get("name", atoms.get_chemical_formula())),
+        smiles=str(info.get("smiles", "")),
+        inchikey=str(info.get("inchikey", "")),
+        split=str(info.get("split", "")),
+        geometry=str(info.get("geometry", "")),
+        level=level.to_json(),
+        provenance=json.dumps(provenance, sort_keys=True, default=str),
+    )

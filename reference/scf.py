@@ -1,0 +1,100 @@
+"""Restricted Kohn–Sham ground states, in any basis, with density fitting."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from pyscf import dft, gto
+from pyscf.gto.basis import load as load_basis
+
+from esml.units import BOHR
+
+
+class ReferenceError(RuntimeError):
+    """A reference calculation that cannot be done or cannot be trusted, said in one sentence."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Everything that fixes the labels; stored with every record.
+
+    The truncations (``virtual_cutoff``, ``response_grid``, ``scf_grid``) are those of production;
+    ``Level(virtual_cutoff=None, response_grid=3)`` truncates nothing beyond the frozen core.
+    """
+
+    functional: str = "camb3lyp"
+    basis: str = "def2-svp"
+    minimal_functional: str = "camb3lyp"
+    minimal_basis: str = "sto-3g"
+    scf_grid: int = 1  # PySCF grid level of the ground state
+    response_grid: int = 0  # PySCF grid level of the exchange–correlation kernel
+    virtual_cutoff: float | None = 3.0  # hartree; virtuals above are left out of the response
+    frozen_core: bool = True
+    energy_tolerance: float = 1e-9  # hartree; SCF convergence
+    n_singlets: int = 16  # at most
+    n_triplets: int = 12  # at most
+    energy_window: float = 9.5  # eV; states above are not stored (three of each always are)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def core_orbitals(numbers: np.ndarray) -> int:
+    """Number of doubly occupied core orbitals: none on H, 1s on C–F, 1s2s2p on S and Cl."""
+    return int(np.where(numbers > 10, 5, np.where(numbers > 2, 1, 0)).sum())
+
+
+def molecule(atoms: Atoms, basis: str) -> gto.Mole:
+    """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
+
+    Raises ReferenceError for a basis PySCF does not know or an odd number of electrons.
+    """
+    for symbol in sorted(set(atoms.get_chemical_symbols())):
+        try:
+            load_basis(basis, symbol)
+        except Exception as error:
+            raise ReferenceError(
+                f"basis {basis!r} is not known to PySCF for {symbol}: expected a name such as "
+                "'def2-svp' or 'sto-3g'; mend the level's basis"
+            ) from error
+    charge = int(atoms.info.get("charge", 0))
+    n_electrons = int(atoms.numbers.sum()) - charge
+    if n_electrons % 2:
+        raise ReferenceError(
+            f"{n_electrons} electrons make an open shell: expected an even number; give another "
+            "charge or leave the molecule out"
+        )
+    return gto.M(
+        atom=[(int(z), r) for z, r in zip(atoms.numbers, atoms.positions / BOHR, strict=True)],
+        unit="Bohr",
+        basis=basis,
+        charge=charge,
+        verbose=0,
+        max_memory=8000,
+    )
+
+
+def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
+    """A converged density-fitted RKS object. Raises ReferenceError when it does not converge."""
+    mean_field = dft.RKS(mol).density_fit()
+    mean_field.xc = functional
+    mean_field.grids.level = level.scf_grid
+    mean_field.conv_tol = level.energy_tolerance
+    mean_field.conv_tol_grad = 1e-5
+    mean_field.max_cycle = 80
+    mean_field.kernel()
+    if not mean_field.converged:
+        mean_field = mean_field.newton()
+        mean_field.max_cycle = 30
+        mean_field.kernel()
+    if not mean_field.converged:
+        raise ReferenceError(
+            f"the {functional}/{mol.basis} SCF did not converge in 80 cycles nor by a second-order "
+            "solver: expected an energy change below "
+            f"{level.energy_tolerance:g} Ha; check the structure or leave the molecule out"
+        )
+    return mean_field
