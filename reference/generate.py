@@ -12,6 +12,8 @@ from __future__ import annotations
 import fcntl
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -98,9 +100,20 @@ def join_parts(directory: Path, at_least: int = 1) -> None:
 
 
 def _start_worker() -> None:
+    """One thread, and no life after the parent's: a killed run must not leave workers behind."""
+    import torch
     from pyscf import lib
 
     lib.num_threads(1)
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _compute(atoms: Atoms, level: Level) -> Record | str:

@@ -393,11 +393,14 @@ SIZE_WEIGHTS: Final[dict[int, float]] = {
 SATURATED_SHARE: Final = 0.15
 """Share of saturated molecules in a sample, as long as they last."""
 
-THINNING: Final[dict[int, float]] = {6: 0.3, 7: 0.05, 8: 0.015, 9: 0.005}
-"""Fraction kept of the doubly substituted products of a heavy-atom count (the smaller: all)."""
+SINGLE_KEPT: Final[dict[int, float]] = {8: 0.5, 9: 0.3}
+"""Fraction kept of the singly substituted products of a heavy-atom count (the smaller: all)."""
 
-RING_BONUS: Final = 4.0
-"""How much less the products of cores of five or more atoms are thinned."""
+DOUBLE_KEPT: Final[dict[int, float]] = {6: 0.3, 7: 0.04, 8: 0.01, 9: 0.003}
+"""The same for doubly substituted products of cores of up to four atoms."""
+
+CORE_BONUS: Final[dict[int, float]] = {5: 4.0, 6: 10.0, 7: 10.0, 8: 10.0}
+"""How many times more of the doubly substituted products of larger cores are kept."""
 
 TRAIN_SHARE: Final = 0.83
 VALIDATION_SHARE: Final = 0.08
@@ -499,7 +502,7 @@ def _open_atoms(mol: Mol, n_core: int) -> list[int]:
 
 
 def _attach(mol: Mol, position: int, substituent: Mol) -> Mol | None:
-    """``mol`` with a hydrogen of atom ``position`` replaced by ``substituent``, None if impossible."""
+    """``mol`` with a hydrogen of atom ``position`` replaced by ``substituent``, or None."""
     joined = Chem.RWMol(Chem.CombineMols(mol, substituent))
     atom = joined.GetAtomWithIdx(position)
     if atom.GetNumExplicitHs() > 0:
@@ -519,20 +522,26 @@ def _substituent(smiles: str) -> Mol:
 
 
 def _products(core: str, smiles: str, saturated: bool, max_heavy: int) -> Iterator[Mol]:
-    """The core itself and its singly and doubly substituted products up to ``max_heavy``."""
+    """The core itself and its singly and doubly substituted products up to ``max_heavy``.
+
+    Large products are thinned, by a hash of how they are made, before they are built: there would
+    be more than can be told apart in a reasonable time.
+    """
     mol = parse(smiles)
     n_core = mol.GetNumAtoms()
     if n_core > max_heavy:
         return
     yield mol
     first_choice = SATURATED_SUBSTITUENTS if saturated else SUBSTITUENTS
-    bonus = RING_BONUS if n_core >= 5 else 1.0
+    bonus = CORE_BONUS.get(n_core, 1.0)
     second_choice = SATURATED_SUBSTITUENTS if saturated else SMALL_SUBSTITUENTS
     for first in first_choice:
         n_first = n_core + _substituent(first).GetNumAtoms()
         if n_first > max_heavy:
             continue
         for position in _open_atoms(mol, n_core):
+            if fraction("single", core, first, position) >= SINGLE_KEPT.get(n_first, 1.0):
+                continue
             single = _attach(mol, position, _substituent(first))
             if single is None:
                 continue
@@ -542,9 +551,8 @@ def _products(core: str, smiles: str, saturated: bool, max_heavy: int) -> Iterat
                 if n_second > max_heavy:
                     continue
                 for place in _open_atoms(single, n_core):
-                    # Thinned before it is built: the pool would be ten times as large.
-                    chance = bonus * THINNING.get(n_second, 1.0)
-                    if fraction("thin", core, first, position, second, place) >= chance:
+                    chance = bonus * DOUBLE_KEPT.get(n_second, 1.0)
+                    if fraction("double", core, first, position, second, place) >= chance:
                         continue
                     double = _attach(single, place, _substituent(second))
                     if double is not None:
@@ -668,10 +676,94 @@ def assign_split(molecule: Molecule) -> Split:
 
 # --- larger molecules, for extrapolation only -----------------------------------------------------
 
-EXTRAPOLATION: Final[dict[str, str]] = {}
+
+def _polyene(n_carbons: int) -> tuple[str, str]:
+    """Name and SMILES of the all-trans polyene with ``n_carbons`` carbons."""
+    return f"polyene-C{n_carbons}", "C=C" + "/C=C" * (n_carbons // 2 - 1)
+
+
+EXTRAPOLATION: Final[tuple[tuple[str, str], ...]] = (
+    *(_polyene(n) for n in (10, 12, 14, 16, 18, 20)),
+    # polycyclic hydrocarbons (naphthalene and azulene themselves belong to the benchmark)
+    ("anthracene", "c1ccc2cc3ccccc3cc2c1"),
+    ("tetracene", "c1ccc2cc3cc4ccccc4cc3cc2c1"),
+    ("pentacene", "c1ccc2cc3cc4cc5ccccc5cc4cc3cc2c1"),
+    ("phenanthrene", "c1ccc2c(c1)ccc1ccccc12"),
+    ("pyrene", "c1cc2ccc3cccc4ccc(c1)c2c34"),
+    ("fluorene", "c1ccc2c(c1)Cc1ccccc1-2"),
+    ("1-methylazulene", "Cc1ccc2cccccc1-2"),
+    ("azulene-1-carbaldehyde", "O=Cc1ccc2cccccc1-2"),
+    # linked rings
+    ("biphenyl", "c1ccc(-c2ccccc2)cc1"),
+    ("p-terphenyl", "c1ccc(-c2ccc(-c3ccccc3)cc2)cc1"),
+    ("trans-stilbene", "C(=C/c1ccccc1)\\c1ccccc1"),
+    ("cis-stilbene", "C(=C\\c1ccccc1)\\c1ccccc1"),
+    ("diphenylacetylene", "C(#Cc1ccccc1)c1ccccc1"),
+    ("1,4-diphenylbutadiene", "C(/C=C/c1ccccc1)=C\\c1ccccc1"),
+    ("trans-azobenzene", "c1ccc(/N=N/c2ccccc2)cc1"),
+    ("cis-azobenzene", "c1ccc(/N=N\\c2ccccc2)cc1"),
+    ("benzylideneaniline", "C(=N/c1ccccc1)\\c1ccccc1"),
+    ("bithiophene", "c1csc(-c2cccs2)c1"),
+    ("terthiophene", "c1csc(-c2ccc(-c3cccs3)s2)c1"),
+    ("1,2-dithienylethene", "C(=C/c1cccs1)\\c1cccs1"),
+    ("2,2'-bipyridine", "c1ccc(-c2ccccn2)nc1"),
+    ("N-phenylpyrrole", "c1ccc(-n2cccc2)cc1"),
+    # heterocycles
+    ("quinoline", "c1ccc2ncccc2c1"),
+    ("isoquinoline", "c1ccc2cnccc2c1"),
+    ("acridine", "c1ccc2nc3ccccc3cc2c1"),
+    ("phenazine", "c1ccc2nc3ccccc3nc2c1"),
+    ("3-methylindole", "Cc1c[nH]c2ccccc12"),
+    ("carbazole", "c1ccc2c(c1)[nH]c1ccccc12"),
+    ("dibenzofuran", "c1ccc2c(c1)oc1ccccc12"),
+    ("dibenzothiophene", "c1ccc2c(c1)sc1ccccc12"),
+    ("phenothiazine", "c1ccc2c(c1)Nc1ccccc1S2"),
+    ("alloxazine", "O=c1[nH]c(=O)c2nc3ccccc3nc2[nH]1"),
+    ("porphine", "C1=Cc2cc3ccc(cc4nc(cc5ccc(cc1n2)[nH]5)C=C4)[nH]3"),
+    # relatives of the nucleobases
+    ("9-methyladenine", "Cn1cnc2c(N)ncnc21"),
+    ("9-methylguanine", "Cn1cnc2c(=O)[nH]c(N)nc21"),
+    ("1-methylthymine", "Cc1cn(C)c(=O)[nH]c1=O"),
+    ("caffeine", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"),
+    # carbonyls and quinones
+    ("cinnamaldehyde", "O=C/C=C/c1ccccc1"),
+    ("benzophenone", "O=C(c1ccccc1)c1ccccc1"),
+    ("fluorenone", "O=C1c2ccccc2-c2ccccc21"),
+    ("1,4-naphthoquinone", "O=C1C=CC(=O)c2ccccc21"),
+    ("2-chloro-1,4-naphthoquinone", "O=C1C=C(Cl)C(=O)c2ccccc21"),
+    ("9,10-anthraquinone", "O=C1c2ccccc2C(=O)c2ccccc21"),
+    ("coumarin", "O=c1ccc2ccccc2o1"),
+    ("7-amino-4-methylcoumarin", "Cc1cc(=O)oc2cc(N)ccc12"),
+    ("chromone", "O=c1ccoc2ccccc12"),
+    ("flavone", "O=c1cc(-c2ccccc2)oc2ccccc12"),
+    ("indigo", "O=C1/C(=C2\\Nc3ccccc3C2=O)Nc2ccccc21"),
+    ("indigo core", "O=C1C=CN/C1=C1/NC=CC1=O"),
+    ("retinal", "CC1=C(/C=C/C(C)=C/C=C/C(C)=C/C=O)C(C)(C)CCC1"),
+    # push-pull dyes
+    ("2-nitroaniline", "Nc1ccccc1[N+](=O)[O-]"),
+    ("N,N-dimethyl-4-nitroaniline", "CN(C)c1ccc([N+](=O)[O-])cc1"),
+    ("4-amino-4'-nitrobiphenyl", "Nc1ccc(-c2ccc([N+](=O)[O-])cc2)cc1"),
+    ("4-amino-4'-nitrostilbene", "Nc1ccc(/C=C/c2ccc([N+](=O)[O-])cc2)cc1"),
+    ("DMABN", "CN(C)c1ccc(C#N)cc1"),
+    ("4-(dimethylamino)benzaldehyde", "CN(C)c1ccc(C=O)cc1"),
+    ("4-aminobenzylidenemalononitrile", "N#CC(C#N)=Cc1ccc(N)cc1"),
+    ("4-aminoazobenzene", "Nc1ccc(/N=N/c2ccccc2)cc1"),
+    ("merocyanine-C7", "CN(C)/C=C/C=C/C=C/C=O"),
+    ("TCNQ", "N#CC(C#N)=C1C=CC(=C(C#N)C#N)C=C1"),
+    # halogens
+    ("1-fluoronaphthalene", "Fc1cccc2ccccc12"),
+    ("9,10-dichloroanthracene", "Clc1c2ccccc2c(Cl)c2ccccc12"),
+)
+"""Larger molecules (name, SMILES), 10 to 24 heavy atoms: for testing transfer, never sampled."""
+
+
+@cache
+def extrapolation_molecules() -> tuple[Molecule, ...]:
+    """:data:`EXTRAPOLATION` as molecules, under their names (scaffold ``"named"``)."""
+    return tuple(molecule_from_smiles(smiles, name) for name, smiles in EXTRAPOLATION)
 
 
 @cache
 def extrapolation_connectivities() -> frozenset[str]:
     """First InChIKey blocks of :data:`EXTRAPOLATION`."""
-    return frozenset(molecule_from_smiles(s).connectivity for s in EXTRAPOLATION.values())
+    return frozenset(molecule.connectivity for molecule in extrapolation_molecules())

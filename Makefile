@@ -1,0 +1,64 @@
+# Needs Python >= 3.11, git and make; everything else is installed into $(VENV).
+#
+#   make demo   install the package, print and plot the spectrum of azobenzene
+#   make test   install everything, run the tests
+#   make lint   install everything, check style and types
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PINS := requirements/constraints.txt
+# One thread a process: the tests run in two processes.
+WORKERS ?= 2
+export OMP_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+
+COMPARE := $(addprefix --compare ,$(wildcard examples/azobenzene.reference.json))
+
+.PHONY: help demo install install-dev test test-slow lint format clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '3,5s/^#   //p' Makefile
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "esml needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps keep an environment until the project's requirements change.
+$(VENV)/.installed: pyproject.toml $(PINS) | $(BIN)/python
+	$(PIP) install --quiet -c $(PINS) setuptools
+	$(PIP) install --quiet -c $(PINS) --no-build-isolation -e ".[plot]"
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
+	$(PIP) install --quiet -c $(PINS) setuptools
+	$(PIP) install --quiet -c $(PINS) --no-build-isolation -e ".[all,dev]"
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+demo: install
+	$(BIN)/esml spectrum examples/azobenzene.xyz --plot azobenzene.png $(COMPARE)
+
+test: install-dev
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-slow: install-dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,227 @@
+"""ASE structures → one batched graph of concatenated atoms and directed pairs.
+
+Structures the model cannot treat are refused here, at the boundary, with a sentence that says what
+is wrong, what was expected and how to mend it; nothing behind this module checks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from esml.basis import ELEMENTS, N_SLOTS, VALENCE_ELECTRONS
+
+CLOSEST = 0.3
+"""Atoms closer than this (Å) are taken for an error in the input."""
+
+
+class StructureError(ValueError):
+    """A structure the model cannot treat; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """M molecules as N concatenated atoms and E directed pairs within a cutoff.
+
+    Each pair of atoms stands twice, once in each direction, sorted by source and then target;
+    pairs never join two molecules. ``positions`` may require gradients: everything geometric is
+    derived from it.
+    """
+
+    numbers: Tensor  # (N,) atomic numbers
+    positions: Tensor  # (N, 3) Å
+    molecule: Tensor  # (N,) molecule of each atom, ascending
+    charges: Tensor  # (M,) total charges, e
+    edge_source: Tensor  # (E,)
+    edge_target: Tensor  # (E,)
+    edge_reverse: Tensor  # (E,) the pair in the other direction
+    cutoff: float  # Å, within which all pairs are listed
+
+    @property
+    def n_molecules(self) -> int:
+        return int(self.charges.shape[0])
+
+    def vectors(self) -> Tensor:
+        """(E, 3) Å from source to target."""
+        return self.positions[self.edge_target] - self.positions[self.edge_source]
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Graph:
+        """The same graph elsewhere; ``dtype`` is that of the positions."""
+        return replace(
+            self,
+            numbers=self.numbers.to(device),
+            positions=self.positions.to(device=device, dtype=dtype),
+            molecule=self.molecule.to(device),
+            charges=self.charges.to(device),
+            edge_source=self.edge_source.to(device),
+            edge_target=self.edge_target.to(device),
+            edge_reverse=self.edge_reverse.to(device),
+        )
+
+
+def molecular_charge(atoms: Atoms) -> int:
+    """Total charge: ``atoms.info["charge"]`` if present, else the sum of the initial charges.
+
+    Raises StructureError where that is not a whole number.
+    """
+    given: Any = atoms.info.get("charge")
+    value = _number(given, "charge") if given is not None else _initial_charge(atoms)
+    if not np.isfinite(value) or abs(value - round(value)) > 0.01:
+        raise StructureError(
+            f"the total charge is {value:g} e where a whole number is expected: "
+            "set atoms.info['charge'] to it"
+        )
+    return round(value)
+
+
+def _initial_charge(atoms: Atoms) -> float:
+    # Partial charges of a neutral molecule rarely sum to zero exactly.
+    total = float(np.sum(atoms.arrays.get("initial_charges", 0.0)))
+    return float(round(total)) if abs(total - round(total)) < 0.1 else total
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise StructureError(
+            f"atoms.info[{name!r}] is {value!r} where a number is expected: set it to one or "
+            "delete it"
+        ) from None
+
+
+def _name(atoms: Atoms, index: int) -> str:
+    return f"{atoms.symbols[index]} (atom {index})"
+
+
+def check_structure(
+    atoms: Atoms, elements: Sequence[int] = ELEMENTS, charge: int | None = None
+) -> None:
+    """Refuse structures the model cannot treat.
+
+    ``charge`` stands in for the charge of ``atoms`` (see ``molecular_charge``). Atoms are counted
+    from 0, as ASE does. Raises StructureError for an empty or periodic structure, coordinates that
+    are not finite, elements outside ``elements``, atoms closer than 0.3 Å and open shells.
+    """
+    if len(atoms) == 0:
+        raise StructureError(
+            "the structure has no atoms where at least one is expected: check the file it was "
+            "read from"
+        )
+    if atoms.pbc.any():
+        raise StructureError(
+            "the structure is periodic where an isolated molecule is expected: call "
+            "atoms.set_pbc(False) if the cell is only a box around it"
+        )
+    positions = atoms.positions
+    bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+    if bad.size:
+        raise StructureError(
+            f"the position of {_name(atoms, int(bad[0]))} is {positions[bad[0]].tolist()} where "
+            "finite coordinates in Å are expected: mend the input"
+        )
+    for index, number in enumerate(atoms.numbers):
+        if int(number) not in elements:
+            supported = " ".join(chemical_symbols[z] for z in elements)
+            raise StructureError(
+                f"{_name(atoms, index)} is of an element the model does not know; it knows "
+                f"{supported}: remove or replace the atom"
+            )
+    close = cKDTree(positions).query_pairs(CLOSEST, output_type="ndarray")
+    if len(close):
+        i, j = (int(k) for k in close[np.lexsort((close[:, 1], close[:, 0]))[0]])
+        distance = float(np.linalg.norm(positions[i] - positions[j]))
+        raise StructureError(
+            f"{_name(atoms, i)} and {_name(atoms, j)} are {distance:.3f} Å apart where at least "
+            f"{CLOSEST} Å is expected: look for a doubled atom or coordinates not in Å"
+        )
+    _check_shell(atoms, molecular_charge(atoms) if charge is None else charge)
+
+
+def _check_shell(atoms: Atoms, charge: int) -> None:
+    valence = sum(VALENCE_ELECTRONS[int(z)] for z in atoms.numbers)
+    capacity = 2 * sum(1 if z == 1 else N_SLOTS for z in atoms.numbers)
+    electrons = valence - charge
+    what = f"{atoms.symbols!s} with charge {charge:+d} has {electrons} valence electrons"
+    mend = "set atoms.info['charge'] to the total charge"
+    if not 0 < electrons <= capacity:
+        raise StructureError(f"{what} where 1 to {capacity} are expected: {mend}")
+    if electrons % 2:
+        raise StructureError(
+            f"{what}, an odd number, where a closed shell is expected: {mend} or complete the "
+            "structure with the missing atom"
+        )
+    # Some files write the multiplicity under "spin", others the unpaired electrons: with an even
+    # number of electrons both 0 and 1 can only mean a singlet.
+    spin = _number(atoms.info.get("spin", 0), "spin")
+    moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))
+    if spin not in (0.0, 1.0) or moment > 0.5:
+        shown = (
+            f"atoms.info['spin'] = {spin:g}"
+            if spin not in (0.0, 1.0)
+            else (f"initial magnetic moments summing to {moment:g}")
+        )
+        raise StructureError(
+            f"the structure has {shown} where a closed shell is expected: open shells cannot be "
+            "treated, remove it if the ground state is a singlet"
+        )
+
+
+def build_graph(
+    structures: Sequence[Atoms],
+    cutoff: float,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    charges: Sequence[int] | None = None,
+) -> Graph:
+    """One graph of all ``structures`` with every pair of atoms within ``cutoff`` (Å).
+
+    ``charges`` replaces the charges the structures carry. The work grows linearly with the number
+    of atoms. Raises StructureError, naming the structure when there are several.
+    """
+    if len(structures) == 0:
+        raise StructureError("no structures were given where at least one is expected: pass a list")
+    if charges is not None and len(charges) != len(structures):
+        raise ValueError(f"{len(charges)} charges were given for {len(structures)} structures")
+    totals: list[int] = []
+    pairs: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    start = 0
+    for index, atoms in enumerate(structures):
+        try:
+            total = molecular_charge(atoms) if charges is None else int(charges[index])
+            check_structure(atoms, charge=total)
+        except StructureError as error:
+            if len(structures) == 1:
+                raise
+            raise StructureError(f"structure {index}: {error}") from None
+        found = cKDTree(atoms.positions).query_pairs(cutoff, output_type="ndarray")
+        pairs.append(found.astype(np.int64).reshape(-1, 2) + start)
+        totals.append(total)
+        start += len(atoms)
+    half = np.concatenate(pairs)
+    source = np.concatenate([half[:, 0], half[:, 1]])
+    target = np.concatenate([half[:, 1], half[:, 0]])
+    order = np.lexsort((target, source))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    reverse = place[(order + len(half)) % max(len(order), 1)]
+    return Graph(
+        numbers=torch.from_numpy(np.concatenate([a.numbers for a in structures])).long(),
+        positions=torch.from_numpy(np.concatenate([a.positions for a in structures])),
+        molecule=torch.from_numpy(np.repeat(np.arange(len(structures)), [*map(len, structures)])),
+        charges=torch.tensor(totals, dtype=torch.int64),
+        edge_source=torch.from_numpy(source[order]),
+        edge_target=torch.from_numpy(target[order]),
+        edge_reverse=torch.from_numpy(reverse),
+        cutoff=float(cutoff),
+    ).to(device, dtype)

@@ -1,0 +1,258 @@
+"""Structure → effective Hamiltonian, dipole operator and two-electron interaction.
+
+    H_μν = H^near_μν − ½ P_μν γ^J(R_AB) [1 − f(R_AB)]
+
+The network predicts the near part, whose blocks between atoms carry the switch f: 1 up to
+``pair_onset`` and 0 from ``pair_cutoff``. Beyond it an effective Hamiltonian of a range-separated
+functional is nonlocal exchange, so one such step with the density matrix P of H^near supplies the
+rest: molecules longer than any seen in training keep the right long-range coupling, and mean field
+and response share one γ^J.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import expm1, log
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import silu, softplus
+
+from esml.basis import ELEMENTS, N_SLOTS, OrbitalLayout
+from esml.blocks import Blocks
+from esml.graph import Graph
+from esml.interaction import Interaction, distances, gamma
+from esml.network import Network, NetworkConfig, Pairs, species
+from esml.orbitals import density_matrix, diagonalize
+from esml.tensors import switch
+from esml.units import BOHR
+
+ONSITE = ("s", "p", "sp_dipole")
+"""Names of the on-site baselines: ε_s and ε_p (eV), ⟨s|x|p_x⟩ (bohr)."""
+
+COUPLINGS = (
+    "hardness_coulomb",
+    "hardness_exchange",
+    "singlet_dipole",
+    "singlet_quadrupole",
+    "triplet_monopole",
+    "triplet_dipole",
+    "triplet_quadrupole",
+    "exchange_dipole",
+    "exchange_quadrupole",
+)
+"""Names of an atom's two-electron parameters (eV): η^K, η^J, then as in ``Interaction``."""
+
+# In the order of ONSITE + COUPLINGS. Levels are of the size of valence ionization energies,
+# ⟨s|x|p_x⟩ is that of Slater's orbitals, hardnesses grow with electronegativity; all only start a
+# fit. H carries no p orbitals, so its dipole and quadrupole couplings act on nothing.
+_DEFAULTS: dict[int, tuple[float, ...]] = {
+    1: (-6.0, 0.0, 0.00, 12.0, 6.0, 0.0, 0.0, -0.8, 0.0, 0.0, 0.0, 0.0),
+    6: (-13.0, -4.0, 0.89, 10.0, 5.0, 2.0, 0.6, -0.7, -0.7, -0.5, 1.0, 0.3),
+    7: (-18.0, -6.0, 0.74, 11.5, 5.8, 2.4, 0.7, -0.8, -0.8, -0.6, 1.0, 0.3),
+    8: (-24.0, -8.0, 0.63, 13.0, 6.5, 2.8, 0.8, -0.9, -0.9, -0.7, 1.0, 0.3),
+    9: (-30.0, -10.0, 0.56, 14.0, 7.0, 3.0, 1.0, -1.0, -1.0, -0.8, 1.0, 0.3),
+    16: (-17.0, -6.0, 1.11, 9.0, 5.0, 1.8, 0.5, -0.6, -0.6, -0.5, 0.8, 0.3),
+    17: (-21.0, -8.0, 0.99, 10.0, 5.5, 2.0, 0.5, -0.7, -0.7, -0.5, 0.8, 0.3),
+}
+
+_UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
+
+
+class HamiltonianConfig(BaseModel):
+    """Everything that fixes the form of an ``EffectiveHamiltonian``; its weights are the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: NetworkConfig = Field(
+        default_factory=NetworkConfig, description="message passing, see NetworkConfig"
+    )
+    pair_onset: float = Field(
+        default=4.0, ge=0, description="distance where pair blocks begin to fade, Å"
+    )
+    pair_cutoff: float = Field(
+        default=6.0, gt=0, description="distance where pair blocks are zero, Å"
+    )
+    pair_channels: int = Field(default=32, ge=1, description="vectors and tensors of a pair")
+    hidden: int = Field(default=64, ge=1, description="hidden scalars of atoms and pairs")
+    products: int = Field(default=4, ge=1, description="products of vectors summed in a p–p block")
+    exchange_limit: float = Field(
+        default=0.65, gt=0, description="long-range fraction of exact exchange, α + β of CAM-B3LYP"
+    )
+    far_exchange: bool = Field(
+        default=True, description="supply the exchange beyond the pair cutoff"
+    )
+    far_exchange_scale: float = Field(default=1.0, gt=0, description="factor on the far exchange")
+
+    @model_validator(mode="after")
+    def _check_switch(self) -> HamiltonianConfig:
+        if self.pair_onset >= self.pair_cutoff:
+            raise ValueError(
+                f"pair_onset ({self.pair_onset}) must be below pair_cutoff ({self.pair_cutoff})"
+            )
+        return self
+
+    @property
+    def cutoff(self) -> float:
+        """Å within which a graph must list its pairs."""
+        return max(self.network.cutoff, self.pair_cutoff)
+
+
+@dataclass(frozen=True)
+class Operators:
+    """What the model says of a batch of molecules, padded as ``layout`` tells."""
+
+    layout: OrbitalLayout
+    hamiltonian: Tensor  # (M, n, n) eV
+    dipole: Tensor  # (M, 3, n, n) ⟨μ|r|ν⟩ in bohr, δ_μν R_A included
+    interaction: Interaction
+    features: Tensor  # (N, C) rotation-invariant features of the atoms
+
+
+class EffectiveHamiltonian(nn.Module):
+    """A graph → ``Operators``, differentiable in positions and weights.
+
+    Untrained, the Hamiltonian is a Slater–Koster model on per-element levels and every parameter of
+    the interaction its element's baseline (``set_baseline``): the network learns deviations.
+    """
+
+    baseline: Tensor
+
+    def __init__(self, config: HamiltonianConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or HamiltonianConfig()
+        features = config.network.channels
+        self.network = Network(config.network)
+        self.blocks = Blocks(
+            features,
+            config.hidden,
+            config.pair_channels,
+            config.products,
+            config.network.radial,
+            config.pair_cutoff,
+        )
+        self.couplings_hidden = nn.Linear(features, config.hidden)
+        self.couplings = nn.Linear(config.hidden, len(COUPLINGS))
+        # Deviations of the elements as such: what a fit of global parameters moves.
+        self.element_couplings = nn.Parameter(torch.zeros(len(ELEMENTS), len(COUPLINGS)))
+        nn.init.zeros_(self.couplings.weight)
+        nn.init.zeros_(self.couplings.bias)
+        # γ = λC / [R^y + …]^(1/y), y = 1 + softplus(·), for γ^K and γ^J: starts at y = 2.
+        self.exponents = nn.Parameter(torch.full((2,), _UNIT))
+        table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
+        self.register_buffer("baseline", table)
+
+    @property
+    def cutoff(self) -> float:
+        """Å within which a graph must list its pairs."""
+        return self.config.cutoff
+
+    def set_baseline(self, values: Mapping[int, Mapping[str, float]]) -> None:
+        """Replace baselines: atomic number → name in ``ONSITE`` or ``COUPLINGS`` → value.
+
+        What is not named stays. The sign of a coupling is that of its baseline; its size is learned
+        and a coupling whose baseline is zero stays zero. Raises ValueError for unknown elements
+        and names and for hardnesses that are not positive.
+        """
+        names = ONSITE + COUPLINGS
+        for number, entries in values.items():
+            if number not in ELEMENTS:
+                raise ValueError(f"element {number} is not among the supported {list(ELEMENTS)}")
+            for name, value in entries.items():
+                if name not in names:
+                    raise ValueError(f"{name!r} is not a baseline; known are {', '.join(names)}")
+                if name.startswith("hardness") and value <= 0:
+                    raise ValueError(f"{name} of element {number} must be positive, got {value}")
+                self.baseline[ELEMENTS.index(number), names.index(name)] = value
+
+    def forward(self, graph: Graph) -> Operators:
+        """Operators of every molecule of ``graph``.
+
+        Raises ValueError if the graph lists pairs to less than ``cutoff`` or its positions are not
+        of the weights' dtype.
+        """
+        self._check(graph)
+        config = self.config
+        kinds = species(graph.numbers)
+        layout = OrbitalLayout.build(graph.numbers, graph.molecule, graph.charges)
+        pairs = Pairs.of(graph)
+        x: Tensor = self.network(pairs, kinds)
+        baseline = self.baseline[kinds]
+        envelope = switch(pairs.distance, config.pair_onset, config.pair_cutoff)
+        near, local = self.blocks(
+            x, pairs, graph.edge_reverse, envelope, kinds, baseline[:, : len(ONSITE)]
+        )
+        hamiltonian = layout.scatter_blocks(near.onsite, pairs.source, pairs.target, near.offsite)
+        eye = torch.eye(N_SLOTS, dtype=x.dtype, device=x.device)[:, :, None]
+        dipole = layout.scatter_blocks(
+            local.onsite + eye * (graph.positions / BOHR)[:, None, None, :],
+            pairs.source,
+            pairs.target,
+            local.offsite,
+        ).movedim(-1, 1)
+        separation = distances(layout.pad_atoms(graph.positions))
+        interaction = self._interaction(x[:, 0], kinds, baseline, layout, separation)
+        if config.far_exchange:
+            hamiltonian = hamiltonian + self._far_exchange(
+                hamiltonian, interaction.exchange, separation, layout
+            )
+        return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
+
+    def _check(self, graph: Graph) -> None:
+        if graph.cutoff < self.cutoff:
+            raise ValueError(
+                f"the graph lists pairs within {graph.cutoff} Å where {self.cutoff} Å is expected: "
+                "build it with build_graph(structures, cutoff=model.cutoff)"
+            )
+        if graph.positions.dtype != self.baseline.dtype:
+            raise ValueError(
+                f"positions are {graph.positions.dtype} where the weights are "
+                f"{self.baseline.dtype}: use graph.to(dtype={self.baseline.dtype})"
+            )
+
+    def _interaction(
+        self,
+        scalars: Tensor,
+        kinds: Tensor,
+        baseline: Tensor,
+        layout: OrbitalLayout,
+        separation: Tensor,
+    ) -> Interaction:
+        """Parameters of each atom, and γ between all atoms of a molecule.
+
+        A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and
+        positive always; hardnesses of a pair are averaged.
+        """
+        deviation = self.couplings(silu(self.couplings_hidden(scalars)))
+        deviation = deviation + self.element_couplings[kinds]
+        values = baseline[:, len(ONSITE) :] * softplus(deviation + _UNIT)
+        padded = dict(zip(COUPLINGS, layout.pad_atoms(values).unbind(2), strict=True))
+        exponents = 1.0 + softplus(self.exponents)
+        limits = (1.0, self.config.exchange_limit)
+        kernels = []
+        for name, limit, exponent in zip(COUPLINGS, limits, exponents, strict=False):
+            hardness = padded.pop(name)
+            mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
+            kernels.append(gamma(separation, mean, limit, exponent))
+        return Interaction(coulomb=kernels[0], exchange=kernels[1], **padded)
+
+    def _far_exchange(
+        self, near: Tensor, exchange: Tensor, separation: Tensor, layout: OrbitalLayout
+    ) -> Tensor:
+        """−½ P_μν γ^J(R_AB) [1 − f(R_AB)], (M, n, n) eV."""
+        config = self.config
+        density = density_matrix(diagonalize(near, layout.n_orbitals, layout.n_occupied))
+        far = exchange * (1.0 - switch(separation, config.pair_onset, config.pair_cutoff))
+        owner = layout.orbital_atom()
+        width = owner.shape[1]
+        rows = torch.gather(far, 1, owner[:, :, None].expand(-1, -1, far.shape[2]))
+        elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
+        return -0.5 * config.far_exchange_scale * density * elements
+
+
+def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:
+    """An untrained model from ``HamiltonianConfig.model_dump()``; unknown keys are refused."""
+    return EffectiveHamiltonian(HamiltonianConfig.model_validate(config))

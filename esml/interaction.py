@@ -1,0 +1,195 @@
+"""The effective two-electron interaction between products of orbitals on one atom.
+
+A product μν of two orbitals of atom A carries nine multipoles, G_μν,c (``ONE_CENTRE``): one
+monopole, three dipoles (s·p) and five quadrupoles (p·p, traceless). Orbitals of different atoms
+have no product (zero differential overlap). A pair of orbitals i, j then has on every atom the
+multipoles
+
+    q^A_ij,c = Σ_{μν∈A} C_μi C_νj G_μν,c ,
+
+and every two-electron integral is a sum over them: monopoles interact between all atoms through a
+matrix γ_AB, dipoles and quadrupoles only on their own atom. Each of the nine belongs to one
+irreducible representation of rotations (1, 3 and 5 of them), and one coupling constant serves a
+whole representation, so energies are exactly rotation-invariant.
+
+Shape letters: M molecules, K the most atoms of one molecule, S densities per molecule. All energies
+in eV.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from esml.units import COULOMB
+
+N_MULTIPOLES = 9
+"""One monopole, three dipoles, five quadrupoles."""
+
+
+def _one_centre() -> Tensor:
+    multipoles = torch.zeros(4, 4, N_MULTIPOLES, dtype=torch.float64)
+    multipoles[:, :, 0] = torch.eye(4)
+    for axis in (1, 2, 3):
+        multipoles[0, axis, axis] = multipoles[axis, 0, axis] = 1.0
+    x, y, z = 1, 2, 3
+    for column, (a, b) in zip((4, 5, 6), ((x, y), (y, z), (x, z)), strict=True):
+        multipoles[a, b, column] = multipoles[b, a, column] = 1.0 / math.sqrt(2.0)
+    for axis, entry in ((x, 1.0), (y, -1.0)):
+        multipoles[axis, axis, 7] = entry / math.sqrt(2.0)
+    for axis, entry in ((x, -1.0), (y, -1.0), (z, 2.0)):
+        multipoles[axis, axis, 8] = entry / math.sqrt(6.0)
+    return multipoles
+
+
+ONE_CENTRE: Tensor = _one_centre()
+"""(4, 4, 9) G_μν,c: multipole c of the product of orbitals μ, ν (s, x, y, z) of one atom.
+
+c = 0 monopole δ_μν; 1–3 dipoles, 1 at [s, p] and [p, s]; 4–8 quadrupoles, traceless symmetric
+matrices on x, y, z of Frobenius norm 1 (xy, yz, xz, x²−y², 2z²−x²−y²).
+"""
+
+
+def gamma(
+    distance: Tensor,
+    hardness: Tensor,
+    limit: float | Tensor = 1.0,
+    exponent: float | Tensor = 2.0,
+) -> Tensor:
+    """Interaction of two unit monopoles, from the on-site value to the Coulomb tail.
+
+        γ(R) = λ C / [R^y + (λ C / η)^y]^(1/y) ,   C = e²/4πε₀
+
+    so γ(0) = η and γ(R) → λ C / R. ``exponent`` y = 2 is Ohno–Klopman's form, y = 1
+    Mataga–Nishimoto's.
+
+    Parameters
+    ----------
+    distance:
+        R in Å, any shape.
+    hardness:
+        η in eV, not negative, broadcast against ``distance``; η = 0 gives γ = 0 everywhere.
+    limit:
+        λ > 0, the fraction of the Coulomb interaction that remains at long range (1 for a Hartree
+        kernel; for exchange the long-range fraction of the functional).
+    exponent:
+        y ≥ 1.
+
+    Returns
+    -------
+    γ in eV, the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If ``limit`` is not positive or ``exponent`` is below 1.
+    """
+    if not bool(torch.as_tensor(limit).gt(0).all()):
+        raise ValueError(f"gamma needs a positive long-range limit, got {limit}")
+    if not bool(torch.as_tensor(exponent).ge(1).all()):
+        raise ValueError(f"gamma needs an exponent of at least 1, got {exponent}")
+    # Divided through by λC/η: the same function, finite for η = 0 and with no large powers.
+    reduced = distance * hardness / (limit * COULOMB)
+    return hardness / (1.0 + reduced**exponent) ** (1.0 / exponent)
+
+
+def distances(positions: Tensor) -> Tensor:
+    """Distances (M, K, K) between atoms at padded ``positions`` (M, K, 3), unit as given.
+
+    The diagonal, and any coincident pair, is exactly zero with a zero gradient (the square root's
+    own would be infinite). Pairs with padding are finite and meaningless.
+    """
+    square = (positions[:, :, None, :] - positions[:, None, :, :]).square().sum(-1)
+    apart = square > 0
+    return torch.where(apart, torch.where(apart, square, 1.0).sqrt(), 0.0)
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Two-electron parameters of a padded batch, all in eV.
+
+    Values in padding must be finite; they are never used. With the multipoles q (c = 0), d
+    (c = 1…3) and Q (c = 4…8) of the module's docstring:
+
+        K(ia, jb)   = Σ_AB q^A_ia γ^K_AB q^B_jb + Σ_A [k_d d_ia·d_jb + k_Q Q_ia·Q_jb]
+        J(ij, ab)   = Σ_AB q^A_ij γ^J_AB q^B_ab + Σ_A [j_d d_ij·d_ab + j_Q Q_ij·Q_ab]
+        K_T(ia, jb) = Σ_A [t_m q_ia q_jb + t_d d_ia·d_jb + t_Q Q_ia·Q_jb]
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes of the fields disagree.
+    """
+
+    coulomb: Tensor  # (M, K, K) γ^K, symmetric: monopoles, singlet channel
+    exchange: Tensor  # (M, K, K) γ^J, symmetric: monopoles, exchange
+    singlet_dipole: Tensor  # (M, K) k_d
+    singlet_quadrupole: Tensor  # (M, K) k_Q
+    triplet_monopole: Tensor  # (M, K) t_m, usually negative
+    triplet_dipole: Tensor  # (M, K) t_d
+    triplet_quadrupole: Tensor  # (M, K) t_Q
+    exchange_dipole: Tensor  # (M, K) j_d
+    exchange_quadrupole: Tensor  # (M, K) j_Q
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.coulomb.shape)
+        if len(shape) != 3 or shape[1] != shape[2]:
+            raise ValueError(f"coulomb must be (M, K, K), got {shape}")
+        for field in fields(self):
+            value: Tensor = getattr(self, field.name)
+            expected = shape if field.name in ("coulomb", "exchange") else shape[:2]
+            if tuple(value.shape) != expected:
+                raise ValueError(f"{field.name} must be {expected}, got {tuple(value.shape)}")
+            if value.dtype != self.coulomb.dtype:
+                raise ValueError(
+                    f"{field.name} is {value.dtype} where coulomb is {self.coulomb.dtype}"
+                )
+
+    def singlet_potential(self, multipoles: Tensor) -> Tensor:
+        """Potential conjugate to ``multipoles`` (M, S, K, 9) in the singlet kernel K."""
+        monopole = torch.einsum("mab,msb->msa", self.coulomb, multipoles[..., 0])
+        return torch.cat(
+            [
+                monopole[..., None],
+                self.singlet_dipole[:, None, :, None] * multipoles[..., 1:4],
+                self.singlet_quadrupole[:, None, :, None] * multipoles[..., 4:],
+            ],
+            dim=-1,
+        )
+
+    def triplet_potential(self, multipoles: Tensor) -> Tensor:
+        """Potential conjugate to ``multipoles`` (M, S, K, 9) in the triplet kernel K_T."""
+        return torch.cat(
+            [
+                self.triplet_monopole[:, None, :, None] * multipoles[..., :1],
+                self.triplet_dipole[:, None, :, None] * multipoles[..., 1:4],
+                self.triplet_quadrupole[:, None, :, None] * multipoles[..., 4:],
+            ],
+            dim=-1,
+        )
+
+    def one_centre_exchange(self, blocks: Tensor) -> Tensor:
+        """Dipole and quadrupole part of J on the atomic ``blocks`` (M, S, K, 4, 4) of a density.
+
+        Returns Σ_{c>0} j_c G^c D_AA G^c, the same shape; the monopole part is γ^J_AA D_AA and comes
+        with γ^J.
+        """
+        flat = blocks.flatten(-2)
+        dipole, quadrupole = (
+            flat @ _sandwich(part).to(device=flat.device, dtype=flat.dtype)
+            for part in (slice(1, 4), slice(4, 9))
+        )
+        field = (
+            self.exchange_dipole[:, None, :, None] * dipole
+            + self.exchange_quadrupole[:, None, :, None] * quadrupole
+        )
+        return field.view_as(blocks)
+
+
+def _sandwich(part: slice) -> Tensor:
+    """(16, 16) map D → Σ_{c∈part} G^c D G^c on flattened 4×4 blocks, symmetric."""
+    chosen = ONE_CENTRE[:, :, part]
+    return torch.einsum("ijc,klc->iljk", chosen, chosen).reshape(16, 16)

@@ -1,0 +1,239 @@
+"""Absorption spectra: from excitation energies and oscillator strengths to a curve.
+
+The molar (decadic) absorption coefficient ε of a transition of oscillator strength f obeys
+
+    f = 4.319·10⁻⁹ ∫ ε(ν̃) dν̃ ,   ε in L mol⁻¹ cm⁻¹, ν̃ in cm⁻¹,
+
+and here has a Gaussian or Lorentzian line of given full width at half maximum in energy.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from esml.units import HC
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Array = NDArray[np.float64]
+Shape = Literal["gaussian", "lorentzian"]
+
+STRENGTH_PER_AREA = 4.319e-9
+"""f / ∫ε dν̃ in mol cm² L⁻¹."""
+
+WAVENUMBERS = 1e7 / HC
+"""cm⁻¹ per eV."""
+
+LOWEST_ENERGY = 0.05
+"""eV; where the default energy grid starts at the latest, so that wavelengths stay finite."""
+
+CURVE_COLOUR = "#1f4e79"
+STICK_COLOUR = "#b3402a"
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """An absorption spectrum: the broadened curve and the transitions (sticks) behind it."""
+
+    energies: Array  # (P,) eV, ascending
+    absorption: Array  # (P,) molar absorption coefficient, L mol⁻¹ cm⁻¹
+    stick_energies: Array  # (S,) eV
+    stick_strengths: Array  # (S,) oscillator strengths
+    fwhm: float  # eV
+    shape: Shape
+
+    @property
+    def wavelengths(self) -> Array:
+        """(P,) wavelengths in nm, descending."""
+        wavelengths: Array = HC / self.energies
+        return wavelengths
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the curve as columns ``energy_eV,wavelength_nm,absorption_L_mol-1_cm-1``.
+
+        One header row, then one row for each point by ascending energy.
+        """
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["energy_eV", "wavelength_nm", "absorption_L_mol-1_cm-1"])
+            for row in zip(self.energies, self.wavelengths, self.absorption, strict=True):
+                writer.writerow([f"{value:.10g}" for value in row])
+
+    def plot(self, ax: Axes | None = None, sticks: bool = True, **style: Any) -> Axes:
+        """Draw curve and sticks over energy (eV), with wavelength (nm) on the upper axis.
+
+        ``style`` goes to the curve (``color``, ``label``, …). ``sticks`` stand against the right
+        axis, oscillator strength; leave them out to lay several spectra over each other. Returns
+        the axes of the curve; needs matplotlib.
+        """
+        try:
+            import matplotlib.pyplot as plt
+            from matplotlib.ticker import MaxNLocator
+        except ImportError as error:
+            raise ImportError(
+                "drawing a spectrum needs matplotlib: pip install matplotlib"
+            ) from error
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
+        first = not ax.has_data()
+        style = {"linewidth": 1.6, **({"color": CURVE_COLOUR} if first else {}), **style}
+        height = self.absorption / 1e3
+        (curve,) = ax.plot(self.energies, height, **style)
+        ax.fill_between(self.energies, height, color=curve.get_color(), alpha=0.12, linewidth=0)
+        if first:
+            ax.set_xlabel("Energy (eV)")
+            ax.set_ylabel(r"$\varepsilon$ ($10^3$ L mol$^{-1}$ cm$^{-1}$)")
+            ax.set_xlim(self.energies[0], self.energies[-1])
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+            ax.tick_params(direction="in")
+            _add_wavelengths(ax)
+        ax.set_ylim(bottom=0.0)
+        if sticks:
+            self._plot_sticks(ax)
+        return ax
+
+    def _plot_sticks(self, ax: Axes) -> None:
+        right = ax.twinx()
+        right.vlines(
+            self.stick_energies, 0.0, self.stick_strengths, color=STICK_COLOUR, linewidth=1.4
+        )
+        right.set_ylim(0.0, 1.08 * (float(self.stick_strengths.max()) or 1.0))
+        right.set_ylabel("Oscillator strength", color=STICK_COLOUR)
+        right.tick_params(axis="y", colors=STICK_COLOUR, direction="in")
+        # The curve lies over the sticks, though its axes were made before theirs.
+        ax.set_zorder(right.get_zorder() + 1)
+        ax.patch.set_visible(False)
+
+
+def broaden(
+    excitation_energies: ArrayLike,
+    oscillator_strengths: ArrayLike,
+    fwhm: float = 0.3,
+    shape: Shape = "gaussian",
+    energies: ArrayLike | None = None,
+) -> Spectrum:
+    """Absorption spectrum of transitions at ``excitation_energies`` (S,) eV.
+
+        ε(E) = Σ_n f_n g(E − ω_n) / (4.319·10⁻⁹ · 8065.54 cm⁻¹ per eV) ,   ∫ g dE = 1
+
+    Parameters
+    ----------
+    excitation_energies, oscillator_strengths:
+        (S,); a state whose energy is nan (padding) is left out.
+    fwhm:
+        Full width at half maximum of g in eV.
+    shape:
+        ``"gaussian"`` or ``"lorentzian"``.
+    energies:
+        Grid in eV, positive and ascending. Default: from three widths below the lowest state to
+        three above the highest, in steps of a thirtieth of ``fwhm``.
+
+    Raises
+    ------
+    ValueError
+        For a width that is not positive, an unknown shape, arrays that do not match, energies that
+        are not positive, negative strengths, a grid that does not ascend, or no state at all.
+    """
+    if not (math.isfinite(fwhm) and fwhm > 0):
+        raise ValueError(f"fwhm must be a positive width in eV, got {fwhm}")
+    if shape not in ("gaussian", "lorentzian"):
+        raise ValueError(f"shape must be 'gaussian' or 'lorentzian', got {shape!r}")
+    centres = np.asarray(excitation_energies, dtype=np.float64)
+    strengths = np.asarray(oscillator_strengths, dtype=np.float64)
+    if centres.ndim != 1 or centres.shape != strengths.shape:
+        raise ValueError(
+            "excitation_energies and oscillator_strengths must be two (S,) arrays, "
+            f"got {centres.shape} and {strengths.shape}"
+        )
+    exists = ~np.isnan(centres)
+    centres, strengths = centres[exists], strengths[exists]
+    if centres.size == 0:
+        raise ValueError("there is no excited state to draw a spectrum of")
+    if not (np.isfinite(centres).all() and (centres > 0).all()):
+        raise ValueError(f"excitation energies must be positive, got {centres.min()} eV")
+    if not (np.isfinite(strengths).all() and (strengths >= 0).all()):
+        raise ValueError("oscillator strengths must be finite and not negative")
+    if energies is None:
+        low = max(centres.min() - 3.0 * fwhm, min(LOWEST_ENERGY, 0.5 * centres.min()))
+        high = centres.max() + 3.0 * fwhm
+        grid = np.linspace(low, high, 1 + math.ceil(30.0 * (high - low) / fwhm))
+    else:
+        grid = np.asarray(energies, dtype=np.float64)
+        if grid.ndim != 1 or grid.size == 0 or not (np.diff(grid) > 0).all() or not grid[0] > 0:
+            raise ValueError("energies must be a (P,) grid in eV, positive and ascending")
+
+    line = _gaussian if shape == "gaussian" else _lorentzian
+    absorption = np.zeros_like(grid)
+    for centre, strength in zip(centres, strengths, strict=True):
+        absorption += strength * line(grid - centre, fwhm)
+    return Spectrum(
+        energies=grid,
+        absorption=absorption / (STRENGTH_PER_AREA * WAVENUMBERS),
+        stick_energies=centres,
+        stick_strengths=strengths,
+        fwhm=float(fwhm),
+        shape=shape,
+    )
+
+
+def _gaussian(offset: Array, fwhm: float) -> Array:
+    sigma = fwhm / (2.0 * math.sqrt(2.0 * math.log(2.0)))
+    profile: Array = np.exp(-0.5 * (offset / sigma) ** 2) / (sigma * math.sqrt(2.0 * math.pi))
+    return profile
+
+
+def _lorentzian(offset: Array, fwhm: float) -> Array:
+    half = 0.5 * fwhm
+    profile: Array = half / math.pi / (offset**2 + half**2)
+    return profile
+
+
+def _other_unit(value: ArrayLike) -> Array:
+    """eV to nm and back; matplotlib asks about 0 too."""
+    other: Array = HC / np.maximum(np.asarray(value, dtype=np.float64), 1e-9)
+    return other
+
+
+def _add_wavelengths(ax: Axes) -> None:
+    """An upper axis in nm over ``ax`` in eV, which follows when the limits change."""
+    from matplotlib.ticker import Locator
+
+    class RoundWavelengths(Locator):
+        def __call__(self) -> list[float]:
+            return self.tick_values(*ax.get_xlim())
+
+        def tick_values(self, vmin: float, vmax: float) -> list[float]:
+            low, high = sorted((vmin, vmax))
+            return _wavelength_ticks(max(low, LOWEST_ENERGY), max(high, 2.0 * LOWEST_ENERGY))
+
+    above = ax.secondary_xaxis("top", functions=(_other_unit, _other_unit))
+    above.set_xlabel("Wavelength (nm)")
+    above.xaxis.set_major_locator(RoundWavelengths())
+    above.minorticks_off()
+    above.tick_params(direction="in")
+
+
+def _wavelength_ticks(low: float, high: float) -> list[float]:
+    """Round wavelengths (nm) between two energies (eV), not crowded on the energy axis."""
+    shortest, longest = HC / high, HC / low
+    ticks: list[float] = []
+    # Roundest first; less round ones where there is room left, until there are enough.
+    step = 10.0 ** math.floor(math.log10(longest))
+    for divisor in (1, 2, 5, 10, 20, 50, 100):
+        if len(ticks) >= 7:
+            break
+        fine = step / divisor
+        count = np.arange(math.ceil(shortest / fine), math.floor(longest / fine) + 1)
+        for tick in (count * fine).tolist():
+            if all(abs(HC / tick - HC / other) > 0.09 * (high - low) for other in ticks):
+                ticks.append(tick)
+    return sorted(ticks)

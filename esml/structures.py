@@ -1,0 +1,168 @@
+"""Structures from outside: geometry files in any format ASE reads, and SMILES.
+
+Everything that can be wrong with an input is said in one sentence, as an ``InputError``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from ase import Atoms
+from ase.io.formats import UnknownFileTypeError, ioformats
+
+SEED = 7
+"""Seed of the conformer embedding: one SMILES always gives one geometry."""
+
+_SUFFIXES = {extension for form in ioformats.values() for extension in form.extensions} | {"extxyz"}
+
+
+class InputError(ValueError):
+    """An input that cannot be read; the message says what was wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A molecule and where it came from."""
+
+    atoms: Atoms
+    name: str
+    source: str
+    """The file, or the SMILES."""
+    index: int
+    """Place among the structures of the file, from 0."""
+
+
+def check_file(path: Path) -> None:
+    """Refuse, with an ``InputError``, a path that is no file, or an empty one."""
+    if not path.exists():
+        raise InputError(f"no file '{path}': expected a geometry file, check the path")
+    if path.is_dir():
+        raise InputError(f"'{path}' is a directory: expected a geometry file such as molecule.xyz")
+    if path.stat().st_size == 0:
+        raise InputError(f"'{path}' is empty: expected at least one structure")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong inside a reader, on one line."""
+    if isinstance(error, UnknownFileTypeError):
+        return "the format is none that ASE knows; write it as .xyz"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in the format its name promises; write it as .xyz"
+    if isinstance(error, PermissionError):
+        return "reading it is not permitted"
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def read_structures(path: Path) -> Iterator[Structure]:
+    """All structures of a file, one at a time.
+
+    A structure's name is ``atoms.info["name"]``, else the file's stem. Raises ``InputError`` where
+    reading fails; structures before the damaged one have been yielded by then.
+    """
+    check_file(path)
+    index = 0
+    try:
+        with warnings.catch_warnings():
+            # Readers warn of fields that carry no geometry.
+            warnings.simplefilter("ignore")
+            for atoms in ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True):
+                name = str(atoms.info.get("name", path.stem))
+                yield Structure(atoms, name, str(path), index)
+                index += 1
+    # Readers of a hundred formats raise whatever their parsers meet.
+    except Exception as error:
+        where = f" beyond its structure {index}" if index else ""
+        raise InputError(f"cannot read '{path}'{where}: {_reason(error)}") from error
+    if index == 0:
+        raise InputError(f"'{path}' holds no structure: expected at least one")
+
+
+def read_structure(path: Path, index: int | None = None) -> Structure:
+    """One structure of a file.
+
+    ``index`` counts from 0, negative ones from the end; ``None`` takes the last, as ASE does (the
+    relaxed geometry of an optimization). Raises ``InputError``.
+    """
+    wanted = -1 if index is None else index
+    last: deque[Structure] = deque(maxlen=max(-wanted, 1))
+    count = 0
+    for structure in read_structures(path):
+        if structure.index == wanted:
+            return structure
+        last.append(structure)
+        count += 1
+    if wanted < 0 and len(last) == -wanted:
+        return last[0]
+    raise InputError(
+        f"no structure {wanted} in '{path}': it holds {count}, so the index runs from {-count} to "
+        f"{count - 1}"
+    )
+
+
+def count_structures(path: Path) -> int:
+    """Number of structures of a file where that is cheap to tell (xyz), else 1; 0 if unreadable."""
+    try:
+        if path.suffix not in {".xyz", ".extxyz"}:
+            return int(path.is_file())
+        count = 0
+        with path.open("rb") as file:
+            while line := file.readline().strip():
+                for _ in range(int(line) + 1):
+                    file.readline()
+                count += 1
+        return count
+    except (OSError, ValueError):
+        return 0
+
+
+def looks_like_file(text: str) -> bool:
+    """Whether ``text`` is meant as a path: it exists, or ends like a geometry file's name."""
+    path = Path(text)
+    suffix = path.suffix.lstrip(".")
+    try:
+        return path.exists() or (suffix == suffix.lower() and suffix in _SUFFIXES)
+    except OSError:  # a SMILES longer than a file's name may be
+        return False
+
+
+def from_smiles(smiles: str) -> Structure:
+    """A force-field geometry of the molecule ``smiles``: ETKDG conformer, relaxed with MMFF94.
+
+    The total formal charge goes to ``atoms.info["charge"]``. Needs RDKit. Raises ``InputError`` for
+    text that is no SMILES or a molecule that cannot be embedded.
+    """
+    try:
+        from rdkit import Chem, rdBase
+        from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+    except ImportError as error:
+        raise InputError(
+            f"'{smiles}' is no existing file, and reading it as SMILES needs RDKit: "
+            'pip install "esml[smiles]"'
+        ) from error
+    with rdBase.BlockLogs():
+        bare: Any = Chem.MolFromSmiles(smiles)
+        if bare is None or bare.GetNumAtoms() == 0:
+            raise InputError(
+                f"'{smiles}' is neither an existing file nor a SMILES that RDKit can read: "
+                "check the path or the SMILES"
+            )
+        molecule = Chem.AddHs(bare)
+        if rdDistGeom.EmbedMolecule(molecule, randomSeed=SEED) != 0:
+            raise InputError(
+                f"no three-dimensional conformer of '{smiles}' was found: give a geometry file"
+            )
+        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
+            rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=2000)
+    atoms = Atoms(
+        [atom.GetAtomicNum() for atom in molecule.GetAtoms()],
+        molecule.GetConformer().GetPositions(),
+    )
+    atoms.info["charge"] = int(Chem.GetFormalCharge(molecule))
+    return Structure(atoms, smiles, smiles, 0)

@@ -1,0 +1,337 @@
+"""The surrogate: from structures to orbitals, excitations and spectra, with one trained model.
+
+    structure → effective Hamiltonian (network) → orbitals → linear response → excited states
+
+The network runs in the model's own precision, everything after it in double precision: matrices
+are small, and differences of large numbers are what excitation energies are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from esml import checkpoint, orbitals, spectrum
+from esml.excitations import Excitations, InstabilityError, Response, singlets, triplets
+from esml.graph import Graph, StructureError, build_graph, check_structure
+from esml.hamiltonian import EffectiveHamiltonian, Operators, from_config
+from esml.orbitals import Orbitals
+from esml.units import DEBYE
+
+Array = NDArray[np.float64]
+
+DEFAULT_MODEL = "default"
+"""Name of the model ``load_model()`` loads."""
+
+WINDOW = 256
+"""Structures read ahead, sorted by size into batches, and handed out again in order."""
+
+BATCH_NUMBERS = 2**25
+"""Most numbers in one batch's response matrices: bounds memory at 256 MB each."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Everything the model says of a batch of molecules, as padded tensors with gradients."""
+
+    operators: Operators
+    orbitals: Orbitals
+    singlets: Excitations
+    triplets: Excitations
+    charges: Tensor  # (M, K) e
+    dipole: Tensor  # (M, 3) e·bohr
+
+
+@dataclass(frozen=True)
+class States:
+    """Excited states of one molecule and multiplicity, ascending in energy."""
+
+    energies: Array  # (n_states,) eV
+    oscillator_strengths: Array  # (n_states,), zero for triplets
+    transition_dipoles: Array  # (n_states, 3) e·bohr, sign arbitrary, zero for triplets
+    uncertainties: Array  # (n_states,) eV, one standard deviation
+
+    def __len__(self) -> int:
+        return len(self.energies)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model predicts for one molecule."""
+
+    atoms: Atoms
+    orbital_energies: Array  # (n_orbitals,) eV, ascending; valence orbitals
+    n_occupied: int
+    hamiltonian: Array  # (n_orbitals, n_orbitals) eV, minimal orthonormal valence basis
+    charges: Array  # (n_atoms,) e
+    dipole: Array  # (3,) debye
+    singlets: States
+    triplets: States
+
+    @property
+    def homo(self) -> float:
+        """Energy of the highest occupied orbital, eV."""
+        return float(self.orbital_energies[self.n_occupied - 1])
+
+    @property
+    def lumo(self) -> float:
+        """Energy of the lowest unoccupied orbital, eV; nan where none exists."""
+        virtual = self.orbital_energies[self.n_occupied :]
+        return float(virtual[0]) if len(virtual) else float("nan")
+
+    @property
+    def gap(self) -> float:
+        """lumo − homo, eV."""
+        return self.lumo - self.homo
+
+    def spectrum(
+        self, fwhm: float = 0.3, shape: Literal["gaussian", "lorentzian"] = "gaussian"
+    ) -> spectrum.Spectrum:
+        """Absorption spectrum of the predicted singlets, broadened to ``fwhm`` (eV)."""
+        return spectrum.broaden(
+            self.singlets.energies, self.singlets.oscillator_strengths, fwhm=fwhm, shape=shape
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A structure of a batch that could not be predicted, and why."""
+
+    name: str
+    reason: str
+
+
+class Surrogate(nn.Module):
+    """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it."""
+
+    def __init__(
+        self, hamiltonian: EffectiveHamiltonian, metadata: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.hamiltonian = hamiltonian
+        self.metadata = dict(metadata or {})
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the network."""
+        return self.hamiltonian.baseline.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.hamiltonian.baseline.device
+
+    def graph(self, structures: Sequence[Atoms]) -> Graph:
+        """The graph of ``structures`` as this model reads it. Raises StructureError."""
+        return build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+
+    def forward(self, graph: Graph, n_states: int = 10) -> Solution:
+        """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
+
+        Energies, charges and dipoles carry exact first derivatives with respect to
+        ``graph.positions`` and the weights (see ``esml.excitations`` for transition dipoles).
+        """
+        operators = in_double(self.hamiltonian(graph))
+        layout = operators.layout
+        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+        response = Response(found, operators.interaction, layout)
+        return Solution(
+            operators=operators,
+            orbitals=found,
+            singlets=singlets(response, operators.dipole, n_states),
+            triplets=triplets(response, n_states),
+            charges=orbitals.charges(found, layout),
+            dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
+        )
+
+    def predict(self, atoms: Atoms, n_states: int = 10) -> Result:
+        """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
+
+        Molecules with fewer excited states than asked for in the minimal basis give all they have.
+        Raises StructureError for a structure the model cannot treat, InstabilityError where the
+        predicted closed-shell ground state is unstable, ValueError for ``n_states`` below 1.
+        """
+        _check_n_states(n_states)
+        check_structure(atoms)
+        result = self._solve([atoms], n_states)[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def predict_many(
+        self,
+        structures: Iterable[Atoms],
+        n_states: int = 10,
+        errors: Literal["raise", "return"] = "raise",
+    ) -> Iterator[Result | Failure]:
+        """Predict a stream of structures in batches, in order, with bounded memory.
+
+        ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
+        and goes on; ``"raise"`` raises as ``predict`` does.
+        """
+        _check_n_states(n_states)
+        if errors not in ("raise", "return"):
+            raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
+        stream = iter(structures)
+        while window := list(islice(stream, WINDOW)):
+            for atoms, outcome in zip(window, self._window(window, n_states), strict=True):
+                if isinstance(outcome, Result):
+                    yield outcome
+                elif errors == "raise":
+                    raise outcome
+                else:
+                    name = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
+                    yield Failure(name, str(outcome))
+
+    def _window(self, structures: Sequence[Atoms], n_states: int) -> list[Result | Exception]:
+        """Outcomes in order, computed in batches of molecules of like size."""
+        outcomes: dict[int, Result | Exception] = {}
+        sizes: dict[int, int] = {}
+        for index, atoms in enumerate(structures):
+            try:
+                check_structure(atoms)
+                sizes[index] = int(np.where(atoms.numbers == 1, 1, 4).sum())
+            except StructureError as error:
+                outcomes[index] = error
+        for batch in _batches(sizes):
+            found = self._solve([structures[i] for i in batch], n_states)
+            outcomes.update(zip(batch, found, strict=True))
+        return [outcomes[index] for index in range(len(structures))]
+
+    def _solve(self, structures: Sequence[Atoms], n_states: int) -> list[Result | Exception]:
+        """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
+        try:
+            with torch.no_grad():
+                solution = self(self.graph(structures), n_states)
+        except (ValueError, RuntimeError) as error:
+            if len(structures) == 1:
+                return [error]
+            return [self._solve([atoms], n_states)[0] for atoms in structures]
+        return [self._result(solution, m, atoms) for m, atoms in enumerate(structures)]
+
+    def _result(self, solution: Solution, m: int, atoms: Atoms) -> Result | Exception:
+        if not bool(solution.singlets.stable[m]):
+            return InstabilityError(
+                f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
+                "unstable, so it has no real excitation energies: expected a molecule near its "
+                "equilibrium with a closed shell; check the structure"
+            )
+        n = int(solution.orbitals.n_orbitals[m])
+        return Result(
+            atoms=atoms,
+            orbital_energies=_numpy(solution.orbitals.energies[m, :n]),
+            n_occupied=int(solution.orbitals.n_occupied[m]),
+            hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
+            charges=_numpy(solution.charges[m, : len(atoms)]),
+            dipole=_numpy(solution.dipole[m]) * DEBYE,
+            singlets=self._states(solution.singlets, m, "singlets"),
+            triplets=self._states(solution.triplets, m, "triplets"),
+        )
+
+    def _states(self, found: Excitations, m: int, kind: str) -> States:
+        exists = found.mask[m]
+        energies = _numpy(found.energies[m, exists])
+        error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, float("nan")))
+        return States(
+            energies=energies,
+            oscillator_strengths=_numpy(found.oscillator_strengths[m, exists]),
+            transition_dipoles=_numpy(found.transition_dipoles[m, exists]),
+            uncertainties=np.full(len(energies), error),
+        )
+
+
+def _check_n_states(n_states: int) -> None:
+    if n_states < 1:
+        raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
+
+
+def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
+    """Group structures by size, so that padding is little and response matrices fit."""
+    batch: list[int] = []
+    for index in sorted(sizes, key=lambda i: sizes[i]):
+        # The response matrices have (n/2)² rows; the largest of the batch is its last.
+        numbers = (len(batch) + 1) * (sizes[index] / 2) ** 4
+        if batch and (numbers > BATCH_NUMBERS or sizes[index] > 1.3 * sizes[batch[0]] + 2):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _numpy(values: Tensor) -> Array:
+    array: Array = values.detach().cpu().numpy().astype(np.float64)
+    return array
+
+
+def in_double(operators: Operators) -> Operators:
+    interaction = operators.interaction
+    parts = {f.name: getattr(interaction, f.name).double() for f in fields(interaction)}
+    return replace(
+        operators,
+        hamiltonian=operators.hamiltonian.double(),
+        dipole=operators.dipole.double(),
+        interaction=replace(interaction, **parts),
+    )
+
+
+def save_model(model: Surrogate, path: str | Path) -> None:
+    """Write ``model`` to one safetensors file."""
+    checkpoint.save(
+        path,
+        checkpoint.Checkpoint(
+            state=model.hamiltonian.state_dict(),
+            config=model.hamiltonian.config.model_dump(),
+            metadata=model.metadata,
+        ),
+    )
+
+
+def available_models() -> list[str]:
+    """Names of the models shipped with the package."""
+    folder = files("esml") / "models"
+    return sorted(
+        p.name.removesuffix(".safetensors")
+        for p in folder.iterdir()
+        if p.name.endswith(".safetensors")
+    )
+
+
+def load_model(
+    name: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Surrogate:
+    """A trained model: the shipped one, another shipped one by name, or a file by path.
+
+    Raises CheckpointError where there is no such model or its file cannot be used.
+    """
+    name = DEFAULT_MODEL if name is None else name
+    path = Path(name)
+    if str(name) in available_models():
+        path = Path(str(files("esml") / "models" / f"{name}.safetensors"))
+    elif not path.is_file():
+        raise checkpoint.CheckpointError(
+            f"no model {str(name)!r}: expected one of {', '.join(available_models()) or 'none'} or "
+            "the path of a .safetensors file; check the name or the path"
+        )
+    found = checkpoint.load(path)
+    try:
+        hamiltonian = from_config(found.config)
+        hamiltonian.load_state_dict(found.state)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise checkpoint.CheckpointError(
+            f"{path} does not fit this version of esml ({str(error).splitlines()[0]}): expected "
+            "weights and configuration of one model; train it again or update esml"
+        ) from error
+    model = Surrogate(hamiltonian, found.metadata).to(device=device, dtype=dtype)
+    return model.eval()

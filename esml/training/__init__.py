@@ -1,0 +1,16 @@
+"""Training and evaluation of surrogates on reference records."""
+
+from __future__ import annotations
+
+from esml.training.config import ConfigError, TrainingConfig, load_config
+from esml.training.evaluation import evaluate, format_evaluation
+from esml.training.loop import train
+
+__all__ = [
+    "ConfigError",
+    "TrainingConfig",
+    "evaluate",
+    "format_evaluation",
+    "load_config",
+    "train",
+]

@@ -1,0 +1,95 @@
+"""Training configuration: one source for defaults, documentation and validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from esml.hamiltonian import HamiltonianConfig
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used, said in one sentence."""
+
+
+class LossWeights(BaseModel):
+    """Weights of the loss terms; each is a mean over its own quantity, in the unit named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hamiltonian: float = Field(1.0, ge=0, description="elements of H, eV²")
+    orbitals: float = Field(1.0, ge=0, description="occupied and lowest virtual energies, eV²")
+    dipole_operator: float = Field(2.0, ge=0, description="elements of the dipole operator, bohr²")
+    charges: float = Field(5.0, ge=0, description="atomic charges, e²")
+    dipole: float = Field(1.0, ge=0, description="dipole moment, (e·bohr)²")
+    energies: float = Field(1.0, ge=0, description="excitation energies, eV")
+    alignment: float = Field(
+        0.3, ge=0, description="couplings between label states, which should not mix, eV²"
+    )
+    transition_dipoles: float = Field(1.0, ge=0, description="transition dipoles, (e·bohr)²")
+    exact_energies: float = Field(1.0, ge=0, description="energies of solved states, eV")
+
+
+class TrainingConfig(BaseModel):
+    """What ``esml train`` reads from YAML."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: list[Path] = Field(description="shards or directories of shards")
+    output: Path = Field(description="directory of the run: model.safetensors, state, log")
+    name: str = Field("model", description="name written into the model file")
+    model: HamiltonianConfig = Field(default_factory=HamiltonianConfig, description="the network")
+    epochs: int = Field(100, ge=1, description="passes over the training molecules")
+    batch_size: int = Field(16, ge=1, description="structures of one step")
+    learning_rate: float = Field(2e-3, gt=0, description="largest step size; cosine decay to 1 %")
+    weight_decay: float = Field(1e-5, ge=0, description="decoupled weight decay")
+    warmup: int = Field(200, ge=0, description="steps of linear warm-up")
+    gradient_clip: float = Field(5.0, gt=0, description="largest norm of a gradient")
+    average: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights")
+    exact_from: float = Field(
+        0.7, ge=0, le=1, description="share of the epochs after which states are solved as well"
+    )
+    hamiltonian_decay: float = Field(
+        0.1, ge=0, le=1, description="what is left of the weight on H at the end"
+    )
+    valence_weight: float = Field(0.85, ge=0, le=1, description="states below are left out")
+    energy_limit: float = Field(9.0, gt=0, description="states above are left out, eV")
+    losses: LossWeights = Field(default_factory=LossWeights)
+    validate_every: int = Field(5, ge=1, description="epochs between validations")
+    seed: int = Field(0, description="seed of initial weights and order")
+    threads: int = Field(1, ge=1, description="threads of torch")
+
+
+def load_config(path: str | Path) -> TrainingConfig:
+    """Read a YAML file; paths in it are relative to its own directory.
+
+    Raises ConfigError for a missing or malformed file, unknown keys (by dotted path), wrong types.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path} does not exist: expected a training configuration (YAML); check the path"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"{path} is not readable YAML ({' '.join(str(error).split())}): expected keys such as "
+            "data, output, epochs; mend the file"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no mapping: expected keys such as data, output, epochs")
+    try:
+        config = TrainingConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{path}: {where}: {first['msg']} (got {first['input']!r}); mend or remove that entry"
+        ) from error
+    root = path.resolve().parent
+    return config.model_copy(
+        update={"data": [root / p for p in config.data], "output": root / config.output}
+    )

@@ -1,0 +1,272 @@
+"""The training loop: seeded, resumable, one plain pass after another.
+
+The order of the data depends on seed and epoch alone, so a run that was cut short and resumed takes
+the same steps as one that was not. State is written after every epoch as safetensors and JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from esml.basis import ELEMENTS
+from esml.dataset import Record, read
+from esml.graph import build_graph
+from esml.hamiltonian import EffectiveHamiltonian
+from esml.surrogate import Surrogate, in_double, save_model
+from esml.training.config import ConfigError, TrainingConfig, load_config
+from esml.training.evaluation import evaluate_records
+from esml.training.losses import losses
+from esml.training.targets import collate, structure
+
+N_BASELINE = 2000
+"""Records from which per-element levels are averaged before training."""
+
+
+@dataclass
+class Run:
+    """A training run in memory."""
+
+    config: TrainingConfig
+    model: EffectiveHamiltonian
+    average: dict[str, Tensor]
+    optimizer: torch.optim.AdamW
+    epoch: int = 0
+    step: int = 0
+
+
+def onsite_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
+    """Mean diagonal elements ε_s and ε_p (eV) of every element in ``records``."""
+    values: dict[int, dict[str, list[float]]] = {z: {"s": [], "p": []} for z in ELEMENTS}
+    for record in records[:N_BASELINE]:
+        diagonal = np.diag(record.hamiltonian)
+        start = 0
+        for z in record.numbers.tolist():
+            values[z]["s"].append(diagonal[start])
+            if z != 1:
+                values[z]["p"].extend(diagonal[start + 1 : start + 4])
+            start += 1 if z == 1 else 4
+    return {
+        z: {name: float(np.mean(found)) for name, found in entry.items() if found}
+        for z, entry in values.items()
+        if entry["s"]
+    }
+
+
+def batches(records: Sequence[Record], size: int, seed: int, epoch: int) -> Iterator[list[Record]]:
+    """The records in random order, in batches of molecules of like size (little padding)."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(records))
+    pool = 8 * size
+    groups: list[list[int]] = []
+    for start in range(0, len(order), pool):
+        part = sorted(order[start : start + pool], key=lambda i: len(records[i].energies))
+        groups.extend(part[k : k + size] for k in range(0, len(part), size))
+    for group in rng.permutation(len(groups)):
+        yield [records[i] for i in groups[group]]
+
+
+def _schedule(config: TrainingConfig, step: int, total: int) -> float:
+    """Learning rate: linear warm-up, then a cosine to one percent."""
+    warm = min(1.0, (step + 1) / max(config.warmup, 1))
+    return config.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / max(total, 1)))
+
+
+def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
+    """A fresh run, its per-element levels taken from ``train``."""
+    torch.manual_seed(config.seed)
+    model = EffectiveHamiltonian(config.model)
+    model.set_baseline(onsite_levels(train))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    average = {name: t.detach().clone() for name, t in model.state_dict().items()}
+    return Run(config, model, average, optimizer)
+
+
+def _save_state(run: Run, path: Path) -> None:
+    tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in run.average.items()}
+    for index, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+    progress = {"epoch": run.epoch, "step": run.step}
+    header = {"progress": json.dumps(progress), "config": run.config.model_dump_json()}
+    temporary = path.with_suffix(".tmp")
+    save_file({k: v.contiguous().clone() for k, v in tensors.items()}, temporary, metadata=header)
+    temporary.replace(path)
+
+
+def _load_state(run: Run, path: Path) -> None:
+    from safetensors import safe_open
+
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    stored = json.loads(header["config"])
+    current = json.loads(run.config.model_dump_json())
+    for key in ("model", "epochs", "batch_size", "seed"):
+        if stored[key] != current[key]:
+            raise ConfigError(
+                f"{path} is of a run with another {key}: expected {stored[key]!r}, the configuration "
+                f"says {current[key]!r}; choose another output or train afresh"
+            )
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    run.model.load_state_dict(part("model."))
+    run.average = part("average.")
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in part("optimizer.").items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    groups = run.optimizer.state_dict()["param_groups"]
+    run.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    progress = json.loads(header["progress"])
+    run.epoch, run.step = progress["epoch"], progress["step"]
+
+
+def train_epoch(run: Run, records: Sequence[Record]) -> dict[str, float]:
+    """One pass over ``records``; returns the mean of every loss term."""
+    config, model = run.config, run.model
+    steps = math.ceil(len(records) / config.batch_size)
+    total = config.epochs * steps
+    progress = run.epoch / config.epochs
+    exact = progress >= config.exact_from and config.losses.exact_energies > 0
+    weights = config.losses.model_dump()
+    weights["hamiltonian"] *= config.hamiltonian_decay**progress
+    sums: dict[str, float] = {}
+    count = 0
+    model.train()
+    for group in batches(records, config.batch_size, config.seed, run.epoch):
+        graph = build_graph([structure(r) for r in group], model.cutoff)
+        targets = collate(group, config.valence_weight, config.energy_limit)
+        terms = losses(in_double(model(graph)), graph, targets, config.losses, exact)
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        for setting in run.optimizer.param_groups:
+            setting["lr"] = _schedule(config, run.step, total)
+        run.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        if bool(norm.isfinite()):
+            run.optimizer.step()
+        run.step += 1
+        # Early weights are poor company: average over a window that grows with the run.
+        keep = min(config.average, (1 + run.step) / (10 + run.step))
+        for name, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                run.average[name].lerp_(value.detach(), 1 - keep)
+        count += 1
+        for name, term in terms.items():
+            sums[name] = sums.get(name, 0.0) + float(term.detach())
+    run.epoch += 1
+    return {name: value / count for name, value in sums.items()}
+
+
+def averaged(run: Run, metadata: dict[str, Any] | None = None) -> Surrogate:
+    """The model with averaged weights."""
+    model = EffectiveHamiltonian(run.config.model)
+    model.load_state_dict(run.average)
+    return Surrogate(model, metadata).eval()
+
+
+def _describe(config: TrainingConfig, train: Sequence[Record], metrics: dict[str, Any]) -> dict[str, Any]:
+    """What the model file says of itself."""
+    levels = sorted({r.level for r in train})
+    return {
+        "name": config.name,
+        "level": [json.loads(level) for level in levels],
+        "n_structures": len(train),
+        "n_molecules": len({r.inchikey or r.name for r in train}),
+        "elements": sorted({int(z) for r in train for z in r.numbers}),
+        "valence_weight": config.valence_weight,
+        "energy_limit_eV": config.energy_limit,
+        "epochs": config.epochs,
+        "seed": config.seed,
+        "validation": {k: v for k, v in metrics.items() if isinstance(v, int | float)},
+        "validation_rmse_eV": {
+            kind: metrics.get(f"{kind}_rmse_eV", float("nan")) for kind in ("singlets", "triplets")
+        },
+    }
+
+
+def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bool = True) -> Path:
+    """Train as ``config`` (or its YAML file) says; returns the path of the model file.
+
+    With ``resume`` a run found in the output directory goes on where it stopped. Raises ConfigError
+    for a bad configuration or a run that does not fit it, DatasetError for unreadable data.
+    """
+    if not isinstance(config, TrainingConfig):
+        config = load_config(config)
+    torch.set_num_threads(config.threads)
+    records = read(config.data)
+    training = [r for r in records if r.split == "train"]
+    validation = [r for r in records if r.split == "validation"]
+    if not training or not validation:
+        raise ConfigError(
+            f"the data hold {len(training)} training and {len(validation)} validation records: "
+            "expected some of both; generate more or check the splits"
+        )
+    config.output.mkdir(parents=True, exist_ok=True)
+    state = config.output / "state.safetensors"
+    model_path = config.output / "model.safetensors"
+    run = start(config, training)
+    if resume and state.is_file():
+        _load_state(run, state)
+    while run.epoch < config.epochs:
+        began = time.perf_counter()
+        terms = train_epoch(run, training)
+        row: dict[str, float] = {"epoch": run.epoch, **terms}
+        last = run.epoch == config.epochs
+        if last or run.epoch % config.validate_every == 0:
+            metrics = evaluate_records(averaged(run), validation)
+            row |= {k: v for k, v in metrics.items() if k.endswith("_eV") or k == "oscillator_mae"}
+            save_model(averaged(run, _describe(config, training, metrics)), model_path)
+        row["seconds"] = time.perf_counter() - began
+        _save_state(run, state)
+        _append(config.output / "log.csv", row)
+        if progress:
+            _report(config, row)
+    return model_path
+
+
+COLUMNS = (
+    "epoch", "seconds", "hamiltonian", "orbitals", "dipole_operator", "charges", "dipole",
+    "energies", "alignment", "transition_dipoles", "exact_energies", "occupied_mae_eV",
+    "gap_mae_eV", "s1_mae_eV", "t1_mae_eV", "singlets_mae_eV", "triplets_mae_eV",
+    "oscillator_mae",
+)  # fmt: skip
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+
+def _report(config: TrainingConfig, row: dict[str, float]) -> None:
+    left = (config.epochs - row["epoch"]) * row["seconds"] / 60
+    line = f"epoch {row['epoch']:4.0f}/{config.epochs}  {row['seconds']:6.1f} s  left {left:5.0f} min"
+    line += f"  H {row['hamiltonian']:.4f}  E {row['energies']:.3f} eV"
+    if "s1_mae_eV" in row:
+        line += (
+            f"  | validation MAE, eV: occupied {row['occupied_mae_eV']:.3f}  gap "
+            f"{row['gap_mae_eV']:.3f}  S1 {row['s1_mae_eV']:.3f}  T1 {row['t1_mae_eV']:.3f}  "
+            f"singlets {row['singlets_mae_eV']:.3f}  triplets {row['triplets_mae_eV']:.3f}  f "
+            f"{row['oscillator_mae']:.4f}"
+        )
+    print(line, flush=True)

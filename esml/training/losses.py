@@ -1,0 +1,170 @@
+"""What training minimizes: deviations of operators, observables and excited states from labels.
+
+Excited states are compared without differentiating an eigenvector. The label's own amplitudes are
+expressed in the predicted orbitals and the predicted response matrices are contracted with them:
+
+    E_st = ½ [T_sᵀ (A+B) T_t + U_sᵀ (A−B) U_t] ,   T = X + Y ,   U = X − Y .
+
+Its diagonal should be the label's energies, and its off-diagonal ½ (ω_s + ω_t) T_sᵀU_t: zero where
+projected label states are orthogonal, as they are up to what the minimal basis cannot hold. Where
+both hold the label states are eigenstates of the prediction. No state is matched by its index.
+
+``exact_energies`` compares solved states instead, matched to the labels by their overlap, with
+Hellmann–Feynman gradients.
+"""
+
+from __future__ import annotations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from esml import orbitals as orbital_properties
+from esml.excitations import Excitations, Kind, Response, singlets, triplets
+from esml.graph import Graph
+from esml.hamiltonian import Operators
+from esml.orbitals import Orbitals, diagonalize
+from esml.training.config import LossWeights
+from esml.training.targets import StateTargets, Targets
+
+N_VIRTUAL = 3
+"""Lowest virtual orbitals whose energies are compared, beside all occupied ones."""
+
+LEAST_OVERLAP = 0.5
+"""Label states whose projection keeps less of their norm are not compared yet."""
+
+LEAST_MATCH = 0.6
+"""Overlap from which a solved state counts as the label's."""
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``values`` where ``mask``; zero where nothing is."""
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def _huber(x: Tensor, width: float) -> Tensor:
+    """x²/2·width⁻¹ near zero and |x| far away: outliers pull no harder than their neighbours."""
+    size = x.abs()
+    return torch.where(size < width, 0.5 * size.square() / width, size - 0.5 * width)
+
+
+def project(orbitals: Orbitals, states: StateTargets) -> tuple[Tensor, Tensor, Tensor]:
+    """Label T, U (M, S, o, v) in predicted orbitals, scaled to TᵀU = 1, and which may be used."""
+    plus, minus = (
+        torch.einsum(
+            "mui,msuv,mva->msia", orbitals.occupied, density, orbitals.virtual
+        )
+        for density in (states.plus, states.minus)
+    )
+    norm = (plus * minus).sum((2, 3))
+    usable = states.mask & (norm > LEAST_OVERLAP)
+    scale = torch.where(usable, norm, 1.0).rsqrt()[:, :, None, None]
+    return plus * scale, minus * scale, usable
+
+
+def rayleigh(
+    response: Response, states: StateTargets, kinds: tuple[Kind, Kind]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(energies, alignment, T, usable) of the label states under the predicted response.
+
+    ``energies`` (scalar, eV) is the Huber deviation of E_ss, ``alignment`` (scalar, eV²) the mean
+    square of what couples the states.
+    """
+    plus, minus, usable = project(response.orbitals, states)
+    shape = plus.flatten(2).shape
+    upper = response.apply(plus, kinds[0]).view(shape)
+    lower = response.apply(minus, kinds[1]).view(shape)
+    coupled = 0.5 * (plus.flatten(2) @ upper.mT + minus.flatten(2) @ lower.mT)
+    coupled = 0.5 * (coupled + coupled.mT)
+    overlap = plus.flatten(2) @ minus.flatten(2).mT
+    overlap = 0.5 * (overlap + overlap.mT)
+    mean = 0.5 * (states.energies[:, :, None] + states.energies[:, None, :])
+    pair = usable[:, :, None] & usable[:, None, :]
+    apart = ~torch.eye(pair.shape[1], dtype=torch.bool, device=pair.device)
+    diagonal = torch.diagonal(coupled, dim1=1, dim2=2)
+    energies = _mean(_huber(diagonal - states.energies, 0.1), usable)
+    alignment = _mean((coupled - mean * overlap).square(), pair & apart)
+    return energies, alignment, plus, usable
+
+
+def match(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tensor:
+    """(M, S) index of the solved state that each label state is, −1 where there is none.
+
+    The assignment maximizes the sum of |X_foundᵀU_label|-like overlaps, one to one.
+    """
+    plus, minus, usable = project(orbitals, states)
+    with torch.no_grad():
+        overlap = 0.5 * (
+            (found.X + found.Y).flatten(2) @ minus.flatten(2).mT
+            + (found.X - found.Y).flatten(2) @ plus.flatten(2).mT
+        )
+        overlap = overlap.abs() * found.mask[:, :, None] * usable[:, None, :]
+    result = torch.full(states.mask.shape, -1, dtype=torch.int64)
+    for m, table in enumerate(overlap.cpu().numpy()):
+        rows, columns = linear_sum_assignment(-table)
+        for row, column in zip(rows, columns, strict=True):
+            if table[row, column] >= LEAST_MATCH:
+                result[m, column] = row
+    return result.to(states.mask.device)
+
+
+def exact_energies(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tensor:
+    """Huber deviation (eV) of solved energies from those of the label states they match."""
+    index = match(found, orbitals, states)
+    energies = torch.nan_to_num(found.energies).gather(1, index.clamp(min=0))
+    return _mean(_huber(energies - states.energies, 0.1), index >= 0)
+
+
+def losses(
+    operators: Operators,
+    graph: Graph,
+    targets: Targets,
+    weights: LossWeights,
+    exact: bool,
+) -> dict[str, Tensor]:
+    """Every term, unweighted, by name; ``exact`` adds the solved states."""
+    layout = operators.layout
+    orbitals = diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+    response = Response(orbitals, operators.interaction, layout)
+    inside = layout.orbital_mask[:, :, None] & layout.orbital_mask[:, None, :]
+    places = torch.arange(layout.n_max, device=inside.device)
+    learned = places < torch.minimum(layout.n_occupied + N_VIRTUAL, layout.n_orbitals)[:, None]
+    operator = (operators.dipole - targets.dipole_operator).square().sum(1)
+    # Elements between orbitals far apart are many and tiny: a mean per row, not per element.
+    rows = layout.orbital_mask.sum()
+    charges = orbital_properties.charges(orbitals, layout) - targets.charges
+    positions = graph.positions.double()
+    dipole = orbital_properties.dipole(orbitals, layout, positions, operators.dipole)
+    terms = {
+        "hamiltonian": torch.where(
+            inside, (operators.hamiltonian - targets.hamiltonian).square(), 0.0
+        ).sum()
+        / rows,
+        "orbitals": _mean(_huber(orbitals.energies - targets.orbital_energies, 0.1), learned),
+        "dipole_operator": torch.where(inside, operator, 0.0).sum() / rows,
+        "charges": _mean(charges.square(), layout.atom_mask),
+        "dipole": (dipole - targets.dipole).square().sum(1).mean(),
+    }
+    s_energies, s_alignment, plus, usable = rayleigh(
+        response, targets.singlets, ("A+B", "A-B")
+    )
+    t_energies, t_alignment, _, _ = rayleigh(response, targets.triplets, ("triplet", "triplet"))
+    moments = torch.einsum(
+        "mui,mxuv,mva->mxia", orbitals.occupied, operators.dipole, orbitals.virtual
+    )
+    transition = 2.0**0.5 * torch.einsum("msia,mxia->msx", plus, moments)
+    terms["energies"] = 0.5 * (s_energies + t_energies)
+    terms["alignment"] = 0.5 * (s_alignment + t_alignment)
+    terms["transition_dipoles"] = _mean(
+        (transition - targets.singlets.dipoles).square().sum(2), usable
+    )
+    if exact:
+        n_singlets = targets.singlets.mask.shape[1] + 4
+        n_triplets = targets.triplets.mask.shape[1] + 4
+        terms["exact_energies"] = 0.5 * (
+            exact_energies(
+                singlets(response, operators.dipole, n_singlets), orbitals, targets.singlets
+            )
+            + exact_energies(triplets(response, n_triplets), orbitals, targets.triplets)
+        )
+    return terms

@@ -1,0 +1,115 @@
+"""Reference records as padded tensors: what a batch of predictions is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from esml.dataset import Record, unpack
+
+DTYPE = torch.float64
+
+
+@dataclass(frozen=True)
+class StateTargets:
+    """Label states of one multiplicity in the orthonormal basis; S states at most.
+
+    ``plus`` and ``minus`` are C_o (X ± Y) C_vᵀ, scaled to tr(plusᵀ minus) = 1; in the Tamm–Dancoff
+    approximation they are the same.
+    """
+
+    energies: Tensor  # (M, S) eV
+    strengths: Tensor  # (M, S)
+    dipoles: Tensor  # (M, S, 3) e·bohr
+    plus: Tensor  # (M, S, n, n)
+    minus: Tensor  # (M, S, n, n)
+    mask: Tensor  # (M, S) valence states to learn
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels of M molecules, padded like the predictions; n orbitals, K atoms at most."""
+
+    hamiltonian: Tensor  # (M, n, n) eV
+    dipole_operator: Tensor  # (M, 3, n, n) e·bohr
+    orbital_energies: Tensor  # (M, n) eV
+    charges: Tensor  # (M, K) e
+    dipole: Tensor  # (M, 3) e·bohr
+    singlets: StateTargets
+    triplets: StateTargets
+
+
+def structure(record: Record) -> Atoms:
+    """The molecule of ``record``."""
+    return Atoms(
+        numbers=record.numbers,
+        positions=record.positions,
+        info={"charge": int(record.charge), "name": record.name},
+    )
+
+
+def valence_states(
+    energies: np.ndarray, weights: np.ndarray, least_weight: float, highest: float
+) -> np.ndarray:
+    """(S,) which label states a minimal basis can hold: valence weight and energy within bounds."""
+    chosen: np.ndarray = (weights >= least_weight) & (energies <= highest)
+    return chosen
+
+
+def _states(records: Sequence[Record], kind: str, n: int, least: float, highest: float) -> StateTargets:
+    labels = [getattr(record, f"{kind}_energies") for record in records]
+    count = max(max(len(e) for e in labels), 1)
+    shape = (len(records), count)
+    energies, strengths, mask = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
+    dipoles = np.zeros((*shape, 3))
+    plus, minus = np.zeros((*shape, n, n)), np.zeros((*shape, n, n))
+    for m, record in enumerate(records):
+        s = len(labels[m])
+        energies[m, :s] = labels[m]
+        weights = getattr(record, f"{kind}_valence_weights")
+        mask[m, :s] = valence_states(labels[m], weights, least, highest)
+        c = record.coefficients.astype(np.float64)
+        o, size = int(record.n_occupied), len(c)
+        x = getattr(record, f"{kind}_x").astype(np.float64)
+        y = record.singlet_y.astype(np.float64) if kind == "singlet" else np.zeros_like(x)
+        scale = 1.0 / np.sqrt(np.maximum((x**2 - y**2).sum((1, 2)), 1e-3))[:, None, None]
+        for amplitudes, out in ((x + y, plus), (x - y, minus)):
+            out[m, :s, :size, :size] = c[:, :o] @ (scale * amplitudes) @ c[:, o:].T
+        if kind == "singlet":
+            strengths[m, :s] = record.singlet_strengths
+            dipoles[m, :s] = record.singlet_dipoles
+    to = torch.from_numpy
+    return StateTargets(
+        to(energies), to(strengths), to(dipoles), to(plus), to(minus), to(mask)
+    )
+
+
+def collate(records: Sequence[Record], least_weight: float, highest: float) -> Targets:
+    """Labels of ``records`` as one padded batch, double precision."""
+    n = max(len(r.energies) for r in records)
+    atoms = max(len(r.numbers) for r in records)
+    m = len(records)
+    hamiltonian, operator = np.zeros((m, n, n)), np.zeros((m, 3, n, n))
+    energies, charges, dipole = np.zeros((m, n)), np.zeros((m, atoms)), np.zeros((m, 3))
+    for k, record in enumerate(records):
+        size = len(record.energies)
+        hamiltonian[k, :size, :size] = record.hamiltonian
+        operator[k, :, :size, :size] = unpack(record.dipole_operator)
+        energies[k, :size] = record.energies
+        charges[k, : len(record.numbers)] = record.charges
+        dipole[k] = record.dipole
+    to = torch.from_numpy
+    return Targets(
+        to(hamiltonian),
+        to(operator),
+        to(energies),
+        to(charges),
+        to(dipole),
+        _states(records, "singlet", n, least_weight, highest),
+        _states(records, "triplet", n, least_weight, highest),
+    )

@@ -1,0 +1,178 @@
+"""Imports point down only, and prediction needs none of the optional packages."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Low to high: a module may import those before it. A subpackage counts as one module.
+ORDER = (
+    "units",
+    "basis",
+    "tensors",
+    "graph",
+    "structures",
+    "network",
+    "interaction",
+    "orbitals",
+    "blocks",
+    "hamiltonian",
+    "excitations",
+    "spectrum",
+    "dataset",
+    "checkpoint",
+    "surrogate",
+    "training",
+    "plots",
+    "export",
+    "report",
+    "__init__",
+    "cli",
+    "__main__",
+)
+
+REFERENCE_MAY_IMPORT = {"units", "basis", "dataset"}
+
+NEVER = {"reference", "pyscf", "tblite", "dask", "distributed"}
+"""What nothing in esml imports."""
+
+ONLY_INSIDE_FUNCTIONS = {"rdkit", "matplotlib"}
+"""What esml imports where it is used, because a user may lack it."""
+
+RDKIT_USERS = {"structures", "cli"}
+
+
+def modules(package: str) -> list[tuple[str, Path]]:
+    """Dotted name and file of every module of a package."""
+    found = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found.append((".".join(parts), path))
+    return found
+
+
+def imports(path: Path, name: str) -> Iterator[tuple[str, bool]]:
+    """Absolute names a file imports, and whether it does so when it is itself imported.
+
+    ``from package import x`` yields ``package.x`` where that is a module, else ``package``.
+    """
+    package = name.rpartition(".")[0]  # also for a package, whose own name ends in __init__
+
+    def walk(node: ast.AST, at_import: bool) -> Iterator[tuple[str, bool]]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            at_import = False
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            at_import = False
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, at_import) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base]) if base else ".".join(above)
+            for alias in node.names:
+                inner = ROOT / base.replace(".", "/") / alias.name
+                is_module = inner.with_suffix(".py").is_file() or inner.is_dir()
+                yield (f"{base}.{alias.name}" if is_module else base, at_import)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, at_import)
+
+    yield from walk(ast.parse(path.read_text(encoding="utf-8")), True)
+
+
+def unit(name: str) -> str:
+    """The module or subpackage of esml that a dotted name belongs to: ``esml.a.b`` → ``a``."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+ESML = modules("esml")
+REFERENCE = modules("reference")
+
+
+def test_every_module_has_its_place() -> None:
+    assert {unit(name) for name, _ in ESML} <= set(ORDER)
+
+
+@pytest.mark.parametrize(("name", "path"), ESML, ids=[name for name, _ in ESML])
+def test_esml_imports_point_down(name: str, path: Path) -> None:
+    here = unit(name)
+    for imported, _ in imports(path, name):
+        if imported.split(".")[0] != "esml" or unit(imported) == here:
+            continue
+        there = unit(imported)
+        assert ORDER.index(there) < ORDER.index(here), f"{name} imports {imported} from above"
+
+
+@pytest.mark.parametrize(("name", "path"), ESML, ids=[name for name, _ in ESML])
+def test_esml_needs_nothing_optional(name: str, path: Path) -> None:
+    for imported, at_import in imports(path, name):
+        top = imported.split(".")[0]
+        assert top not in NEVER, f"{name} imports {imported}"
+        if top in ONLY_INSIDE_FUNCTIONS:
+            assert not at_import, f"{name} imports {imported} outside a function"
+        if top == "rdkit":
+            assert unit(name) in RDKIT_USERS, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize(("name", "path"), REFERENCE, ids=[name for name, _ in REFERENCE])
+def test_reference_imports_little_of_esml(name: str, path: Path) -> None:
+    for imported, _ in imports(path, name):
+        if imported.split(".")[0] == "esml":
+            assert unit(imported) in REFERENCE_MAY_IMPORT, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("package", ["esml", "reference"])
+def test_no_import_cycles(package: str) -> None:
+    known = dict(modules(package))
+    aliases = {name.removesuffix(".__init__"): name for name in known}
+
+    def below(name: str) -> set[str]:
+        targets = {aliases.get(i) for i, _ in imports(known[name], name)}
+        return {t for t in targets if t is not None and t != name}
+
+    edges = {name: below(name) for name in known}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " → ".join([*path[path.index(name) :], name])
+        if name not in done:
+            for target in sorted(edges[name]):
+                visit(target, (*path, name))
+            done.add(name)
+
+    for name in known:
+        visit(name, ())
+
+
+BARE = """
+import sys
+
+BLOCKED = {"pyscf", "rdkit", "tblite", "matplotlib", "reference", "dask"}
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+
+import esml
+from ase.build import molecule
+
+result = esml.load_model().predict(molecule("H2CO"), n_states=3)
+assert len(result.singlets.energies) == 3
+assert len(result.spectrum().energies) > 10
+"""
+
+
+def test_prediction_needs_no_optional_package() -> None:
+    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
