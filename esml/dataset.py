@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ Array = NDArray[Any]
 
 class DatasetError(ValueError):
     """A dataset file that cannot be read or written, said in one sentence."""
+
+
+class DamagedError(DatasetError):
+    """A dataset file that is cut short or at odds with itself."""
 
 
 def _text(doc: str) -> Any:
@@ -116,7 +121,8 @@ def unpack(packed: Array) -> Array:
 def write_shard(path: str | Path, records: Sequence[Record]) -> None:
     """Write ``records`` to ``path``, whole or not at all.
 
-    Raises DatasetError when the records cannot be written (a full disk, no permission).
+    Raises DatasetError when the records cannot be written (a full disk, no permission, a field of
+    a wrong shape); no temporary file is left.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -130,12 +136,15 @@ def write_shard(path: str | Path, records: Sequence[Record]) -> None:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
         raise DatasetError(
             f"{path} could not be written ({error}): expected a writable place with room; free "
             "space or choose another output; records already written are untouched"
         ) from error
+    finally:
+        # Gone already after the rename; whatever else happened, no half of a shard stays behind.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write_field(
@@ -149,6 +158,12 @@ def _write_field(
     group = file.create_group(name)
     group.attrs["doc"] = meta["doc"]
     arrays = [np.asarray(value, dtype=meta["dtype"]) for value in values]
+    for array in arrays:
+        if array.ndim != meta["ndim"]:
+            raise DatasetError(
+                f"field {name} has shape {array.shape}: expected {meta['ndim']} dimensions, "
+                f"{meta['doc']}; mend the record"
+            )
     shapes = np.array([a.shape for a in arrays], dtype=np.int32).reshape(len(arrays), meta["ndim"])
     group.create_dataset("shapes", data=shapes)
     flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0, meta["dtype"])
@@ -159,7 +174,8 @@ def _write_field(
 def read_shard(path: str | Path) -> list[Record]:
     """All records of one shard.
 
-    Raises DatasetError for a file that is missing, cut short, not a shard, or of a newer schema.
+    Raises DatasetError for a file that is missing, not a shard, or of another schema version, and
+    its kind DamagedError for one that is cut short or inconsistent.
     """
     path = Path(path)
     if not path.is_file():
@@ -177,16 +193,27 @@ def read_shard(path: str | Path) -> list[Record]:
                     f"{path} has schema version {version}: expected at most {SCHEMA_VERSION}; "
                     "update esml to read it"
                 )
+            if version < 1:
+                raise DamagedError(
+                    f"{path} has schema version {version}: expected 1 to {SCHEMA_VERSION}; restore "
+                    "it from a copy or generate it again"
+                )
             n_records = int(file.attrs["n_records"])
             columns = {s.name: _read_field(file, s.name, dict(s.metadata)) for s in fields(Record)}
-    except (OSError, KeyError, RuntimeError) as error:
+    except DatasetError:
+        raise
+    except PermissionError as error:
         raise DatasetError(
+            f"{path} may not be read ({error}): expected a readable file; check its permissions"
+        ) from error
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedError(
             f"{path} could not be read as an esml dataset ({error}): expected a complete HDF5 file; "
             "restore it from a copy or generate it again"
         ) from error
     for name, column in columns.items():
         if len(column) != n_records:
-            raise DatasetError(
+            raise DamagedError(
                 f"{path} holds {len(column)} entries of {name}: expected {n_records}; restore it "
                 "from a copy or generate it again"
             )
@@ -225,13 +252,18 @@ def shard_paths(path: str | Path) -> list[Path]:
     return [path]
 
 
-def read(paths: str | Path | Iterable[str | Path], split: str | None = None) -> list[Record]:
-    """Records of shards and directories of shards, one per content key, of one split if named."""
-    return list(iterate(paths, split))
+def read(
+    paths: str | Path | Iterable[str | Path], split: str | None = None, unique: bool = True
+) -> list[Record]:
+    """Records of shards and directories of shards, of one split if named.
+
+    Of records with equal content keys only the first is given, unless ``unique`` is False.
+    """
+    return list(iterate(paths, split, unique))
 
 
 def iterate(
-    paths: str | Path | Iterable[str | Path], split: str | None = None
+    paths: str | Path | Iterable[str | Path], split: str | None = None, unique: bool = True
 ) -> Iterator[Record]:
     """The records of ``read``, shard by shard."""
     if isinstance(paths, str | Path):
@@ -240,7 +272,9 @@ def iterate(
     for path in paths:
         for shard in shard_paths(path):
             for record in read_shard(shard):
-                if record.key in seen or (split is not None and record.split != split):
+                if split is not None and record.split != split:
+                    continue
+                if unique and record.key in seen:
                     continue
                 seen.add(record.key)
                 yield record

@@ -7,7 +7,9 @@ With orbitals i, j occupied and a, b virtual, and the integrals K, J, K_T of
                     A X + B Y = ω X ,   B X + A Y = −ω Y ,   XᵀX − YᵀY = 1
     triplets (TDA)  A = Δ + 2K_T(ia, jb) − J(ij, ab) ,   A X = ω X ,   XᵀX = 1
 
-    Δ(ia, jb) = F_ab δ_ij − F_ij δ_ab .
+    Δ(ia, jb) = F'_ab δ_ij − F_ij δ_ab ,   F'_vv = (1 + σ) F_vv + C_vᵀ D C_v ,
+
+where σ and D, the relaxation of the virtual orbitals, are the interaction's too.
 
 Shape letters: M molecules, S states, n orbitals, o and v occupied and virtual orbitals (padded),
 K atoms. Energies in eV, transition dipoles in e·bohr.
@@ -137,6 +139,13 @@ class Response:
         atom = layout.orbital_atom()
         molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None, None]
         self._exchange = interaction.exchange[molecule, atom[:, :, None], atom[:, None, :]]
+        relaxation = torch.einsum(
+            "mksa,mks,mksb->mab",
+            layout.gather_slots(orbitals.virtual),
+            interaction.relaxation(),
+            layout.gather_slots(orbitals.virtual),
+        )
+        self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + relaxation
         # Where the atomic blocks stand in a flattened n×n matrix, (M, 16 K).
         slot = layout.slot_index()
         filled = slot < n
@@ -174,7 +183,7 @@ class Response:
             orbitals.occupied,
             torch.einsum("msuv,mva->msua", field, orbitals.virtual),
         )
-        particle = torch.einsum("msib,mba->msia", amplitudes, orbitals.fock_virtual)
+        particle = torch.einsum("msib,mba->msia", amplitudes, self._fock_virtual)
         hole = torch.einsum("mij,msja->msia", orbitals.fock_occupied, amplitudes)
         return particle - hole + interacting
 

@@ -43,21 +43,29 @@ COUPLINGS = (
     "triplet_quadrupole",
     "exchange_dipole",
     "exchange_quadrupole",
+    "relaxation_s",
+    "relaxation_p",
 )
 """Names of an atom's two-electron parameters (eV): η^K, η^J, then as in ``Interaction``."""
 
-# In the order of ONSITE + COUPLINGS. Levels are of the size of valence ionization energies,
-# ⟨s|x|p_x⟩ is that of Slater's orbitals, hardnesses grow with electronegativity; all only start a
-# fit. H carries no p orbitals, so its dipole and quadrupole couplings act on nothing.
+N_SIGNED = 2
+"""The last so many may have either sign and are shifted, not multiplied, by the network."""
+
+# In the order of ONSITE + COUPLINGS. Levels are of the size of valence ionization energies and
+# ⟨s|x|p_x⟩ is that of Slater's orbitals: they only start a fit. Couplings are those that serve
+# reference Hamiltonians best, one set for each element (scripts/seam_test.py). H carries no p
+# orbitals: its dipole and quadrupole couplings act on nothing.
 _DEFAULTS: dict[int, tuple[float, ...]] = {
-    1: (-6.0, 0.0, 0.00, 12.0, 6.0, 0.0, 0.0, -0.8, 0.0, 0.0, 0.0, 0.0),
-    6: (-13.0, -4.0, 0.89, 10.0, 5.0, 2.0, 0.6, -0.7, -0.7, -0.5, 1.0, 0.3),
-    7: (-18.0, -6.0, 0.74, 11.5, 5.8, 2.4, 0.7, -0.8, -0.8, -0.6, 1.0, 0.3),
-    8: (-24.0, -8.0, 0.63, 13.0, 6.5, 2.8, 0.8, -0.9, -0.9, -0.7, 1.0, 0.3),
-    9: (-30.0, -10.0, 0.56, 14.0, 7.0, 3.0, 1.0, -1.0, -1.0, -0.8, 1.0, 0.3),
-    16: (-17.0, -6.0, 1.11, 9.0, 5.0, 1.8, 0.5, -0.6, -0.6, -0.5, 0.8, 0.3),
-    17: (-21.0, -8.0, 0.99, 10.0, 5.5, 2.0, 0.5, -0.7, -0.7, -0.5, 0.8, 0.3),
+    1: (-6.0, 0.0, 0.0, 11.2, 7.84, 0.0, 0.0, -0.77, 0.0, 0.0, 0.0, 0.0, -1.08, 0.0),
+    6: (-13.0, -4.0, 0.89, 11.06, 5.96, 2.75, 0.5, -0.47, -0.72, -0.62, 1.9, 0.14, -2.56, -0.64),
+    7: (-18.0, -6.0, 0.74, 13.33, 6.25, 2.6, 0.74, -0.7, -1.19, -0.97, 0.56, 0.24, -2.31, -0.77),
+    8: (-24.0, -8.0, 0.63, 15.28, 7.03, 0.79, 1.18, -0.82, -1.75, -0.9, 0.47, 0.27, -2.11, -0.92),
+    9: (-30.0, -10.0, 0.56, 20.2, 7.37, 1.53, 1.14, -0.45, -1.87, -0.97, 1.23, 0.12, -1.4, 0.17),
+    16: (-17.0, -6.0, 1.11, 10.2, 5.45, 3.57, 0.78, -0.27, -1.19, -0.79, 1.04, 0.18, -0.89, -1.0),
+    17: (-21.0, -8.0, 0.99, 10.05, 6.17, 2.83, 0.67, -1.33, -0.75, -0.64, 0.57, 0.34, -0.18, -0.46),
 }
+_EXPONENTS = (1.75, 2.32)  # of γ^K and γ^J, from the same fit
+_VIRTUAL_SCALE = -0.18
 
 _UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
 
@@ -140,8 +148,10 @@ class EffectiveHamiltonian(nn.Module):
         self.element_couplings = nn.Parameter(torch.zeros(len(ELEMENTS), len(COUPLINGS)))
         nn.init.zeros_(self.couplings.weight)
         nn.init.zeros_(self.couplings.bias)
-        # γ = λC / [R^y + …]^(1/y), y = 1 + softplus(·), for γ^K and γ^J: starts at y = 2.
-        self.exponents = nn.Parameter(torch.full((2,), _UNIT))
+        # γ = λC / [R^y + …]^(1/y), y = 1 + softplus(·), for γ^K and γ^J.
+        start = [log(expm1(y - 1.0)) for y in _EXPONENTS]
+        self.exponents = nn.Parameter(torch.tensor(start))
+        self.virtual_scale = nn.Parameter(torch.tensor(_VIRTUAL_SCALE))
         table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
         self.register_buffer("baseline", table)
 
@@ -153,8 +163,8 @@ class EffectiveHamiltonian(nn.Module):
     def set_baseline(self, values: Mapping[int, Mapping[str, float]]) -> None:
         """Replace baselines: atomic number → name in ``ONSITE`` or ``COUPLINGS`` → value.
 
-        What is not named stays. The sign of a coupling is that of its baseline; its size is learned
-        and a coupling whose baseline is zero stays zero. Raises ValueError for unknown elements
+        What is not named stays. But for the relaxations the sign of a coupling is that of its
+        baseline; its size is learned and a coupling whose baseline is zero stays zero. Raises ValueError for unknown elements
         and names and for hardnesses that are not positive.
         """
         names = ONSITE + COUPLINGS
@@ -194,7 +204,7 @@ class EffectiveHamiltonian(nn.Module):
             local.offsite,
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
-        interaction = self._interaction(x[:, 0], kinds, baseline, layout, separation)
+        interaction = self.interaction(kinds, x[:, 0], layout, separation)
         if config.far_exchange:
             hamiltonian = hamiltonian + self._far_exchange(
                 hamiltonian, interaction.exchange, separation, layout
@@ -213,23 +223,24 @@ class EffectiveHamiltonian(nn.Module):
                 f"{self.baseline.dtype}: use graph.to(dtype={self.baseline.dtype})"
             )
 
-    def _interaction(
-        self,
-        scalars: Tensor,
-        kinds: Tensor,
-        baseline: Tensor,
-        layout: OrbitalLayout,
-        separation: Tensor,
+    def interaction(
+        self, kinds: Tensor, scalars: Tensor | None, layout: OrbitalLayout, separation: Tensor
     ) -> Interaction:
-        """Parameters of each atom, and γ between all atoms of a molecule.
+        """The two-electron parameters of atoms of ``kinds`` (N,), γ between all at ``separation``.
 
-        A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and
-        positive always; hardnesses of a pair are averaged.
+        A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and positive
+        always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``). δ is
+        the element's own deviation plus, if given, what the network makes of the invariant
+        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged.
         """
-        deviation = self.couplings(silu(self.couplings_hidden(scalars)))
-        deviation = deviation + self.element_couplings[kinds]
-        values = baseline[:, len(ONSITE) :] * softplus(deviation + _UNIT)
-        padded = dict(zip(COUPLINGS, layout.pad_atoms(values).unbind(2), strict=True))
+        deviation = self.element_couplings[kinds]
+        if scalars is not None:
+            deviation = deviation + self.couplings(silu(self.couplings_hidden(scalars)))
+        baseline = self.baseline[kinds][:, len(ONSITE) :]
+        sized = baseline[:, :-N_SIGNED] * softplus(deviation[:, :-N_SIGNED] + _UNIT)
+        signed = baseline[:, -N_SIGNED:] + deviation[:, -N_SIGNED:]
+        values = layout.pad_atoms(torch.cat([sized, signed], dim=1))
+        padded = dict(zip(COUPLINGS, values.unbind(2), strict=True))
         exponents = 1.0 + softplus(self.exponents)
         limits = (1.0, self.config.exchange_limit)
         kernels = []
@@ -237,7 +248,9 @@ class EffectiveHamiltonian(nn.Module):
             hardness = padded.pop(name)
             mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
             kernels.append(gamma(separation, mean, limit, exponent))
-        return Interaction(coulomb=kernels[0], exchange=kernels[1], **padded)
+        return Interaction(
+            coulomb=kernels[0], exchange=kernels[1], virtual_scale=self.virtual_scale, **padded
+        )
 
     def _far_exchange(
         self, near: Tensor, exchange: Tensor, separation: Tensor, layout: OrbitalLayout

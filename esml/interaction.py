@@ -12,6 +12,11 @@ matrix γ_AB, dipoles and quadrupoles only on their own atom. Each of the nine b
 irreducible representation of rotations (1, 3 and 5 of them), and one coupling constant serves a
 whole representation, so energies are exactly rotation-invariant.
 
+The virtual orbitals of a minimal basis lie too high for excitations: in a large basis an excited
+electron relaxes into functions a minimal basis lacks. ``relaxation`` moves them in the response
+alone, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with D diagonal, one value for the s and one for the p
+orbitals of an atom; the ground state and its orbital energies stay what they are.
+
 Shape letters: M molecules, K the most atoms of one molecule, S densities per molecule. All energies
 in eV.
 """
@@ -133,6 +138,9 @@ class Interaction:
     triplet_quadrupole: Tensor  # (M, K) t_Q
     exchange_dipole: Tensor  # (M, K) j_d
     exchange_quadrupole: Tensor  # (M, K) j_Q
+    relaxation_s: Tensor  # (M, K) D on s orbitals
+    relaxation_p: Tensor  # (M, K) D on p orbitals
+    virtual_scale: Tensor  # () σ, no unit
 
     def __post_init__(self) -> None:
         shape = tuple(self.coulomb.shape)
@@ -140,7 +148,8 @@ class Interaction:
             raise ValueError(f"coulomb must be (M, K, K), got {shape}")
         for field in fields(self):
             value: Tensor = getattr(self, field.name)
-            expected = shape if field.name in ("coulomb", "exchange") else shape[:2]
+            pairs = {"coulomb": 3, "exchange": 3, "virtual_scale": 0}.get(field.name, 2)
+            expected = shape[:pairs]
             if tuple(value.shape) != expected:
                 raise ValueError(f"{field.name} must be {expected}, got {tuple(value.shape)}")
             if value.dtype != self.coulomb.dtype:
@@ -170,6 +179,11 @@ class Interaction:
             ],
             dim=-1,
         )
+
+    def relaxation(self) -> Tensor:
+        """D by atom and slot (M, K, 4), eV."""
+        s, p = self.relaxation_s, self.relaxation_p
+        return torch.stack([s, p, p, p], dim=-1)
 
     def one_centre_exchange(self, blocks: Tensor) -> Tensor:
         """Dipole and quadrupole part of J on the atomic ``blocks`` (M, S, K, 4, 4) of a density.

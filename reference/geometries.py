@@ -126,7 +126,7 @@ def _embed(smiles: str, seed: int, n_conformers: int = 1) -> tuple[Mol, Array]:
     that force field is taken.
     """
     mol = Chem.AddHs(parse(smiles))
-    settings = rdDistGeom.ETKDGv3()
+    settings: Any = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed % 2**31
     found = list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, settings))
     if not found:
@@ -152,10 +152,10 @@ def relax(atoms: Atoms, charge: int = 0, name: str = "The structure") -> Atoms:
 
     Raises :class:`GeometryError` if it does not converge in ``MAX_STEPS`` steps.
     """
-    relaxed = atoms.copy()
+    relaxed: Atoms = atoms.copy()
     relaxed.calc = _calculator(charge)
     try:
-        with BFGS(relaxed, logfile=None) as optimizer:  # type: ignore[arg-type]
+        with BFGS(relaxed, logfile=None) as optimizer:
             converged = optimizer.run(fmax=FORCE_TOLERANCE, steps=MAX_STEPS)
     except CalculationFailed as error:
         raise GeometryError(f"{name}: GFN2-xTB failed to converge.") from error

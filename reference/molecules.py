@@ -444,13 +444,18 @@ def parse(smiles: str) -> Mol:
     return mol
 
 
+def _inchikey(mol: Mol) -> str:
+    """InChIKey of ``mol``, empty if it has none."""
+    return str(Chem.MolToInchiKey(mol))  # type: ignore[no-untyped-call]
+
+
 def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:
     """A :class:`Molecule` of one's own, outside the enumeration (scaffold ``"named"``)."""
     mol = parse(smiles)
     canonical = Chem.MolToSmiles(mol)
     return Molecule(
         smiles=canonical,
-        inchikey=Chem.MolToInchiKey(mol),
+        inchikey=_inchikey(mol),
         name=canonical if name is None else name,
         scaffold="named",
         n_heavy=mol.GetNumHeavyAtoms(),
@@ -590,7 +595,7 @@ def _enumerate(max_heavy: int) -> tuple[Molecule, ...]:
     molecules: dict[str, Molecule] = {}
     for smiles, scaffold in scaffold_of.items():
         mol = parse(smiles)
-        inchikey = Chem.MolToInchiKey(mol)
+        inchikey = _inchikey(mol)
         if inchikey and inchikey[:14] not in benchmark_connectivities():
             found = Molecule(smiles, inchikey, smiles, scaffold, mol.GetNumHeavyAtoms())
             molecules.setdefault(inchikey, found)

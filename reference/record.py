@@ -15,15 +15,25 @@ from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
 from .response import ActiveSpace, States, excitations
-from .scf import Level, core_orbitals, ground_state, molecule
+from .scf import Level, ReferenceError, core_orbitals, ground_state, molecule
 
 
 def content_key(atoms: Atoms, level: Level) -> str:
     """Hash of elements, positions (to 1e-6 Å), charge and level: what the labels depend on."""
+    charge = int(atoms.info.get("charge", 0))
+    return _key(atoms.numbers, atoms.positions, charge, level.to_json())
+
+
+def key_of(record: Record) -> str:
+    """The content key that the structure and the level of ``record`` give."""
+    return _key(record.numbers, record.positions, int(record.charge), record.level)
+
+
+def _key(numbers: np.ndarray, positions: np.ndarray, charge: int, level: str) -> str:
     digest = hashlib.sha256()
-    digest.update(np.asarray(atoms.numbers, dtype="<i4").tobytes())
-    digest.update(np.round(atoms.positions * 1e6).astype("<i8").tobytes())
-    digest.update(f"{int(atoms.info.get('charge', 0))}|{level.to_json()}".encode())
+    digest.update(np.asarray(numbers, dtype="<i4").tobytes())
+    digest.update(np.round(positions * 1e6).astype("<i8").tobytes())
+    digest.update(f"{charge}|{level}".encode())
     return digest.hexdigest()[:20]
 
 
@@ -57,6 +67,11 @@ def make_record(atoms: Atoms, level: Level) -> Record:
     numbers = np.asarray(atoms.numbers)
     mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
     minimal = downfold(mean_field)
+    if minimal.n_occupied in (0, len(minimal.energies)):
+        raise ReferenceError(
+            f"{atoms.symbols} has {minimal.n_occupied} of {len(minimal.energies)} valence orbitals "
+            "occupied: expected both occupied and virtual ones; leave it out"
+        )
     after_scf = time.perf_counter()
     space, singlets, triplets = excitations(mean_field, level)
     after_response = time.perf_counter()

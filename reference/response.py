@@ -119,6 +119,11 @@ def _summed_kernels(
             f"functional {mean_field.xc!r} is a {kind} functional: expected LDA, GGA or a hybrid of "
             "them; choose another functional"
         )
+    if mean_field.do_nlc():
+        raise ReferenceError(
+            f"functional {mean_field.xc!r} has nonlocal correlation: expected one without, whose "
+            "response kernel is complete; choose another functional"
+        )
     grids = dft.gen_grid.Grids(mol)
     grids.level = grid_level
     grids.build(with_non0tab=True)
@@ -158,7 +163,8 @@ def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
 def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
     """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
 
-    Raises ReferenceError when the ground state is unstable (A−B or the whole response not positive).
+    Raises ReferenceError when the ground state is unstable: A−B or the whole singlet response is
+    not positive, or a triplet lies below the ground state.
     """
     mol = mean_field.mol
     space = ActiveSpace.of(mean_field, level)
@@ -184,6 +190,11 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     triplet_a[np.diag_indices(o * v)] += space.gaps.ravel()
     energies, vectors = _lowest(triplet_a, level.n_triplets)
     del triplet_a
+    if energies[0] <= 0:
+        raise ReferenceError(
+            f"the ground state is unstable: a triplet lies {-energies[0] * HARTREE:.2f} eV below it; "
+            "expected a stable closed shell; leave the molecule out"
+        )
     x = vectors.T.reshape(-1, o, v)
     triplets = States(
         energies * HARTREE, x, np.zeros_like(x), np.zeros((len(x), 3)), np.zeros(len(x))

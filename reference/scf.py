@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from pyscf import dft, gto
+from pyscf.dft import libxc
 from pyscf.gto.basis import load as load_basis
 
+from esml.basis import ELEMENTS
 from esml.units import BOHR
 
 
@@ -23,7 +26,8 @@ class Level:
     """Everything that fixes the labels; stored with every record.
 
     The truncations (``virtual_cutoff``, ``response_grid``, ``scf_grid``) are those of production;
-    ``Level(virtual_cutoff=None, response_grid=3)`` truncates nothing beyond the frozen core.
+    ``Level(virtual_cutoff=None, response_grid=3, scf_grid=3)`` truncates nothing beyond the frozen
+    core, ``frozen_core=False`` not even that.
     """
 
     functional: str = "camb3lyp"
@@ -51,8 +55,15 @@ def core_orbitals(numbers: np.ndarray) -> int:
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
 
-    Raises ReferenceError for a basis PySCF does not know or an odd number of electrons.
+    Raises ReferenceError for an element outside ``esml.basis.ELEMENTS``, a basis PySCF does not
+    know, or a number of electrons that is odd or not positive.
     """
+    strange = sorted(set(atoms.numbers.tolist()) - set(ELEMENTS))
+    if strange:
+        raise ReferenceError(
+            f"{chemical_symbols[strange[0]]} is not supported: expected elements among "
+            f"{' '.join(chemical_symbols[z] for z in ELEMENTS)}; leave the molecule out"
+        )
     for symbol in sorted(set(atoms.get_chemical_symbols())):
         try:
             load_basis(basis, symbol)
@@ -63,10 +74,10 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
             ) from error
     charge = int(atoms.info.get("charge", 0))
     n_electrons = int(atoms.numbers.sum()) - charge
-    if n_electrons % 2:
+    if n_electrons % 2 or n_electrons <= 0:
         raise ReferenceError(
-            f"{n_electrons} electrons make an open shell: expected an even number; give another "
-            "charge or leave the molecule out"
+            f"{n_electrons} electrons make no closed shell: expected an even, positive number; "
+            "give another charge or leave the molecule out"
         )
     return gto.M(
         atom=[(int(z), r) for z, r in zip(atoms.numbers, atoms.positions / BOHR, strict=True)],
@@ -79,7 +90,17 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
 
 
 def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
-    """A converged density-fitted RKS object. Raises ReferenceError when it does not converge."""
+    """A converged density-fitted RKS object.
+
+    Raises ReferenceError for a functional PySCF does not know or an SCF that does not converge.
+    """
+    try:
+        libxc.parse_xc(functional)
+    except (KeyError, ValueError) as error:
+        raise ReferenceError(
+            f"functional {functional!r} is not known to PySCF: expected a name such as 'camb3lyp' "
+            "or 'pbe0'; mend the level's functional"
+        ) from error
     mean_field = dft.RKS(mol).density_fit()
     mean_field.xc = functional
     mean_field.grids.level = level.scf_grid

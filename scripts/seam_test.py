@@ -1,8 +1,8 @@
 """How far the minimal-basis physics alone goes: reference Hamiltonians, no network.
 
 The reference H, dipole operator and label amplitudes of a dataset go through
-orbitals → excitations; the only parameters are one set of couplings per element and the two
-exponents of γ, fitted on the training molecules and scored on the others. What remains is the
+orbitals → excitations; the only parameters are one set of couplings per element, the exponents of γ
+and the scale of the virtual energies, fitted on the training molecules and scored on the others. What remains is the
 representation's own error: a trained model starts here and can go below it, since it may also move
 the Hamiltonian and let the couplings depend on the environment.
 
@@ -12,20 +12,19 @@ the Hamiltonian and let the couplings depend on the environment.
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 from torch.nn.functional import softplus
 
-from esml.basis import OrbitalLayout
+from esml.basis import ELEMENTS, OrbitalLayout
 from esml.dataset import Record, read
 from esml.excitations import Response, singlets, triplets
 from esml.graph import build_graph
-from esml.hamiltonian import COUPLINGS, ONSITE, EffectiveHamiltonian
-from esml.interaction import Interaction, distances, gamma
+from esml.hamiltonian import COUPLINGS, N_SIGNED, ONSITE, EffectiveHamiltonian
+from esml.interaction import distances
 from esml.network import species
 from esml.orbitals import diagonalize
 from esml.training.evaluation import HIGHEST, LEAST_WEIGHT, Scores
@@ -35,65 +34,32 @@ from esml.training.targets import collate, structure
 UNIT = float(np.log(np.expm1(1.0)))
 
 
-class Couplings(torch.nn.Module):
-    """Couplings of each element, positive multiples of the model's baseline, and two exponents."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        baseline = EffectiveHamiltonian().baseline[:, len(ONSITE) :].double()
-        self.register_buffer("baseline", baseline)
-        self.change = torch.nn.Parameter(torch.zeros_like(baseline))
-        self.exponents = torch.nn.Parameter(torch.full((2,), UNIT, dtype=torch.float64))
-        self.virtual_shift = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
-
-    def table(self) -> torch.Tensor:
-        return self.baseline * softplus(self.change + UNIT)
-
-    def forward(self, layout: OrbitalLayout, positions: torch.Tensor, limit: float) -> Interaction:
-        values = self.table()[species(layout.numbers)]
-        padded = dict(zip(COUPLINGS, layout.pad_atoms(values).unbind(2), strict=True))
-        separation = distances(layout.pad_atoms(positions))
-        exponents = 1.0 + softplus(self.exponents)
-        kernels = []
-        for name, far, exponent in zip(COUPLINGS, (1.0, limit), exponents, strict=False):
-            hardness = padded.pop(name)
-            mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
-            kernels.append(gamma(separation, mean, far, exponent))
-        return Interaction(coulomb=kernels[0], exchange=kernels[1], **padded)
-
-
 class Batch:
     """Reference orbitals and targets of some records."""
 
     def __init__(self, records: list[Record]) -> None:
         self.records = records
         graph = build_graph([structure(r) for r in records], 1.0, torch.float64)
-        self.positions = graph.positions
         self.layout = OrbitalLayout.build(graph.numbers, graph.molecule, graph.charges)
         self.targets = collate(records, LEAST_WEIGHT, HIGHEST + 0.5)
         self.orbitals = diagonalize(
             self.targets.hamiltonian, self.layout.n_orbitals, self.layout.n_occupied
         )
 
-    def response(self, couplings: Couplings, limit: float) -> Response:
-        """The response in orbitals whose virtuals are moved: ε → ε + shift₀ + shift₁ (ε − 3 eV)."""
-        orbitals = self.orbitals
-        virtual = orbitals.fock_virtual
-        eye = torch.eye(virtual.shape[1], dtype=virtual.dtype)
-        shift = couplings.virtual_shift
-        moved = virtual + shift[0] * eye + shift[1] * (virtual - 3.0 * eye)
-        return Response(
-            replace(orbitals, fock_virtual=moved),
-            couplings(self.layout, self.positions, limit),
-            self.layout,
-        )
+        self.kinds = species(graph.numbers)
+        self.separation = distances(self.layout.pad_atoms(graph.positions))
+
+    def response(self, model: EffectiveHamiltonian) -> Response:
+        """The response with the couplings ``model`` gives each element."""
+        interaction = model.interaction(self.kinds, None, self.layout, self.separation)
+        return Response(self.orbitals, interaction, self.layout)
 
 
-def score(batches: list[Batch], couplings: Couplings, limit: float) -> Scores:
+def score(batches: list[Batch], model: EffectiveHamiltonian) -> Scores:
     scores = Scores()
     with torch.no_grad():
         for batch in batches:
-            response = batch.response(couplings, limit)
+            response = batch.response(model)
             t = batch.targets
             found = {
                 "singlets": (singlets(response, t.dipole_operator, 24), t.singlets),
@@ -127,8 +93,6 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--most", type=int, default=400, help="training records used")
-    parser.add_argument("--limit", type=float, default=0.65, help="long-range exact exchange")
-    parser.add_argument("--fixed-virtuals", action="store_true", help="leave the virtuals alone")
     args = parser.parse_args()
     torch.manual_seed(0)
     records = sorted(read(args.data), key=lambda r: (len(r.energies), r.key))
@@ -141,14 +105,13 @@ def main() -> None:
         name: [Batch(part[k : k + 16]) for k in range(0, len(part), 16)]
         for name, part in (("training", training), ("held out", other))
     }
-    couplings = Couplings()
-    couplings.virtual_shift.requires_grad_(not args.fixed_virtuals)
-    optimizer = torch.optim.Adam(couplings.parameters(), lr=0.02)
+    model = EffectiveHamiltonian().double()
+    optimizer = torch.optim.Adam([model.element_couplings, model.exponents, model.virtual_scale])
     for step in range(args.steps):
         for group in optimizer.param_groups:
             group["lr"] = 0.03 * (1 - step / args.steps) + 1e-3
         batch = groups["training"][int(rng.integers(len(groups["training"])))]
-        response = batch.response(couplings, args.limit)
+        response = batch.response(model)
         singlet, _, _, _ = rayleigh(response, batch.targets.singlets, ("A+B", "A-B"))
         triplet, _, _, _ = rayleigh(response, batch.targets.triplets, ("triplet", "triplet"))
         loss = singlet + triplet
@@ -161,7 +124,7 @@ def main() -> None:
         loss.backward()
         optimizer.step()
     print(f"{'MAE':<20}" + "".join(f"{name:>12}" for name in groups))
-    results = {name: score(batches, couplings, args.limit) for name, batches in groups.items()}
+    results = {name: score(batches, model) for name, batches in groups.items()}
     names = ("lowest singlets", "singlets", "lowest triplets", "triplets")
     for name in (*names, "strengths", "bright strengths"):
         line = f"{name:<20}" + "".join(f"{r.mae(name):>12.3f}" for r in results.values())
@@ -169,10 +132,16 @@ def main() -> None:
         print(line + f"   bias {bias:+.3f}")
     for kind in ("singlets", "triplets"):
         print(f"{kind} found: {results['held out'].mae(f'{kind} found'):.3f}")
-    table = couplings.table().detach().numpy().round(3).tolist()
-    exponents = (1.0 + softplus(couplings.exponents)).tolist()
-    print(json.dumps({"couplings": table, "exponents": exponents,
-                      "virtual_shift": couplings.virtual_shift.tolist()}))  # fmt: skip
+    for row, number in enumerate(ELEMENTS):
+        sized = model.baseline[row, len(ONSITE) : -N_SIGNED] * softplus(
+            model.element_couplings[row, :-N_SIGNED] + UNIT
+        )
+        signed = model.baseline[row, -N_SIGNED:] + model.element_couplings[row, -N_SIGNED:]
+        values = torch.cat([sized, signed]).tolist()
+        entries = ", ".join(f"{n} {v:.2f}" for n, v in zip(COUPLINGS, values, strict=True))
+        print(f"{chemical_symbols[number]}: {entries}")
+    print("exponents", (1.0 + softplus(model.exponents)).tolist())
+    print("virtual scale", float(model.virtual_scale))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,10 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
     distance = distances(2.0 * normal(m, k, 3))
     hardness = uniform(5, 9, m, k)
     mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
-    ranges = (0.2, 2.0), (0.1, 1.0), (-2.0, -0.5), (-1.0, -0.1), (-1.0, -0.1), (0.2, 1), (0.1, 0.5)
+    ranges = (
+        (0.2, 2.0), (0.1, 1.0), (-2.0, -0.5), (-1.0, -0.1), (-1.0, -0.1), (0.2, 1), (0.1, 0.5),
+        (-2.0, 1.0), (-1.0, 2.0),
+    )  # fmt: skip
     return System(
         layout,
         hamiltonian,
@@ -85,12 +88,18 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
         Interaction(
             gamma(distance, mean), gamma(distance, 0.8 * mean, 0.65),
             *(uniform(low, high, m, k) for low, high in ranges),
+            virtual_scale=torch.tensor(-0.15, dtype=torch.float64),
         ),
     )  # fmt: skip
 
 
 def parameters(interaction: Interaction) -> list[Tensor]:
     return [getattr(interaction, field.name) for field in fields(interaction)]
+
+
+def converted(interaction: Interaction, change: Callable[[Tensor], Tensor]) -> Interaction:
+    """``change`` of all that belongs to atoms."""
+    return Interaction(*(change(x) if x.dim() else x for x in parameters(interaction)))
 
 
 def take(system: System, molecule: int, numbers: list[int]) -> System:
@@ -101,13 +110,27 @@ def take(system: System, molecule: int, numbers: list[int]) -> System:
         layout,
         system.hamiltonian[m, :n, :n],
         system.dipole_operator[m, :, :n, :n],
-        Interaction(
-            *(x[(m, *(slice(k),) * (x.dim() - 1))] for x in parameters(system.interaction))
-        ),
+        converted(system.interaction, lambda x: x[(m, *(slice(k),) * (x.dim() - 1))]),
     )
 
 
 # ---- an independent evaluation: explicit loops over orbitals and atoms ------------------------
+
+
+def explicit_relaxed_virtuals(system: System, molecule: int) -> np.ndarray:
+    """(1 + σ) ε_a δ_ab + Σ_μ D_μ C_μa C_μb of one molecule, orbital by orbital."""
+    layout, interaction = system.layout, system.interaction
+    n, o = int(layout.n_orbitals[molecule]), int(layout.n_occupied[molecule])
+    orbitals = diagonalize(system.hamiltonian, layout.n_orbitals, layout.n_occupied)
+    c = orbitals.coefficients[molecule, :n, o:n].numpy()
+    scale = 1.0 + interaction.virtual_scale.item()
+    fock = np.diag(scale * orbitals.energies[molecule, o:n].numpy())
+    for atom, place in enumerate((layout.molecule == molecule).nonzero()[:, 0]):
+        own = layout.slot_orbital[place][layout.slot_mask[place]].tolist()
+        for slot, mu in enumerate(own):
+            relaxation = interaction.relaxation_s if slot == 0 else interaction.relaxation_p
+            fock += relaxation[molecule, atom].item() * np.outer(c[mu], c[mu])
+    return fock
 
 
 def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
@@ -118,7 +141,12 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
     c = orbitals.coefficients[molecule, :n, :n].numpy()
     energies = orbitals.energies[molecule, :n].numpy()
     v = n - o
-    p = {f.name: getattr(system.interaction, f.name)[molecule].numpy() for f in fields(Interaction)}
+    virtuals = explicit_relaxed_virtuals(system, molecule)
+    p = {
+        f.name: getattr(system.interaction, f.name)[molecule].numpy()
+        for f in fields(Interaction)
+        if f.name != "virtual_scale"
+    }
 
     atoms = (layout.molecule == molecule).nonzero()[:, 0]
     multipoles = np.zeros((len(atoms), n, n, 9))
@@ -145,7 +173,7 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
     A, B, triplet = (np.zeros((o * v, o * v)) for _ in range(3))
     for (row, (i, a)), (column, (j, b)) in product(enumerate(single), enumerate(single)):
         q = multipoles
-        delta = (energies[a] - energies[i]) * (row == column)
+        delta = virtuals[a - o, b - o] * (i == j) - energies[i] * (row == column)
         coulomb = 2 * integral(q[:, i, a], q[:, j, b], "singlet")
         exchange = integral(q[:, i, j], q[:, a, b], "exchange")
         A[row, column] = delta + coulomb - exchange
@@ -189,22 +217,26 @@ def test_application_is_the_dense_matrix_in_chunks_too(monkeypatch: pytest.Monke
 def test_two_orbitals_by_hand() -> None:
     """H2: C = (1, ±1)/√2, so K = ½(γ₀ − γ₁), J(gg,uu) = ½(γᴶ₀ + γᴶ₁), J(gu,gu) = ½(γᴶ₀ − γᴶ₁).
 
-    Hence A − B = 2t − γᴶ₁, A + B = 2t + 2(γ₀ − γ₁) − γᴶ₀ and ω² = (A − B)(A + B), while the triplet
-    is at 2t + t_m − ½(γᴶ₀ + γᴶ₁).
+    The levels are e ∓ t, so that Δ = (1 + σ)(e + t) + D − (e − t). Hence A − B = Δ − γᴶ₁,
+    A + B = Δ + 2(γ₀ − γ₁) − γᴶ₀ and ω² = (A − B)(A + B), while the triplet is at
+    Δ + t_m − ½(γᴶ₀ + γᴶ₁).
     """
-    t, g0, g1, j0, j1, t_m, d = 6.0, 12.0, 9.0, 5.0, 4.0, -1.5, 0.7
+    e, t, g0, g1, j0, j1, t_m, d = -4.0, 6.0, 12.0, 9.0, 5.0, 4.0, -1.5, 0.7
+    relaxation, scale = -1.2, -0.1
     two = torch.ones(1, 2, dtype=torch.float64)
     system = System(
         lay_out([[1, 1]]),
-        torch.tensor([[[-4.0, -t], [-t, -4.0]]], dtype=torch.float64),
+        torch.tensor([[[e, -t], [-t, e]]], dtype=torch.float64),
         d * torch.tensor([[[[-1.0, 0], [0, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 0]]]]).double(),
         Interaction(
             torch.tensor([[[g0, g1], [g1, g0]]], dtype=torch.float64),
             torch.tensor([[[j0, j1], [j1, j0]]], dtype=torch.float64),
-            *(two, two, t_m * two, two, two, two, two),
+            *(two, two, t_m * two, two, two, two, two, relaxation * two, two),
+            torch.tensor(scale, dtype=torch.float64),
         ),
     )
-    minus, plus = 2 * t - j1, 2 * t + 2 * (g0 - g1) - j0
+    delta = (1 + scale) * (e + t) + relaxation - (e - t)
+    minus, plus = delta - j1, delta + 2 * (g0 - g1) - j0
     omega = math.sqrt(minus * plus)
     singlet = system.singlets()
     assert singlet.energies.item() == pytest.approx(omega, rel=1e-13)
@@ -214,7 +246,7 @@ def test_two_orbitals_by_hand() -> None:
     strength = 2 / 3 * omega / HARTREE * moment**2
     assert singlet.oscillator_strengths.item() == pytest.approx(strength, rel=1e-13)
     triplet = system.triplets()
-    assert triplet.energies.item() == pytest.approx(2 * t + t_m - 0.5 * (j0 + j1), rel=1e-13)
+    assert triplet.energies.item() == pytest.approx(delta + t_m - 0.5 * (j0 + j1), rel=1e-13)
     assert triplet.X.abs().item() == pytest.approx(1)
 
 
@@ -344,11 +376,9 @@ def test_order_of_atoms_does_not_matter() -> None:
         other,
         system.hamiltonian[:, slots][:, :, slots],
         system.dipole_operator[:, :, slots][:, :, :, slots],
-        Interaction(
-            *(
-                x[:, order][:, :, order] if x.dim() == 3 else x[:, order]
-                for x in parameters(system.interaction)
-            )
+        converted(
+            system.interaction,
+            lambda x: x[:, order][:, :, order] if x.dim() == 3 else x[:, order],
         ),
     )
     same_states(system.singlets(), permuted.singlets())
@@ -356,7 +386,7 @@ def test_order_of_atoms_does_not_matter() -> None:
 
 
 def test_far_molecules_have_the_union_of_their_states() -> None:
-    """And charge-transfer states at exactly ε_a − ε_i, dark."""
+    """And charge-transfer states at exactly ε'_a − ε_i, dark (ε' of the relaxed virtuals)."""
     parts = [[6, 8], [7, 1]]
     both = random_system(parts, seed=7)
     single = [take(both, m, numbers) for m, numbers in enumerate(parts)]
@@ -372,8 +402,9 @@ def test_far_molecules_have_the_union_of_their_states() -> None:
         Interaction(
             *(
                 join([x[0] for x in pair]) if pair[0].dim() == 3 else torch.cat(pair, 1)
-                for pair in zip(*(parameters(s.interaction) for s in single), strict=True)
-            )
+                for pair in zip(*(parameters(s.interaction)[:-1] for s in single), strict=True)
+            ),
+            virtual_scale=both.interaction.virtual_scale,
         ),
     )
     # Aufbau of the pair must be that of the parts, or the ground state would transfer charge.
@@ -381,9 +412,9 @@ def test_far_molecules_have_the_union_of_their_states() -> None:
     assert max(o.homo.item() for o in orbitals) < min(o.lumo.item() for o in orbitals)
     transfer = []
     for donor, acceptor in ((0, 1), (1, 0)):
-        n = int(orbitals[donor].n_occupied), int(orbitals[acceptor].n_occupied)
-        i = orbitals[donor].energies[0, : n[0]]
-        a = orbitals[acceptor].energies[0, n[1] :]
+        i = orbitals[donor].energies[0, : int(orbitals[donor].n_occupied)]
+        relaxed = explicit_relaxed_virtuals(single[acceptor], 0)
+        a = torch.from_numpy(np.linalg.eigvalsh(relaxed))
         transfer.append((a - i[:, None]).flatten())
     for solve in (System.singlets, System.triplets):
         local = [solve(s) for s in single]
@@ -469,7 +500,8 @@ def ring(size: int) -> System:
         Interaction(
             gamma(distance, torch.tensor(10.0)).double(),
             gamma(distance, torch.tensor(6.0), 0.65).double(),
-            *(one, one, -one, one, one, one, one),
+            *(one, one, -one, one, one, one, one, 0.7 * one, one),
+            torch.tensor(-0.1, dtype=torch.float64),
         ),
     )
 
@@ -579,7 +611,7 @@ def test_a_molecule_without_virtual_orbitals_has_no_states() -> None:
         torch.tensor([1]), torch.tensor([0]), torch.tensor([-1])
     )  # hydride
     zero, one = torch.zeros(1, 1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
-    interaction = Interaction(zero, zero, one, one, one, one, one, one, one)
+    interaction = Interaction(zero, zero, *[one] * 9, torch.tensor(0.1, dtype=torch.float64))
     system = System(layout, zero - 5, zero[:, None].expand(1, 3, 1, 1), interaction)
     for found in (system.singlets(2), system.triplets(2)):
         assert found.energies.isnan().all()

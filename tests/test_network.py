@@ -146,6 +146,17 @@ def test_features_know_distance_angle_and_element(network: Network) -> None:
     assert (features(network, graph_of(other)) - reference).abs().amax((1, 2)).min() > 1e-3
 
 
+def test_each_layer_reaches_one_neighbour_further(network: Network) -> None:
+    """Atoms 3 Å apart in a row: three layers see the third neighbour and not the fourth."""
+    row = Atoms("CCCCCC", positions=[(3.0 * i, 0.1 * i**2, 0) for i in range(6)])
+    reference = features(network, graph_of(row))
+    for hops, seen in ((3, True), (4, False)):
+        other = row.copy()
+        other.numbers[hops] = 8
+        change = (features(network, graph_of(other)) - reference)[0].abs().max()
+        assert bool(change > 1e-12) == seen
+
+
 def test_features_are_smooth_where_a_neighbour_leaves(network: Network) -> None:
     weights = random(3, 9, CONFIG.channels)
 
