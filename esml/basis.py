@@ -1,8 +1,8 @@
 """The minimal orthonormal valence basis: which orbitals an atom carries and where they stand.
 
 Hydrogen carries one s orbital, every other element one s and three p orbitals of its valence
-shell; cores are frozen. Orbitals run atom by atom, within an atom s, x, y, z, so an atom has at most
-``N_SLOTS`` = 4 of them and its p orbitals turn like a Cartesian vector.
+shell; cores are frozen. Orbitals run atom by atom, within an atom s, x, y, z, so an atom has at
+most ``N_SLOTS`` = 4 of them and its p orbitals turn like a Cartesian vector.
 
 Shape letters: N atoms of a batch, M molecules, K the most atoms of one molecule, n the most
 orbitals of one molecule, E directed pairs.
@@ -10,7 +10,8 @@ orbitals of one molecule, E directed pairs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,7 +66,10 @@ class OrbitalLayout:
 
     @classmethod
     def build(cls, numbers: Tensor, molecule: Tensor, charges: Tensor) -> OrbitalLayout:
-        """Lay out the atoms ``numbers`` (N,) of ``molecule`` (N,), ascending, total ``charges`` (M,)."""
+        """Lay out the atoms ``numbers`` (N,) of ``molecule`` (N,), ascending.
+
+        ``charges`` (M,) are the molecules' total charges.
+        """
         n_molecules = charges.shape[0]
         n_atoms = torch.bincount(molecule, minlength=n_molecules)
         atom_in_molecule = (
@@ -110,10 +114,9 @@ class OrbitalLayout:
 
     def to(self, device: torch.device | str) -> OrbitalLayout:
         """The same layout on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return OrbitalLayout(
-            **{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()}
-        )
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device) for k, v in values.items() if torch.is_tensor(v)}
+        return replace(self, **moved)
 
     def pad_atoms(self, values: Tensor) -> Tensor:
         """Per-atom values (N, ...) as (M, K, ...), zero where there is no atom."""

@@ -1,9 +1,9 @@
 """Model files: one safetensors file, weights as tensors and everything else as JSON.
 
 Nothing in a model file is executed when it is read. The JSON sits in the file's own metadata under
-``esml`` and holds ``version`` (an integer, raised with every change of the format), ``config`` (what
-rebuilds the network) and ``metadata`` (the model card's fields). An older file is lifted step by
-step through ``UPGRADES``.
+``esml`` and holds ``version`` (an integer, raised with every change of the format), ``config``
+(what rebuilds the network) and ``metadata`` (the model card's fields). An older file is lifted step
+by step through ``UPGRADES``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 VERSION = 1
-
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""``UPGRADES[n]`` turns the header of version n into that of version n + 1."""
 
 
 class CheckpointError(ValueError):
@@ -38,8 +35,15 @@ class Checkpoint:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {}
+"""``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
+
+
 def save(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint``, whole or not at all."""
+    """Write ``checkpoint``, whole or not at all.
+
+    Raises CheckpointError when the file cannot be written.
+    """
     path = Path(path)
     header = {
         "version": VERSION,
@@ -48,9 +52,18 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.state.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = serialize(tensors, metadata={"esml": json.dumps(header)})
     try:
-        save_file(tensors, temporary, metadata={"esml": json.dumps(header)})
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -62,7 +75,9 @@ def load(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: expected a model file (.safetensors); check the path")
+        raise CheckpointError(
+            f"{path} does not exist: expected a model file (.safetensors); check the path"
+        )
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             text = (file.metadata() or {}).get("esml")
@@ -74,8 +89,8 @@ def load(path: str | Path) -> Checkpoint:
         ) from error
     if text is None:
         raise CheckpointError(
-            f"{path} is a safetensors file but not an esml model: expected the metadata key 'esml'; "
-            "give a file written by `esml train`"
+            f"{path} is a safetensors file but not an esml model: expected the metadata key "
+            "'esml'; give a file written by `esml train`"
         )
     try:
         header = json.loads(text)
@@ -84,10 +99,13 @@ def load(path: str | Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path} has format version {version}: expected at most {VERSION}; update esml"
             )
+        found = Checkpoint(state, dict(header["config"]), dict(header["metadata"]))
         for step in range(version, VERSION):
-            header = UPGRADES[step](header)
-        return Checkpoint(state, dict(header["config"]), dict(header["metadata"]))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+            found = UPGRADES[step](found)
+        return found
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} has a damaged header ({error!r}): expected version, config and metadata; "
             "restore it from a copy"

@@ -179,7 +179,7 @@ def read_shard(path: str | Path) -> list[Record]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f"{path} does not exist: expected an esml dataset (HDF5); check the path")
+        raise DatasetError(f"{path} is no file: expected an esml dataset (HDF5); check the path")
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != "esml-dataset":
@@ -208,8 +208,8 @@ def read_shard(path: str | Path) -> list[Record]:
         ) from error
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise DamagedError(
-            f"{path} could not be read as an esml dataset ({error}): expected a complete HDF5 file; "
-            "restore it from a copy or generate it again"
+            f"{path} could not be read as an esml dataset ({error}): expected a complete HDF5 "
+            "file; restore it from a copy or generate it again"
         ) from error
     for name, column in columns.items():
         if len(column) != n_records:

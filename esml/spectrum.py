@@ -35,6 +35,9 @@ WAVENUMBERS = 1e7 / HC
 LOWEST_ENERGY = 0.05
 """eV; where the default energy grid starts at the latest, so that wavelengths stay finite."""
 
+FAINT = 1e-3
+"""Oscillator strength a plot shows at least: rounding errors of dark states are not blown up."""
+
 CURVE_COLOUR = "#1f4e79"
 STICK_COLOUR = "#b3402a"
 
@@ -96,7 +99,10 @@ class Spectrum:
             ax.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
             ax.tick_params(direction="in")
             _add_wavelengths(ax)
-        ax.set_ylim(bottom=0.0)
+        line = _gaussian if self.shape == "gaussian" else _lorentzian
+        faint = FAINT * float(line(np.zeros(1), self.fwhm)[0]) / (STRENGTH_PER_AREA * WAVENUMBERS)
+        if ax.get_autoscaley_on():  # and on it stays, for a taller spectrum laid over this one
+            ax.set_ylim(0.0, max(ax.get_ylim()[1], faint / 1e3), auto=True)
         if sticks:
             self._plot_sticks(ax)
         return ax
@@ -106,7 +112,7 @@ class Spectrum:
         right.vlines(
             self.stick_energies, 0.0, self.stick_strengths, color=STICK_COLOUR, linewidth=1.4
         )
-        right.set_ylim(0.0, 1.08 * (float(self.stick_strengths.max()) or 1.0))
+        right.set_ylim(0.0, 1.08 * max(float(self.stick_strengths.max()), FAINT))
         right.set_ylabel("Oscillator strength", color=STICK_COLOUR)
         right.tick_params(axis="y", colors=STICK_COLOUR, direction="in")
         # The curve lies over the sticks, though its axes were made before theirs.

@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 DEFAULT_MODEL = "default"
 """Name of the model ``load_model()`` loads."""
 
-WINDOW = 256
+WINDOW = 64
 """Structures read ahead, sorted by size into batches, and handed out again in order."""
 
 BATCH_NUMBERS = 2**25
@@ -176,12 +176,16 @@ class Surrogate(nn.Module):
         """Predict a stream of structures in batches, in order, with bounded memory.
 
         ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
-        and goes on; ``"raise"`` raises as ``predict`` does.
+        and goes on; ``"raise"`` raises as ``predict`` does, when it comes to that structure.
         """
         _check_n_states(n_states)
         if errors not in ("raise", "return"):
             raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
-        stream = iter(structures)
+        return self._stream(iter(structures), n_states, errors)
+
+    def _stream(
+        self, stream: Iterator[Atoms], n_states: int, errors: str
+    ) -> Iterator[Result | Failure]:
         while window := list(islice(stream, WINDOW)):
             for atoms, outcome in zip(window, self._window(window, n_states), strict=True):
                 if isinstance(outcome, Result):
@@ -227,7 +231,7 @@ class Surrogate(nn.Module):
             )
         n = int(solution.orbitals.n_orbitals[m])
         return Result(
-            atoms=atoms,
+            atoms=atoms.copy(),
             orbital_energies=_numpy(solution.orbitals.energies[m, :n]),
             n_occupied=int(solution.orbitals.n_occupied[m]),
             hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
@@ -274,6 +278,7 @@ def _numpy(values: Tensor) -> Array:
 
 
 def in_double(operators: Operators) -> Operators:
+    """``operators`` in double precision, but for ``features``."""
     interaction = operators.interaction
     parts = {f.name: getattr(interaction, f.name).double() for f in fields(interaction)}
     return replace(
@@ -330,8 +335,8 @@ def load_model(
         hamiltonian.load_state_dict(found.state)
     except (ValueError, RuntimeError, KeyError) as error:
         raise checkpoint.CheckpointError(
-            f"{path} does not fit this version of esml ({str(error).splitlines()[0]}): expected "
-            "weights and configuration of one model; train it again or update esml"
+            f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
+            "expected weights and configuration of one model; train it again or update esml"
         ) from error
     model = Surrogate(hamiltonian, found.metadata).to(device=device, dtype=dtype)
     return model.eval()

@@ -1,8 +1,9 @@
-"""Command line of the reference data: ``python -m reference sample | generate | validate | info``."""
+"""Command line of the reference data: ``python -m reference sample|generate|validate|info``."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -39,9 +40,12 @@ def sample(
 
     Structures are appended as they are made; a sample cut short goes on where it stopped.
     """
-    from .sample import write_sample
+    from .sample import SampleError, write_sample
 
-    n = write_sample(output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip)
+    try:
+        n = write_sample(output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip)
+    except SampleError as error:
+        raise _fail(str(error)) from error
     typer.echo(f"{output}: {n} structures")
 
 
@@ -56,13 +60,13 @@ def generate(
     scf_grid: Annotated[int, typer.Option(min=0, max=9, help="grid of the SCF")] = 1,
     response_grid: Annotated[int, typer.Option(min=0, max=9, help="grid of the kernel")] = 0,
     virtual_cutoff: Annotated[
-        float, typer.Option(help="hartree; virtuals above are left out of the response")
+        float, typer.Option(help="hartree; virtuals above are left out of the response; inf: none")
     ] = 3.0,
     n_singlets: Annotated[int, typer.Option(min=1, help="most singlets kept")] = 16,
     n_triplets: Annotated[int, typer.Option(min=1, help="most triplets kept")] = 12,
     retry: Annotated[bool, typer.Option("--retry", help="try earlier failures again")] = False,
 ) -> None:
-    """Compute records for STRUCTURES into shards; what is there already is kept, so rerun at will."""
+    """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
     import ase.io
 
     from esml.dataset import DatasetError
@@ -86,7 +90,7 @@ def generate(
         minimal_basis=minimal_basis,
         scf_grid=scf_grid,
         response_grid=response_grid,
-        virtual_cutoff=virtual_cutoff,
+        virtual_cutoff=None if math.isinf(virtual_cutoff) else virtual_cutoff,
         n_singlets=n_singlets,
         n_triplets=n_triplets,
     )
@@ -97,6 +101,11 @@ def generate(
     typer.echo(
         f"{output}: {summary.computed} computed, {summary.present} present before, "
         f"{summary.failed} failed"
+        + (
+            f"; {summary.failed_before} failed earlier and were not tried again (--retry does)"
+            if summary.failed_before
+            else ""
+        )
     )
     if summary.failed:
         raise _fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
@@ -130,7 +139,7 @@ def info(
 
     from esml.dataset import DatasetError, iterate
 
-    elements: Counter[int] = Counter()
+    elements: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     geometries: Counter[str] = Counter()
     heavy: Counter[int] = Counter()
@@ -141,7 +150,7 @@ def info(
     try:
         for record in iterate(data):
             n += 1
-            elements.update(set(record.numbers.tolist()))
+            elements.update({chemical_symbols[z] for z in record.numbers})
             splits[record.split] += 1
             geometries[record.geometry] += 1
             heavy[int((record.numbers > 1).sum())] += 1
@@ -157,7 +166,7 @@ def info(
         return ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()))
 
     typer.echo(f"structures  {n} of {len(molecules)} molecules")
-    typer.echo(f"elements    {line(Counter({chemical_symbols[z]: c for z, c in elements.items()}))}")
+    typer.echo(f"elements    {line(elements)}")
     typer.echo(f"heavy atoms {line(heavy)}")
     typer.echo(f"splits      {line(splits)}")
     typer.echo(f"geometries  {line(geometries)}")

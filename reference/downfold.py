@@ -65,7 +65,7 @@ def _valence_functions(reference: gto.Mole) -> list[int]:
 
 
 def _represent(mean_field: Any, functions: np.ndarray, valence: list[int]) -> MinimalOrbitals:
-    """The Fock and dipole operators among the ``valence`` columns of ``functions``, core removed."""
+    """The Fock and dipole operators among columns ``valence`` of ``functions``, core removed."""
     mol = mean_field.mol
     overlap = mean_field.get_ovlp()
     n_core = core_orbitals(mol.atom_charges())
@@ -100,7 +100,7 @@ def lowdin(mean_field: Any) -> MinimalOrbitals:
 
 
 def atomic_charges(orbitals: MinimalOrbitals, numbers: np.ndarray) -> np.ndarray:
-    """(N,) e: valence electrons of the neutral atom less its population, q_A = Z_A − Σ_{μ∈A} P_μμ."""
+    """(N,) e: valence electrons of the neutral atom less population, q_A = Z_A − Σ_{μ∈A} P_μμ."""
     occupied = orbitals.coefficients[:, : orbitals.n_occupied]
     populations = 2.0 * np.einsum("mi,mi->m", occupied, occupied)
     counts = np.where(numbers == 1, 1, 4)

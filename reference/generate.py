@@ -1,19 +1,22 @@
 """Many structures → shards: parallel, resumable, one writer.
 
 Workers compute, the parent alone writes. Every finished record is at once a shard of its own under
-``parts/`` (written whole, then renamed), and parts are joined into ``shard-NNN.h5`` when enough have
-gathered, so a kill at any moment loses at most the molecules in flight and a restart goes on where
-it stopped. A structure that fails is written to ``failures.jsonl`` with its reason and is not tried
-again unless asked.
+``parts/`` (written whole, then renamed), and parts are joined into ``shard-NNN.h5`` when enough
+have gathered, so a kill at any moment loses at most the molecules in flight and a restart goes on
+where it stopped. A part that has become unreadable is removed and computed again; an unreadable
+shard ends the run with its name. A structure that fails is written to ``failures.jsonl`` with its
+reason and is not tried again unless asked.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,28 +27,41 @@ from pathlib import Path
 from ase import Atoms
 from tqdm import tqdm
 
-from esml.dataset import DatasetError, Record, read_shard, write_shard
+from esml.dataset import DamagedError, DatasetError, Record, read_shard, write_shard
 
 from .record import content_key, make_record
 from .scf import Level, ReferenceError
 
 PARTS_PER_SHARD = 500
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did."""
+    """What a run did with the distinct structures it was given."""
 
     computed: int
-    present: int
+    present: int  # stored before
     failed: int
+    failed_before: int = 0  # not tried again
 
 
 @contextmanager
 def _sole_writer(directory: Path) -> Iterator[None]:
-    """Hold the output directory's lock. Raises DatasetError when another process holds it."""
-    (directory / "parts").mkdir(parents=True, exist_ok=True)
-    with open(directory / ".lock", "w") as lock:
+    """Hold the output directory's lock and clear what a killed writer left half written.
+
+    Raises DatasetError when another process holds it or the directory cannot be made.
+    """
+    try:
+        (directory / "parts").mkdir(parents=True, exist_ok=True)
+        lock = open(directory / ".lock", "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise DatasetError(
+            f"{directory} cannot be written ({error}): expected a directory or a place for one; "
+            "choose another output"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -53,15 +69,50 @@ def _sole_writer(directory: Path) -> Iterator[None]:
                 f"{directory} is being written by another process: expected one writer; wait for "
                 "it to end or choose another output"
             ) from error
+        for folder in (directory, directory / "parts"):
+            for leftover in folder.glob(".*.h5.*.tmp"):
+                leftover.unlink()
         yield
 
 
+def _shards(directory: Path) -> list[Path]:
+    """The shards by ascending number."""
+    return sorted(directory.glob("shard-*.h5"), key=lambda path: int(path.stem.split("-")[1]))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside have linear algebra of one thread, whatever the machine has.
+
+    The libraries read these variables when they are loaded, before any code of a worker runs.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def stored_keys(directory: Path) -> set[str]:
-    """Content keys of all records under ``directory``; unreadable parts are removed."""
+    """Content keys of all records under ``directory``; damaged parts are removed.
+
+    Raises DatasetError for a shard that cannot be read, and for a part that is none.
+    """
     keys: set[str] = set()
-    for shard in sorted(directory.glob("shard-*.h5")):
+    for shard in _shards(directory):
         keys.update(record.key for record in read_shard(shard))
-    keys.update(part.stem for part in (directory / "parts").glob("*.h5"))
+    for part in sorted((directory / "parts").glob("*.h5")):
+        try:
+            keys.update(record.key for record in read_shard(part))
+        except DamagedError as error:
+            log.warning("%s; it is removed and computed again", error)
+            part.unlink()
     return keys
 
 
@@ -75,22 +126,38 @@ def read_failures(directory: Path) -> dict[str, str]:
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
-            continue  # the last line of a killed run
+            continue  # a line cut short by a kill
         failures[entry["key"]] = entry["reason"]
     return failures
 
 
+def _note_failure(directory: Path, key: str, name: str, reason: str) -> None:
+    line = json.dumps({"key": key, "name": name, "reason": reason}) + "\n"
+    path = directory / "failures.jsonl"
+    try:
+        with open(path, "a") as file:
+            file.write(line)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output; records already written are untouched"
+        ) from error
+
+
 def join_parts(directory: Path, at_least: int = 1) -> None:
-    """Join the parts into the next shard, if there are ``at_least`` so many."""
+    """Join the parts into the next shard, if there are ``at_least`` so many.
+
+    Raises DatasetError for an unreadable part or shard, with every part left in place.
+    """
     parts = sorted((directory / "parts").glob("*.h5"))
     if len(parts) < at_least:
         return
     records: list[Record] = []
     for part in parts:
         records.extend(read_shard(part))
-    existing = sorted(directory.glob("shard-*.h5"))
+    existing = _shards(directory)
     # A kill between the rename and the removals leaves parts that a shard already holds.
-    held = set().union(*({r.key for r in read_shard(s)} for s in existing[-1:]), set())
+    held = {record.key for shard in existing[-1:] for record in read_shard(shard)}
     fresh = [record for record in records if record.key not in held]
     if fresh:
         number = int(existing[-1].stem.split("-")[1]) + 1 if existing else 0
@@ -131,30 +198,38 @@ def _results(
 ) -> Iterator[tuple[Atoms, Record | str]]:
     """Results as they come, from a pool that survives the death of a worker.
 
-    A structure whose worker dies twice is given up with that reason.
+    Nobody knows which of the structures in flight killed it, so each of them is then run alone, and
+    one whose worker dies again is given up with that reason.
     """
     context = multiprocessing.get_context("spawn")
-    todo = list(enumerate(structures))[::-1]
-    deaths: dict[int, int] = {}
-    while todo:
-        pending: dict[Future[Record | str], tuple[int, Atoms]] = {}
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    todo, suspects = deque(structures), deque[Atoms]()
+    while todo or suspects:
+        alone = bool(suspects)
+        source = suspects if alone else todo
+        most = 1 if alone else 2 * workers
+        pending: dict[Future[Record | str], Atoms] = {}
+        pool = ProcessPoolExecutor(1 if alone else workers, context, _start_worker)
         try:
-            while todo or pending:
-                while todo and len(pending) < 2 * workers:
-                    index, atoms = todo.pop()
-                    pending[pool.submit(_compute, atoms, level)] = (index, atoms)
+            while source or pending:
+                while source and len(pending) < most:
+                    atoms = source.popleft()
+                    try:
+                        pending[pool.submit(_compute, atoms, level)] = atoms
+                    except BrokenProcessPool:
+                        source.appendleft(atoms)
+                        raise
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     result = future.result()
-                    yield pending.pop(future)[1], result
+                    yield pending.pop(future), result
         except BrokenProcessPool:
-            for index, atoms in pending.values():
-                deaths[index] = deaths.get(index, 0) + 1
-                if deaths[index] < 3:
-                    todo.append((index, atoms))
+            for future, atoms in pending.items():
+                if future.done() and future.exception() is None:
+                    yield atoms, future.result()
+                elif alone:
+                    yield atoms, "its worker process died (out of memory?)"
                 else:
-                    yield atoms, "its worker process died three times (out of memory?)"
+                    suspects.append(atoms)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -169,23 +244,21 @@ def generate(
 ) -> Summary:
     """Compute the records of ``structures`` that ``directory`` lacks.
 
-    Raises DatasetError when another process writes there or the disk refuses; what was computed
-    before stays readable.
+    Raises DatasetError when another process writes there, a shard there is damaged or the disk
+    refuses; what was computed before stays readable.
     """
     level = level or Level()
     directory = Path(directory)
-    with _sole_writer(directory):
-        join_parts(directory, PARTS_PER_SHARD)
+    with _sole_writer(directory), _one_thread_each():
         known = stored_keys(directory)
+        join_parts(directory, PARTS_PER_SHARD)
         failures = {} if retry_failures else read_failures(directory)
-        todo: dict[str, Atoms] = {}
-        for atoms in structures:
-            key = content_key(atoms, level)
-            if key not in known and key not in failures:
-                todo.setdefault(key, atoms)
+        distinct = {content_key(atoms, level): atoms for atoms in structures}
+        todo = [a for key, a in distinct.items() if key not in known and key not in failures]
+        present = sum(key in known for key in distinct)
         computed = failed = 0
         bar = tqdm(total=len(todo), disable=not progress, unit="structure", smoothing=0.05)
-        for atoms, result in _results(list(todo.values()), level, workers):
+        for atoms, result in _results(todo, level, workers):
             if isinstance(result, Record):
                 write_shard(directory / "parts" / f"{result.key}.h5", [result])
                 computed += 1
@@ -193,14 +266,9 @@ def generate(
                     join_parts(directory, PARTS_PER_SHARD)
             else:
                 failed += 1
-                with open(directory / "failures.jsonl", "a") as file:
-                    entry = {
-                        "key": content_key(atoms, level),
-                        "name": atoms.info.get("name", str(atoms.symbols)),
-                        "reason": result,
-                    }
-                    file.write(json.dumps(entry) + "\n")
+                name = str(atoms.info.get("name", atoms.symbols))
+                _note_failure(directory, content_key(atoms, level), name, result)
             bar.set_postfix(failed=failed)
             bar.update()
         bar.close()
-        return Summary(computed, len(structures) - len(todo), failed)
+        return Summary(computed, present, failed, len(distinct) - present - len(todo))

@@ -116,8 +116,8 @@ def _summed_kernels(
         return singlet, triplet
     if kind not in ("LDA", "GGA"):
         raise ReferenceError(
-            f"functional {mean_field.xc!r} is a {kind} functional: expected LDA, GGA or a hybrid of "
-            "them; choose another functional"
+            f"functional {mean_field.xc!r} is a {kind} functional: expected LDA, GGA or a hybrid "
+            "of them; choose another functional"
         )
     if mean_field.do_nlc():
         raise ReferenceError(
@@ -192,8 +192,8 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     del triplet_a
     if energies[0] <= 0:
         raise ReferenceError(
-            f"the ground state is unstable: a triplet lies {-energies[0] * HARTREE:.2f} eV below it; "
-            "expected a stable closed shell; leave the molecule out"
+            f"the ground state is unstable: a triplet lies {-energies[0] * HARTREE:.2f} eV below "
+            "it; expected a stable closed shell; leave the molecule out"
         )
     x = vectors.T.reshape(-1, o, v)
     triplets = States(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import ase.io
@@ -12,16 +13,46 @@ from .geometries import GeometryError, structures
 from .molecules import Molecule, fraction, sample_molecules
 
 
-def _finished(log: Path) -> set[str]:
-    """InChIKeys of molecules an earlier, interrupted run has dealt with."""
-    if not log.exists():
-        return set()
-    done = set()
-    for line in log.read_text().splitlines():
+class SampleError(ValueError):
+    """A sample that cannot be continued or written, said in one sentence."""
+
+
+def _resume(output: Path, log: Path) -> set[str]:
+    """InChIKeys of molecules an earlier, interrupted run has dealt with.
+
+    A run killed between writing structures and noting them, or in the midst of either, leaves a
+    tail nobody vouches for: both files are cut back to the last molecule noted whole.
+    """
+    done: set[str] = set()
+    length = 0  # bytes of the log in whole lines
+    end: int | None = 0  # bytes of the output they account for, where they tell
+    for line in log.read_bytes().splitlines(keepends=True) if log.exists() else []:
         try:
-            done.add(json.loads(line)["inchikey"])
-        except (json.JSONDecodeError, KeyError):
-            continue  # the last line of a killed run
+            entry = json.loads(line)
+            done.add(entry["inchikey"])
+        except (json.JSONDecodeError, KeyError, TypeError):
+            break
+        if not line.endswith(b"\n"):
+            break
+        length += len(line)
+        end = entry.get("bytes")
+    if log.exists() and log.stat().st_size > length:
+        os.truncate(log, length)
+    if end is None:
+        return done
+    present = output.stat().st_size if output.exists() else 0
+    if present < end:
+        raise SampleError(
+            f"{output} has {present} bytes, {log} accounts for {end}: expected both files of one "
+            "run; restore the structures or remove the log to start over"
+        )
+    if present and not log.exists():
+        raise SampleError(
+            f"{output} holds something already and there is no {log.name}: expected a new file or "
+            "one with its log; choose another output"
+        )
+    if present > end:
+        os.truncate(output, end)
     return done
 
 
@@ -44,27 +75,39 @@ def write_sample(
     one for a ``relaxed_share`` of the molecules. ``skip`` leaves out the first molecules of the
     sample, which is a prefix of every longer one. Molecules that cannot be built are noted, with
     the reason, in ``<output>.log``, which also lets a second run continue. Returns the number of
-    structures written by this run.
+    structures written by this run. Raises SampleError when the files cannot be written or are not
+    those of one run.
     """
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     log = output.with_name(output.name + ".log")
-    done = _finished(log)
     written = 0
-    for molecule in tqdm(sample_molecules(n_molecules, seed, max_heavy)[skip:], unit="molecule"):
-        if molecule.inchikey in done:
-            continue
-        try:
-            images = structures(
-                molecule, seed, n_distorted, _keeps_relaxed(molecule, relaxed_share, seed)
-            )
-            reason = ""
-        except GeometryError as error:
-            images, reason = [], str(error)
-        if images:
-            ase.io.write(output, images, format="extxyz", append=True)
-        with open(log, "a") as file:
-            entry = {"inchikey": molecule.inchikey, "structures": len(images), "reason": reason}
-            file.write(json.dumps(entry) + "\n")
-        written += len(images)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        done = _resume(output, log)
+        log.touch()
+        molecules = sample_molecules(n_molecules, seed, max_heavy)[skip:]
+        for molecule in tqdm(molecules, unit="molecule"):
+            if molecule.inchikey in done:
+                continue
+            relaxed = _keeps_relaxed(molecule, relaxed_share, seed)
+            try:
+                images, reason = structures(molecule, seed, n_distorted, relaxed), ""
+            except GeometryError as error:
+                images, reason = [], str(error)
+            if images:
+                ase.io.write(output, images, format="extxyz", append=True)
+            entry = {
+                "inchikey": molecule.inchikey,
+                "structures": len(images),
+                "reason": reason,
+                "bytes": output.stat().st_size if output.exists() else 0,
+            }
+            with open(log, "a") as file:
+                file.write(json.dumps(entry) + "\n")
+            written += len(images)
+    except OSError as error:
+        raise SampleError(
+            f"{output} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output; a second run continues"
+        ) from error
     return written

@@ -16,6 +16,9 @@ from pyscf.gto.basis import load as load_basis
 from esml.basis import ELEMENTS
 from esml.units import BOHR
 
+COINCIDENT = 0.3
+"""Atoms nearer than this (Å) are a mistake in the structure."""
+
 
 class ReferenceError(RuntimeError):
     """A reference calculation that cannot be done or cannot be trusted, said in one sentence."""
@@ -55,9 +58,15 @@ def core_orbitals(numbers: np.ndarray) -> int:
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
 
-    Raises ReferenceError for an element outside ``esml.basis.ELEMENTS``, a basis PySCF does not
-    know, or a number of electrons that is odd or not positive.
+    Raises ReferenceError for coinciding atoms, an element outside ``esml.basis.ELEMENTS``, a basis
+    PySCF does not know, or a number of electrons that is odd or not positive.
     """
+    distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
+    if not (distances > COINCIDENT).all():
+        raise ReferenceError(
+            f"two atoms coincide or a position is not finite: expected atoms {COINCIDENT} Å apart "
+            "at least; mend the structure"
+        )
     strange = sorted(set(atoms.numbers.tolist()) - set(ELEMENTS))
     if strange:
         raise ReferenceError(

@@ -193,10 +193,33 @@ def test_an_untrained_model_is_its_baseline() -> None:
     assert float(result.interaction.triplet_dipole.detach()) == pytest.approx(
         float(untouched), rel=1e-6
     )
+    for name in ("relaxation_s", "relaxation_p"):
+        untouched = model.baseline[3, 3 + COUPLINGS.index(name)]
+        assert float(getattr(result.interaction, name).detach()) == float(untouched) < 0
+    assert -1 < float(result.interaction.virtual_scale.detach()) < 0
     # Slater–Koster couplings alone already bind: occupied levels below the atoms', a gap.
     ethene = model(graph_of(molecule("C2H4")))
     orbitals = diagonalize(ethene.hamiltonian, ethene.layout.n_orbitals, ethene.layout.n_occupied)
     assert float(orbitals.gap.detach()) > 3.0
+
+
+def test_only_relaxations_may_change_sign() -> None:
+    model = EffectiveHamiltonian(CONFIG).double()
+    graph = graph_of(Atoms("O"))
+    before = model(graph).interaction
+    for deviation in (-5.0, 5.0):
+        with torch.no_grad():
+            model.element_couplings.fill_(deviation)
+        after = model(graph).interaction
+        for field in fields(Interaction):
+            old, new = (float(getattr(x, field.name).detach()) for x in (before, after))
+            if field.name.startswith("relaxation"):
+                assert new == pytest.approx(old + deviation)
+            elif field.name == "virtual_scale":
+                assert new == old
+            else:
+                assert new * old > 0
+                assert (abs(new) > abs(old)) == (deviation > 0)
 
 
 @pytest.mark.parametrize(

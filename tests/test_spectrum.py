@@ -133,12 +133,39 @@ def test_plot_has_both_scales_sticks_and_curve(tmp_path: Path) -> None:
     matplotlib.pyplot.close(ax.figure)
 
 
+@pytest.mark.parametrize("shape", ["gaussian", "lorentzian"])
+def test_a_plot_of_dark_states_is_flat(tmp_path: Path, shape: Any) -> None:
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    spectrum = broaden(ENERGIES, [0.0, 1e-17, 3e-12, 2e-15], shape=shape)
+    ax = spectrum.plot()
+    ax.figure.savefig(tmp_path / "dark.png")
+    # Both axes reach a strength of at least 0.001, where rounding errors cannot be seen.
+    (sticks,) = (other for other in ax.figure.axes if other is not ax)
+    assert sticks.get_ylim()[1] >= 1e-3
+    visible = broaden([4.0], [1e-3], shape=shape, energies=[4.0]).absorption[0] / 1e3
+    bottom, top = ax.get_ylim()
+    assert bottom == 0
+    assert top == pytest.approx(visible)
+    # A bright spectrum laid over it sets the scale.
+    broaden(ENERGIES, STRENGTHS, shape=shape).plot(ax, sticks=False)
+    assert ax.get_ylim()[1] > 100 * visible
+    matplotlib.pyplot.close(ax.figure)
+
+
 def test_plots_lie_over_each_other(tmp_path: Path) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     ax = broaden(ENERGIES, STRENGTHS).plot(sticks=False)
-    same = broaden([4.0], [0.5]).plot(ax, sticks=False, color="C1")
+    same = broaden([4.0], [1.5]).plot(ax, sticks=False, color="C1")
     assert same is ax
+    bottom, top = ax.get_ylim()
+    assert bottom == 0
+    assert top > max(max(line.get_ydata()) for line in ax.lines)
+    ax.set_ylim(0.0, 7.0)
+    broaden([4.0], [0.5]).plot(ax, sticks=False)
+    assert ax.get_ylim() == (0.0, 7.0)
+    ax.lines[-1].remove()
     assert len(ax.lines) == 2
     assert len(ax.child_axes) == 1
     assert ax.figure.axes == [ax]

@@ -171,7 +171,8 @@ def _composition(record: Record) -> Array:
 def _with_rank(record: Record, fractions: Array) -> Array:
     """Composition times powers of a rank in [0, 1]: (len(fractions), 36)."""
     powers = np.stack([np.ones_like(fractions), fractions, fractions**2, fractions**3], axis=1)
-    return np.einsum("kp,c->kpc", powers, _composition(record)).reshape(len(fractions), -1)
+    rows: Array = powers[:, :, None] * _composition(record)
+    return rows.reshape(len(fractions), -1)
 
 
 class CompositionBaseline:
@@ -186,8 +187,7 @@ class CompositionBaseline:
 
     def _fit(self, rows: Array, values: Array) -> Array:
         gram = rows.T @ rows + self._ridge * np.eye(rows.shape[1])
-        solution: Array = np.linalg.solve(gram, rows.T @ values)
-        return solution
+        return np.linalg.solve(gram, rows.T @ values).astype(np.float64)
 
     def evaluate(self, records: Sequence[Record]) -> dict[str, float]:
         """The same mean absolute errors as ``evaluate_records`` gives."""

@@ -10,14 +10,24 @@ import csv
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from esml.basis import ELEMENTS
@@ -107,41 +117,69 @@ def _save_state(run: Run, path: Path) -> None:
     temporary.replace(path)
 
 
-def _load_state(run: Run, path: Path) -> None:
-    from safetensors import safe_open
+def _difference(stored: Any, current: Any, name: str) -> str | None:
+    """The dotted name of the first entry in which two configurations differ, and both values."""
+    if isinstance(stored, dict) and isinstance(current, dict):
+        for key in sorted(stored.keys() | current.keys()):
+            found = _difference(stored.get(key), current.get(key), f"{name}.{key}")
+            if found:
+                return found
+        return None
+    return None if stored == current else f"{name} {stored!r}, the configuration says {current!r}"
 
-    tensors = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata()
-    stored = json.loads(header["config"])
+
+def _load_state(run: Run, path: Path) -> None:
+    """Put ``run`` where the state file ``path`` says; ConfigError where the two do not fit."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        stored, progress = json.loads(header["config"]), json.loads(header["progress"])
+    except (SafetensorError, OSError, TypeError, KeyError, json.JSONDecodeError) as error:
+        raise ConfigError(
+            f"{path} could not be read ({error}): expected the state of a training run; delete it "
+            "to train afresh, or choose another output"
+        ) from error
     current = json.loads(run.config.model_dump_json())
     for key in ("model", "epochs", "batch_size", "seed"):
-        if stored[key] != current[key]:
+        difference = _difference(stored.get(key), current[key], key)
+        if difference:
             raise ConfigError(
-                f"{path} is of a run with another {key}: expected {stored[key]!r}, the configuration "
-                f"says {current[key]!r}; choose another output or train afresh"
+                f"{path} is of another run: expected {difference}; choose another output or train "
+                "afresh"
             )
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-    run.model.load_state_dict(part("model."))
-    run.average = part("average.")
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in part("optimizer.").items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = value
     groups = run.optimizer.state_dict()["param_groups"]
-    run.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    progress = json.loads(header["progress"])
+    try:
+        run.model.load_state_dict(part("model."))
+        run.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
+            "expected the weights of this model; train afresh or choose another output"
+        ) from error
+    run.average = part("average.")
     run.epoch, run.step = progress["epoch"], progress["step"]
 
 
-def train_epoch(run: Run, records: Sequence[Record]) -> dict[str, float]:
+def _steps(config: TrainingConfig, n_records: int) -> int:
+    """Steps of one epoch."""
+    return math.ceil(n_records / config.batch_size)
+
+
+def train_epoch(
+    run: Run, records: Sequence[Record], after_step: Callable[[], None] | None = None
+) -> dict[str, float]:
     """One pass over ``records``; returns the mean of every loss term."""
     config, model = run.config, run.model
-    steps = math.ceil(len(records) / config.batch_size)
-    total = config.epochs * steps
+    total = config.epochs * _steps(config, len(records))
     progress = run.epoch / config.epochs
     exact = progress >= config.exact_from and config.losses.exact_energies > 0
     weights = config.losses.model_dump()
@@ -157,7 +195,7 @@ def train_epoch(run: Run, records: Sequence[Record]) -> dict[str, float]:
         for setting in run.optimizer.param_groups:
             setting["lr"] = _schedule(config, run.step, total)
         run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
         if bool(norm.isfinite()):
             run.optimizer.step()
@@ -170,6 +208,8 @@ def train_epoch(run: Run, records: Sequence[Record]) -> dict[str, float]:
         count += 1
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach())
+        if after_step is not None:
+            after_step()
     run.epoch += 1
     return {name: value / count for name, value in sums.items()}
 
@@ -181,7 +221,9 @@ def averaged(run: Run, metadata: dict[str, Any] | None = None) -> Surrogate:
     return Surrogate(model, metadata).eval()
 
 
-def _describe(config: TrainingConfig, train: Sequence[Record], metrics: dict[str, Any]) -> dict[str, Any]:
+def _describe(
+    config: TrainingConfig, train: Sequence[Record], metrics: dict[str, Any]
+) -> dict[str, Any]:
     """What the model file says of itself."""
     levels = sorted({r.level for r in train})
     return {
@@ -224,20 +266,31 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
     run = start(config, training)
     if resume and state.is_file():
         _load_state(run, state)
-    while run.epoch < config.epochs:
-        began = time.perf_counter()
-        terms = train_epoch(run, training)
-        row: dict[str, float] = {"epoch": run.epoch, **terms}
-        last = run.epoch == config.epochs
-        if last or run.epoch % config.validate_every == 0:
-            metrics = evaluate_records(averaged(run), validation)
-            row |= {k: v for k, v in metrics.items() if k.endswith("_eV") or k == "oscillator_mae"}
-            save_model(averaged(run, _describe(config, training, metrics)), model_path)
-        row["seconds"] = time.perf_counter() - began
-        _save_state(run, state)
-        _append(config.output / "log.csv", row)
-        if progress:
-            _report(config, row)
+    steps = _steps(config, len(training))
+    if run.step != run.epoch * steps:
+        raise ConfigError(
+            f"{state} is of a run with {run.step // run.epoch} steps an epoch where the data now "
+            f"make {steps}: expected the same training records; choose another output or train "
+            "afresh"
+        )
+    with _progress(progress) as display:
+        task = display.add_task("", total=config.epochs * steps, completed=run.epoch * steps)
+        while run.epoch < config.epochs:
+            began = time.perf_counter()
+            terms = train_epoch(run, training, after_step=lambda: display.advance(task))
+            row: dict[str, float] = {"epoch": run.epoch, **terms}
+            if run.epoch == config.epochs or run.epoch % config.validate_every == 0:
+                metrics = evaluate_records(averaged(run), validation)
+                row |= {k: metrics[k] for k in COLUMNS if k in metrics}
+                save_model(averaged(run, _describe(config, training, metrics)), model_path)
+            row["seconds"] = time.perf_counter() - began
+            _save_state(run, state)
+            _append(config.output / "log.csv", row)
+            line = _report(config, row)
+            display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not model_path.is_file():  # deleted since the run was completed
+        metrics = evaluate_records(averaged(run), validation)
+        save_model(averaged(run, _describe(config, training, metrics)), model_path)
     return model_path
 
 
@@ -258,10 +311,27 @@ def _append(path: Path, row: dict[str, float]) -> None:
         writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
 
 
-def _report(config: TrainingConfig, row: dict[str, float]) -> None:
+def _progress(enabled: bool) -> Progress:
+    """A live line on standard error; where that is no terminal, only what is printed above it."""
+    return Progress(
+        TextColumn("step"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, quiet=not enabled),
+        disable=not enabled,
+        # Steps differ in size, and states are solved late in a run only.
+        speed_estimate_period=600.0,
+    )
+
+
+def _report(config: TrainingConfig, row: dict[str, float]) -> str:
+    """One line for an epoch."""
     left = (config.epochs - row["epoch"]) * row["seconds"] / 60
-    line = f"epoch {row['epoch']:4.0f}/{config.epochs}  {row['seconds']:6.1f} s  left {left:5.0f} min"
-    line += f"  H {row['hamiltonian']:.4f}  E {row['energies']:.3f} eV"
+    line = f"epoch {row['epoch']:4.0f}/{config.epochs}  {row['seconds']:6.1f} s  left {left:5.0f} "
+    line += f"min  H {row['hamiltonian']:.4f}  E {row['energies']:.3f} eV"
     if "s1_mae_eV" in row:
         line += (
             f"  | validation MAE, eV: occupied {row['occupied_mae_eV']:.3f}  gap "
@@ -269,4 +339,4 @@ def _report(config: TrainingConfig, row: dict[str, float]) -> None:
             f"singlets {row['singlets_mae_eV']:.3f}  triplets {row['triplets_mae_eV']:.3f}  f "
             f"{row['oscillator_mae']:.4f}"
         )
-    print(line, flush=True)
+    return line

@@ -51,9 +51,7 @@ def _huber(x: Tensor, width: float) -> Tensor:
 def project(orbitals: Orbitals, states: StateTargets) -> tuple[Tensor, Tensor, Tensor]:
     """Label T, U (M, S, o, v) in predicted orbitals, scaled to TᵀU = 1, and which may be used."""
     plus, minus = (
-        torch.einsum(
-            "mui,msuv,mva->msia", orbitals.occupied, density, orbitals.virtual
-        )
+        torch.einsum("mui,msuv,mva->msia", orbitals.occupied, density, orbitals.virtual)
         for density in (states.plus, states.minus)
     )
     norm = (plus * minus).sum((2, 3))
@@ -145,9 +143,7 @@ def losses(
         "charges": _mean(charges.square(), layout.atom_mask),
         "dipole": (dipole - targets.dipole).square().sum(1).mean(),
     }
-    s_energies, s_alignment, plus, usable = rayleigh(
-        response, targets.singlets, ("A+B", "A-B")
-    )
+    s_energies, s_alignment, plus, usable = rayleigh(response, targets.singlets, ("A+B", "A-B"))
     t_energies, t_alignment, _, _ = rayleigh(response, targets.triplets, ("triplet", "triplet"))
     moments = torch.einsum(
         "mui,mxuv,mva->mxia", orbitals.occupied, operators.dipole, orbitals.virtual

@@ -61,7 +61,9 @@ def valence_states(
     return chosen
 
 
-def _states(records: Sequence[Record], kind: str, n: int, least: float, highest: float) -> StateTargets:
+def _states(
+    records: Sequence[Record], kind: str, n: int, least: float, highest: float
+) -> StateTargets:
     labels = [getattr(record, f"{kind}_energies") for record in records]
     count = max(max(len(e) for e in labels), 1)
     shape = (len(records), count)
@@ -84,9 +86,7 @@ def _states(records: Sequence[Record], kind: str, n: int, least: float, highest:
             strengths[m, :s] = record.singlet_strengths
             dipoles[m, :s] = record.singlet_dipoles
     to = torch.from_numpy
-    return StateTargets(
-        to(energies), to(strengths), to(dipoles), to(plus), to(minus), to(mask)
-    )
+    return StateTargets(to(energies), to(strengths), to(dipoles), to(plus), to(minus), to(mask))
 
 
 def collate(records: Sequence[Record], least_weight: float, highest: float) -> Targets:
