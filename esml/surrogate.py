@@ -137,6 +137,7 @@ class Surrogate(nn.Module):
     def forward(self, graph: Graph, n_states: int = 10) -> Solution:
         """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
 
+        Fewer where no molecule has so many.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.excitations`` for transition dipoles).
         """
@@ -144,6 +145,7 @@ class Surrogate(nn.Module):
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)
+        n_states = max(1, min(n_states, int(response.n_available.max())))
         return Solution(
             operators=operators,
             orbitals=found,
@@ -331,12 +333,11 @@ def load_model(
         )
     found = checkpoint.load(path)
     try:
-        hamiltonian = from_config(found.config)
+        hamiltonian = from_config(found.config).to(dtype)
         hamiltonian.load_state_dict(found.state)
     except (ValueError, RuntimeError, KeyError) as error:
         raise checkpoint.CheckpointError(
             f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
             "expected weights and configuration of one model; train it again or update esml"
         ) from error
-    model = Surrogate(hamiltonian, found.metadata).to(device=device, dtype=dtype)
-    return model.eval()
+    return Surrogate(hamiltonian, found.metadata).to(device).eval()

@@ -14,7 +14,7 @@ from esml.dataset import Record, pack
 from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
-from .response import ActiveSpace, States, excitations
+from .response import ActiveSpace, States, excitations, require_kernel
 from .scf import Level, ReferenceError, core_orbitals, ground_state, molecule
 
 
@@ -65,6 +65,7 @@ def make_record(atoms: Atoms, level: Level) -> Record:
     """
     began = time.perf_counter()
     numbers = np.asarray(atoms.numbers)
+    require_kernel(level.functional)
     mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
     minimal = downfold(mean_field)
     if minimal.n_occupied in (0, len(minimal.energies)):

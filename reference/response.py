@@ -26,7 +26,7 @@ from pyscf.dft import numint
 
 from esml.units import HARTREE
 
-from .scf import Level, ReferenceError, core_orbitals
+from .scf import Level, ReferenceError, core_orbitals, require_known
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,22 @@ class ActiveSpace:
             mean_field.mo_coeff[:, n_core:n_occupied],
             mean_field.mo_coeff[:, n_occupied:end],
             energies[None, n_occupied:end] - energies[n_core:n_occupied, None],
+        )
+
+
+def require_kernel(functional: str) -> None:
+    """Raise ReferenceError for a functional whose response kernel is not implemented here."""
+    require_known(functional)
+    kind = numint.NumInt()._xc_type(functional)
+    if kind not in ("HF", "LDA", "GGA"):
+        raise ReferenceError(
+            f"functional {functional!r} is a {kind} functional: expected LDA, GGA or a hybrid of "
+            "them; choose another functional"
+        )
+    if dft.libxc.is_nlc(functional):
+        raise ReferenceError(
+            f"functional {functional!r} has nonlocal correlation: expected one without, whose "
+            "response kernel is complete; choose another functional"
         )
 
 
@@ -114,16 +130,6 @@ def _summed_kernels(
     triplet = np.zeros_like(singlet)
     if kind == "HF":
         return singlet, triplet
-    if kind not in ("LDA", "GGA"):
-        raise ReferenceError(
-            f"functional {mean_field.xc!r} is a {kind} functional: expected LDA, GGA or a hybrid "
-            "of them; choose another functional"
-        )
-    if mean_field.do_nlc():
-        raise ReferenceError(
-            f"functional {mean_field.xc!r} has nonlocal correlation: expected one without, whose "
-            "response kernel is complete; choose another functional"
-        )
     grids = dft.gen_grid.Grids(mol)
     grids.level = grid_level
     grids.build(with_non0tab=True)
@@ -163,9 +169,11 @@ def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
 def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
     """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
 
-    Raises ReferenceError when the ground state is unstable: A−B or the whole singlet response is
-    not positive, or a triplet lies below the ground state.
+    Raises ReferenceError when the functional's kernel is not implemented or the ground state is
+    unstable: A−B or the whole singlet response is not positive, or a triplet lies below the ground
+    state.
     """
+    require_kernel(mean_field.xc)
     mol = mean_field.mol
     space = ActiveSpace.of(mean_field, level)
     o, v = space.gaps.shape
@@ -189,6 +197,11 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     triplet_a = f_triplet.astype(np.float64) - direct
     triplet_a[np.diag_indices(o * v)] += space.gaps.ravel()
     energies, vectors = _lowest(triplet_a, level.n_triplets)
+    if energies[0] <= 0:
+        raise ReferenceError(
+            "the closed shell is not the ground state: a triplet lies below it; expected a closed "
+            "shell well below all triplets; leave the molecule out"
+        )
     del triplet_a
     if energies[0] <= 0:
         raise ReferenceError(

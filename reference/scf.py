@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,7 +76,9 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
         )
     for symbol in sorted(set(atoms.get_chemical_symbols())):
         try:
-            load_basis(basis, symbol)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # advice to install another source of bases
+                load_basis(basis, symbol)
         except Exception as error:
             raise ReferenceError(
                 f"basis {basis!r} is not known to PySCF for {symbol}: expected a name such as "
@@ -98,11 +101,8 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     )
 
 
-def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
-    """A converged density-fitted RKS object.
-
-    Raises ReferenceError for a functional PySCF does not know or an SCF that does not converge.
-    """
+def require_known(functional: str) -> None:
+    """Raise ReferenceError for a functional PySCF does not know."""
     try:
         libxc.parse_xc(functional)
     except (KeyError, ValueError) as error:
@@ -110,6 +110,14 @@ def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
             f"functional {functional!r} is not known to PySCF: expected a name such as 'camb3lyp' "
             "or 'pbe0'; mend the level's functional"
         ) from error
+
+
+def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
+    """A converged density-fitted RKS object.
+
+    Raises ReferenceError for a functional PySCF does not know or an SCF that does not converge.
+    """
+    require_known(functional)
     mean_field = dft.RKS(mol).density_fit()
     mean_field.xc = functional
     mean_field.grids.level = level.scf_grid

@@ -56,7 +56,9 @@ class TrainingConfig(BaseModel):
     )
     valence_weight: float = Field(0.85, ge=0, le=1, description="states below are left out")
     energy_limit: float = Field(9.0, gt=0, description="states above are left out, eV")
-    losses: LossWeights = Field(default_factory=LossWeights)
+    losses: LossWeights = Field(
+        default_factory=LossWeights, description="weights of the loss terms, see LossWeights"
+    )
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = Field(0, description="seed of initial weights and order")
     threads: int = Field(1, ge=1, description="threads of torch")

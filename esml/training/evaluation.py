@@ -171,8 +171,9 @@ def _composition(record: Record) -> Array:
 def _with_rank(record: Record, fractions: Array) -> Array:
     """Composition times powers of a rank in [0, 1]: (len(fractions), 36)."""
     powers = np.stack([np.ones_like(fractions), fractions, fractions**2, fractions**3], axis=1)
-    rows: Array = powers[:, :, None] * _composition(record)
-    return rows.reshape(len(fractions), -1)
+    composition = _composition(record)
+    rows: Array = powers[:, :, None] * composition
+    return rows.reshape(len(fractions), powers.shape[1] * len(composition))
 
 
 class CompositionBaseline:

@@ -1,0 +1,78 @@
+"""Small molecules and their ground states, shared by the tests of the reference data."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyscf")
+
+import ase.build
+from ase import Atoms
+
+from esml.dataset import Record
+from reference.record import make_record
+from reference.scf import Level, ground_state, molecule
+
+UNTRUNCATED = Level(virtual_cutoff=None, response_grid=3, scf_grid=3, frozen_core=False)
+"""Nothing left out: what PySCF's own TDDFT does."""
+
+QUICK = Level(functional="hf", minimal_functional="hf", basis="6-31g")
+"""No grid, a small basis: tenths of a second a molecule, and exact rotational symmetry."""
+
+
+def structure(name: str) -> Atoms:
+    """A molecule of ASE's G2 set by name, or NH4+, turned and moved to no special place."""
+    if name == "NH4+":
+        corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) * 0.593
+        atoms = Atoms("NH4", positions=[[0, 0, 0], *corners], info={"charge": 1})
+    else:
+        atoms = ase.build.molecule(name)
+    atoms.rotate(37.0, (1.0, 2.0, -0.5))
+    atoms.translate((0.3, -0.8, 1.1))
+    atoms.info["name"] = name
+    return atoms
+
+
+def water(stretch: float = 1.0) -> Atoms:
+    """Water, its bonds scaled: cheap structures that differ."""
+    atoms = structure("H2O")
+    atoms.positions[:] = atoms.positions[0] + stretch * (atoms.positions - atoms.positions[0])
+    atoms.info["name"] = f"water {stretch:.3f}"
+    return atoms
+
+
+@cache
+def converged(name: str, level: Level, basis: str | None = None) -> Any:
+    """The ground state of a molecule, in another basis than the level's if one is named."""
+    mol = molecule(structure(name), basis or level.basis)
+    return ground_state(mol, level.functional, level)
+
+
+@cache
+def record(name: str, level: Level) -> Record:
+    """The record of a molecule. Copy it before changing it."""
+    return make_record(structure(name), level)
+
+
+def assert_same(one: Record, other: Record) -> None:
+    """Two records of one structure agree to the stored precision in all but date and timings."""
+    for spec in fields(Record):
+        a, b = getattr(one, spec.name), getattr(other, spec.name)
+        if spec.name == "provenance":
+            continue
+        if spec.metadata["kind"] == "text":
+            assert a == b, spec.name
+            continue
+        tolerance = {"f2": 1e-3, "f4": 1e-5}.get(spec.metadata["dtype"], 1e-7)
+        np.testing.assert_allclose(
+            np.asarray(a, dtype=float),
+            np.asarray(b, dtype=float),
+            rtol=tolerance,
+            atol=tolerance,
+            err_msg=spec.name,
+        )

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from esml import checkpoint
+from esml.checkpoint import Checkpoint, CheckpointError, load, save
+
+
+@pytest.fixture
+def content() -> Checkpoint:
+    generator = torch.Generator().manual_seed(0)
+    return Checkpoint(
+        state={
+            "weight": torch.randn(3, 4, generator=generator),
+            "transposed": torch.randn(3, 4, generator=generator).T,
+            "double": torch.randn(2, generator=generator, dtype=torch.float64),
+            "count": torch.tensor(7),
+        },
+        config={"channels": 8, "network": {"cutoff": 5.0, "name": "größer"}},
+        metadata={"name": "test", "level": [{"functional": "camb3lyp"}], "rmse": 0.1, "none": None},
+    )
+
+
+def with_header(path: Path, header: str | None) -> Path:
+    """A safetensors file with this text where the header is expected."""
+    save_file({"x": torch.zeros(2)}, path, metadata=None if header is None else {"esml": header})
+    return path
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path, content: Checkpoint) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, content)
+    found = load(path)
+    assert found.config == content.config
+    assert found.metadata == content.metadata
+    assert found.state.keys() == content.state.keys()
+    for name, tensor in content.state.items():
+        assert found.state[name].dtype == tensor.dtype
+        assert torch.equal(found.state[name], tensor)
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_a_file_says_its_version_and_is_readable_by_others(
+    tmp_path: Path, content: Checkpoint
+) -> None:
+    path = tmp_path / "model.safetensors"
+    previous = os.umask(0o022)
+    try:
+        save(path, content)
+    finally:
+        os.umask(previous)
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["esml"])["version"] == checkpoint.VERSION
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_saving_is_atomic(
+    tmp_path: Path, content: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before, while or after it writes, the old file or the new one is there, whole."""
+    path = tmp_path / "model.safetensors"
+    save(path, content)
+    before = path.read_bytes()
+    content.metadata["name"] = "newer"
+    for name in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+
+            def fail(*_: Any) -> None:
+                assert len(os.listdir(tmp_path)) == 2  # the new file has another name as yet
+                assert path.read_bytes() == before
+                raise KeyboardInterrupt
+
+            patch.setattr(f"esml.checkpoint.os.{name}", fail)
+            with pytest.raises(KeyboardInterrupt):
+                save(path, content)
+        assert path.read_bytes() == before
+        assert os.listdir(tmp_path) == ["model.safetensors"]
+    save(path, content)
+    assert load(path).metadata["name"] == "newer"
+
+
+def test_a_full_disk_is_named(
+    tmp_path: Path, content: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere.*could not be written.*free space"):
+        save(tmp_path / "nowhere" / "model.safetensors", content)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("esml.checkpoint.os.fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        save(tmp_path / "model.safetensors", content)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(CheckpointError, match="does not exist"):
+            load(path)
+
+
+@pytest.mark.parametrize("text", [b"", b"abc", b"name: a text file\n" * 100, b"\x89HDF\r\n\x1a\n"])
+def test_a_foreign_file_is_refused(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(text)
+    with pytest.raises(CheckpointError, match="could not be read"):
+        load(path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
+def test_a_file_cut_short_is_refused(tmp_path: Path, content: Checkpoint, share: float) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, content)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(CheckpointError, match="could not be read"):
+        load(path)
+
+
+def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not an esml model"):
+        load(with_header(tmp_path / "other.safetensors", None))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{not json",
+        "[1, 2]",
+        '"text"',
+        "3",
+        "{}",
+        '{"version": 1}',
+        '{"version": 1, "config": {}}',
+        '{"version": "one", "config": {}, "metadata": {}}',
+        '{"version": null, "config": {}, "metadata": {}}',
+        '{"version": 1, "config": [1, 2], "metadata": {}}',
+        '{"version": 1, "config": {}, "metadata": 5}',
+        '{"version": 0, "config": {}, "metadata": {}}',
+    ],
+)
+def test_a_damaged_header_is_refused(tmp_path: Path, header: str) -> None:
+    with pytest.raises(CheckpointError, match="damaged header"):
+        load(with_header(tmp_path / "model.safetensors", header))
+
+
+def test_a_newer_file_asks_for_a_newer_package(tmp_path: Path) -> None:
+    header = json.dumps({"version": checkpoint.VERSION + 1, "weights": "elsewhere"})
+    path = with_header(tmp_path / "model.safetensors", header)
+    with pytest.raises(
+        CheckpointError, match=rf"expected at most {checkpoint.VERSION}; update esml"
+    ):
+        load(path)
+
+
+class Malicious:
+    """Pickled, this writes a file wherever it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_pickle_is_refused_and_never_executed(tmp_path: Path, legacy: bool) -> None:
+    trap = tmp_path / "executed"
+    path = tmp_path / "model.safetensors"
+    torch.save(
+        {"weight": torch.zeros(2), "payload": Malicious(trap)},
+        path,
+        _use_new_zipfile_serialization=not legacy,
+    )
+    with pytest.raises(CheckpointError, match="could not be read"):
+        load(path)
+    assert not trap.exists()
+    # The trap itself works.
+    pickle.loads(pickle.dumps(Malicious(trap)))
+    assert trap.exists()
+
+
+def test_an_old_file_is_lifted_step_by_step(
+    tmp_path: Path, content: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, content)
+    first = checkpoint.VERSION
+
+    def rename(old: Checkpoint) -> Checkpoint:
+        state = {name.replace("weight", "kernel"): t for name, t in old.state.items()}
+        return Checkpoint(state, {**old.config, "radial": 8}, old.metadata)
+
+    def double(old: Checkpoint) -> Checkpoint:
+        return Checkpoint(old.state, {**old.config, "radial": 2 * old.config["radial"]}, {})
+
+    monkeypatch.setattr(checkpoint, "VERSION", first + 2)
+    monkeypatch.setattr(checkpoint, "UPGRADES", {first: rename, first + 1: double})
+    found = load(path)
+    assert found.config["radial"] == 16
+    assert torch.equal(found.state["kernel"], content.state["weight"])
+    assert "weight" not in found.state
+    assert found.metadata == {}
+    # What is written now is new and needs no lifting.
+    save(path, found)
+    assert load(path).config["radial"] == 16
+
+
+def test_every_version_has_its_upgrade() -> None:
+    assert sorted(checkpoint.UPGRADES) == list(range(1, checkpoint.VERSION))
