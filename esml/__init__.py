@@ -3,7 +3,7 @@
 >>> import esml
 >>> model = esml.load_model()
 >>> result = model.predict(atoms, n_states=10)
->>> result.singlets.energies          # eV
+>>> result.singlets.energies  # eV
 
 What ``__all__`` names is the public surface; it is loaded on first use, so that importing the
 package costs nothing.

@@ -12,11 +12,12 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from esml import __version__
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -97,7 +98,7 @@ def _check_output(path: Path | None, option: str) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"esml {version('esml')}")
+        typer.echo(f"esml {__version__}")
         raise typer.Exit
 
 
@@ -306,7 +307,7 @@ def predict(
     )
     with _refusing(ExportError):
         writer = ResultWriter(
-            output, model=model or "shipped", n_states=n_states, esml_version=version("esml")
+            output, model=model or "shipped", n_states=n_states, esml_version=__version__
         )
     try:
         with writer, Progress(*columns, console=Console(stderr=True)) as progress:
@@ -353,6 +354,13 @@ def train(
         run(config, resume=resume)
 
 
+def _finite(value: object) -> object:
+    """``value`` with null where a number is not finite: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name or path of a model.")],
@@ -375,7 +383,7 @@ def evaluate(
     typer.echo(format_evaluation(numbers))
     if json_path is not None:
         with _refusing(OSError):
-            json_path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+            json_path.write_text(json.dumps(_finite(numbers), indent=2) + "\n", encoding="utf-8")
 
 
 @app.command()

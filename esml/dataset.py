@@ -127,16 +127,13 @@ def write_shard(path: str | Path, records: Sequence[Record]) -> None:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format"] = "esml-dataset"
-            file.attrs["schema_version"] = SCHEMA_VERSION
-            file.attrs["n_records"] = len(records)
-            for spec in fields(Record):
-                _write_field(file, spec.name, dict(spec.metadata), records)
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
+        image = _file_image(records)
+        with open(temporary, "wb") as file:
+            file.write(image)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise DatasetError(
             f"{path} could not be written ({error}): expected a writable place with room; free "
             "space or choose another output; records already written are untouched"
@@ -145,6 +142,19 @@ def write_shard(path: str | Path, records: Sequence[Record]) -> None:
         # Gone already after the rename; whatever else happened, no half of a shard stays behind.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _file_image(records: Sequence[Record]) -> bytes:
+    """The bytes of the HDF5 file, made in memory: HDF5 itself crashes when a disk is full."""
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        file.attrs["format"] = "esml-dataset"
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["n_records"] = len(records)
+        for spec in fields(Record):
+            _write_field(file, spec.name, dict(spec.metadata), records)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
 
 
 def _write_field(

@@ -164,8 +164,8 @@ class EffectiveHamiltonian(nn.Module):
         """Replace baselines: atomic number → name in ``ONSITE`` or ``COUPLINGS`` → value.
 
         What is not named stays. But for the relaxations the sign of a coupling is that of its
-        baseline; its size is learned and a coupling whose baseline is zero stays zero. Raises ValueError for unknown elements
-        and names and for hardnesses that are not positive.
+        baseline; its size is learned and a coupling whose baseline is zero stays zero. Raises
+        ValueError for unknown elements and names and for hardnesses that are not positive.
         """
         names = ONSITE + COUPLINGS
         for number, entries in values.items():

@@ -225,11 +225,18 @@ class Surrogate(nn.Module):
         return [self._result(solution, m, atoms) for m, atoms in enumerate(structures)]
 
     def _result(self, solution: Solution, m: int, atoms: Atoms) -> Result | Exception:
+        formula = atoms.get_chemical_formula()
         if not bool(solution.singlets.stable[m]):
             return InstabilityError(
-                f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
-                "unstable, so it has no real excitation energies: expected a molecule near its "
-                "equilibrium with a closed shell; check the structure"
+                f"the predicted closed-shell ground state of {formula} is unstable, so it has no "
+                "real excitation energies: expected a molecule near its equilibrium with a closed "
+                "shell; check the structure"
+            )
+        if not bool(solution.triplets.stable[m]):
+            return InstabilityError(
+                f"a triplet of {formula} is predicted below the closed shell, which then is not "
+                "the ground state: expected a closed-shell molecule near its equilibrium; check "
+                "the structure"
             )
         n = int(solution.orbitals.n_orbitals[m])
         return Result(

@@ -197,16 +197,12 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     triplet_a = f_triplet.astype(np.float64) - direct
     triplet_a[np.diag_indices(o * v)] += space.gaps.ravel()
     energies, vectors = _lowest(triplet_a, level.n_triplets)
-    if energies[0] <= 0:
-        raise ReferenceError(
-            "the closed shell is not the ground state: a triplet lies below it; expected a closed "
-            "shell well below all triplets; leave the molecule out"
-        )
     del triplet_a
     if energies[0] <= 0:
         raise ReferenceError(
-            f"the ground state is unstable: a triplet lies {-energies[0] * HARTREE:.2f} eV below "
-            "it; expected a stable closed shell; leave the molecule out"
+            "the closed shell is not the ground state: a triplet lies "
+            f"{-energies[0] * HARTREE:.2f} eV below it; expected a closed shell below all "
+            "triplets; leave the molecule out"
         )
     x = vectors.T.reshape(-1, o, v)
     triplets = States(

@@ -16,8 +16,8 @@ import ase.io
 import numpy as np
 
 from esml.units import HARTREE
-from reference.record import project
 from reference.downfold import downfold
+from reference.record import project
 from reference.response import excitations
 from reference.scf import Level, ground_state, molecule
 

@@ -1,10 +1,10 @@
 """How far the minimal-basis physics alone goes: reference Hamiltonians, no network.
 
 The reference H, dipole operator and label amplitudes of a dataset go through
-orbitals → excitations; the only parameters are one set of couplings per element, the exponents of γ
-and the scale of the virtual energies, fitted on the training molecules and scored on the others. What remains is the
-representation's own error: a trained model starts here and can go below it, since it may also move
-the Hamiltonian and let the couplings depend on the environment.
+orbitals → excitations. The only parameters are one set of couplings per element, the exponents of γ
+and the scale of the virtual energies, fitted on the training molecules and scored on the others.
+What remains is the representation's own error: a trained model starts here and can go below it,
+since it may also move the Hamiltonian and let the couplings depend on the environment.
 
     python scripts/seam_test.py DATA [--steps 300]
 """
@@ -70,9 +70,7 @@ def score(batches: list[Batch], model: EffectiveHamiltonian) -> Scores:
                 use = (index >= 0) & (labels.energies <= HIGHEST)
                 scores.add(f"{kind} found", (index >= 0)[labels.mask].numpy())
                 place = index.clamp(min=0)
-                scores.add(
-                    kind, (states.energies.gather(1, place) - labels.energies)[use].numpy()
-                )
+                scores.add(kind, (states.energies.gather(1, place) - labels.energies)[use].numpy())
                 lowest = use[:, 0]
                 scores.add(
                     f"lowest {kind}",
@@ -82,9 +80,7 @@ def score(batches: list[Batch], model: EffectiveHamiltonian) -> Scores:
                     strengths = states.oscillator_strengths.gather(1, place)
                     bright = use & (labels.strengths > 0.1)
                     scores.add("strengths", (strengths - labels.strengths)[use].numpy())
-                    scores.add(
-                        "bright strengths", (strengths - labels.strengths)[bright].numpy()
-                    )
+                    scores.add("bright strengths", (strengths - labels.strengths)[bright].numpy())
     return scores
 
 

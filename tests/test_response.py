@@ -192,7 +192,7 @@ def energies_of(atoms: Atoms, level: Level) -> np.ndarray:
 def test_a_triplet_below_the_ground_state_is_refused() -> None:
     """Stretched H2: the restricted ground state is no minimum."""
     stretched = Atoms("H2", positions=[[0, 0, 0], [0, 0, 2.5]])
-    with pytest.raises(ReferenceError, match=r"unstable: a triplet lies \d\.\d\d eV below it"):
+    with pytest.raises(ReferenceError, match=r"a triplet lies \d\.\d\d eV below it"):
         energies_of(stretched, QUICK)
     near = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
     assert energies_of(near, QUICK)[0] > 10

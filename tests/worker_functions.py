@@ -13,7 +13,7 @@ def start() -> None:
 
 
 def compute(name: str, directory: str) -> str:
-    """Die if the name says so, every time or (``once``) the first; else note the call and return."""
+    """Note the call; die if the name says so, always or (``once``) the first time."""
     if name.startswith("die"):
         if "once" in name and os.path.exists(os.path.join(directory, name)):
             return f"done {name}"
