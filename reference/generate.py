@@ -30,7 +30,7 @@ from tqdm import tqdm
 from esml.dataset import DamagedError, DatasetError, Record, read_shard, write_shard
 
 from .record import content_key, make_record
-from .scf import Level, ReferenceError
+from .scf import Level, CalculationError
 
 PARTS_PER_SHARD = 500
 
@@ -187,7 +187,7 @@ def _compute(atoms: Atoms, level: Level) -> Record | str:
     """The record, or the reason there is none."""
     try:
         return make_record(atoms, level)
-    except ReferenceError as error:
+    except CalculationError as error:
         return str(error)
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
 from .response import ActiveSpace, States, excitations, require_kernel
-from .scf import Level, ReferenceError, core_orbitals, ground_state, molecule
+from .scf import Level, CalculationError, core_orbitals, ground_state, molecule
 
 
 def content_key(atoms: Atoms, level: Level) -> str:
@@ -61,7 +61,7 @@ def _within(energies: np.ndarray, level: Level) -> int:
 def make_record(atoms: Atoms, level: Level) -> Record:
     """Run every calculation for ``atoms`` and collect the record.
 
-    Raises ReferenceError (one clear sentence) when a calculation fails.
+    Raises CalculationError (one clear sentence) when a calculation fails.
     """
     began = time.perf_counter()
     numbers = np.asarray(atoms.numbers)
@@ -69,7 +69,7 @@ def make_record(atoms: Atoms, level: Level) -> Record:
     mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
     minimal = downfold(mean_field)
     if minimal.n_occupied in (0, len(minimal.energies)):
-        raise ReferenceError(
+        raise CalculationError(
             f"{atoms.symbols} has {minimal.n_occupied} of {len(minimal.energies)} valence orbitals "
             "occupied: expected both occupied and virtual ones; leave it out"
         )

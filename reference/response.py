@@ -26,7 +26,7 @@ from pyscf.dft import numint
 
 from esml.units import HARTREE
 
-from .scf import Level, ReferenceError, core_orbitals, require_known
+from .scf import Level, CalculationError, core_orbitals, require_known
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class ActiveSpace:
 
 
 def require_kernel(functional: str) -> None:
-    """Raise ReferenceError for a functional whose response kernel is not implemented here."""
+    """Raise CalculationError for a functional whose response kernel is not implemented here."""
     require_known(functional)
     kind = numint.NumInt()._xc_type(functional)
     if kind not in ("HF", "LDA", "GGA"):
-        raise ReferenceError(
+        raise CalculationError(
             f"functional {functional!r} is a {kind} functional: expected LDA, GGA or a hybrid of "
             "them; choose another functional"
         )
     if dft.libxc.is_nlc(functional):
-        raise ReferenceError(
+        raise CalculationError(
             f"functional {functional!r} has nonlocal correlation: expected one without, whose "
             "response kernel is complete; choose another functional"
         )
@@ -169,7 +169,7 @@ def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
 def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
     """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
 
-    Raises ReferenceError when the functional's kernel is not implemented or the ground state is
+    Raises CalculationError when the functional's kernel is not implemented or the ground state is
     unstable: A−B or the whole singlet response is not positive, or a triplet lies below the ground
     state.
     """
@@ -199,7 +199,7 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     energies, vectors = _lowest(triplet_a, level.n_triplets)
     del triplet_a
     if energies[0] <= 0:
-        raise ReferenceError(
+        raise CalculationError(
             "the closed shell is not the ground state: a triplet lies "
             f"{-energies[0] * HARTREE:.2f} eV below it; expected a closed shell below all "
             "triplets; leave the molecule out"
@@ -217,13 +217,13 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     try:
         lower = np.linalg.cholesky(minus)
     except np.linalg.LinAlgError as error:
-        raise ReferenceError(
+        raise CalculationError(
             "the ground state is unstable: A−B of the singlet response is not positive definite; "
             "expected a stable closed shell; leave the molecule out"
         ) from error
     squares, vectors = _lowest(lower.T @ plus @ lower, level.n_singlets)
     if squares[0] <= 0:
-        raise ReferenceError(
+        raise CalculationError(
             "the ground state is unstable: a singlet excitation energy is imaginary; expected a "
             "stable closed shell; leave the molecule out"
         )

@@ -21,7 +21,7 @@ COINCIDENT = 0.3
 """Atoms nearer than this (Å) are a mistake in the structure."""
 
 
-class ReferenceError(RuntimeError):
+class CalculationError(RuntimeError):
     """A reference calculation that cannot be done or cannot be trusted, said in one sentence."""
 
 
@@ -59,18 +59,18 @@ def core_orbitals(numbers: np.ndarray) -> int:
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
 
-    Raises ReferenceError for coinciding atoms, an element outside ``esml.basis.ELEMENTS``, a basis
+    Raises CalculationError for coinciding atoms, an element outside ``esml.basis.ELEMENTS``, a basis
     PySCF does not know, or a number of electrons that is odd or not positive.
     """
     distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
     if not (distances > COINCIDENT).all():
-        raise ReferenceError(
+        raise CalculationError(
             f"two atoms coincide or a position is not finite: expected atoms {COINCIDENT} Å apart "
             "at least; mend the structure"
         )
     strange = sorted(set(atoms.numbers.tolist()) - set(ELEMENTS))
     if strange:
-        raise ReferenceError(
+        raise CalculationError(
             f"{chemical_symbols[strange[0]]} is not supported: expected elements among "
             f"{' '.join(chemical_symbols[z] for z in ELEMENTS)}; leave the molecule out"
         )
@@ -80,14 +80,14 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
                 warnings.simplefilter("ignore")  # advice to install another source of bases
                 load_basis(basis, symbol)
         except Exception as error:
-            raise ReferenceError(
+            raise CalculationError(
                 f"basis {basis!r} is not known to PySCF for {symbol}: expected a name such as "
                 "'def2-svp' or 'sto-3g'; mend the level's basis"
             ) from error
     charge = int(atoms.info.get("charge", 0))
     n_electrons = int(atoms.numbers.sum()) - charge
     if n_electrons % 2 or n_electrons <= 0:
-        raise ReferenceError(
+        raise CalculationError(
             f"{n_electrons} electrons make no closed shell: expected an even, positive number; "
             "give another charge or leave the molecule out"
         )
@@ -102,11 +102,11 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
 
 
 def require_known(functional: str) -> None:
-    """Raise ReferenceError for a functional PySCF does not know."""
+    """Raise CalculationError for a functional PySCF does not know."""
     try:
         libxc.parse_xc(functional)
     except (KeyError, ValueError) as error:
-        raise ReferenceError(
+        raise CalculationError(
             f"functional {functional!r} is not known to PySCF: expected a name such as 'camb3lyp' "
             "or 'pbe0'; mend the level's functional"
         ) from error
@@ -115,7 +115,7 @@ def require_known(functional: str) -> None:
 def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
     """A converged density-fitted RKS object.
 
-    Raises ReferenceError for a functional PySCF does not know or an SCF that does not converge.
+    Raises CalculationError for a functional PySCF does not know or an SCF that does not converge.
     """
     require_known(functional)
     mean_field = dft.RKS(mol).density_fit()
@@ -130,7 +130,7 @@ def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
         mean_field.max_cycle = 30
         mean_field.kernel()
     if not mean_field.converged:
-        raise ReferenceError(
+        raise CalculationError(
             f"the {functional}/{mol.basis} SCF did not converge in 80 cycles nor by a second-order "
             "solver: expected an energy change below "
             f"{level.energy_tolerance:g} Ha; check the structure or leave the molecule out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from dataclasses import fields, replace
 from pathlib import Path
@@ -189,6 +190,14 @@ def test_the_split_asked_for_is_found_behind_a_duplicate_of_another(tmp_path: Pa
 def test_a_directory_without_shards_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=rf"{tmp_path} holds no dataset: expected \*\.h5"):
         read(tmp_path)
+
+
+def test_the_documentation_lists_the_schema() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "reference-data.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text, flags=re.MULTILINE)
+    schema = [(s.name, s.metadata.get("dtype", "text"), s.metadata["doc"]) for s in fields(Record)]
+    assert rows == schema
+    assert f"The schema, version {SCHEMA_VERSION}\n" in text
 
 
 # --- files that are none --------------------------------------------------------------------------

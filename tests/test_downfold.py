@@ -22,7 +22,7 @@ from reference.downfold import (
     downfold,
     lowdin,
 )
-from reference.scf import Level, ReferenceError, core_orbitals, ground_state, molecule
+from reference.scf import Level, CalculationError, core_orbitals, ground_state, molecule
 
 LEVEL = Level()
 MOLECULES = ["H2O", "HCN", "CH3Cl", "SH2", "HCl", "NH4+"]
@@ -228,14 +228,14 @@ def test_positions_reach_pyscf_unchanged() -> None:
 def test_impossible_structures_are_refused(change: Any, message: str) -> None:
     atoms = structure("H2O")
     change(atoms)
-    with pytest.raises(ReferenceError, match=message):
+    with pytest.raises(CalculationError, match=message):
         molecule(atoms, "sto-3g")
 
 
 def test_unknown_basis_and_functional_are_refused() -> None:
-    with pytest.raises(ReferenceError, match=r"basis 'def3-svp' is not known to PySCF for H:"):
+    with pytest.raises(CalculationError, match=r"basis 'def3-svp' is not known to PySCF for H:"):
         molecule(structure("H2O"), "def3-svp")
-    with pytest.raises(ReferenceError, match="functional 'camb4lyp' is not known to PySCF"):
+    with pytest.raises(CalculationError, match="functional 'camb4lyp' is not known to PySCF"):
         ground_state(molecule(structure("H2O"), "sto-3g"), "camb4lyp", LEVEL)
 
 
@@ -255,5 +255,5 @@ def test_the_second_order_solver_takes_over(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(lowdin(mean_field).energies, small.energies, atol=1e-4)
 
     monkeypatch.setattr(newton_ah, "kernel", lambda *a, **k: second(*a, **{**k, "max_cycle": 1}))
-    with pytest.raises(ReferenceError, match="SCF did not converge in 80 cycles nor by a second"):
+    with pytest.raises(CalculationError, match="SCF did not converge in 80 cycles nor by a second"):
         ground_state(mol, LEVEL.functional, LEVEL)

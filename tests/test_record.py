@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from esml.dataset import Record, unpack
 from esml.units import BOHR, HARTREE
 from reference.record import content_key, key_of, make_record
-from reference.scf import Level, ReferenceError
+from reference.scf import Level, CalculationError
 
 ROTATION = Rotation.from_rotvec([0.7, -1.1, 0.4]).as_matrix()
 SHIFT = np.array([1.3, -0.4, 0.9])
@@ -207,5 +207,5 @@ def test_what_is_known_of_a_structure_goes_into_its_record() -> None:
 
 
 def test_an_ion_without_virtual_orbitals_is_refused() -> None:
-    with pytest.raises(ReferenceError, match="4 of 4 valence orbitals occupied"):
+    with pytest.raises(CalculationError, match="4 of 4 valence orbitals occupied"):
         make_record(Atoms("F", info={"charge": -1}), QUICK)

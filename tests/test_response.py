@@ -17,7 +17,7 @@ from reference import response
 from reference.downfold import MinimalOrbitals, downfold
 from reference.record import make_record, project
 from reference.response import ActiveSpace, States, excitations
-from reference.scf import Level, ReferenceError, ground_state, molecule
+from reference.scf import Level, CalculationError, ground_state, molecule
 
 N_COMPARED = 5
 # PySCF's iterative solver may miss a root next to the last ones it is asked for.
@@ -192,7 +192,7 @@ def energies_of(atoms: Atoms, level: Level) -> np.ndarray:
 def test_a_triplet_below_the_ground_state_is_refused() -> None:
     """Stretched H2: the restricted ground state is no minimum."""
     stretched = Atoms("H2", positions=[[0, 0, 0], [0, 0, 2.5]])
-    with pytest.raises(ReferenceError, match=r"a triplet lies \d\.\d\d eV below it"):
+    with pytest.raises(CalculationError, match=r"a triplet lies \d\.\d\d eV below it"):
         energies_of(stretched, QUICK)
     near = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
     assert energies_of(near, QUICK)[0] > 10
@@ -217,7 +217,7 @@ def test_a_singlet_instability_is_refused(broken: str, monkeypatch: pytest.Monke
     else:
         monkeypatch.setattr(response, "_kernels", attracting_kernel)
     message = {"A-B": "A−B of the singlet response is not", "A+B": "energy is imaginary"}[broken]
-    with pytest.raises(ReferenceError, match=message):
+    with pytest.raises(CalculationError, match=message):
         excitations(mean_field, QUICK)
 
 
@@ -233,5 +233,5 @@ def test_unsuited_functionals_are_refused_before_anything_is_computed(
     functional: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reference.record.ground_state", None)
-    with pytest.raises(ReferenceError, match=message):
+    with pytest.raises(CalculationError, match=message):
         make_record(structure("H2O"), Level(functional=functional))

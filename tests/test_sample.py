@@ -95,6 +95,23 @@ def test_a_sample_cut_short_goes_on(
     assert output.with_name("broken.xyz.log").read_bytes() == log
 
 
+def test_a_run_killed_in_its_first_molecule_goes_on(
+    tmp_path: Path, quick: pytest.MonkeyPatch, unbroken: tuple[bytes, bytes]
+) -> None:
+    def killed(output: Path, *arguments: Any, **keywords: Any) -> None:
+        output.write_bytes(unbroken[0][:37])
+        raise KeyboardInterrupt
+
+    output = tmp_path / "broken.xyz"
+    with quick.context() as patch:
+        patch.setattr(ase.io, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_sample(output, N, max_heavy=4)
+    assert output.stat().st_size == 37
+    write_sample(output, N, max_heavy=4)
+    assert output.read_bytes() == unbroken[0]
+
+
 def test_a_longer_sample_continues_a_shorter_one(
     tmp_path: Path, quick: pytest.MonkeyPatch, unbroken: tuple[bytes, bytes]
 ) -> None:
