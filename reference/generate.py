@@ -30,7 +30,7 @@ from tqdm import tqdm
 from esml.dataset import DamagedError, DatasetError, Record, read_shard, write_shard
 
 from .record import content_key, make_record
-from .scf import Level, CalculationError
+from .scf import CalculationError, Level
 
 PARTS_PER_SHARD = 500
 

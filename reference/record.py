@@ -15,7 +15,7 @@ from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
 from .response import ActiveSpace, States, excitations, require_kernel
-from .scf import Level, CalculationError, core_orbitals, ground_state, molecule
+from .scf import CalculationError, Level, core_orbitals, ground_state, molecule
 
 
 def content_key(atoms: Atoms, level: Level) -> str:

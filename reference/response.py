@@ -26,7 +26,7 @@ from pyscf.dft import numint
 
 from esml.units import HARTREE
 
-from .scf import Level, CalculationError, core_orbitals, require_known
+from .scf import CalculationError, Level, core_orbitals, require_known
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ def core_orbitals(numbers: np.ndarray) -> int:
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
 
-    Raises CalculationError for coinciding atoms, an element outside ``esml.basis.ELEMENTS``, a basis
-    PySCF does not know, or a number of electrons that is odd or not positive.
+    Raises CalculationError for coinciding atoms, an element outside ``esml.basis.ELEMENTS``, a
+    basis PySCF does not know, or a number of electrons that is odd or not positive.
     """
     distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
     if not (distances > COINCIDENT).all():

@@ -22,7 +22,7 @@ from reference.downfold import (
     downfold,
     lowdin,
 )
-from reference.scf import Level, CalculationError, core_orbitals, ground_state, molecule
+from reference.scf import CalculationError, Level, core_orbitals, ground_state, molecule
 
 LEVEL = Level()
 MOLECULES = ["H2O", "HCN", "CH3Cl", "SH2", "HCl", "NH4+"]

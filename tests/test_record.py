@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from esml.dataset import Record, unpack
 from esml.units import BOHR, HARTREE
 from reference.record import content_key, key_of, make_record
-from reference.scf import Level, CalculationError
+from reference.scf import CalculationError, Level
 
 ROTATION = Rotation.from_rotvec([0.7, -1.1, 0.4]).as_matrix()
 SHIFT = np.array([1.3, -0.4, 0.9])

@@ -17,7 +17,7 @@ from reference import response
 from reference.downfold import MinimalOrbitals, downfold
 from reference.record import make_record, project
 from reference.response import ActiveSpace, States, excitations
-from reference.scf import Level, CalculationError, ground_state, molecule
+from reference.scf import CalculationError, Level, ground_state, molecule
 
 N_COMPARED = 5
 # PySCF's iterative solver may miss a root next to the last ones it is asked for.
