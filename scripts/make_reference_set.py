@@ -2,7 +2,9 @@
 
     python scripts/make_reference_set.py RUN_DIRECTORY [--workers 2] [--molecules 700]
 
-Resumable: run it again after an interruption. The records land in RUN_DIRECTORY/set as shards.
+Resumable: run it again after an interruption. The records land in RUN_DIRECTORY/set as shards. The
+committed data/small is what a first run of it had computed when the first model was trained: 624 of
+its 1,050 structures, nearly all with up to six heavy atoms.
 Everything follows from the seed; the xTB relaxations make positions agree to about 1e-4 Å between
 machines, so content keys may differ where the numbers do not.
 """
