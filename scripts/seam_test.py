@@ -137,7 +137,7 @@ def main() -> None:
         entries = ", ".join(f"{n} {v:.2f}" for n, v in zip(COUPLINGS, values, strict=True))
         print(f"{chemical_symbols[number]}: {entries}")
     print("exponents", (1.0 + softplus(model.exponents)).tolist())
-    print("virtual scale", float(model.virtual_scale))
+    print("virtual scale", model.virtual_scale.item())
 
 
 if __name__ == "__main__":

@@ -42,9 +42,10 @@ def main() -> None:
         print(f"{error:+8.3f} eV  {smiles} ({geometry})")
     for held_out, found in known.items():
         if found:
+            size = np.abs(found)
             print(
-                f"{'held-out' if held_out else 'known'} cores: S1 MAE {np.abs(found).mean():.3f} eV, "
-                f"median {np.median(np.abs(found)):.3f} eV, {len(found)} structures"
+                f"{'held-out' if held_out else 'known'} cores: S1 MAE {size.mean():.3f} eV, "
+                f"median {np.median(size):.3f} eV, {len(found)} structures"
             )
 
 
