@@ -45,7 +45,7 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"'{path}' is a directory: expected a geometry file such as molecule.xyz")
     if path.stat().st_size == 0:
-        raise InputError(f"'{path}' is empty: expected at least one structure")
+        raise InputError(f"'{path}' is empty: expected at least one structure; check the file")
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ and the scale of the virtual energies, fitted on the training molecules and scor
 What remains is the representation's own error: a trained model starts here and can go below it,
 since it may also move the Hamiltonian and let the couplings depend on the environment.
 
-    python scripts/seam_test.py DATA [--steps 300]
+    python scripts/seam_test.py DATA [--steps 300] [--no-relaxation]
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--most", type=int, default=400, help="training records used")
+    parser.add_argument(
+        "--no-relaxation", action="store_true", help="leave the virtual orbitals where they are"
+    )
     args = parser.parse_args()
     torch.manual_seed(0)
     records = sorted(read(args.data), key=lambda r: (len(r.energies), r.key))
@@ -102,6 +105,12 @@ def main() -> None:
         for name, part in (("training", training), ("held out", other))
     }
     model = EffectiveHamiltonian().double()
+    if args.no_relaxation:
+        model.baseline[:, -N_SIGNED:] = 0.0
+        keep = torch.ones_like(model.element_couplings)
+        keep[:, -N_SIGNED:] = 0.0
+        model.element_couplings.register_hook(lambda gradient: gradient * keep)
+        torch.nn.init.zeros_(model.virtual_scale).requires_grad_(False)
     optimizer = torch.optim.Adam([model.element_couplings, model.exponents, model.virtual_scale])
     for step in range(args.steps):
         for group in optimizer.param_groups:
