@@ -4,7 +4,9 @@ A *shard* is one HDF5 file of any number of records. Every field of ``Record`` i
 ``<field>`` with ``values`` (all records' entries, flattened and joined) and ``shapes``
 (n_records, n_dimensions); text fields are one dataset of UTF-8 strings. Shards are written whole to
 a temporary name and renamed, so a reader never meets half of one, and joining shards is joining
-their records. ``SCHEMA_VERSION`` is stored with the file and checked on reading.
+their records. Bulky fields are stored as whole multiples of a stated ``step`` (a group attribute),
+which compresses to less than half of float32. ``SCHEMA_VERSION`` is stored with the file and
+checked on reading; version 1 had no steps and is still read.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Array = NDArray[Any]
 
@@ -37,8 +39,10 @@ def _text(doc: str) -> Any:
     return field(default="", metadata={"kind": "text", "doc": doc})
 
 
-def _array(dtype: str, ndim: int, doc: str) -> Any:
-    return field(metadata={"kind": "array", "dtype": dtype, "ndim": ndim, "doc": doc})
+def _array(dtype: str, ndim: int, doc: str, step: float | None = None) -> Any:
+    """A field of arrays; with ``step`` stored as whole multiples of it, off by step/2 at most."""
+    meta = {"kind": "array", "dtype": dtype, "ndim": ndim, "doc": doc, "step": step}
+    return field(metadata=meta)
 
 
 @dataclass
@@ -58,11 +62,13 @@ class Record:
     total_energy: Array = _array("f8", 0, "total energy at the label level, eV")
     n_occupied: Array = _array("i4", 0, "doubly occupied valence orbitals")
     energies: Array = _array("f4", 1, "downfolded orbital energies (n,), eV")
-    coefficients: Array = _array("f4", 2, "downfolded orbitals in columns (n, n)")
-    dipole_operator: Array = _array("f4", 2, "position operator, packed (3, n(n+1)/2), e·bohr")
+    coefficients: Array = _array("f4", 2, "downfolded orbitals in columns (n, n)", step=1e-5)
+    dipole_operator: Array = _array(
+        "f4", 2, "position operator, packed (3, n(n+1)/2), e·bohr", step=1e-3
+    )
     scf_energies: Array = _array("f4", 1, "orbital energies of the minimal-basis SCF (n,), eV")
-    scf_coefficients: Array = _array("f4", 2, "orbitals of the minimal-basis SCF (n, n)")
-    scf_dipole_operator: Array = _array("f4", 2, "its position operator, packed, e·bohr")
+    scf_coefficients: Array = _array("f4", 2, "orbitals of the minimal-basis SCF (n, n)", step=1e-5)
+    scf_dipole_operator: Array = _array("f4", 2, "its position operator, packed, e·bohr", step=1e-3)
     reference_energies: Array = _array(
         "f4", 1, "large-basis orbital energies: cores, occupied and the ten lowest virtuals, eV"
     )
@@ -72,11 +78,11 @@ class Record:
     singlet_strengths: Array = _array("f4", 1, "oscillator strengths (S,)")
     singlet_dipoles: Array = _array("f4", 2, "transition dipoles (S, 3), e·bohr")
     singlet_valence_weights: Array = _array("f4", 1, "valence weights (S,)")
-    singlet_x: Array = _array("f2", 3, "excitation amplitudes X (S, o, v)")
-    singlet_y: Array = _array("f2", 3, "de-excitation amplitudes Y (S, o, v)")
+    singlet_x: Array = _array("f4", 3, "excitation amplitudes X (S, o, v)", step=1e-3)
+    singlet_y: Array = _array("f4", 3, "de-excitation amplitudes Y (S, o, v)", step=1e-3)
     triplet_energies: Array = _array("f4", 1, "triplet excitation energies (T,), eV")
     triplet_valence_weights: Array = _array("f4", 1, "valence weights (T,)")
-    triplet_x: Array = _array("f2", 3, "excitation amplitudes X (T, o, v)")
+    triplet_x: Array = _array("f4", 3, "excitation amplitudes X (T, o, v)", step=1e-3)
     key: str = _text("content key: hash of structure and level")
     name: str = _text("name of the molecule")
     smiles: str = _text("SMILES, where known")
@@ -177,8 +183,24 @@ def _write_field(
     shapes = np.array([a.shape for a in arrays], dtype=np.int32).reshape(len(arrays), meta["ndim"])
     group.create_dataset("shapes", data=shapes)
     flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0, meta["dtype"])
-    options = {"compression": "gzip", "compression_opts": 6, "shuffle": True} if len(flat) else {}
-    group.create_dataset("values", data=flat, dtype=meta["dtype"], **options)
+    options = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if len(flat) else {}
+    if meta["step"] is not None:
+        flat = _multiples(name, flat, meta["step"])
+        group.attrs["step"] = meta["step"]
+    group.create_dataset("values", data=flat, **options)
+
+
+def _multiples(name: str, values: Array, step: float) -> Array:
+    """``values`` as whole multiples of ``step``, in the smallest integers that hold them."""
+    multiples = np.rint(values.astype(np.float64) / step)
+    largest = float(np.abs(multiples).max(initial=0.0))
+    for dtype in ("i2", "i4"):
+        if largest <= np.iinfo(dtype).max:
+            return multiples.astype(dtype)
+    raise DatasetError(
+        f"field {name} holds {largest * step:g}: expected finite values below "
+        f"{np.iinfo('i4').max * step:g}; mend the record"
+    )
 
 
 def read_shard(path: str | Path) -> list[Record]:
@@ -235,6 +257,8 @@ def _read_field(file: h5py.File, name: str, meta: dict[str, Any]) -> list[Any]:
         return list(file[name].asstr()[:])
     shapes = file[name]["shapes"][:]
     values = file[name]["values"][:]
+    if "step" in file[name].attrs:  # since version 2
+        values = (values * float(file[name].attrs["step"])).astype(meta["dtype"])
     sizes = shapes.prod(axis=1).astype(np.int64) if shapes.shape[1] else np.ones(len(shapes), int)
     if sizes.sum() != len(values):
         raise KeyError(f"{name}: {len(values)} values where the shapes tell {sizes.sum()}")

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
@@ -186,11 +187,18 @@ def _start_worker() -> None:
 def _compute(atoms: Atoms, level: Level) -> Record | str:
     """The record, or the reason there is none."""
     try:
-        return make_record(atoms, level)
+        record = make_record(atoms, level)
     except CalculationError as error:
         return str(error)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    for name, value in vars(record).items():
+        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+            return (
+                f"{name} came out not finite: expected finite numbers from a converged "
+                "calculation; check the structure"
+            )
+    return record
 
 
 def _results(
