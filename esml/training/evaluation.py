@@ -88,7 +88,8 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
         scores.add("charges", solution.charges[m, :k].numpy() - record.charges)
         dipole = solution.dipole[m].numpy() - record.dipole
         scores.add("dipole", float(np.linalg.norm(dipole)) * DEBYE)
-        if not bool(solution.singlets.stable[m]):
+        # What ``predict`` refuses is not scored, but counted.
+        if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
             scores.add("unstable", 1.0)
             continue
         for kind, found, lowest in (
@@ -297,6 +298,6 @@ def format_evaluation(result: dict[str, Any]) -> str:
     lines.append(
         f"scored {result['n_singlets']} singlets and {result['n_triplets']} triplets; "
         f"{result['states_left_out']} label states below 8 eV left out as not valence; "
-        f"{result['unstable']} molecules unstable"
+        f"{result['unstable']} structures refused as unstable, their states not scored"
     )
     return "\n".join(lines)
