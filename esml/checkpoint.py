@@ -9,7 +9,6 @@ by step through ``UPGRADES``.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
+
+from esml.files import write_whole
 
 VERSION = 1
 
@@ -51,21 +52,14 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "metadata": checkpoint.metadata,
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.state.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = serialize(tensors, metadata={"esml": json.dumps(header)})
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, content)
     except OSError as error:
         raise CheckpointError(
             f"{path} could not be written ({error}): expected a writable place with room; free "
             "space or choose another output"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> Checkpoint:

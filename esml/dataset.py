@@ -11,9 +11,7 @@ checked on reading; version 1 had no steps and is still read.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from esml.files import write_whole
 
 SCHEMA_VERSION = 2
 
@@ -131,23 +131,13 @@ def write_shard(path: str | Path, records: Sequence[Record]) -> None:
     a wrong shape); no temporary file is left.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        image = _file_image(records)
-        with open(temporary, "wb") as file:
-            file.write(image)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, _file_image(records))
     except OSError as error:
         raise DatasetError(
             f"{path} could not be written ({error}): expected a writable place with room; free "
             "space or choose another output; records already written are untouched"
         ) from error
-    finally:
-        # Gone already after the rename; whatever else happened, no half of a shard stays behind.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _file_image(records: Sequence[Record]) -> bytes:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from esml import checkpoint, orbitals, spectrum
+from esml.basis import orbitals_per_atom
 from esml.excitations import Excitations, InstabilityError, Response, singlets, triplets
 from esml.graph import Graph, StructureError, build_graph, check_structure
 from esml.hamiltonian import EffectiveHamiltonian, Operators, from_config
@@ -163,7 +164,6 @@ class Surrogate(nn.Module):
         predicted closed-shell ground state is unstable, ValueError for ``n_states`` below 1.
         """
         _check_n_states(n_states)
-        check_structure(atoms)
         result = self._solve([atoms], n_states)[0]
         if isinstance(result, Exception):
             raise result
@@ -205,7 +205,7 @@ class Surrogate(nn.Module):
         for index, atoms in enumerate(structures):
             try:
                 check_structure(atoms)
-                sizes[index] = int(np.where(atoms.numbers == 1, 1, 4).sum())
+                sizes[index] = int(orbitals_per_atom(torch.from_numpy(atoms.numbers)).sum())
             except StructureError as error:
                 outcomes[index] = error
         for batch in _batches(sizes):

@@ -99,14 +99,20 @@ def lowdin(mean_field: Any) -> MinimalOrbitals:
     return _represent(mean_field, functions, _valence_functions(mean_field.mol))
 
 
+def valence_charges(numbers: np.ndarray) -> np.ndarray:
+    """(N,) e: nuclear charge less core electrons of the atoms ``numbers``."""
+    return np.array([VALENCE_ELECTRONS[int(z)] for z in numbers], dtype=float)
+
+
 def atomic_charges(orbitals: MinimalOrbitals, numbers: np.ndarray) -> np.ndarray:
     """(N,) e: valence electrons of the neutral atom less population, q_A = Z_A − Σ_{μ∈A} P_μμ."""
     occupied = orbitals.coefficients[:, : orbitals.n_occupied]
     populations = 2.0 * np.einsum("mi,mi->m", occupied, occupied)
     counts = np.where(numbers == 1, 1, 4)
     owner = np.repeat(np.arange(len(numbers)), counts)
-    valence = np.array([VALENCE_ELECTRONS[int(z)] for z in numbers], dtype=float)
-    result: np.ndarray = valence - np.bincount(owner, weights=populations, minlength=len(numbers))
+    result: np.ndarray = valence_charges(numbers) - np.bincount(
+        owner, weights=populations, minlength=len(numbers)
+    )
     return result
 
 
@@ -116,6 +122,5 @@ def dipole_moment(
     """(3,) e·bohr: μ = Σ_A Z_A R_A − 2 Σ_i ⟨i|r|i⟩ over the valence shell, ``positions`` in Å."""
     occupied = orbitals.coefficients[:, : orbitals.n_occupied]
     electrons = 2.0 * np.einsum("mi,xmn,ni->x", occupied, orbitals.dipole_operator, occupied)
-    valence = np.array([VALENCE_ELECTRONS[int(z)] for z in numbers], dtype=float)
-    result: np.ndarray = valence @ positions / BOHR - electrons
+    result: np.ndarray = valence_charges(numbers) @ positions / BOHR - electrons
     return result

@@ -13,6 +13,7 @@ from esml.basis import ELEMENTS, VALENCE_ELECTRONS
 from esml.dataset import Record, iterate, unpack
 from esml.units import BOHR, HARTREE
 
+from .downfold import valence_charges
 from .record import key_of
 from .scf import core_orbitals
 
@@ -149,7 +150,7 @@ def _dipole_moment(record: Record) -> np.ndarray:
     """(3,) e·bohr, of the minimal representation."""
     occupied = record.coefficients[:, : int(record.n_occupied)].astype(float)
     electrons = np.einsum("mi,xmn,ni->x", occupied, unpack(record.dipole_operator), occupied)
-    cores = np.array([VALENCE_ELECTRONS[int(z)] for z in record.numbers], dtype=float)
+    cores = valence_charges(record.numbers)
     result: np.ndarray = cores @ record.positions / BOHR - 2.0 * electrons
     return result
 

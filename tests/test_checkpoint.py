@@ -80,7 +80,7 @@ def test_saving_is_atomic(
                 assert path.read_bytes() == before
                 raise KeyboardInterrupt
 
-            patch.setattr(f"esml.checkpoint.os.{name}", fail)
+            patch.setattr(f"esml.files.os.{name}", fail)
             with pytest.raises(KeyboardInterrupt):
                 save(path, content)
         assert path.read_bytes() == before
@@ -98,7 +98,7 @@ def test_a_full_disk_is_named(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("esml.checkpoint.os.fsync", full)
+    monkeypatch.setattr("esml.files.os.fsync", full)
     with pytest.raises(CheckpointError, match="No space left"):
         save(tmp_path / "model.safetensors", content)
     assert os.listdir(tmp_path) == []

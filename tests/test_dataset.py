@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esml import dataset
+from esml import dataset, files
 from esml.dataset import (
     SCHEMA_VERSION,
     DamagedError,
@@ -324,7 +324,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dataset.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(DatasetError, match=r"shard\.h5 could not be written .*No space left"):
         write_shard(shard, [made_up(9)])
     assert [record.key for record in read_shard(shard)] == ["key-0", "key-1", "key-2"]

@@ -320,10 +320,10 @@ def test_a_full_disk_ends_the_run_and_keeps_what_there_is(
         written.append(target)
         real(source, target)
 
-    here.setattr("esml.dataset.os.replace", fill)
+    here.setattr("esml.files.os.replace", fill)
     with pytest.raises(DatasetError, match="No space left on device"):
         run(WATERS[:4], tmp_path)
-    here.setattr("esml.dataset.os.replace", real)
+    here.setattr("esml.files.os.replace", real)
     assert stored_once(tmp_path) == keys_of(WATERS[:2])
     assert not list(tmp_path.rglob("*.tmp"))
     assert run(WATERS[:4], tmp_path) == Summary(computed=2, present=2, failed=0)
@@ -394,7 +394,7 @@ def test_a_kill_before_renaming_leaves_the_parts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("esml.dataset.os.replace", killed)
+        patch.setattr("esml.files.os.replace", killed)
         with pytest.raises(KeyboardInterrupt):
             join_parts(tmp_path)
     assert all(part.exists() for part in parts)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 # Low to high: a module may import those before it. A subpackage counts as one module.
 ORDER = (
     "units",
+    "files",
     "basis",
     "tensors",
     "graph",

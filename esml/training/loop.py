@@ -27,11 +27,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from esml.basis import ELEMENTS
 from esml.dataset import Record, read
+from esml.files import write_whole
 from esml.graph import build_graph
 from esml.hamiltonian import EffectiveHamiltonian
 from esml.surrogate import Surrogate, in_double, save_model
@@ -112,9 +113,8 @@ def _save_state(run: Run, path: Path) -> None:
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
     progress = {"epoch": run.epoch, "step": run.step}
     header = {"progress": json.dumps(progress), "config": run.config.model_dump_json()}
-    temporary = path.with_suffix(".tmp")
-    save_file({k: v.contiguous().clone() for k, v in tensors.items()}, temporary, metadata=header)
-    temporary.replace(path)
+    contiguous = {k: v.contiguous().clone() for k, v in tensors.items()}
+    write_whole(path, serialize(contiguous, metadata=header))
 
 
 def _difference(stored: Any, current: Any, name: str) -> str | None:
@@ -214,11 +214,11 @@ def train_epoch(
     return {name: value / count for name, value in sums.items()}
 
 
-def averaged(run: Run, metadata: dict[str, Any] | None = None) -> Surrogate:
+def averaged(run: Run) -> Surrogate:
     """The model with averaged weights."""
     model = EffectiveHamiltonian(run.config.model)
     model.load_state_dict(run.average)
-    return Surrogate(model, metadata).eval()
+    return Surrogate(model).eval()
 
 
 def _describe(
@@ -241,6 +241,17 @@ def _describe(
             kind: metrics.get(f"{kind}_rmse_eV", float("nan")) for kind in ("singlets", "triplets")
         },
     }
+
+
+def _validate(
+    run: Run, training: Sequence[Record], validation: Sequence[Record], path: Path
+) -> dict[str, Any]:
+    """Score the averaged model, write it to ``path`` with its scores, and return them."""
+    model = averaged(run)
+    metrics = evaluate_records(model, validation)
+    model.metadata = _describe(run.config, training, metrics)
+    save_model(model, path)
+    return metrics
 
 
 def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bool = True) -> Path:
@@ -280,17 +291,15 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
             terms = train_epoch(run, training, after_step=lambda: display.advance(task))
             row: dict[str, float] = {"epoch": run.epoch, **terms}
             if run.epoch == config.epochs or run.epoch % config.validate_every == 0:
-                metrics = evaluate_records(averaged(run), validation)
+                metrics = _validate(run, training, validation, model_path)
                 row |= {k: metrics[k] for k in COLUMNS if k in metrics}
-                save_model(averaged(run, _describe(config, training, metrics)), model_path)
             row["seconds"] = time.perf_counter() - began
             _save_state(run, state)
             _append(config.output / "log.csv", row)
             line = _report(config, row)
             display.console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not model_path.is_file():  # deleted since the run was completed
-        metrics = evaluate_records(averaged(run), validation)
-        save_model(averaged(run, _describe(config, training, metrics)), model_path)
+        _validate(run, training, validation, model_path)
     return model_path
 
 
