@@ -689,7 +689,9 @@ def _polyene(n_carbons: int) -> tuple[str, str]:
 
 EXTRAPOLATION: Final[tuple[tuple[str, str], ...]] = (
     *(_polyene(n) for n in (10, 12, 14, 16, 18, 20)),
-    # polycyclic hydrocarbons (naphthalene and azulene themselves belong to the benchmark)
+    # polycyclic hydrocarbons
+    ("naphthalene", "c1ccc2ccccc2c1"),
+    ("azulene", "c1ccc2cccc-2cc1"),
     ("anthracene", "c1ccc2cc3ccccc3cc2c1"),
     ("tetracene", "c1ccc2cc3cc4ccccc4cc3cc2c1"),
     ("pentacene", "c1ccc2cc3cc4cc5ccccc5cc4cc3cc2c1"),

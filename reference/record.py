@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -14,6 +15,7 @@ from esml.dataset import Record, pack
 from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
+from .iteration import lowest_excitations
 from .response import ActiveSpace, States, excitations, require_kernel
 from .scf import CalculationError, Level, core_orbitals, ground_state, molecule
 
@@ -53,6 +55,16 @@ def project(
     return x, y, (x**2).sum((1, 2)) - (y**2).sum((1, 2))
 
 
+DENSE_LIMIT = 5000
+"""Rows of the response matrices (o·v) up to which they are built: 200 MB each, minutes."""
+
+
+def _labels(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
+    rows = ActiveSpace.of(mean_field, level).gaps.size
+    solve = excitations if rows <= DENSE_LIMIT else lowest_excitations
+    return solve(mean_field, level)
+
+
 def _within(energies: np.ndarray, level: Level) -> int:
     """How many states to keep: those in the window, but three where there are three."""
     return max(int(np.searchsorted(energies, level.energy_window)), min(3, len(energies)))
@@ -74,7 +86,7 @@ def make_record(atoms: Atoms, level: Level) -> Record:
             "occupied: expected both occupied and virtual ones; leave it out"
         )
     after_scf = time.perf_counter()
-    space, singlets, triplets = excitations(mean_field, level)
+    space, singlets, triplets = _labels(mean_field, level)
     after_response = time.perf_counter()
     overlap = mean_field.get_ovlp()
     x, y, w = project(singlets, space, minimal, overlap)

@@ -11,10 +11,14 @@ by LAPACK:
 for singlets (c, d: full and long-range exact exchange of the functional); triplets lose the Coulomb
 term and take the kernel's triplet part. Singlets solve Lᵀ(A+B)L with A−B = LLᵀ, triplets A alone.
 Amplitudes are normalized to Xᵀ X − Yᵀ Y = 1, so that transition dipoles are √2 Σ (X+Y)_ia ⟨i|r|a⟩.
+
+Where the matrices are too large, :mod:`reference.iteration` finds the lowest states of the same A
+and B without building them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +51,12 @@ class ActiveSpace:
     occupied: np.ndarray  # (n_ao, o)
     virtual: np.ndarray  # (n_ao, v)
     gaps: np.ndarray  # (o, v) ε_a − ε_i, hartree
+    first: int  # the orbitals taken are first, …, first + o + v − 1
+
+    def frozen(self, mean_field: Any) -> list[int]:
+        """The orbitals that do not take part."""
+        end = self.first + sum(self.gaps.shape)
+        return [*range(self.first), *range(end, len(mean_field.mo_energy))]
 
     @classmethod
     def of(cls, mean_field: Any, level: Level) -> ActiveSpace:
@@ -60,6 +70,7 @@ class ActiveSpace:
             mean_field.mo_coeff[:, n_core:n_occupied],
             mean_field.mo_coeff[:, n_occupied:end],
             energies[None, n_occupied:end] - energies[n_core:n_occupied, None],
+            n_core,
         )
 
 
@@ -79,7 +90,7 @@ def require_kernel(functional: str) -> None:
         )
 
 
-def _fitted(df: Any, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def fitted(df: Any, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Three-centre integrals (P|lr) of a density-fitting object: (naux, l, r)."""
     blocks = []
     for packed in df.loop(240):
@@ -93,16 +104,12 @@ def _fitted(df: Any, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _exact_exchange(df: Any, space: ActiveSpace) -> tuple[np.ndarray, np.ndarray]:
     """((ij|ab), (ib|ja)) both ordered as matrices over ia, jb."""
     o, v = space.gaps.shape
-    oo = _fitted(df, space.occupied, space.occupied).reshape(-1, o * o)
-    vv = _fitted(df, space.virtual, space.virtual).reshape(-1, v * v)
+    oo = fitted(df, space.occupied, space.occupied).reshape(-1, o * o)
+    vv = fitted(df, space.virtual, space.virtual).reshape(-1, v * v)
     direct = (oo.T @ vv).reshape(o, o, v, v).transpose(0, 2, 1, 3).reshape(o * v, o * v)
-    ov = _fitted(df, space.occupied, space.virtual).reshape(-1, o * v)
+    ov = fitted(df, space.occupied, space.virtual).reshape(-1, o * v)
     crossed = (ov.T @ ov).reshape(o, v, o, v).transpose(0, 3, 2, 1).reshape(o * v, o * v)
     return direct, crossed
-
-
-def _single(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def _kernels(mean_field: Any, space: ActiveSpace, grid_level: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,24 +126,24 @@ def _kernels(mean_field: Any, space: ActiveSpace, grid_level: int) -> tuple[np.n
         torch.set_flush_denormal(False)
 
 
-def _summed_kernels(
-    mean_field: Any, space: ActiveSpace, grid_level: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _on_grid(
+    mean_field: Any, space: ActiveSpace, grid_level: int, step: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Blocks of orbitals and kernels on the response grid, single precision.
+
+    Occupied and virtual orbitals (x, g, o) and (x, g, v), x the value and its gradient; singlet and
+    triplet kernels times weights (x, y, g).
+    """
     mol = mean_field.mol
-    o, v = space.gaps.shape
     ni = numint.NumInt()
     kind = ni._xc_type(mean_field.xc)
-    singlet = np.zeros((o * v, o * v), dtype=np.float32)
-    triplet = np.zeros_like(singlet)
     if kind == "HF":
-        return singlet, triplet
+        return
     grids = dft.gen_grid.Grids(mol)
     grids.level = grid_level
     grids.build(with_non0tab=True)
     deriv = 0 if kind == "LDA" else 1
-    n_comp = 1 if kind == "LDA" else 4
-    # Blocks of about 64 MB of pair densities.
-    step = max(64, int(64e6 / (o * v * n_comp * 4)))
+    step = step or len(grids.weights)
     for start in range(0, len(grids.weights), step):
         coords = grids.coords[start : start + step]
         weights = grids.weights[start : start + step]
@@ -145,14 +152,53 @@ def _summed_kernels(
         half = np.stack([rho * 0.5, rho * 0.5])
         fxc = ni.eval_xc_eff(mean_field.xc, half, deriv=2, xctype=kind)[2]
         values = ao[None] if kind == "LDA" else ao
-        phi_o = _single(np.einsum("xgm,mi->gxi", values, space.occupied, optimize=True))
-        phi_v = _single(np.einsum("xgm,ma->gxa", values, space.virtual, optimize=True))
+        same, other = fxc[0, :, 0] * weights, fxc[0, :, 1] * weights
+        yield (
+            (values @ space.occupied).astype(np.float32),
+            (values @ space.virtual).astype(np.float32),
+            (same + other).astype(np.float32),
+            (same - other).astype(np.float32),
+        )
+
+
+def kernel_on_grid(
+    mean_field: Any, space: ActiveSpace, grid_level: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Orbitals (x, g, o), (x, g, v) and kernels (x, y, g) on the whole response grid; empty for HF.
+
+    Single precision; a few thousand points at a time pass through double.
+    """
+    blocks = list(_on_grid(mean_field, space, grid_level, 4000))
+    if not blocks:
+        nothing = np.zeros((0, 0, 0), dtype=np.float32)
+        return nothing, nothing, nothing, nothing
+    o, v, s, t = zip(*blocks, strict=True)
+    return (
+        np.concatenate(o, axis=1),
+        np.concatenate(v, axis=1),
+        np.concatenate(s, axis=2),
+        np.concatenate(t, axis=2),
+    )
+
+
+def _summed_kernels(
+    mean_field: Any, space: ActiveSpace, grid_level: int
+) -> tuple[np.ndarray, np.ndarray]:
+    o, v = space.gaps.shape
+    singlet = np.zeros((o * v, o * v), dtype=np.float32)
+    triplet = np.zeros_like(singlet)
+    # Blocks of about 64 MB of pair densities.
+    step = max(64, int(64e6 / (o * v * 4 * 4)))
+    for occupied, virtual, *kernels in _on_grid(mean_field, space, grid_level, step):
+        # Point, component, pair: (g, x, o·v).
+        phi_o = torch.from_numpy(np.ascontiguousarray(occupied.transpose(1, 0, 2)))
+        phi_v = torch.from_numpy(np.ascontiguousarray(virtual.transpose(1, 0, 2)))
         pairs = phi_o[:, :, :, None] * phi_v[:, :1, None, :]
         pairs[:, 1:] += phi_o[:, :1, :, None] * phi_v[:, 1:, None, :]
-        pairs = pairs.view(len(weights), n_comp, o * v)
-        same, other = fxc[0, :, 0] * weights, fxc[0, :, 1] * weights
-        for kernel, out in ((same + other, singlet), (same - other, triplet)):
-            dressed = torch.bmm(_single(kernel.transpose(2, 0, 1)), pairs)
+        pairs = pairs.flatten(2)
+        for kernel, out in zip(kernels, (singlet, triplet), strict=True):
+            points = torch.from_numpy(np.ascontiguousarray(kernel.transpose(2, 0, 1)))
+            dressed = torch.bmm(points, pairs)
             # NumPy's BLAS: several times faster than torch's on these tall products.
             out += pairs.numpy().reshape(-1, o * v).T @ dressed.numpy().reshape(-1, o * v)
     return singlet, triplet
@@ -166,6 +212,33 @@ def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
     return values, vectors
 
 
+def triplet_states(energies: np.ndarray, x: np.ndarray) -> States:
+    """Triplets of ``energies`` (hartree, ascending) and amplitudes ``x`` (S, o, v).
+
+    Raises CalculationError when one lies below the ground state.
+    """
+    if energies[0] <= 0:
+        raise CalculationError(
+            "the closed shell is not the ground state: a triplet lies "
+            f"{-energies[0] * HARTREE:.2f} eV below it; expected a closed shell below all "
+            "triplets; leave the molecule out"
+        )
+    n = len(x)
+    return States(energies * HARTREE, x, np.zeros_like(x), np.zeros((n, 3)), np.zeros(n))
+
+
+def singlet_states(
+    mol: Any, space: ActiveSpace, energies: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> States:
+    """Singlets of ``energies`` (hartree) and amplitudes (S, o, v), with what light sees of them."""
+    with mol.with_common_orig((0.0, 0.0, 0.0)):
+        position = mol.intor_symmetric("int1e_r", comp=3)
+    moments = np.einsum("xmn,mi,na->xia", position, space.occupied, space.virtual, optimize=True)
+    dipoles = np.sqrt(2.0) * (moments.reshape(3, -1) @ (x + y).reshape(len(x), -1).T).T
+    strengths = 2.0 / 3.0 * energies * np.einsum("sx,sx->s", dipoles, dipoles)
+    return States(energies * HARTREE, x, y, dipoles, strengths)
+
+
 def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
     """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
 
@@ -174,13 +247,12 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     state.
     """
     require_kernel(mean_field.xc)
-    mol = mean_field.mol
     space = ActiveSpace.of(mean_field, level)
     o, v = space.gaps.shape
     omega, long_range, hybrid = dft.numint.NumInt().rsh_and_hybrid_coeff(mean_field.xc)
     f_singlet, f_triplet = _kernels(mean_field, space, level.response_grid)
 
-    ov = _fitted(mean_field.with_df, space.occupied, space.virtual).reshape(-1, o * v)
+    ov = fitted(mean_field.with_df, space.occupied, space.virtual).reshape(-1, o * v)
     coulomb = 2.0 * (ov.T @ ov)
     direct = np.zeros((o * v, o * v))
     crossed = np.zeros((o * v, o * v))
@@ -198,16 +270,7 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     triplet_a[np.diag_indices(o * v)] += space.gaps.ravel()
     energies, vectors = _lowest(triplet_a, level.n_triplets)
     del triplet_a
-    if energies[0] <= 0:
-        raise CalculationError(
-            "the closed shell is not the ground state: a triplet lies "
-            f"{-energies[0] * HARTREE:.2f} eV below it; expected a closed shell below all "
-            "triplets; leave the molecule out"
-        )
-    x = vectors.T.reshape(-1, o, v)
-    triplets = States(
-        energies * HARTREE, x, np.zeros_like(x), np.zeros((len(x), 3)), np.zeros(len(x))
-    )
+    triplets = triplet_states(energies, vectors.T.reshape(-1, o, v))
 
     minus = crossed - direct
     minus[np.diag_indices(o * v)] += space.gaps.ravel()
@@ -232,15 +295,6 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
     total = (lower @ vectors) / np.sqrt(energies)
     difference = scipy.linalg.solve_triangular(lower, vectors, lower=True, trans="T")
     difference *= np.sqrt(energies)
-    with mol.with_common_orig((0.0, 0.0, 0.0)):
-        position = mol.intor_symmetric("int1e_r", comp=3)
-    moments = np.einsum("xmn,mi,na->xia", position, space.occupied, space.virtual, optimize=True)
-    dipoles = np.sqrt(2.0) * (moments.reshape(3, -1) @ total).T
-    singlets = States(
-        energies * HARTREE,
-        0.5 * (total + difference).T.reshape(-1, o, v),
-        0.5 * (total - difference).T.reshape(-1, o, v),
-        dipoles,
-        2.0 / 3.0 * energies * np.einsum("sx,sx->s", dipoles, dipoles),
-    )
-    return space, singlets, triplets
+    x = 0.5 * (total + difference).T.reshape(-1, o, v)
+    y = 0.5 * (total - difference).T.reshape(-1, o, v)
+    return space, singlet_states(mean_field.mol, space, energies, x, y), triplets

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import ase.io
 from tqdm import tqdm
 
 from .geometries import GeometryError, structures
-from .molecules import Molecule, fraction, sample_molecules
+from .molecules import Molecule, extrapolation_molecules, fraction, sample_molecules
 
 
 class SampleError(ValueError):
@@ -78,14 +79,32 @@ def write_sample(
     structures written by this run. Raises SampleError when the files cannot be written or are not
     those of one run.
     """
-    output = Path(output)
+    molecules = sample_molecules(n_molecules, seed, max_heavy)[skip:]
+    return _write(Path(output), molecules, n_distorted, relaxed_share, seed)
+
+
+def write_extrapolation(output: str | Path, seed: int = 0) -> int:
+    """Append the relaxed structures of the larger molecules, smallest first; see ``write_sample``.
+
+    They are those of ``molecules.EXTRAPOLATION``, for testing only.
+    """
+    molecules = sorted(extrapolation_molecules(), key=lambda molecule: molecule.n_heavy)
+    return _write(Path(output), molecules, 0, 1.0, seed)
+
+
+def _write(
+    output: Path,
+    molecules: Sequence[Molecule],
+    n_distorted: int,
+    relaxed_share: float,
+    seed: int,
+) -> int:
     log = output.with_name(output.name + ".log")
     written = 0
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         done = _resume(output, log)
         log.touch()
-        molecules = sample_molecules(n_molecules, seed, max_heavy)[skip:]
         for molecule in tqdm(molecules, unit="molecule"):
             if molecule.inchikey in done:
                 continue

