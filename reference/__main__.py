@@ -35,15 +35,26 @@ def sample(
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
     skip: Annotated[int, typer.Option(min=0, help="leave out so many first molecules")] = 0,
+    benzenoid: Annotated[
+        bool, typer.Option("--benzenoid", help="only molecules with a six-membered aromatic ring")
+    ] = False,
+    extrapolation: Annotated[
+        bool, typer.Option("--extrapolation", help="the larger molecules kept for tests, instead")
+    ] = False,
 ) -> None:
     """Draw molecules and write their relaxed and thermally distorted structures.
 
     Structures are appended as they are made; a sample cut short goes on where it stopped.
     """
-    from .sample import SampleError, write_sample
+    from .sample import SampleError, write_extrapolation, write_sample
 
     try:
-        n = write_sample(output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip)
+        if extrapolation:
+            n = write_extrapolation(output, seed)
+        else:
+            n = write_sample(
+                output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip, benzenoid
+            )
     except SampleError as error:
         raise _fail(str(error)) from error
     typer.echo(f"{output}: {n} structures")
@@ -54,6 +65,14 @@ def generate(
     structures: Annotated[list[Path], typer.Argument(help="structures, anything ASE reads")],
     output: Annotated[Path, typer.Option("-o", "--output", help="directory of shards")],
     workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="compute on the Dask cluster whose scheduler is there; local: on one of --workers "
+            "processes here",
+        ),
+    ] = None,
     functional: Annotated[str, typer.Option(help="functional of the labels")] = "camb3lyp",
     basis: Annotated[str, typer.Option(help="basis of the labels")] = "def2-svp",
     minimal_basis: Annotated[str, typer.Option(help="basis of the minimal SCF")] = "sto-3g",
@@ -71,6 +90,8 @@ def generate(
 
     from esml.dataset import DatasetError
 
+    from .cluster import ClusterError
+    from .generate import WorkerError
     from .generate import generate as run
     from .scf import Level
 
@@ -95,8 +116,8 @@ def generate(
         n_triplets=n_triplets,
     )
     try:
-        summary = run(images, output, level, workers, retry)
-    except DatasetError as error:
+        summary = run(images, output, level, workers, retry, dask=dask)
+    except (DatasetError, ClusterError, WorkerError) as error:
         raise _fail(str(error)) from error
     typer.echo(
         f"{output}: {summary.computed} computed, {summary.present} present before, "

@@ -1,11 +1,11 @@
 """Many structures → shards: parallel, resumable, one writer.
 
-Workers compute, the parent alone writes. Every finished record is at once a shard of its own under
-``parts/`` (written whole, then renamed), and parts are joined into ``shard-NNN.h5`` when enough
-have gathered, so a kill at any moment loses at most the molecules in flight and a restart goes on
-where it stopped. A part that has become unreadable is removed and computed again; an unreadable
-shard ends the run with its name. A structure that fails is written to ``failures.jsonl`` with its
-reason and is not tried again unless asked.
+Workers compute, here or on a Dask cluster; the parent alone writes. Every finished record is at
+once a shard of its own under ``parts/`` (written whole, then renamed), and parts are joined into
+``shard-NNN.h5`` when enough have gathered, so a kill at any moment loses at most the molecules in
+flight and a restart goes on where it stopped. A part that has become unreadable is removed and
+computed again; an unreadable shard ends the run with its name. A structure that fails is written to
+``failures.jsonl`` with its reason and is not tried again unless asked.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ from tqdm import tqdm
 
 from esml.dataset import DamagedError, DatasetError, Record, read_shard, write_shard
 
+from . import cluster
 from .record import content_key, make_record
 from .scf import CalculationError, Level
 
 PARTS_PER_SHARD = 500
 
 log = logging.getLogger(__name__)
+
+
+class WorkerError(RuntimeError):
+    """Worker processes that cannot be started."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,9 @@ def _note_failure(directory: Path, key: str, name: str, reason: str) -> None:
     line = json.dumps({"key": key, "name": name, "reason": reason}) + "\n"
     path = directory / "failures.jsonl"
     try:
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
         with open(path, "a") as file:
-            file.write(line)
+            file.write("\n" + line if torn else line)
     except OSError as error:
         raise DatasetError(
             f"{path} could not be written ({error}): expected a writable place with room; free "
@@ -167,13 +173,18 @@ def join_parts(directory: Path, at_least: int = 1) -> None:
         part.unlink()
 
 
-def _start_worker() -> None:
-    """One thread, and no life after the parent's: a killed run must not leave workers behind."""
+def _use_one_thread() -> None:
+    """Let the numerical libraries of this process use one thread: matrices here are small."""
     import torch
     from pyscf import lib
 
     lib.num_threads(1)
     torch.set_num_threads(1)
+
+
+def _start_worker() -> None:
+    """One thread, and no life after the parent's: a killed run must not leave workers behind."""
+    _use_one_thread()
     parent = multiprocessing.parent_process()
 
     def follow() -> None:
@@ -201,13 +212,23 @@ def _compute(atoms: Atoms, level: Level) -> Record | str:
     return record
 
 
+def _ready() -> None:
+    """What a worker does first, to show that it has started."""
+
+
+def _compute_on_cluster(atoms: Atoms, level: Level) -> Record | str:
+    _use_one_thread()
+    return _compute(atoms, level)
+
+
 def _results(
     structures: Sequence[Atoms], level: Level, workers: int
 ) -> Iterator[tuple[Atoms, Record | str]]:
     """Results as they come, from a pool that survives the death of a worker.
 
     Nobody knows which of the structures in flight killed it, so each of them is then run alone, and
-    one whose worker dies again is given up with that reason.
+    one whose worker dies again is given up with that reason. Raises WorkerError when workers die
+    before they have done anything: no structure is to blame for that.
     """
     context = multiprocessing.get_context("spawn")
     todo, suspects = deque(structures), deque[Atoms]()
@@ -217,6 +238,7 @@ def _results(
         most = 1 if alone else 2 * workers
         pending: dict[Future[Record | str], Atoms] = {}
         pool = ProcessPoolExecutor(1 if alone else workers, context, _start_worker)
+        start = pool.submit(_ready)
         try:
             while source or pending:
                 while source and len(pending) < most:
@@ -230,7 +252,13 @@ def _results(
                 for future in done:
                     result = future.result()
                     yield pending.pop(future), result
-        except BrokenProcessPool:
+        except BrokenProcessPool as error:
+            if not start.done() or start.exception() is not None:
+                raise WorkerError(
+                    "worker processes die while they start: expected a working installation and "
+                    "memory for each; see what they printed, and call generate() from a file, "
+                    "under `if __name__ == '__main__':`"
+                ) from error
             for future, atoms in pending.items():
                 if future.done() and future.exception() is None:
                     yield atoms, future.result()
@@ -249,11 +277,14 @@ def generate(
     workers: int = 1,
     retry_failures: bool = False,
     progress: bool = True,
+    dask: str | None = None,
 ) -> Summary:
     """Compute the records of ``structures`` that ``directory`` lacks.
 
-    Raises DatasetError when another process writes there, a shard there is damaged or the disk
-    refuses; what was computed before stays readable.
+    ``dask`` is the address of a scheduler whose workers then compute, or ``"local"`` for a cluster
+    of ``workers`` processes on this machine. Raises DatasetError when another process writes there,
+    a shard there is damaged or the disk refuses, ClusterError when the cluster fails, WorkerError
+    when worker processes do not start; what was computed before stays readable.
     """
     level = level or Level()
     directory = Path(directory)
@@ -266,7 +297,12 @@ def generate(
         present = sum(key in known for key in distinct)
         computed = failed = 0
         bar = tqdm(total=len(todo), disable=not progress, unit="structure", smoothing=0.05)
-        for atoms, result in _results(todo, level, workers):
+        results = (
+            _results(todo, level, workers)
+            if dask is None
+            else cluster.results(_compute_on_cluster, todo, level, dask, workers)
+        )
+        for atoms, result in results:
             if isinstance(result, Record):
                 write_shard(directory / "parts" / f"{result.key}.h5", [result])
                 computed += 1

@@ -615,6 +615,8 @@ def enumerate_molecules(max_heavy: int = MAX_HEAVY) -> list[Molecule]:
 
 # --- sampling -------------------------------------------------------------------------------------
 
+_BENZENOID = Chem.MolFromSmarts("a1aaaaa1")
+
 
 def _weights(molecules: list[Molecule], size_weights: Mapping[int, float]) -> list[float]:
     """Sampling weights: by size and family, and within them evenly between scaffolds' square roots.
@@ -635,13 +637,22 @@ def _weights(molecules: list[Molecule], size_weights: Mapping[int, float]) -> li
     ]
 
 
+def has_benzenoid_ring(molecule: Molecule) -> bool:
+    """Whether ``molecule`` has a six-membered aromatic ring."""
+    return parse(molecule.smiles).HasSubstructMatch(_BENZENOID)
+
+
 def sample_molecules(
     n: int,
     seed: int,
     max_heavy: int = MAX_HEAVY,
     size_weights: Mapping[int, float] = SIZE_WEIGHTS,
+    benzenoid: bool = False,
 ) -> list[Molecule]:
     """``n`` distinct molecules drawn without replacement, in the order drawn.
+
+    With ``benzenoid`` only molecules with a six-membered aromatic ring: the parts of dyes, of which
+    a sample of small molecules holds few.
 
     Molecule m with weight w_m gets the key -ln(u_m) / w_m, u_m a hash of the seed and its InChIKey,
     and the smallest keys win (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181 (2006)). So a
@@ -651,7 +662,7 @@ def sample_molecules(
     molecules = enumerate_molecules(max_heavy)
     keyed = []
     for molecule, weight in zip(molecules, _weights(molecules, size_weights), strict=True):
-        if weight > 0.0:
+        if weight > 0.0 and not (benzenoid and not has_benzenoid_ring(molecule)):
             u = 1.0 - fraction("sample", seed, molecule.inchikey)  # in (0, 1]
             keyed.append((-math.log(u) / weight, molecule))
     if not 0 <= n <= len(keyed):

@@ -69,17 +69,19 @@ def write_sample(
     relaxed_share: float = 0.5,
     seed: int = 0,
     skip: int = 0,
+    benzenoid: bool = False,
 ) -> int:
     """Append the structures of ``n_molecules`` sampled molecules to ``output`` (extended xyz).
 
     Every molecule gives ``n_distorted`` thermally distorted or twisted structures, and its relaxed
-    one for a ``relaxed_share`` of the molecules. ``skip`` leaves out the first molecules of the
+    one for a ``relaxed_share`` of the molecules. ``benzenoid`` asks for molecules with a
+    six-membered aromatic ring only, ``skip`` leaves out the first molecules of the
     sample, which is a prefix of every longer one. Molecules that cannot be built are noted, with
     the reason, in ``<output>.log``, which also lets a second run continue. Returns the number of
     structures written by this run. Raises SampleError when the files cannot be written or are not
     those of one run.
     """
-    molecules = sample_molecules(n_molecules, seed, max_heavy)[skip:]
+    molecules = sample_molecules(n_molecules, seed, max_heavy, benzenoid=benzenoid)[skip:]
     return _write(Path(output), molecules, n_distorted, relaxed_share, seed)
 
 

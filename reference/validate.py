@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from rdkit import Chem
 
 from esml.basis import ELEMENTS, VALENCE_ELECTRONS
 from esml.dataset import Record, iterate, unpack
 from esml.units import BOHR, HARTREE
 
 from .downfold import valence_charges
+from .molecules import (
+    benchmark_connectivities,
+    extrapolation_connectivities,
+    held_out_core,
+    molecule_from_smiles,
+    parse,
+)
 from .record import key_of
 from .scf import core_orbitals
 
 OUTLIER_Z = 6.0
+LOW_TRIPLET = 0.5
+"""eV; a closed shell with a triplet this near is near-unstable, and its labels are doubtful."""
+BINDING = "energy beyond that of its atoms, per heavy atom (eV)"
+"""A ground state that is not the lowest, or a geometry gone astray, shows here."""
+LEARNED_FROM = ("train", "validation")
 
 
 @dataclass
@@ -32,7 +47,8 @@ class Report:
         lines = [*(f"error: {e}" for e in self.errors), *(f"outlier: {o}" for o in self.outliers)]
         lines.append(
             f"{self.n_records} records: {len(self.errors)} errors, {len(self.outliers)} outliers "
-            f"(more than {OUTLIER_Z:g} standard deviations from their kind)"
+            f"(more than {OUTLIER_Z:g} standard deviations from the rest, T1 below "
+            f"{LOW_TRIPLET:g} eV or above S1)"
         )
         return "\n".join(lines)
 
@@ -155,47 +171,105 @@ def _dipole_moment(record: Record) -> np.ndarray:
     return result
 
 
+@cache
+def _molecule(smiles: str) -> tuple[str, str | None, Counter[int]]:
+    """Connectivity, held-out core and atoms of a SMILES string; raises ValueError if it is none."""
+    molecule = molecule_from_smiles(smiles)
+    atoms = Chem.AddHs(parse(smiles)).GetAtoms()
+    counts = Counter(atom.GetAtomicNum() for atom in atoms)
+    return molecule.connectivity, held_out_core(molecule), counts
+
+
+def check_molecule(record: Record) -> list[str]:
+    """What is wrong with the names and the split of one record; empty when all holds.
+
+    SMILES, InChIKey (its connectivity block) and atoms agree, and train and validation hold no
+    molecule of the benchmark or of the extrapolation set and no held-out core.
+    """
+    wrong = []
+    connectivity, core = record.inchikey[:14], None
+    if record.smiles:
+        try:
+            named, core, counts = _molecule(record.smiles)
+        except ValueError as error:
+            return [str(error).rstrip(".")]
+        if connectivity and connectivity != named:
+            wrong.append(f"the InChIKey {record.inchikey} at odds with the SMILES {record.smiles}")
+        connectivity = named
+        if counts != Counter(record.numbers.tolist()):
+            wrong.append(f"atoms at odds with the SMILES {record.smiles}")
+    if record.split in LEARNED_FROM:
+        where = f"in the split {record.split!r}, though"
+        if connectivity in benchmark_connectivities():
+            wrong.append(f"{where} a molecule of the benchmark")
+        if connectivity in extrapolation_connectivities():
+            wrong.append(f"{where} a molecule of the extrapolation set")
+        if core is not None:
+            wrong.append(f"{where} its core ({core}) is held out for testing")
+    return wrong
+
+
 def _outliers(records: dict[str, dict[str, float]]) -> list[str]:
     found = []
     for quantity in next(iter(records.values()), {}):
         values = np.array([r[quantity] for r in records.values()])
         spread = values.std()
-        if not spread > 0:
+        # Below that there is only the noise of the arithmetic.
+        if not spread > 1e-6:
             continue
         scores = (values - values.mean()) / spread
         for name, value, z in zip(records, values, scores, strict=True):
             if abs(z) > OUTLIER_Z:
                 found.append(f"{name}: {quantity} {value:.3f} ({z:+.1f} σ)")
+    for name, figures in records.items():
+        S1, T1 = figures["S1 (eV)"], figures["T1 (eV)"]
+        if T1 < LOW_TRIPLET:
+            found.append(f"{name}: T1 (eV) {T1:.3f}, near an instability")
+        if T1 > S1:
+            found.append(f"{name}: T1 (eV) {T1:.3f} above S1 {S1:.3f}")
     return found
 
 
 def _figures(record: Record) -> dict[str, float]:
     """What is compared between the records found sound."""
     frontier = int(record.n_occupied)
-    heavy = max(int((record.numbers > 1).sum()), 1)
     return {
         "S1 (eV)": float(record.singlet_energies[0]),
         "T1 (eV)": float(record.triplet_energies[0]),
         "gap (eV)": float(record.energies[frontier] - record.energies[frontier - 1]),
-        "dipole per heavy atom (e·bohr)": float(np.linalg.norm(record.dipole)) / heavy,
+        "dipole per heavy atom (e·bohr)": float(np.linalg.norm(record.dipole)) / _heavy(record),
         "largest charge (e)": float(np.abs(record.charges).max()),
     }
+
+
+def _heavy(record: Record) -> int:
+    return max(int((record.numbers > 1).sum()), 1)
+
+
+def _fit_atoms(compositions: list[np.ndarray], energies: list[float]) -> np.ndarray:
+    """Energies less the best sum of one number per element, eV."""
+    counts, total = np.array(compositions, dtype=float), np.array(energies)
+    result: np.ndarray = total - counts @ np.linalg.lstsq(counts, total, rcond=None)[0]
+    return result
 
 
 def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
     """Check the records of ``paths`` (all, or the first ``limit``), each alone and all together.
 
     Together: no content key twice, and no leakage, which is a molecule (by the connectivity block
-    of its InChIKey) in more than one split. Raises DatasetError for an unreadable shard.
+    of its InChIKey) in more than one split, or one in train or validation that is kept for tests
+    (``check_molecule``). Outliers are listed for a human and are no errors. Raises DatasetError for
+    an unreadable shard.
     """
     report = Report()
     keys: set[str] = set()
     homes: dict[str, str] = {}
     figures: dict[str, dict[str, float]] = {}
+    kinds: dict[str, list[tuple[str, np.ndarray, float, int]]] = defaultdict(list)
     for record in islice(iterate(list(paths), unique=False), limit):
         report.n_records += 1
         label = f"{record.name} [{record.key}]"
-        wrong = check_record(record)
+        wrong = check_record(record) + check_molecule(record)
         if record.key in keys:
             wrong.append("stored twice")
         keys.add(record.key)
@@ -206,5 +280,12 @@ def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
         report.errors.extend(f"{label}: {what}" for what in wrong)
         if not wrong:
             figures[label] = _figures(record)
+            counts = np.array([(record.numbers == z).sum() for z in ELEMENTS])
+            kinds[record.level].append((label, counts, float(record.total_energy), _heavy(record)))
+    for members in kinds.values():
+        labels, counts_of, energies, heavy = zip(*members, strict=True)
+        beyond = _fit_atoms(list(counts_of), list(energies)) / np.array(heavy)
+        for label, value in zip(labels, beyond, strict=True):
+            figures[label][BINDING] = float(value)
     report.outliers = _outliers(figures)
     return report

@@ -1,41 +1,91 @@
-"""Make the shipped reference set again: sample, compute, join.
+"""Make the reference set again: sample, compute, join.
 
-    python scripts/make_reference_set.py RUN_DIRECTORY [--workers 2] [--molecules 700]
+    python scripts/make_reference_set.py RUN [--only NAME ...] [--workers 2] [--dask ADDRESS]
 
-Resumable: run it again after an interruption. The records land in RUN_DIRECTORY/set as shards. The
-committed data/small is what a first run of it had computed when the first model was trained: 624 of
-its 1,050 structures, nearly all with up to six heavy atoms.
-Everything follows from the seed; the xTB relaxations make positions agree to about 1e-4 Å between
+For each part of the set (SAMPLES below, and the larger molecules of reference/molecules.py as
+"extrapolation") the structures land in RUN/NAME.xyz and the records in RUN/NAME as shards, small
+molecules first. Resumable: run it again after an interruption. On a cluster give --dask the
+scheduler's address. All of it takes days on two cores.
+
+Everything follows from the seeds; the xTB relaxations make positions agree to about 1e-4 Å between
 machines, so content keys may differ where the numbers do not.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import ase.io
+from ase import Atoms
 
 from reference.generate import generate, join_parts
-from reference.sample import write_sample
+from reference.sample import write_extrapolation, write_sample
+from reference.scf import Level
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Molecules skip, …, n_molecules − 1 of a seeded sample, a distorted structure of each."""
+
+    n_molecules: int
+    skip: int = 0
+    max_heavy: int = 7
+    n_distorted: int = 1
+    relaxed_share: float = 0.5
+    seed: int = 0
+    benzenoid: bool = False
+    level: Level = Level()
+
+
+SAMPLES = {
+    # A first run of it gave data/small and data/pool: 889 of its 1,050 structures.
+    "first": Sample(n_molecules=700),
+    "more": Sample(n_molecules=2000, skip=700),
+    # Parts of dyes, which are large for a sample of small molecules.
+    "benzenoid": Sample(n_molecules=120, max_heavy=8, benzenoid=True),
+}
+
+EXTRAPOLATION = "extrapolation"
+EXTRAPOLATION_LEVEL = Level(n_singlets=5, n_triplets=3)
+
+
+def images_of(name: str, path: Path) -> list[Atoms]:
+    """The structures of a part of the set, drawn where ``path`` lacks them, smallest first."""
+    if name == EXTRAPOLATION:
+        write_extrapolation(path)
+    else:
+        s = SAMPLES[name]
+        write_sample(
+            path,
+            s.n_molecules,
+            s.max_heavy,
+            s.n_distorted,
+            s.relaxed_share,
+            s.seed,
+            s.skip,
+            s.benzenoid,
+        )
+    images: list[Atoms] = ase.io.read(path, index=":")
+    # A run cut short still holds a fair sample of the smaller ones.
+    return sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("directory", type=Path, metavar="RUN")
+    parser.add_argument("--only", nargs="+", choices=[*SAMPLES, EXTRAPOLATION])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--molecules", type=int, default=700)
-    parser.add_argument("--max-heavy", type=int, default=7)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dask", help="address of a scheduler, or local")
     args = parser.parse_args()
-    structures = args.directory / "structures.xyz"
-    write_sample(structures, args.molecules, max_heavy=args.max_heavy, seed=args.seed)
-    images = ase.io.read(structures, index=":")
-    # Small molecules first: a run cut short still holds a fair sample of them.
-    images.sort(key=lambda atoms: int((atoms.numbers > 1).sum()) > 6)
-    summary = generate(images, args.directory / "set", workers=args.workers)
-    join_parts(args.directory / "set")
-    print(summary)
+    for name in args.only or [*SAMPLES, EXTRAPOLATION]:
+        images = images_of(name, args.directory / f"{name}.xyz")
+        level = EXTRAPOLATION_LEVEL if name == EXTRAPOLATION else SAMPLES[name].level
+        output = args.directory / name
+        summary = generate(images, output, level, workers=args.workers, dask=args.dask)
+        join_parts(output)
+        print(f"{name}: {summary}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import ase.io
 import h5py
+import numpy as np
 import pytest
 import worker_functions
 from ase import Atoms
@@ -25,6 +28,7 @@ from reference import generate as module
 from reference.__main__ import app
 from reference.generate import (
     Summary,
+    WorkerError,
     generate,
     join_parts,
     read_failures,
@@ -152,7 +156,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads process ids from /proc")
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """kill -9 amid a run of two workers; the rerun ends with what an unbroken run gives."""
+    """kill -9 amid a run of two workers, twice; the rerun ends with what an unbroken run gives."""
     source, output = tmp_path / "waters.xyz", tmp_path / "set"
     ase.io.write(source, [water(1.0 + 0.005 * i) for i in range(14)])
     level = replace(QUICK, n_singlets=5, n_triplets=5)
@@ -161,21 +165,28 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     parts = output / "parts"
-    with subprocess.Popen(
-        [*command, "--workers", "2"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as parent:
-        try:
-            assert wait_for(lambda: any(parts.glob("*.h5")) or parent.poll() is not None, 120)
-            workers = children_of(parent.pid)
-        finally:
-            parent.kill()
-    assert parent.returncode == -signal.SIGKILL
-    assert len(workers) >= 2
-    assert wait_for(lambda: not any(map(is_alive, workers)), 20), "workers outlive their parent"
-    survivors = {path.stem for path in parts.glob("*.h5")}
+    survivors: set[str] = set()
+    for _ in range(2):
+        before = len(survivors)
+        with subprocess.Popen(
+            [*command, "--workers", "2"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as parent:
+            try:
+                assert wait_for(
+                    lambda n=before: len(list(parts.glob("*.h5"))) > n or parent.poll() is not None,
+                    120,
+                )
+                workers = children_of(parent.pid)
+            finally:
+                parent.kill()
+        assert parent.returncode == -signal.SIGKILL
+        assert len(workers) >= 2
+        assert wait_for(lambda w=workers: not any(map(is_alive, w)), 20), "workers outlive it"
+        survivors = {path.stem for path in parts.glob("*.h5")}
+        assert len(survivors) > before, "nothing is lost again"
     images = ase.io.read(source, index=":")
     assert 0 < len(survivors) < len(images)
     assert survivors <= set(keys_of(images, level))
@@ -200,6 +211,7 @@ def light_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real processes with nothing to load."""
     monkeypatch.setattr(module, "_compute", worker_functions.compute)
     monkeypatch.setattr(module, "_start_worker", worker_functions.start)
+    monkeypatch.setattr(module, "_ready", worker_functions.start)
 
 
 def calls(directory: Path, name: str) -> int:
@@ -222,6 +234,15 @@ def test_a_structure_that_dies_in_company_only_is_computed(tmp_path: Path) -> No
     names = ["a", "die-once", "b"]
     results = dict(module._results(names, str(tmp_path), 2))
     assert results == {name: f"done {name}" for name in names}
+
+
+def test_workers_that_cannot_start_blame_no_structure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_start_worker", worker_functions.die)
+    with pytest.raises(WorkerError, match="worker processes die while they start"):
+        run(WATERS[:2], tmp_path)
+    assert read_failures(tmp_path) == {}
 
 
 @pytest.mark.usefixtures("light_pool")
@@ -269,6 +290,25 @@ def test_a_wrong_basis_fails_every_structure_with_the_reason(
     }
 
 
+def test_an_scf_that_does_not_converge_is_a_failure(
+    tmp_path: Path, here: pytest.MonkeyPatch
+) -> None:
+    """No change of the energy is below nought, so both solvers are used up."""
+    level = replace(LEVEL, energy_tolerance=-1.0)
+    assert generate(WATERS[:1], tmp_path, level, progress=False).failed == 1
+    (reason,) = read_failures(tmp_path).values()
+    assert "SCF did not converge" in reason
+    assert run(WATERS[:1], tmp_path).computed == 1
+
+
+def test_an_impossible_structure_is_a_failure(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+    lost, crushed = water(), water(0.2)
+    lost.positions[1] = np.nan
+    assert run([lost, crushed, WATERS[0]], tmp_path) == Summary(computed=1, present=0, failed=2)
+    for reason in read_failures(tmp_path).values():
+        assert reason.startswith("two atoms coincide or a position is not finite")
+
+
 def test_unforeseen_errors_are_failures_too(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
     def broken(atoms: Atoms, level: Level) -> Record:
         raise ZeroDivisionError("by nought")
@@ -286,6 +326,9 @@ def test_unforeseen_errors_are_failures_too(tmp_path: Path, here: pytest.MonkeyP
 def test_a_torn_line_of_failures_is_overlooked(tmp_path: Path) -> None:
     (tmp_path / "failures.jsonl").write_text('{"key": "k", "reason": "r", "name": "n"}\n{"key": "')
     assert read_failures(tmp_path) == {"k": "r"}
+    module._note_failure(tmp_path, "l", "m", "s")
+    module._note_failure(tmp_path, "m", "n", "t")
+    assert read_failures(tmp_path) == {"k": "r", "l": "s", "m": "t"}
     assert read_failures(tmp_path / "nowhere") == {}
 
 
@@ -327,6 +370,49 @@ def test_a_full_disk_ends_the_run_and_keeps_what_there_is(
     assert stored_once(tmp_path) == keys_of(WATERS[:2])
     assert not list(tmp_path.rglob("*.tmp"))
     assert run(WATERS[:4], tmp_path) == Summary(computed=2, present=2, failed=0)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 kB, a few records."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a file system may not be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_really_full_disk_keeps_what_there_is(
+    small_disk: Path, here: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    output = small_disk / "set"
+    with pytest.raises(DatasetError, match=r"could not be written .*No space left"):
+        run(WATERS, output)
+    stored = stored_once(output)
+    assert 0 < len(stored) < len(WATERS)
+    assert set(stored) < set(keys_of(WATERS))
+    assert not list(output.rglob("*.tmp"))
+    # Still full: the second run says the same. With room elsewhere it goes on.
+    with pytest.raises(DatasetError, match="No space left"):
+        run(WATERS, output)
+    roomy = tmp_path / "roomy"
+    shutil.copytree(output, roomy)
+    n = len(WATERS)
+    assert run(WATERS, roomy) == Summary(n - len(stored), present=len(stored), failed=0)
+
+
+def test_failures_on_a_full_disk_end_the_run(small_disk: Path, here: pytest.MonkeyPatch) -> None:
+    output = small_disk / "set"
+    run(WATERS[:1], output)
+    with contextlib.suppress(OSError), open(small_disk / "ballast", "wb") as ballast:
+        while True:
+            ballast.write(b"x" * 512)
+            ballast.flush()
+    with pytest.raises(DatasetError, match=r"failures\.jsonl could not be written"):
+        run([structure("OH")], output)
+    assert stored_once(output) == keys_of(WATERS[:1])
 
 
 def test_halves_left_by_a_killed_writer_are_cleared(
@@ -450,9 +536,15 @@ def test_a_damaged_shard_ends_the_run_with_its_name(
     shard = tmp_path / "shard-000.h5"
     write_shard(shard, records[:3])
     truncate(shard)
+    write_shard(tmp_path / "shard-001.h5", records[3:5])
     with pytest.raises(DamagedError, match=str(shard)):
-        run(WATERS[:3], tmp_path)
+        run(WATERS[:5], tmp_path)
     assert shard.exists()
+    # The others stay readable, and without the broken one the run makes up for it.
+    assert len(read(tmp_path / "shard-001.h5")) == 2
+    shard.unlink()
+    assert run(WATERS[:5], tmp_path) == Summary(computed=3, present=2, failed=0)
+    assert stored_once(tmp_path) == keys_of(WATERS[:5])
 
 
 def test_a_part_that_is_something_else_is_not_removed(
@@ -488,9 +580,16 @@ def test_command_line(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
     assert "0 computed, 1 present before, 0 failed; 1 failed earlier" in second.output
     assert CliRunner().invoke(app, [*arguments, "--retry"]).exit_code == 1
 
-    nothing = CliRunner().invoke(app, ["generate", str(tmp_path / "no.xyz"), "-o", str(output)])
-    assert nothing.exit_code == 2
-    assert "could not be read as structures" in nothing.output
+    half = tmp_path / "half.xyz"
+    half.write_text(source.read_text()[:-40])
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    for unreadable in (tmp_path / "no.xyz", half, picture):
+        nothing = CliRunner().invoke(
+            app, ["generate", str(source), str(unreadable), "-o", str(output)]
+        )
+        assert nothing.exit_code == 2
+        assert f"error: {unreadable} could not be read as structures" in nothing.output
     with module._sole_writer(output):
         refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 2

@@ -218,3 +218,13 @@ def test_extrapolation_set_lies_outside(pool: list[Molecule]) -> None:
 def test_invalid_smiles_is_named() -> None:
     with pytest.raises(ValueError, match=r"'C1CC' is not a valid SMILES"):
         molecule_from_smiles("C1CC")
+
+
+def test_a_benzenoid_sample_has_six_membered_aromatic_rings() -> None:
+    chosen = sample_molecules(20, 0, 8, benzenoid=True)
+    assert len({m.inchikey for m in chosen}) == 20
+    for molecule in chosen:
+        mol = Chem.MolFromSmiles(molecule.smiles)
+        rings = [r for r in mol.GetRingInfo().AtomRings() if len(r) == 6]
+        assert any(all(mol.GetAtomWithIdx(i).GetIsAromatic() for i in ring) for ring in rings)
+    assert sample_molecules(10, 0, 8, benzenoid=True) == chosen[:10]

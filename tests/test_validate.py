@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from esml.dataset import Record, read, write_shard
 from reference.__main__ import app
 from reference.record import key_of, make_record
-from reference.validate import check_record, validate
+from reference.validate import check_molecule, check_record, validate
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_a_record_stored_twice_is_found(tmp_path: Path, stored: list[Record]) ->
 
 def test_a_molecule_in_two_splits_is_found(tmp_path: Path, stored: list[Record]) -> None:
     """By the connectivity block of the InChIKey: isomers of one skeleton belong together."""
-    block = "XLYOFNOQVPJJNP"
+    block = "ABCDEFGHIJKLMN"
     labelled = [
         copy(stored[0], inchikey=f"{block}-UHFFFAOYSA-N", split="train"),
         copy(stored[1], inchikey=f"{block}-ABCDEFGHSA-N", split="test"),
@@ -274,6 +274,53 @@ def test_molecules_without_a_name_or_split_do_not_leak(
         [copy(stored[0], inchikey="", split="train"), copy(stored[1], inchikey="", split="test")],
     )
     assert not validate([tmp_path]).errors
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"smiles": "O", "inchikey": "XLYOFNOQVPJJNP-UHFFFAOYSA-N"}, None),
+        ({"smiles": "", "inchikey": "", "split": "train"}, None),
+        ({"smiles": "O", "split": "test"}, None),
+        ({"smiles": "O("}, "'O(' is not a valid SMILES string"),
+        ({"smiles": "CO"}, "atoms at odds with the SMILES CO"),
+        (
+            {"smiles": "O", "inchikey": "VGGSQFUCUMXWEO-UHFFFAOYSA-N"},
+            "the InChIKey VGGSQFUCUMXWEO-UHFFFAOYSA-N at odds with the SMILES O",
+        ),
+        (
+            {"smiles": "O", "split": "train"},
+            "in the split 'train', though a molecule of the benchmark",
+        ),
+        (
+            {"smiles": "", "inchikey": "XLYOFNOQVPJJNP-ABCDEFGHSA-N", "split": "validation"},
+            "in the split 'validation', though a molecule of the benchmark",
+        ),
+    ],
+)
+def test_names_agree_and_the_benchmark_is_not_learned_from(
+    sound: Record, changes: dict[str, str], message: str | None
+) -> None:
+    wrong = check_molecule(copy(sound, **changes))
+    assert wrong == ([] if message is None else [message])
+
+
+def test_what_is_kept_for_testing_is_not_learned_from(sound: Record) -> None:
+    """Held-out cores and the larger molecules; the atoms are those of water still."""
+    fulvene, anthracene = "CC1=CC(=C)C=C1", "c1ccc2cc3ccccc3cc2c1"
+    for split in ("train", "validation"):
+        (_, core) = check_molecule(copy(sound, smiles=fulvene, split=split))
+        assert core == f"in the split '{split}', though its core (fulvene) is held out for testing"
+        (_, named) = check_molecule(copy(sound, smiles=anthracene, split=split))
+        assert named == f"in the split '{split}', though a molecule of the extrapolation set"
+    for split in ("test", "extrapolation"):
+        assert len(check_molecule(copy(sound, smiles=fulvene, split=split))) == 1
+
+
+def test_leakage_is_found_behind_the_file_too(tmp_path: Path, sound: Record) -> None:
+    write_shard(tmp_path / "a.h5", [copy(sound, smiles="O", split="train")])
+    (error,) = validate([tmp_path]).errors
+    assert error.endswith(": in the split 'train', though a molecule of the benchmark")
 
 
 def crowd(record: Record, n: int = 60) -> list[Record]:
@@ -302,6 +349,38 @@ def test_outliers_are_listed_for_a_human_and_are_no_errors(
     assert outlier.startswith("member 17 [key 17]: T1 (eV) ")
     assert "σ" in outlier
     assert "60 records: 0 errors, 1 outliers" in report.summary()
+
+
+def set_apart(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Outliers of a set in which no single record is checked."""
+    for i, record in enumerate(records):
+        record.key = f"key {i}"
+    write_shard(tmp_path / "a.h5", records)
+    monkeypatch.setattr("reference.validate.check_record", lambda record: [])
+    return validate([tmp_path]).outliers
+
+
+def test_an_energy_unlike_its_atoms_is_listed(
+    tmp_path: Path, stored: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two kinds of molecule, each with its own energy; one is 5 eV above its like."""
+    records = [copy(stored[i % 2 * 2], name=f"member {i}") for i in range(60)]
+    records[17].total_energy += 5.0
+    (outlier,) = set_apart(records, tmp_path, monkeypatch)
+    assert outlier.startswith("member 17 [key 17]: energy beyond that of its atoms")
+
+
+def test_near_instabilities_are_listed(
+    tmp_path: Path, sound: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low, inverted = copy(sound, name="low"), copy(sound, name="inverted")
+    low.triplet_energies[0] = 0.2
+    inverted.triplet_energies[:] = inverted.singlet_energies[0] + 0.5
+    found = set_apart([sound, low, inverted], tmp_path, monkeypatch)
+    assert len(found) == 2
+    assert found[0] == "low [key 1]: T1 (eV) 0.200, near an instability"
+    assert found[1].startswith("inverted [key 2]: T1 (eV) ")
+    assert "above S1" in found[1]
 
 
 def test_a_broken_record_does_not_stop_the_rest(tmp_path: Path, stored: list[Record]) -> None:
