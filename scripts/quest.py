@@ -1,0 +1,289 @@
+"""The QUEST MAIN benchmark of vertical excitation energies, and how states are matched to it.
+
+A file of best estimates lists molecules: {name, charge, symbols, positions_angstrom, states}, and
+a state is {multiplicity, kind, type, tbe_avtz_eV, safe, f_lr_cc3}, of kind V (valence), R (Rydberg)
+or M (mixed). Scored are the valence nπ* and ππ* states of neutral molecules. A computed state is
+the k-th of its multiplicity where the estimate is the k-th valence or mixed one listed; Rydberg
+states are out on both sides, doubly excited ones (which no linear response has) out of the list.
+A list names degenerate states once, so computed ones are joined first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+
+from esml.dataset import Record, iterate
+
+if TYPE_CHECKING:
+    from reference.scf import Level
+
+SCORED = {"npi": "nπ*", "ppi": "ππ*"}
+"""Types of state that are scored."""
+
+DEGENERATE = 0.003
+"""eV; states nearer than this are one degenerate state, in a molecule that can have such. A coarse
+response grid splits such states by less than 0.001 eV; triazine's distinct nπ* states lie 0.009 eV
+apart."""
+
+LEAST_WEIGHT = 0.85
+"""Valence weight from which a label state counts as valence."""
+
+WINDOW = 1.5
+"""eV about the best estimate of a brightest state, in which the computed one is sought."""
+
+LEAST_STRENGTH = 0.1
+"""Oscillator strength from which a state is bright."""
+
+
+class BenchmarkError(ValueError):
+    """A file of best estimates that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """A molecule of the benchmark."""
+
+    name: str
+    atoms: Atoms
+    states: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Valence states of one molecule by some method, ascending; degenerate ones several times."""
+
+    singlets: np.ndarray  # (S,) eV
+    strengths: np.ndarray  # (S,)
+    triplets: np.ndarray  # (T,) eV
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A best estimate and the computed state it is compared with."""
+
+    molecule: str
+    multiplicity: int
+    type: str
+    place: int  # among the valence states of this multiplicity, from 0
+    safe: bool  # estimate believed within 0.05 eV
+    estimate: float  # eV
+    computed: float  # eV
+
+    @property
+    def state(self) -> tuple[str, int, int]:
+        """What names the state among all."""
+        return self.molecule, self.multiplicity, self.place
+
+
+def load(path: str | Path) -> list[Molecule]:
+    """The neutral molecules of the file, smallest first.
+
+    Raises BenchmarkError for a file that is missing or is something else.
+    """
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = [
+            Molecule(
+                entry["name"],
+                Atoms(
+                    entry["symbols"],
+                    positions=entry["positions_angstrom"],
+                    info={"name": entry["name"], "charge": 0, "split": "test"},
+                ),
+                tuple(entry["states"]),
+            )
+            for entry in entries
+            if entry["charge"] == 0
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(
+            f"{path} could not be read as best estimates ({error!r}): expected the JSON list of "
+            "QUEST MAIN molecules; check the path"
+        ) from error
+    return sorted(found, key=lambda m: (int((m.atoms.numbers > 1).sum()), len(m.atoms)))
+
+
+def may_be_degenerate(atoms: Atoms) -> bool:
+    """Whether two principal moments of inertia agree: an axis of order three or more, or linear."""
+    moments = np.sort(atoms.get_moments_of_inertia())
+    return bool(np.min(np.diff(moments)) < 1e-3 * moments[-1])
+
+
+def join_degenerate(
+    energies: np.ndarray, strengths: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(energies, summed strengths) with runs of states nearer than ``DEGENERATE`` made one."""
+    if strengths is None:
+        strengths = np.zeros(len(energies))
+    joined: list[list[float]] = []
+    for energy, strength in zip(energies, strengths, strict=True):
+        if joined and energy - joined[-1][0] < DEGENERATE:
+            joined[-1][1] += float(strength)
+        else:
+            joined.append([float(energy), float(strength)])
+    table = np.array(joined).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def valence_of(record: Record) -> Computed:
+    """The valence states among the labels of ``record``."""
+    singlet = record.singlet_valence_weights >= LEAST_WEIGHT
+    triplet = record.triplet_valence_weights >= LEAST_WEIGHT
+    return Computed(
+        record.singlet_energies[singlet].astype(float),
+        record.singlet_strengths[singlet].astype(float),
+        record.triplet_energies[triplet].astype(float),
+    )
+
+
+def labels(
+    molecules: Sequence[Molecule], directory: str | Path, level: Level | None = None
+) -> dict[str, Record]:
+    """Records of ``molecules`` by name at ``level``, computed where ``directory`` lacks them.
+
+    Molecules that the label level cannot treat are missing (see its failures.jsonl).
+    """
+    from reference.generate import generate
+    from reference.record import content_key
+    from reference.scf import Level
+
+    level = level or Level()
+    generate([m.atoms for m in molecules], directory, level)
+    names = {content_key(m.atoms, level): m.name for m in molecules}
+    return {names[r.key]: r for r in iterate(directory) if r.key in names}
+
+
+def _listed(molecule: Molecule, multiplicity: int) -> list[dict[str, Any]]:
+    """Valence and mixed states of ``molecule`` that are no double excitations, ascending."""
+    states = [
+        s
+        for s in molecule.states
+        if s["multiplicity"] == multiplicity and s["kind"] in "VM" and s["type"].strip() != "dou"
+    ]
+    return sorted(states, key=lambda s: float(s["tbe_avtz_eV"]))
+
+
+def match(molecule: Molecule, computed: Computed) -> list[Pair]:
+    """The scored states of ``molecule`` beside those of equal place in ``computed``.
+
+    Fewer where fewer were computed.
+    """
+    degenerate = may_be_degenerate(molecule.atoms)
+    pairs = []
+    for multiplicity, energies in ((1, computed.singlets), (3, computed.triplets)):
+        if degenerate:
+            energies, _ = join_degenerate(energies)
+        for place, state in enumerate(_listed(molecule, multiplicity)[: len(energies)]):
+            kind = state["type"].strip()
+            if kind in SCORED and state["kind"] == "V":
+                pairs.append(
+                    Pair(
+                        molecule.name,
+                        multiplicity,
+                        kind,
+                        place,
+                        state["safe"] == "Y",
+                        float(state["tbe_avtz_eV"]),
+                        float(energies[place]),
+                    )
+                )
+    return pairs
+
+
+def brightest(molecule: Molecule, computed: Computed) -> Pair | None:
+    """The brightest listed singlet beside the brightest computed within ``WINDOW`` of it.
+
+    None where that singlet is not a scored one or too faint, or none bright was computed there.
+    """
+    listed = [s for s in molecule.states if s["multiplicity"] == 1 and s["f_lr_cc3"] is not None]
+    if not listed:
+        return None
+    best = max(listed, key=lambda s: float(s["f_lr_cc3"]))
+    kind = best["type"].strip()
+    if best["kind"] != "V" or kind not in SCORED or float(best["f_lr_cc3"]) < LEAST_STRENGTH:
+        return None
+    energies, strengths = computed.singlets, computed.strengths
+    if may_be_degenerate(molecule.atoms):
+        energies, strengths = join_degenerate(energies, strengths)
+    estimate = float(best["tbe_avtz_eV"])
+    near = np.flatnonzero((np.abs(energies - estimate) < WINDOW) & (strengths > LEAST_STRENGTH))
+    if not len(near):
+        return None
+    index = int(near[np.argmax(strengths[near])])
+    return Pair(molecule.name, 1, kind, -1, best["safe"] == "Y", estimate, float(energies[index]))
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """Computed minus estimated energies of one kind of state."""
+
+    count: int
+    mae: float  # eV
+    mean: float  # eV
+    median: float  # eV, of the absolute deviations
+
+    @classmethod
+    def of(cls, errors: Sequence[float] | np.ndarray) -> Deviations:
+        values = np.asarray(errors, dtype=float)
+        if not len(values):
+            return cls(0, float("nan"), float("nan"), float("nan"))
+        size = np.abs(values)
+        return cls(len(values), float(size.mean()), float(values.mean()), float(np.median(size)))
+
+
+ROWS: dict[str, Callable[[Pair], bool]] = {
+    "S1": lambda p: p.multiplicity == 1 and p.place == 0,
+    "T1": lambda p: p.multiplicity == 3 and p.place == 0,
+    "singlets nπ*": lambda p: p.multiplicity == 1 and p.place >= 0 and p.type == "npi",
+    "singlets ππ*": lambda p: p.multiplicity == 1 and p.place >= 0 and p.type == "ppi",
+    "singlets nπ* and ππ*": lambda p: p.multiplicity == 1 and p.place >= 0,
+    "triplets nπ* and ππ*": lambda p: p.multiplicity == 3,
+    "brightest": lambda p: p.place < 0,
+}
+"""Which pairs each row of a table is made of."""
+
+
+def pairs_of(molecules: Iterable[Molecule], computed: dict[str, Computed]) -> list[Pair]:
+    """All pairs of the molecules that ``computed`` (by name) holds."""
+    pairs: list[Pair] = []
+    for molecule in molecules:
+        if molecule.name in computed:
+            pairs.extend(match(molecule, computed[molecule.name]))
+            if bright := brightest(molecule, computed[molecule.name]):
+                pairs.append(bright)
+    return pairs
+
+
+def shared(pairs: dict[str, list[Pair]], names: Sequence[str]) -> dict[str, list[Pair]]:
+    """The pairs of the states that all of ``names`` have."""
+    common = set.intersection(*({p.state for p in pairs[name]} for name in names))
+    return {name: [p for p in pairs[name] if p.state in common] for name in names}
+
+
+def table(pairs: Sequence[Pair]) -> dict[str, Deviations]:
+    """Deviations by row of ``ROWS``."""
+    return {
+        name: Deviations.of([p.computed - p.estimate for p in pairs if chosen(p)])
+        for name, chosen in ROWS.items()
+    }
+
+
+def format_tables(tables: dict[str, dict[str, Deviations]]) -> str:
+    """Rows by method: MAE / mean error / median absolute error (count)."""
+    width = max(len(name) for name in ROWS) + 2
+    lines = [" " * width + "".join(f"{name:>30}" for name in tables)]
+    for row in ROWS:
+        line = f"{row:<{width}}"
+        for values in tables.values():
+            d = values[row]
+            cell = f"{d.mae:.2f} / {d.mean:+.2f} / {d.median:.2f} ({d.count})" if d.count else "–"
+            line += f"{cell:>30}"
+        lines.append(line)
+    return "\n".join(lines)
