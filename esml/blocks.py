@@ -15,7 +15,8 @@ construction. Energies in eV, dipoles in e·bohr.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from ase.data import covalent_radii
@@ -74,6 +75,11 @@ def _silent(inputs: int, outputs: int, bias: bool = False) -> nn.Linear:
     return linear
 
 
+def _in_double(linear: nn.Linear, x: Tensor) -> Tensor:
+    """``linear`` of ``x`` without rounding in single precision."""
+    return nn.functional.linear(x.double(), linear.weight.double(), linear.bias.double())
+
+
 class HamiltonianHead(nn.Module):
     """Pieces of Hamiltonian blocks, eV."""
 
@@ -87,7 +93,8 @@ class HamiltonianHead(nn.Module):
         self.right = _silent(channels, products)
 
     def forward(self, parts: Parts) -> Block:
-        ss, trace = self.scalar(parts.scalars).unbind(1)
+        # Levels are so large that in single precision their last digit shows in excitations.
+        ss, trace = _in_double(self.scalar, parts.scalars).unbind(1)
         eye = torch.eye(3, dtype=ss.dtype, device=ss.device)
         return Block(
             ss=ss,
@@ -178,12 +185,15 @@ class PairParts(nn.Module):
         self.gates = nn.Linear(hidden, 10 * channels)
         nn.init.ones_(self.gates.bias)
 
-    def forward(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> Parts:
-        i, j = pairs.source, pairs.target
+    def mix(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What an atom of features ``x`` gives as a source and as a target, side by side."""
         s, v, t = decompose(x)
-        s_i, s_j = _ends(self.scalar(s[:, 0]), i, j)
-        v_i, v_j = _ends(self.vector(v), i, j)
-        t_i, t_j = _ends(self.tensor(t), i, j)
+        return self.scalar(s[:, 0]), self.vector(v), self.tensor(t)
+
+    def forward(self, mixed: tuple[Tensor, Tensor, Tensor], pairs: Pairs, kinds: Tensor) -> Parts:
+        (s_i, s_j), (v_i, v_j), (t_i, t_j) = (
+            _ends(part, pairs.source, pairs.target) for part in mixed
+        )
         unit = pairs.unit[:, :, None]
         w_i, w_j = pairs.operator @ t_i, pairs.operator @ t_j
         invariants = torch.cat(
@@ -273,20 +283,37 @@ class Blocks(nn.Module):
         ``x`` (N, 9, F) are the atoms' features, ``envelope`` (E,) multiplies the blocks of pairs
         and ``baseline`` (N, 3) holds ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each atom.
         """
-        atoms, both = self.atoms(x), self.pairs(x, pairs, kinds)
+        atoms = self.atoms(x)
+        between, between_dipole = self._between(x, pairs, kinds)
         eye = torch.eye(4, dtype=x.dtype, device=x.device)
-        levels = torch.cat([baseline[:, :1], baseline[:, 1:2].expand(-1, 3)], 1)
+        levels = torch.cat([baseline[:, :1], baseline[:, 1:2].expand(-1, 3)], 1).double()
         hamiltonian = Operator(
             onsite=hermitian(self.onsite(atoms)) + levels[:, :, None] * eye,
-            offsite=hermitian(_sum(self.offsite(both), self.slater_koster(pairs, kinds)), reverse)
-            * envelope[:, None, None],
+            offsite=hermitian(between, reverse) * envelope[:, None, None],
         )
         free = baseline[:, 2, None, None, None] * _sp_dipole(x)
         dipole = Operator(
             onsite=hermitian(self.onsite_dipole(atoms)) + free,
-            offsite=hermitian(self.offsite_dipole(both), reverse) * envelope[:, None, None, None],
+            offsite=hermitian(between_dipole, reverse) * envelope[:, None, None, None],
         )
         return hamiltonian, dipole
+
+    def _between(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> tuple[Block, Block]:
+        """Hamiltonian and dipole blocks of all pairs."""
+        ends = self.pairs.mix(x)
+        found = []
+        for part in pairs.chunks():
+            parts = self.pairs(ends, part, kinds)
+            hamiltonian = _sum(self.offsite(parts), self.slater_koster(part, kinds))
+            found.append((hamiltonian, self.offsite_dipole(parts)))
+        hamiltonians, dipoles = zip(*found, strict=True)
+        return _joined(hamiltonians), _joined(dipoles)
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    return Block(*(torch.cat([getattr(b, f.name) for b in blocks]) for f in fields(Block)))
 
 
 def _sum(a: Block, b: Block) -> Block:

@@ -23,6 +23,12 @@ which is stationary in T and U. Its gradient with respect to the Hamiltonian and
 therefore the exact one of ω, and is finite for degenerate states (where, as always, only what is
 symmetric in the degenerate set, such as the sum, has a derivative of its own).
 
+Two solvers give the amplitudes: below ``DENSE`` single excitations, or where a good part of all
+states is wanted, the matrices are built and diagonalized; else the lowest states are found without
+matrices (:mod:`esml.davidson`), in single precision if so asked. As ω is stationary and evaluated
+in the precision of the orbitals, what iterations leave undone enters squared: below 1e-6 eV in
+single, below 1e-10 eV in double precision.
+
 Transition dipoles and oscillator strengths are *not* stationary. Their gradient holds X and Y
 fixed: it is that through the dipole operator, the orbitals and ω, and leaves out how the amplitudes
 respond.
@@ -30,12 +36,15 @@ respond.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from esml import davidson
 from esml.basis import OrbitalLayout
 from esml.interaction import N_MULTIPOLES, ONE_CENTRE, Interaction
 from esml.orbitals import Orbitals
@@ -45,7 +54,16 @@ Kind = Literal["A+B", "A-B", "triplet"]
 """The three matrices of the response problem: singlet A ± B, and the triplet A."""
 
 CHUNK = 2**22
-"""Numbers in the largest intermediate (M, S, n, n) when a dense matrix is built."""
+"""Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied."""
+
+DENSE = 120
+"""Single excitations (of the largest molecule of a batch) up to which matrices are built.
+
+Measured by ``scripts/benchmark_speed.py crossover``.
+"""
+
+DENSE_PER_STATE = 6
+"""Matrices are built, too, for molecules with fewer single excitations for each state wanted."""
 
 
 class InstabilityError(ValueError):
@@ -138,64 +156,95 @@ class Response:
         self.n_available = self.singles_mask.sum((1, 2))  # (M,)
         atom = layout.orbital_atom()
         molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None, None]
-        self._exchange = interaction.exchange[molecule, atom[:, :, None], atom[:, None, :]]
-        relaxation = torch.einsum(
-            "mksa,mks,mksb->mab",
-            layout.gather_slots(orbitals.virtual),
-            interaction.relaxation(),
-            layout.gather_slots(orbitals.virtual),
-        )
-        self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + relaxation
-        # Where the atomic blocks stand in a flattened n×n matrix, (M, 16 K).
+        self._minus_exchange = -interaction.exchange[molecule, atom[:, :, None], atom[:, None, :]]
         slot = layout.slot_index()
+        relaxation = interaction.coulomb.new_zeros((layout.n_molecules, n + 1))
+        relaxation = relaxation.scatter(1, slot.flatten(1), interaction.relaxation().flatten(1))
+        virtual = orbitals.virtual
+        self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + (
+            virtual.mT @ (relaxation[:, :n, None] * virtual)
+        )
+        # Rows and columns of the elements of atomic blocks, (M, 16 K) each.
         filled = slot < n
         slot = torch.where(filled, slot, 0)
-        self._block_place = (slot[:, :, :, None] * n + slot[:, :, None, :]).flatten(1)
+        self._block_place = tuple(
+            place.flatten(1)
+            for place in torch.broadcast_tensors(slot[:, :, :, None], slot[:, :, None, :])
+        )
         self._block_mask = filled[:, :, :, None] & filled[:, :, None, :]  # (M, K, 4, 4)
         self._multipoles = ONE_CENTRE.to(orbitals.coefficients).view(16, N_MULTIPOLES)
 
+    def to(self, dtype: torch.dtype) -> Response:
+        """The same problem in another precision, without gradients."""
+        if dtype == self.orbitals.coefficients.dtype:
+            return self
+        with torch.no_grad():
+            orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
+            interaction = replace(self.interaction, **_in_precision(self.interaction, dtype))
+            return Response(orbitals, interaction, self.layout)
+
+    def diagonal(self) -> Tensor:
+        """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
+
+        (M, o, v), eV; without meaning in padding. What preconditions iterations.
+        """
+        hole, particle = (
+            self.layout.gather_slots(c).square().sum(2)
+            for c in (self.orbitals.occupied, self.orbitals.virtual)
+        )  # (M, K, o), (M, K, v)
+        attraction = hole.mT @ self.interaction.exchange @ particle
+        virtual, occupied = (
+            f.diagonal(dim1=1, dim2=2) for f in (self._fock_virtual, self.orbitals.fock_occupied)
+        )
+        return virtual[:, None, :] - occupied[:, :, None] - attraction
+
     def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
         """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape; differentiable."""
-        orbitals, interaction = self.orbitals, self.interaction
-        density = _to_basis(orbitals, amplitudes)
-        place = self._block_place[:, None].expand(-1, density.shape[1], -1)
-        mask = self._block_mask[:, None]
-        shape = (*density.shape[:2], *mask.shape[2:])  # (M, S, K, 4, 4)
-        blocks = density.flatten(2).gather(2, place).view(shape) * mask
-        multipoles = blocks.flatten(-2) @ self._multipoles
-        if kind == "A+B":
-            coupled, mixed = 4.0 * interaction.singlet_potential(multipoles), 1.0
-        elif kind == "A-B":
-            coupled, mixed = torch.zeros_like(multipoles), -1.0
-        elif kind == "triplet":
-            coupled, mixed = 2.0 * interaction.triplet_potential(multipoles), 0.0
-        else:
+        if kind not in ("A+B", "A-B", "triplet"):
             raise ValueError(f"kind must be 'A+B', 'A-B' or 'triplet', got {kind!r}")
-        if mixed:
-            density = density + mixed * density.mT
-            blocks = blocks + mixed * blocks.mT
-        onsite = (coupled @ self._multipoles.mT).view_as(blocks)
-        onsite = (onsite - interaction.one_centre_exchange(blocks)) * mask
-        field = -self._exchange[:, None] * density
-        field = field.flatten(2).scatter_add(2, place, onsite.flatten(2)).view_as(density)
-        interacting = torch.einsum(
-            "mui,msua->msia",
-            orbitals.occupied,
-            torch.einsum("msuv,mva->msua", field, orbitals.virtual),
-        )
-        particle = torch.einsum("msib,mba->msia", amplitudes, self._fock_virtual)
-        hole = torch.einsum("mij,msja->msia", orbitals.fock_occupied, amplitudes)
-        return particle - hole + interacting
+        size = max(1, CHUNK // (len(amplitudes) * self.layout.n_max**2))
+        parts = [self._apply(part, kind) for part in amplitudes.split(size, 1)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def _apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
+        interaction, orbitals = self.interaction, self.orbitals
+        occupied, virtual = orbitals.occupied, orbitals.virtual
+        n_molecules, n_states, o, v = amplitudes.shape
+        n = virtual.shape[1]
+        # With the states inside, (M, o, S, v) and (M, n, S, n), every product is one of a molecule.
+        inside = amplitudes.transpose(1, 2).reshape(n_molecules, o * n_states, v)
+        half = (inside @ virtual.mT).view(n_molecules, o, n_states * n)
+        density = (occupied @ half).view(n_molecules, n, n_states, n)
+        if kind != "triplet":
+            sign = 1.0 if kind == "A+B" else -1.0
+            density = torch.add(density, density.transpose(1, 3), alpha=sign)
+        state = torch.arange(n_states, device=density.device)[:, None]
+        row, column = (place[:, None] for place in self._block_place)
+        place = (row * n_states + state) * n + column  # (M, S, 16 K)
+        mask = self._block_mask[:, None]
+        shape = (n_molecules, n_states, *mask.shape[2:])  # (M, S, K, 4, 4)
+        blocks = density.flatten(1).gather(1, place.flatten(1)).view(shape) * mask
+        onsite = -interaction.one_centre_exchange(blocks)
+        if kind != "A-B":  # an antisymmetric density has no multipoles
+            potential = (
+                interaction.singlet_potential if kind == "A+B" else interaction.triplet_potential
+            )
+            coupled = 2.0 * potential(blocks.flatten(-2) @ self._multipoles)
+            onsite = onsite + (coupled @ self._multipoles.mT).view(shape)
+        field = self._minus_exchange[:, :, None] * density
+        field.flatten(1).scatter_add_(1, place.flatten(1), (onsite * mask).flatten(1))
+        half = (occupied.mT @ field.flatten(2)).view(n_molecules, o * n_states, n)
+        hole = orbitals.fock_occupied @ inside.view(n_molecules, o, n_states * v)
+        applied = torch.baddbmm(inside @ self._fock_virtual, half, virtual).view_as(hole) - hole
+        return applied.view(n_molecules, o, n_states, v).transpose(1, 2)
 
     def dense(self, kind: Kind) -> Tensor:
         """The matrix ``kind`` (M, o·v, o·v), eV, ia as i·v + a; zero in padding."""
         n_molecules, o, v = self.singles_mask.shape
         identity = torch.eye(o * v).to(self.orbitals.coefficients).view(1, o * v, o, v)
-        identity = identity.expand(n_molecules, -1, -1, -1)
-        size = max(1, CHUNK // (n_molecules * self.layout.n_max**2))
         # The matrices are symmetric: rows may be built in place of columns.
-        rows = [self.apply(part, kind).flatten(2) for part in torch.split(identity, size, 1)]
-        return torch.cat(rows, 1) * self.singles_mask.flatten(1)[:, :, None]
+        rows = self.apply(identity.expand(n_molecules, -1, -1, -1), kind).flatten(2)
+        return rows * self.singles_mask.flatten(1)[:, :, None]
 
     def singlet_functional(self, plus: Tensor, minus: Tensor) -> Tensor:
         """½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus``, U = ``minus`` (M, S, o, v)."""
@@ -208,29 +257,42 @@ class Response:
 
 
 def singlets(
-    response: Response, dipole_operator: Tensor, n_states: int | None = None
+    response: Response,
+    dipole_operator: Tensor,
+    n_states: int | None = None,
+    precision: torch.dtype | None = None,
+    energy_window: float | None = None,
 ) -> Excitations:
     """The ``n_states`` lowest singlets (all, if None) by full linear response.
 
-    With A − B = L Lᵀ the problem is symmetric, Lᵀ(A + B)L Z = ω² Z, and
-    X + Y = L Z ω^(−½), X − Y = L^(−ᵀ) Z ω^(½). From them
+    With ``energy_window`` all those below it (eV), however many, in place of a number.
+
+    From X + Y and the energies
 
         μ = √2 Σ_ia (X + Y)_ia ⟨i|r|a⟩ ,   f = ⅔ ω |μ|²   (atomic units).
 
     ``dipole_operator`` (M, 3, n, n) is ⟨μ|r|ν⟩ in bohr; where its origin lies does not matter.
+    ``precision`` is that of iterations, should there be any; that of ``response`` if None.
     A molecule whose ground state is unstable is marked (see :class:`Excitations`) and does not
-    disturb the others. See the module for what gradients mean.
+    disturb the others. See the module for what gradients mean. Raises
+    :class:`esml.davidson.ConvergenceError`.
     """
+    if energy_window is not None:
+        solve = partial(singlets, response, dipole_operator, precision=precision)
+        return _all_below(solve, response, energy_window)
     n_states = _checked(response, n_states)
     with torch.no_grad():
-        plus, minus, stable = _solve_singlets(response)
-        plus, minus = (_lowest(response, x, n_states) for x in (plus, minus))
+        if _is_dense(response, n_states):
+            plus, minus, stable = _solve_singlets(response)
+            plus, minus = (_lowest(response, x, n_states) for x in (plus, minus))
+        else:
+            plus, minus, stable = _iterate(response, ("A+B", "A-B"), n_states, precision)
         exists = _existing(response, n_states) & stable[:, None]
-        plus, minus = (x * exists[:, :, None, None] for x in (plus, minus))
+        plus, minus = (_nonzero(x, exists) for x in (plus, minus))
     orbitals = response.orbitals
     energies = response.singlet_functional(plus, minus)
-    half = torch.einsum("mxuv,mva->mxua", dipole_operator, orbitals.virtual)
-    moments = torch.einsum("mui,mxua->mxia", orbitals.occupied, half)
+    half = dipole_operator @ orbitals.virtual[:, None]
+    moments = orbitals.occupied.mT[:, None] @ half
     dipoles = 2.0**0.5 * torch.einsum("msia,mxia->msx", plus, moments)
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),
@@ -243,18 +305,29 @@ def singlets(
     )
 
 
-def triplets(response: Response, n_states: int | None = None) -> Excitations:
+def triplets(
+    response: Response,
+    n_states: int | None = None,
+    precision: torch.dtype | None = None,
+    energy_window: float | None = None,
+) -> Excitations:
     """The ``n_states`` lowest triplets (all, if None) in the Tamm–Dancoff approximation.
 
     Transitions from a singlet ground state are spin-forbidden: dipoles and strengths are zero.
+    ``precision``, ``energy_window`` and errors as for ``singlets``.
     """
+    if energy_window is not None:
+        solve = partial(triplets, response, precision=precision)
+        return _all_below(solve, response, energy_window)
     n_states = _checked(response, n_states)
     with torch.no_grad():
-        lowest, vectors = _eigh(response.dense("triplet"), response.singles_mask.flatten(1))
-        amplitudes = _lowest(response, vectors, n_states)
         exists = _existing(response, n_states)
-        amplitudes = amplitudes * exists[:, :, None, None]
-        stable = (lowest > 0).all(1)
+        if _is_dense(response, n_states):
+            _, vectors = _eigh(response.dense("triplet"), response.singles_mask.flatten(1))
+            amplitudes = _lowest(response, vectors, n_states)
+        else:
+            amplitudes, _, _ = _iterate(response, ("triplet",), n_states, precision)
+        amplitudes = _nonzero(amplitudes, exists)
     energies = response.triplet_functional(amplitudes)
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),
@@ -262,9 +335,68 @@ def triplets(response: Response, n_states: int | None = None) -> Excitations:
         Y=torch.zeros_like(amplitudes),
         transition_dipoles=amplitudes.new_zeros((*energies.shape, 3)),
         oscillator_strengths=amplitudes.new_zeros(energies.shape),
-        stable=stable,
+        stable=((energies.detach() > 0) | ~exists).all(1),
         n_available=response.n_available,
     )
+
+
+def _all_below(
+    solve: Callable[[int], Excitations], response: Response, energy_window: float
+) -> Excitations:
+    """The states below ``energy_window``, asking for more of them until one lies above it."""
+    with torch.no_grad():
+        inside = (response.diagonal() < energy_window) & response.singles_mask
+        n_states = 1 + int(inside.sum((1, 2)).max())
+    most = max(1, int(response.n_available.max()))
+    while True:
+        found = solve(min(n_states, most))
+        below = found.energies < energy_window
+        reached = ~below.all(1) | (found.n_available <= n_states)
+        if bool(reached.all()):
+            break
+        n_states *= 2
+    count = int(below.sum(1).max())
+    kept = {
+        name: getattr(found, name)[:, :count]
+        for name in ("energies", "X", "Y", "transition_dipoles", "oscillator_strengths")
+    }
+    below = below[:, :count]
+    shapes = {name: below.view(*below.shape, *[1] * (x.dim() - 2)) for name, x in kept.items()}
+    cut = {name: torch.where(shapes[name], x, 0.0) for name, x in kept.items()}
+    cut["energies"] = torch.where(below, kept["energies"], torch.nan)
+    return replace(found, **cut)
+
+
+def _is_dense(response: Response, n_states: int) -> bool:
+    singles = int(response.n_available.max())
+    return singles <= max(DENSE, DENSE_PER_STATE * n_states)
+
+
+def _nonzero(amplitudes: Tensor, exists: Tensor) -> Tensor:
+    return torch.where(exists[:, :, None, None], amplitudes, 0.0)
+
+
+def _iterate(
+    response: Response, kinds: tuple[Kind, ...], n_states: int, precision: torch.dtype | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """T and U (M, S, o, v) with TᵀU = 1, by energy, and which molecules are stable (M,)."""
+    dtype = response.orbitals.coefficients.dtype
+    response = response.to(precision or dtype)
+    mask = response.singles_mask
+    shape = mask.shape[1:]
+
+    def apply(vectors: Tensor, kind: Kind) -> Tensor:
+        return response.apply(vectors.unflatten(2, shape), kind).flatten(2)
+
+    matrices = [partial(apply, kind=kind) for kind in kinds]
+    diagonal = response.diagonal().flatten(1)
+    found = davidson.lowest(matrices, diagonal, mask.flatten(1), n_states)
+    plus, minus = (x.to(dtype).unflatten(2, shape) for x in (found.plus, found.minus))
+    norm = (plus * minus).sum((2, 3), keepdim=True)
+    plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))
+    missing = n_states - plus.shape[1]
+    plus, minus = (torch.nn.functional.pad(x, (0, 0, 0, 0, 0, missing)) for x in (plus, minus))
+    return plus, minus, found.stable
 
 
 def _solve_singlets(response: Response) -> tuple[Tensor, Tensor, Tensor]:
@@ -317,7 +449,14 @@ def _checked(response: Response, n_states: int | None) -> int:
     return n_states
 
 
+def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str, Any]:
+    """The fields of ``part`` that have a precision, in ``dtype``."""
+    values = {f.name: getattr(part, f.name) for f in fields(part)}
+    return {name: x.detach().to(dtype) for name, x in values.items() if x.is_floating_point()}
+
+
 def _to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
     """D = C_o T C_vᵀ (M, S, n, n)."""
-    half = torch.einsum("msia,mva->msiv", amplitudes, orbitals.virtual)
-    return torch.einsum("mui,msiv->msuv", orbitals.occupied, half)
+    n_molecules, n_states, o, v = amplitudes.shape
+    half = amplitudes.reshape(n_molecules, n_states * o, v) @ orbitals.virtual.mT
+    return orbitals.occupied[:, None] @ half.view(n_molecules, n_states, o, half.shape[2])

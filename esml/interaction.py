@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -193,8 +194,8 @@ class Interaction:
         """
         flat = blocks.flatten(-2)
         dipole, quadrupole = (
-            flat @ _sandwich(part).to(device=flat.device, dtype=flat.dtype)
-            for part in (slice(1, 4), slice(4, 9))
+            flat @ _sandwich(first, last, flat.dtype, flat.device)
+            for first, last in ((1, 4), (4, 9))
         )
         field = (
             self.exchange_dipole[:, None, :, None] * dipole
@@ -203,7 +204,8 @@ class Interaction:
         return field.view_as(blocks)
 
 
-def _sandwich(part: slice) -> Tensor:
-    """(16, 16) map D → Σ_{c∈part} G^c D G^c on flattened 4×4 blocks, symmetric."""
-    chosen = ONE_CENTRE[:, :, part]
-    return torch.einsum("ijc,klc->iljk", chosen, chosen).reshape(16, 16)
+@lru_cache
+def _sandwich(first: int, last: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(16, 16) map D → Σ_c G^c D G^c, c from ``first`` to before ``last``, on flattened blocks."""
+    chosen = ONE_CENTRE[:, :, first:last]
+    return torch.einsum("ijc,klc->iljk", chosen, chosen).reshape(16, 16).to(device, dtype)

@@ -15,8 +15,12 @@ of their own features. Every function is smooth, and so are the curves made of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import starmap
 from math import pi, sqrt
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +57,7 @@ class NetworkConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["equivariant"] = "equivariant"
     channels: int = Field(default=64, ge=1, description="features of each kind on an atom")
     layers: int = Field(default=3, ge=1, description="rounds of message passing")
     cutoff: float = Field(default=5.0, gt=0, description="reach of one message, Å")
@@ -103,6 +108,21 @@ class Pairs:
             self.operator[keep],
             self.contractions[keep],
         )
+
+    def chunks(self) -> Iterator[Pairs]:
+        """All pairs in order, ``chunk_size()`` at a time."""
+        columns = (getattr(self, f.name).split(chunk_size()) for f in fields(self))
+        return starmap(Pairs, zip(*columns, strict=True))
+
+
+CHUNK = 512
+"""Pairs treated at a time where no gradient is wanted: what they need stays in the cache, and
+memory does not grow with the number of pairs."""
+
+
+def chunk_size() -> int:
+    """Pairs to treat at a time."""
+    return sys.maxsize if torch.is_grad_enabled() else CHUNK
 
 
 class Bessel(nn.Module):
@@ -195,11 +215,20 @@ class Message(nn.Module):
         self.weights = nn.Linear(config.radial_hidden, self.paths * config.channels)
 
     def forward(self, x: Tensor, pairs: Pairs, envelope: Tensor, kinds: Tensor) -> Tensor:
-        hidden = silu(self.radial(pairs, kinds)) * (self.norm * envelope[:, None])
+        x = self.mix(x[:, :1] if self.first else x)
+        summed = x.new_zeros((kinds.shape[0], 9, x.shape[2]))
+        for part, fade in zip(pairs.chunks(), envelope.split(chunk_size()), strict=True):
+            summed.index_add_(0, part.target, self._messages(x, part, fade, kinds))
+        return summed
+
+    def _messages(self, x: Tensor, pairs: Pairs, envelope: Tensor, kinds: Tensor) -> Tensor:
+        """(E, 9, C) messages of mixed features ``x``."""
+        fade = envelope[:, None]
         # The envelope also multiplies the bias, so that every weight vanishes at the cutoff.
-        weights = hidden @ self.weights.weight.T + envelope[:, None] * self.weights.bias
-        w = weights.unflatten(1, (self.paths, -1))
-        x = self.mix(x[:, :1] if self.first else x)[pairs.source]
+        hidden = torch.cat([silu(self.radial(pairs, kinds)) * (self.norm * fade), fade], 1)
+        matrix = torch.cat([self.weights.weight, self.weights.bias[:, None]], 1)
+        w = (hidden @ matrix.T).unflatten(1, (self.paths, -1))
+        x = x[pairs.source]
         unit = pairs.unit[:, :, None]
         if self.first:
             scalar, along, twice = (w * x).split(1, 1)
@@ -216,9 +245,7 @@ class Message(nn.Module):
             vector = torch.addcmul(vector, unit, torch.addcmul(w6 * s, w7, v_along))
             tensor = torch.addcmul(w9 * v, unit, w10 * s)
             tensor = torch.addcmul(pairs.operator.transpose(1, 2) @ tensor, w8, t)
-        message = torch.cat([scalar, vector, tensor], 1)
-        summed = message.new_zeros((kinds.shape[0], *message.shape[1:]))
-        return summed.index_add(0, pairs.target, message)
+        return torch.cat([scalar, vector, tensor], 1)
 
 
 class Update(nn.Module):

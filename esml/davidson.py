@@ -1,0 +1,287 @@
+"""Lowest excited states of a batch of response problems, without their matrices.
+
+Block Davidson: trial vectors span a small space, the problem projected on it is solved exactly, and
+what remains of the equations of every wanted state (its residual), divided by the differences of
+energy it meets (the preconditioner), joins the space. For linear response the two combinations of
+amplitudes T = X + Y and U = X − Y are the stationary points of
+
+    ω = ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] / TᵀU
+
+(Thouless, Nucl. Phys. 22, 78, 1961), lowest states first, so that each may have a space of its own
+and A ± B act on one kind of vector only (Bai and Li, SIAM J. Matrix Anal. Appl. 33, 1075, 2012).
+With the projected matrices factorized as A + B = RRᵀ and A − B = LLᵀ and the overlap S of the two
+spaces, the projected problem is a singular value decomposition: R⁻¹ S L⁻ᵀ has the values 1/ω.
+
+Projected energies are upper bounds, in error by the *square* of the residual over the distance to
+the states outside the space. A state counts as converged when the norm of its residual is below the
+tolerance. So that none is missed, the space starts with twice the states wanted, every start vector
+carries a little of everything (a symmetry none of them had would never come in), and a few more
+states than wanted are followed.
+
+Shape letters: M molecules, S vectors, d = o·v single excitations (padded), m dimension of a space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-8}
+"""Largest norm of the residual of a converged state, eV, by the precision of the iterations."""
+
+MEMORY = 2**31
+"""Bytes for the spaces of one batch; one that outgrows its share starts again from the best."""
+
+MOST_ITERATIONS = 200
+
+GROWTH = 4
+"""Additions of all states followed before a space starts again."""
+
+_LEAST = 1e-9  # 1/eV²; what is smaller is none of the energies
+_ADMIXTURE = 0.03  # norm of what breaks the symmetry of a start vector
+_SMALLEST_DENOMINATOR = 0.3  # eV
+_DEPENDENT = {torch.float32: 1e-3, torch.float64: 1e-7}  # norm of a vector that adds nothing
+
+Apply = Callable[[Tensor], Tensor]
+"""A symmetric matrix times vectors: (M, S, d) → (M, S, d), zero in padding."""
+
+
+class ConvergenceError(RuntimeError):
+    """The iterations ended before all states were found."""
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The lowest states of each molecule, ascending; without meaning where it is not ``stable``."""
+
+    plus: Tensor  # (M, S, d) T = X + Y
+    minus: Tensor  # (M, S, d) U = X − Y, TᵀU = 1
+    stable: Tensor  # (M,) bool, whether all projected matrices were positive definite
+
+
+def start_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int) -> Tensor:
+    """(M, S, d) the single excitations lowest on the ``diagonal``, each with a bit of all others.
+
+    The bits are a fixed irregular sequence: the same molecule always starts alike.
+    """
+    order = diagonal.masked_fill(~mask, torch.inf).argsort(dim=1, stable=True)
+    count = torch.arange(1, order.shape[1] + 1, device=order.device, dtype=torch.float64)
+    # Counted by rank, not by place, the sequence does not depend on the padding of a batch.
+    irregular = torch.sin(12.9898 * count + 78.233 * count[:n_vectors, None]) * 43758.5453
+    size = _ADMIXTURE * (3.0 / mask.sum(1).clamp(min=1)).sqrt()
+    vectors = (2.0 * irregular.frac().abs() - 1.0).to(diagonal).expand(len(order), -1, -1)
+    vectors = vectors * size[:, None, None].to(diagonal)
+    vectors.diagonal(dim1=1, dim2=2).add_(1.0)
+    places = order[:, None].expand_as(vectors)
+    return torch.zeros_like(vectors).scatter_(2, places, vectors) * mask[:, None]
+
+
+class _Space:
+    """Vectors well apart, of norm 1, and what a symmetric matrix makes of them."""
+
+    def __init__(self, apply: Apply, like: Tensor, capacity: int) -> None:
+        n_molecules, d = like.shape
+        self.apply = apply
+        self.size = 0
+        self._vectors = like.new_empty((n_molecules, capacity, d))
+        self._applied = like.new_empty((n_molecules, capacity, d))
+        self._projected = like.new_zeros((n_molecules, capacity, capacity))
+
+    @property
+    def vectors(self) -> Tensor:
+        """(M, m, d); some molecules have fewer than others, and zeros in their place."""
+        return self._vectors[:, : self.size]
+
+    @property
+    def applied(self) -> Tensor:
+        """(M, m, d) the matrix times ``vectors``."""
+        return self._applied[:, : self.size]
+
+    @property
+    def projected(self) -> Tensor:
+        """(M, m, m) the matrix between ``vectors``."""
+        return self._projected[:, : self.size, : self.size]
+
+    def add(self, vectors: Tensor) -> None:
+        """Take in ``vectors`` (M, S, d)."""
+        old, new = self.size, self.size + vectors.shape[1]
+        self.size = new
+        self._vectors[:, old:new] = vectors
+        self._applied[:, old:new] = self.apply(vectors)
+        rows = self._applied[:, old:new] @ self.vectors.mT
+        self._projected[:, old:new, :new] = rows
+        self._projected[:, :old, old:new] = rows[:, :, :old].mT
+
+    def restrict(self, coefficients: Tensor) -> None:
+        """Keep only the combinations ``coefficients`` (M, m, S), orthonormalized."""
+        # Those of empty places may be anything; what they combine is zero.
+        orthonormal = torch.linalg.qr(coefficients)[0].mT.to(self._vectors)
+        vectors, applied = orthonormal @ self.vectors, orthonormal @ self.applied
+        self.size = coefficients.shape[2]
+        self._vectors[:, : self.size] = vectors
+        self._applied[:, : self.size] = applied
+        self._projected[:, : self.size, : self.size] = applied @ vectors.mT
+
+    def apart(self, vectors: Tensor) -> Tensor:
+        """What of ``vectors`` (M, S, d) is new, orthonormal but for rounding, zeros last."""
+        vectors = _unit(vectors)
+        if self.size:
+            vectors = vectors - (vectors @ self.vectors.mT) @ self.vectors
+        values, axes = torch.linalg.eigh(vectors @ vectors.mT)
+        kept = values > _DEPENDENT[vectors.dtype] ** 2
+        axes = axes * torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
+        first = vectors.shape[1] - int(kept.sum(1).max())
+        new: Tensor = axes[:, :, first:].flip(2).mT @ vectors
+        return new
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    norm = torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
+    return vectors / torch.where(norm > 0, norm, 1.0)
+
+
+class _Overlap:
+    """Scalar products (M, m, m) of the vectors of the first space with those of the last."""
+
+    def __init__(self, spaces: list[_Space], capacity: int) -> None:
+        self.first, self.last = spaces[0], spaces[-1]
+        like = self.first.vectors
+        self._products = like.new_zeros((len(like), capacity, capacity))
+        self.size = 0
+
+    def update(self) -> Tensor:
+        """The products, after vectors were added."""
+        old, self.size = self.size, self.first.size
+        first, last = self.first.vectors, self.last.vectors
+        products = self._products[:, : self.size, : self.size]
+        products[:, old:] = first[:, old:] @ last.mT
+        products[:, :old, old:] = first[:, :old] @ last[:, old:].mT
+        return products
+
+    def reset(self) -> None:
+        """Start again, after the spaces were restricted."""
+        self.size = 0
+
+
+def lowest(matrices: Sequence[Apply], diagonal: Tensor, mask: Tensor, n_states: int) -> Roots:
+    """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
+
+    Two ``matrices`` are A + B and A − B of (A + B) T = ω U, (A − B) U = ω T; one is A of A X = ω X,
+    where T and U are both X and the sign of ω says whether a molecule is stable.
+
+    ``diagonal`` (M, d) approximates that of A, eV; ``mask`` (M, d) says which single excitations
+    are no padding. Raises ConvergenceError.
+    """
+    n_molecules, d = diagonal.shape
+    tolerance = TOLERANCE[diagonal.dtype]
+    n_followed = min(n_states + 2 + n_states // 8, d)
+    n_start = max(n_followed, min(2 * n_states, d))
+    fitting = MEMORY // (2 * len(matrices) * diagonal.nbytes)
+    capacity = n_start + n_followed * max(2, min(GROWTH, (fitting - n_start) // n_followed))
+    spaces = [_Space(matrix, diagonal, capacity) for matrix in matrices]
+    overlap = _Overlap(spaces, capacity)
+    additions = [spaces[0].apart(start_vectors(diagonal, mask, n_start))] * len(spaces)
+    exists = torch.arange(n_followed, device=mask.device) < mask.sum(1)[:, None]
+    stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
+    project = _project_pair if len(spaces) == 2 else _project_one
+    for _ in range(MOST_ITERATIONS):
+        for space, vectors in zip(spaces, additions, strict=True):
+            space.add(vectors)
+        energies, coefficients, positive = project([s.projected for s in spaces], overlap.update())
+        stable = stable & positive
+        chosen = [c[:, :, :n_followed].mT.to(diagonal) for c in coefficients]
+        omega = energies[:, :n_followed, None].to(diagonal)
+        states = [c @ space.vectors for c, space in zip(chosen, spaces, strict=True)]
+        # (A + B) T − ω U and (A − B) U − ω T, or A X − ω X.
+        residuals = [
+            (c @ space.applied).addcmul_(omega, state, value=-1)
+            for c, space, state in zip(chosen, spaces, reversed(states), strict=True)
+        ]
+        norm = sum(torch.linalg.vector_norm(r, dim=2) for r in residuals)
+        wrong = (norm > tolerance) & exists & stable[:, None]
+        # A molecule that is done changes no more, whatever the others of its batch still need.
+        wrong = wrong & wrong[:, :n_states].any(1)[:, None]
+        width = int(wrong.sum(1).max())
+        if width == 0:
+            return Roots(states[0][:, :n_states], states[-1][:, :n_states], stable)
+        order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
+        residuals = [(r * wrong[:, :, None]).gather(1, order.expand(-1, -1, d)) for r in residuals]
+        additions = _corrections(residuals, omega.gather(1, order), diagonal, mask)
+        if spaces[0].size + width > capacity:
+            for space, c in zip(spaces, coefficients, strict=True):
+                space.restrict(c[:, :, : min(2 * n_followed, c.shape[2])])
+            overlap.reset()
+        additions = [s.apart(new) for s, new in zip(spaces, additions, strict=True)]
+        # Both spaces must stay of one size.
+        width = max(new.shape[1] for new in additions)
+        if width == 0:
+            break
+        additions = [
+            torch.nn.functional.pad(new, (0, 0, 0, width - new.shape[1])) for new in additions
+        ]
+    molecule = int(wrong.any(1).nonzero()[0])
+    raise ConvergenceError(
+        f"the excited states of molecule {molecule} of the batch did not converge: a residual of "
+        f"{float(norm[molecule].max()):.1e} eV remains where {tolerance:.0e} is expected"
+    )
+
+
+def _corrections(
+    residuals: list[Tensor], omega: Tensor, diagonal: Tensor, mask: Tensor
+) -> list[Tensor]:
+    """What the diagonal of the equations makes of their residuals (M, S, d)."""
+    if len(residuals) == 1:
+        return [_divided(residuals[0], diagonal[:, None] - omega) * mask[:, None]]
+    plus, minus = residuals
+    x = _divided(0.5 * (plus + minus), diagonal[:, None] - omega) * mask[:, None]
+    y = _divided(0.5 * (plus - minus), diagonal[:, None] + omega) * mask[:, None]
+    return [x + y, x - y]
+
+
+def _divided(residual: Tensor, denominator: Tensor) -> Tensor:
+    size = denominator.abs().clamp(min=_SMALLEST_DENOMINATOR)
+    return residual / torch.where(denominator < 0, -size, size)
+
+
+def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Cholesky factors (M, m, m) with 1 for an empty place; which matrices are not positive."""
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    factor, failed = torch.linalg.cholesky_ex(
+        matrix.double() + torch.diag_embed((diagonal == 0).double())
+    )
+    return factor, failed > 0
+
+
+def _project_pair(projected: list[Tensor], overlap: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Energies (M, m), coefficients (M, m, m) of T and U, and where both matrices are positive."""
+    (r, bad), (l, worse) = (_factor(matrix) for matrix in projected)
+    positive = ~(bad | worse)
+    r, l = (torch.where(positive[:, None, None], f, torch.eye(f.shape[1]).to(f)) for f in (r, l))
+    left = torch.linalg.solve_triangular(r, overlap.double(), upper=False)
+    kernel = torch.linalg.solve_triangular(l, left.mT, upper=False).mT
+    values, vectors = torch.linalg.eigh((kernel @ kernel.mT).to(overlap))
+    values, vectors = values.double().flip(1), vectors.double().flip(2)
+    found = values > _LEAST
+    energies = torch.where(found, values, torch.inf).rsqrt()
+    root = torch.where(found, values, 1.0).pow(-0.25) * found
+    t = torch.linalg.solve_triangular(r.mT, vectors * root[:, None], upper=True)
+    u = kernel.mT @ vectors * root[:, None] ** 3
+    u = torch.linalg.solve_triangular(l.mT, u, upper=True)
+    return energies, [t, u], positive
+
+
+def _project_one(projected: list[Tensor], overlap: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Energies (M, m) and coefficients (M, m, m) of X."""
+    factor, _ = _factor(overlap)
+    left = torch.linalg.solve_triangular(factor, projected[0].double(), upper=False)
+    matrix = torch.linalg.solve_triangular(factor, left.mT, upper=False)
+    # Empty places sort last (Gershgorin).
+    top = matrix.abs().sum(2).amax(1) + 1.0
+    empty = overlap.diagonal(dim1=1, dim2=2) == 0
+    matrix = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * empty)
+    energies, vectors = torch.linalg.eigh(matrix.to(overlap))
+    x = torch.linalg.solve_triangular(factor.mT, vectors.double(), upper=True)
+    return energies, [x], torch.ones_like(top, dtype=torch.bool)

@@ -1,0 +1,280 @@
+"""The iterative solver finds what the dense one does, misses nothing and says what is unstable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+from torch import Tensor
+
+import esml
+from esml import davidson, excitations, orbitals
+from esml.dataset import read
+from esml.excitations import Excitations, Response, singlets, triplets
+from esml.surrogate import Surrogate, in_double
+
+DATA = Path(__file__).parent.parent / "data" / "small"
+PRECISIONS = {torch.float32: 1e-6, torch.float64: 1e-10}
+"""Precision of iterations, and how well energies then agree, eV."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model(dtype=torch.float64)
+
+
+@contextmanager
+def solver(kind: str) -> Iterator[None]:
+    limit = {"dense": 10**9, "iterative": 0}[kind]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(excitations, "DENSE", limit)
+        patch.setattr(excitations, "DENSE_PER_STATE", limit)
+        yield
+
+
+def problem(model: Surrogate, structures: list[Atoms]) -> tuple[Response, Tensor]:
+    with torch.no_grad():
+        operators = in_double(model.hamiltonian(model.graph(structures)))
+        layout = operators.layout
+        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+        return Response(found, operators.interaction, layout), operators.dipole
+
+
+def solved(
+    response: Response, dipole: Tensor, n_states: int, precision: torch.dtype, kind: str
+) -> tuple[Excitations, Excitations]:
+    with solver(kind), torch.no_grad():
+        return (
+            singlets(response, dipole, n_states, precision),
+            triplets(response, n_states, precision),
+        )
+
+
+def strength_below(found: Excitations, gap: float = 1e-3) -> list[float]:
+    """Strengths summed over states closer than ``gap`` (eV), of the sets that are complete."""
+    sums: list[float] = []
+    for energies, strengths in zip(found.energies, found.oscillator_strengths, strict=True):
+        cuts = (energies.diff() > gap).nonzero()[:, 0].tolist()
+        starts = [0, *(c + 1 for c in cuts)]
+        sums += [float(strengths[a:b].sum()) for a, b in pairwise(starts)]
+    return sums
+
+
+def assert_agree(response: Response, dipole: Tensor, n_states: int, precision: torch.dtype) -> None:
+    dense = solved(response, dipole, n_states, precision, "dense")
+    iterative = solved(response, dipole, n_states, precision, "iterative")
+    for one, other in zip(iterative, dense, strict=True):
+        assert torch.equal(one.stable, other.stable)
+        torch.testing.assert_close(
+            one.energies, other.energies, atol=PRECISIONS[precision], rtol=0, equal_nan=True
+        )
+    np.testing.assert_allclose(
+        strength_below(iterative[0]), strength_below(dense[0]), atol=100 * PRECISIONS[precision]
+    )
+
+
+# ---- agreement with the dense solver ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def assorted(model: Surrogate) -> tuple[Response, Tensor]:
+    records = read(DATA)
+    picked = [records[i] for i in range(0, len(records), max(1, len(records) // 16))]
+    return problem(model, [Atoms(r.numbers, r.positions) for r in picked if r.charge == 0])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize("n_states", [1, 10])
+def test_many_molecules_agree(
+    assorted: tuple[Response, Tensor], n_states: int, precision: torch.dtype
+) -> None:
+    assert_agree(*assorted, n_states, precision)
+
+
+def polygon(size: int) -> Atoms:
+    """An exact regular polygon of CH groups, whose states pair up."""
+    angles = 2 * np.pi * np.arange(size) / size
+    unit = np.stack([np.cos(angles), np.sin(angles), 0 * angles], 1)
+    radius = 1.395 / (2 * np.sin(np.pi / size))
+    return Atoms(f"C{size}H{size}", np.concatenate([r * unit for r in (radius, radius + 1.09)]))
+
+
+def cubane() -> Atoms:
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    return Atoms("C8H8", np.concatenate([0.785 * corners, 1.41 * corners]))
+
+
+def butadiene_chain(n_double_bonds: int) -> Atoms:
+    """A polyene in a straight line of alternating bonds, hydrogens left and right."""
+    n = 2 * n_double_bonds
+    steps = np.where(np.arange(n - 1) % 2 == 0, 1.34, 1.45)
+    angles = np.radians(np.where(np.arange(n - 1) % 2 == 0, 28.0, -28.0))
+    moves = np.stack([steps * np.cos(angles), steps * np.sin(angles), 0 * steps], 1)
+    carbons = np.concatenate([np.zeros((1, 3)), np.cumsum(moves, 0)])
+    side = np.where(np.arange(n) % 2 == 0, -1.09, 1.09)
+    hydrogens = carbons + np.stack([0 * side, side, 0 * side], 1)
+    ends = [carbons[0] + [-0.93, 0.57, 0], carbons[-1] + [0.93, -0.57, 0]]
+    return Atoms(f"C{n}H{n + 2}", np.concatenate([carbons, hydrogens, ends]))
+
+
+SYMMETRIC = {
+    "benzene": lambda: polygon(6),
+    "cubane": cubane,
+    "octatetraene": lambda: butadiene_chain(4),
+    "methane": lambda: molecule("CH4"),
+    "allene": lambda: molecule("C3H4_D2d"),
+}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_no_root_of_a_symmetric_molecule_is_missed(
+    model: Surrogate, name: str, precision: torch.dtype
+) -> None:
+    response, dipole = problem(model, [SYMMETRIC[name]()])
+    for n_states in (1, 2, 3, 12):  # cutting through degenerate sets as well
+        assert_agree(response, dipole, min(n_states, int(response.n_available)), precision)
+
+
+@pytest.mark.slow
+def test_the_multiplets_of_a_fullerene_are_whole(model: Surrogate) -> None:
+    """No matrix fits: ten states must be the first ten of thirty, in sets of 1, 3, 4 or 5."""
+    response, dipole = problem(model, [molecule("C60")])
+    few, many = (solved(response, dipole, n, torch.float64, "iterative")[1] for n in (10, 30))
+    torch.testing.assert_close(few.energies, many.energies[:, :10], atol=1e-8, rtol=0)
+    cuts = (many.energies[0].diff() > 1e-3).nonzero()[:, 0]
+    sizes = torch.cat([cuts[:1] + 1, cuts.diff()])
+    assert set(sizes.tolist()) <= {1, 2, 3, 4, 5, 8, 9}
+
+
+@pytest.mark.parametrize("kind", ["singlets", "triplets"])
+def test_all_states_below_an_energy(model: Surrogate, kind: str) -> None:
+    response, dipole = problem(model, [polygon(6), molecule("C2H4"), molecule("CH4")])
+    with torch.no_grad():
+        if kind == "singlets":
+            everything, below = (
+                singlets(response, dipole),
+                singlets(response, dipole, None, None, 9.0),
+            )
+        else:
+            everything, below = triplets(response), triplets(response, None, None, 9.0)
+    for m in range(3):
+        expected = everything.energies[m][everything.energies[m] < 9.0]
+        found = below.energies[m][below.mask[m]]
+        torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+        assert not below.X[m][~below.mask[m]].any()
+    assert below.energies.shape[1] == int(below.mask.sum(1).max()) > 0
+
+
+# ---- stability --------------------------------------------------------------------------------
+
+
+def scaled_exchange(response: Response, factor: float) -> Response:
+    """The same molecules with the attraction of electron and hole scaled."""
+    interaction = response.interaction
+    changed = {
+        name: factor * getattr(interaction, name)
+        for name in ("exchange", "exchange_dipole", "exchange_quadrupole")
+    }
+    return Response(response.orbitals, replace(interaction, **changed), response.layout)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+def test_both_solvers_call_the_same_molecules_unstable(
+    model: Surrogate, precision: torch.dtype
+) -> None:
+    """As attraction grows, A − B loses its positivity; so do triplets, earlier."""
+    response, dipole = problem(model, [butadiene_chain(3), molecule("H2CO"), polygon(6)])
+    seen = set()
+    for factor in (1.0, 1.3, 1.6, 1.9, 2.2, 2.5):
+        stronger = scaled_exchange(response, factor)
+        dense = solved(stronger, dipole, 5, precision, "dense")
+        iterative = solved(stronger, dipole, 5, precision, "iterative")
+        for one, other in zip(iterative, dense, strict=True):
+            assert torch.equal(one.stable, other.stable), factor
+            seen |= set(other.stable.tolist())
+        assert torch.equal(dense[0].energies.isnan(), iterative[0].energies.isnan())
+    assert seen == {True, False}
+
+
+# ---- what a batch must not change -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_results_do_not_depend_on_the_batch(dtype: torch.dtype) -> None:
+    model = esml.load_model(dtype=dtype)
+    names = ("C6H6", "CH3CHO", "C5H5N", "H2CO", "CH3COCH3", "C4H4O", "HCN", "C2H6")
+    structures = []
+    for seed, name in enumerate(names):
+        atoms = molecule(name)
+        atoms.rattle(0.03, seed=seed)
+        structures.append(atoms)
+    together = list(model.predict_many(structures, 8))
+    reordered = list(model.predict_many(structures[::-1] + structures[:3], 8))[: len(names)][::-1]
+    tolerance = 1e-10 if dtype == torch.float64 else 1e-6
+    for one, other, atoms in zip(together, reordered, structures, strict=True):
+        alone = model.predict(atoms, 8)
+        for found in (one, other):
+            assert isinstance(found, esml.Result)
+            for kind in ("singlets", "triplets"):
+                np.testing.assert_allclose(
+                    getattr(found, kind).energies,
+                    getattr(alone, kind).energies,
+                    atol=tolerance,
+                    rtol=0,
+                )
+
+
+def test_states_that_do_not_converge_are_said_to(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(davidson, "MOST_ITERATIONS", 2)
+    response, dipole = problem(model, [polygon(6)])
+    with (
+        solver("iterative"),
+        torch.no_grad(),
+        pytest.raises(davidson.ConvergenceError, match=r"molecule 0 .* did not converge"),
+    ):
+        singlets(response, dipole, 5)
+
+
+def test_a_space_that_starts_again_finds_the_same(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response, dipole = problem(model, [polygon(6)])
+    with monkeypatch.context() as patch:
+        patch.setattr(davidson, "MEMORY", 0)
+        small = solved(response, dipole, 6, torch.float64, "iterative")
+    large = solved(response, dipole, 6, torch.float64, "iterative")
+    for one, other in zip(small, large, strict=True):
+        torch.testing.assert_close(one.energies, other.energies, atol=1e-10, rtol=0)
+
+
+# ---- other devices ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_gpu_finds_what_the_processor_does(dtype: torch.dtype) -> None:
+    structures = [polygon(6), molecule("CH3CHO"), molecule("C5H5N"), molecule("H2CO")]
+    here, there = (esml.load_model(dtype=dtype, device=d) for d in ("cpu", "cuda"))
+    tolerance = 1e-8 if dtype == torch.float64 else 1e-4
+    for one, other in zip(
+        here.predict_many(structures), there.predict_many(structures), strict=True
+    ):
+        assert isinstance(one, esml.Result)
+        assert isinstance(other, esml.Result)
+        for kind in ("singlets", "triplets"):
+            np.testing.assert_allclose(
+                getattr(one, kind).energies, getattr(other, kind).energies, atol=tolerance
+            )
+        np.testing.assert_allclose(one.charges, other.charges, atol=tolerance)
+        np.testing.assert_allclose(one.hamiltonian, other.hamiltonian, atol=tolerance)
