@@ -14,18 +14,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import expm1, log
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
+from esml.backbone import BackboneConfig, build
 from esml.basis import ELEMENTS, N_SLOTS, OrbitalLayout
 from esml.blocks import Blocks
 from esml.graph import Graph
 from esml.interaction import Interaction, distances, gamma
-from esml.network import Network, NetworkConfig, Pairs, species
+from esml.network import NetworkConfig, Pairs, species
 from esml.orbitals import density_matrix, diagonalize
 from esml.tensors import switch
 from esml.units import BOHR
@@ -75,8 +76,9 @@ class HamiltonianConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    network: NetworkConfig = Field(
-        default_factory=NetworkConfig, description="message passing, see NetworkConfig"
+    kind: Literal["hamiltonian"] = "hamiltonian"
+    network: BackboneConfig = Field(
+        default_factory=NetworkConfig, description="the backbone, see NetworkConfig"
     )
     pair_onset: float = Field(
         default=4.0, ge=0, description="distance where pair blocks begin to fade, Å"
@@ -133,7 +135,7 @@ class EffectiveHamiltonian(nn.Module):
         super().__init__()
         self.config = config = config or HamiltonianConfig()
         features = config.network.channels
-        self.network = Network(config.network)
+        self.network = build(config.network)
         self.blocks = Blocks(
             features,
             config.hidden,

@@ -368,7 +368,7 @@ def test_a_config_and_a_state_restore_a_model(model: EffectiveHamiltonian) -> No
     restored.load_state_dict(model.state_dict())
     graph = graph_of(distorted("CH3CHO"))
     assert torch.equal(restored(graph).hamiltonian, model(graph).hamiltonian)
-    with pytest.raises(ValidationError, match=r"network\.chanels"):
+    with pytest.raises(ValidationError, match=r"network\.<equivariant>\.chanels"):
         from_config({"network": {"chanels": 3}})
     with pytest.raises(ValidationError, match="must be below pair_cutoff"):
         HamiltonianConfig(pair_onset=7.0)

@@ -30,6 +30,7 @@ from esml.training import (
     evaluate,
     format_evaluation,
     load_config,
+    objectives,
     train,
 )
 from esml.training import loop as training_loop
@@ -317,12 +318,12 @@ def test_a_step_without_a_finite_gradient_changes_nothing(
 ) -> None:
     run = training_loop.start(configuration(tmp_path), records)
     before = {k: v.clone() for k, v in run.model.state_dict().items()}
-    true = training_loop.losses
+    true = objectives.losses
 
     def broken(*arguments: Any) -> dict[str, torch.Tensor]:
         return {name: math.nan * term for name, term in true(*arguments).items()}
 
-    monkeypatch.setattr(training_loop, "losses", broken)
+    monkeypatch.setattr(objectives, "losses", broken)
     training_loop.train_epoch(run, records[:3])
     assert all(torch.equal(v, before[k]) for k, v in run.model.state_dict().items())
     assert all(v.isfinite().all() for v in run.average.values())
@@ -617,11 +618,11 @@ def test_targets_are_the_records(records: list[Record]) -> None:
 
 
 def test_levels_are_means_of_the_diagonal(records: list[Record]) -> None:
-    levels = training_loop.onsite_levels(records)
+    levels = objectives.onsite_levels(records)
     assert levels.keys() == {1, 6, 7, 8, 9, 16, 17}
     assert "p" not in levels[1]
     water = next(r for r in records if r.smiles == "O")
-    alone = training_loop.onsite_levels([water])
+    alone = objectives.onsite_levels([water])
     diagonal = np.diag(water.hamiltonian)
     assert alone[8]["s"] == pytest.approx(diagonal[0])
     assert alone[8]["p"] == pytest.approx(diagonal[1:4].mean())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
+from esml.direct import DirectConfig
 from esml.hamiltonian import HamiltonianConfig
 
 
@@ -32,6 +34,23 @@ class LossWeights(BaseModel):
     exact_energies: float = Field(1.0, ge=0, description="energies of solved states, eV")
 
 
+class DirectLossWeights(BaseModel):
+    """Weights of the loss terms of a direct model, in the unit named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    energies: float = Field(1.0, ge=0, description="excitation energies, eV")
+    oscillator_strengths: float = Field(1.0, ge=0, description="oscillator strengths")
+    levels: float = Field(1.0, ge=0, description="HOMO energy and gap, eV")
+
+
+def _kind(config: Any) -> str:
+    """Which kind of model a configuration is of; an effective Hamiltonian unless it says so."""
+    if isinstance(config, dict):
+        return f"<{config.get('kind', 'hamiltonian')}>"
+    return "<direct>" if isinstance(config, DirectConfig) else "<hamiltonian>"
+
+
 class TrainingConfig(BaseModel):
     """What ``esml train`` reads from YAML."""
 
@@ -40,7 +59,14 @@ class TrainingConfig(BaseModel):
     data: list[Path] = Field(description="shards or directories of shards")
     output: Path = Field(description="directory of the run: model.safetensors, state, log")
     name: str = Field("model", description="name written into the model file")
-    model: HamiltonianConfig = Field(default_factory=HamiltonianConfig, description="the network")
+    model: Annotated[
+        Annotated[HamiltonianConfig, Tag("<hamiltonian>")]
+        | Annotated[DirectConfig, Tag("<direct>")],
+        Discriminator(_kind),
+    ] = Field(default_factory=HamiltonianConfig, description="what is trained")
+    augment: bool = Field(
+        False, description="turn every structure at random, for a backbone that is not equivariant"
+    )
     epochs: int = Field(100, ge=1, description="passes over the training molecules")
     batch_size: int = Field(16, ge=1, description="structures of one step")
     learning_rate: float = Field(2e-3, gt=0, description="largest step size; cosine decay to 1 %")
@@ -58,6 +84,9 @@ class TrainingConfig(BaseModel):
     energy_limit: float = Field(9.0, gt=0, description="states above are left out, eV")
     losses: LossWeights = Field(
         default_factory=LossWeights, description="weights of the loss terms, see LossWeights"
+    )
+    direct_losses: DirectLossWeights = Field(
+        default_factory=DirectLossWeights, description="those of a direct model"
     )
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = Field(0, description="seed of initial weights and order")
@@ -87,7 +116,9 @@ def load_config(path: str | Path) -> TrainingConfig:
         config = TrainingConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        # Which kind of model or backbone it is (<kind>) is no key of the file.
+        keys = [str(part) for part in first["loc"]]
+        where = ".".join(key for key in keys if not key.startswith("<"))
         raise ConfigError(
             f"{path}: {where}: {first['msg']} (got {first['input']!r}); mend or remove that entry"
         ) from error

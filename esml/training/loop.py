@@ -30,19 +30,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from esml.basis import ELEMENTS
 from esml.dataset import Record, read
 from esml.files import write_whole
 from esml.graph import build_graph
-from esml.hamiltonian import EffectiveHamiltonian
-from esml.surrogate import Surrogate, in_double, save_model
 from esml.training.config import ConfigError, TrainingConfig, load_config
-from esml.training.evaluation import evaluate_records
-from esml.training.losses import losses
-from esml.training.targets import collate, structure
-
-N_BASELINE = 2000
-"""Records from which per-element levels are averaged before training."""
+from esml.training.objectives import Objective, objective
+from esml.training.targets import structure, turned
+from esml.transformer import random_rotations
 
 
 @dataclass
@@ -50,29 +44,12 @@ class Run:
     """A training run in memory."""
 
     config: TrainingConfig
-    model: EffectiveHamiltonian
+    objective: Objective
+    model: Any
     average: dict[str, Tensor]
     optimizer: torch.optim.AdamW
     epoch: int = 0
     step: int = 0
-
-
-def onsite_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
-    """Mean diagonal elements ε_s and ε_p (eV) of every element in ``records``."""
-    values: dict[int, dict[str, list[float]]] = {z: {"s": [], "p": []} for z in ELEMENTS}
-    for record in records[:N_BASELINE]:
-        diagonal = np.diag(record.hamiltonian)
-        start = 0
-        for z in record.numbers.tolist():
-            values[z]["s"].append(diagonal[start])
-            if z != 1:
-                values[z]["p"].extend(diagonal[start + 1 : start + 4])
-            start += 1 if z == 1 else 4
-    return {
-        z: {name: float(np.mean(found)) for name, found in entry.items() if found}
-        for z, entry in values.items()
-        if entry["s"]
-    }
 
 
 def batches(records: Sequence[Record], size: int, seed: int, epoch: int) -> Iterator[list[Record]]:
@@ -95,15 +72,19 @@ def _schedule(config: TrainingConfig, step: int, total: int) -> float:
 
 
 def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
-    """A fresh run, its per-element levels taken from ``train``."""
+    """A fresh run, started from the means of ``train``."""
     torch.manual_seed(config.seed)
-    model = EffectiveHamiltonian(config.model)
-    model.set_baseline(onsite_levels(train))
+    task = objective(config)
+    model = task.build()
+    task.prepare(model, train)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     average = {name: t.detach().clone() for name, t in model.state_dict().items()}
-    return Run(config, model, average, optimizer)
+    return Run(config, task, model, average, optimizer)
 
 
 def _save_state(run: Run, path: Path) -> None:
@@ -181,16 +162,17 @@ def train_epoch(
     config, model = run.config, run.model
     total = config.epochs * _steps(config, len(records))
     progress = run.epoch / config.epochs
-    exact = progress >= config.exact_from and config.losses.exact_energies > 0
-    weights = config.losses.model_dump()
-    weights["hamiltonian"] *= config.hamiltonian_decay**progress
+    weights = run.objective.weights(progress)
     sums: dict[str, float] = {}
     count = 0
     model.train()
+    generator = torch.Generator().manual_seed(100_003 * config.seed + run.epoch)
     for group in batches(records, config.batch_size, config.seed, run.epoch):
+        if config.augment:
+            rotations = random_rotations(len(group), generator).double().numpy()
+            group = [turned(r, q) for r, q in zip(group, rotations, strict=True)]
         graph = build_graph([structure(r) for r in group], model.cutoff)
-        targets = collate(group, config.valence_weight, config.energy_limit)
-        terms = losses(in_double(model(graph)), graph, targets, config.losses, exact)
+        terms = run.objective.terms(model, graph, group, progress)
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         for setting in run.optimizer.param_groups:
             setting["lr"] = _schedule(config, run.step, total)
@@ -214,11 +196,11 @@ def train_epoch(
     return {name: value / count for name, value in sums.items()}
 
 
-def averaged(run: Run) -> Surrogate:
+def averaged(run: Run) -> Any:
     """The model with averaged weights."""
-    model = EffectiveHamiltonian(run.config.model)
+    model = run.objective.build()
     model.load_state_dict(run.average)
-    return Surrogate(model).eval()
+    return model.eval()
 
 
 def _describe(
@@ -248,9 +230,8 @@ def _validate(
 ) -> dict[str, Any]:
     """Score the averaged model, write it to ``path`` with its scores, and return them."""
     model = averaged(run)
-    metrics = evaluate_records(model, validation)
-    model.metadata = _describe(run.config, training, metrics)
-    save_model(model, path)
+    metrics = run.objective.evaluate(model, validation)
+    run.objective.save(model, _describe(run.config, training, metrics), path)
     return metrics
 
 
@@ -305,7 +286,8 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
 
 COLUMNS = (
     "epoch", "seconds", "hamiltonian", "orbitals", "dipole_operator", "charges", "dipole",
-    "energies", "alignment", "transition_dipoles", "exact_energies", "occupied_mae_eV",
+    "energies", "alignment", "transition_dipoles", "exact_energies", "oscillator_strengths",
+    "levels", "occupied_mae_eV", "homo_mae_eV",
     "gap_mae_eV", "s1_mae_eV", "t1_mae_eV", "singlets_mae_eV", "triplets_mae_eV",
     "oscillator_mae",
 )  # fmt: skip
@@ -340,12 +322,14 @@ def _report(config: TrainingConfig, row: dict[str, float]) -> str:
     """One line for an epoch."""
     left = (config.epochs - row["epoch"]) * row["seconds"] / 60
     line = f"epoch {row['epoch']:4.0f}/{config.epochs}  {row['seconds']:6.1f} s  left {left:5.0f} "
-    line += f"min  H {row['hamiltonian']:.4f}  E {row['energies']:.3f} eV"
+    line += "min"
+    if "hamiltonian" in row:
+        line += f"  H {row['hamiltonian']:.4f}"
+    line += f"  E {row['energies']:.3f} eV"
     if "s1_mae_eV" in row:
-        line += (
-            f"  | validation MAE, eV: occupied {row['occupied_mae_eV']:.3f}  gap "
-            f"{row['gap_mae_eV']:.3f}  S1 {row['s1_mae_eV']:.3f}  T1 {row['t1_mae_eV']:.3f}  "
-            f"singlets {row['singlets_mae_eV']:.3f}  triplets {row['triplets_mae_eV']:.3f}  f "
-            f"{row['oscillator_mae']:.4f}"
-        )
+        line += "  | validation MAE, eV:"
+        for name in ("occupied", "homo", "gap", "s1", "t1", "singlets", "triplets"):
+            if f"{name}_mae_eV" in row:
+                line += f" {name} {row[f'{name}_mae_eV']:.3f} "
+        line += f" f {row['oscillator_mae']:.4f}"
     return line

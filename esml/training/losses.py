@@ -37,12 +37,12 @@ LEAST_MATCH = 0.6
 """Overlap from which a solved state counts as the label's."""
 
 
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of ``values`` where ``mask``; zero where nothing is."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def _huber(x: Tensor, width: float) -> Tensor:
+def huber(x: Tensor, width: float) -> Tensor:
     """x²/2·width⁻¹ near zero and |x| far away: outliers pull no harder than their neighbours."""
     size = x.abs()
     return torch.where(size < width, 0.5 * size.square() / width, size - 0.5 * width)
@@ -70,8 +70,8 @@ def rayleigh(
     """
     plus, minus, usable = project(response.orbitals, states)
     shape = plus.flatten(2).shape
-    upper = response.apply(plus, kinds[0]).view(shape)
-    lower = response.apply(minus, kinds[1]).view(shape)
+    upper = response.apply(plus, kinds[0]).reshape(shape)
+    lower = response.apply(minus, kinds[1]).reshape(shape)
     coupled = 0.5 * (plus.flatten(2) @ upper.mT + minus.flatten(2) @ lower.mT)
     coupled = 0.5 * (coupled + coupled.mT)
     overlap = plus.flatten(2) @ minus.flatten(2).mT
@@ -80,8 +80,8 @@ def rayleigh(
     pair = usable[:, :, None] & usable[:, None, :]
     apart = ~torch.eye(pair.shape[1], dtype=torch.bool, device=pair.device)
     diagonal = torch.diagonal(coupled, dim1=1, dim2=2)
-    energies = _mean(_huber(diagonal - states.energies, 0.1), usable)
-    alignment = _mean((coupled - mean * overlap).square(), pair & apart)
+    energies = masked_mean(huber(diagonal - states.energies, 0.1), usable)
+    alignment = masked_mean((coupled - mean * overlap).square(), pair & apart)
     return energies, alignment, plus, usable
 
 
@@ -110,7 +110,7 @@ def exact_energies(found: Excitations, orbitals: Orbitals, states: StateTargets)
     """Huber deviation (eV) of solved energies from those of the label states they match."""
     index = match(found, orbitals, states)
     energies = torch.nan_to_num(found.energies).gather(1, index.clamp(min=0))
-    return _mean(_huber(energies - states.energies, 0.1), index >= 0)
+    return masked_mean(huber(energies - states.energies, 0.1), index >= 0)
 
 
 def losses(
@@ -138,9 +138,9 @@ def losses(
             inside, (operators.hamiltonian - targets.hamiltonian).square(), 0.0
         ).sum()
         / rows,
-        "orbitals": _mean(_huber(orbitals.energies - targets.orbital_energies, 0.1), learned),
+        "orbitals": masked_mean(huber(orbitals.energies - targets.orbital_energies, 0.1), learned),
         "dipole_operator": torch.where(inside, operator, 0.0).sum() / rows,
-        "charges": _mean(charges.square(), layout.atom_mask),
+        "charges": masked_mean(charges.square(), layout.atom_mask),
         "dipole": (dipole - targets.dipole).square().sum(1).mean(),
     }
     s_energies, s_alignment, plus, usable = rayleigh(response, targets.singlets, ("A+B", "A-B"))
@@ -151,7 +151,7 @@ def losses(
     transition = 2.0**0.5 * torch.einsum("msia,mxia->msx", plus, moments)
     terms["energies"] = 0.5 * (s_energies + t_energies)
     terms["alignment"] = 0.5 * (s_alignment + t_alignment)
-    terms["transition_dipoles"] = _mean(
+    terms["transition_dipoles"] = masked_mean(
         (transition - targets.singlets.dipoles).square().sum(2), usable
     )
     if exact:

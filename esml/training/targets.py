@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from ase import Atoms
+from scipy.linalg import block_diag
 from torch import Tensor
 
-from esml.dataset import Record, unpack
+from esml.dataset import Record, pack, unpack
 
 DTYPE = torch.float64
 
@@ -50,6 +51,26 @@ def structure(record: Record) -> Atoms:
         numbers=record.numbers,
         positions=record.positions,
         info={"charge": int(record.charge), "name": record.name},
+    )
+
+
+def turned(record: Record, rotation: np.ndarray) -> Record:
+    """``record`` as an observer turned by the orthogonal matrix ``rotation`` (3, 3) sees it.
+
+    Positions, vectors and operators turn, and with them the p orbitals; energies and amplitudes
+    over canonical orbitals stay.
+    """
+    blocks = [np.eye(1) if z == 1 else block_diag(1.0, rotation) for z in record.numbers]
+    orbitals = block_diag(*blocks)
+    operator = unpack(record.dipole_operator)
+    operator = np.einsum("xy,ypq->xpq", rotation, orbitals @ operator @ orbitals.T)
+    return replace(
+        record,
+        positions=record.positions @ rotation.T,
+        coefficients=orbitals @ record.coefficients,
+        dipole_operator=pack(operator),
+        dipole=rotation @ record.dipole,
+        singlet_dipoles=record.singlet_dipoles @ rotation.T,
     )
 
 

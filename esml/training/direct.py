@@ -1,0 +1,106 @@
+"""Labels, losses and scores of the direct model: what ``targets``, ``losses`` and ``evaluation``
+are for the Hamiltonian.
+
+Its quantities are those of the valence states only, as a minimal basis could hold them, so that
+both kinds of model are asked for the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from esml.dataset import Record
+from esml.direct import N_SINGLETS, Direct, Quantities
+from esml.graph import build_graph
+from esml.training.evaluation import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
+from esml.training.losses import huber, masked_mean
+from esml.training.targets import structure, valence_states
+
+BATCH = 64
+
+
+def labels(records: Sequence[Record], least_weight: float, highest: float) -> Quantities:
+    """The quantities of ``records``, nan where a molecule has no such state."""
+    shape = (len(records), N_SINGLETS)
+    singlets, strengths = np.full(shape, np.nan), np.full(shape, np.nan)
+    triplet, homo, gap = np.full((3, len(records)), np.nan)
+    for m, record in enumerate(records):
+        held = valence_states(
+            record.singlet_energies, record.singlet_valence_weights, least_weight, highest
+        )
+        found = np.flatnonzero(held)[:N_SINGLETS]
+        singlets[m, : len(found)] = record.singlet_energies[found]
+        strengths[m, : len(found)] = record.singlet_strengths[found]
+        held = valence_states(
+            record.triplet_energies, record.triplet_valence_weights, least_weight, highest
+        )
+        if held.any():
+            triplet[m] = record.triplet_energies[held][0]
+        o = int(record.n_occupied)
+        homo[m] = record.energies[o - 1]
+        if len(record.energies) > o:
+            gap[m] = record.energies[o] - record.energies[o - 1]
+    to = torch.from_numpy
+    return Quantities(to(singlets), to(strengths), to(triplet), to(homo), to(gap))
+
+
+def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
+    """Huber deviations: energies (eV) of singlets and triplet, strengths, levels (eV)."""
+
+    def deviation(name: str) -> Tensor:
+        label = getattr(truth, name)
+        known = label.isfinite()
+        difference = getattr(predicted, name) - torch.nan_to_num(label)
+        return masked_mean(huber(difference, 0.1), known)
+
+    return {
+        "energies": 0.5 * (deviation("singlets") + deviation("triplet")),
+        "oscillator_strengths": deviation("strengths"),
+        "levels": 0.5 * (deviation("homo") + deviation("gap")),
+    }
+
+
+def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]:
+    """Mean absolute errors of ``model`` under the names of ``evaluation.evaluate_records``.
+
+    S1 and T1 are scored where the lowest state of the label is a valence state, singlets and
+    strengths over the states the model knows, by rank.
+    """
+    scores = Scores()
+    for begin in range(0, len(records), BATCH):
+        group = records[begin : begin + BATCH]
+        graph = build_graph([structure(r) for r in group], model.cutoff, model.centre.dtype)
+        with torch.no_grad():
+            found = model(graph)
+        truth = labels(group, LEAST_WEIGHT, HIGHEST)
+        for m, record in enumerate(group):
+            known = truth.singlets[m].isfinite()
+            deviation = (found.singlets[m] - truth.singlets[m])[known]
+            scores.add("singlets", deviation.numpy())
+            if record.singlet_valence_weights[0] >= LEAST_WEIGHT and known[0]:
+                scores.add("s1", float(deviation[0]))
+            if record.triplet_valence_weights[0] >= LEAST_WEIGHT and truth.triplet[m].isfinite():
+                scores.add("t1", float(found.triplet[m] - truth.triplet[m]))
+            strengths, true = found.strengths[m][known], truth.strengths[m][known]
+            scores.add("oscillator", (strengths - true).numpy())
+            if len(true) and float(true.max()) > BRIGHT:
+                scores.add("brightest", float(strengths.argmax() == true.argmax()))
+            scores.add("homo", float(found.homo[m] - truth.homo[m]))
+            if truth.gap[m].isfinite():
+                scores.add("gap", float(found.gap[m] - truth.gap[m]))
+    return {
+        "n_structures": len(records),
+        "n_molecules": len({r.inchikey or r.name for r in records}),
+        "s1_mae_eV": scores.mae("s1"),
+        "t1_mae_eV": scores.mae("t1"),
+        "singlets_mae_eV": scores.mae("singlets"),
+        "oscillator_mae": scores.mae("oscillator"),
+        "brightest_share": scores.mae("brightest"),
+        "homo_mae_eV": scores.mae("homo"),
+        "gap_mae_eV": scores.mae("gap"),
+    }

@@ -1,0 +1,139 @@
+"""What a run trains, on what it is judged and how it is kept, for either kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from esml import checkpoint
+from esml.basis import ELEMENTS
+from esml.dataset import Record
+from esml.direct import Direct, DirectConfig
+from esml.graph import Graph
+from esml.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
+from esml.surrogate import Surrogate, in_double, save_model
+from esml.training import direct
+from esml.training.config import TrainingConfig
+from esml.training.evaluation import evaluate_records
+from esml.training.losses import losses
+from esml.training.targets import collate
+
+N_BASELINE = 2000
+"""Records from which per-element levels are averaged before training."""
+
+
+class Objective(Protocol):
+    """What the training loop needs to know of a kind of model."""
+
+    def build(self) -> Any:
+        """An untrained model, with a ``cutoff``."""
+
+    def prepare(self, model: Any, records: Sequence[Record]) -> None:
+        """Start ``model`` from the means of ``records``."""
+
+    def weights(self, progress: float) -> dict[str, float]:
+        """Weights of the loss terms when ``progress`` (0 to 1) of the run is done."""
+
+    def terms(
+        self, model: Any, graph: Graph, records: Sequence[Record], progress: float
+    ) -> dict[str, Tensor]:
+        """Loss terms, unweighted, by the same names."""
+
+    def evaluate(self, model: Any, records: Sequence[Record]) -> dict[str, Any]:
+        """Mean absolute errors by name."""
+
+    def save(self, model: Any, metadata: dict[str, Any], path: Path) -> None:
+        """Write the model file."""
+
+
+def objective(config: TrainingConfig) -> Objective:
+    """The objective of the kind of model ``config`` names."""
+    if isinstance(config.model, DirectConfig):
+        return DirectObjective(config, config.model)
+    return HamiltonianObjective(config, config.model)
+
+
+def onsite_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
+    """Mean diagonal elements ε_s and ε_p (eV) of every element in ``records``."""
+    values: dict[int, dict[str, list[float]]] = {z: {"s": [], "p": []} for z in ELEMENTS}
+    for record in records[:N_BASELINE]:
+        diagonal = np.diag(record.hamiltonian)
+        start = 0
+        for z in record.numbers.tolist():
+            values[z]["s"].append(diagonal[start])
+            if z != 1:
+                values[z]["p"].extend(diagonal[start + 1 : start + 4])
+            start += 1 if z == 1 else 4
+    return {
+        z: {name: float(np.mean(found)) for name, found in entry.items() if found}
+        for z, entry in values.items()
+        if entry["s"]
+    }
+
+
+class HamiltonianObjective:
+    """An effective Hamiltonian, its orbitals and its excited states."""
+
+    def __init__(self, config: TrainingConfig, form: HamiltonianConfig) -> None:
+        self._config, self._form = config, form
+
+    def build(self) -> EffectiveHamiltonian:
+        return EffectiveHamiltonian(self._form)
+
+    def prepare(self, model: EffectiveHamiltonian, records: Sequence[Record]) -> None:
+        model.set_baseline(onsite_levels(records))
+
+    def weights(self, progress: float) -> dict[str, float]:
+        weights: dict[str, float] = self._config.losses.model_dump()
+        weights["hamiltonian"] *= self._config.hamiltonian_decay**progress
+        return weights
+
+    def terms(
+        self, model: EffectiveHamiltonian, graph: Graph, records: Sequence[Record], progress: float
+    ) -> dict[str, Tensor]:
+        config = self._config
+        exact = progress >= config.exact_from and config.losses.exact_energies > 0
+        targets = collate(records, config.valence_weight, config.energy_limit)
+        return losses(in_double(model(graph)), graph, targets, config.losses, exact)
+
+    def evaluate(self, model: EffectiveHamiltonian, records: Sequence[Record]) -> dict[str, Any]:
+        return evaluate_records(Surrogate(model).eval(), records)
+
+    def save(self, model: EffectiveHamiltonian, metadata: dict[str, Any], path: Path) -> None:
+        save_model(Surrogate(model, metadata), path)
+
+
+class DirectObjective:
+    """Energies and strengths straight from the atoms' features."""
+
+    def __init__(self, config: TrainingConfig, form: DirectConfig) -> None:
+        self._config, self._form = config, form
+
+    def build(self) -> Direct:
+        return Direct(self._form)
+
+    def _labels(self, records: Sequence[Record]) -> Any:
+        return direct.labels(records, self._config.valence_weight, self._config.energy_limit)
+
+    def prepare(self, model: Direct, records: Sequence[Record]) -> None:
+        model.set_centre(self._labels(records))
+
+    def weights(self, progress: float) -> dict[str, float]:
+        weights: dict[str, float] = self._config.direct_losses.model_dump()
+        return weights
+
+    def terms(
+        self, model: Direct, graph: Graph, records: Sequence[Record], progress: float
+    ) -> dict[str, Tensor]:
+        return direct.losses(model(graph), self._labels(records))
+
+    def evaluate(self, model: Direct, records: Sequence[Record]) -> dict[str, Any]:
+        return direct.evaluate_records(model, records)
+
+    def save(self, model: Direct, metadata: dict[str, Any], path: Path) -> None:
+        state = checkpoint.Checkpoint(model.state_dict(), model.config.model_dump(), metadata)
+        checkpoint.save(path, state)
