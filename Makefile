@@ -3,6 +3,7 @@
 #   make demo   install the package, print and plot the spectrum of azobenzene
 #   make test   install everything, run the tests
 #   make lint   install everything, check style and types
+#   make docs   install everything, build the documentation site into site/
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV ?= .venv
@@ -16,11 +17,11 @@ export MKL_NUM_THREADS ?= 1
 
 COMPARE := $(addprefix --compare ,$(wildcard examples/azobenzene.reference.json))
 
-.PHONY: help demo install install-dev test test-slow lint format clean
+.PHONY: help demo install install-dev test test-slow lint docs format clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,5s/^#   //p' Makefile
+	@sed -n '3,6s/^#   //p' Makefile
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -35,7 +36,7 @@ $(VENV)/.installed: pyproject.toml $(PINS) | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml $(PINS) | $(BIN)/python
 	$(PIP) install --quiet -c $(PINS) setuptools
-	$(PIP) install --quiet -c $(PINS) --no-build-isolation -e ".[all,dev]"
+	$(PIP) install --quiet -c $(PINS) --no-build-isolation -e ".[all,dev,docs]"
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed
@@ -56,9 +57,12 @@ lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build site dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

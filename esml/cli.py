@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ase import Atoms
     from rich.progress import Progress
 
-    from esml.export import ResultWriter
+    from esml.export import Writer
     from esml.structures import Structure
-    from esml.surrogate import Surrogate
+    from esml.surrogate import Result, Surrogate
 
 BAD_INPUT = 2
 SOME_FAILED = 1
@@ -156,27 +156,51 @@ def spectrum(
     charge: Annotated[
         int | None, typer.Option(help="Total charge; the file's own, or 0, if left out.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a page for the browser here (.html): states, orbitals, spectrum."),
+    ] = None,
+    molden: Annotated[
+        Path | None, typer.Option(help="Write the orbitals here, as a Molden file.")
+    ] = None,
+    cubes: Annotated[
+        Path | None,
+        typer.Option(help="Write cubes of HOMO, LUMO and what makes S1 to S3 to this folder."),
+    ] = None,
+    average: Annotated[
+        bool,
+        typer.Option("--average", help="Mean spectrum of all structures of FILE, a trajectory."),
+    ] = False,
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     _check_n_states(n_states)
     if not (math.isfinite(fwhm) and fwhm > 0):
         _fail(f"--fwhm is {fwhm:g}: expected a width in eV above 0")
-    for path, option in ((plot, "--plot"), (csv, "--csv")):
+    outputs = ((plot, "--plot"), (csv, "--csv"), (report, "--report"), (molden, "--molden"))
+    for path, option in outputs:
         _check_output(path, option)
-    if plot is not None and plot.suffix.lower() not in PICTURES:
-        _fail(f"--plot '{plot}' ends in '{plot.suffix}': expected one of {', '.join(PICTURES)}")
-    if plot is not None:
-        try:
-            import matplotlib as mpl
-        except ImportError:
-            _fail('--plot needs matplotlib: pip install "esml[plot]"')
-        mpl.use("Agg")
+    if cubes is not None and cubes.exists() and not cubes.is_dir():
+        _fail(f"--cubes '{cubes}' is a file: expected a folder to write to")
+    _check_picture(plot)
+    if average:
+        single = {"--compare": compare, "--index": index, "--report": report}
+        single |= {"--molden": molden, "--cubes": cubes}
+        for option, given in single.items():
+            if given is not None:
+                _fail(f"{option} is about one structure and --average about many: leave one out")
+        _average(Path(molecule), n_states, fwhm, _load(model), charge, plot, csv)
+        return
+    if report is not None:
+        if report.suffix.lower() not in (".html", ".htm"):
+            _fail(f"--report '{report}' ends in '{report.suffix}': expected .html")
+        _need("plotly", "skimage.measure", option="--report", extra="report")
 
     from rich.console import Console
     from rich.text import Text
 
     from esml.excitations import InstabilityError
     from esml.graph import StructureError
+    from esml.plots import draw_band
     from esml.report import ground_state_table, plot_comparison, read_comparison, states_table
     from esml.structures import InputError
 
@@ -199,10 +223,13 @@ def spectrum(
             curve = result.spectrum(fwhm=fwhm)
             overlay = comparison is not None and comparison.singlets.oscillator_strengths
             axes = plot_comparison(curve, comparison) if comparison and overlay else curve.plot()
+            if not overlay:
+                draw_band(axes, result, curve)
             figure = axes.get_figure(root=True)
             assert figure is not None
             figure.savefig(plot, dpi=200)
             _note(f"picture: {plot}")
+        _write_orbitals(result, structure, fwhm, model, report, molden, cubes)
 
     console = Console()
     formula = structure.atoms.get_chemical_formula()
@@ -216,26 +243,148 @@ def spectrum(
     console.print(states_table(result, comparison))
 
 
+def _check_picture(path: Path | None) -> None:
+    """Find out before the work whether a picture can be drawn."""
+    if path is None:
+        return
+    if path.suffix.lower() not in PICTURES:
+        _fail(f"--plot '{path}' ends in '{path.suffix}': expected one of {', '.join(PICTURES)}")
+    _need("matplotlib", option="--plot", extra="plot")
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+
+
+def _need(*packages: str, option: str, extra: str) -> None:
+    from importlib import import_module
+
+    for package in packages:
+        try:
+            import_module(package)
+        except ImportError:
+            _fail(f'{option} needs {package}: pip install "esml[{extra}]"')
+
+
+def _write_orbitals(
+    result: Result,
+    structure: Structure,
+    fwhm: float,
+    model: str | None,
+    report: Path | None,
+    molden: Path | None,
+    cubes: Path | None,
+) -> None:
+    if report is not None:
+        from esml.page import write_page
+
+        source = structure.source if structure.source != structure.name else "SMILES"
+        notes = [f"Geometry: {source}. Model: {model or 'shipped'}, esml {__version__}."]
+        write_page(result, report, name=structure.name, fwhm=fwhm, notes=notes)
+        _note(f"report: {report}")
+    if molden is not None:
+        from esml.export import write_molden
+
+        write_molden(result, molden)
+        _note(f"orbitals: {molden}")
+    if cubes is not None:
+        from esml.export import write_cubes
+
+        written = write_cubes(result, cubes)
+        _note(f"cubes: {', '.join(str(path) for path in written)}")
+
+
+def _average(
+    path: Path,
+    n_states: int,
+    fwhm: float,
+    surrogate: Surrogate,
+    charge: int | None,
+    plot: Path | None,
+    csv: Path | None,
+) -> None:
+    """Predict all frames of a trajectory and give their mean spectrum."""
+    from esml.spectrum import average as mean_spectrum
+    from esml.structures import InputError, read_structures
+    from esml.surrogate import Failure
+
+    formulas: set[str] = set()
+
+    def frames() -> Iterator[Atoms]:
+        for structure in read_structures(path):
+            formulas.add(structure.atoms.get_chemical_formula())
+            if len(formulas) > 1:
+                raise InputError(
+                    f"'{path}' holds different molecules ({', '.join(sorted(formulas))}): expected "
+                    "one molecule in many geometries; take esml predict for a set"
+                )
+            if charge is not None:
+                structure.atoms.info["charge"] = charge
+            yield structure.atoms
+
+    transitions, lowest, failures = [], [], []
+    with _refusing(InputError):
+        for result in surrogate.predict_many(frames(), n_states=n_states, errors="return"):
+            if isinstance(result, Failure):
+                failures.append(result.reason)
+            else:
+                transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
+                lowest.append(result.singlets.energies[0])
+    if not transitions:
+        _fail(f"no structure of '{path}' could be predicted: {failures[0]}", SOME_FAILED)
+    curve = mean_spectrum(transitions, fwhm=fwhm)
+    with _refusing(OSError):
+        if csv is not None:
+            curve.to_csv(csv)
+            _note(f"curve: {csv}")
+        if plot is not None:
+            figure = curve.plot().get_figure(root=True)
+            assert figure is not None
+            figure.savefig(plot, dpi=200)
+            _note(f"picture: {plot}")
+    import numpy as np
+
+    top = int(curve.absorption.argmax())
+    typer.echo(f"{path}: {next(iter(formulas))}, mean of {curve.n_frames} structures")
+    typer.echo(f"S1 {np.mean(lowest):.2f} eV, standard deviation {np.std(lowest):.2f} eV")
+    error = curve.standard_error[top]
+    spread = f" ± {error:.0f}" if np.isfinite(error) else ""
+    typer.echo(
+        f"absorption maximum {curve.energies[top]:.2f} eV, {curve.wavelengths[top]:.0f} nm, "
+        f"{curve.absorption[top]:.0f}{spread} L/mol/cm (standard error of the mean)"
+    )
+    if failures:
+        _note(f"failed: {len(failures)} structures left out, the first because {failures[0]}")
+        raise typer.Exit(SOME_FAILED)
+
+
 class _Sources:
     """The structures of many files in turn, kept in mind until their predictions come out.
 
     Iterating yields bare atoms for the model to batch; ``next_origin`` gives the structures in the
-    same order. Files that cannot be read go to the writer as failures.
+    same order. Files that cannot be read go to the writer as failures, in their turn however far
+    ahead the model reads; ``finish`` sees to those at the end.
     """
 
-    def __init__(self, files: list[Path], writer: ResultWriter, progress: Progress) -> None:
+    def __init__(self, files: list[Path], writer: Writer, progress: Progress) -> None:
         from esml.structures import count_structures
 
         self._files = files
         self._writer = writer
         self._progress = progress
         self._expected = [count_structures(path) for path in files]
-        self._waiting: deque[Structure] = deque()
+        self._waiting: deque[Structure | tuple[str, str, str, int]] = deque()
         self.failures: list[str] = []
         self._task = progress.add_task("molecules", total=sum(self._expected))
 
     def next_origin(self) -> Structure:
-        return self._waiting.popleft()
+        while isinstance(front := self._waiting.popleft(), tuple):
+            self.fail(*front)
+        return front
+
+    def finish(self) -> None:
+        for left in self._waiting:
+            if isinstance(left, tuple):
+                self.fail(*left)
 
     def advance(self) -> None:
         self._progress.advance(self._task)
@@ -248,18 +397,21 @@ class _Sources:
         )
 
     def __iter__(self) -> Iterator[Atoms]:
-        from esml.structures import InputError, read_structures
+        from esml.structures import InputError, read_entries
 
         read = 0
         for place, path in enumerate(self._files):
             found = 0
             try:
-                for structure in read_structures(path):
+                for entry in read_entries(path):
                     found += 1
-                    self._waiting.append(structure)
-                    yield structure.atoms
+                    if isinstance(entry, InputError):
+                        self._waiting.append((path.stem, str(entry), str(path), found - 1))
+                        continue
+                    self._waiting.append(entry)
+                    yield entry.atoms
             except InputError as error:
-                self.fail(path.stem, str(error), str(path), found)
+                self._waiting.append((path.stem, str(error), str(path), found))
             read += found
             self._progress.update(self._task, total=read + sum(self._expected[place + 1 :]))
 
@@ -269,14 +421,33 @@ def predict(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILES...", help="Geometries; all structures of each.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="HDF5 file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="File to write; its name's end tells the format."),
+    ],
     n_states: StatesOption = 10,
     model: ModelOption = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Predict on the Dask cluster whose scheduler is there; local: on a process for "
+            "each core here.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="hdf5, csv, parquet, json, jsonl, xyz or chemiscope, whatever the name's end.",
+        ),
+    ] = None,
 ) -> None:
-    """Predict all structures of many files into one HDF5 file.
+    """Predict all structures of many files into one file.
 
-    A molecule or file that fails is recorded there with its reason and the rest go on. Read it all
-    with esml.export.read_results.
+    Formats: HDF5 (.h5; everything, read back with esml.export.read_results), tables (.csv,
+    .parquet), .json, .jsonl, extended xyz (.xyz) and a map for chemiscope (.chemiscope.json). A
+    molecule or file that fails is recorded with its reason and the rest go on.
     """
     _check_n_states(n_states)
     _check_output(output, "--output")
@@ -293,9 +464,12 @@ def predict(
         TimeRemainingColumn,
     )
 
-    from esml.export import ExportError, ResultWriter, part_path
+    from esml.cluster import ClusterError, predict_on_cluster
+    from esml.export import ExportError, format_of, open_writer, part_path
     from esml.surrogate import Failure
 
+    with _refusing(ExportError):
+        format = format or format_of(output)
     surrogate = _load(model)
     columns = (
         TextColumn("{task.description}"),
@@ -306,13 +480,21 @@ def predict(
         TimeRemainingColumn(),
     )
     with _refusing(ExportError):
-        writer = ResultWriter(
-            output, model=model or "shipped", n_states=n_states, esml_version=__version__
+        writer = open_writer(
+            output, n_states, format, model=model or "shipped", esml_version=__version__
         )
     try:
-        with writer, Progress(*columns, console=Console(stderr=True)) as progress:
+        with (
+            _refusing(ClusterError, ExportError),
+            writer,
+            Progress(*columns, console=Console(stderr=True)) as progress,
+        ):
             sources = _Sources(files, writer, progress)
-            for result in surrogate.predict_many(sources, n_states=n_states, errors="return"):
+            if dask is None:
+                results = surrogate.predict_many(sources, n_states=n_states, errors="return")
+            else:
+                results = predict_on_cluster(surrogate, sources, n_states, dask)
+            for result in results:
                 origin = sources.next_origin()
                 if isinstance(result, Failure):
                     sources.fail(origin.name, result.reason, origin.source, origin.index)
@@ -325,6 +507,7 @@ def predict(
                         index=origin.index,
                     )
                 sources.advance()
+            sources.finish()
     except KeyboardInterrupt:
         _note(f"stopped: {writer.n_results} predictions are kept in {part_path(output)}")
         raise typer.Exit(INTERRUPTED) from None
@@ -334,7 +517,8 @@ def predict(
         for line in sources.failures[:MOST_FAILURES_SHOWN]:
             _note(f"failed: {line}")
         if writer.n_failures > MOST_FAILURES_SHOWN:
-            _note(f"… and {writer.n_failures - MOST_FAILURES_SHOWN} more, listed in {output}")
+            listed = "" if format in ("xyz", "chemiscope") else f", listed in {output}"
+            _note(f"… and {writer.n_failures - MOST_FAILURES_SHOWN} more{listed}")
         raise typer.Exit(SOME_FAILED)
 
 
@@ -369,21 +553,46 @@ def evaluate(
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write the numbers here as well.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw predictions over labels here (.png, .pdf, .svg).")
+    ] = None,
 ) -> None:
     """Compare a model's predictions with the labels of a dataset."""
     _check_output(json_path, "--json")
+    _check_output(plot, "--plot")
+    _check_picture(plot)
     if not data.exists():
         _fail(f"no dataset '{data}': expected an HDF5 shard or a directory of them")
+    from esml.training import Scores, format_evaluation
     from esml.training import evaluate as run
-    from esml.training import format_evaluation
 
     surrogate = _load(model)
     with _refusing(ValueError, OSError):
-        numbers = run(surrogate, data, split=split)
+        scores = Scores()
+        numbers = run(surrogate, data, split=split, scores=scores)
     typer.echo(format_evaluation(numbers))
     if json_path is not None:
         with _refusing(OSError):
             json_path.write_text(json.dumps(_finite(numbers), indent=2) + "\n", encoding="utf-8")
+    if plot is not None:
+        from esml.plots import plot_parity
+
+        shown = {
+            "S1": ("s1", "eV"),
+            "T1": ("t1", "eV"),
+            "HOMO–LUMO gap": ("gap", "eV"),
+            "valence singlets": ("singlets", "eV"),
+            "valence triplets": ("triplets", "eV"),
+            "oscillator strengths": ("oscillator", ""),
+        }
+        pairs = scores.pairs()
+        figure = plot_parity(
+            {label: pairs[key] for label, (key, _) in shown.items() if key in pairs},
+            {label: unit for label, (_, unit) in shown.items()},
+        )
+        with _refusing(OSError):
+            figure.savefig(plot, dpi=200)
+            _note(f"picture: {plot}")
 
 
 @app.command()

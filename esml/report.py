@@ -115,20 +115,30 @@ def _state_rows(label: str, states: States, reference: ReferenceStates | None) -
 
 
 def states_table(result: Result, comparison: Comparison | None = None) -> Table:
-    """Singlets and triplets by energy, each beside the reference state of the same rank."""
+    """Singlets and triplets by energy, and what each of them is.
+
+    With a ``comparison`` the reference state of the same rank takes the place of the description.
+    """
     headings = ["state", "E (eV)", "λ (nm)", "f", "± (eV)"]
     if comparison:
         headings += ["reference E (eV)", "reference f"]
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "state" else "right")
+    described = comparison is None and result.coefficients is not None
+    if described:
+        table.add_column("what it is", overflow="fold")
     groups = (
         ("S", result.singlets, comparison.singlets if comparison else None),
         ("T", result.triplets, comparison.triplets if comparison else None),
     )
     for label, states, reference in groups:
-        for row in _state_rows(label, states, reference):
-            table.add_row(*row[: len(headings)])
+        characters = []
+        if described:
+            characters = result.characters("singlets" if label == "S" else "triplets")
+        for k, row in enumerate(_state_rows(label, states, reference)):
+            described_as = [characters[k].description] if described else []
+            table.add_row(*row[: len(headings)], *described_as)
         table.add_section()
     return table
 

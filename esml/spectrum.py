@@ -12,11 +12,14 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from scipy.stats.qmc import LatinHypercube
 
 from esml.units import HC
 
@@ -37,6 +40,12 @@ LOWEST_ENERGY = 0.05
 
 FAINT = 1e-3
 """Oscillator strength a plot shows at least: rounding errors of dark states are not blown up."""
+
+DRAWS = 1000
+"""Sets of energies a band of uncertainty is drawn from."""
+
+BAND = (0.16, 0.84)
+"""Quantiles between which it lies: one standard deviation of a normal distribution."""
 
 CURVE_COLOUR = "#1f4e79"
 STICK_COLOUR = "#b3402a"
@@ -191,6 +200,120 @@ def broaden(
     )
 
 
+def uncertainty_band(
+    excitation_energies: ArrayLike,
+    oscillator_strengths: ArrayLike,
+    uncertainties: ArrayLike,
+    curve: Spectrum,
+) -> tuple[Array, Array] | None:
+    """Lower and upper edge (P,) of what uncertain energies make of ``curve``, on its grid.
+
+    Every energy is drawn from a normal distribution around the predicted one, independently of the
+    others, and the edges are the 16 % and 84 % quantiles of the curves (a fixed seed gives the same
+    band each time). Strengths are taken as they are. None where an uncertainty is nan, unknown.
+    """
+    centres = np.asarray(excitation_energies, dtype=np.float64)
+    strengths = np.asarray(oscillator_strengths, dtype=np.float64)
+    widths = np.asarray(uncertainties, dtype=np.float64)
+    if not np.isfinite(widths).all() or widths.size == 0:
+        return None
+    line = _gaussian if curve.shape == "gaussian" else _lorentzian
+    # Latin hypercube: every state takes all quantiles once, which makes smooth edges of few draws.
+    sample = norm.ppf(LatinHypercube(len(centres), rng=0).random(DRAWS))
+    draws = sample * widths + centres
+    curves = np.zeros((DRAWS, len(curve.energies)))
+    for centre, strength in zip(draws.T, strengths, strict=True):
+        if strength > 0.0:
+            curves += strength * line(curve.energies - centre[:, None], curve.fwhm)
+    low, high = np.quantile(curves / (STRENGTH_PER_AREA * WAVENUMBERS), BAND, axis=0)
+    return low, high
+
+
+@dataclass(frozen=True)
+class AveragedSpectrum(Spectrum):
+    """The mean spectrum of many geometries of one molecule.
+
+    ``stick_energies`` and ``stick_strengths`` are those of all geometries, each strength divided
+    by their number.
+    """
+
+    standard_error: Array  # (P,) of the mean, L mol⁻¹ cm⁻¹; nan for a single geometry
+    n_frames: int
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the curve as ``Spectrum.to_csv`` does, with its standard error as a last column."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(
+                [
+                    "energy_eV",
+                    "wavelength_nm",
+                    "absorption_L_mol-1_cm-1",
+                    "standard_error_L_mol-1_cm-1",
+                ]
+            )
+            for row in zip(
+                self.energies, self.wavelengths, self.absorption, self.standard_error, strict=True
+            ):
+                writer.writerow([f"{value:.10g}" for value in row])
+
+    def plot(self, ax: Axes | None = None, sticks: bool = False, **style: Any) -> Axes:
+        """Draw the mean curve with a band of two standard errors on either side.
+
+        Of the ``sticks`` there are thousands, so they are left out unless asked for.
+        """
+        axes = super().plot(ax, sticks=sticks, **style)
+        colour = axes.get_lines()[-1].get_color()
+        low = np.clip(self.absorption - 2.0 * self.standard_error, 0.0, None) / 1e3
+        high = (self.absorption + 2.0 * self.standard_error) / 1e3
+        if np.isfinite(high).all():
+            axes.fill_between(self.energies, low, high, color=colour, alpha=0.3, linewidth=0)
+            axes.set_ylim(0.0, max(axes.get_ylim()[1], 1.05 * float(high.max())))
+        return axes
+
+
+def average(
+    transitions: Sequence[tuple[ArrayLike, ArrayLike]],
+    fwhm: float = 0.3,
+    shape: Shape = "gaussian",
+    energies: ArrayLike | None = None,
+) -> AveragedSpectrum:
+    """The mean spectrum of a trajectory, the nuclear-ensemble or thermal spectrum.
+
+        ε(E) = 1/F Σ_f ε_f(E)
+
+    ``transitions`` holds energies (S,) in eV and oscillator strengths (S,) of every frame, in the
+    order of time. The standard error is that of the means of blocks of consecutive frames, about
+    √F blocks of √F frames, so that it holds for frames that resemble their neighbours as long as
+    they forget them within a block; below nine frames each is a block of its own. The line width
+    stands for what the frames do not show, and may be smaller than for one geometry. Raises as
+    ``broaden``, and ValueError for no frame.
+    """
+    if not transitions:
+        raise ValueError("there is no frame to average over: expected at least one")
+    if energies is None:
+        joined = np.concatenate([np.asarray(e, dtype=np.float64) for e, _ in transitions])
+        energies = broaden(joined, np.zeros_like(joined), fwhm, shape).energies
+    frames = [broaden(e, f, fwhm, shape, energies) for e, f in transitions]
+    curves = np.array([frame.absorption for frame in frames])
+    n_frames = len(frames)
+    n_blocks = n_frames if n_frames < 9 else math.isqrt(n_frames)
+    blocks = np.array([block.mean(0) for block in np.array_split(curves, n_blocks)])
+    error = np.full(curves.shape[1], np.nan)
+    if n_blocks > 1:
+        error = blocks.std(0, ddof=1) / math.sqrt(n_blocks)
+    return AveragedSpectrum(
+        energies=frames[0].energies,
+        absorption=curves.mean(0),
+        stick_energies=np.concatenate([frame.stick_energies for frame in frames]),
+        stick_strengths=np.concatenate([frame.stick_strengths for frame in frames]) / n_frames,
+        fwhm=float(fwhm),
+        shape=shape,
+        standard_error=error,
+        n_frames=n_frames,
+    )
+
+
 def _gaussian(offset: Array, fwhm: float) -> Array:
     sigma = fwhm / (2.0 * math.sqrt(2.0 * math.log(2.0)))
     profile: Array = np.exp(-0.5 * (offset / sigma) ** 2) / (sigma * math.sqrt(2.0 * math.pi))
@@ -219,7 +342,7 @@ def _add_wavelengths(ax: Axes) -> None:
 
         def tick_values(self, vmin: float, vmax: float) -> list[float]:
             low, high = sorted((vmin, vmax))
-            return _wavelength_ticks(max(low, LOWEST_ENERGY), max(high, 2.0 * LOWEST_ENERGY))
+            return wavelength_ticks(max(low, LOWEST_ENERGY), max(high, 2.0 * LOWEST_ENERGY))
 
     above = ax.secondary_xaxis("top", functions=(_other_unit, _other_unit))
     above.set_xlabel("Wavelength (nm)")
@@ -228,7 +351,7 @@ def _add_wavelengths(ax: Axes) -> None:
     above.tick_params(direction="in")
 
 
-def _wavelength_ticks(low: float, high: float) -> list[float]:
+def wavelength_ticks(low: float, high: float) -> list[float]:
     """Round wavelengths (nm) between two energies (eV), not crowded on the energy axis."""
     shortest, longest = HC / high, HC / low
     ticks: list[float] = []

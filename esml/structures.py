@@ -1,4 +1,4 @@
-"""Structures from outside: geometry files in any format ASE reads, and SMILES.
+"""Structures from outside: geometry files and databases ASE reads, SMILES, and lists of SMILES.
 
 Everything that can be wrong with an input is said in one sentence, as an ``InputError``.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ase.db
 import ase.io
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError, ioformats
@@ -19,7 +20,13 @@ from ase.io.formats import UnknownFileTypeError, ioformats
 SEED = 7
 """Seed of the conformer embedding: one SMILES always gives one geometry."""
 
-_SUFFIXES = {extension for form in ioformats.values() for extension in form.extensions} | {"extxyz"}
+SMILES_LISTS = (".smi", ".smiles")
+"""Ends of the names of files with a SMILES, and if wanted a name, on every line."""
+
+_SUFFIXES = {extension for form in ioformats.values() for extension in form.extensions} | {
+    "extxyz",
+    *(suffix.lstrip(".") for suffix in SMILES_LISTS),
+}
 
 
 class InputError(ValueError):
@@ -63,16 +70,31 @@ def _reason(error: Exception) -> str:
 def read_structures(path: Path) -> Iterator[Structure]:
     """All structures of a file, one at a time.
 
-    A structure's name is ``atoms.info["name"]``, else the file's stem. Raises ``InputError`` where
-    reading fails; structures before the damaged one have been yielded by then.
+    A structure's name is ``atoms.info["name"]``, that of its row in a database (``.db``) or its
+    line in a list of SMILES (``.smi``, ``SMILES name``), else the file's stem. Raises
+    ``InputError`` where reading fails; structures before the damaged one have been yielded by then.
+    """
+    for entry in read_entries(path):
+        if isinstance(entry, InputError):
+            raise entry
+        yield entry
+
+
+def read_entries(path: Path) -> Iterator[Structure | InputError]:
+    """All structures of a file, and where one line of a list of SMILES is bad, why.
+
+    Else as ``read_structures``.
     """
     check_file(path)
+    if path.suffix in SMILES_LISTS:
+        yield from _smiles_list(path)
+        return
     index = 0
     try:
         with warnings.catch_warnings():
             # Readers warn of fields that carry no geometry.
             warnings.simplefilter("ignore")
-            for atoms in ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True):
+            for atoms in _images(path):
                 name = str(atoms.info.get("name", path.stem))
                 yield Structure(atoms, name, str(path), index)
                 index += 1
@@ -82,6 +104,34 @@ def read_structures(path: Path) -> Iterator[Structure]:
         raise InputError(f"cannot read '{path}'{where}: {_reason(error)}") from error
     if index == 0:
         raise InputError(f"'{path}' holds no structure: expected at least one")
+
+
+def _images(path: Path) -> Iterator[Atoms]:
+    if path.suffix != ".db":
+        yield from ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True)
+        return
+    # ASE's reader keeps the rows' names to itself.
+    for row in ase.db.connect(str(path)).select():
+        atoms = row.toatoms()
+        atoms.info |= {key: row[key] for key in ("name", "charge") if key in row}
+        yield atoms
+
+
+def _smiles_list(path: Path) -> Iterator[Structure | InputError]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read '{path}': {_reason(error)}") from error
+    entries = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if not entries:
+        raise InputError(f"'{path}' holds no structure: expected a SMILES on every line")
+    for index, (smiles, *rest) in enumerate(entries):
+        try:
+            found = from_smiles(smiles)
+        except InputError as error:
+            yield error
+        else:
+            yield Structure(found.atoms, rest[0].strip() if rest else smiles, str(path), index)
 
 
 def read_structure(path: Path, index: int | None = None) -> Structure:
@@ -107,8 +157,12 @@ def read_structure(path: Path, index: int | None = None) -> Structure:
 
 
 def count_structures(path: Path) -> int:
-    """Number of structures of a file where that is cheap to tell (xyz), else 1; 0 if unreadable."""
+    """Number of structures of a file where that is cheap to tell, else 1; 0 if unreadable."""
     try:
+        if path.suffix == ".db" and path.is_file():
+            return int(ase.db.connect(str(path)).count())
+        if path.suffix in SMILES_LISTS:
+            return sum(bool(line.strip()) for line in path.read_bytes().splitlines())
         if path.suffix not in {".xyz", ".extxyz"}:
             return int(path.is_file())
         count = 0
@@ -118,7 +172,8 @@ def count_structures(path: Path) -> int:
                     file.readline()
                 count += 1
         return count
-    except (OSError, ValueError):
+    # A database that is none raises what its backend does.
+    except Exception:
         return 0
 
 

@@ -2,8 +2,9 @@
 
     structure → effective Hamiltonian (network) → orbitals → linear response → excited states
 
-The network runs in the model's own precision, everything after it in double precision: matrices
-are small, and differences of large numbers are what excitation energies are made of.
+The network runs in the model's own precision, everything after it in double precision, for
+differences of large numbers are what excitation energies are made of. Only the iterations towards
+excited states run in the model's precision again: energies are stationary there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from esml import checkpoint, orbitals, spectrum
 from esml.basis import orbitals_per_atom
+from esml.characters import Character, MissingWavefunctionsError, Wavefunctions, characterize
 from esml.excitations import Excitations, InstabilityError, Response, singlets, triplets
 from esml.graph import Graph, StructureError, build_graph, check_structure
 from esml.hamiltonian import EffectiveHamiltonian, Operators, from_config
@@ -34,11 +36,15 @@ Array = NDArray[np.float64]
 DEFAULT_MODEL = "default"
 """Name of the model ``load_model()`` loads."""
 
-WINDOW = 64
+WINDOW = 128
 """Structures read ahead, sorted by size into batches, and handed out again in order."""
 
-BATCH_NUMBERS = 2**25
-"""Most numbers in one batch's response matrices: bounds memory at 256 MB each."""
+READ_AHEAD = 2**24
+"""Most numbers in all Hamiltonians of those structures: fewer large ones are read ahead."""
+
+BATCH_SINGLES = 2**13
+"""Most single excitations of one batch: what iterations hold fits the caches of a processor, and
+memory is bounded (at about 10 kB for each)."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class States:
     oscillator_strengths: Array  # (n_states,), zero for triplets
     transition_dipoles: Array  # (n_states, 3) e·bohr, sign arbitrary, zero for triplets
     uncertainties: Array  # (n_states,) eV, one standard deviation
+    X: Array | None = None  # (n_states, o, v) excitation amplitudes, see Result.coefficients
+    Y: Array | None = None  # (n_states, o, v) de-excitation amplitudes, zero for triplets
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -68,7 +76,13 @@ class States:
 
 @dataclass(frozen=True)
 class Result:
-    """What the model predicts for one molecule."""
+    """What the model predicts for one molecule.
+
+    The wave functions (``coefficients``, ``dipole_operator`` and the amplitudes of the states) grow
+    with the square of the molecule and faster than all the rest; ``Surrogate.predict`` gives them,
+    ``Surrogate.predict_many`` only where asked to, and None else. Amplitudes refer to these very
+    ``coefficients``: signs, and the axes within degenerate sets, are those of one diagonalization.
+    """
 
     atoms: Atoms
     orbital_energies: Array  # (n_orbitals,) eV, ascending; valence orbitals
@@ -78,6 +92,54 @@ class Result:
     dipole: Array  # (3,) debye
     singlets: States
     triplets: States
+    coefficients: Array | None = None  # (n_orbitals, n_orbitals) canonical orbitals in columns
+    dipole_operator: Array | None = None  # (3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr
+
+    def without_wavefunctions(self) -> Result:
+        """The same result with ``coefficients``, ``dipole_operator`` and amplitudes dropped."""
+        return replace(
+            self,
+            coefficients=None,
+            dipole_operator=None,
+            singlets=replace(self.singlets, X=None, Y=None),
+            triplets=replace(self.triplets, X=None, Y=None),
+        )
+
+    def wavefunctions(self, kind: Literal["singlets", "triplets"] = "singlets") -> Wavefunctions:
+        """Orbitals and amplitudes of the excited states, to ask what the states are.
+
+        Raises MissingWavefunctionsError for a result of ``predict_many`` without them.
+        """
+        if kind not in ("singlets", "triplets"):
+            raise ValueError(f"kind must be 'singlets' or 'triplets', got {kind!r}")
+        states = self.singlets if kind == "singlets" else self.triplets
+        if self.coefficients is None or states.X is None or states.Y is None:
+            raise MissingWavefunctionsError(
+                "this result carries no wave functions: expected one of predict, or of "
+                "predict_many(…, wavefunctions=True)"
+            )
+        return Wavefunctions(
+            atoms=self.atoms,
+            coefficients=self.coefficients,
+            orbital_energies=self.orbital_energies,
+            n_occupied=self.n_occupied,
+            energies=states.energies,
+            X=states.X,
+            Y=states.Y,
+        )
+
+    def characters(
+        self,
+        kind: Literal["singlets", "triplets"] = "singlets",
+        fragments: Sequence[Sequence[int]] | None = None,
+    ) -> list[Character]:
+        """What each excited state is (see ``esml.characters``).
+
+        ``fragments`` are lists of atoms (from 0) between which charge transfer is counted; they
+        are found where left out. Raises as ``wavefunctions``, and FragmentError for lists that do
+        not fit the molecule.
+        """
+        return characterize(self.wavefunctions(kind), fragments)
 
     @property
     def homo(self) -> float:
@@ -135,10 +197,12 @@ class Surrogate(nn.Module):
         """The graph of ``structures`` as this model reads it. Raises StructureError."""
         return build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
 
-    def forward(self, graph: Graph, n_states: int = 10) -> Solution:
+    def forward(
+        self, graph: Graph, n_states: int = 10, energy_window: float | None = None
+    ) -> Solution:
         """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
 
-        Fewer where no molecule has so many.
+        Fewer where no molecule has so many; with ``energy_window`` all below it (eV) instead.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.excitations`` for transition dipoles).
         """
@@ -147,24 +211,29 @@ class Surrogate(nn.Module):
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)
         n_states = max(1, min(n_states, int(response.n_available.max())))
+        # Gradients are of first order in what iterations leave undone.
+        precision = torch.float64 if torch.is_grad_enabled() else self.dtype
         return Solution(
             operators=operators,
             orbitals=found,
-            singlets=singlets(response, operators.dipole, n_states),
-            triplets=triplets(response, n_states),
+            singlets=singlets(response, operators.dipole, n_states, precision, energy_window),
+            triplets=triplets(response, n_states, precision, energy_window),
             charges=orbitals.charges(found, layout),
             dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
         )
 
-    def predict(self, atoms: Atoms, n_states: int = 10) -> Result:
+    def predict(
+        self, atoms: Atoms, n_states: int = 10, energy_window: float | None = None
+    ) -> Result:
         """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
 
+        With ``energy_window`` all singlets and triplets below it (eV) in place of ``n_states``.
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
         predicted closed-shell ground state is unstable, ValueError for ``n_states`` below 1.
         """
         _check_n_states(n_states)
-        result = self._solve([atoms], n_states)[0]
+        result = self._solve([atoms], n_states, energy_window)[0]
         if isinstance(result, Exception):
             raise result
         return result
@@ -174,8 +243,14 @@ class Surrogate(nn.Module):
         structures: Iterable[Atoms],
         n_states: int = 10,
         errors: Literal["raise", "return"] = "raise",
+        wavefunctions: bool = False,
+        energy_window: float | None = None,
     ) -> Iterator[Result | Failure]:
         """Predict a stream of structures in batches, in order, with bounded memory.
+
+        ``energy_window`` is that of ``predict``.
+
+        ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
 
         ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
         and goes on; ``"raise"`` raises as ``predict`` does, when it comes to that structure.
@@ -183,13 +258,19 @@ class Surrogate(nn.Module):
         _check_n_states(n_states)
         if errors not in ("raise", "return"):
             raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
-        return self._stream(iter(structures), n_states, errors)
+        return self._stream(iter(structures), n_states, energy_window, errors, wavefunctions)
 
     def _stream(
-        self, stream: Iterator[Atoms], n_states: int, errors: str
+        self,
+        stream: Iterator[Atoms],
+        n_states: int,
+        energy_window: float | None,
+        errors: str,
+        wavefunctions: bool,
     ) -> Iterator[Result | Failure]:
-        while window := list(islice(stream, WINDOW)):
-            for atoms, outcome in zip(window, self._window(window, n_states), strict=True):
+        while window := read_ahead(stream):
+            outcomes = self._window(window, n_states, energy_window, wavefunctions)
+            for atoms, outcome in zip(window, outcomes, strict=True):
                 if isinstance(outcome, Result):
                     yield outcome
                 elif errors == "raise":
@@ -198,30 +279,43 @@ class Surrogate(nn.Module):
                     name = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
                     yield Failure(name, str(outcome))
 
-    def _window(self, structures: Sequence[Atoms], n_states: int) -> list[Result | Exception]:
+    def _window(
+        self,
+        structures: Sequence[Atoms],
+        n_states: int,
+        energy_window: float | None,
+        wavefunctions: bool,
+    ) -> list[Result | Exception]:
         """Outcomes in order, computed in batches of molecules of like size."""
         outcomes: dict[int, Result | Exception] = {}
         sizes: dict[int, int] = {}
         for index, atoms in enumerate(structures):
             try:
                 check_structure(atoms)
-                sizes[index] = int(orbitals_per_atom(torch.from_numpy(atoms.numbers)).sum())
+                sizes[index] = _n_orbitals(atoms)
             except StructureError as error:
                 outcomes[index] = error
         for batch in _batches(sizes):
-            found = self._solve([structures[i] for i in batch], n_states)
+            found = self._solve([structures[i] for i in batch], n_states, energy_window)
+            if not wavefunctions:
+                found = [
+                    each.without_wavefunctions() if isinstance(each, Result) else each
+                    for each in found
+                ]
             outcomes.update(zip(batch, found, strict=True))
         return [outcomes[index] for index in range(len(structures))]
 
-    def _solve(self, structures: Sequence[Atoms], n_states: int) -> list[Result | Exception]:
+    def _solve(
+        self, structures: Sequence[Atoms], n_states: int, energy_window: float | None = None
+    ) -> list[Result | Exception]:
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
         try:
             with torch.no_grad():
-                solution = self(self.graph(structures), n_states)
+                solution = self(self.graph(structures), n_states, energy_window)
         except (ValueError, RuntimeError) as error:
             if len(structures) == 1:
                 return [error]
-            return [self._solve([atoms], n_states)[0] for atoms in structures]
+            return [self._solve([atoms], n_states, energy_window)[0] for atoms in structures]
         return [self._result(solution, m, atoms) for m, atoms in enumerate(structures)]
 
     def _result(self, solution: Solution, m: int, atoms: Atoms) -> Result | Exception:
@@ -246,12 +340,16 @@ class Surrogate(nn.Module):
             hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
             charges=_numpy(solution.charges[m, : len(atoms)]),
             dipole=_numpy(solution.dipole[m]) * DEBYE,
-            singlets=self._states(solution.singlets, m, "singlets"),
-            triplets=self._states(solution.triplets, m, "triplets"),
+            singlets=self._states(solution, solution.singlets, m, "singlets"),
+            triplets=self._states(solution, solution.triplets, m, "triplets"),
+            coefficients=_numpy(solution.orbitals.coefficients[m, :n, :n]),
+            dipole_operator=_numpy(solution.operators.dipole[m, :, :n, :n]),
         )
 
-    def _states(self, found: Excitations, m: int, kind: str) -> States:
+    def _states(self, solution: Solution, found: Excitations, m: int, kind: str) -> States:
         exists = found.mask[m]
+        o = int(solution.orbitals.n_occupied[m])
+        v = int(solution.orbitals.n_orbitals[m]) - o
         energies = _numpy(found.energies[m, exists])
         error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, float("nan")))
         return States(
@@ -259,6 +357,8 @@ class Surrogate(nn.Module):
             oscillator_strengths=_numpy(found.oscillator_strengths[m, exists]),
             transition_dipoles=_numpy(found.transition_dipoles[m, exists]),
             uncertainties=np.full(len(energies), error),
+            X=_numpy(found.X[m, exists, :o, :v]),
+            Y=_numpy(found.Y[m, exists, :o, :v]),
         )
 
 
@@ -267,13 +367,29 @@ def _check_n_states(n_states: int) -> None:
         raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
 
 
+def _n_orbitals(atoms: Atoms) -> int:
+    return int(orbitals_per_atom(torch.from_numpy(atoms.numbers)).sum())
+
+
+def read_ahead(stream: Iterator[Atoms]) -> list[Atoms]:
+    """The next structures of ``stream``, as many as ``WINDOW`` and ``READ_AHEAD`` allow."""
+    window: list[Atoms] = []
+    numbers = 0
+    for atoms in islice(stream, WINDOW):
+        window.append(atoms)
+        numbers += _n_orbitals(atoms) ** 2
+        if numbers > READ_AHEAD:
+            break
+    return window
+
+
 def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
-    """Group structures by size, so that padding is little and response matrices fit."""
+    """Group structures by size, so that padding is little and batches are bounded."""
     batch: list[int] = []
     for index in sorted(sizes, key=lambda i: sizes[i]):
-        # The response matrices have (n/2)² rows; the largest of the batch is its last.
-        numbers = (len(batch) + 1) * (sizes[index] / 2) ** 4
-        if batch and (numbers > BATCH_NUMBERS or sizes[index] > 1.3 * sizes[batch[0]] + 2):
+        # A molecule of n orbitals has about (n/2)² single excitations; the last one the most.
+        singles = (len(batch) + 1) * (sizes[index] / 2) ** 2
+        if batch and (singles > BATCH_SINGLES or sizes[index] > 1.15 * sizes[batch[0]] + 2):
             yield batch
             batch = []
         batch.append(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ase.db
 import numpy as np
 import pytest
 from ase.build import molecule
@@ -11,9 +12,11 @@ from ase.io import write
 
 from esml.structures import (
     InputError,
+    Structure,
     count_structures,
     from_smiles,
     looks_like_file,
+    read_entries,
     read_structure,
     read_structures,
 )
@@ -88,3 +91,45 @@ def test_a_smiles_becomes_a_sensible_geometry() -> None:
     for text in ("no smiles", "", "C1CC("):
         with pytest.raises(InputError, match="neither an existing file nor a SMILES"):
             from_smiles(text)
+
+
+# Databases and lists of SMILES
+
+
+def test_a_database_gives_its_rows_with_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "set.db"
+    with ase.db.connect(path) as database:
+        database.write(molecule("H2O"), name="water")
+        database.write(molecule("CH4"))
+    first, second = read_structures(path)
+    assert (first.name, second.name) == ("water", "set")
+    assert (first.index, second.index) == (0, 1)
+    np.testing.assert_allclose(second.atoms.positions, molecule("CH4").positions)
+    assert count_structures(path) == 2
+    path.write_bytes(b"no database")
+    assert count_structures(path) == 0
+    with pytest.raises(InputError, match="cannot read"):
+        list(read_structures(path))
+
+
+def test_a_list_of_smiles_goes_on_after_a_bad_line(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    path = tmp_path / "list.smi"
+    path.write_text("C=O formal dehyde\n\nnonsense\n[NH4+]\n", encoding="utf-8")
+    good, bad, charged = read_entries(path)
+    assert isinstance(good, Structure)
+    assert (good.name, good.index, good.atoms.get_chemical_formula()) == (
+        "formal dehyde",
+        0,
+        "CH2O",
+    )
+    assert isinstance(bad, InputError)
+    assert "nonsense" in str(bad)
+    assert isinstance(charged, Structure)
+    assert (charged.name, charged.index, charged.atoms.info["charge"]) == ("[NH4+]", 2, 1)
+    assert count_structures(path) == 3
+    with pytest.raises(InputError, match="nonsense"):
+        list(read_structures(path))
+    path.write_text("\n")
+    with pytest.raises(InputError, match="holds no structure"):
+        list(read_entries(path))

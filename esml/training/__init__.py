@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from esml.training.config import ConfigError, TrainingConfig, load_config
-from esml.training.evaluation import evaluate, format_evaluation
+from esml.training.evaluation import Scores, evaluate, format_evaluation
 from esml.training.loop import train
 
 __all__ = [
     "ConfigError",
+    "Scores",
     "TrainingConfig",
     "evaluate",
     "format_evaluation",

@@ -43,6 +43,20 @@ class Scores:
 
     def __init__(self) -> None:
         self.values: dict[str, list[float]] = {}
+        self.labels: dict[str, list[float]] = {}
+
+    def compare(self, name: str, found: Any, label: Any) -> None:
+        """Add the deviations of ``found`` from ``label``, and keep the labels."""
+        labels = np.atleast_1d(np.asarray(label, dtype=float)).ravel()
+        self.labels.setdefault(name, []).extend(labels.tolist())
+        self.add(name, np.asarray(found, dtype=float) - label)
+
+    def pairs(self) -> dict[str, tuple[Array, Array]]:
+        """Labels and predictions of every quantity that was compared."""
+        return {
+            name: (np.array(labels), np.array(labels) + np.array(self.values[name]))
+            for name, labels in self.labels.items()
+        }
 
     def add(self, name: str, deviations: Any) -> None:
         found = np.atleast_1d(np.asarray(deviations, dtype=float)).ravel()
@@ -83,7 +97,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
         scores.add("occupied", energies[:o] - record.energies[:o])
         if n > o:
             label_gap = record.energies[o] - record.energies[o - 1]
-            scores.add("gap", energies[o] - energies[o - 1] - label_gap)
+            scores.compare("gap", energies[o] - energies[o - 1], label_gap)
         k = len(record.numbers)
         scores.add("charges", solution.charges[m, :k].numpy() - record.charges)
         dipole = solution.dipole[m].numpy() - record.dipole
@@ -102,17 +116,17 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
             scores.add(f"{kind}_left_out", (below & ~chosen)[below].astype(float))
             values = found.energies[m].numpy()
             if chosen[0]:
-                scores.add(lowest, values[0] - labels[0])
+                scores.compare(lowest, values[0], labels[0])
             states = np.flatnonzero(chosen)
             index = places[kind][m, states]
             # A label state no solved state resembles is scored against the nearest by rank.
             index = np.where(index >= 0, index, np.minimum(states, found.mask[m].sum().item() - 1))
-            scores.add(f"{kind}s", values[index] - labels[states])
+            scores.compare(f"{kind}s", values[index], labels[states])
             scores.add(f"{kind}_matched", (places[kind][m, states] >= 0).astype(float))
             if kind == "singlet":
                 strengths = found.oscillator_strengths[m].numpy()[index]
                 truth = record.singlet_strengths[states]
-                scores.add("oscillator", strengths - truth)
+                scores.compare("oscillator", strengths, truth)
                 if len(truth) and truth.max() > BRIGHT:
                     scores.add("bright_oscillator", (strengths - truth)[truth > BRIGHT])
                     scores.add("brightest", float(strengths.argmax() == truth.argmax()))
@@ -133,9 +147,14 @@ QUANTITIES = {
 """Names in the report, and of the deviations behind them."""
 
 
-def evaluate_records(model: Surrogate, records: Sequence[Record]) -> dict[str, Any]:
-    """Mean absolute errors of ``model`` on ``records``, per orbital, per state and per molecule."""
-    scores = Scores()
+def evaluate_records(
+    model: Surrogate, records: Sequence[Record], scores: Scores | None = None
+) -> dict[str, Any]:
+    """Mean absolute errors of ``model`` on ``records``, per orbital, per state and per molecule.
+
+    ``scores``, if given, keeps the deviations behind them.
+    """
+    scores = Scores() if scores is None else scores
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
     for begin in range(0, len(order), BATCH):
         _score_batch(model, [records[i] for i in order[begin : begin + BATCH]], scores)
@@ -239,9 +258,11 @@ def evaluate(
     model: Surrogate,
     data: str | Path | Sequence[str | Path],
     split: str = "test",
+    scores: Scores | None = None,
 ) -> dict[str, Any]:
     """Score ``model`` on one split of a dataset, beside a baseline fitted to its training split.
 
+    ``scores``, if given, keeps the model's deviations, and labels and predictions (``pairs``).
     Returns the errors by name (``QUANTITIES``), counts, and ``baselines``: name → the same errors.
     Raises DatasetError where the data cannot be read or hold nothing of that split.
     """
@@ -252,7 +273,7 @@ def evaluate(
         raise DatasetError(
             f"the data hold no records of split {split!r}: expected one of {known}; choose another"
         )
-    result = evaluate_records(model, chosen)
+    result = evaluate_records(model, chosen, scores)
     result["split"] = split
     training = [r for r in records if r.split == "train"]
     result["baselines"] = {}

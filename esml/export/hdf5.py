@@ -45,60 +45,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import h5py
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from esml.export.writer import ExportError, Prediction, TripletStates, part_path
+
 FORMAT = "esml-predictions"
 SCHEMA_VERSION = 1
 
 Array = NDArray[Any]
-
-
-class ExportError(ValueError):
-    """A predictions file that cannot be written or read."""
-
-
-class SingletStates(Protocol):
-    """What the writer needs of singlet states; see ``Prediction``."""
-
-    @property
-    def energies(self) -> Any: ...
-    @property
-    def uncertainties(self) -> Any: ...
-    @property
-    def oscillator_strengths(self) -> Any: ...
-    @property
-    def transition_dipoles(self) -> Any: ...
-
-
-class TripletStates(Protocol):
-    """What the writer needs of triplet states; see ``Prediction``."""
-
-    @property
-    def energies(self) -> Any: ...
-    @property
-    def uncertainties(self) -> Any: ...
-
-
-class Prediction(Protocol):
-    """What the writer needs of a result; arrays are anything ``numpy.asarray`` takes."""
-
-    @property
-    def orbital_energies(self) -> Any: ...
-    @property
-    def n_occupied(self) -> int: ...
-    @property
-    def charges(self) -> Any: ...
-    @property
-    def dipole(self) -> Any: ...
-    @property
-    def singlets(self) -> SingletStates: ...
-    @property
-    def triplets(self) -> TripletStates: ...
 
 
 @dataclass(frozen=True)
@@ -134,10 +93,8 @@ _TEXTS = ("names", "sources")
 _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
-def part_path(path: str | Path) -> Path:
-    """Where the file of ``path`` grows until it is complete."""
-    path = Path(path)
-    return path.with_name(path.name + ".part")
+FLUSH_SECONDS = 5.0
+"""Longest time rows are held back."""
 
 
 class ResultWriter:
@@ -155,7 +112,11 @@ class ResultWriter:
     """
 
     def __init__(
-        self, path: str | Path, *, flush_seconds: float = 5.0, **attributes: str | int | float
+        self,
+        path: str | Path,
+        *,
+        flush_seconds: float = FLUSH_SECONDS,
+        **attributes: str | int | float,
     ) -> None:
         self.path = Path(path)
         self.n_results = 0

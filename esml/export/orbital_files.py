@@ -1,0 +1,168 @@
+"""Orbitals of one molecule for programs that draw them: Molden and cube files.
+
+The functions of space in these files are an illustration, the coefficients are the model's (see
+``esml.shapes``); every file says so in its title. Molden files hold the overlapping functions, with
+coefficients for which Cᵀ S C = 1: a reader that builds the overlap finds orthonormal orbitals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.io.cube import write_cube as write_ase_cube
+from numpy.typing import NDArray
+
+from esml.files import write_whole
+from esml.shapes import STATEMENT, Grid, Shapes, contraction
+from esml.units import BOHR, HARTREE
+
+if TYPE_CHECKING:
+    from esml.surrogate import Result
+
+Array = NDArray[np.float64]
+
+LEAST_WEIGHT = 0.05
+"""Weight from which a natural transition orbital pair is written."""
+
+
+def write_molden(result: Result, path: str | Path) -> None:
+    """The canonical orbitals of ``result`` with energies and occupations, as a Molden file.
+
+    Raises MissingWavefunctionsError for a result without coefficients, OSError where the disk
+    refuses.
+    """
+    states = result.wavefunctions()
+    occupations = np.where(np.arange(len(states.orbital_energies)) < states.n_occupied, 2.0, 0.0)
+    labels = [f"{k + 1}a" for k in range(len(occupations))]
+    text = _molden(
+        states.atoms, states.coefficients, states.orbital_energies, occupations, labels, "orbitals"
+    )
+    write_whole(Path(path), text.encode())
+
+
+def write_natural_orbitals(
+    result: Result,
+    state: int,
+    path: str | Path,
+    kind: Literal["singlets", "triplets"] = "singlets",
+) -> None:
+    """Natural transition orbitals of ``state`` (from 0), as a Molden file.
+
+    Pairs of a weight of at least ``LEAST_WEIGHT``, by falling weight: first the hole, then the
+    electron. Their weight stands as occupation, the mean of the Hamiltonian in them as energy.
+    Raises as ``write_molden``, and IndexError for a state that was not computed.
+    """
+    states = result.wavefunctions(kind)
+    if not 0 <= state < len(states):
+        raise IndexError(f"state {state}: expected 0 to {len(states) - 1}")
+    natural = states.natural_orbitals(state)
+    kept = max(1, int((natural.weights >= LEAST_WEIGHT).sum()))
+    pairs = np.stack([natural.holes[:, :kept], natural.electrons[:, :kept]], axis=2)
+    orbitals = pairs.reshape(len(pairs), 2 * kept)
+    energies = np.einsum("mk,mn,nk->k", orbitals, result.hamiltonian, orbitals)
+    labels = [f"{part}{k + 1}" for k in range(kept) for part in ("hole", "electron")]
+    title = f"natural transition orbitals of {kind[0].upper()}{state + 1}"
+    weights = np.repeat(natural.weights[:kept], 2)
+    text = _molden(states.atoms, orbitals, energies, weights, labels, title)
+    write_whole(Path(path), text.encode())
+
+
+def _molden(
+    atoms: Atoms,
+    orbitals: Array,
+    energies: Array,
+    occupations: Array,
+    labels: Sequence[str],
+    title: str,
+) -> str:
+    lines = ["[Molden Format]", "[Title]", f" esml: {title} of {atoms.get_chemical_formula()}"]
+    lines += [f" {STATEMENT}", " valence shells only", "[Atoms] AU"]
+    for k, (number, position) in enumerate(
+        zip(atoms.numbers, atoms.positions / BOHR, strict=True), start=1
+    ):
+        place = " ".join(f"{x:18.10f}" for x in position)
+        lines.append(f"{chemical_symbols[number]:<2} {k:5d} {number:4d} {place}")
+    lines.append("[GTO]")
+    for k, number in enumerate(atoms.numbers, start=1):
+        exponents, s, p = contraction(int(number))
+        lines.append(f"{k} 0")
+        for shell, coefficients in (("s", s), ("p", p)):
+            if len(coefficients):
+                lines.append(f"{shell} {len(coefficients)} 1.00")
+                lines += [
+                    f"{exponent:20.10E} {coefficient:20.10E}"
+                    for exponent, coefficient in zip(exponents, coefficients, strict=True)
+                ]
+        lines.append("")
+    lines.append("[MO]")
+    coefficients = Shapes(atoms).orthogonalizer @ orbitals
+    for label, energy, occupation, column in zip(
+        labels, energies / HARTREE, occupations, coefficients.T, strict=True
+    ):
+        lines += [f" Sym= {label}", f" Ene= {energy:.10f}", " Spin= Alpha"]
+        lines.append(f" Occup= {occupation:.8f}")
+        lines += [f"{k:5d} {value:18.10f}" for k, value in enumerate(column, start=1)]
+    return "\n".join(lines) + "\n"
+
+
+def write_cube(
+    atoms: Atoms,
+    orbital: Array,
+    path: str | Path,
+    title: str = "orbital",
+    spacing: float = 0.25,
+    margin: float = 3.5,
+) -> None:
+    """``orbital`` (n,) of the minimal basis on a grid (bohr^(−3/2)), as a Gaussian cube file.
+
+    Grid points are ``spacing`` Å apart and reach ``margin`` Å beyond the outermost atoms. Raises
+    OSError where the disk refuses.
+    """
+    shapes = Shapes(atoms)
+    grid = shapes.grid(spacing, margin)
+    _write_values(atoms, shapes.values(orbital[:, None], grid)[0], grid, Path(path), title)
+
+
+def _write_values(atoms: Atoms, values: Array, grid: Grid, path: Path, title: str) -> None:
+    boxed = Atoms(atoms.numbers, atoms.positions)
+    # The format's cell vectors reach one step beyond the last point.
+    boxed.cell = np.diag(np.array(grid.shape) * grid.spacing)
+    comment = f"esml: {title}; {STATEMENT}"
+    with path.open("w", encoding="ascii", errors="replace") as file:
+        write_ase_cube(file, boxed, values, origin=grid.origin, comment=comment)
+
+
+def write_cubes(
+    result: Result,
+    folder: str | Path,
+    states: int = 3,
+    kind: Literal["singlets", "triplets"] = "singlets",
+) -> list[Path]:
+    """Cube files of HOMO, LUMO and the leading natural transition orbitals of the first ``states``.
+
+    Written to ``folder``, made if need be, as ``homo.cube``, ``lumo.cube``, ``S1-hole.cube``,
+    ``S1-electron.cube``, …. Returns the paths. Raises as ``write_molden``.
+    """
+    found = result.wavefunctions(kind)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    n = found.n_occupied
+    orbitals = {"homo": found.coefficients[:, n - 1]} if n else {}
+    if n < len(found.coefficients):
+        orbitals["lumo"] = found.coefficients[:, n]
+    for state in range(min(states, len(found))):
+        natural = found.natural_orbitals(state)
+        label = f"{kind[0].upper()}{state + 1}"
+        orbitals[f"{label}-hole"] = natural.holes[:, 0]
+        orbitals[f"{label}-electron"] = natural.electrons[:, 0]
+    paths = []
+    for name, orbital in orbitals.items():
+        paths.append(folder / f"{name}.cube")
+        title = f"{name} of {found.atoms.get_chemical_formula()}"
+        write_cube(found.atoms, orbital, paths[-1], title)
+    return paths

@@ -1,0 +1,154 @@
+"""A map of many molecules for chemiscope (https://chemiscope.org).
+
+G. Fraux, R. K. Cersonsky and M. Ceriotti, J. Open Source Softw. 5, 2117 (2020). Every structure
+carries S1, T1, the gap, the strongest absorption, their uncertainty, and its absorption curve.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from esml.export.writer import ExportError, Prediction, Writer, frontier, part_path
+from esml.spectrum import broaden
+
+CURVE = np.linspace(1.0, 9.0, 81)
+"""Energies of the stored absorption curves, eV."""
+
+CURVE_FWHM = 0.3
+"""Full width at half maximum of a line in them, eV."""
+
+_PROPERTIES = {
+    "S1": ("eV", "lowest singlet excitation energy"),
+    "f(S1)": ("", "oscillator strength of S1"),
+    "S1 uncertainty": ("eV", "one standard deviation; 0 where the model states none"),
+    "T1": ("eV", "lowest triplet excitation energy"),
+    "S1 - T1": ("eV", "singlet-triplet gap"),
+    "brightest": ("eV", "energy of the singlet of largest oscillator strength"),
+    "f(brightest)": ("", "its oscillator strength"),
+    "HOMO": ("eV", "energy of the highest occupied orbital"),
+    "LUMO": ("eV", "energy of the lowest virtual orbital"),
+    "gap": ("eV", "LUMO - HOMO"),
+    "dipole": ("debye", "length of the dipole moment"),
+}
+
+
+class ChemiscopeWriter:
+    """Collects predictions and writes them as chemiscope JSON, gzipped if ``path`` ends in .gz.
+
+    Holds everything in memory till the end, as the format wants it. Molecules without any singlet
+    or triplet count as failures: the map has no place for what is unknown. Needs the package
+    chemiscope and raises ``ExportError`` without it, or where no molecule is left to show.
+    """
+
+    def __init__(self, path: str | Path, **attributes: str | int | float) -> None:
+        try:
+            import chemiscope
+        except ImportError as error:
+            raise ExportError(
+                f"writing '{path}' needs chemiscope: pip install \"esml[chemiscope]\""
+            ) from error
+        self.path = Path(path)
+        self.n_results = 0
+        self.n_failures = 0
+        self._chemiscope: Any = chemiscope
+        self._attributes = attributes
+        self._atoms: list[Atoms] = []
+        self._values: dict[str, list[Any]] = {"name": [], **{key: [] for key in _PROPERTIES}}
+        self._curves: list[Any] = []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def add(
+        self, result: Prediction, atoms: Atoms, *, name: str, source: str = "", index: int = 0
+    ) -> None:
+        """Put the prediction ``result`` for ``atoms`` on the map."""
+        energies = np.asarray(result.singlets.energies, dtype=np.float64)
+        triplets = np.asarray(result.triplets.energies, dtype=np.float64)
+        if not len(energies) or not len(triplets):
+            self.add_failure(name, "it has no excited state to show", source=source, index=index)
+            return
+        strengths = np.asarray(result.singlets.oscillator_strengths, dtype=np.float64)
+        bright = int(strengths.argmax())
+        homo, lumo = frontier(result)
+        found: dict[str, Any] = {
+            "name": name,
+            "S1": energies[0],
+            "f(S1)": strengths[0],
+            "S1 uncertainty": np.nan_to_num(np.asarray(result.singlets.uncertainties)[0]),
+            "T1": triplets[0],
+            "S1 - T1": energies[0] - triplets[0],
+            "brightest": energies[bright],
+            "f(brightest)": strengths[bright],
+            "HOMO": homo,
+            "LUMO": lumo,
+            "gap": lumo - homo,
+            "dipole": np.linalg.norm(np.asarray(result.dipole)),
+        }
+        for key, value in found.items():
+            self._values[key].append(value if isinstance(value, str) else round(float(value), 5))
+        curve = broaden(energies, strengths, fwhm=CURVE_FWHM, energies=CURVE)
+        self._curves.append(np.round(curve.absorption / 1e3, 3))
+        self._atoms.append(Atoms(atoms.numbers, atoms.positions))
+        self.n_results += 1
+
+    def add_failure(self, name: str, reason: str, *, source: str = "", index: int = 0) -> None:
+        """Count a molecule that is not on the map."""
+        self.n_failures += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            return
+        if not self._atoms:
+            raise ExportError(
+                f"'{self.path}' would be a map of nothing: expected at least one molecule with a "
+                "prediction; see the failures"
+            )
+        text = json.dumps(self._document()).encode()
+        part_path(self.path).write_bytes(gzip.compress(text) if self.path.suffix == ".gz" else text)
+        os.replace(part_path(self.path), self.path)
+
+    def _document(self) -> Any:
+        told = ", ".join(f"{key} {value}" for key, value in self._attributes.items())
+        properties: dict[str, Any] = {
+            key: {"target": "structure", "values": values} for key, values in self._values.items()
+        }
+        for key, (unit, description) in _PROPERTIES.items():
+            properties[key] |= {"description": description} | ({"units": unit} if unit else {})
+        properties["absorption"] = {
+            "target": "structure",
+            "values": np.array(self._curves),
+            "parameters": ["energy"],
+            "units": "10³ L/mol/cm",
+            "description": f"absorption curve, lines of {CURVE_FWHM} eV",
+        }
+        return self._chemiscope.create_input(
+            structures=self._atoms,
+            properties=properties,
+            parameters={"energy": {"values": CURVE, "name": "energy", "units": "eV"}},
+            metadata={
+                "name": self.path.name.split(".")[0] or "esml",
+                "description": f"Excited states predicted by esml ({told})",
+            },
+            settings={
+                "map": {
+                    "x": {"property": "gap"},
+                    "y": {"property": "S1"},
+                    "color": {"property": "f(S1)"},
+                },
+                "structure": [{"bonds": True, "unitCell": False}],
+            },
+        )

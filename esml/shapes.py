@@ -1,0 +1,200 @@
+"""What the minimal orbitals look like in space: an illustration.
+
+The model knows its orbitals by the operators between them and holds no functions of space. To draw
+them, each is given the Slater-type function of its shell, 2s and 2p alike without radial node,
+expanded in three Gaussians (STO-3G), with the exponents ζ that Hehre, Stewart and Pople recommend
+for molecules [1, 2]. The functions χ overlap and the orbitals of the model do not, so these are
+drawn as the symmetrically orthogonalized set (Löwdin)
+
+    φ_μ = Σ_ν (S^−½)_νμ χ_ν ,   S_μν = ⟨χ_μ|χ_ν⟩ ,
+
+the orthonormal set nearest to the χ. Populations, coefficients and signs are the model's; how far
+an orbital reaches is not, and nothing in the package is computed from these shapes.
+
+1. W. J. Hehre, R. F. Stewart and J. A. Pople, J. Chem. Phys. 51, 2657 (1969): H to F.
+2. W. J. Hehre, R. Ditchfield, R. F. Stewart and J. A. Pople, J. Chem. Phys. 52, 2769 (1970): S, Cl.
+
+Shape letters: N atoms, n orbitals, k functions to draw, G primitives. Lengths in Å unless said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from esml.units import BOHR
+
+Array = NDArray[np.float64]
+
+STATEMENT = (
+    "minimal orbitals drawn as orthogonalized STO-3G valence functions: shapes illustrative, "
+    "coefficients and populations exact"
+)
+"""What every file of orbitals says of itself."""
+
+SLATER_EXPONENT = {1: 1.24, 6: 1.72, 7: 1.95, 8: 2.25, 9: 2.55, 16: 2.05, 17: 2.10}
+"""ζ of the valence shell in 1/bohr."""
+
+# Exponents and contraction coefficients of s and p for ζ = 1, by principal quantum number.
+_EXPANSIONS = {
+    1: (
+        (2.227660584, 0.4057711562, 0.1098175104),
+        (0.1543289673, 0.5353281423, 0.4446345422),
+        (),
+    ),
+    2: (
+        (0.9942027296, 0.2310313333, 0.07513856150),
+        (-0.09996722919, 0.3995128261, 0.7001154689),
+        (0.1559162750, 0.6076837186, 0.3919573931),
+    ),
+    3: (
+        (0.4828540806, 0.1347150629, 0.05272656258),
+        (-0.2196203690, 0.2255954336, 0.9003984260),
+        (0.01058760429, 0.5951670053, 0.4620010120),
+    ),
+}
+
+
+def principal_number(number: int) -> int:
+    """Principal quantum number of the valence shell of element ``number``."""
+    return 1 if number == 1 else 2 if number < 11 else 3
+
+
+def contraction(number: int) -> tuple[Array, Array, Array]:
+    """Exponents (3,) in 1/bohr² and coefficients of s (3,) and p (3,), empty for hydrogen.
+
+    Coefficients multiply normalized Gaussians.
+    """
+    exponents, s, p = _EXPANSIONS[principal_number(number)]
+    return np.array(exponents) * SLATER_EXPONENT[number] ** 2, np.array(s), np.array(p)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The functions of one molecule's minimal orbitals, atom by atom, s, x, y, z."""
+
+    atoms: Atoms
+
+    @cached_property
+    def _primitives(self) -> tuple[Array, Array, NDArray[np.int64], Array]:
+        """Centres (G, 3) bohr, exponents (G,), powers (G, 3), and contraction (G, n)."""
+        centres, exponents, powers, blocks = [], [], [], []
+        column = 0
+        for number, position in zip(self.atoms.numbers, self.atoms.positions / BOHR, strict=True):
+            zeta, s, p = contraction(int(number))
+            # Of a normalized Gaussian, with a power of x in front for p.
+            norm_s = (2.0 * zeta / np.pi) ** 0.75
+            functions = [(np.zeros(3, dtype=np.int64), s * norm_s)]
+            if len(p):
+                norm_p = norm_s * 2.0 * np.sqrt(zeta)
+                functions += [(axis, p * norm_p) for axis in np.eye(3, dtype=np.int64)]
+            for power, coefficients in functions:
+                for exponent, coefficient in zip(zeta, coefficients, strict=True):
+                    centres.append(position)
+                    exponents.append(exponent)
+                    powers.append(power)
+                    blocks.append((column, coefficient))
+                column += 1
+        table = np.zeros((len(blocks), column))
+        for row, (place, coefficient) in enumerate(blocks):
+            table[row, place] = coefficient
+        return np.array(centres), np.array(exponents), np.array(powers), table
+
+    @cached_property
+    def overlap(self) -> Array:
+        """S (n, n) between the overlapping functions χ."""
+        centres, exponents, powers, table = self._primitives
+        total = exponents[:, None] + exponents
+        reduced = exponents[:, None] * exponents / total
+        product = np.ones_like(total)
+        for axis in range(3):
+            x = centres[:, axis]
+            middle = (exponents[:, None] * x[:, None] + exponents * x) / total
+            left, right = middle - x[:, None], middle - x
+            one, other = powers[:, None, axis] == 1, powers[None, :, axis] == 1
+            moment = np.where(one & other, left * right + 0.5 / total, 1.0)
+            moment = np.where(one & ~other, left, moment)
+            moment = np.where(~one & other, right, moment)
+            spread = np.exp(-reduced * np.square(x[:, None] - x)) * np.sqrt(np.pi / total)
+            product *= moment * spread
+        overlap: Array = table.T @ product @ table
+        return overlap
+
+    @cached_property
+    def orthogonalizer(self) -> Array:
+        """S^−½ (n, n): coefficients in the model's basis to coefficients of the χ."""
+        values, vectors = np.linalg.eigh(self.overlap)
+        root: Array = (vectors / np.sqrt(values)) @ vectors.T
+        return root
+
+    def grid(self, spacing: float = 0.3, margin: float = 3.0) -> Grid:
+        """A box around the molecule."""
+        low = self.atoms.positions.min(0) - margin
+        counts = np.ceil((np.ptp(self.atoms.positions, axis=0) + 2.0 * margin) / spacing)
+        return Grid(low, spacing, tuple(int(count) + 1 for count in counts))
+
+    def values(self, orbitals: Array, grid: Grid) -> Array:
+        """Values (k, *grid.shape) in bohr^(−3/2) of ``orbitals`` (n, k) of the model's basis."""
+        centres, exponents, powers, table = self._primitives
+        weights = table @ self.orthogonalizer @ orbitals
+        factors = []
+        for axis in range(3):
+            offset = grid.axis(axis)[:, None] / BOHR - centres[:, axis]
+            factors.append(offset ** powers[:, axis] * np.exp(-exponents * np.square(offset)))
+        x, y, z = factors
+        result = np.empty((orbitals.shape[1], *grid.shape))
+        plane = (y[:, None] * z).reshape(-1, len(exponents))
+        for place, weight in enumerate(weights.T):
+            result[place] = ((x * weight) @ plane.T).reshape(grid.shape)
+        return result
+
+    def density(self, matrix: Array, grid: Grid) -> Array:
+        """Values (*grid.shape) in bohr⁻³ of a symmetric one-electron ``matrix`` (n, n)."""
+        occupations, orbitals = np.linalg.eigh(matrix)
+        kept = np.abs(occupations) > 1e-6 * max(float(np.abs(occupations).max()), 1e-12)
+        total = np.zeros(grid.shape)
+        for occupation, orbital in zip(occupations[kept], orbitals.T[kept], strict=True):
+            total += occupation * np.square(self.values(orbital[:, None], grid)[0])
+        return total
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Points of a box, equally spaced."""
+
+    origin: Array  # (3,) Å
+    spacing: float  # Å
+    shape: tuple[int, ...]
+
+    def axis(self, which: int) -> Array:
+        """Coordinates along one axis, Å."""
+        steps: Array = self.origin[which] + self.spacing * np.arange(self.shape[which])
+        return steps
+
+
+def isovalue(values: Array, share: float = 0.8) -> float:
+    """The |value| whose surface encloses ``share`` of the square of a function on a grid."""
+    squares = np.sort(np.square(values).ravel())[::-1]
+    inside = np.cumsum(squares)
+    return float(np.sqrt(squares[np.searchsorted(inside, share * inside[-1])]))
+
+
+def surface(values: Array, grid: Grid, level: float) -> tuple[Array, NDArray[np.int64]]:
+    """Vertices (V, 3) in Å and triangles (T, 3) where ``values`` equals ``level``; may be empty.
+
+    Marching cubes of scikit-image. Raises ImportError, saying so, where that is missing.
+    """
+    try:
+        from skimage.measure import marching_cubes
+    except ImportError as error:
+        raise ImportError(
+            'drawing surfaces of orbitals needs scikit-image: pip install "esml[plot]"'
+        ) from error
+    if not values.min() < level < values.max():
+        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+    vertices, triangles, _, _ = marching_cubes(values, level, spacing=(grid.spacing,) * 3)
+    return np.asarray(vertices + grid.origin, dtype=np.float64), np.asarray(triangles, np.int64)

@@ -1,0 +1,418 @@
+"""Point groups of molecules, and the irreducible representations their excited states belong to.
+
+Operations are looked for where they can be: on the axes of inertia, and for symmetric and spherical
+tops on directions between equivalent atoms. An operation R turns the transition density matrix D of
+a state into U D Uᵀ, and the traces of such operations within a set of degenerate states are the
+characters that name its representation. States form a set when an operation mixes them, so states
+that lie close by accident are not called degenerate.
+
+Conventions (R. S. Mulliken, J. Chem. Phys. 23, 1997 (1955)). z is the principal axis. C2v: the
+plane that holds most atoms is yz, so B1 is antisymmetric to it. D2h and D2: x is perpendicular to
+that plane, z of the two others the axis through most atoms; B1, B2, B3 are symmetric about z, y, x.
+Elsewhere 1 and 2 tell symmetric and antisymmetric under the twofold axis perpendicular to z, or the
+vertical plane, that holds most atoms. Cubic groups: by the fourfold operation.
+
+Shape letters: S states, N atoms, n orbitals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from math import acos, cos, pi, sin
+
+import networkx as nx
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+TOLERANCE = 0.1
+"""Å an atom may be off the place where an operation puts it."""
+
+HIGHEST_ORDER = 8
+"""Largest order of an axis looked for, but for linear molecules."""
+
+MIXING = 0.05
+"""Squared overlap of a state with the image of another from which the two form a set."""
+
+NEARBY = 0.1
+"""eV; states further apart are not degenerate, whatever the overlap."""
+
+CLOSED = 0.8
+"""Share of the image of a set within the set from which it carries a representation."""
+
+LINEAR_TURN = 2.0 * pi / 7.0
+"""Angle that tells Σ, Π, Δ and Φ of a linear molecule apart."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An orthogonal transformation that maps the molecule onto itself."""
+
+    matrix: Array  # (3, 3)
+    image: Index  # (N,) where each atom goes
+
+
+@dataclass(frozen=True)
+class PointGroup:
+    """A Schoenflies symbol, and the operations that tell its representations apart."""
+
+    name: str
+    order: int  # of the principal axis, 0 for a linear molecule
+    operations: dict[str, Operation] = field(default_factory=dict)
+    """By role: "rotation", "improper", "second", "horizontal", "inversion", "x", "y", "third"."""
+
+
+@dataclass(frozen=True)
+class StateSymmetry:
+    """The representation a state belongs to, and the states it is degenerate with."""
+
+    label: str
+    """Mulliken's symbol; empty where there is no symmetry or it cannot be told."""
+    group: str
+    """Schoenflies symbol of the molecule."""
+    partners: tuple[int, ...]
+    """The states (from 0) of the set, this one included."""
+    complete: bool = True
+    """False where the set goes on beyond the highest state asked for."""
+
+    @property
+    def degeneracy(self) -> int:
+        """States of the set at hand."""
+        return len(self.partners)
+
+    @property
+    def text(self) -> str:
+        """``B2u``, ``E1u (degenerate pair)``; empty without symmetry."""
+        if not self.complete:
+            return "degenerate (its partner lies beyond the states asked for)"
+        name = {2: "degenerate pair", 3: "degenerate triple"}.get(
+            self.degeneracy, f"set of {self.degeneracy}"
+        )
+        if self.degeneracy == 1:
+            return self.label
+        return f"{self.label} ({name})" if self.label else name
+
+
+def point_group(atoms: Atoms, tolerance: float = TOLERANCE) -> PointGroup:
+    """The point group of ``atoms``, each atom within ``tolerance`` Å of where it should be."""
+    finder = _Finder(atoms, tolerance)
+    if len(atoms) == 1:
+        return PointGroup("K", 1)
+    if finder.is_linear:
+        return finder.linear()
+    axes = finder.axes()
+    high = [(axis, order) for axis, order in axes if order > 2]
+    if len(high) > 1:
+        return finder.cubic(axes)
+    return finder.axial(axes)
+
+
+def state_symmetries(
+    group: PointGroup, densities: Array, energies: Array, owner: Index
+) -> list[StateSymmetry]:
+    """The symmetry of each state.
+
+    ``densities`` (S, n, n) are transition densities, each of norm 1, ``energies`` (S,) in eV,
+    ``owner`` (n,) the atom that carries each orbital (``bonding.orbital_owner``).
+    """
+    overlaps = {
+        role: _overlaps(operation, densities, owner) for role, operation in group.operations.items()
+    }
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(energies)))
+    for matrix in overlaps.values():
+        for i, j in combinations(range(len(energies)), 2):
+            mixed = max(matrix[i, j] ** 2, matrix[j, i] ** 2) > MIXING
+            if mixed and abs(energies[i] - energies[j]) < NEARBY:
+                graph.add_edge(i, j)
+    found: dict[int, StateSymmetry] = {}
+    for part in nx.connected_components(graph):
+        states = tuple(sorted(part))
+        inside = {role: matrix[np.ix_(states, states)] for role, matrix in overlaps.items()}
+        closed = all(np.square(m).sum() / len(states) > CLOSED for m in inside.values())
+        label = _label(group, {role: float(np.trace(m)) for role, m in inside.items()}, len(states))
+        at_end = energies[-1] - energies[states[-1]] < NEARBY
+        for state in states:
+            found[state] = StateSymmetry(
+                label=label if closed else "",
+                group=group.name,
+                partners=states,
+                complete=closed or not at_end,
+            )
+    return [found[state] for state in range(len(energies))]
+
+
+def _overlaps(operation: Operation, densities: Array, owner: Index) -> Array:
+    """⟨D_i | U D_j Uᵀ⟩ (S, S)."""
+    n = len(owner)
+    starts = np.searchsorted(owner, np.arange(int(owner.max()) + 1))
+    sizes = np.bincount(owner)
+    u = np.zeros((n, n))
+    for a, b in enumerate(operation.image):
+        u[starts[b], starts[a]] = 1.0
+        if sizes[a] > 1:
+            here, there = (slice(starts[k] + 1, starts[k] + 4) for k in (a, b))
+            u[there, here] = operation.matrix
+    images = u @ densities @ u.T
+    overlaps: Array = densities.reshape(len(densities), -1) @ images.reshape(len(densities), -1).T
+    return overlaps
+
+
+def _label(group: PointGroup, traces: dict[str, float], dimension: int) -> str:
+    """Mulliken's symbol of a set of states with these traces of operations."""
+    if group.name in ("C1", "K"):
+        return ""
+    if group.order == 0:
+        return _linear_label(traces, dimension)
+    ending = ""
+    if "inversion" in traces:
+        ending = "g" if traces["inversion"] > 0 else "u"
+    elif "horizontal" in traces:
+        ending = "'" if traces["horizontal"] > 0 else "''"
+    if group.name in ("D2", "D2h"):
+        axes = {"1": "rotation", "2": "y", "3": "x"}
+        even = [number for number, role in axes.items() if traces[role] > 0]
+        return ("A" if len(even) == 3 else "B" + "".join(even)) + ending
+    if "third" in traces:
+        letter = {1: "A", 2: "E", 3: "T", 4: "G", 5: "H"}.get(dimension, "")
+        subscript = ""
+        if dimension in (1, 3) and group.name in ("Td", "O", "Oh"):
+            subscript = "1" if traces["rotation"] > 0 else "2"
+        return letter + subscript + ending
+    if dimension > 2:
+        return ""
+    improper = "improper" in traces
+    turn = traces.get("improper", traces.get("rotation", float(dimension)))
+    if dimension == 2:
+        order = 2 * group.order if improper else group.order
+        if order < 3:
+            return ""
+        place = round(acos(max(-1.0, min(1.0, 0.5 * turn))) * order / (2.0 * pi))
+        return f"E{place if order > 4 else ''}{ending}"
+    letter = "A" if turn > 0 else "B"
+    subscript = "" if "second" not in traces else "1" if traces["second"] > 0 else "2"
+    return letter + subscript + ending
+
+
+def _linear_label(traces: dict[str, float], dimension: int) -> str:
+    ending = "" if "inversion" not in traces else "g" if traces["inversion"] > 0 else "u"
+    if dimension == 1:
+        return f"Σ{ending}{'+' if traces['second'] > 0 else '-'}"
+    place = round(acos(max(-1.0, min(1.0, 0.5 * traces["rotation"]))) / LINEAR_TURN)
+    return f"{'?ΠΔΦ'[place]}{ending}" if dimension == 2 else ""
+
+
+class _Finder:
+    """Symmetry operations of one molecule."""
+
+    def __init__(self, atoms: Atoms, tolerance: float) -> None:
+        weights = atoms.numbers.astype(np.float64)
+        self.positions = atoms.positions - weights @ atoms.positions / weights.sum()
+        self.tolerance = tolerance
+        self.different = atoms.numbers[:, None] != atoms.numbers
+        radii = np.linalg.norm(self.positions, axis=1)
+        # Atoms an operation may exchange: of one element, at one distance from the centre.
+        self.alike = ~self.different & (np.abs(radii[:, None] - radii) < tolerance)
+        self.off_centre = radii > tolerance
+        squares = np.einsum("a,ai,aj->ij", weights, self.positions, self.positions)
+        self.moments, axes = np.linalg.eigh(np.trace(squares) * np.eye(3) - squares)
+        self.inertia = axes.T
+        spread = np.linalg.svd(self.positions, compute_uv=False)
+        self.is_linear = bool(len(spread) < 2 or spread[1] < tolerance)
+
+    def operation(self, matrix: Array) -> Operation | None:
+        """The operation ``matrix``, if the molecule has it."""
+        moved = self.positions @ matrix.T
+        distances = np.linalg.norm(moved[:, None] - self.positions, axis=2)
+        distances[self.different] = np.inf
+        image = distances.argmin(1)
+        if distances.min(1).max() > self.tolerance or len(set(image.tolist())) < len(image):
+            return None
+        return Operation(matrix, image)
+
+    def _directions(self) -> Iterator[Array]:
+        """Where axes may run and what planes may be normal to."""
+        yield from self.inertia
+        middle = self.moments[1]
+        top = [
+            axis
+            for axis, one, other in zip(
+                self.inertia, self.moments[[1, 0, 0]], self.moments[[2, 2, 1]], strict=True
+            )
+            if abs(one - other) < 0.05 * middle
+        ]
+        if not top:
+            return
+        spherical = len(top) == 3
+        shells = [np.flatnonzero(row) for row in np.unique(self.alike[self.off_centre], axis=0)]
+        flat = self.positions
+        if not spherical:
+            flat = self.positions - np.outer(self.positions @ top[0], top[0])
+        off_axis = [s for s in shells if np.linalg.norm(flat[s], axis=1).min() > self.tolerance]
+        if not off_axis:
+            return
+        shell = flat[min(off_axis, key=len)]
+        candidates = [*shell]
+        # An operation takes each of these few to some other, which tells where its axis runs.
+        for a, b in product(shell[:4], shell):
+            candidates += [a + b, a - b]
+            if spherical:
+                candidates.append(np.cross(a, b))
+        for candidate in candidates:
+            length = np.linalg.norm(candidate)
+            if length > self.tolerance:
+                yield candidate / length
+                if not spherical:
+                    yield np.cross(top[0], candidate / length)
+
+    def axes(self) -> list[tuple[Array, int]]:
+        """Rotation axes with their orders, highest order first."""
+        self.normals: list[Array] = []
+        found: list[tuple[Array, int]] = []
+        tried: list[Array] = []
+        for axis in self._directions():
+            if any(abs(axis @ other) > 0.999 for other in tried):
+                continue
+            tried.append(axis)
+            orders = [n for n in range(2, HIGHEST_ORDER + 1) if self.operation(rotation(axis, n))]
+            if orders:
+                found.append((axis, max(orders)))
+            if self.operation(reflection(axis)):
+                self.normals.append(axis)
+        return sorted(found, key=lambda pair: -pair[1])
+
+    def _put(self, group: PointGroup, **matrices: Array | None) -> PointGroup:
+        for role, matrix in matrices.items():
+            operation = None if matrix is None else self.operation(matrix)
+            if operation is not None:
+                group.operations[role] = operation
+        return group
+
+    def linear(self) -> PointGroup:
+        axis = np.linalg.svd(self.positions)[2][0]
+        normal = np.linalg.svd(axis[None])[2][1]
+        inversion = self.operation(-np.eye(3))
+        group = PointGroup("D∞h" if inversion else "C∞v", 0)
+        return self._put(
+            group,
+            rotation=turn(axis, LINEAR_TURN),
+            second=reflection(normal),
+            inversion=-np.eye(3) if inversion else None,
+        )
+
+    def cubic(self, axes: Sequence[tuple[Array, int]]) -> PointGroup:
+        order = axes[0][1]
+        inversion = self.operation(-np.eye(3)) is not None
+        if order >= 5:
+            name = "Ih" if inversion else "I"
+        elif order == 4:
+            name = "Oh" if inversion else "O"
+        else:
+            name = "Th" if inversion else "Td" if self.normals else "T"
+        fourfold: Array = rotation(*axes[0])
+        if name == "Td":
+            # Its S4 axes are its C2 axes.
+            axis = next(axis for axis, n in axes if n == 2)
+            fourfold = rotation(axis, 4) @ reflection(axis)
+        # Threefold axes run between three equivalent ones, if not through atoms.
+        between = [
+            a + sign * b + other * c
+            for (a, _), (b, _), (c, _) in combinations(axes, 3)
+            for sign in (1, -1)
+            for other in (1, -1)
+        ]
+        thirds = [axis for axis, n in axes if n == 3]
+        thirds += [axis / np.linalg.norm(axis) for axis in between if np.linalg.norm(axis) > 0.1]
+        third = next((axis for axis in thirds if self.operation(rotation(axis, 3))), None)
+        return self._put(
+            PointGroup(name, order),
+            rotation=fourfold,
+            third=None if third is None else rotation(third, 3),
+            inversion=-np.eye(3) if inversion else None,
+        )
+
+    def axial(self, axes: Sequence[tuple[Array, int]]) -> PointGroup:
+        """All groups with one axis of order above two, or none."""
+        inversion = -np.eye(3) if self.operation(-np.eye(3)) else None
+        if not axes:
+            name = "Cs" if self.normals else "C1" if inversion is None else "Ci"
+            plane = reflection(self.normals[0]) if self.normals else None
+            return self._put(PointGroup(name, 1), horizontal=plane, inversion=inversion)
+        z, n = self._principal(axes)
+        perpendicular = self._by_atoms([a for a, _ in axes if abs(a @ z) < 0.1])
+        horizontal = any(abs(normal @ z) > 0.99 for normal in self.normals)
+        vertical = [normal for normal in self.normals if abs(normal @ z) < 0.1]
+        improper = rotation(z, 2 * n) @ reflection(z)
+        put = {
+            "rotation": rotation(z, n),
+            "inversion": inversion,
+            "horizontal": reflection(z) if horizontal else None,
+        }
+        if perpendicular:
+            name = f"D{n}" + ("h" if horizontal else "d" if vertical else "")
+            put["second"] = rotation(perpendicular[0], 2)
+            if name in ("D2", "D2h"):
+                x, y = self._plane_normal_first(perpendicular)
+                put |= {"x": rotation(x, 2), "y": rotation(y, 2)}
+        elif horizontal:
+            name = f"C{n}h"
+        elif vertical:
+            name = f"C{n}v"
+            # In C2v the label goes by the other plane than the one that holds most atoms.
+            planes = sorted(vertical, key=lambda normal: self._near_plane(normal))
+            put["second"] = reflection(planes[0] if n == 2 else planes[-1])
+        else:
+            name = f"S{2 * n}" if self.operation(improper) else f"C{n}"
+        if (name.endswith("d") and n % 2 == 0) or name.startswith("S"):
+            put["improper"] = improper
+        return self._put(PointGroup(name, n), **put)
+
+    def _principal(self, axes: Sequence[tuple[Array, int]]) -> tuple[Array, int]:
+        best = [axis for axis, n in axes if n == axes[0][1]]
+        order = axes[0][1]
+        if order > 2 or len(best) == 1:
+            return best[0], order
+        for axis in best:
+            if self.operation(rotation(axis, 4) @ reflection(axis)):
+                return axis, order
+        return self._by_atoms(self._plane_normal_first(best)[1:])[0], order
+
+    def _plane_normal_first(self, axes: Sequence[Array]) -> list[Array]:
+        """``axes`` by how many atoms lie in the plane normal to each, most first."""
+        return sorted(axes, key=lambda axis: -self._near_plane(axis))
+
+    def _near_plane(self, normal: Array) -> int:
+        return int((np.abs(self.positions @ normal) < self.tolerance).sum())
+
+    def _by_atoms(self, axes: Sequence[Array]) -> list[Array]:
+        """``axes`` by the number of atoms on each, most first."""
+
+        def on_axis(axis: Array) -> int:
+            off = self.positions - np.outer(self.positions @ axis, axis)
+            return int((np.linalg.norm(off, axis=1) < self.tolerance).sum())
+
+        return sorted(axes, key=lambda axis: -on_axis(axis))
+
+
+def turn(axis: Array, angle: float) -> Array:
+    """Rotation (3, 3) about the unit vector ``axis`` by ``angle`` (radians)."""
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    matrix: Array = np.eye(3) + sin(angle) * cross + (1.0 - cos(angle)) * cross @ cross
+    return matrix
+
+
+def rotation(axis: Array, order: int) -> Array:
+    """C_n (3, 3) about the unit vector ``axis``."""
+    return turn(axis, 2.0 * pi / order)
+
+
+def reflection(normal: Array) -> Array:
+    """Mirror (3, 3) in the plane normal to the unit vector ``normal``."""
+    matrix: Array = np.eye(3) - 2.0 * np.outer(normal, normal)
+    return matrix

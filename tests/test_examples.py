@@ -1,0 +1,133 @@
+"""Every script of ``examples/`` runs, on an input small enough for continuous integration."""
+
+from __future__ import annotations
+
+import csv
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+NEEDS = {
+    "excited_state_surface": ["tblite"],
+    "read_a_state": ["matplotlib", "skimage"],
+    "scf_guess": ["pyscf"],
+    "screening": ["rdkit"],
+    "spectrum_of_a_dye": ["matplotlib"],
+    "thermal_spectrum": ["matplotlib", "tblite"],
+    "train_your_own": ["pyscf", "rdkit", "tblite"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    for package in NEEDS[name]:
+        pytest.importorskip(package)
+    path = EXAMPLES / f"{name}.py"
+    monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+    runpy.run_path(str(path), run_name="__main__")
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return [float(group) for group in found.groups()]
+
+
+def test_none_is_forgotten() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(NEEDS)
+    shown = "".join(page.read_text() for page in (ROOT / "docs" / "tutorials").glob("*.md"))
+    for name in NEEDS:
+        assert f'"examples/{name}.py"' in shown, f"no tutorial shows {name}"
+
+
+def test_spectrum_of_a_dye(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("spectrum_of_a_dye", monkeypatch)
+    (peak, wavelength) = numbers(r"at ([\d.]+) eV \((\d+) nm\)", capsys.readouterr().out)
+    assert peak * wavelength == pytest.approx(1239.84, rel=0.01)
+    with open("p-nitroaniline.csv", newline="") as file:
+        rows = [(float(row[0]), float(row[2])) for row in list(csv.reader(file))[1:]]
+    assert max(rows, key=lambda row: row[1])[0] == pytest.approx(peak, abs=0.01)
+    assert Path("p-nitroaniline.png").stat().st_size > 5000
+
+
+def test_read_a_state(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run("read_a_state", monkeypatch)
+    shown = capsys.readouterr().out
+    assert "ππ*, charge transfer" in shown
+    gains = {atom: float(gain) for atom, gain in re.findall(r"  (\w+): ([+-][\d.]+)", shown)}
+    assert gains["N0"] < 0 < gains["N7"]  # from the amine to the nitro group
+    (molden,) = Path().glob("*.molden")
+    assert "[MO]" in molden.read_text()
+    assert list(Path().glob("*.png"))
+
+
+def test_screening(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run("screening", monkeypatch, "-n", "6", "--shortest", "150", "--longest", "900")
+    (predicted, failed) = numbers(
+        r"(\d+) predicted, (\d+) without a prediction", capsys.readouterr().out
+    )
+    assert predicted + failed == 6
+    with open("screening.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == predicted
+    strengths = [float(row["strength"]) for row in rows]
+    assert strengths == sorted(strengths, reverse=True)
+
+
+def test_thermal_spectrum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("thermal_spectrum", monkeypatch, "--steps", "40", "--every", "4")
+    assert "10 of 10 frames" in capsys.readouterr().out
+    frames = ase.io.read("pyridine.extxyz", ":")
+    assert np.std([frame.get_distance(0, 1) for frame in frames]) > 0.003  # they move
+    assert Path("pyridine.png").exists()
+
+
+def test_excited_state_surface(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("excited_state_surface", monkeypatch)
+    shown = capsys.readouterr().out
+    (absorption,) = numbers(r"absorption ([\d.]+) eV", shown)
+    (emission,) = numbers(r"emission ([\d.]+) eV", shown)
+    below, above = (numbers(rf"{state}: C=O ([\d.]+) Å", shown)[0] for state in ("S0", "S1"))
+    assert emission < absorption
+    assert above > below  # an electron has gone into π*
+
+
+def test_scf_guess(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run("scf_guess", monkeypatch, "--basis", "6-31g")
+    shown = capsys.readouterr().out
+    ours, minao = (
+        numbers(rf"{name} .* ([+-][\d.]+) hartree .* in (\d+) .* to ([-\d.]+)", shown)
+        for name in ("esml", "minao")
+    )
+    assert abs(ours[0]) < abs(minao[0])  # starts nearer
+    assert ours[2] == pytest.approx(minao[2], abs=1e-6)
+
+
+def test_train_your_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("train_your_own", monkeypatch, "--smoke")
+    shown = capsys.readouterr().out
+    assert "records: 6 computed, 0 there, 0 failed" in shown
+    assert "ethylene, singlets:" in shown
+    # A second run finds the records and goes on from the last checkpoint.
+    run("train_your_own", monkeypatch, "--smoke")
+    assert "records: 0 computed, 6 there, 0 failed" in capsys.readouterr().out
