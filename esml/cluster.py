@@ -22,7 +22,7 @@ from ase import Atoms
 from esml.surrogate import Failure, Result, Surrogate, read_ahead
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from dask.distributed import Client, Future
 
 LOCAL = "local"
 """In place of an address: a cluster of one process for each core of this machine."""
@@ -40,7 +40,7 @@ class ClusterError(ValueError):
 
 
 def _predict(structures: Sequence[Atoms], n_states: int) -> Outcomes:  # runs on a worker
-    from distributed import get_worker
+    from dask.distributed import get_worker
 
     holder: Any = get_worker().plugins[MODEL]
     model: Surrogate = holder.model
@@ -50,7 +50,7 @@ def _predict(structures: Sequence[Atoms], n_states: int) -> Outcomes:  # runs on
 @contextmanager
 def _client(address: str, workers: int | None) -> Iterator[Client]:
     try:
-        from distributed import Client, LocalCluster
+        from dask.distributed import Client, LocalCluster
     except ImportError as error:
         raise ClusterError(
             f"Dask is not installed ({error}): expected dask[distributed]; pip install "
@@ -78,7 +78,7 @@ def _client(address: str, workers: int | None) -> Iterator[Client]:
 
 def _send(model: Surrogate, client: Client) -> None:
     """Give every worker, now and later, the model."""
-    from distributed import Worker, WorkerPlugin
+    from dask.distributed import Worker, WorkerPlugin
 
     class Holder(WorkerPlugin):
         name = MODEL
@@ -117,7 +117,7 @@ def predict_on_cluster(
 @contextmanager
 def _asking() -> Iterator[None]:
     """Say in one sentence what a cluster answers that cannot predict."""
-    from distributed import KilledWorker
+    from dask.distributed import KilledWorker
 
     try:
         yield
@@ -134,7 +134,7 @@ def _stream(
     model: Surrogate, stream: Iterator[Atoms], n_states: int, address: str, workers: int | None
 ) -> Iterator[Result | Failure]:
     with _client(address, workers) as client:
-        from distributed import KilledWorker
+        from dask.distributed import KilledWorker
 
         with _asking():
             _send(model, client)
@@ -164,7 +164,7 @@ def _stream(
 
 def _one_by_one(client: Client, window: Sequence[Atoms], n_states: int) -> Outcomes:
     """Outcomes of a window that killed its workers, a structure that does it again a failure."""
-    from distributed import KilledWorker
+    from dask.distributed import KilledWorker
 
     outcomes: Outcomes = []
     for atoms in window:
