@@ -37,7 +37,7 @@ MEMORY = 2**31
 
 MOST_ITERATIONS = 200
 
-GROWTH = 4
+GROWTH = 16
 """Additions of all states followed before a space starts again."""
 
 _LEAST = 1e-9  # 1/eV²; what is smaller is none of the energies

@@ -381,7 +381,7 @@ def _iterate(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """T and U (M, S, o, v) with TᵀU = 1, by energy, and which molecules are stable (M,)."""
     dtype = response.orbitals.coefficients.dtype
-    response = response.to(precision or dtype)
+    original, response = response, response.to(precision or dtype)
     mask = response.singles_mask
     shape = mask.shape[1:]
 
@@ -390,7 +390,13 @@ def _iterate(
 
     matrices = [partial(apply, kind=kind) for kind in kinds]
     diagonal = response.diagonal().flatten(1)
-    found = davidson.lowest(matrices, diagonal, mask.flatten(1), n_states)
+    try:
+        found = davidson.lowest(matrices, diagonal, mask.flatten(1), n_states)
+    except davidson.ConvergenceError:
+        if diagonal.dtype == dtype:
+            raise
+        # Close to an instability single precision is not enough.
+        return _iterate(original, kinds, n_states, dtype)
     plus, minus = (x.to(dtype).unflatten(2, shape) for x in (found.plus, found.minus))
     norm = (plus * minus).sum((2, 3), keepdim=True)
     plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))

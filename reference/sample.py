@@ -88,10 +88,10 @@ def write_sample(
 def write_extrapolation(output: str | Path, seed: int = 0) -> int:
     """Append the relaxed structures of the larger molecules, smallest first; see ``write_sample``.
 
-    They are those of ``molecules.EXTRAPOLATION``, for testing only.
+    They are those of ``molecules.EXTRAPOLATION``, for testing only, and of a split of that name.
     """
     molecules = sorted(extrapolation_molecules(), key=lambda molecule: molecule.n_heavy)
-    return _write(Path(output), molecules, 0, 1.0, seed)
+    return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")
 
 
 def _write(
@@ -100,6 +100,7 @@ def _write(
     n_distorted: int,
     relaxed_share: float,
     seed: int,
+    split: str | None = None,
 ) -> int:
     log = output.with_name(output.name + ".log")
     written = 0
@@ -115,6 +116,8 @@ def _write(
                 images, reason = structures(molecule, seed, n_distorted, relaxed), ""
             except GeometryError as error:
                 images, reason = [], str(error)
+            for image in images if split else []:
+                image.info["split"] = split
             if images:
                 ase.io.write(output, images, format="extxyz", append=True)
             entry = {

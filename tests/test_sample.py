@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from reference import sample as module
 from reference.__main__ import app
 from reference.geometries import GeometryError
-from reference.molecules import Molecule
-from reference.sample import SampleError, write_sample
+from reference.molecules import Molecule, extrapolation_molecules
+from reference.sample import SampleError, write_extrapolation, write_sample
 
 N = 5
 
@@ -167,6 +167,20 @@ def test_the_command_says_what_it_did_and_where_it_could_not(
     result = CliRunner().invoke(app, ["sample", str(output / "b.xyz"), *arguments])
     assert result.exit_code == 2
     assert "b.xyz could not be written" in result.output
+
+
+def test_the_extrapolation_set_is_a_split_of_its_own(
+    tmp_path: Path, quick: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "larger.xyz"
+    written = write_extrapolation(output)
+    images = ase.io.read(output, index=":")
+    allowed = [m for m in extrapolation_molecules() if "N" not in m.smiles]
+    assert written == len(images) == len(allowed)
+    assert {image.info["split"] for image in images} == {"extrapolation"}
+    sizes = {m.inchikey: m.n_heavy for m in allowed}
+    heavy = [sizes[image.info["inchikey"]] for image in images]
+    assert heavy == sorted(heavy)  # the cheapest first
 
 
 def test_a_real_sample(tmp_path: Path) -> None:

@@ -1,0 +1,552 @@
+"""How fast predictions are, beside what they replace and beside programs of like purpose.
+
+    python scripts/benchmark_speed.py sizes profile peers stream --json docs/speed.json
+    python scripts/benchmark_speed.py crossover
+    python scripts/benchmark_speed.py gpu
+    python scripts/benchmark_speed.py plot --json docs/speed.json --picture docs/speed.png
+
+Parts write into one JSON file, so each may be run again by itself. All run on one core. Times are
+seconds of processor time, for ratios of those hold on a busy machine too; wall times stand beside
+them. Every size is measured in a process of its own, whose peak memory is that of the prediction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.build import molecule
+
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+N_STATES = 10
+TIME_LIMIT = 1800.0  # s, wall, for one molecule
+
+TYPICAL = (  # 15 to 20 atoms
+    "CC(=O)c1ccccc1",
+    "c1ccc2[nH]ccc2c1",
+    "NC(=O)c1ccccc1",
+    "C=CC=CC=CC=O",
+    "Nc1ccc(C#N)cc1",
+    "c1ccc2ncccc2c1",
+    "COc1ccccc1",
+    "C=Cc1ccccc1",
+    "O=C1C=CC(=O)c2ccccc12",
+    "CN(C)C=CC=O",
+)
+BETA_CAROTENE = (
+    "CC1=C(C(CCC1)(C)C)/C=C/C(=C/C=C/C(=C/C=C/C=C(/C=C/C=C(/C=C/C2=C(CCCC2(C)C)C)\\C)\\C)/C)/C"
+)
+
+
+# ---- structures -------------------------------------------------------------------------------
+
+
+def polyene(n_atoms: int) -> Atoms:
+    """All-trans CₙHₙ₊₂ with alternating bonds, of the nearest size (4k + 2 atoms)."""
+    n_carbon = 2 * max(1, round((n_atoms - 2) / 4))
+    carbons = [np.zeros(3)]
+    for bond in range(n_carbon - 1):
+        length = 1.34 if bond % 2 == 0 else 1.45
+        angle = math.radians(28.0 if bond % 2 == 0 else -28.0)
+        carbons.append(carbons[-1] + length * np.array([math.cos(angle), math.sin(angle), 0.0]))
+    hydrogens = []
+    for k, carbon in enumerate(carbons):
+        away = np.array([0.0, -1.09 if k % 2 == 0 else 1.09, 0.0])
+        hydrogens.append(carbon + away)
+    for end, inner in ((0, 1), (-1, -2)):
+        direction = carbons[end] - carbons[inner]
+        turn = math.radians(-60.0)
+        c, s = math.cos(turn), math.sin(turn)
+        turned = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ direction
+        hydrogens.append(carbons[end] + 1.09 * turned / np.linalg.norm(turned))
+    return Atoms(f"C{n_carbon}H{n_carbon + 2}", np.array([*carbons, *hydrogens]))
+
+
+def glycines(n_atoms: int) -> Atoms:
+    """An extended chain H–(NH–CH₂–CO)ₙ–H of the nearest size (7 n + 2 atoms)."""
+    n_residues = max(1, round((n_atoms - 2) / 7))
+    symbols: list[str] = []
+    places: list[np.ndarray] = []
+
+    def add(symbol: str, a: int, b: int, c: int, length: float, angle: float, turn: float) -> int:
+        """An atom bound to ``a``, at an angle to ``b`` and a dihedral to ``c``."""
+        theta, phi = math.radians(angle), math.radians(turn)
+        along = places[a] - places[b]
+        along /= np.linalg.norm(along)
+        normal = np.cross(places[b] - places[c], along)
+        normal /= np.linalg.norm(normal)
+        side = np.cross(normal, along)
+        local = (-math.cos(theta), math.sin(theta) * math.cos(phi), math.sin(theta) * math.sin(phi))
+        places.append(places[a] + length * (local[0] * along + local[1] * side + local[2] * normal))
+        symbols.append(symbol)
+        return len(places) - 1
+
+    symbols += ["H", "N", "C"]
+    places += [np.array([-0.5, 0.88, 0.0]), np.zeros(3), np.array([1.45, 0.0, 0.0])]
+    before, nitrogen, alpha = 0, 1, 2
+    for residue in range(n_residues):
+        add("H", alpha, nitrogen, before, 1.09, 109.5, 60.0)
+        add("H", alpha, nitrogen, before, 1.09, 109.5, -60.0)
+        carbonyl = add("C", alpha, nitrogen, before, 1.52, 111.0, 180.0)
+        oxygen = add("O", carbonyl, alpha, nitrogen, 1.23, 120.5, 0.0)
+        if residue == n_residues - 1:
+            add("H", carbonyl, alpha, nitrogen, 1.10, 115.0, 180.0)
+            break
+        following = add("N", carbonyl, alpha, nitrogen, 1.34, 116.0, 180.0)
+        add("H", following, carbonyl, oxygen, 1.01, 120.0, 180.0)
+        alpha = add("C", following, carbonyl, alpha, 1.45, 122.0, 180.0)
+        nitrogen, before = following, carbonyl
+    add("H", 1, 2, 0, 1.01, 110.0, 115.0)
+    return Atoms(symbols, np.array(places))
+
+
+def cluster(n_atoms: int) -> Atoms:
+    """Formaldehyde molecules, turned at random, on a grid of 4.5 Å."""
+    n_molecules = max(1, n_atoms // 4)
+    side = math.ceil(n_molecules ** (1 / 3))
+    generator = np.random.default_rng(0)
+    found = Atoms()
+    for place in list(np.ndindex(side, side, side))[:n_molecules]:
+        unit = molecule("H2CO")
+        unit.positions -= unit.positions.mean(0)
+        unit.rotate(generator.uniform(0, 360), generator.normal(size=3))
+        unit.positions += 4.5 * np.array(place)
+        found += unit
+    return found
+
+
+FAMILIES: dict[str, Callable[[int], Atoms]] = {
+    "polyene": polyene,
+    "glycines": glycines,
+    "cluster": cluster,
+}
+
+
+def named(name: str) -> Atoms:
+    """The molecule ``family-size``, "C60" or "beta-carotene"."""
+    from esml.structures import from_smiles
+
+    if name == "C60":
+        return molecule("C60")
+    if name == "beta-carotene":
+        return from_smiles(BETA_CAROTENE).atoms
+    family, _, size = name.partition("-")
+    return FAMILIES[family](int(size))
+
+
+def typical() -> list[Atoms]:
+    from esml.structures import from_smiles
+
+    return [from_smiles(smiles).atoms for smiles in TYPICAL]
+
+
+# ---- measuring --------------------------------------------------------------------------------
+
+
+def _cpu() -> float:
+    """Processor time of this process and its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def timed(function: Callable[[], Any], repeats: int = 1) -> dict[str, float]:
+    """Least processor and wall time of several runs, s."""
+    found = []
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), _cpu()
+        function()
+        found.append((_cpu() - cpu, time.perf_counter() - wall))
+    return {"cpu_s": min(c for c, _ in found), "wall_s": min(w for _, w in found)}
+
+
+def fine(function: Callable[[], Any], repeats: int = 15) -> float:
+    """Least processor time of one run, s; for runs shorter than the ticks of ``os.times``."""
+    found = []
+    for _ in range(repeats):
+        before = time.process_time()
+        function()
+        found.append(time.process_time() - before)
+    return min(found)
+
+
+def single(name: str) -> dict[str, Any]:
+    """One molecule in this process: time, peak memory, outcome."""
+    import torch
+
+    import esml
+
+    torch.set_num_threads(1)
+    atoms = named(name)
+    model = esml.load_model()
+    model.predict(molecule("CH3CHO"), N_STATES)
+    baseline = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcome = "ok"
+
+    def run() -> None:
+        nonlocal outcome
+        try:
+            model.predict(atoms, N_STATES)
+        except ValueError as error:
+            outcome = str(error)
+
+    found: dict[str, Any] = {"name": name, "n_atoms": len(atoms)}
+    first = timed(run)
+    # A first run of seconds is as good as warm.
+    again = timed(run, 5) if first["wall_s"] < 10 else first
+    found |= again
+    found["outcome"] = outcome
+    found["peak_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["before_MB"] = baseline / 1024
+    return found
+
+
+def in_own_process(name: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "single", name]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIME_LIMIT, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return {"name": name, "outcome": f"not done within {TIME_LIMIT:.0f} s"}
+    if done.returncode:
+        return {"name": name, "outcome": done.stderr.strip().splitlines()[-1]}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def sizes(largest: int) -> dict[str, Any]:
+    """Single molecules of all sizes and families, C60 and β-carotene; fitted exponents."""
+    rows = []
+    names = ["C60", "beta-carotene"]
+    names += [f"{family}-{size}" for size in SIZES if size <= largest for family in FAMILIES]
+    for name in names:
+        row = in_own_process(name)
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    exponents = {}
+    for family in FAMILIES:
+        points = [
+            (r["n_atoms"], r["cpu_s"])
+            for r in rows
+            if r["name"].startswith(family) and r.get("n_atoms", 0) >= 120
+        ]
+        if len(points) > 1:
+            n, t = np.log(np.array(points)).T
+            exponents[family] = float(np.polyfit(n, t, 1)[0])
+    return {"molecules": rows, "exponents": exponents}
+
+
+def profile() -> dict[str, Any]:
+    """Where the time of typical molecules goes, and the floor: one eigh and one network pass."""
+    import esml
+
+    model = esml.load_model()
+    found = {}
+    for label, batch in (("one", typical()[:1]), ("batch of 16", (typical() * 2)[:16])):
+        found[label] = stages(model, batch)
+        print(label, json.dumps(found[label], indent=1, ensure_ascii=False), flush=True)
+    return found
+
+
+def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
+    """Processor time of the stages of one batch, s per molecule."""
+    import torch
+
+    from esml import orbitals
+    from esml.excitations import Response, singlets, triplets
+    from esml.network import Pairs, species
+    from esml.surrogate import in_double
+    from esml.tensors import switch
+
+    torch.set_num_threads(1)
+    h, precision = model.hamiltonian, torch.float32
+    with torch.no_grad():
+        graph = model.graph(batch)
+        kinds, pairs = species(graph.numbers), Pairs.of(graph)
+        near = switch(pairs.distance, h.config.pair_onset, h.config.pair_cutoff)
+        features = h.network(pairs, kinds)
+        baseline = h.baseline[kinds][:, :3]
+        operators = in_double(h(graph))
+        layout = operators.layout
+        sizes = layout.n_orbitals, layout.n_occupied
+        found = orbitals.diagonalize(operators.hamiltonian, *sizes)
+        response = Response(found, operators.interaction, layout)
+        runs: dict[str, Callable[[], Any]] = {
+            "graph": lambda: model.graph(batch),
+            "network": lambda: h.network(pairs, kinds),
+            "blocks": lambda: h.blocks(features, pairs, graph.edge_reverse, near, kinds, baseline),
+            "Hamiltonian (network, blocks, assembly, far exchange)": lambda: h(graph),
+            "orbitals": lambda: orbitals.diagonalize(operators.hamiltonian, *sizes),
+            "singlets": lambda: singlets(response, operators.dipole, N_STATES, precision),
+            "triplets": lambda: triplets(response, N_STATES, precision),
+            "eigh alone": lambda: torch.linalg.eigh(operators.hamiltonian),
+            "predict": lambda: model._solve(batch, N_STATES),
+        }
+        times = {name: fine(run) / len(batch) for name, run in runs.items()}
+    floor = times["eigh alone"] + times["network"] + times["blocks"]
+    return times | {"floor": floor, "predict / floor": times["predict"] / floor}
+
+
+def peers(n_labels: int) -> dict[str, Any]:
+    """Typical molecules: batched and single beside PySCF labels, MOPAC and Sparrow."""
+    import torch
+    from peers import PeerError, run_mopac_indo, run_sparrow_td_dftb
+
+    import esml
+
+    torch.set_num_threads(1)
+    model = esml.load_model()
+    structures = typical()
+    many = []
+    for seed in range(13):
+        for atoms in structures:
+            copy = atoms.copy()
+            copy.rattle(0.02, seed=seed)
+            many.append(copy)
+    list(model.predict_many(many[:20], N_STATES))
+    # Interleaved, so that what else the machine does meets everyone alike.
+    found: dict[str, list[float]] = {name: [] for name in ("batched", "single", "mopac", "sparrow")}
+    failures: dict[str, str] = {}
+    for atoms in structures:
+        found["batched"].append(
+            timed(lambda: list(model.predict_many(many, N_STATES, errors="return")))["cpu_s"]
+            / len(many)
+        )
+        found["single"].append(fine(lambda a=atoms: model.predict(a, N_STATES), 5))  # type: ignore[misc]
+        for name, run in (("mopac", run_mopac_indo), ("sparrow", run_sparrow_td_dftb)):
+            try:
+                found[name].append(timed(lambda a=atoms, r=run: r(a, N_STATES))["cpu_s"])  # type: ignore[misc]
+            except PeerError as error:
+                failures[name] = str(error)
+        print({name: values[-1] for name, values in found.items() if values}, flush=True)
+    labels = []
+    if n_labels:
+        from reference.record import make_record
+        from reference.scf import Level
+
+        for atoms in structures[:n_labels]:
+            labels.append(timed(lambda a=atoms: make_record(a, Level()))["cpu_s"])  # type: ignore[misc]
+            print("label", labels[-1], flush=True)
+    means = {name: float(np.median(values)) for name, values in found.items() if values}
+    if labels:
+        means["label"] = float(np.median(labels))
+    ratios = {
+        f"{name} / {kind}": means[name] / means[kind]
+        for name in ("label", "mopac", "sparrow")
+        for kind in ("batched", "single")
+        if name in means
+    }
+    return {"median_cpu_s": means, "ratios": ratios, "failures": failures}
+
+
+def stream(n_molecules: int) -> dict[str, Any]:
+    """``esml predict`` on a file of many small molecules: memory and throughput along the way."""
+    import psutil
+    from ase.io import write
+
+    units = [molecule(name) for name in ("H2CO", "CH3CHO", "C2H4", "HCN", "CH3SH", "H2O", "C6H6")]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "many.xyz"
+        with path.open("w") as file:
+            for index in range(n_molecules):
+                atoms = units[index % len(units)].copy()
+                atoms.rattle(0.02, seed=index)
+                write(file, atoms, format="extxyz")
+        output = Path(folder) / "many.h5"
+        command = [sys.executable, "-m", "esml", "predict", str(path), "-o", str(output)]
+        process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        watched = psutil.Process(process.pid)
+        samples = []
+        while process.poll() is None:
+            try:
+                times = watched.cpu_times()
+                samples.append(
+                    (times.user + times.system, watched.memory_info().rss / 2**20, _written(output))
+                )
+            except (psutil.Error, OSError):
+                break
+            time.sleep(1.0)
+        process.wait()
+    cpu, rss, written = np.array(samples).T
+    steady = written > 0.1 * n_molecules
+    third = [np.searchsorted(written, f * n_molecules) for f in (0.1, 0.4, 0.65, 0.95)]
+    rate = [
+        float((written[b] - written[a]) / (cpu[b] - cpu[a]))
+        for a, b in ((third[0], third[1]), (third[2], min(third[3], len(cpu) - 1)))
+    ]
+    return {
+        "n_molecules": n_molecules,
+        "memory_MB": [float(rss[steady].min()), float(rss[steady].max())],
+        "molecules_per_cpu_s": {"beginning": rate[0], "end": rate[1]},
+        "cpu_s": float(cpu[-1]),
+    }
+
+
+def _written(output: Path) -> int:
+    import h5py
+
+    from esml.export import part_path
+
+    path = part_path(output) if part_path(output).exists() else output
+    if not path.exists():
+        return 0
+    try:
+        with h5py.File(path, "r", swmr=True) as file:
+            return int(file["counts"][0])
+    except (OSError, KeyError):
+        return 0
+
+
+def crossover() -> dict[str, Any]:
+    """Dense against iterative solver, singlets and triplets, molecules of growing size."""
+    import esml
+
+    model = esml.load_model()
+    names = ("H2CO", "C2H4", "CH3CHO", "C2H6", "CH3COCH3", "C4H4O", "C5H5N", "C6H6")
+    rows = {}
+    for n_batch in (1, 16):
+        for name in names:
+            row = solvers(model, [molecule(name)] * n_batch)
+            rows[f"{name}, batch of {n_batch}"] = row
+            print(name, n_batch, row, flush=True)
+    return rows
+
+
+def solvers(model: Any, batch: list[Atoms]) -> dict[str, float]:
+    """Processor time of both solvers, s per molecule."""
+    import torch
+
+    from esml import excitations, orbitals
+    from esml.excitations import Response, singlets, triplets
+    from esml.surrogate import in_double
+
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        operators = in_double(model.hamiltonian(model.graph(batch)))
+        layout = operators.layout
+        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+        response = Response(found, operators.interaction, layout)
+
+        def both() -> None:
+            singlets(response, operators.dipole, N_STATES, torch.float32)
+            triplets(response, N_STATES, torch.float32)
+
+        row: dict[str, float] = {"singles": int(response.n_available[0])}
+        chosen = excitations.DENSE, excitations.DENSE_PER_STATE
+        for kind, limit in (("dense", 10**9), ("iterative", 0)):
+            excitations.DENSE = excitations.DENSE_PER_STATE = limit
+            row[kind] = fine(both, 7) / len(batch)
+        excitations.DENSE, excitations.DENSE_PER_STATE = chosen
+    return row
+
+
+def gpu() -> dict[str, Any]:
+    """Molecules per second against batch size on a GPU; nothing where there is none."""
+    import torch
+
+    import esml
+
+    if not torch.cuda.is_available():
+        print("no GPU here")
+        return {}
+    model = esml.load_model(device="cuda")
+    rows = {}
+    for size in (1, 4, 16, 64, 256):
+        batch = (typical() * (1 + size // len(TYPICAL)))[:size]
+
+        def run(batch: list[Atoms] = batch) -> None:
+            model._solve(batch, N_STATES)
+            torch.cuda.synchronize()
+
+        run()
+        rows[size] = size / timed(run, 3)["wall_s"]
+        print(size, f"{rows[size]:.1f} molecules/s", flush=True)
+    return {"device": torch.cuda.get_device_name(), "molecules_per_s": rows}
+
+
+def plot(results: dict[str, Any], picture: Path) -> None:
+    """Time and memory against size."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    for family, marker in zip(FAMILIES, "osd", strict=True):
+        rows = [
+            r
+            for r in results["sizes"]["molecules"]
+            if r["name"].startswith(family) and "cpu_s" in r
+        ]
+        n = [r["n_atoms"] for r in rows]
+        left.loglog(n, [r["cpu_s"] for r in rows], marker=marker, label=family)
+        right.loglog(n, [r["peak_MB"] for r in rows], marker=marker, label=family)
+    for name, time_s in results.get("peers", {}).get("median_cpu_s", {}).items():
+        left.loglog([17], [time_s], "k*" if name in ("batched", "single") else "kx")
+        left.annotate(name, (17, time_s), fontsize=7, xytext=(4, -2), textcoords="offset points")
+    left.set(
+        xlabel="atoms",
+        ylabel="processor time, s",
+        title=f"{N_STATES} singlets, {N_STATES} triplets",
+    )
+    right.set(xlabel="atoms", ylabel="peak memory, MB")
+    left.legend(fontsize=8)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(picture, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = ("sizes", "profile", "peers", "stream", "crossover", "gpu", "plot", "single")
+    parser.add_argument("parts", nargs="+", metavar="PART", help=", ".join(parts))
+    parser.add_argument("--json", type=Path, help="file to add the results to")
+    parser.add_argument("--picture", type=Path, default=Path("speed.png"))
+    parser.add_argument("--largest", type=int, default=max(SIZES), help="atoms")
+    parser.add_argument("--labels", type=int, default=2, help="PySCF labels to compute")
+    parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
+    options = parser.parse_args()
+    if options.parts[0] == "single":
+        print(json.dumps(single(options.parts[1])))
+        return
+    results: dict[str, Any] = {}
+    if options.json and options.json.exists():
+        results = json.loads(options.json.read_text())
+    runs: dict[str, Callable[[], Any]] = {
+        "sizes": lambda: sizes(options.largest),
+        "profile": profile,
+        "peers": lambda: peers(options.labels),
+        "stream": lambda: stream(options.molecules),
+        "crossover": crossover,
+        "gpu": gpu,
+    }
+    for part in options.parts:
+        if part == "plot":
+            plot(results, options.picture)
+            continue
+        results[part] = runs[part]()
+        results["machine"] = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        else:
+            print(json.dumps(results[part], indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
