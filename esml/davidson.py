@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-8}
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
 """Largest norm of the residual of a converged state, eV, by the precision of the iterations."""
 
 MEMORY = 2**31

@@ -174,6 +174,21 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """The states asked for; see ``Surrogate.predict``. Raises ValueError for numbers below 1."""
+
+    n_states: int
+    n_triplets: int | None = None
+    energy_window: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("n_states", "n_triplets"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ValueError(f"{name} is {number}: expected at least 1; ask for more states")
+
+
 class Surrogate(nn.Module):
     """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it."""
 
@@ -198,11 +213,16 @@ class Surrogate(nn.Module):
         return build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
 
     def forward(
-        self, graph: Graph, n_states: int = 10, energy_window: float | None = None
+        self,
+        graph: Graph,
+        n_states: int = 10,
+        energy_window: float | None = None,
+        n_triplets: int | None = None,
     ) -> Solution:
         """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
 
-        Fewer where no molecule has so many; with ``energy_window`` all below it (eV) instead.
+        Fewer where no molecule has so many; ``n_triplets`` where that is given; with
+        ``energy_window`` all below it (eV) instead.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.excitations`` for transition dipoles).
         """
@@ -210,30 +230,37 @@ class Surrogate(nn.Module):
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)
-        n_states = max(1, min(n_states, int(response.n_available.max())))
+        most = max(1, int(response.n_available.max()))
+        n_singlets = min(n_states, most)
+        n_triplets = n_singlets if n_triplets is None else min(n_triplets, most)
         # Gradients are of first order in what iterations leave undone.
         precision = torch.float64 if torch.is_grad_enabled() else self.dtype
         return Solution(
             operators=operators,
             orbitals=found,
-            singlets=singlets(response, operators.dipole, n_states, precision, energy_window),
-            triplets=triplets(response, n_states, precision, energy_window),
+            singlets=singlets(response, operators.dipole, n_singlets, precision, energy_window),
+            triplets=triplets(response, n_triplets, precision, energy_window),
             charges=orbitals.charges(found, layout),
             dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
         )
 
     def predict(
-        self, atoms: Atoms, n_states: int = 10, energy_window: float | None = None
+        self,
+        atoms: Atoms,
+        n_states: int = 10,
+        energy_window: float | None = None,
+        n_triplets: int | None = None,
     ) -> Result:
         """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
 
-        With ``energy_window`` all singlets and triplets below it (eV) in place of ``n_states``.
+        ``n_triplets`` asks for another number of triplets: a spectrum needs only one, which tells
+        whether the closed shell is the ground state, and takes a third less time. With
+        ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
-        predicted closed-shell ground state is unstable, ValueError for ``n_states`` below 1.
+        predicted closed-shell ground state is unstable, ValueError for numbers below 1.
         """
-        _check_n_states(n_states)
-        result = self._solve([atoms], n_states, energy_window)[0]
+        result = self._solve([atoms], Wanted(n_states, n_triplets, energy_window))[0]
         if isinstance(result, Exception):
             raise result
         return result
@@ -245,31 +272,31 @@ class Surrogate(nn.Module):
         errors: Literal["raise", "return"] = "raise",
         wavefunctions: bool = False,
         energy_window: float | None = None,
+        n_triplets: int | None = None,
     ) -> Iterator[Result | Failure]:
         """Predict a stream of structures in batches, in order, with bounded memory.
 
-        ``energy_window`` is that of ``predict``.
+        ``n_triplets`` and ``energy_window`` are those of ``predict``.
 
         ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
 
         ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
         and goes on; ``"raise"`` raises as ``predict`` does, when it comes to that structure.
         """
-        _check_n_states(n_states)
+        wanted = Wanted(n_states, n_triplets, energy_window)
         if errors not in ("raise", "return"):
             raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
-        return self._stream(iter(structures), n_states, energy_window, errors, wavefunctions)
+        return self._stream(iter(structures), wanted, errors, wavefunctions)
 
     def _stream(
         self,
         stream: Iterator[Atoms],
-        n_states: int,
-        energy_window: float | None,
+        wanted: Wanted,
         errors: str,
         wavefunctions: bool,
     ) -> Iterator[Result | Failure]:
         while window := read_ahead(stream):
-            outcomes = self._window(window, n_states, energy_window, wavefunctions)
+            outcomes = self._window(window, wanted, wavefunctions)
             for atoms, outcome in zip(window, outcomes, strict=True):
                 if isinstance(outcome, Result):
                     yield outcome
@@ -282,8 +309,7 @@ class Surrogate(nn.Module):
     def _window(
         self,
         structures: Sequence[Atoms],
-        n_states: int,
-        energy_window: float | None,
+        wanted: Wanted,
         wavefunctions: bool,
     ) -> list[Result | Exception]:
         """Outcomes in order, computed in batches of molecules of like size."""
@@ -296,7 +322,7 @@ class Surrogate(nn.Module):
             except StructureError as error:
                 outcomes[index] = error
         for batch in _batches(sizes):
-            found = self._solve([structures[i] for i in batch], n_states, energy_window)
+            found = self._solve([structures[i] for i in batch], wanted)
             if not wavefunctions:
                 found = [
                     each.without_wavefunctions() if isinstance(each, Result) else each
@@ -305,17 +331,20 @@ class Surrogate(nn.Module):
             outcomes.update(zip(batch, found, strict=True))
         return [outcomes[index] for index in range(len(structures))]
 
-    def _solve(
-        self, structures: Sequence[Atoms], n_states: int, energy_window: float | None = None
-    ) -> list[Result | Exception]:
+    def _solve(self, structures: Sequence[Atoms], wanted: Wanted) -> list[Result | Exception]:
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
         try:
             with torch.no_grad():
-                solution = self(self.graph(structures), n_states, energy_window)
+                solution = self(
+                    self.graph(structures),
+                    wanted.n_states,
+                    wanted.energy_window,
+                    wanted.n_triplets,
+                )
         except (ValueError, RuntimeError) as error:
             if len(structures) == 1:
                 return [error]
-            return [self._solve([atoms], n_states, energy_window)[0] for atoms in structures]
+            return [self._solve([atoms], wanted)[0] for atoms in structures]
         return [self._result(solution, m, atoms) for m, atoms in enumerate(structures)]
 
     def _result(self, solution: Solution, m: int, atoms: Atoms) -> Result | Exception:
@@ -360,11 +389,6 @@ class Surrogate(nn.Module):
             X=_numpy(found.X[m, exists, :o, :v]),
             Y=_numpy(found.Y[m, exists, :o, :v]),
         )
-
-
-def _check_n_states(n_states: int) -> None:
-    if n_states < 1:
-        raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
 
 
 def _n_orbitals(atoms: Atoms) -> int:

@@ -740,3 +740,15 @@ def test_single_precision_is_enough_for_energies() -> None:
         np.testing.assert_allclose(one.singlets.energies, other.singlets.energies, atol=1e-4)
         np.testing.assert_allclose(one.triplets.energies, other.triplets.energies, atol=1e-4)
         np.testing.assert_allclose(one.charges, other.charges, atol=1e-5)
+
+
+def test_triplets_may_be_fewer_and_still_guard_the_ground_state() -> None:
+    shipped, atoms = esml.load_model(), molecule("H2CO")
+    full, few = shipped.predict(atoms, 5), shipped.predict(atoms, 5, n_triplets=1)
+    assert len(few.triplets) == 1
+    assert few.triplets.energies[0] == pytest.approx(full.triplets.energies[0], abs=1e-5)
+    assert few.singlets.energies == pytest.approx(full.singlets.energies, abs=1e-5)
+    (many,) = shipped.predict_many([atoms], 5, n_triplets=2)
+    assert len(many.triplets) == 2
+    with pytest.raises(ValueError, match="n_triplets is 0: expected at least 1"):
+        shipped.predict(atoms, n_triplets=0)
