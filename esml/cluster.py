@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from ase import Atoms
 
-from esml.surrogate import Failure, Result, Surrogate, read_ahead
+from esml.surrogate import Failure, Result, Surrogate, Wanted, read_ahead
 
 if TYPE_CHECKING:
     from dask.distributed import Client, Future
@@ -109,8 +109,7 @@ def predict_on_cluster(
     Raises ClusterError where Dask is missing, no scheduler answers, the cluster is lost, or its
     workers cannot run esml.
     """
-    if n_states < 1:
-        raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
+    Wanted(n_states)  # refused here, not on a worker
     return _stream(model, iter(structures), n_states, address, workers)
 
 
@@ -172,6 +171,5 @@ def _one_by_one(client: Client, window: Sequence[Atoms], n_states: int) -> Outco
             alone = client.submit(_predict, [atoms], n_states, pure=False)
             outcomes += alone.result()
         except KilledWorker:
-            name = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
-            outcomes.append(Failure(name, "its worker process died (out of memory?)"))
+            outcomes.append(Failure.of(atoms, "its worker process died (out of memory?)"))
     return outcomes

@@ -173,6 +173,11 @@ class Failure:
     name: str
     reason: str
 
+    @classmethod
+    def of(cls, atoms: Atoms, reason: str) -> Failure:
+        """That of ``atoms``, under its name or, if it has none, its formula."""
+        return cls(str(atoms.info.get("name", "")) or atoms.get_chemical_formula(), reason)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -303,8 +308,7 @@ class Surrogate(nn.Module):
                 elif errors == "raise":
                     raise outcome
                 else:
-                    name = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
-                    yield Failure(name, str(outcome))
+                    yield Failure.of(atoms, str(outcome))
 
     def _window(
         self,

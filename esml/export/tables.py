@@ -36,6 +36,7 @@ from esml.export.writer import (
     Prediction,
     TextWriter,
     Writer,
+    cannot_write,
     frontier,
     part_path,
 )
@@ -137,10 +138,7 @@ class ParquetWriter:
         try:
             self._file: Any = pq.ParquetWriter(str(part_path(self.path)), self._schema)
         except OSError as error:
-            raise ExportError(
-                f"cannot write '{part_path(self.path)}': {error}; expected a directory that exists "
-                "and may be written to"
-            ) from error
+            raise cannot_write(self.path, error) from error
 
     def __enter__(self) -> Writer:
         return self

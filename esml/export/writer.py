@@ -88,6 +88,14 @@ def part_path(path: str | Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
+def cannot_write(path: Path, error: OSError) -> ExportError:
+    """The error to raise where the part file of ``path`` cannot be created."""
+    return ExportError(
+        f"cannot write '{part_path(path)}': {error}; expected a directory that exists "
+        "and may be written to"
+    )
+
+
 class TextWriter(ABC):
     """A ``Writer`` of text: a head, a piece for each molecule, an end.
 
@@ -102,10 +110,7 @@ class TextWriter(ABC):
             # Pieces bring their own line ends.
             self._file = part_path(self.path).open("w", encoding="utf-8", newline="")
         except OSError as error:
-            raise ExportError(
-                f"cannot write '{part_path(self.path)}': {error}; expected a directory that exists "
-                "and may be written to"
-            ) from error
+            raise cannot_write(self.path, error) from error
 
     def __enter__(self) -> Writer:
         self._file.write(self.head())
