@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -200,8 +201,19 @@ def _summed_kernels(
             points = torch.from_numpy(np.ascontiguousarray(kernel.transpose(2, 0, 1)))
             dressed = torch.bmm(points, pairs)
             # NumPy's BLAS: several times faster than torch's on these tall products.
-            out += pairs.numpy().reshape(-1, o * v).T @ dressed.numpy().reshape(-1, o * v)
-    return singlet, triplet
+            _add_upper(out, pairs.numpy().reshape(-1, o * v), dressed.numpy().reshape(-1, o * v))
+    return _mirrored(singlet), _mirrored(triplet)
+
+
+def _mirrored(upper: np.ndarray) -> np.ndarray:
+    return np.triu(upper) + np.triu(upper, 1).T
+
+
+def _add_upper(out: np.ndarray, left: np.ndarray, right: np.ndarray, n_strips: int = 8) -> None:
+    """Add leftᵀ·right, known to be symmetric, to ``out``: at and right of the diagonal's blocks."""
+    edges = np.linspace(0, len(out), n_strips + 1).astype(int)
+    for begin, end in pairwise(edges):
+        out[begin:end, begin:] += left[:, begin:end].T @ right[:, begin:]
 
 
 def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from esml.units import BOHR
 
 COINCIDENT = 0.3
 """Atoms nearer than this (Å) are a mistake in the structure."""
+KEPT_BYTES = 1.5e9
+"""Basis functions on the grid are kept between SCF cycles up to this size."""
 
 
 class CalculationError(RuntimeError):
@@ -112,6 +115,34 @@ def require_known(functional: str) -> None:
         ) from error
 
 
+class _KeptFunctions(dft.numint.NumInt):  # type: ignore[misc]
+    """Integration that evaluates the basis functions once in place of once a cycle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid: Any = None
+        self._kept: dict[int, list[Any]] = {}
+
+    def block_loop(
+        self, mol: gto.Mole, grids: Any, nao: int | None = None, deriv: int = 0, **options: Any
+    ) -> Iterator[Any]:
+        """Blocks (functions, mask, weights, points) of PySCF's own loop."""
+        if self._grid is not grids.coords:
+            self._grid, self._kept = grids.coords, {}
+        if deriv in self._kept:
+            yield from self._kept[deriv]
+            return
+        components = (deriv + 1) * (deriv + 2) * (deriv + 3) // 6
+        fits = 8 * components * len(grids.weights) * mol.nao < KEPT_BYTES
+        blocks = []
+        for functions, *rest in super().block_loop(mol, grids, nao, deriv, **options):
+            if fits:  # the loop writes every block into the same memory
+                blocks.append((functions.copy(order="K"), *rest))
+            yield (functions, *rest)
+        if fits:
+            self._kept[deriv] = blocks
+
+
 def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
     """A converged density-fitted RKS object.
 
@@ -120,6 +151,7 @@ def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
     require_known(functional)
     mean_field = dft.RKS(mol).density_fit()
     mean_field.xc = functional
+    mean_field._numint = _KeptFunctions()
     mean_field.grids.level = level.scf_grid
     mean_field.conv_tol = level.energy_tolerance
     mean_field.conv_tol_grad = 1e-5
