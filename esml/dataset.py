@@ -64,7 +64,7 @@ class Record:
     energies: Array = _array("f4", 1, "downfolded orbital energies (n,), eV")
     coefficients: Array = _array("f4", 2, "downfolded orbitals in columns (n, n)", step=1e-5)
     dipole_operator: Array = _array(
-        "f4", 2, "position operator, packed (3, n(n+1)/2), e·bohr", step=1e-3
+        "f4", 2, "position operator, packed (3, n(n+1)/2) or, unknown, (3, 0), e·bohr", step=1e-3
     )
     scf_energies: Array = _array("f4", 1, "orbital energies of the minimal-basis SCF (n,), eV")
     scf_coefficients: Array = _array("f4", 2, "orbitals of the minimal-basis SCF (n, n)", step=1e-5)

@@ -173,8 +173,9 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
 
 
 def density_matrix(orbitals: Orbitals) -> Tensor:
-    """P = 2 C_o C_oᵀ (M, n, n), the one-electron density matrix."""
-    return 2.0 * orbitals.occupied @ orbitals.occupied.mT
+    """P = 2 C_o C_oᵀ (M, n, n), the one-electron density matrix, symmetric to the last bit."""
+    half = orbitals.occupied @ orbitals.occupied.mT
+    return half + half.mT  # on some processors a product is not quite symmetric
 
 
 def charges(orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:

@@ -133,6 +133,27 @@ def generate(
 
 
 @app.command()
+def tightbinding(
+    output: Annotated[Path, typer.Argument(help="directory of shards")],
+    n_molecules: Annotated[int, typer.Option("-n", min=1, help="distinct molecules")] = 15000,
+    seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
+) -> None:
+    """Write tight-binding Hamiltonians of training molecules, to train on before any label.
+
+    Shards that are there are kept: a run cut short goes on where it stopped.
+    """
+    from esml.dataset import DatasetError
+
+    from .tightbinding import write
+
+    try:
+        n = write(output, n_molecules, seed)
+    except DatasetError as error:
+        raise _fail(str(error)) from error
+    typer.echo(f"{output}: {n} molecules")
+
+
+@app.command()
 def validate(
     data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
     limit: Annotated[int, typer.Option(help="check only so many records; 0: all")] = 0,

@@ -328,6 +328,13 @@ def _conformer(molecule: Molecule, seed: int, n_conformers: int) -> tuple[Mol, A
     return mol, atoms, int(Chem.GetFormalCharge(mol))
 
 
+def conformer(molecule: Molecule, seed: int = 0) -> Atoms:
+    """One force-field conformer of ``molecule``, labelled; ``GeometryError`` if there is none."""
+    mol, atoms, charge = _conformer(molecule, seed, 1)
+    check_connectivity(atoms, bonds_of(mol), molecule.name)
+    return _label(atoms, molecule, "conformer", 0.0, seed, charge)
+
+
 def _minimum(molecule: Molecule, seed: int, n_conformers: int = 1) -> tuple[Mol, Atoms, int]:
     """RDKit molecule, relaxed atoms with the right connectivity, charge."""
     mol, atoms, charge = _conformer(molecule, seed, n_conformers)

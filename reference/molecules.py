@@ -643,13 +643,13 @@ def has_benzenoid_ring(molecule: Molecule) -> bool:
 
 
 def sample_molecules(
-    n: int,
+    n: int | None,
     seed: int,
     max_heavy: int = MAX_HEAVY,
     size_weights: Mapping[int, float] = SIZE_WEIGHTS,
     benzenoid: bool = False,
 ) -> list[Molecule]:
-    """``n`` distinct molecules drawn without replacement, in the order drawn.
+    """``n`` distinct molecules (None: all) drawn without replacement, in the order drawn.
 
     With ``benzenoid`` only molecules with a six-membered aromatic ring: the parts of dyes, of which
     a sample of small molecules holds few.
@@ -665,6 +665,8 @@ def sample_molecules(
         if weight > 0.0 and not (benzenoid and not has_benzenoid_ring(molecule)):
             u = 1.0 - fraction("sample", seed, molecule.inchikey)  # in (0, 1]
             keyed.append((-math.log(u) / weight, molecule))
+    if n is None:
+        n = len(keyed)
     if not 0 <= n <= len(keyed):
         raise ValueError(f"n must be between 0 and {len(keyed)}, the molecules there are, not {n}.")
     keyed.sort(key=lambda pair: (pair[0], pair[1].inchikey))

@@ -78,6 +78,69 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+def without_states(record: Record) -> Record:
+    """What a method gives that knows neither excited states nor a dipole operator."""
+    n = len(record.energies)
+    o = int(record.n_occupied)
+    none = np.zeros((0, o, n - o))
+    return replace(
+        record,
+        dipole_operator=np.zeros((3, 0)),
+        singlet_energies=np.zeros(0),
+        singlet_strengths=np.zeros(0),
+        singlet_dipoles=np.zeros((0, 3)),
+        singlet_valence_weights=np.zeros(0),
+        singlet_x=none,
+        singlet_y=none,
+        triplet_energies=np.zeros(0),
+        triplet_valence_weights=np.zeros(0),
+        triplet_x=none,
+    )
+
+
+def log_of(output: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((output / "log.csv").read_text().splitlines()))
+
+
+ONLY_HAMILTONIAN = dict.fromkeys(LossWeights.model_fields, 0.0) | {"hamiltonian": 1.0}
+
+
+def test_hamiltonians_alone_can_be_learned_and_started_from(
+    tmp_path: Path, records: list[Record]
+) -> None:
+    data = tmp_path / "data.h5"
+    write_shard(data, [without_states(r) for r in records])
+    first = configuration(tmp_path / "a", data=[data], losses=ONLY_HAMILTONIAN)
+    model = train(first, progress=False)
+    log = log_of(tmp_path / "a")
+    assert float(log[-1]["hamiltonian"]) < float(log[0]["hamiltonian"])
+    assert log[-1]["energies"] == ""
+    assert log[-1]["dipole_operator"] == ""
+
+    # Weights that hardly move are those it started from, but for levels of the data.
+    still = configuration(tmp_path / "b", initial=model, learning_rate=1e-12, epochs=1)
+    before, after = load_file(model), load_file(train(still, progress=False))
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        if not name.endswith("baseline"):
+            torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+
+    other = SMALL.model_copy(update={"hidden": 4})
+    with pytest.raises(ConfigError, match=r"another form: expected model\.hidden 8, the"):
+        train(configuration(tmp_path / "c", initial=model, model=other), progress=False)
+    with pytest.raises(ConfigError, match=r"initial: .*nowhere"):
+        train(configuration(tmp_path / "d", initial=tmp_path / "nowhere"), progress=False)
+
+
+def test_excited_states_wait_for_their_share_of_the_epochs(tmp_path: Path) -> None:
+    train(configuration(tmp_path, excitations_from=0.5, exact_from=0.5), progress=False)
+    log = log_of(tmp_path)
+    for name in ("energies", "alignment", "transition_dipoles", "exact_energies"):
+        assert log[0][name] == ""
+        assert float(log[1][name]) > 0.0
+    assert float(log[0]["charges"]) > 0.0
+
+
 # ---- configuration ----------------------------------------------------------------------------
 
 
@@ -391,7 +454,7 @@ def test_a_model_has_no_loss_against_itself(
 ) -> None:
     graph = surrogate.graph([structure(r) for r in records])
     with torch.no_grad():
-        terms = losses(solved.operators, graph, own, LossWeights(), exact=True)
+        terms = losses(solved.operators, graph, own, LossWeights.model_fields)
     assert terms.keys() == LossWeights.model_fields.keys()
     for name, term in terms.items():
         assert abs(float(term)) < 1e-9, name
@@ -405,7 +468,7 @@ def test_every_loss_notices_its_own_deviation(
 
     def terms(targets: Targets) -> dict[str, float]:
         with torch.no_grad():
-            found = losses(solved.operators, graph, targets, LossWeights(), exact=True)
+            found = losses(solved.operators, graph, targets, LossWeights.model_fields)
         return {name: float(term) for name, term in found.items() if abs(float(term)) > 1e-9}
 
     assert terms(replace(own, charges=own.charges + 0.1)) == {"charges": pytest.approx(0.01)}

@@ -74,6 +74,12 @@ class TrainingConfig(BaseModel):
     warmup: int = Field(200, ge=0, description="steps of linear warm-up")
     gradient_clip: float = Field(5.0, gt=0, description="largest norm of a gradient")
     average: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights")
+    initial: Path | None = Field(
+        None, description="model file whose weights training starts from, of the same form"
+    )
+    excitations_from: float = Field(
+        0.0, ge=0, le=1, description="share of the epochs after which excited states are learned"
+    )
     exact_from: float = Field(
         0.7, ge=0, le=1, description="share of the epochs after which states are solved as well"
     )
@@ -124,5 +130,9 @@ def load_config(path: str | Path) -> TrainingConfig:
         ) from error
     root = path.resolve().parent
     return config.model_copy(
-        update={"data": [root / p for p in config.data], "output": root / config.output}
+        update={
+            "data": [root / p for p in config.data],
+            "output": root / config.output,
+            "initial": root / config.initial if config.initial else None,
+        }
     )

@@ -115,7 +115,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
             below = labels <= HIGHEST
             scores.add(f"{kind}_left_out", (below & ~chosen)[below].astype(float))
             values = found.energies[m].numpy()
-            if chosen[0]:
+            if chosen[:1].any():
                 scores.compare(lowest, values[0], labels[0])
             states = np.flatnonzero(chosen)
             index = places[kind][m, states]

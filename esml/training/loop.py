@@ -30,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from esml import checkpoint
 from esml.dataset import Record, read
 from esml.files import write_whole
 from esml.graph import build_graph
@@ -72,10 +73,12 @@ def _schedule(config: TrainingConfig, step: int, total: int) -> float:
 
 
 def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
-    """A fresh run, started from the means of ``train``."""
+    """A fresh run, started from the initial model, if any, and the means of ``train``."""
     torch.manual_seed(config.seed)
     task = objective(config)
     model = task.build()
+    if config.initial:
+        _adopt(model, config.initial)
     task.prepare(model, train)
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -85,6 +88,21 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
     )
     average = {name: t.detach().clone() for name, t in model.state_dict().items()}
     return Run(config, task, model, average, optimizer)
+
+
+def _adopt(model: Any, path: Path) -> None:
+    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not."""
+    try:
+        found = checkpoint.load(path)
+    except checkpoint.CheckpointError as error:
+        raise ConfigError(f"initial: {error}") from error
+    difference = _difference(found.config, model.config.model_dump(), "model")
+    if difference:
+        raise ConfigError(
+            f"{path} is of another form: expected {difference}; choose another initial model or "
+            "that form"
+        )
+    model.load_state_dict(found.state)
 
 
 def _save_state(run: Run, path: Path) -> None:
@@ -325,7 +343,8 @@ def _report(config: TrainingConfig, row: dict[str, float]) -> str:
     line += "min"
     if "hamiltonian" in row:
         line += f"  H {row['hamiltonian']:.4f}"
-    line += f"  E {row['energies']:.3f} eV"
+    if "energies" in row:
+        line += f"  E {row['energies']:.3f} eV"
     if "s1_mae_eV" in row:
         line += "  | validation MAE, eV:"
         for name in ("occupied", "homo", "gap", "s1", "t1", "singlets", "triplets"):

@@ -15,6 +15,8 @@ Hellmann–Feynman gradients.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -24,7 +26,6 @@ from esml.excitations import Excitations, Kind, Response, singlets, triplets
 from esml.graph import Graph
 from esml.hamiltonian import Operators
 from esml.orbitals import Orbitals, diagonalize
-from esml.training.config import LossWeights
 from esml.training.targets import StateTargets, Targets
 
 N_VIRTUAL = 3
@@ -113,47 +114,78 @@ def exact_energies(found: Excitations, orbitals: Orbitals, states: StateTargets)
     return masked_mean(huber(energies - states.energies, 0.1), index >= 0)
 
 
+EXCITATIONS = ("energies", "alignment", "transition_dipoles", "exact_energies")
+"""Names of the terms that need the response."""
+
+
 def losses(
     operators: Operators,
     graph: Graph,
     targets: Targets,
-    weights: LossWeights,
-    exact: bool,
+    wanted: Collection[str],
 ) -> dict[str, Tensor]:
-    """Every term, unweighted, by name; ``exact`` adds the solved states."""
+    """The ``wanted`` terms of ``LossWeights``, unweighted, by name."""
     layout = operators.layout
     orbitals = diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
-    response = Response(orbitals, operators.interaction, layout)
+    terms = _ground_state(operators, orbitals, graph, targets, wanted)
+    if any(name in wanted for name in EXCITATIONS):
+        found = _excitations(operators, orbitals, targets, "exact_energies" in wanted)
+        terms |= {name: term for name, term in found.items() if name in wanted}
+    return terms
+
+
+def _ground_state(
+    operators: Operators,
+    orbitals: Orbitals,
+    graph: Graph,
+    targets: Targets,
+    wanted: Collection[str],
+) -> dict[str, Tensor]:
+    layout = operators.layout
     inside = layout.orbital_mask[:, :, None] & layout.orbital_mask[:, None, :]
-    places = torch.arange(layout.n_max, device=inside.device)
-    learned = places < torch.minimum(layout.n_occupied + N_VIRTUAL, layout.n_orbitals)[:, None]
-    operator = (operators.dipole - targets.dipole_operator).square().sum(1)
     # Elements between orbitals far apart are many and tiny: a mean per row, not per element.
     rows = layout.orbital_mask.sum()
-    charges = orbital_properties.charges(orbitals, layout) - targets.charges
-    positions = graph.positions.double()
-    dipole = orbital_properties.dipole(orbitals, layout, positions, operators.dipole)
-    terms = {
-        "hamiltonian": torch.where(
-            inside, (operators.hamiltonian - targets.hamiltonian).square(), 0.0
-        ).sum()
-        / rows,
-        "orbitals": masked_mean(huber(orbitals.energies - targets.orbital_energies, 0.1), learned),
-        "dipole_operator": torch.where(inside, operator, 0.0).sum() / rows,
-        "charges": masked_mean(charges.square(), layout.atom_mask),
-        "dipole": (dipole - targets.dipole).square().sum(1).mean(),
-    }
+
+    def elements(deviation: Tensor) -> Tensor:
+        return torch.where(inside, deviation, 0.0).sum() / rows
+
+    terms: dict[str, Tensor] = {}
+    if "hamiltonian" in wanted:
+        terms["hamiltonian"] = elements((operators.hamiltonian - targets.hamiltonian).square())
+    if "orbitals" in wanted:
+        places = torch.arange(layout.n_max, device=inside.device)
+        learned = places < torch.minimum(layout.n_occupied + N_VIRTUAL, layout.n_orbitals)[:, None]
+        deviation = huber(orbitals.energies - targets.orbital_energies, 0.1)
+        terms["orbitals"] = masked_mean(deviation, learned)
+    if "dipole_operator" in wanted:
+        deviation = (operators.dipole - targets.dipole_operator).square().sum(1)
+        terms["dipole_operator"] = elements(deviation)
+    if "charges" in wanted:
+        charges = orbital_properties.charges(orbitals, layout) - targets.charges
+        terms["charges"] = masked_mean(charges.square(), layout.atom_mask)
+    if "dipole" in wanted:
+        positions = graph.positions.double()
+        dipole = orbital_properties.dipole(orbitals, layout, positions, operators.dipole)
+        terms["dipole"] = (dipole - targets.dipole).square().sum(1).mean()
+    return terms
+
+
+def _excitations(
+    operators: Operators, orbitals: Orbitals, targets: Targets, exact: bool
+) -> dict[str, Tensor]:
+    response = Response(orbitals, operators.interaction, operators.layout)
     s_energies, s_alignment, plus, usable = rayleigh(response, targets.singlets, ("A+B", "A-B"))
     t_energies, t_alignment, _, _ = rayleigh(response, targets.triplets, ("triplet", "triplet"))
     moments = torch.einsum(
         "mui,mxuv,mva->mxia", orbitals.occupied, operators.dipole, orbitals.virtual
     )
     transition = 2.0**0.5 * torch.einsum("msia,mxia->msx", plus, moments)
-    terms["energies"] = 0.5 * (s_energies + t_energies)
-    terms["alignment"] = 0.5 * (s_alignment + t_alignment)
-    terms["transition_dipoles"] = masked_mean(
-        (transition - targets.singlets.dipoles).square().sum(2), usable
-    )
+    deviation = (transition - targets.singlets.dipoles).square().sum(2)
+    terms = {
+        "energies": 0.5 * (s_energies + t_energies),
+        "alignment": 0.5 * (s_alignment + t_alignment),
+        "transition_dipoles": masked_mean(deviation, usable),
+    }
     if exact:
         n_singlets = targets.singlets.mask.shape[1] + 4
         n_triplets = targets.triplets.mask.shape[1] + 4

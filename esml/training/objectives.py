@@ -19,7 +19,7 @@ from esml.surrogate import Surrogate, in_double, save_model
 from esml.training import direct
 from esml.training.config import TrainingConfig
 from esml.training.evaluation import evaluate_records
-from esml.training.losses import losses
+from esml.training.losses import EXCITATIONS, losses
 from esml.training.targets import collate
 
 N_BASELINE = 2000
@@ -90,15 +90,19 @@ class HamiltonianObjective:
     def weights(self, progress: float) -> dict[str, float]:
         weights: dict[str, float] = self._config.losses.model_dump()
         weights["hamiltonian"] *= self._config.hamiltonian_decay**progress
+        if progress < self._config.excitations_from:
+            weights |= dict.fromkeys(EXCITATIONS, 0.0)
+        if progress < self._config.exact_from:
+            weights["exact_energies"] = 0.0
         return weights
 
     def terms(
         self, model: EffectiveHamiltonian, graph: Graph, records: Sequence[Record], progress: float
     ) -> dict[str, Tensor]:
         config = self._config
-        exact = progress >= config.exact_from and config.losses.exact_energies > 0
+        wanted = [name for name, weight in self.weights(progress).items() if weight > 0]
         targets = collate(records, config.valence_weight, config.energy_limit)
-        return losses(in_double(model(graph)), graph, targets, config.losses, exact)
+        return losses(in_double(model(graph)), graph, targets, wanted)
 
     def evaluate(self, model: EffectiveHamiltonian, records: Sequence[Record]) -> dict[str, Any]:
         return evaluate_records(Surrogate(model).eval(), records)

@@ -62,13 +62,15 @@ def turned(record: Record, rotation: np.ndarray) -> Record:
     """
     blocks = [np.eye(1) if z == 1 else block_diag(1.0, rotation) for z in record.numbers]
     orbitals = block_diag(*blocks)
-    operator = unpack(record.dipole_operator)
-    operator = np.einsum("xy,ypq->xpq", rotation, orbitals @ operator @ orbitals.T)
+    packed = record.dipole_operator
+    if packed.size:
+        operator = orbitals @ unpack(packed) @ orbitals.T
+        packed = pack(np.einsum("xy,ypq->xpq", rotation, operator))
     return replace(
         record,
         positions=record.positions @ rotation.T,
         coefficients=orbitals @ record.coefficients,
-        dipole_operator=pack(operator),
+        dipole_operator=packed,
         dipole=rotation @ record.dipole,
         singlet_dipoles=record.singlet_dipoles @ rotation.T,
     )
@@ -111,7 +113,10 @@ def _states(
 
 
 def collate(records: Sequence[Record], least_weight: float, highest: float) -> Targets:
-    """Labels of ``records`` as one padded batch, double precision."""
+    """Labels of ``records`` as one padded batch, double precision.
+
+    A dipole operator that a record lacks is not a number.
+    """
     n = max(len(r.energies) for r in records)
     atoms = max(len(r.numbers) for r in records)
     m = len(records)
@@ -120,7 +125,8 @@ def collate(records: Sequence[Record], least_weight: float, highest: float) -> T
     for k, record in enumerate(records):
         size = len(record.energies)
         hamiltonian[k, :size, :size] = record.hamiltonian
-        operator[k, :, :size, :size] = unpack(record.dipole_operator)
+        known = record.dipole_operator.size > 0
+        operator[k, :, :size, :size] = unpack(record.dipole_operator) if known else np.nan
         energies[k, :size] = record.energies
         charges[k, : len(record.numbers)] = record.charges
         dipole[k] = record.dipole

@@ -1,0 +1,159 @@
+"""Hamiltonians of GFN2-xTB for many molecules: what a network learns before it sees any label.
+
+A tight-binding Hamiltonian costs about 10 ms where a label costs 10 s, and how its elements depend
+on the surroundings is much the same chemistry. Its Fock operator in the orthogonalized basis,
+
+    H = S^½ C ε Cᵀ S^½ ,
+
+is cut to the s and p shells of the model (the d shells of sulfur and chlorine are left out) and
+diagonalized; the result is an ``esml.dataset.Record`` without excited states, whose level says
+``{"method": "GFN2-xTB"}`` and which lacks a dipole operator: tblite does not give its integrals.
+
+Molecules and their splits are those of the labels, without the test split. Their geometries are
+force-field conformers with every atom displaced at random: relaxed ones would tell nothing of
+stretched bonds.
+
+Source of the method: Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+from tblite.interface import Calculator
+from tqdm import tqdm
+
+from esml.dataset import Record, write_shard
+from esml.units import BOHR, HARTREE
+
+from .geometries import GeometryError, conformer
+from .molecules import Molecule, assign_split, fraction, sample_molecules
+from .record import key_of
+from .scf import CalculationError
+
+METHOD: Final = "GFN2-xTB"
+DISPLACEMENT: Final = 0.05
+"""Standard deviation of the random displacements along each axis (Å)."""
+SIZE_WEIGHTS: Final = {2: 0.1, 3: 0.3, 4: 1.0, 5: 1.5, 6: 2.0, 7: 2.5, 8: 2.5, 9: 2.5}
+"""Sizes are drawn larger than those of the labels: here they cost next to nothing."""
+PER_SHARD: Final = 500
+"""Molecules of one shard."""
+
+# Components of a p shell in the order x, y, z; tblite has them as y, z, x.
+_P: Final = (2, 0, 1)
+_VALENCE: Final = {1: 1, 6: 4, 7: 5, 8: 6, 9: 7, 16: 6, 17: 7}
+
+
+def _kept(shell_kinds: np.ndarray) -> np.ndarray:
+    """Indices of tblite's orbitals that are s or p, p components as x, y, z."""
+    kept: list[int] = []
+    start = 0
+    for angular in shell_kinds.tolist():
+        if angular == 0:
+            kept.append(start)
+        elif angular == 1:
+            kept.extend(start + k for k in _P)
+        start += 2 * angular + 1
+    return np.array(kept)
+
+
+def record(atoms: Atoms, molecule: Molecule) -> Record:
+    """The tight-binding record of ``atoms``, a geometry of the neutral ``molecule``.
+
+    Raises CalculationError when GFN2-xTB does not converge.
+    """
+    calculator = Calculator(METHOD, atoms.numbers, atoms.positions / BOHR)
+    calculator.set("verbosity", 0)
+    calculator.set("save-integrals", 1)
+    try:
+        result = calculator.singlepoint()
+    except RuntimeError as error:
+        raise CalculationError(
+            f"{molecule.name}: {METHOD} did not converge: expected a sound geometry; leave it out"
+        ) from error
+    overlap, c = result.get("overlap-matrix"), result.get("orbital-coefficients")
+    values, vectors = np.linalg.eigh(overlap)
+    orthogonal = (vectors * np.sqrt(values)) @ vectors.T @ c
+    fock = (orthogonal * result.get("orbital-energies")) @ orthogonal.T * HARTREE
+    kept = _kept(calculator.get("angular-momenta"))
+    energies, coefficients = np.linalg.eigh(fock[np.ix_(kept, kept)])
+    n = len(energies)
+    o = sum(_VALENCE[z] for z in atoms.numbers.tolist()) // 2
+    nothing = np.zeros((0, o, n - o))
+    found = Record(
+        numbers=atoms.numbers,
+        positions=atoms.positions.copy(),
+        charge=np.asarray(0),
+        total_energy=np.asarray(result.get("energy") * HARTREE),
+        n_occupied=np.asarray(o),
+        energies=energies,
+        coefficients=coefficients,
+        dipole_operator=np.zeros((3, 0)),
+        scf_energies=np.zeros(0),
+        scf_coefficients=np.zeros((0, 0)),
+        scf_dipole_operator=np.zeros((3, 0)),
+        reference_energies=result.get("orbital-energies") * HARTREE,
+        charges=result.get("charges"),
+        dipole=result.get("dipole"),
+        singlet_energies=np.zeros(0),
+        singlet_strengths=np.zeros(0),
+        singlet_dipoles=np.zeros((0, 3)),
+        singlet_valence_weights=np.zeros(0),
+        singlet_x=nothing,
+        singlet_y=nothing,
+        triplet_energies=np.zeros(0),
+        triplet_valence_weights=np.zeros(0),
+        triplet_x=nothing,
+        name=molecule.name,
+        smiles=molecule.smiles,
+        inchikey=molecule.inchikey,
+        split=assign_split(molecule),
+        geometry="conformer",
+        level=json.dumps({"method": METHOD}),
+        provenance=json.dumps({"tblite": version("tblite")}),
+    )
+    return replace(found, key=key_of(found))
+
+
+def molecules(n: int, seed: int) -> list[Molecule]:
+    """``n`` molecules of any split but test; fewer where the space holds no more."""
+    everything = sample_molecules(None, seed, size_weights=SIZE_WEIGHTS)
+    return [m for m in everything if assign_split(m) != "test"][:n]
+
+
+def records(chosen: Sequence[Molecule], seed: int) -> Iterator[Record]:
+    """Records of the ``chosen`` molecules; those without a geometry or a result are left out."""
+    for molecule in chosen:
+        rng = np.random.default_rng(int(fraction("displaced", molecule.inchikey, seed) * 2**53))
+        try:
+            atoms = conformer(molecule, seed)
+            atoms.positions += rng.normal(0.0, DISPLACEMENT, atoms.positions.shape)
+            yield record(atoms, molecule)
+        except (GeometryError, CalculationError):
+            continue
+
+
+def write(directory: Path, n: int, seed: int = 0) -> int:
+    """Write shards of ``PER_SHARD`` molecules each, those that are not there yet.
+
+    Returns the number of molecules asked for that the space holds. Raises DatasetError when a shard
+    cannot be written.
+    """
+    chosen = molecules(n, seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(chosen), PER_SHARD)
+    with tqdm(total=len(chosen), unit="molecule") as bar:
+        for number, start in enumerate(starts):
+            part = chosen[start : start + PER_SHARD]
+            path = directory / f"shard-{number:03d}.h5"
+            if not path.exists():
+                write_shard(path, list(records(part, seed)))
+            bar.update(len(part))
+    return len(chosen)
