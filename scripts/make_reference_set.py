@@ -1,11 +1,13 @@
 """Make the reference set again: sample, compute, join.
 
     python scripts/make_reference_set.py RUN [--only NAME ...] [--workers 2] [--dask ADDRESS]
+                                             [--beside DATA]
 
 For each part of the set (SAMPLES below, and the larger molecules of reference/molecules.py as
 "extrapolation") the structures land in RUN/NAME.xyz and the records in RUN/NAME as shards, small
 molecules first. Resumable: run it again after an interruption. On a cluster give --dask the
-scheduler's address. All of it takes days on two cores.
+scheduler's address. --beside leaves out what a set holds already, to go on with one whose run
+directory is gone. All of it takes a day on two cores.
 
 Everything follows from the seeds; the xTB relaxations make positions agree to about 1e-4 Å between
 machines, so content keys may differ where the numbers do not.
@@ -20,6 +22,7 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 
+from esml.dataset import iterate
 from reference.generate import generate, join_parts
 from reference.sample import write_extrapolation, write_sample
 from reference.scf import Level
@@ -72,15 +75,27 @@ def images_of(name: str, path: Path) -> list[Atoms]:
     return sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
 
 
+def fresh(images: list[Atoms], data: Path) -> list[Atoms]:
+    """Those of ``images`` of which ``data`` has no structure of that molecule and kind.
+
+    Not by content key: relaxations on two machines differ in the last digits.
+    """
+    held = {(record.inchikey, record.geometry) for record in iterate(data)}
+    return [a for a in images if (a.info["inchikey"], a.info["geometry"]) not in held]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="RUN")
     parser.add_argument("--only", nargs="+", choices=[*SAMPLES, EXTRAPOLATION])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dask", help="address of a scheduler, or local")
+    parser.add_argument("--beside", type=Path, metavar="DATA", help="a set to add to")
     args = parser.parse_args()
     for name in args.only or [*SAMPLES, EXTRAPOLATION]:
         images = images_of(name, args.directory / f"{name}.xyz")
+        if args.beside:
+            images = fresh(images, args.beside)
         level = EXTRAPOLATION_LEVEL if name == EXTRAPOLATION else SAMPLES[name].level
         output = args.directory / name
         summary = generate(images, output, level, workers=args.workers, dask=args.dask)
