@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
-from torch import Tensor
+from torch import Tensor, zeros_like
 
 from esml.files import write_whole
 
-VERSION = 1
+VERSION = 2
 
 
 class CheckpointError(ValueError):
@@ -36,7 +36,17 @@ class Checkpoint:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {}
+def _add_relaxation(old: Checkpoint) -> Checkpoint:
+    """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's."""
+    blocks = {
+        name.replace("site.", "site_relaxation."): zeros_like(tensor)
+        for name, tensor in old.state.items()
+        if name.startswith(("blocks.onsite.", "blocks.offsite."))
+    }
+    return replace(old, state=old.state | blocks)
+
+
+UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {1: _add_relaxation}
 """``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
 
 
