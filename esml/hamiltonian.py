@@ -86,9 +86,13 @@ class HamiltonianConfig(BaseModel):
     pair_cutoff: float = Field(
         default=6.0, gt=0, description="distance where pair blocks are zero, Å"
     )
-    pair_channels: int = Field(default=32, ge=1, description="vectors and tensors of a pair")
-    hidden: int = Field(default=64, ge=1, description="hidden scalars of atoms and pairs")
-    products: int = Field(default=4, ge=1, description="products of vectors summed in a p–p block")
+    pair_channels: int = Field(
+        default=32, ge=1, le=1024, description="vectors and tensors of a pair"
+    )
+    hidden: int = Field(default=64, ge=1, le=4096, description="hidden scalars of atoms and pairs")
+    products: int = Field(
+        default=4, ge=1, le=256, description="products of vectors summed in a p–p block"
+    )
     exchange_limit: float = Field(
         default=0.65, gt=0, description="long-range fraction of exact exchange, α + β of CAM-B3LYP"
     )

@@ -484,7 +484,8 @@ def load_model(
         )
     found = checkpoint.load(path)
     try:
-        hamiltonian = from_config(found.config).to(dtype)
+        with checkpoint.no_larger_than(found.state):
+            hamiltonian = from_config(found.config).to(dtype)
         hamiltonian.load_state_dict(found.state)
     except (ValueError, RuntimeError, KeyError) as error:
         raise checkpoint.CheckpointError(
