@@ -95,18 +95,23 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
 
 
 def _adopt(model: Any, path: Path) -> None:
-    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not."""
+    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not.
+
+    The mean field may be another: tight-binding Hamiltonians hold no exchange.
+    """
     try:
         found = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"initial: {error}") from error
-    difference = _difference(found.config, model.config.model_dump(), "model")
+    current = model.config.model_dump()
+    free = {key: current[key] for key in ("mean_field",) if key in current}
+    difference = _difference(found.config | free, current, "model")
     if difference:
         raise ConfigError(
             f"{path} is of another form: expected {difference}; choose another initial model or "
             "that form"
         )
-    model.load_state_dict(found.state)
+    model.load_state_dict({k: found.state.get(k, v) for k, v in model.state_dict().items()})
 
 
 def _save_state(run: Run, path: Path) -> None:
