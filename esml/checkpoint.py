@@ -20,7 +20,7 @@ from torch import Tensor
 
 from esml.files import write_whole
 
-VERSION = 1
+VERSION = 2
 
 
 class CheckpointError(ValueError):
@@ -35,8 +35,18 @@ class Checkpoint:
     config: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    def split_off(self, prefix: str) -> dict[str, Tensor]:
+        """Take the tensors whose names begin with ``prefix`` out of ``state``, less the prefix."""
+        names = [name for name in self.state if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self.state.pop(name) for name in names}
 
-UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {}
+
+def _second(old: Checkpoint) -> Checkpoint:
+    """Version 2 may hold tensors of the domain and of the error model beside the weights."""
+    return old
+
+
+UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {1: _second}
 """``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
 
 
