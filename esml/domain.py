@@ -58,11 +58,11 @@ def bonding(graph: Graph) -> Tensor:
 
 
 def nearest(points: Tensor, references: Tensor, count: int) -> Tensor:
-    """Mean distance (N,) of ``points`` (N, D) to the ``count`` nearest ``references`` (P, D)."""
-    # Not by a matrix product, which is off where points nearly coincide.
-    distance = torch.cdist(
-        points, references, compute_mode="donot_use_mm_for_euclid_dist"
-    )
+    """Mean distance (N,) of ``points`` (N, D) to the ``count`` nearest ``references`` (P, D).
+
+    In double precision: differences of squares are what many distances are fast to get from.
+    """
+    distance = torch.cdist(points, references)
     return distance.topk(min(count, len(references)), dim=1, largest=False).values.mean(1)
 
 
@@ -110,25 +110,28 @@ class Domain(nn.Module):
         super().__init__()
         for name in self.NAMES:
             tensor = tensors[name]
-            self.register_buffer(name, tensor.float() if tensor.is_floating_point() else tensor)
+            self.register_buffer(name, tensor.double() if tensor.is_floating_point() else tensor)
         self._environments = self.environment_counts.tolist()
         self._bondings = self.bonding_counts.tolist()
 
     def state(self) -> dict[str, Tensor]:
         """Tensors by name, as a model file holds them: bulky ones in half precision."""
         bulky = ("environments", "bondings")
-        return {n: t.half() if n in bulky else t for n, t in self.named_buffers()}
+        return {
+            name: tensor.half() if name in bulky else tensor
+            for name, tensor in self.named_buffers()
+        }
 
     def coordinates(self, features: Tensor, kinds: Tensor) -> Tensor:
         """y (N, D) of atoms of ``kinds`` (N,) with invariant ``features`` (N, C)."""
-        return (features.float() - self.means[kinds]) @ self.projection
+        return (features.double() - self.means[kinds]) @ self.projection
 
     def forward(self, graph: Graph, features: Tensor) -> Surroundings:
         """Where the atoms of ``graph`` with invariant ``features`` (N, C) stand."""
         with torch.no_grad():
             kinds = species(graph.numbers)
             places = self.coordinates(features, kinds)
-            bonds = bonding(graph).float()
+            bonds = bonding(graph).double()
             # What an unseen element has is far; that it is unseen is said apart.
             novelty = places.new_full(kinds.shape, 2.0 * float(self.novelty_limit))
             strangeness = torch.zeros_like(novelty)

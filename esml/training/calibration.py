@@ -112,9 +112,9 @@ class _Atoms:
         for batch in _batches(records):
             graph = model.graph([structure(records[i]) for i in batch])
             with torch.no_grad():
-                features.append(model.hamiltonian(graph).features.float())
+                features.append(model.hamiltonian(graph).features.double())
             kinds.append(species(graph.numbers))
-            bonds.append(bonding(graph).float())
+            bonds.append(bonding(graph).double())
             places.append(torch.tensor(batch)[graph.molecule])
             own = [molecules[_molecule(records[i])] for i in batch]
             owners.append(torch.tensor(own)[graph.molecule])
@@ -159,14 +159,14 @@ def build_domain(
     projection = _projection(seen.features - means[seen.kinds])
     y = (seen.features - means[seen.kinds]) @ projection
     generator = torch.Generator().manual_seed(0)
-    environments, bondings, typical = [], [], torch.ones(count)
-    novelty, strangeness = torch.zeros(len(y)), torch.zeros(len(y))
+    environments, bondings, typical = [], [], y.new_ones(count)
+    novelty, strangeness = y.new_zeros(len(y)), y.new_zeros(len(y))
     for k in range(count):
         chosen = (seen.kinds == k).nonzero()[:, 0]
         kept = chosen[torch.randperm(len(chosen), generator=generator)[:ENVIRONMENTS]]
-        environments.append(y[kept].half().float())
+        environments.append(y[kept].half().double())
         cells = _cells(seen.bonds[chosen], seen.owner[chosen])
-        bondings.append(cells[0].half().float())
+        bondings.append(cells[0].half().double())
         if not len(chosen):
             continue
         distance = _nearest_of_others(
@@ -207,7 +207,7 @@ def _largest(
     domain: Domain, model: Surrogate, records: Sequence[Record]
 ) -> tuple[Tensor, Tensor]:
     """The largest novelty and strangeness in each of ``records``."""
-    novelty, strangeness = torch.zeros(len(records)), torch.zeros(len(records))
+    novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
     for batch in _batches(records):
         graph = model.graph([structure(records[i]) for i in batch])
         with torch.no_grad():
@@ -221,14 +221,14 @@ def _largest(
 
 def _projection(deviations: Tensor) -> Tensor:
     """(C, D) onto the directions of largest variance, in which it becomes 1."""
-    covariance = (deviations.T @ deviations).double() / len(deviations)
+    covariance = deviations.T @ deviations / len(deviations)
     variance, directions = torch.linalg.eigh(covariance)
     variance, directions = variance.flip(0)[:DIMENSIONS], directions.flip(1)[:, :DIMENSIONS]
     # The sign of an eigenvector is anyone's guess; the largest component shall be positive.
     top = directions.abs().argmax(0)
     directions = directions * directions[top, torch.arange(len(top))].sign()
     floor = FLOOR * variance[0].clamp(min=1e-12)
-    return (directions * (variance.clamp(min=0.0) + floor).rsqrt()).float()
+    return (directions * (variance.clamp(min=0.0) + floor).rsqrt())
 
 
 def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
@@ -251,7 +251,7 @@ def _nearest_of_others(
     """``domain.nearest`` among references of other molecules; infinite where there is none."""
     found = []
     for part, own in zip(points.split(512), owner.split(512), strict=True):
-        distance = torch.cdist(part, references, compute_mode="donot_use_mm_for_euclid_dist")
+        distance = torch.cdist(part, references)
         distance = distance.masked_fill(own[:, None] == theirs, torch.inf)
         near = distance.topk(min(count, len(references)), dim=1, largest=False).values
         there = near.isfinite()
