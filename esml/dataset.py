@@ -5,12 +5,18 @@ A *shard* is one HDF5 file of any number of records. Every field of ``Record`` i
 (n_records, n_dimensions); text fields are one dataset of UTF-8 strings. Shards are written whole to
 a temporary name and renamed, so a reader never meets half of one, and joining shards is joining
 their records. Bulky fields are stored as whole multiples of a stated ``step`` (a group attribute),
-which compresses to less than half of float32. ``SCHEMA_VERSION`` is stored with the file and
-checked on reading; version 1 had no steps and is still read.
+which compresses to less than half of float32. After the HDF5 file itself, which readers of HDF5
+pass over, stands a line with the SHA-256 of all before it: a shard any byte of which has changed is
+refused. What a shard declares of itself is checked against its size before room is made for it.
+``SCHEMA_VERSION`` is stored with the file and checked on reading; version 1 had no steps, version 2
+no checksum, and both are still read.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,7 +28,13 @@ from numpy.typing import NDArray
 
 from esml.files import write_whole
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+MOST_BYTES = 1100
+"""Most bytes a shard may unfold to, for each of its own: gzip reaches 1032."""
+
+_SEAL = re.compile(rb"\nesml-dataset sha256 ([0-9a-f]{64})\n")
+_SEAL_LENGTH = 86
 
 Array = NDArray[Any]
 
@@ -132,12 +144,37 @@ def write_shard(path: str | Path, records: Sequence[Record]) -> None:
     """
     path = Path(path)
     try:
-        write_whole(path, _file_image(records))
+        write_whole(path, sealed(_file_image(records)))
     except OSError as error:
         raise DatasetError(
             f"{path} could not be written ({error}): expected a writable place with room; free "
             "space or choose another output; records already written are untouched"
         ) from error
+
+
+def sealed(image: bytes) -> bytes:
+    """The HDF5 file ``image`` followed by its checksum."""
+    return image + f"\nesml-dataset sha256 {hashlib.sha256(image).hexdigest()}\n".encode()
+
+
+def _check_seal(path: Path) -> bool:
+    """Whether ``path`` carries a checksum; DamagedError where its content is another.
+
+    Before HDF5 opens the file: its library is not made for damaged ones.
+    """
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        left = path.stat().st_size - _SEAL_LENGTH
+        while left > 0 and (piece := file.read(min(left, 2**20))):
+            digest.update(piece)
+            left -= len(piece)
+        found = _SEAL.fullmatch(file.read(_SEAL_LENGTH))
+    if found and found[1].decode() != digest.hexdigest():
+        raise DamagedError(
+            f"{path} is damaged: expected the content its SHA-256 checksum "
+            f"{found[1].decode()[:12]}… is of; restore it from a copy or generate it again"
+        )
+    return found is not None
 
 
 def _file_image(records: Sequence[Record]) -> bytes:
@@ -196,13 +233,15 @@ def _multiples(name: str, values: Array, step: float) -> Array:
 def read_shard(path: str | Path) -> list[Record]:
     """All records of one shard.
 
-    Raises DatasetError for a file that is missing, not a shard, or of another schema version, and
-    its kind DamagedError for one that is cut short or inconsistent.
+    Memory is bounded by ``MOST_BYTES`` times the size of the file. Raises DatasetError for a file
+    that is missing, not a shard, or of another schema version, and its kind DamagedError for one
+    that is cut short, inconsistent, or not what its checksum is of.
     """
     path = Path(path)
     if not path.is_file():
         raise DatasetError(f"{path} is no file: expected an esml dataset (HDF5); check the path")
     try:
+        has_seal = _check_seal(path)
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != "esml-dataset":
                 raise DatasetError(
@@ -220,8 +259,17 @@ def read_shard(path: str | Path) -> list[Record]:
                     f"{path} has schema version {version}: expected 1 to {SCHEMA_VERSION}; restore "
                     "it from a copy or generate it again"
                 )
+            if version >= 3 and not has_seal:
+                raise DamagedError(
+                    f"{path} ends without its checksum: expected the file as `write_shard` left "
+                    "it; restore it from a copy or generate it again"
+                )
             n_records = int(file.attrs["n_records"])
-            columns = {s.name: _read_field(file, s.name, dict(s.metadata)) for s in fields(Record)}
+            budget = _Budget(path)
+            columns = {
+                s.name: _read_field(file, s.name, dict(s.metadata), n_records, budget)
+                for s in fields(Record)
+            }
     except DatasetError:
         raise
     except PermissionError as error:
@@ -242,19 +290,75 @@ def read_shard(path: str | Path) -> list[Record]:
     return [Record(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
 
 
-def _read_field(file: h5py.File, name: str, meta: dict[str, Any]) -> list[Any]:
+class _Budget:
+    """The bytes the datasets of one file may still unfold to."""
+
+    def __init__(self, path: Path) -> None:
+        self._left = MOST_BYTES * path.stat().st_size
+
+    def spend(self, name: str, n_bytes: int) -> None:
+        """Raises ValueError where a file promises more than it can hold."""
+        self._left -= n_bytes
+        if self._left < 0:
+            raise ValueError(f"{name} declares more than a file of this size can hold")
+
+
+def _dataset(parent: h5py.Group, key: str, budget: _Budget) -> h5py.Dataset:
+    """The dataset ``key``, before anything of it is read.
+
+    Only data inside this very file are taken: HDF5 can point into any other one.
+    """
+    name = f"{parent.name}/{key}".strip("/")
+    if not isinstance(parent.get(key, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link to elsewhere")
+    found = parent[key]
+    if not isinstance(found, h5py.Dataset):
+        raise ValueError(f"{name} is no dataset")
+    if found.external or found.is_virtual:
+        raise ValueError(f"{name} lies in another file")
+    budget.spend(name, found.size * found.dtype.itemsize)
+    if found.chunks:
+        budget.spend(name, math.prod(found.chunks) * found.dtype.itemsize)
+    return found
+
+
+def _read_field(
+    file: h5py.File, name: str, meta: dict[str, Any], n_records: int, budget: _Budget
+) -> list[Any]:
     if meta["kind"] == "text":
-        return list(file[name].asstr()[:])
-    shapes = file[name]["shapes"][:]
-    values = file[name]["values"][:]
-    if "step" in file[name].attrs:  # since version 2
-        values = (values * float(file[name].attrs["step"])).astype(meta["dtype"])
-    sizes = shapes.prod(axis=1).astype(np.int64) if shapes.shape[1] else np.ones(len(shapes), int)
-    if sizes.sum() != len(values):
-        raise KeyError(f"{name}: {len(values)} values where the shapes tell {sizes.sum()}")
-    ends = np.cumsum(sizes)
+        texts = _dataset(file, name, budget)
+        if texts.shape != (n_records,) or h5py.check_string_dtype(texts.dtype) is None:
+            raise ValueError(f"{name} holds {texts.shape} entries where there are {n_records}")
+        entries: list[str] = []
+        # In pieces: however short the file, each entry may point to the same long text.
+        for start in range(0, n_records, 1000):
+            piece = texts.asstr()[start : start + 1000]
+            budget.spend(name, sum(map(len, piece)))
+            entries.extend(piece)
+        return entries
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is missing or a link to elsewhere")
+    group = file[name]
+    shapes, values = (_dataset(group, key, budget) for key in ("shapes", "values"))
+    if shapes.shape != (n_records, meta["ndim"]) or shapes.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} has shapes {shapes.shape}: expected {(n_records, meta['ndim'])}, whole numbers"
+        )
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} has values of type {values.dtype}: expected a row of numbers")
+    shapes = shapes[:].tolist()
+    # In Python's whole numbers: no product may wrap round to one that fits.
+    sizes = [math.prod(shape) for shape in shapes]
+    if any(extent < 0 for shape in shapes for extent in shape) or sum(sizes) != len(values):
+        raise ValueError(f"{name} holds {len(values)} values where its shapes tell {sum(sizes)}")
+    values = values[:]
+    if "step" in group.attrs:  # since version 2
+        budget.spend(name, 8 * len(values))
+        values = values * float(group.attrs["step"])
+    values = values.astype(meta["dtype"], copy=False)
+    ends = np.cumsum(sizes, dtype=np.int64)
     return [
-        values[end - size : end].reshape(tuple(shape))
+        values[end - size : end].reshape(shape)
         for shape, size, end in zip(shapes, sizes, ends, strict=True)
     ]
 

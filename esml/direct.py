@@ -33,7 +33,7 @@ class DirectConfig(BaseModel):
 
     kind: Literal["direct"] = "direct"
     network: BackboneConfig = Field(default_factory=NetworkConfig, description="the backbone")
-    hidden: int = Field(default=64, ge=1, description="hidden scalars of atoms")
+    hidden: int = Field(default=64, ge=1, le=4096, description="hidden scalars of atoms")
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,11 @@ class Response:
                 f"interaction.coulomb must be {expected} for this layout, "
                 f"got {tuple(interaction.coulomb.shape)}"
             )
+        if tuple(interaction.relaxation.shape) != found:
+            raise ValueError(
+                f"interaction.relaxation must be {found} for this layout, "
+                f"got {tuple(interaction.relaxation.shape)}"
+            )
         if interaction.coulomb.dtype != orbitals.coefficients.dtype:
             raise ValueError(
                 f"interaction is {interaction.coulomb.dtype} where orbitals are "
@@ -158,11 +163,10 @@ class Response:
         molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None, None]
         self._minus_exchange = -interaction.exchange[molecule, atom[:, :, None], atom[:, None, :]]
         slot = layout.slot_index()
-        relaxation = interaction.coulomb.new_zeros((layout.n_molecules, n + 1))
-        relaxation = relaxation.scatter(1, slot.flatten(1), interaction.relaxation().flatten(1))
         virtual = orbitals.virtual
+        relaxation = virtual.mT @ interaction.relaxation @ virtual
         self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + (
-            virtual.mT @ (relaxation[:, :n, None] * virtual)
+            0.5 * (relaxation + relaxation.mT)
         )
         # Rows and columns of the elements of atomic blocks, (M, 16 K) each.
         filled = slot < n

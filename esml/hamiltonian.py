@@ -86,9 +86,13 @@ class HamiltonianConfig(BaseModel):
     pair_cutoff: float = Field(
         default=6.0, gt=0, description="distance where pair blocks are zero, Å"
     )
-    pair_channels: int = Field(default=32, ge=1, description="vectors and tensors of a pair")
-    hidden: int = Field(default=64, ge=1, description="hidden scalars of atoms and pairs")
-    products: int = Field(default=4, ge=1, description="products of vectors summed in a p–p block")
+    pair_channels: int = Field(
+        default=32, ge=1, le=1024, description="vectors and tensors of a pair"
+    )
+    hidden: int = Field(default=64, ge=1, le=4096, description="hidden scalars of atoms and pairs")
+    products: int = Field(
+        default=4, ge=1, le=256, description="products of vectors summed in a p–p block"
+    )
     exchange_limit: float = Field(
         default=0.65, gt=0, description="long-range fraction of exact exchange, α + β of CAM-B3LYP"
     )
@@ -194,7 +198,7 @@ class EffectiveHamiltonian(nn.Module):
         x: Tensor = self.network(pairs, kinds)
         baseline = self.baseline[kinds]
         envelope = switch(pairs.distance, config.pair_onset, config.pair_cutoff)
-        near, local = self.blocks(
+        near, local, relaxing = self.blocks(
             x, pairs, graph.edge_reverse, envelope, kinds, baseline[:, : len(ONSITE)]
         )
         hamiltonian = layout.scatter_blocks(near.onsite, pairs.source, pairs.target, near.offsite)
@@ -206,7 +210,10 @@ class EffectiveHamiltonian(nn.Module):
             local.offsite,
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
-        interaction = self.interaction(kinds, x[:, 0], layout, separation)
+        relaxation = layout.scatter_blocks(
+            relaxing.onsite, pairs.source, pairs.target, relaxing.offsite
+        )
+        interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
         if config.far_exchange:
             hamiltonian = hamiltonian + self._far_exchange(
                 hamiltonian, interaction.exchange, separation, layout
@@ -226,14 +233,21 @@ class EffectiveHamiltonian(nn.Module):
             )
 
     def interaction(
-        self, kinds: Tensor, scalars: Tensor | None, layout: OrbitalLayout, separation: Tensor
+        self,
+        kinds: Tensor,
+        scalars: Tensor | None,
+        layout: OrbitalLayout,
+        separation: Tensor,
+        relaxation: Tensor | None = None,
     ) -> Interaction:
         """The two-electron parameters of atoms of ``kinds`` (N,), γ between all at ``separation``.
 
         A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and positive
         always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``). δ is
         the element's own deviation plus, if given, what the network makes of the invariant
-        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged.
+        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged. The relaxation of the
+        virtual orbitals is ``relaxation`` (M, n, n), if given, plus one value for the s and one for
+        the p orbitals of an atom.
         """
         deviation = self.element_couplings[kinds]
         if scalars is not None:
@@ -241,8 +255,8 @@ class EffectiveHamiltonian(nn.Module):
         baseline = self.baseline[kinds][:, len(ONSITE) :]
         sized = baseline[:, :-N_SIGNED] * softplus(deviation[:, :-N_SIGNED] + _UNIT)
         signed = baseline[:, -N_SIGNED:] + deviation[:, -N_SIGNED:]
-        values = layout.pad_atoms(torch.cat([sized, signed], dim=1))
-        padded = dict(zip(COUPLINGS, values.unbind(2), strict=True))
+        values = layout.pad_atoms(sized)
+        padded = dict(zip(COUPLINGS[:-N_SIGNED], values.unbind(2), strict=True))
         exponents = 1.0 + softplus(self.exponents)
         limits = (1.0, self.config.exchange_limit)
         kernels = []
@@ -250,8 +264,18 @@ class EffectiveHamiltonian(nn.Module):
             hardness = padded.pop(name)
             mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
             kernels.append(gamma(separation, mean, limit, exponent))
+        shells = torch.cat([signed[:, :1], signed[:, 1:].expand(-1, N_SLOTS - 1)], 1)
+        slots = layout.slot_mask
+        place = layout.molecule[:, None] * layout.n_max + layout.slot_orbital
+        flat = shells.new_zeros(layout.n_molecules * layout.n_max)
+        flat = flat.index_add(0, place[slots], shells[slots])
+        diagonal = torch.diag_embed(flat.view(layout.n_molecules, layout.n_max))
         return Interaction(
-            coulomb=kernels[0], exchange=kernels[1], virtual_scale=self.virtual_scale, **padded
+            coulomb=kernels[0],
+            exchange=kernels[1],
+            virtual_scale=self.virtual_scale,
+            relaxation=diagonal if relaxation is None else relaxation.to(diagonal) + diagonal,
+            **padded,
         )
 
     def _far_exchange(

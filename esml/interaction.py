@@ -14,11 +14,11 @@ whole representation, so energies are exactly rotation-invariant.
 
 The virtual orbitals of a minimal basis lie too high for excitations: in a large basis an excited
 electron relaxes into functions a minimal basis lacks. ``relaxation`` moves them in the response
-alone, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with D diagonal, one value for the s and one for the p
-orbitals of an atom; the ground state and its orbital energies stay what they are.
+alone, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D; the ground state and its
+orbital energies stay what they are.
 
-Shape letters: M molecules, K the most atoms of one molecule, S densities per molecule. All energies
-in eV.
+Shape letters: M molecules, K the most atoms and n the most orbitals of one molecule, S densities
+per molecule. All energies in eV.
 """
 
 from __future__ import annotations
@@ -139,8 +139,7 @@ class Interaction:
     triplet_quadrupole: Tensor  # (M, K) t_Q
     exchange_dipole: Tensor  # (M, K) j_d
     exchange_quadrupole: Tensor  # (M, K) j_Q
-    relaxation_s: Tensor  # (M, K) D on s orbitals
-    relaxation_p: Tensor  # (M, K) D on p orbitals
+    relaxation: Tensor  # (M, n, n) D; only its symmetric part counts
     virtual_scale: Tensor  # () σ, no unit
 
     def __post_init__(self) -> None:
@@ -151,6 +150,8 @@ class Interaction:
             value: Tensor = getattr(self, field.name)
             pairs = {"coulomb": 3, "exchange": 3, "virtual_scale": 0}.get(field.name, 2)
             expected = shape[:pairs]
+            if field.name == "relaxation":  # over orbitals, not atoms
+                expected = (shape[0], value.shape[-1], value.shape[-1])
             if tuple(value.shape) != expected:
                 raise ValueError(f"{field.name} must be {expected}, got {tuple(value.shape)}")
             if value.dtype != self.coulomb.dtype:
@@ -180,11 +181,6 @@ class Interaction:
             ],
             dim=-1,
         )
-
-    def relaxation(self) -> Tensor:
-        """D by atom and slot (M, K, 4), eV."""
-        s, p = self.relaxation_s, self.relaxation_p
-        return torch.stack([s, p, p, p], dim=-1)
 
     def one_centre_exchange(self, blocks: Tensor) -> Tensor:
         """Dipole and quadrupole part of J on the atomic ``blocks`` (M, S, K, 4, 4) of a density.

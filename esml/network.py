@@ -58,11 +58,13 @@ class NetworkConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["equivariant"] = "equivariant"
-    channels: int = Field(default=64, ge=1, description="features of each kind on an atom")
-    layers: int = Field(default=3, ge=1, description="rounds of message passing")
+    channels: int = Field(default=64, ge=1, le=1024, description="features of each kind on an atom")
+    layers: int = Field(default=3, ge=1, le=32, description="rounds of message passing")
     cutoff: float = Field(default=5.0, gt=0, description="reach of one message, Å")
-    radial: int = Field(default=8, ge=1, description="Bessel functions of the distance")
-    radial_hidden: int = Field(default=32, ge=1, description="hidden width of the radial weights")
+    radial: int = Field(default=8, ge=1, le=256, description="Bessel functions of the distance")
+    radial_hidden: int = Field(
+        default=32, ge=1, le=1024, description="hidden width of the radial weights"
+    )
     neighbours: float = Field(default=12.0, gt=0, description="typical neighbours, normalizes sums")
 
 

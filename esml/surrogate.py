@@ -575,8 +575,9 @@ def load_model(
         )
     found = checkpoint.load(path)
     try:
-        hamiltonian = from_config(found.config).to(dtype)
         domain, errors = (found.split_off(prefix) for prefix in (DOMAIN, ERRORS))
+        with checkpoint.no_larger_than(found.state):
+            hamiltonian = from_config(found.config).to(dtype)
         hamiltonian.load_state_dict(found.state)
         return (
             Surrogate(

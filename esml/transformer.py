@@ -32,14 +32,22 @@ class TransformerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["transformer"] = "transformer"
-    channels: int = Field(default=64, ge=1, description="features of each kind handed to the heads")
-    width: int = Field(default=128, ge=1, description="numbers in a token")
-    heads: int = Field(default=4, ge=1, description="attention heads")
-    layers: int = Field(default=2, ge=1, description="rounds of exchange between atoms")
-    attention_layers: int = Field(default=2, ge=1, description="attention layers in each round")
+    channels: int = Field(
+        default=64, ge=1, le=1024, description="features of each kind handed to the heads"
+    )
+    width: int = Field(default=128, ge=1, le=4096, description="numbers in a token")
+    heads: int = Field(default=4, ge=1, le=64, description="attention heads")
+    layers: int = Field(default=2, ge=1, le=32, description="rounds of exchange between atoms")
+    attention_layers: int = Field(
+        default=2, ge=1, le=32, description="attention layers in each round"
+    )
     cutoff: float = Field(default=5.0, gt=0, description="reach of one round, Å")
-    radial: int = Field(default=8, ge=1, description="Bessel functions of the heads' distances")
-    rotations: int = Field(default=1, ge=1, description="orientations averaged at prediction time")
+    radial: int = Field(
+        default=8, ge=1, le=256, description="Bessel functions of the heads' distances"
+    )
+    rotations: int = Field(
+        default=1, ge=1, le=1024, description="orientations averaged at prediction time"
+    )
 
     @model_validator(mode="after")
     def _check_heads(self) -> TransformerConfig:

@@ -7,13 +7,18 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import ase.build
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import esml
 from esml import checkpoint
 from esml.checkpoint import Checkpoint, CheckpointError, load, save
+
+ENERGIES, GAP = [2.51677336, 2.52511471], 4.68631932
+"""eV; what the model of ``version-1.safetensors`` said of formaldehyde when it was written."""
 
 
 @pytest.fixture
@@ -128,6 +133,107 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, content: Checkpoint, share:
         load(path)
 
 
+def test_bytes_changed_anywhere_are_found_and_the_file_named(
+    tmp_path: Path, content: Checkpoint
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, content)
+    whole = path.read_bytes()
+    named, harmless = 0, 0
+    for place in range(len(whole)):
+        for mask in (0x01, 0x20, 0xFF):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :])
+            try:
+                found = load(path)
+            except CheckpointError as error:
+                named += "model.safetensors " in str(error)
+            else:
+                # JSON writes ö as \u00f6 or, as well, as \u00F6.
+                assert chr(whole[place] ^ mask) in "DF"
+                assert (found.config, found.metadata) == (content.config, content.metadata)
+                assert all(torch.equal(found.state[k], t) for k, t in content.state.items())
+                harmless += 1
+    assert harmless == 3
+    assert named == 3 * len(whole) - harmless
+    path.write_bytes(whole)
+    assert load(path).config == content.config
+
+
+def test_other_weights_under_the_same_header_are_refused(
+    tmp_path: Path, content: Checkpoint
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save(path, content)
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()["esml"]
+    for changed in (
+        {"weight": content.state["weight"] + 1},
+        {"weight": content.state["weight"].double()},
+        {"weight": content.state["weight"].reshape(4, 3)},
+        {"more": torch.zeros(1)},
+    ):
+        state = {k: v.contiguous() for k, v in {**content.state, **changed}.items()}
+        save_file(state, path, metadata={"esml": header})
+        with pytest.raises(CheckpointError, match="is damaged: expected weights and configuration"):
+            load(path)
+    without = {k: v for k, v in json.loads(header).items() if k != "sha256"}
+    state = {k: v.contiguous() for k, v in content.state.items()}
+    save_file(state, path, metadata={"esml": json.dumps(without)})
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load(path)
+
+
+def test_saving_the_same_gives_the_same_bytes(tmp_path: Path, content: Checkpoint) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / name, content)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_model_of_the_first_format_is_still_loaded() -> None:
+    """``version-1.safetensors`` was written before there were checksums."""
+    path = Path(__file__).parent / "data" / "version-1.safetensors"
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["esml"])
+    assert header["version"] == 1
+    assert "sha256" not in header
+    result = esml.load_model(path).predict(ase.build.molecule("H2CO"), n_states=2)
+    assert result.singlets.energies == pytest.approx(ENERGIES, abs=1e-4)
+    assert result.gap == pytest.approx(GAP, abs=1e-4)
+
+
+def test_a_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    header = {"weight": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(CheckpointError, match="could not be read"):
+        load(path)
+    path.write_bytes((2**62).to_bytes(8, "little") + text)
+    with pytest.raises(CheckpointError, match="could not be read"):
+        load(path)
+
+
+def test_a_file_too_large_for_a_model_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with path.open("wb") as file:
+        file.truncate(checkpoint.LARGEST + 1)  # of holes: it takes no room
+    with pytest.raises(CheckpointError, match=f"expected a model file of at most {2**31}"):
+        load(path)
+
+
+def test_a_configuration_that_asks_for_more_weights_than_there_are_is_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "model.safetensors"
+    for config, words in (
+        ({"pair_channels": 1024, "hidden": 4096}, "asks for more weights than the file holds"),
+        ({"hidden": 10**12}, "less than or equal to 4096"),
+    ):
+        save(path, Checkpoint({"x": torch.zeros(2)}, config))
+        with pytest.raises(CheckpointError, match=words):
+            esml.load_model(path)
+
+
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not an esml model"):
         load(with_header(tmp_path / "other.safetensors", None))
@@ -148,6 +254,8 @@ def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
         '{"version": 1, "config": [1, 2], "metadata": {}}',
         '{"version": 1, "config": {}, "metadata": 5}',
         '{"version": 0, "config": {}, "metadata": {}}',
+        '{"version": Infinity, "config": {}, "metadata": {}}',
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_header_is_refused(tmp_path: Path, header: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from esml.dataset import (
     pack,
     read,
     read_shard,
+    sealed,
     shard_paths,
     unpack,
     write_shard,
@@ -98,6 +101,16 @@ def assert_identical(one: Record, other: Record) -> None:
                 assert off <= 0.5 * spec.metadata["step"] + 5e-7, spec.name
 
 
+@contextmanager
+def edited(path: Path) -> Iterator[h5py.File]:
+    """A shard opened for changes, with a checksum of what it becomes."""
+    seal = len(sealed(b""))
+    path.write_bytes(path.read_bytes()[:-seal])
+    with h5py.File(path, "a") as file:
+        yield file
+    path.write_bytes(sealed(path.read_bytes()))
+
+
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     path = tmp_path / "shard.h5"
@@ -161,6 +174,15 @@ def test_the_first_schema_is_still_read() -> None:
         stored = file["coefficients/values"][:]
     records = read_shard(path)
     np.testing.assert_array_equal(np.concatenate([r.coefficients.ravel() for r in records]), stored)
+
+
+def test_the_second_schema_is_still_read() -> None:
+    """``schema-2.h5`` is the first record of ``tiny.h5``, written when there were no checksums."""
+    folder = Path(__file__).parent / "data"
+    with h5py.File(folder / "schema-2.h5") as file:
+        assert file.attrs["schema_version"] == 2
+    (record,) = read_shard(folder / "schema-2.h5")
+    assert_identical(read_shard(folder / "tiny.h5")[0], record)
 
 
 @settings(max_examples=25, deadline=None)
@@ -243,19 +265,38 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9, 0.999])
 def test_a_truncated_file_is_damaged(shard: Path, share: float) -> None:
     os.truncate(shard, int(shard.stat().st_size * share))
-    with pytest.raises(DamagedError, match=r"shard\.h5 could not be read as an esml dataset"):
+    with pytest.raises(DamagedError, match=r"shard\.h5 "):
         read_shard(shard)
 
 
-def test_flipped_bytes_never_pass_silently_for_a_crash(shard: Path) -> None:
-    """Any byte overwritten gives records or a DatasetError, never another exception."""
+def test_bytes_changed_anywhere_are_found_and_the_file_named(shard: Path) -> None:
     whole = shard.read_bytes()
+    width = 199
+    for start in range(0, len(whole), width):
+        flipped = bytes(byte ^ 0xFF for byte in whole[start : start + width])
+        shard.write_bytes(whole[:start] + flipped + whole[start + width :])
+        with pytest.raises(DamagedError, match=r"shard\.h5 (is damaged|ends without its checksum)"):
+            read_shard(shard)
+    rng = np.random.default_rng(0)
+    for place in [*rng.integers(0, len(whole), 50), *range(len(whole) - 90, len(whole))]:
+        data = bytearray(whole)
+        data[place] ^= 1 << rng.integers(8)
+        shard.write_bytes(bytes(data))
+        with pytest.raises(DamagedError, match=r"shard\.h5"):
+            read_shard(shard)
+    shard.write_bytes(whole)
+    assert len(read_shard(shard)) == 3
+
+
+def test_harm_the_checksum_was_made_of_gives_records_or_one_error(shard: Path) -> None:
+    """Whoever makes a file by hand can make its checksum, too: no other exception comes of it."""
+    image = shard.read_bytes()[: -len(sealed(b""))]
     rng = np.random.default_rng(0)
     refused = 0
-    for position in rng.integers(0, len(whole), 60):
-        data = bytearray(whole)
+    for position in rng.integers(0, len(image), 60):
+        data = bytearray(image)
         data[position : position + 4] = b"\xff\x00\xff\x7f"
-        shard.write_bytes(bytes(data))
+        shard.write_bytes(sealed(bytes(data)))
         try:
             read_shard(shard)
         except DatasetError:
@@ -276,7 +317,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_newer_and_impossible_schema_versions_are_refused(shard: Path) -> None:
-    with h5py.File(shard, "a") as file:
+    with edited(shard) as file:
         assert file.attrs["schema_version"] == SCHEMA_VERSION
         file.attrs["schema_version"] = SCHEMA_VERSION + 1
     with pytest.raises(
@@ -284,11 +325,11 @@ def test_newer_and_impossible_schema_versions_are_refused(shard: Path) -> None:
     ) as c:
         read_shard(shard)
     assert not isinstance(c.value, DamagedError), "what a newer esml wrote is not damaged"
-    with h5py.File(shard, "a") as file:
+    with edited(shard) as file:
         file.attrs["schema_version"] = 0
     with pytest.raises(DatasetError, match="has schema version 0: expected 1"):
         read_shard(shard)
-    with h5py.File(shard, "a") as file:
+    with edited(shard) as file:
         del file.attrs["schema_version"]
     with pytest.raises(DamagedError, match="schema_version"):
         read_shard(shard)
@@ -309,10 +350,80 @@ def test_newer_and_impossible_schema_versions_are_refused(shard: Path) -> None:
     ],
 )
 def test_a_file_at_odds_with_itself_is_damaged(shard: Path, harm: Any) -> None:
-    with h5py.File(shard, "a") as file:
+    with edited(shard) as file:
         harm(file)
     with pytest.raises(DamagedError, match=r"shard\.h5"):
         read_shard(shard)
+
+
+def declares_much(file: h5py.File) -> None:
+    """10¹² numbers in no space at all."""
+    del file["energies/values"]
+    file["energies"].create_dataset("values", shape=(10**12,), dtype="f4", chunks=(1000,))
+
+
+def declares_large_pieces(file: h5py.File) -> None:
+    values = file["energies/values"][:]
+    del file["energies/values"]
+    large = {"shape": values.shape, "maxshape": (None,), "chunks": (2**29,)}
+    file["energies"].create_dataset("values", dtype="f4", compression="gzip", **large)
+
+
+def lies_elsewhere(file: h5py.File) -> None:
+    n = len(file["energies/values"])
+    del file["energies/values"]
+    file["energies"].create_dataset(
+        "values", shape=(n,), dtype="f4", external=[("/dev/zero", 0, 4 * n)]
+    )
+
+
+def links_elsewhere(file: h5py.File) -> None:
+    del file["energies"]
+    file["energies"] = h5py.ExternalLink("other.h5", "/energies")
+
+
+def is_pieced_together(file: h5py.File) -> None:
+    n = len(file["energies/values"])
+    del file["energies/values"]
+    layout = h5py.VirtualLayout(shape=(n,), dtype="f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape=(n,))
+    file["energies"].create_virtual_dataset("values", layout)
+
+
+def wraps_round(file: h5py.File) -> None:
+    """Extents whose product is that of the values in whole numbers of 64 bits."""
+    del file["singlet_x/shapes"]
+    file["singlet_x/shapes"] = np.array([[2**31, 2**31, 4], [0, 0, 0], [0, 0, 0]], dtype="i8")
+    del file["singlet_x/values"]
+    file["singlet_x/values"] = np.zeros(0, dtype="i2")
+
+
+def holds_texts(file: h5py.File) -> None:
+    del file["energies/values"]
+    file["energies"].create_dataset("values", data=["a", "b"], dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (declares_much, "energies/values declares more than a file of this size can hold"),
+        (declares_large_pieces, "energies/values declares more than a file of this size can hold"),
+        (lies_elsewhere, "energies/values lies in another file"),
+        (is_pieced_together, "energies/values lies in another file"),
+        (links_elsewhere, "energies is missing or a link to elsewhere"),
+        (wraps_round, "singlet_x holds 0 values where its shapes tell 18446744073709551616"),
+        (holds_texts, "energies has values of type object"),
+        (lambda f: f.attrs.__setitem__("n_records", 10**12), r"numbers has shapes \(3, 1\)"),
+    ],
+)
+def test_what_a_file_declares_is_checked_before_room_is_made(
+    shard: Path, harm: Any, words: str
+) -> None:
+    with edited(shard) as file:
+        harm(file)
+    with pytest.raises(DamagedError, match=words) as caught:
+        read_shard(shard)
+    assert "\n" not in str(caught.value)
 
 
 # --- writing --------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import esml
+from esml import checkpoint
 from esml.basis import ELEMENTS
 from esml.checkpoint import CheckpointError
 from esml.dataset import DatasetError, Record, pack, read, write_shard
@@ -238,10 +240,31 @@ def test_a_run_leaves_a_model_that_loads_and_says_what_it_is(finished: Path) -> 
     assert card["level"][0]["functional"] == "camb3lyp"
     assert card["validation"]["n_structures"] == 2
     json.dumps(card)
+    assert card["config"]["seed"] == 3
+    assert card["config"]["data"] == ["tiny.h5"]
+    assert card["config"]["losses"] == configuration(finished).model_dump()["losses"]
+    assert str(finished) not in json.dumps(card)
+    assert card["versions"]["esml"] == esml.__version__
+    assert card["versions"]["torch"] == torch.__version__
     result = model.predict(structure(read(DATA)[0]), n_states=2)
     assert len(result.singlets) == 2
     # The uncertainty of a state is the model's error on molecules it was not trained on.
     assert result.singlets.uncertainties[0] == card["validation_rmse_eV"]["singlets"] > 0
+
+
+def test_the_hash_of_the_data_depends_on_the_records_alone(records: list[Record]) -> None:
+    training, validation = records[:7], records[7:9]
+    card = training_loop._data(training, validation)
+    assert card["train"] == 7
+    assert card["validation"] == 2
+    assert training_loop._data(training[::-1], validation) == card
+    others = (
+        training_loop._data(training[1:], validation),
+        training_loop._data(training, validation[1:]),
+        training_loop._data(validation, training),
+        training_loop._data([*training[1:], replace(training[0], key="other")], validation),
+    )
+    assert len({card["sha256"], *(other["sha256"] for other in others)}) == 5
 
 
 def test_a_run_killed_and_resumed_takes_the_same_steps(
@@ -349,6 +372,50 @@ def test_a_damaged_state_is_named(finished: Path, tmp_path: Path) -> None:
     whole = (finished / "state.safetensors").read_bytes()
     (tmp_path / "state.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ConfigError, match=r"state\.safetensors could not be read .*delete it"):
+        train(configuration(tmp_path), progress=False)
+
+
+def test_bytes_changed_anywhere_in_a_state_are_found(finished: Path, tmp_path: Path) -> None:
+    whole = (finished / "state.safetensors").read_bytes()
+    path = tmp_path / "state.safetensors"
+    rng = np.random.default_rng(0)
+    # The header, and some of the many weights.
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for place in [*rng.integers(0, header, 60), *rng.integers(header, len(whole), 20)]:
+        changed = bytes([whole[place] ^ 0xFF])
+        path.write_bytes(whole[:place] + changed + whole[place + 1 :])
+        with pytest.raises(ConfigError, match=r"state\.safetensors .*delete it to train afresh"):
+            training_loop._load_state(
+                training_loop.start(configuration(tmp_path), read(DATA)), path
+            )
+
+
+def test_a_state_from_before_there_were_checksums_is_still_gone_on_from(
+    finished: Path, tmp_path: Path
+) -> None:
+    with safe_open(finished / "state.safetensors", framework="pt") as file:
+        header = json.loads(file.metadata()[training_loop.STATE])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    old = {key: json.dumps(header[key]) for key in ("config", "progress")}
+    save_file(tensors, tmp_path / "state.safetensors", metadata=old)
+    run = training_loop.start(configuration(tmp_path), read(DATA))
+    training_loop._load_state(run, tmp_path / "state.safetensors")
+    assert (run.epoch, run.step) == (2, 14)
+    for name, value in run.model.state_dict().items():
+        assert torch.equal(value, tensors[f"model.{name}"])
+
+
+@pytest.mark.parametrize(
+    "progress", [{}, {"epoch": 2}, {"epoch": "two", "step": 14}, {"epoch": 0, "step": 14}, 3]
+)
+def test_a_state_that_does_not_say_how_far_it_is_is_refused(
+    finished: Path, tmp_path: Path, progress: Any
+) -> None:
+    tensors, entries = checkpoint.unpack(finished / "state.safetensors")
+    header = {"config": json.loads(entries[training_loop.STATE])["config"], "progress": progress}
+    packed = checkpoint.pack(tensors, training_loop.STATE, header)
+    (tmp_path / "state.safetensors").write_bytes(packed)
+    with pytest.raises(ConfigError, match=r"state\.safetensors"):
         train(configuration(tmp_path), progress=False)
 
 

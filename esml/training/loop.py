@@ -7,11 +7,14 @@ the same steps as one that was not. State is written after every epoch as safete
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialize
 from torch import Tensor
 
 from esml import checkpoint
@@ -40,6 +41,9 @@ from esml.training.evaluation import STATED
 from esml.training.objectives import Objective, objective
 from esml.training.targets import structure, turned
 from esml.transformer import random_rotations
+
+STATE = "esml-run"
+"""Entry of a state file's metadata that holds the configuration and how far the run has come."""
 
 
 @dataclass
@@ -115,9 +119,8 @@ def _save_state(run: Run, path: Path) -> None:
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
     progress = {"epoch": run.epoch, "step": run.step}
-    header = {"progress": json.dumps(progress), "config": run.config.model_dump_json()}
-    contiguous = {k: v.contiguous().clone() for k, v in tensors.items()}
-    write_whole(path, serialize(contiguous, metadata=header))
+    header = {"progress": progress, "config": run.config.model_dump(mode="json")}
+    write_whole(path, checkpoint.pack(tensors, STATE, header))
 
 
 def _difference(stored: Any, current: Any, name: str) -> str | None:
@@ -131,14 +134,26 @@ def _difference(stored: Any, current: Any, name: str) -> str | None:
     return None if stored == current else f"{name} {stored!r}, the configuration says {current!r}"
 
 
+def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of a state file. Raises CheckpointError, ValueError or KeyError."""
+    tensors, entries = checkpoint.unpack(path)
+    if STATE in entries:
+        header = json.loads(entries[STATE])
+        checkpoint.verify(path, tensors, header)
+        return tensors, header
+    # From before there were checksums.
+    return tensors, {key: json.loads(entries[key]) for key in ("config", "progress")}
+
+
 def _load_state(run: Run, path: Path) -> None:
     """Put ``run`` where the state file ``path`` says; ConfigError where the two do not fit."""
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        stored, progress = json.loads(header["config"]), json.loads(header["progress"])
-    except (SafetensorError, OSError, TypeError, KeyError, json.JSONDecodeError) as error:
+        tensors, header = _read_state(path)
+        stored, progress = dict(header["config"]), header["progress"]
+        run.epoch, run.step = int(progress["epoch"]), int(progress["step"])
+    except checkpoint.CheckpointError as error:
+        raise ConfigError(f"{error}, or delete it to train afresh") from error
+    except (TypeError, KeyError, ValueError) as error:
         raise ConfigError(
             f"{path} could not be read ({error}): expected the state of a training run; delete it "
             "to train afresh, or choose another output"
@@ -155,12 +170,13 @@ def _load_state(run: Run, path: Path) -> None:
     def part(prefix: str) -> dict[str, Tensor]:
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in part("optimizer.").items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
     groups = run.optimizer.state_dict()["param_groups"]
     try:
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in part("optimizer.").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+        run.objective.build().load_state_dict(part("average."))
         run.model.load_state_dict(part("model."))
         run.optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (RuntimeError, ValueError) as error:
@@ -169,7 +185,6 @@ def _load_state(run: Run, path: Path) -> None:
             "expected the weights of this model; train afresh or choose another output"
         ) from error
     run.average = part("average.")
-    run.epoch, run.step = progress["epoch"], progress["step"]
 
 
 def _steps(config: TrainingConfig, n_records: int) -> int:
@@ -225,8 +240,26 @@ def averaged(run: Run) -> Any:
     return model.eval()
 
 
+def _data(train: Sequence[Record], validation: Sequence[Record]) -> dict[str, Any]:
+    """Which records a model was made with: a hash that depends on neither order nor files."""
+    keys = {"train": sorted(r.key for r in train), "validation": sorted(r.key for r in validation)}
+    content = json.dumps(keys, sort_keys=True).encode()
+    return {"sha256": hashlib.sha256(content).hexdigest()} | {k: len(v) for k, v in keys.items()}
+
+
+def _settings(config: TrainingConfig) -> dict[str, Any]:
+    """All of ``config`` but where things lie on this machine: of paths the last part."""
+    settings = config.model_dump(mode="json", exclude={"output"})
+    settings["data"] = [path.name for path in config.data]
+    settings["initial"] = config.initial.name if config.initial else None
+    return settings
+
+
 def _describe(
-    config: TrainingConfig, train: Sequence[Record], metrics: dict[str, Any]
+    config: TrainingConfig,
+    train: Sequence[Record],
+    validation: Sequence[Record],
+    metrics: dict[str, Any],
 ) -> dict[str, Any]:
     """What the model file says of itself."""
     levels = sorted({r.level for r in train})
@@ -248,6 +281,14 @@ def _describe(
         "validation_rmse_eV": {
             kind: metrics.get(f"{kind}_rmse_eV", float("nan")) for kind in ("singlets", "triplets")
         },
+        "data": _data(train, validation),
+        "config": _settings(config),
+        "versions": {
+            "esml": version("esml"),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+        },
     }
 
 
@@ -260,7 +301,7 @@ def _validate(
     """
     model = averaged(run)
     metrics = run.objective.evaluate(model, validation)
-    run.objective.save(model, _describe(run.config, training, metrics), path)
+    run.objective.save(model, _describe(run.config, training, validation, metrics), path)
     if run.epoch == run.config.epochs:
         run.objective.complete(path, training, validation)
     return metrics
@@ -292,9 +333,9 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
     steps = _steps(config, len(training))
     if run.step != run.epoch * steps:
         raise ConfigError(
-            f"{state} is of a run with {run.step // run.epoch} steps an epoch where the data now "
-            f"make {steps}: expected the same training records; choose another output or train "
-            "afresh"
+            f"{state} is of a run with {run.step // max(run.epoch, 1)} steps an epoch where the "
+            f"data now make {steps}: expected the same training records; choose another output or "
+            "train afresh"
         )
     with _progress(progress) as display:
         task = display.add_task("", total=config.epochs * steps, completed=run.epoch * steps)

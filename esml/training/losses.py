@@ -187,12 +187,16 @@ def _excitations(
         "transition_dipoles": masked_mean(deviation, usable),
     }
     if exact:
+        # Single precision for the iterations: what they leave undone is far below a label's error.
+        single = torch.float32
         n_singlets = targets.singlets.mask.shape[1] + 4
         n_triplets = targets.triplets.mask.shape[1] + 4
         terms["exact_energies"] = 0.5 * (
             exact_energies(
-                singlets(response, operators.dipole, n_singlets), orbitals, targets.singlets
+                singlets(response, operators.dipole, n_singlets, single),
+                orbitals,
+                targets.singlets,
             )
-            + exact_energies(triplets(response, n_triplets), orbitals, targets.triplets)
+            + exact_energies(triplets(response, n_triplets, single), orbitals, targets.triplets)
         )
     return terms
