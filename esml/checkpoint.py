@@ -46,11 +46,17 @@ class Checkpoint:
     config: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    def split_off(self, prefix: str) -> dict[str, Tensor]:
+        """Take the tensors whose names begin with ``prefix`` out of ``state``, less the prefix."""
+        names = [name for name in self.state if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self.state.pop(name) for name in names}
+
 
 def _add_relaxation(old: Checkpoint) -> Checkpoint:
     """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's.
 
-    The mean field has a choice of its own, and files have a checksum.
+    The mean field has a choice of its own, files have a checksum, and may hold a domain and an
+    error model beside the weights.
     """
     blocks = {
         name.replace("site.", "site_relaxation."): torch.zeros_like(tensor)
