@@ -1,14 +1,14 @@
 """Structure → effective Hamiltonian, dipole operator and two-electron interaction.
 
-    H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B≠A c(R_AB) γ^K(R_AB) q_B
+    H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B≠A [1 − f(R_AB)] γ^K(R_AB) q_B
 
 (μ on A, ν on B). The network predicts H⁰, whose blocks between atoms carry the switch f: 1 up to
 ``pair_onset`` and 0 from ``pair_cutoff``. The rest is one step of a mean field: nonlocal exchange
-between atoms with the density matrix P of H⁰, and the potential of its charges q, with the same γ
-as in the response. Far away both are known physics, x = c = 1, so molecules longer than any seen in
-training keep the right long-range coupling; nearby they are learned fractions of it,
-x = x₀ f + 1 − f and c = c₀ f + 1 − f, that let H⁰ be local: how delocalized the electrons are,
-P tells. The ``mean_field`` of a configuration says how much of this there is.
+between atoms with the density matrix P of H⁰, and the potential of its far charges q, with the γ of
+the elements. Far away both are known physics, so molecules longer than any seen in training keep
+the right long-range coupling. Nearby exchange is a learned fraction of that, x = x₀ f + 1 − f, which
+lets H⁰ be local: how delocalized the electrons are, P tells. The ``mean_field`` of a configuration
+says how much of this there is.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _DEFAULTS: dict[int, tuple[float, ...]] = {
 }
 _EXPONENTS = (1.75, 2.32)  # of γ^K and γ^J, from the same fit
 _VIRTUAL_SCALE = -0.18
-_NEAR_FRACTIONS = (0.3, 0.0)  # of exchange (about that of the functional) and of electrostatics
+_NEAR_EXCHANGE = 0.5  # x₀
 
 _UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
 
@@ -162,7 +162,7 @@ class EffectiveHamiltonian(nn.Module):
         self.exponents = nn.Parameter(torch.tensor(start))
         self.virtual_scale = nn.Parameter(torch.tensor(_VIRTUAL_SCALE))
         if config.mean_field == "full":
-            self.near_fractions = nn.Parameter(torch.tensor(_NEAR_FRACTIONS))
+            self.near_exchange = nn.Parameter(torch.tensor(_NEAR_EXCHANGE))
         table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
         self.register_buffer("baseline", table)
 
@@ -220,9 +220,7 @@ class EffectiveHamiltonian(nn.Module):
         )
         interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
         if config.mean_field != "none":
-            hamiltonian = hamiltonian + self._mean_field(
-                hamiltonian, interaction, separation, layout
-            )
+            hamiltonian = hamiltonian + self._mean_field(hamiltonian, kinds, separation, layout)
         return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
 
     def _check(self, graph: Graph) -> None:
@@ -284,27 +282,34 @@ class EffectiveHamiltonian(nn.Module):
         )
 
     def _mean_field(
-        self, start: Tensor, interaction: Interaction, separation: Tensor, layout: OrbitalLayout
+        self, start: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
     ) -> Tensor:
-        """What one mean-field step adds to the Hamiltonian ``start``, (M, n, n) eV."""
+        """What one mean-field step adds to the Hamiltonian ``start``, (M, n, n) eV.
+
+        γ has the constants of the elements: those of the response are learned, and what is best for
+        the one need not be for the other.
+        """
         config = self.config
         orbitals = diagonalize(start, layout.n_orbitals, layout.n_occupied)
+        hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
+        coulomb, exchange = (
+            gamma(separation, 0.5 * (eta[:, :, None] + eta[:, None, :]), limit, exponent)
+            for eta, limit, exponent in zip(
+                hardness.unbind(2), (1.0, config.exchange_limit), _EXPONENTS, strict=True
+            )
+        )
         near = switch(separation, config.pair_onset, config.pair_cutoff)
-        exchange = interaction.exchange * (1.0 - near)
         full = config.mean_field == "full"
-        if full:
-            other = separation > 0
-            near = near * other
-            exchange = exchange + self.near_fractions[0] * near * interaction.exchange
+        fraction = self.near_exchange * near * (separation > 0) if full else 0.0
+        exchange = (1.0 - near + fraction) * exchange
         owner = layout.orbital_atom()
         width = owner.shape[1]
         rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
         elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
         field = -0.5 * density_matrix(orbitals) * elements
         if full:
-            weight = (1.0 + (self.near_fractions[1] - 1.0) * near) * other
-            charge = charges(orbitals, layout).to(weight)
-            potential = -(weight * interaction.coulomb @ charge[:, :, None])[:, :, 0]
+            charge = charges(orbitals, layout).to(coulomb)
+            potential = -((1.0 - near) * coulomb @ charge[:, :, None])[:, :, 0]
             shift = torch.gather(potential, 1, owner) * layout.orbital_mask
             field = field + torch.diag_embed(shift)
         return field
