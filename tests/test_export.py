@@ -92,6 +92,16 @@ def test_many_flushes_and_no_flush_are_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a.singlets.energies, b.singlets.energies)
 
 
+def test_a_file_of_version_1_is_read() -> None:
+    """Made before predictions said whether they are in domain."""
+    stored = read_results(Path(__file__).parent / "data" / "predictions-1.h5")
+    assert stored.attributes["schema_version"] == 1
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert [(result.in_domain, result.warnings) for result in stored] == 2 * [(True, ())]
+    assert len(stored[0].singlets.energies) == 2
+    assert stored.failures[0].reason == "two atoms coincide"
+
+
 def test_an_empty_file_reads_as_empty(tmp_path: Path) -> None:
     with ResultWriter(tmp_path / "out.h5"):
         pass
