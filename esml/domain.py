@@ -9,9 +9,9 @@ of the median that a training atom has to those of other molecules: about 1 for 
 
 *As bonds.* With Pauling's bond orders b_AB = exp[(r_A + r_B − R_AB) / ``PAULING``] (r covalent
 radii), the three sums of an atom: bond orders to hydrogen, bond orders to other atoms, and the
-coordination number Σ_B 1 / (1 + exp[−16 (4(r_A + r_B) / 3R_AB − 1)]). A stretched, broken or missing
-bond takes an atom where no closed-shell molecule near its equilibrium has any; a network, which is
-smooth, may not notice.
+coordination number Σ_B 1 / (1 + exp[−16 (4(r_A + r_B) / 3R_AB − 1)]). A stretched, broken or
+missing bond takes an atom where no closed-shell molecule near its equilibrium has any; a network,
+which is smooth, may not notice.
 
 An atom farther from all training atoms than nearly all atoms of unseen molecules are, in either
 way, puts its molecule out of domain; so do a charge and an element not trained on.

@@ -26,14 +26,19 @@ singlets/transition_dipoles     (singlets,                      e·bohr
                                 3)
 triplets/energies               (triplets,) ascending           eV
 triplets/uncertainties          (triplets,) nan: unknown        eV
+in_domain                       (M,)        1 if the molecule is
+                                            like those trained on
+warnings/text                   (bytes,)    like names; a line for
+                                            each warning
 failures/names, …/sources,      (bytes,)    molecules without a
 …/reasons                                   prediction, and why
 failures/index                  (F,)        place in its source
 =============================== =========== =================== ========
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
-given. A file grows under the name ``PATH.part`` and is renamed when it is complete; the ``.part``
-file of a killed run is readable up to its last flush.
+given; version 1 had neither ``in_domain`` nor ``warnings``. A file grows under the name
+``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is readable up
+to its last flush.
 """
 
 from __future__ import annotations
@@ -55,7 +60,7 @@ from numpy.typing import NDArray
 from esml.export.writer import ExportError, Prediction, TripletStates, part_path
 
 FORMAT = "esml-predictions"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Array = NDArray[Any]
 
@@ -87,9 +92,11 @@ _COLUMNS = (
     _Column("singlets/transition_dipoles", "singlets", (3,), np.float64, "e·bohr"),
     _Column("triplets/energies", "triplets", (), np.float64, "eV"),
     _Column("triplets/uncertainties", "triplets", (), np.float64, "eV"),
+    _Column("in_domain", "molecules", (), np.int8),
 )
 _FAILURE_COLUMNS = (_Column("failures/index", "failures", (), np.int64),)
-_TEXTS = ("names", "sources")
+_TEXTS = ("names", "sources", "warnings")
+_SINCE_2 = ("in_domain", "warnings")
 _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
@@ -192,6 +199,7 @@ class ResultWriter:
             "n_occupied": np.array([int(result.n_occupied)]),
             "orbital_energies": np.asarray(result.orbital_energies),
             "dipole": np.asarray(result.dipole)[None],
+            "in_domain": np.array([bool(result.in_domain)]),
             "singlets/oscillator_strengths": np.asarray(result.singlets.oscillator_strengths),
             "singlets/transition_dipoles": np.asarray(result.singlets.transition_dipoles),
         }
@@ -218,6 +226,7 @@ class ResultWriter:
             self._advance(f"offsets/{axis}", lengths[axis])
         self._append_text("names", name)
         self._append_text("sources", source)
+        self._append_text("warnings", "\n".join(result.warnings))
         self.n_results += 1
         self._flush_when_due()
 
@@ -287,6 +296,8 @@ class StoredResult:
     dipole: Array  # (3,) debye
     singlets: StoredStates
     triplets: StoredStates
+    in_domain: bool = True  # also where a file of version 1 does not tell
+    warnings: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> Atoms:
@@ -361,6 +372,8 @@ class StoredResults(Sequence[StoredResult]):
                 row["singlets/transition_dipoles"],
             ),
             triplets=StoredStates(row["triplets/energies"], row["triplets/uncertainties"]),
+            in_domain=bool(row["in_domain"]),
+            warnings=tuple(self._texts["warnings"][i].splitlines()),
         )
 
     def __iter__(self) -> Iterator[StoredResult]:
@@ -402,8 +415,16 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
     ends = {axis: int(columns[f"offsets/{axis}"][-1]) if n_results else 0 for axis in AXES}
     ends |= {"molecules": n_results, "failures": n_failures}
     for column in _COLUMNS + _FAILURE_COLUMNS:
-        columns[column.path] = file[column.path][: ends[column.axis]]
-    texts = {text: _read_text(file[text], n_results) for text in _TEXTS}
+        if version < 2 and column.path in _SINCE_2:
+            columns[column.path] = np.ones(n_results, dtype=column.dtype)
+        else:
+            columns[column.path] = file[column.path][: ends[column.axis]]
+    texts = {
+        text: [""] * n_results
+        if version < 2 and text in _SINCE_2
+        else _read_text(file[text], n_results)
+        for text in _TEXTS
+    }
     texts |= {text: _read_text(file[text], n_failures) for text in _FAILURE_TEXTS}
     return StoredResults(columns, texts, file.attrs)
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import norm, spearmanr
-from torch import Tensor
+from torch import Tensor, nn
 
 from esml.basis import ELEMENTS
 from esml.dataset import Record
@@ -203,9 +203,7 @@ def build_domain(
     return domain
 
 
-def _largest(
-    domain: Domain, model: Surrogate, records: Sequence[Record]
-) -> tuple[Tensor, Tensor]:
+def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tuple[Tensor, Tensor]:
     """The largest novelty and strangeness in each of ``records``."""
     novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
     for batch in _batches(records):
@@ -220,7 +218,7 @@ def _largest(
 
 
 def _projection(deviations: Tensor) -> Tensor:
-    """(C, D) onto the directions of largest variance, in which it becomes 1."""
+    """(C, ``DIMENSIONS``) onto those of largest variance, which becomes 1; zero if C is less."""
     covariance = deviations.T @ deviations / len(deviations)
     variance, directions = torch.linalg.eigh(covariance)
     variance, directions = variance.flip(0)[:DIMENSIONS], directions.flip(1)[:, :DIMENSIONS]
@@ -228,7 +226,8 @@ def _projection(deviations: Tensor) -> Tensor:
     top = directions.abs().argmax(0)
     directions = directions * directions[top, torch.arange(len(top))].sign()
     floor = FLOOR * variance[0].clamp(min=1e-12)
-    return (directions * (variance.clamp(min=0.0) + floor).rsqrt())
+    projection: Tensor = directions * (variance.clamp(min=0.0) + floor).rsqrt()
+    return nn.functional.pad(projection, (0, DIMENSIONS - projection.shape[1]))
 
 
 def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:

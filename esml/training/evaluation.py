@@ -226,7 +226,9 @@ def _calibration(scores: Scores) -> dict[str, float]:
     varies = len(stated) > 2 and float(np.ptp(stated)) > 1e-6 * float(stated.max())
     return {
         "uncertainty_spearman": float(spearmanr(stated, errors).statistic) if varies else math.nan,
-        "coverage_90": float(np.mean(errors <= half_width(0.9) * stated)) if len(stated) else math.nan,
+        "coverage_90": float(np.mean(errors <= half_width(0.9) * stated))
+        if len(stated)
+        else math.nan,
         "out_of_domain_share": scores.mae("out_of_domain"),
     }
 
@@ -367,7 +369,7 @@ def format_evaluation(result: dict[str, Any]) -> str:
     )
     if math.isfinite(result["coverage_90"]):
         lines.append(
-            f"uncertainties: rank correlation with the errors {result['uncertainty_spearman']:.2f}, "
+            f"uncertainties: rank correlation with errors {result['uncertainty_spearman']:.2f}, "
             f"90 % intervals hold {result['coverage_90']:.1%}; "
             f"{result['out_of_domain_share']:.1%} of the structures out of domain"
         )

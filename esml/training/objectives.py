@@ -50,7 +50,9 @@ class Objective(Protocol):
     def save(self, model: Any, metadata: dict[str, Any], path: Path) -> None:
         """Write the model file."""
 
-    def complete(self, path: Path, training: Sequence[Record], validation: Sequence[Record]) -> None:
+    def complete(
+        self, path: Path, training: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
         """Add to the finished model file what needs all records, not only weights."""
 
 
@@ -114,7 +116,9 @@ class HamiltonianObjective:
     def save(self, model: EffectiveHamiltonian, metadata: dict[str, Any], path: Path) -> None:
         save_model(Surrogate(model, metadata), path)
 
-    def complete(self, path: Path, training: Sequence[Record], validation: Sequence[Record]) -> None:
+    def complete(
+        self, path: Path, training: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
         calibrate_file(path, training, validation)
 
 
@@ -149,5 +153,7 @@ class DirectObjective:
         state = checkpoint.Checkpoint(model.state_dict(), model.config.model_dump(), metadata)
         checkpoint.save(path, state)
 
-    def complete(self, path: Path, training: Sequence[Record], validation: Sequence[Record]) -> None:
+    def complete(
+        self, path: Path, training: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
         """A direct model states no uncertainties."""
