@@ -6,9 +6,9 @@
 ``pair_onset`` and 0 from ``pair_cutoff``. The rest is one step of a mean field: nonlocal exchange
 between atoms with the density matrix P of H⁰, and the potential of its far charges q, with the γ of
 the elements. Far away both are known physics, so molecules longer than any seen in training keep
-the right long-range coupling. Nearby exchange is a learned fraction of that, x = x₀ f + 1 − f, which
-lets H⁰ be local: how delocalized the electrons are, P tells. The ``mean_field`` of a configuration
-says how much of this there is.
+the right long-range coupling. Nearby, exchange is a learned fraction of the same,
+x = x₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are, P tells. The
+``mean_field`` of a configuration says how much of this there is.
 """
 
 from __future__ import annotations
