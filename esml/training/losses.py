@@ -213,7 +213,7 @@ def _solved(
             singlets(response, operators.dipole, n_singlets, single),
             triplets(response, n_triplets, single),
         )
-    except (ConvergenceError, torch.linalg.LinAlgError):
+    except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         return operators.hamiltonian.new_zeros(())
     return 0.5 * (
         exact_energies(found[0], orbitals, targets.singlets)
