@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -181,7 +182,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The states asked for; see ``Surrogate.predict``. Raises ValueError for numbers below 1."""
+    """The states asked for; see ``Surrogate.predict``. Raises ValueError for impossible numbers."""
 
     n_states: int
     n_triplets: int | None = None
@@ -190,8 +191,17 @@ class Wanted:
     def __post_init__(self) -> None:
         for name in ("n_states", "n_triplets"):
             number = getattr(self, name)
-            if number is not None and number < 1:
+            if number is None:
+                continue
+            if not isinstance(number, Integral):
+                raise ValueError(f"{name} is {number!r}: expected a whole number; give one")
+            if number < 1:
                 raise ValueError(f"{name} is {number}: expected at least 1; ask for more states")
+        if self.energy_window is not None and not self.energy_window > 0:
+            raise ValueError(
+                f"energy_window is {self.energy_window}: expected an energy in eV above 0; give "
+                "one or leave it out"
+            )
 
 
 class Surrogate(nn.Module):
@@ -368,7 +378,8 @@ class Surrogate(nn.Module):
         n = int(solution.orbitals.n_orbitals[m])
         return Result(
             atoms=atoms.copy(),
-            orbital_energies=_numpy(solution.orbitals.energies[m, :n]),
+            # Degenerate ones ascend but for their last digit.
+            orbital_energies=np.maximum.accumulate(_numpy(solution.orbitals.energies[m, :n])),
             n_occupied=int(solution.orbitals.n_occupied[m]),
             hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
             charges=_numpy(solution.charges[m, : len(atoms)]),
@@ -380,7 +391,9 @@ class Surrogate(nn.Module):
         )
 
     def _states(self, solution: Solution, found: Excitations, m: int, kind: str) -> States:
-        exists = found.mask[m]
+        exists = found.mask[m].nonzero().flatten()
+        # Iterations leave degenerate states in any order.
+        exists = exists[found.energies[m, exists].argsort(stable=True)]
         o = int(solution.orbitals.n_occupied[m])
         v = int(solution.orbitals.n_orbitals[m]) - o
         energies = _numpy(found.energies[m, exists])
@@ -454,6 +467,17 @@ def save_model(model: Surrogate, path: str | Path) -> None:
     )
 
 
+def _check_device(device: torch.device | str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    # Torch has its own exception for every kind of device it was built without.
+    except Exception as error:
+        raise ValueError(
+            f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}): expected 'cpu' "
+            "or an accelerator of this machine such as 'cuda'; choose one"
+        ) from error
+
+
 def available_models() -> list[str]:
     """Names of the models shipped with the package."""
     folder = files("esml") / "models"
@@ -471,8 +495,10 @@ def load_model(
 ) -> Surrogate:
     """A trained model: the shipped one, another shipped one by name, or a file by path.
 
-    Raises CheckpointError where there is no such model or its file cannot be used.
+    Raises CheckpointError where there is no such model or its file cannot be used, ValueError for
+    a device there is not.
     """
+    _check_device(device)
     name = DEFAULT_MODEL if name is None else name
     path = Path(name)
     if str(name) in available_models():
