@@ -94,6 +94,9 @@ _TEXTS = ("names", "sources")
 _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
+ROOM = 2**22
+"""Bytes a disk must have free beside what is written: HDF5 crashes the process where it is full."""
+
 FLUSH_SECONDS = 5.0
 """Longest time rows are held back."""
 
@@ -126,6 +129,7 @@ class ResultWriter:
         self._last_flush = time.monotonic()
         self._pending: dict[str, list[Array]] = {}
         self._ends: dict[str, int] = {}
+        self._check_room(0)
         try:
             # SWMR needs the formats of HDF5 1.10.
             self._file = h5py.File(part_path(self.path), "w", libver="v110")
@@ -168,8 +172,10 @@ class ResultWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.flush()
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
         if kind is None:
             os.replace(part_path(self.path), self.path)
 
@@ -242,12 +248,34 @@ class ResultWriter:
         self._append(f"{path}/text", encoded)
         self._advance(f"{path}/offsets", len(encoded))
 
+    def _check_room(self, n_bytes: int) -> None:
+        """Refuse, while the file is sound, to write what the disk may not hold."""
+        if not hasattr(os, "statvfs"):  # Windows
+            return
+        part = part_path(self.path)
+        try:
+            disk = os.statvfs(part.parent)
+        except OSError:
+            return  # creating the file will say why
+        free = disk.f_bavail * disk.f_frsize
+        if free < n_bytes + ROOM:
+            raise ExportError(
+                f"cannot write '{part}': {free} bytes are free where at least {n_bytes + ROOM} are "
+                "expected; free space or choose another output"
+            )
+
     def _flush_when_due(self) -> None:
         if time.monotonic() - self._last_flush >= self._flush_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is held back; a kill from here on loses none of it."""
+        """Write what is held back; a kill from here on loses none of it.
+
+        Raises ``ExportError`` where the disk has no room, before anything is written.
+        """
+        # Chunks are written whole, so twice the rows may be needed.
+        held = sum(piece.nbytes for pieces in self._pending.values() for piece in pieces)
+        self._check_room(2 * held)
         for path, pieces in self._pending.items():
             if pieces:
                 rows = np.concatenate(pieces)
