@@ -43,7 +43,7 @@ data: [{data}]
 output: {output}
 epochs: {epochs}
 batch_size: 2
-validate_every: 1
+validate_every: 3
 seed: 3
 model:
   network: {{channels: 8, layers: 1, radial: 4, radial_hidden: 8}}

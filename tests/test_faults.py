@@ -32,17 +32,17 @@ def kill_runs(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_killed_training_ends_as_one_left_in_peace(kill_runs: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    assert kill_runs.kill_training(tmp_path, 1, rng, epochs=40) == []
+    assert kill_runs.kill_training(tmp_path, 1, rng, epochs=12) == []
 
 
 def test_a_killed_prediction_is_done_again(kill_runs: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    assert kill_runs.kill_prediction(tmp_path, 1, rng, n=600) == []
+    assert kill_runs.kill_prediction(tmp_path, 1, rng, n=250) == []
 
 
 def test_a_full_disk_is_said_in_one_sentence(kill_runs: Any, tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
-    assert kill_runs.full(tmp_path, tmp_path / "small", 150, most_bytes=24_576) == []
+    assert kill_runs.full(tmp_path, tmp_path / "small", 100, most_bytes=24_576) == []
 
 
 def test_hdf5_is_not_let_run_into_a_full_disk(
