@@ -9,6 +9,7 @@ excited states run in the model's precision again: energies are stationary there
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
@@ -46,6 +47,10 @@ READ_AHEAD = 2**24
 BATCH_SINGLES = 2**13
 """Most single excitations of one batch: what iterations hold fits the caches of a processor, and
 memory is bounded (at about 10 kB for each)."""
+
+
+MEMORY = 1300
+"""Bytes that a large molecule needs for each pair of its orbitals, about (docs/speed.md)."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +230,11 @@ class Surrogate(nn.Module):
 
     def graph(self, structures: Sequence[Atoms]) -> Graph:
         """The graph of ``structures`` as this model reads it. Raises StructureError."""
-        return build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+        graph = build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+        if self.device.type == "cpu":
+            for atoms in structures:
+                _check_size(atoms)
+        return graph
 
     def forward(
         self,
@@ -406,6 +415,26 @@ class Surrogate(nn.Module):
             X=_numpy(found.X[m, exists, :o, :v]),
             Y=_numpy(found.Y[m, exists, :o, :v]),
         )
+
+
+def _check_size(atoms: Atoms) -> None:
+    """Refuse a molecule for which the memory of this machine cannot do."""
+    needed = MEMORY * _n_orbitals(atoms) ** 2
+    there = physical_memory()
+    if there is not None and needed > there:
+        raise StructureError(
+            f"{len(atoms)} atoms need about {needed / 2**30:.0f} GiB of memory where at most the "
+            f"{there / 2**30:.0f} GiB of this machine are expected: predict parts of the structure "
+            "or choose a larger machine"
+        )
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory of this machine, where it tells."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def _n_orbitals(atoms: Atoms) -> int:

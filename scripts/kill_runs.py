@@ -163,7 +163,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
             continue
         for _ in range(deaths):
             with start("predict", structures, "-o", killed) as process:
-                wait_for(process, part_path(killed).exists)
+                wait_for(process, lambda part=part_path(killed): changed(part))
                 time.sleep(rng.uniform(0, 1.0))
                 process.kill()
                 process.communicate()
@@ -241,7 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=10, help="of train, and of predict")
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--structures", type=int, default=1500)
+    parser.add_argument("--structures", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--directory", type=Path, help="where to work; default: a temporary one")
     args = parser.parse_args()

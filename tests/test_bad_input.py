@@ -311,19 +311,19 @@ def test_the_rest_of_a_batch_of_bad_structures_goes_on(model: Surrogate) -> None
         )
 
 
-@pytest.mark.slow
-def test_five_thousand_atoms_are_predicted_or_refused(model: Surrogate) -> None:
-    """Water, in a box of molecules 6 Å apart; too large here is said so, never a crash."""
+def test_five_thousand_atoms_are_refused_where_memory_cannot_do(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Water, molecules 6 Å apart; else the system would end the process, or another one."""
     water = molecule("H2O")
     cells = np.stack(np.meshgrid(*[np.arange(12)] * 3), -1).reshape(-1, 3)[:1667]
     positions = (6.0 * cells[:, None] + water.positions).reshape(-1, 3)
-    (found,) = model.predict_many(
-        [Atoms(np.tile(water.numbers, 1667), positions)], 1, errors="return"
-    )
-    if isinstance(found, esml.Failure):
-        assert_helpful(found.reason, "")
-    else:
-        assert abs(found.charges.sum()) < 1e-6
+    many = Atoms(np.tile(water.numbers, 1667), positions)
+    monkeypatch.setattr("esml.surrogate.physical_memory", lambda: 64 * 2**30)
+    failure, result = model.predict_many([many, water], 1, errors="return")
+    assert isinstance(failure, esml.Failure)
+    assert_helpful(failure.reason, "5001 atoms need about 121 GiB of memory")
+    assert isinstance(result, esml.Result)
 
 
 OPTIONS: dict[str, tuple[Sequence[str], str]] = {
