@@ -312,9 +312,7 @@ class Blocks(nn.Module):
         for part in pairs.chunks():
             parts = self.pairs(ends, part, kinds)
             hamiltonian = _sum(self.offsite(parts), self.slater_koster(part, kinds))
-            found.append(
-                (hamiltonian, self.offsite_dipole(parts), self.offsite_relaxation(parts))
-            )
+            found.append((hamiltonian, self.offsite_dipole(parts), self.offsite_relaxation(parts)))
         hamiltonians, dipoles, relaxations = zip(*found, strict=True)
         return _joined(hamiltonians), _joined(dipoles), _joined(relaxations)
 

@@ -55,14 +55,18 @@ class Checkpoint:
 def _add_relaxation(old: Checkpoint) -> Checkpoint:
     """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's.
 
-    And files have a checksum since, and may hold a domain and an error model beside the weights.
+    The mean field has a choice of its own, files have a checksum, and may hold a domain and an
+    error model beside the weights.
     """
     blocks = {
         name.replace("site.", "site_relaxation."): torch.zeros_like(tensor)
         for name, tensor in old.state.items()
         if name.startswith(("blocks.onsite.", "blocks.offsite."))
     }
-    return replace(old, state=old.state | blocks)
+    config = {k: v for k, v in old.config.items() if not k.startswith("far_exchange")}
+    if "far_exchange" in old.config:
+        config["mean_field"] = "far" if old.config["far_exchange"] else "none"
+    return replace(old, state=old.state | blocks, config=config)
 
 
 UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {1: _add_relaxation}

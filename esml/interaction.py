@@ -24,6 +24,7 @@ per molecule. All energies in eV.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -159,45 +160,41 @@ class Interaction:
                     f"{field.name} is {value.dtype} where coulomb is {self.coulomb.dtype}"
                 )
 
-    def singlet_potential(self, multipoles: Tensor) -> Tensor:
-        """Potential conjugate to ``multipoles`` (M, S, K, 9) in the singlet kernel K."""
-        monopole = torch.einsum("mab,msb->msa", self.coulomb, multipoles[..., 0])
-        return torch.cat(
-            [
-                monopole[..., None],
-                self.singlet_dipole[:, None, :, None] * multipoles[..., 1:4],
-                self.singlet_quadrupole[:, None, :, None] * multipoles[..., 4:],
-            ],
-            dim=-1,
-        )
+    def singlet_blocks(self) -> Tensor:
+        """(M, K, 16, 16) what the dipoles and quadrupoles of K make of an atom's block D_AA.
 
-    def triplet_potential(self, multipoles: Tensor) -> Tensor:
-        """Potential conjugate to ``multipoles`` (M, S, K, 9) in the triplet kernel K_T."""
-        return torch.cat(
-            [
-                self.triplet_monopole[:, None, :, None] * multipoles[..., :1],
-                self.triplet_dipole[:, None, :, None] * multipoles[..., 1:4],
-                self.triplet_quadrupole[:, None, :, None] * multipoles[..., 4:],
-            ],
-            dim=-1,
-        )
-
-    def one_centre_exchange(self, blocks: Tensor) -> Tensor:
-        """Dipole and quadrupole part of J on the atomic ``blocks`` (M, S, K, 4, 4) of a density.
-
-        Returns Σ_{c>0} j_c G^c D_AA G^c, the same shape; the monopole part is γ^J_AA D_AA and comes
-        with γ^J.
+        Σ_{c>0} k_c G^c tr(G^c D_AA) on flattened blocks; monopoles reach other atoms and are left
+        out.
         """
-        flat = blocks.flatten(-2)
-        dipole, quadrupole = (
-            flat @ _sandwich(first, last, flat.dtype, flat.device)
-            for first, last in ((1, 4), (4, 9))
-        )
-        field = (
-            self.exchange_dipole[:, None, :, None] * dipole
-            + self.exchange_quadrupole[:, None, :, None] * quadrupole
-        )
-        return field.view_as(blocks)
+        return _by_shell(_coupled, self.singlet_dipole, self.singlet_quadrupole)
+
+    def triplet_blocks(self) -> Tensor:
+        """(M, K, 16, 16) the same of K_T."""
+        return _by_shell(_coupled, self.triplet_dipole, self.triplet_quadrupole)
+
+    def exchange_blocks(self) -> Tensor:
+        """(M, K, 16, 16) what the dipoles and quadrupoles of J make of an atom's block D_AA.
+
+        Σ_{c>0} j_c G^c D_AA G^c on flattened blocks; the monopole part γ^J_AA D_AA comes with γ^J.
+        """
+        return _by_shell(_sandwich, self.exchange_dipole, self.exchange_quadrupole)
+
+
+def _by_shell(
+    part: Callable[[int, int, torch.dtype, torch.device], Tensor],
+    dipole: Tensor,
+    quadrupole: Tensor,
+) -> Tensor:
+    """(M, K, 16, 16) the maps ``part`` of dipoles and quadrupoles times their constants (M, K)."""
+    first, last = (part(a, b, dipole.dtype, dipole.device) for a, b in ((1, 4), (4, 9)))
+    return dipole[:, :, None, None] * first + quadrupole[:, :, None, None] * last
+
+
+@lru_cache
+def _coupled(first: int, last: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(16, 16) map D → Σ_c G^c tr(G^c D), c from ``first`` to before ``last``, on flat blocks."""
+    chosen = ONE_CENTRE[:, :, first:last].reshape(16, -1)
+    return (chosen @ chosen.mT).to(device, dtype)
 
 
 @lru_cache

@@ -35,7 +35,6 @@ from esml import checkpoint
 from esml.dataset import Record, read
 from esml.files import write_whole
 from esml.graph import build_graph
-from esml.surrogate import DOMAIN, ERRORS
 from esml.training.config import ConfigError, TrainingConfig, load_config
 from esml.training.evaluation import STATED
 from esml.training.objectives import Objective, objective
@@ -97,20 +96,24 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
 
 
 def _adopt(model: Any, path: Path) -> None:
-    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not."""
+    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not.
+
+    The mean field may be another: tight-binding Hamiltonians hold no exchange.
+    """
     try:
         found = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"initial: {error}") from error
-    difference = _difference(found.config, model.config.model_dump(), "model")
+    current = model.config.model_dump()
+    free = {key: current[key] for key in ("mean_field",) if key in current}
+    difference = _difference(found.config | free, current, "model")
     if difference:
         raise ConfigError(
             f"{path} is of another form: expected {difference}; choose another initial model or "
             "that form"
         )
-    for prefix in (DOMAIN, ERRORS):  # of the other model, whose weights will change
-        found.split_off(prefix)
-    model.load_state_dict(found.state)
+    # A domain and an error model of the other weights are left behind.
+    model.load_state_dict({k: found.state.get(k, v) for k, v in model.state_dict().items()})
 
 
 def _save_state(run: Run, path: Path) -> None:
