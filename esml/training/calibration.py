@@ -26,7 +26,7 @@ from esml.network import species
 from esml.surrogate import Surrogate, load_model, save_model
 from esml.training.evaluation import partners, solve
 from esml.training.targets import structure
-from esml.uncertainty import NAMES, ErrorModel, descriptors, expected, scaled
+from esml.uncertainty import NAMES, ErrorModel, descriptors, expected, of_atoms, scaled
 
 Array = NDArray[np.float64]
 
@@ -252,7 +252,7 @@ def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
 def _nearest_of_others(
     points: Tensor, owner: Tensor, references: Tensor, theirs: Tensor, count: int
 ) -> Tensor:
-    """``domain.nearest`` among references of other molecules; infinite where there is none."""
+    """Mean distance to the nearest references of other molecules; infinite where there is none."""
     found = []
     for part, own in zip(points.split(512), owner.split(512), strict=True):
         distance = torch.cdist(part, references)
@@ -278,13 +278,12 @@ def states(model: Surrogate, records: Sequence[Record]) -> tuple[Array, Array, l
         group = [records[i] for i in batch]
         graph, solution, places = solve(model, group, HIGHEST)
         assert model.domain is not None
+        layout = solution.operators.layout
         surroundings = model.domain(graph, solution.operators.features)
+        atoms = of_atoms(layout, solution.charges, surroundings)
         for kind in ("singlet", "triplet"):
             found = getattr(solution, f"{kind}s")
-            values = descriptors(
-                found, solution.orbitals, solution.operators.layout, solution.charges,
-                surroundings, kind == "triplet",
-            ).numpy()  # fmt: skip
+            values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplet").numpy()
             for m, record in enumerate(group):
                 if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
                     continue
