@@ -57,13 +57,24 @@ def bonding(graph: Graph) -> Tensor:
         return parts.new_zeros((len(radii), 3)).index_add(0, graph.edge_source, parts)
 
 
-def nearest(points: Tensor, references: Tensor, count: int) -> Tensor:
-    """Mean distance (N,) of ``points`` (N, D) to the ``count`` nearest ``references`` (P, D).
+class _Points:
+    """Points (P, D), ready for many distances to them in double precision."""
 
-    In double precision: differences of squares are what many distances are fast to get from.
-    """
-    distance = torch.cdist(points, references)
-    return distance.topk(min(count, len(references)), dim=1, largest=False).values.mean(1)
+    def __init__(self, points: Tensor) -> None:
+        self.count = len(points)
+        self._points = points.T.contiguous()
+        self._squares = points.square().sum(1)
+
+    def distance(self, others: Tensor, count: int) -> Tensor:
+        """Mean distance (N,) of ``others`` (N, D) to the nearest ``count`` points."""
+        # |p|² − 2 p·x + |x|², the last only for those that are nearest.
+        square = torch.addmm(self._squares, others, self._points, alpha=-2.0)
+        near = (
+            square.amin(1, keepdim=True)
+            if count == 1
+            else square.topk(min(count, self.count), dim=1, largest=False).values
+        )
+        return (near + others.square().sum(1, keepdim=True)).clamp(min=0.0).sqrt().mean(1)
 
 
 @dataclass(frozen=True)
@@ -111,8 +122,20 @@ class Domain(nn.Module):
         for name in self.NAMES:
             tensor = tensors[name]
             self.register_buffer(name, tensor.double() if tensor.is_floating_point() else tensor)
-        self._environments = self.environment_counts.tolist()
-        self._bondings = self.bonding_counts.tolist()
+        self._seen = self.environment_counts.tolist()
+        self._ready: tuple[torch.device, list[_Points], list[_Points]] | None = None
+
+    def _references(self) -> tuple[list[_Points], list[_Points]]:
+        """Environments and bonds of the training atoms by element, on the device of the buffers."""
+        device = self.means.device
+        if self._ready is None or self._ready[0] != device:
+            parts = (
+                (self.environments, self.environment_counts),
+                (self.bondings, self.bonding_counts),
+            )
+            first, second = ([_Points(p) for p in x.split(n.tolist())] for x, n in parts)
+            self._ready = (device, first, second)
+        return self._ready[1:]
 
     def state(self) -> dict[str, Tensor]:
         """Tensors by name, as a model file holds them: bulky ones in half precision."""
@@ -135,41 +158,43 @@ class Domain(nn.Module):
             # What an unseen element has is far; that it is unseen is said apart.
             novelty = places.new_full(kinds.shape, 2.0 * float(self.novelty_limit))
             strangeness = torch.zeros_like(novelty)
-            environments = self.environments.split(self._environments)
-            bondings = self.bondings.split(self._bondings)
-            for kind in kinds.unique().tolist():
-                if not len(environments[kind]):
+            environments, bondings = self._references()
+            for kind in set(kinds.tolist()):
+                if not self._seen[kind]:
                     continue
-                chosen = kinds == kind
-                distance = nearest(places[chosen], environments[kind], NEIGHBOURS)
+                chosen = (kinds == kind).nonzero()[:, 0]
+                distance = environments[kind].distance(places[chosen], NEIGHBOURS)
                 novelty[chosen] = distance / self.typical[kind]
-                strangeness[chosen] = nearest(bonds[chosen], bondings[kind], 1)
+                strangeness[chosen] = bondings[kind].distance(bonds[chosen], 1)
             return Surroundings(places, novelty, strangeness / self.bonding_limit)
 
     def verdicts(self, graph: Graph, surroundings: Surroundings) -> list[Verdict]:
         """What to say of each molecule of ``graph``."""
-        seen = {z for z, n in zip(ELEMENTS, self._environments, strict=True) if n}
-        novel = surroundings.novelty / self.novelty_limit
+        seen = {z for z, n in zip(ELEMENTS, self._seen, strict=True) if n}
+        strange = surroundings.strangeness.tolist()
+        novel = (surroundings.novelty / self.novelty_limit).tolist()
+        all_numbers = graph.numbers.tolist()
+        largest = int(self.heavy_atoms)
         begin = 0
         found = []
         counts = torch.bincount(graph.molecule, minlength=graph.n_molecules).tolist()
         for count, charge in zip(counts, graph.charges.tolist(), strict=True):
             own = slice(begin, begin + count)
             begin += count
-            numbers = graph.numbers[own].tolist()
+            numbers = all_numbers[own]
             reasons = unfamiliar(numbers, int(charge), seen)
             for values, what in (
-                (surroundings.strangeness[own], "the bonds"),
+                (strange[own], "the bonds"),
                 (novel[own], "the surroundings"),
             ):
                 if reason := _strange(values, numbers, what):
                     reasons.append(reason)
             remarks = []
             heavy = sum(z > 1 for z in numbers)
-            if heavy > LARGER * int(self.heavy_atoms):
+            if heavy > LARGER * largest:
                 remarks.append(
-                    f"the molecule has {heavy} heavy atoms, the largest it was trained on "
-                    f"{int(self.heavy_atoms)}: its errors may be larger than stated"
+                    f"the molecule has {heavy} heavy atoms, the largest trained on {largest}: its "
+                    "errors may be larger than stated"
                 )
             found.append(Verdict(not reasons, tuple(reasons + remarks)))
         return found
@@ -189,12 +214,13 @@ def unfamiliar(numbers: list[int], charge: int, seen: set[int]) -> list[str]:
     return reasons
 
 
-def _strange(values: Tensor, numbers: list[int], what: str) -> str | None:
+def _strange(values: list[float], numbers: list[int], what: str) -> str | None:
     """A sentence if any of ``values`` exceeds 1, naming the atom where it is largest."""
-    count = int((values > 1.0).sum())
-    if not count:
+    largest = max(values)
+    if largest <= 1.0:
         return None
-    worst = int(values.argmax())
+    count = sum(value > 1.0 for value in values)
+    worst = values.index(largest)
     others = f" and {count - 1} more" if count > 1 else ""
     advice = (
         "look for a stretched, broken or missing bond"

@@ -33,7 +33,7 @@ from esml.excitations import Excitations, InstabilityError, Response, singlets, 
 from esml.graph import Graph, StructureError, build_graph, check_structure
 from esml.hamiltonian import EffectiveHamiltonian, Operators, from_config
 from esml.orbitals import Orbitals
-from esml.uncertainty import ErrorModel, descriptors
+from esml.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.units import DEBYE
 
 Array = NDArray[np.float64]
@@ -318,27 +318,22 @@ class Surrogate(nn.Module):
         Without an error model the root mean square error on validation molecules, the same for all
         states of a multiplicity; without a domain only elements and charges are looked at.
         """
-        surroundings, verdicts = None, []
+        layout, atoms = solution.operators.layout, None
+        verdicts = []
         if self.domain is not None:
             surroundings = self.domain(graph, solution.operators.features)
             verdicts = self.domain.verdicts(graph, surroundings)
+            atoms = of_atoms(layout, solution.charges.detach(), surroundings)
         else:
             seen = set(self.metadata.get("elements", ()))
-            sizes = solution.operators.layout.n_atoms.tolist()
+            sizes = layout.n_atoms.tolist()
             for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
                 reasons = unfamiliar(numbers.tolist(), int(charge), seen)
                 verdicts.append(Verdict(not reasons, tuple(reasons)))
         stated = []
         for kind, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
-            if self.error_model is not None and surroundings is not None:
-                values = descriptors(
-                    found,
-                    solution.orbitals,
-                    solution.operators.layout,
-                    solution.charges.detach(),
-                    surroundings,
-                    kind == "triplets",
-                )
+            if self.error_model is not None and atoms is not None:
+                values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplets")
                 stated.append(self.error_model(values))
             else:
                 error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, np.nan))

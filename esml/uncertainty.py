@@ -72,54 +72,60 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
     return by_atom / by_atom.sum(3, keepdim=True).clamp(min=1e-12)
 
 
+def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
+    """(M, K, 3 + elements − 1 + ``DIRECTIONS``) what ``descriptors`` average over atoms.
+
+    Novelty, charge, its size, whether of each element but hydrogen, coordinates of surroundings;
+    ``charges`` (M, K) in e.
+    """
+    elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
+    places = surroundings.coordinates[:, :DIRECTIONS]
+    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements, places], 1))
+    padded = padded.to(charges)
+    return torch.cat(
+        [padded[..., :1], charges[..., None], charges.abs()[..., None], padded[..., 1:]], 2
+    )
+
+
 def descriptors(
-    found: Excitations,
-    orbitals: Orbitals,
-    layout: OrbitalLayout,
-    charges: Tensor,
-    surroundings: Surroundings,
-    triplets: bool,
+    found: Excitations, orbitals: Orbitals, layout: OrbitalLayout, atoms: Tensor, triplets: bool
 ) -> Tensor:
     """Descriptors (M, S, ``len(NAMES)``) of the states ``found``, in the order of ``NAMES``.
 
-    With w = (h + e)/2: the logarithm of the novelty averaged with w; the energy (eV); whether
-    triplets; ½ Σ_A |e_A − h_A|; √f; the size of atomic ``charges`` (M, K), averaged with w; the
-    logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without hydrogen; the
-    first coordinates of the surroundings averaged with w and with e − h. Finite everywhere.
+    With w = (h + e)/2 and ``atoms`` those of ``of_atoms``: the logarithm of the novelty averaged
+    with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
+    with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
+    hydrogen; the first coordinates of the surroundings averaged with w and with e − h. Finite
+    everywhere.
     """
     with torch.no_grad():
         energies = torch.nan_to_num(found.energies)
-        exists = found.mask
         alike = torch.exp(-0.5 * ((energies[:, :, None] - energies[:, None]) / DEGENERATE).square())
-        alike = alike * exists[:, None, :]
+        alike = alike * found.mask[:, None, :]
         alike = alike / alike.sum(2, keepdim=True).clamp(min=1e-12)
-
-        def shared(values: Tensor) -> Tensor:
-            return (alike @ values.flatten(2)).view_as(values)
-
-        hole, electron = shared(populations(found, orbitals, layout)).unbind(2)  # (M, S, K)
-        weight, shift = 0.5 * (hole + electron), electron - hole
+        shares = alike @ populations(found, orbitals, layout).flatten(2)  # (M, S, 2 K)
+        hole, electron = shares.chunk(2, 2)
         single = torch.stack([found.oscillator_strengths, found.Y.square().sum((2, 3))], 2)
-        strength, deexcitation = shared(single).unbind(2)
-        novelty = layout.pad_atoms(surroundings.novelty).to(weight)
-        places = layout.pad_atoms(surroundings.coordinates[:, :DIRECTIONS]).to(weight)
-        elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
-        elements = layout.pad_atoms(elements).to(weight)
-
-        def mean(weights: Tensor, values: Tensor) -> Tensor:
-            return (weights @ values[:, :, None])[:, :, 0]
-
+        strength, deexcitation = (alike @ single).unbind(2)
+        shift = electron - hole
+        mean, change = 0.5 * (hole + electron) @ atoms, shift @ atoms
+        element = slice(3, 2 + len(ELEMENTS))
         chemistry = [
-            mean(weight, novelty).clamp(min=1e-3).log(),
+            mean[..., 0].clamp(min=1e-3).log(),
             energies,
             torch.full_like(energies, float(triplets)),
             0.5 * shift.abs().sum(2),
             strength.clamp(min=0.0).sqrt(),
-            mean(weight, charges.abs()),
+            mean[..., 2],
             (deexcitation + 1e-3).log(),
-            mean(shift, charges),
+            change[..., 1],
         ]
-        groups = [hole @ elements, electron @ elements, weight @ places, shift @ places]
+        groups = [
+            mean[..., element] - 0.5 * change[..., element],
+            mean[..., element] + 0.5 * change[..., element],
+            mean[..., element.stop :],
+            change[..., element.stop :],
+        ]
         return torch.cat([torch.stack(chemistry, 2), *groups], 2)
 
 

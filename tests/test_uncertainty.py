@@ -134,7 +134,8 @@ def test_orientation_and_order_do_not_matter(model: Surrogate, name: str) -> Non
     atoms = molecule(name)
     expected = stated(model.predict(atoms, 7))
     turned = atoms.copy()
-    turned.positions = [*Rotation.random(rng=3).apply(atoms.positions), 1.0, -2.0, 0.5]
+    turned.positions = Rotation.random(rng=3).apply(atoms.positions)
+    turned.translate([1.0, -2.0, 0.5])
     np.testing.assert_allclose(stated(model.predict(turned, 7)), expected, rtol=2e-3)
     order = np.random.default_rng(0).permutation(len(atoms))
     np.testing.assert_allclose(stated(model.predict(atoms[order], 7)), expected, rtol=2e-3)
