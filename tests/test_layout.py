@@ -28,6 +28,7 @@ ORDER = (
     "orbitals",
     "blocks",
     "hamiltonian",
+    "excitons",
     "davidson",
     "excitations",
     "spectrum",
