@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ase.build
@@ -158,12 +159,13 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
     found = []
     for place, suffix in enumerate((".h5", ".csv", ".jsonl")):
         quiet, killed = (folder / f"{name}{suffix}" for name in ("quiet", "killed"))
+        part = part_path(killed)
         deaths = len(range(place, kills, 3))
         if not deaths:
             continue
         for _ in range(deaths):
             with start("predict", structures, "-o", killed) as process:
-                wait_for(process, lambda part=part_path(killed): changed(part))
+                wait_for(process, partial(changed, part))
                 time.sleep(rng.uniform(0, 1.0))
                 process.kill()
                 process.communicate()
@@ -171,7 +173,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
                 return [f"the prediction ended before it was killed: give it more than {n}"]
             if killed.exists():
                 found.append(f"a kill left {killed.name} as if it were whole")
-        kept = kept_results(part_path(killed)) if suffix == ".h5" else []
+        kept = kept_results(part) if suffix == ".h5" else []
         for output in (quiet, killed):
             code, error = finish("predict", structures, "-o", output)
             if code:
