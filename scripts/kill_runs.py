@@ -185,8 +185,8 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
                 found.append(f"the {suffix} files differ")
             continue
         results = [read_results(path) for path in (quiet, killed)]
-        for partial, one, other in zip([*kept, *[None] * n], *results, strict=False):
-            pairs = [(one, other)] + ([(one, partial)] if partial is not None else [])
+        for half, one, other in zip([*kept, *[None] * n], *results, strict=False):
+            pairs = [(one, other)] + ([(one, half)] if half is not None else [])
             for a, b in pairs:
                 if not (
                     np.array_equal(a.singlets.energies, b.singlets.energies)
