@@ -3,6 +3,7 @@
 #   make demo   install the package, print and plot the spectrum of azobenzene
 #   make test   install everything, run the tests
 #   make lint   install everything, check style and types
+#   make audit  are versions as pinned, is one known to be vulnerable
 #   make docs   install everything, build the documentation site into site/
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -17,11 +18,11 @@ export MKL_NUM_THREADS ?= 1
 
 COMPARE := $(addprefix --compare ,$(wildcard examples/azobenzene.reference.json))
 
-.PHONY: help demo install install-dev test test-slow lint docs format clean
+.PHONY: help demo install install-dev test test-slow lint audit docs format clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,6s/^#   //p' Makefile
+	@sed -n '3,7s/^#   //p' Makefile
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -56,6 +57,12 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# pip-audit has a folder of its own, beside the pinned versions; without a network it is done without.
+audit: install-dev
+	@$(PIP) install --quiet --retries 1 --timeout 10 --target $(VENV)/audit --upgrade pip-audit \
+	  2>/dev/null || echo "pip-audit cannot be installed here"
+	$(BIN)/python scripts/audit.py --tools $(VENV)/audit
 
 docs: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

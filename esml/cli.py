@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from esml import __version__
 
@@ -34,7 +36,39 @@ INTERRUPTED = 130
 PICTURES = (".png", ".pdf", ".svg")
 MOST_FAILURES_SHOWN = 10
 
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Click's, wherever this version of typer has it from."""
+
+
+class _Commands(TyperGroup):
+    """The commands, refusing wrong options as everything else is refused: in one sentence."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        with _one_sentence():
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _one_sentence():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        command = error.ctx.command_path if error.ctx else "esml"
+        _fail(
+            f"{error.format_message().rstrip('.')}: expected what `{command} --help` lists; mend "
+            "the command"
+        )
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Excited states of organic molecules from a learned minimal-basis Hamiltonian.",
     no_args_is_help=True,
     add_completion=False,
@@ -71,6 +105,13 @@ def _refusing(*errors: type[Exception], code: int = BAD_INPUT) -> Iterator[None]
             from esml.report import validation_reasons
 
             _fail(validation_reasons(error), code)
+        if isinstance(error, OSError):
+            where = f"'{error.filename}'" if error.filename else "a file"
+            _fail(
+                f"{where} could not be read or written ({error.strerror or error}): expected a "
+                "place that may be written to, with room; free space or choose another",
+                code,
+            )
         _fail(error, code)
 
 
@@ -83,7 +124,7 @@ def _load(model: str | None) -> Surrogate:
 
 def _check_n_states(n_states: int) -> None:
     if n_states < 1:
-        _fail(f"--n-states is {n_states}: expected a number of states of at least 1")
+        _fail(f"--n-states is {n_states}: expected a number of states of at least 1; choose one")
 
 
 def _check_output(path: Path | None, option: str) -> None:
@@ -91,9 +132,12 @@ def _check_output(path: Path | None, option: str) -> None:
     if path is None:
         return
     if path.is_dir():
-        _fail(f"{option} '{path}' is a directory: expected the name of a file to write")
+        _fail(f"{option} '{path}' is a directory: expected the name of a file to write; add one")
     if not path.parent.is_dir():
-        _fail(f"{option} '{path}' lies in no directory that exists: make '{path.parent}' first")
+        _fail(
+            f"{option} '{path}' lies in no directory that exists: expected '{path.parent}'; make "
+            "it or choose another place"
+        )
 
 
 def _show_version(wanted: bool) -> None:
@@ -174,13 +218,15 @@ def spectrum(
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     _check_n_states(n_states)
-    if not (math.isfinite(fwhm) and fwhm > 0):
-        _fail(f"--fwhm is {fwhm:g}: expected a width in eV above 0")
+    from esml.spectrum import check_width
+
+    with _refusing(ValueError):
+        check_width(fwhm, "--fwhm")
     outputs = ((plot, "--plot"), (csv, "--csv"), (report, "--report"), (molden, "--molden"))
     for path, option in outputs:
         _check_output(path, option)
     if cubes is not None and cubes.exists() and not cubes.is_dir():
-        _fail(f"--cubes '{cubes}' is a file: expected a folder to write to")
+        _fail(f"--cubes '{cubes}' is a file: expected a folder to write to; choose another name")
     _check_picture(plot)
     if average:
         single = {"--compare": compare, "--index": index, "--report": report}
@@ -192,7 +238,7 @@ def spectrum(
         return
     if report is not None:
         if report.suffix.lower() not in (".html", ".htm"):
-            _fail(f"--report '{report}' ends in '{report.suffix}': expected .html")
+            _fail(f"--report '{report}' ends in '{report.suffix}': expected .html; rename it")
         _need("plotly", "skimage.measure", option="--report", extra="report")
 
     from rich.console import Console
@@ -250,7 +296,10 @@ def _check_picture(path: Path | None) -> None:
     if path is None:
         return
     if path.suffix.lower() not in PICTURES:
-        _fail(f"--plot '{path}' ends in '{path.suffix}': expected one of {', '.join(PICTURES)}")
+        _fail(
+            f"--plot '{path}' ends in '{path.suffix}': expected one of {', '.join(PICTURES)}; "
+            "rename it"
+        )
     _need("matplotlib", option="--plot", extra="plot")
     import matplotlib as mpl
 
@@ -458,8 +507,17 @@ def predict(
     """
     _check_n_states(n_states)
     _check_output(output, "--output")
-    if any(output.resolve() == path.resolve() for path in files):
-        _fail(f"--output '{output}' is one of the input files: expected another name")
+    if output.exists() and not output.is_file():
+        _fail(
+            f"--output '{output}' is no regular file: expected one, which is put in place whole; "
+            "choose another name"
+        )
+    # Not Path.resolve, which raises where links go in circles.
+    if any(os.path.realpath(output) == os.path.realpath(path) for path in files):
+        _fail(
+            f"--output '{output}' is one of the input files: expected a file of its own; choose "
+            "another name"
+        )
 
     from rich.console import Console
     from rich.progress import (
@@ -473,6 +531,7 @@ def predict(
 
     from esml.cluster import ClusterError, predict_on_cluster
     from esml.export import ExportError, format_of, open_writer, part_path
+    from esml.files import BusyError, sole_writer
     from esml.surrogate import Failure
 
     with _refusing(ExportError):
@@ -487,39 +546,37 @@ def predict(
         TimeRemainingColumn(),
     )
     outside = 0
-    with _refusing(ExportError):
+    lock = output.with_name(f".{output.name}.lock")
+    refusing = _refusing(BusyError, ClusterError, ExportError, OSError)
+    with refusing, sole_writer(lock, output):
         writer = open_writer(
             output, n_states, format, model=model or "shipped", esml_version=__version__
         )
-    try:
-        with (
-            _refusing(ClusterError, ExportError),
-            writer,
-            Progress(*columns, console=Console(stderr=True)) as progress,
-        ):
-            sources = _Sources(files, writer, progress)
-            if dask is None:
-                results = surrogate.predict_many(sources, n_states=n_states, errors="return")
-            else:
-                results = predict_on_cluster(surrogate, sources, n_states, dask)
-            for result in results:
-                origin = sources.next_origin()
-                if isinstance(result, Failure):
-                    sources.fail(origin.name, result.reason, origin.source, origin.index)
+        try:
+            with writer, Progress(*columns, console=Console(stderr=True)) as progress:
+                sources = _Sources(files, writer, progress)
+                if dask is None:
+                    results = surrogate.predict_many(sources, n_states=n_states, errors="return")
                 else:
-                    outside += not result.in_domain
-                    writer.add(
-                        result,
-                        origin.atoms,
-                        name=origin.name,
-                        source=origin.source,
-                        index=origin.index,
-                    )
-                sources.advance()
-            sources.finish()
-    except KeyboardInterrupt:
-        _note(f"stopped: {writer.n_results} predictions are kept in {part_path(output)}")
-        raise typer.Exit(INTERRUPTED) from None
+                    results = predict_on_cluster(surrogate, sources, n_states, dask)
+                for result in results:
+                    origin = sources.next_origin()
+                    if isinstance(result, Failure):
+                        sources.fail(origin.name, result.reason, origin.source, origin.index)
+                    else:
+                        outside += not result.in_domain
+                        writer.add(
+                            result,
+                            origin.atoms,
+                            name=origin.name,
+                            source=origin.source,
+                            index=origin.index,
+                        )
+                    sources.advance()
+                sources.finish()
+        except KeyboardInterrupt:
+            _note(f"stopped: {writer.n_results} predictions are kept in {part_path(output)}")
+            raise typer.Exit(INTERRUPTED) from None
 
     typer.echo(f"{writer.n_results} predicted, {writer.n_failures} failed: {output}")
     if outside:
@@ -545,7 +602,7 @@ def train(
 ) -> None:
     """Train a model."""
     if not config.is_file():
-        _fail(f"no file '{config}': expected a training configuration in YAML")
+        _fail(f"no file '{config}': expected a training configuration in YAML; check the path")
     from esml.training import train as run
 
     with _refusing(ValueError, OSError):
@@ -576,7 +633,7 @@ def evaluate(
     _check_output(plot, "--plot")
     _check_picture(plot)
     if not data.exists():
-        _fail(f"no dataset '{data}': expected an HDF5 shard or a directory of them")
+        _fail(f"no dataset '{data}': expected an HDF5 shard or a directory of them; check the path")
     from esml.training import Scores, format_evaluation
     from esml.training import evaluate as run
 

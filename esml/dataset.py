@@ -265,7 +265,7 @@ def read_shard(path: str | Path) -> list[Record]:
                     "it; restore it from a copy or generate it again"
                 )
             n_records = int(file.attrs["n_records"])
-            budget = _Budget(path)
+            budget = Budget(path)
             columns = {
                 s.name: _read_field(file, s.name, dict(s.metadata), n_records, budget)
                 for s in fields(Record)
@@ -290,7 +290,7 @@ def read_shard(path: str | Path) -> list[Record]:
     return [Record(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
 
 
-class _Budget:
+class Budget:
     """The bytes the datasets of one file may still unfold to."""
 
     def __init__(self, path: Path) -> None:
@@ -303,8 +303,8 @@ class _Budget:
             raise ValueError(f"{name} declares more than a file of this size can hold")
 
 
-def _dataset(parent: h5py.Group, key: str, budget: _Budget) -> h5py.Dataset:
-    """The dataset ``key``, before anything of it is read.
+def bounded(parent: h5py.Group, key: str, budget: Budget) -> h5py.Dataset:
+    """The dataset ``key``, before anything of it is read; ValueError where it asks too much.
 
     Only data inside this very file are taken: HDF5 can point into any other one.
     """
@@ -323,10 +323,10 @@ def _dataset(parent: h5py.Group, key: str, budget: _Budget) -> h5py.Dataset:
 
 
 def _read_field(
-    file: h5py.File, name: str, meta: dict[str, Any], n_records: int, budget: _Budget
+    file: h5py.File, name: str, meta: dict[str, Any], n_records: int, budget: Budget
 ) -> list[Any]:
     if meta["kind"] == "text":
-        texts = _dataset(file, name, budget)
+        texts = bounded(file, name, budget)
         if texts.shape != (n_records,) or h5py.check_string_dtype(texts.dtype) is None:
             raise ValueError(f"{name} holds {texts.shape} entries where there are {n_records}")
         entries: list[str] = []
@@ -339,7 +339,7 @@ def _read_field(
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is missing or a link to elsewhere")
     group = file[name]
-    shapes, values = (_dataset(group, key, budget) for key in ("shapes", "values"))
+    shapes, values = (bounded(group, key, budget) for key in ("shapes", "values"))
     if shapes.shape != (n_records, meta["ndim"]) or shapes.dtype.kind not in "iu":
         raise ValueError(
             f"{name} has shapes {shapes.shape}: expected {(n_records, meta['ndim'])}, whole numbers"

@@ -29,7 +29,7 @@ N_SINGLETS = 5
 class DirectConfig(BaseModel):
     """Everything that fixes the form of a ``Direct`` model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["direct"] = "direct"
     network: BackboneConfig = Field(default_factory=NetworkConfig, description="the backbone")

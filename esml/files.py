@@ -1,10 +1,15 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and by one process at a time."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+class BusyError(ValueError):
+    """An output that another process is writing, said in one sentence."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -20,7 +25,43 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk does not say which file it has no room for.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         # Gone already after the rename.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(lock: Path, output: Path) -> Iterator[None]:
+    """Hold the file ``lock``, which stands for ``output``; it goes with this process, if killed.
+
+    Raises BusyError where another process holds it, OSError where it cannot be made.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        yield
+        return
+    while True:
+        file = open(lock, "w")  # noqa: SIM115 (closed below)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise BusyError(
+                f"'{output}' is being written by another process: expected one writer; wait for it "
+                "to end or choose another output"
+            ) from error
+        # The one who held it may have taken it away in between.
+        if lock.exists() and os.path.samestat(os.fstat(file.fileno()), os.stat(lock)):
+            break
+        file.close()
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        file.close()

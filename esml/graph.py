@@ -19,6 +19,7 @@ from torch import Tensor
 
 from esml.basis import ELEMENTS, N_SLOTS, VALENCE_ELECTRONS
 
+FARTHEST = 1000.0  # Å; coordinates of single precision are exact to 6e-5 Å there
 CLOSEST = 0.3
 """Atoms closer than this (Å) are taken for an error in the input."""
 
@@ -111,7 +112,8 @@ def check_structure(
 
     ``charge`` stands in for the charge of ``atoms`` (see ``molecular_charge``). Atoms are counted
     from 0, as ASE does. Raises StructureError for an empty or periodic structure, coordinates that
-    are not finite, elements outside ``elements``, atoms closer than 0.3 Å and open shells.
+    are not finite or beyond 1000 Å, elements outside ``elements``, atoms closer than 0.3 Å and open
+    shells.
     """
     if len(atoms) == 0:
         raise StructureError(
@@ -129,6 +131,13 @@ def check_structure(
         raise StructureError(
             f"the position of {_name(atoms, int(bad[0]))} is {positions[bad[0]].tolist()} where "
             "finite coordinates in Å are expected: mend the input"
+        )
+    far = np.flatnonzero((np.abs(positions) > FARTHEST).any(axis=1))
+    if far.size:
+        raise StructureError(
+            f"the position of {_name(atoms, int(far[0]))} is {positions[far[0]].tolist()} where at "
+            f"most {FARTHEST:.0f} Å from the origin are expected, beyond which single precision is "
+            "too coarse: move the molecule to the origin, and give coordinates in Å"
         )
     for index, number in enumerate(atoms.numbers):
         if int(number) not in elements:
@@ -164,13 +173,15 @@ def _check_shell(atoms: Atoms, charge: int) -> None:
     # Some files write the multiplicity under "spin", others the unpaired electrons: with an even
     # number of electrons both 0 and 1 can only mean a singlet.
     spin = _number(atoms.info.get("spin", 0), "spin")
+    multiplicity = _number(atoms.info.get("multiplicity", 1), "multiplicity")
     moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))
-    if spin not in (0.0, 1.0) or moment > 0.5:
-        shown = (
-            f"atoms.info['spin'] = {spin:g}"
-            if spin not in (0.0, 1.0)
-            else (f"initial magnetic moments summing to {moment:g}")
-        )
+    if spin not in (0.0, 1.0) or multiplicity != 1 or moment > 0.5:
+        if spin not in (0.0, 1.0):
+            shown = f"atoms.info['spin'] = {spin:g}"
+        elif multiplicity != 1:
+            shown = f"atoms.info['multiplicity'] = {multiplicity:g}"
+        else:
+            shown = f"initial magnetic moments summing to {moment:g}"
         raise StructureError(
             f"the structure has {shown} where a closed shell is expected: open shells cannot be "
             "treated, remove it if the ground state is a singlet"

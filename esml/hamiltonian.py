@@ -77,7 +77,7 @@ _UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
 class HamiltonianConfig(BaseModel):
     """Everything that fixes the form of an ``EffectiveHamiltonian``; its weights are the rest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["hamiltonian"] = "hamiltonian"
     network: BackboneConfig = Field(

@@ -55,7 +55,7 @@ def species(numbers: Tensor) -> Tensor:
 class NetworkConfig(BaseModel):
     """Size and reach of the message-passing network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["equivariant"] = "equivariant"
     channels: int = Field(default=64, ge=1, le=1024, description="features of each kind on an atom")

@@ -73,14 +73,18 @@ def read_comparison(path: Path) -> Comparison:
         return Comparison.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(
-            f"cannot read '{path}': {error.strerror or error}; expected a reference in JSON"
+            f"cannot read '{path}' ({error.strerror or error}): expected a reference in JSON; "
+            "check the path"
         ) from error
     except ValidationError as error:
         raise InputError(
-            f"'{path}' is not a reference esml can compare with: {validation_reasons(error)}"
+            f"'{path}' is not a reference esml can compare with ({validation_reasons(error)}): "
+            "expected level and singlets; mend the file"
         ) from error
-    except ValueError as error:
-        raise InputError(f"'{path}' is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"'{path}' is not JSON ({error}): expected a reference calculation; mend the file"
+        ) from error
 
 
 def _numbers(values: ArrayLike) -> list[float]:

@@ -38,6 +38,9 @@ WAVENUMBERS = 1e7 / HC
 LOWEST_ENERGY = 0.05
 """eV; where the default energy grid starts at the latest, so that wavelengths stay finite."""
 
+WIDTHS = (1e-3, 100.0)
+"""eV; widths a line may have: a default grid in thirtieths of them has at most a million points."""
+
 FAINT = 1e-3
 """Oscillator strength a plot shows at least: rounding errors of dark states are not blown up."""
 
@@ -129,6 +132,15 @@ class Spectrum:
         ax.patch.set_visible(False)
 
 
+def check_width(fwhm: float, name: str = "fwhm") -> None:
+    """Refuse, with a ValueError, a width outside ``WIDTHS``."""
+    narrowest, widest = WIDTHS
+    if not narrowest <= fwhm <= widest:
+        raise ValueError(
+            f"{name} is {fwhm:g}: expected a width of {narrowest:g} to {widest:g} eV; choose one"
+        )
+
+
 def broaden(
     excitation_energies: ArrayLike,
     oscillator_strengths: ArrayLike,
@@ -155,11 +167,10 @@ def broaden(
     Raises
     ------
     ValueError
-        For a width that is not positive, an unknown shape, arrays that do not match, energies that
+        For a width outside ``WIDTHS``, an unknown shape, arrays that do not match, energies that
         are not positive, negative strengths, a grid that does not ascend, or no state at all.
     """
-    if not (math.isfinite(fwhm) and fwhm > 0):
-        raise ValueError(f"fwhm must be a positive width in eV, got {fwhm}")
+    check_width(fwhm)
     if shape not in ("gaussian", "lorentzian"):
         raise ValueError(f"shape must be 'gaussian' or 'lorentzian', got {shape!r}")
     centres = np.asarray(excitation_energies, dtype=np.float64)

@@ -5,23 +5,31 @@ Everything that can be wrong with an input is said in one sentence, as an ``Inpu
 
 from __future__ import annotations
 
+import re
+import stat
 import warnings
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ase.db
 import ase.io
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError, ioformats
+from ase.io.formats import UnknownFileTypeError, ioformats, open_with_compression
 
 SEED = 7
 """Seed of the conformer embedding: one SMILES always gives one geometry."""
 
 SMILES_LISTS = (".smi", ".smiles")
 """Ends of the names of files with a SMILES, and if wanted a name, on every line."""
+
+MOST_ATOMS = 1_000_000
+"""Atoms a structure may declare: more than any model here can treat."""
+
+LONGEST_LINE = 2**20
+"""Bytes of a line of an xyz file that are looked at."""
 
 _SUFFIXES = {extension for form in ioformats.values() for extension in form.extensions} | {
     "extxyz",
@@ -47,22 +55,37 @@ class Structure:
 
 def check_file(path: Path) -> None:
     """Refuse, with an ``InputError``, a path that is no file, or an empty one."""
-    if not path.exists():
-        raise InputError(f"no file '{path}': expected a geometry file, check the path")
-    if path.is_dir():
-        raise InputError(f"'{path}' is a directory: expected a geometry file such as molecule.xyz")
-    if path.stat().st_size == 0:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"no file '{path}': expected a geometry file, check the path") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"'{path}' cannot be reached ({getattr(error, 'strerror', None) or error}): expected a "
+            "geometry file that may be read; check the path and its permissions"
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(
+            f"'{path}' is a directory: expected a geometry file such as molecule.xyz; name one"
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(
+            f"'{path}' is no regular file: expected a geometry file; save its content as one"
+        )
+    if status.st_size == 0:
         raise InputError(f"'{path}' is empty: expected at least one structure; check the file")
 
 
 def _reason(error: Exception) -> str:
     """What went wrong inside a reader, on one line."""
     if isinstance(error, UnknownFileTypeError):
-        return "the format is none that ASE knows; write it as .xyz"
+        return "the format is none that ASE knows"
     if isinstance(error, UnicodeDecodeError):
-        return "it is not text in the format its name promises; write it as .xyz"
+        return "it is not text in UTF-8"
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        return f"{error.args[0]!r} is no element or entry its format knows"
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -91,6 +114,7 @@ def read_entries(path: Path) -> Iterator[Structure | InputError]:
         return
     index = 0
     try:
+        _check_counts(path)
         with warnings.catch_warnings():
             # Readers warn of fields that carry no geometry.
             warnings.simplefilter("ignore")
@@ -98,12 +122,47 @@ def read_entries(path: Path) -> Iterator[Structure | InputError]:
                 name = str(atoms.info.get("name", path.stem))
                 yield Structure(atoms, name, str(path), index)
                 index += 1
+    except InputError:
+        raise
     # Readers of a hundred formats raise whatever their parsers meet.
     except Exception as error:
         where = f" beyond its structure {index}" if index else ""
-        raise InputError(f"cannot read '{path}'{where}: {_reason(error)}") from error
+        raise InputError(
+            f"cannot read '{path}'{where} ({_reason(error)}): expected whole structures in the "
+            "format of its name; mend it or write it as .xyz"
+        ) from error
     if index == 0:
-        raise InputError(f"'{path}' holds no structure: expected at least one")
+        raise InputError(f"'{path}' holds no structure: expected at least one; check the file")
+
+
+def _frames(file: IO[bytes], name: Path) -> Iterator[int]:
+    """Numbers of atoms of the frames of an xyz file, up to where it is none.
+
+    ASE makes room for, and goes through, whatever number a file declares; so absurd ones are an
+    ``InputError`` here.
+    """
+    while re.fullmatch(rb"[+-]?\d{1,99}", line := file.readline(LONGEST_LINE).strip()):
+        n_atoms = int(line)
+        widths = re.search(rb'Properties="?([^\s"]+)', file.readline(LONGEST_LINE))
+        columns = re.findall(rb":(\d{1,99})", widths[1]) if widths else []
+        n_columns = sum(int(width) for width in columns)
+        for what, n, most in (("atoms", n_atoms, MOST_ATOMS), ("columns", n_columns, 1000)):
+            if not 0 <= n <= most:
+                raise InputError(
+                    f"'{name}' declares {n} {what} in a structure: expected 0 to {most}; mend the "
+                    "file"
+                )
+        for _ in range(n_atoms):
+            if not file.readline(LONGEST_LINE):
+                return  # cut short
+        yield n_atoms
+
+
+def _check_counts(path: Path) -> None:
+    """Refuse what declares absurd numbers, whatever the name of the file: ASE looks inside."""
+    with open_with_compression(str(path), "rb") as file:
+        for _ in _frames(file, path):
+            pass
 
 
 def _images(path: Path) -> Iterator[Atoms]:
@@ -121,10 +180,15 @@ def _smiles_list(path: Path) -> Iterator[Structure | InputError]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read '{path}': {_reason(error)}") from error
+        raise InputError(
+            f"cannot read '{path}' ({_reason(error)}): expected a SMILES on every line; mend the "
+            "file"
+        ) from error
     entries = [line.split(maxsplit=1) for line in lines if line.strip()]
     if not entries:
-        raise InputError(f"'{path}' holds no structure: expected a SMILES on every line")
+        raise InputError(
+            f"'{path}' holds no structure: expected a SMILES on every line; check the file"
+        )
     for index, (smiles, *rest) in enumerate(entries):
         try:
             found = from_smiles(smiles)
@@ -159,19 +223,15 @@ def read_structure(path: Path, index: int | None = None) -> Structure:
 def count_structures(path: Path) -> int:
     """Number of structures of a file where that is cheap to tell, else 1; 0 if unreadable."""
     try:
-        if path.suffix == ".db" and path.is_file():
+        check_file(path)
+        if path.suffix == ".db":
             return int(ase.db.connect(str(path)).count())
         if path.suffix in SMILES_LISTS:
             return sum(bool(line.strip()) for line in path.read_bytes().splitlines())
         if path.suffix not in {".xyz", ".extxyz"}:
-            return int(path.is_file())
-        count = 0
+            return 1
         with path.open("rb") as file:
-            while line := file.readline().strip():
-                for _ in range(int(line) + 1):
-                    file.readline()
-                count += 1
-        return count
+            return sum(1 for _ in _frames(file, path))
     # A database that is none raises what its backend does.
     except Exception:
         return 0
@@ -182,7 +242,7 @@ def looks_like_file(text: str) -> bool:
     path = Path(text)
     suffix = path.suffix.lstrip(".")
     try:
-        return path.exists() or (suffix == suffix.lower() and suffix in _SUFFIXES)
+        return (suffix == suffix.lower() and suffix in _SUFFIXES) or path.exists()
     except OSError:  # a SMILES longer than a file's name may be
         return False
 

@@ -9,10 +9,12 @@ excited states run in the model's precision again: energies are stationary there
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +50,10 @@ READ_AHEAD = 2**24
 BATCH_SINGLES = 2**13
 """Most single excitations of one batch: what iterations hold fits the caches of a processor, and
 memory is bounded (at about 10 kB for each)."""
+
+
+MEMORY = 1300
+"""Bytes that a large molecule needs for each pair of its orbitals, about (docs/speed.md)."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The states asked for; see ``Surrogate.predict``. Raises ValueError for numbers below 1."""
+    """The states asked for; see ``Surrogate.predict``. Raises ValueError for impossible numbers."""
 
     n_states: int
     n_triplets: int | None = None
@@ -228,8 +234,17 @@ class Wanted:
     def __post_init__(self) -> None:
         for name in ("n_states", "n_triplets"):
             number = getattr(self, name)
-            if number is not None and number < 1:
+            if number is None:
+                continue
+            if not isinstance(number, Integral):
+                raise ValueError(f"{name} is {number!r}: expected a whole number; give one")
+            if number < 1:
                 raise ValueError(f"{name} is {number}: expected at least 1; ask for more states")
+        if self.energy_window is not None and not self.energy_window > 0:
+            raise ValueError(
+                f"energy_window is {self.energy_window}: expected an energy in eV above 0; give "
+                "one or leave it out"
+            )
 
 
 class Surrogate(nn.Module):
@@ -259,7 +274,11 @@ class Surrogate(nn.Module):
 
     def graph(self, structures: Sequence[Atoms]) -> Graph:
         """The graph of ``structures`` as this model reads it. Raises StructureError."""
-        return build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+        graph = build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+        if self.device.type == "cpu":
+            for atoms in structures:
+                _check_size(atoms)
+        return graph
 
     def forward(
         self,
@@ -444,7 +463,8 @@ class Surrogate(nn.Module):
         n = int(solution.orbitals.n_orbitals[m])
         return Result(
             atoms=atoms.copy(),
-            orbital_energies=_numpy(solution.orbitals.energies[m, :n]),
+            # Degenerate ones ascend but for their last digit.
+            orbital_energies=np.maximum.accumulate(_numpy(solution.orbitals.energies[m, :n])),
             n_occupied=int(solution.orbitals.n_occupied[m]),
             hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
             charges=_numpy(solution.charges[m, : len(atoms)]),
@@ -460,7 +480,9 @@ class Surrogate(nn.Module):
     def _states(
         self, solution: Solution, found: Excitations, m: int, uncertainties: Tensor
     ) -> States:
-        exists = found.mask[m]
+        exists = found.mask[m].nonzero().flatten()
+        # Iterations leave degenerate states in any order.
+        exists = exists[found.energies[m, exists].argsort(stable=True)]
         o = int(solution.orbitals.n_occupied[m])
         v = int(solution.orbitals.n_orbitals[m]) - o
         return States(
@@ -471,6 +493,26 @@ class Surrogate(nn.Module):
             X=_numpy(found.X[m, exists, :o, :v]),
             Y=_numpy(found.Y[m, exists, :o, :v]),
         )
+
+
+def _check_size(atoms: Atoms) -> None:
+    """Refuse a molecule for which the memory of this machine cannot do."""
+    needed = MEMORY * _n_orbitals(atoms) ** 2
+    there = physical_memory()
+    if there is not None and needed > there:
+        raise StructureError(
+            f"{len(atoms)} atoms need about {needed / 2**30:.0f} GiB of memory where at most the "
+            f"{there / 2**30:.0f} GiB of this machine are expected: predict parts of the structure "
+            "or choose a larger machine"
+        )
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory of this machine, where it tells."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def _n_orbitals(atoms: Atoms) -> int:
@@ -540,6 +582,17 @@ def save_model(model: Surrogate, path: str | Path) -> None:
     )
 
 
+def _check_device(device: torch.device | str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    # Torch has its own exception for every kind of device it was built without.
+    except Exception as error:
+        raise ValueError(
+            f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}): expected 'cpu' "
+            "or an accelerator of this machine such as 'cuda'; choose one"
+        ) from error
+
+
 def available_models() -> list[str]:
     """Names of the models shipped with the package."""
     folder = files("esml") / "models"
@@ -557,8 +610,10 @@ def load_model(
 ) -> Surrogate:
     """A trained model: the shipped one, another shipped one by name, or a file by path.
 
-    Raises CheckpointError where there is no such model or its file cannot be used.
+    Raises CheckpointError where there is no such model or its file cannot be used, ValueError for
+    a device there is not.
     """
+    _check_device(device)
     name = DEFAULT_MODEL if name is None else name
     path = Path(name)
     if str(name) in available_models():

@@ -29,7 +29,7 @@ from esml.tensors import QUADRUPOLE, decompose, switch
 class TransformerConfig(BaseModel):
     """Size and reach of the transformer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["transformer"] = "transformer"
     channels: int = Field(

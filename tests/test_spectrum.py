@@ -91,9 +91,9 @@ def test_csv_reads_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((ENERGIES, STRENGTHS, 0.0), "fwhm must be a positive width in eV, got 0.0"),
-        ((ENERGIES, STRENGTHS, -1.0), "fwhm must be a positive"),
-        ((ENERGIES, STRENGTHS, math.nan), "fwhm must be a positive"),
+        ((ENERGIES, STRENGTHS, 0.0), "fwhm is 0: expected a width of 0.001 to 100 eV"),
+        ((ENERGIES, STRENGTHS, -1.0), "expected a width of 0.001 to 100 eV"),
+        ((ENERGIES, STRENGTHS, math.nan), "expected a width of 0.001 to 100 eV"),
         ((ENERGIES, STRENGTHS, 0.3, "voigt"), "shape must be 'gaussian' or 'lorentzian'"),
         ((ENERGIES, STRENGTHS[1:]), r"two \(S,\) arrays, got \(4,\) and \(3,\)"),
         (([-1.0], [0.1]), "excitation energies must be positive, got -1.0 eV"),

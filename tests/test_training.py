@@ -22,6 +22,7 @@ from esml.basis import ELEMENTS
 from esml.checkpoint import CheckpointError
 from esml.dataset import DatasetError, Record, pack, read, write_shard
 from esml.excitations import Excitations, Response
+from esml.files import BusyError, sole_writer
 from esml.graph import build_graph
 from esml.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.network import NetworkConfig
@@ -298,6 +299,33 @@ def test_a_run_killed_and_resumed_takes_the_same_steps(
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
     models = [load_file(p / "model.safetensors") for p in (finished, tmp_path)]
     assert all(torch.equal(tensor, models[1][name]) for name, tensor in models[0].items())
+
+
+def test_the_log_of_a_killed_run_is_taken_back_to_its_state(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    training_loop._take_back(log, 1)
+    assert not log.exists()
+    for text, epoch, left in (
+        ("epoch,seconds\n1,5\n2,5\n", 2, "epoch,seconds\n1,5\n2,5\n"),
+        ("epoch,seconds\n1,5\n2,5\n", 1, "epoch,seconds\n1,5\n"),
+        ("epoch,seconds\n1,5\n12,5\n", 0, "epoch,seconds\n"),
+        ("epoch,seconds\n1,5\n1", 2, "epoch,seconds\n1,5\n"),
+    ):
+        log.write_text(text)
+        training_loop._take_back(log, epoch)
+        assert log.read_text() == left
+    log.write_text("epo")
+    training_loop._take_back(log, 0)
+    assert not log.exists()
+
+
+def test_two_runs_do_not_share_an_output(finished: Path) -> None:
+    with (
+        sole_writer(finished / ".lock", finished),
+        pytest.raises(BusyError, match=r"is being written by another process: expected one writer"),
+    ):
+        train(configuration(finished), progress=False)
+    train(configuration(finished), progress=False)
 
 
 def test_a_finished_run_is_not_trained_again(

@@ -65,4 +65,4 @@ def open_writer(
         return XyzWriter(path)
     if chosen == "chemiscope":
         return ChemiscopeWriter(path, **attributes)
-    raise ExportError(f"no format '{chosen}': expected one of {', '.join(FORMATS)}")
+    raise ExportError(f"no format '{chosen}': expected one of {', '.join(FORMATS)}; choose one")

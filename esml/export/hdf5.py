@@ -57,6 +57,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from esml.dataset import Budget, bounded
 from esml.export.writer import ExportError, Prediction, TripletStates, part_path
 
 FORMAT = "esml-predictions"
@@ -100,6 +101,9 @@ _SINCE_2 = ("in_domain", "warnings")
 _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
+ROOM = 2**22
+"""Bytes a disk must have free beside what is written: HDF5 crashes the process where it is full."""
+
 FLUSH_SECONDS = 5.0
 """Longest time rows are held back."""
 
@@ -132,6 +136,7 @@ class ResultWriter:
         self._last_flush = time.monotonic()
         self._pending: dict[str, list[Array]] = {}
         self._ends: dict[str, int] = {}
+        self._check_room(0)
         try:
             # SWMR needs the formats of HDF5 1.10.
             self._file = h5py.File(part_path(self.path), "w", libver="v110")
@@ -174,8 +179,10 @@ class ResultWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.flush()
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
         if kind is None:
             os.replace(part_path(self.path), self.path)
 
@@ -250,12 +257,34 @@ class ResultWriter:
         self._append(f"{path}/text", encoded)
         self._advance(f"{path}/offsets", len(encoded))
 
+    def _check_room(self, n_bytes: int) -> None:
+        """Refuse, while the file is sound, to write what the disk may not hold."""
+        if not hasattr(os, "statvfs"):  # Windows
+            return
+        part = part_path(self.path)
+        try:
+            disk = os.statvfs(part.parent)
+        except OSError:
+            return  # creating the file will say why
+        free = disk.f_bavail * disk.f_frsize
+        if free < n_bytes + ROOM:
+            raise ExportError(
+                f"cannot write '{part}': {free} bytes are free where at least {n_bytes + ROOM} are "
+                "expected; free space or choose another output"
+            )
+
     def _flush_when_due(self) -> None:
         if time.monotonic() - self._last_flush >= self._flush_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is held back; a kill from here on loses none of it."""
+        """Write what is held back; a kill from here on loses none of it.
+
+        Raises ``ExportError`` where the disk has no room, before anything is written.
+        """
+        # Chunks are written whole, so twice the rows may be needed.
+        held = sum(piece.nbytes for pieces in self._pending.values() for piece in pieces)
+        self._check_room(2 * held)
         for path, pieces in self._pending.items():
             if pieces:
                 rows = np.concatenate(pieces)
@@ -389,49 +418,70 @@ def read_results(path: str | Path) -> StoredResults:
     path = Path(path)
     if not path.is_file():
         raise ExportError(f"no file '{path}': expected predictions made by esml predict")
+    # Of a file that still grows some is not there yet, and HDF5 tries for a minute to read it.
+    growing = path.name.endswith(".part")
     try:
-        with h5py.File(path, "r", swmr=True) as file:
+        with h5py.File(path, "r", swmr=growing) as file:
             return _read(file, path)
-    except (OSError, KeyError, IndexError) as error:
+    except ExportError:
+        raise
+    # HDF5 raises whatever it meets in a damaged file.
+    except Exception as error:
         raise ExportError(
-            f"cannot read '{path}' as predictions of esml: {error}; make it anew with esml predict"
+            f"cannot read '{path}' as predictions of esml ({' '.join(str(error).split())[:200]}): "
+            "expected a whole file; make it anew with esml predict"
         ) from error
 
 
 def _read(file: h5py.File, path: Path) -> StoredResults:
     if file.attrs.get("format") != FORMAT:
-        raise ExportError(f"'{path}' holds no predictions of esml: expected format '{FORMAT}'")
+        raise ExportError(
+            f"'{path}' holds no predictions of esml: expected format '{FORMAT}'; choose another"
+        )
     version = int(file.attrs["schema_version"])
     if version > SCHEMA_VERSION:
         raise ExportError(
             f"'{path}' has schema version {version}: expected at most {SCHEMA_VERSION}; "
             "update esml to read it"
         )
-    n_results, n_failures = (int(n) for n in file["counts"])
+    budget = Budget(path)
+
+    def rows(name: str, n: int) -> Array:
+        """The first ``n`` rows, which must be there."""
+        found = bounded(file, name, budget)
+        if not 0 <= n <= len(found):
+            raise ValueError(f"{name} has {len(found)} rows where there should be {n}")
+        values: Array = found[:n]
+        return values
+
+    def ends(name: str, n: int) -> Array:
+        """Where the parts of ``n`` molecules end, from 0."""
+        values = rows(name, n + 1) if n else np.zeros(1, dtype=np.int64)
+        if values[0] != 0 or (np.diff(values) < 0).any():
+            raise ValueError(f"{name} does not ascend from 0")
+        return values
+
+    def texts(name: str, n: int) -> list[str]:
+        offsets = ends(f"{name}/offsets", n)
+        text = rows(f"{name}/text", int(offsets[-1])).tobytes()
+        return [text[a:b].decode() for a, b in pairwise(offsets)]
+
+    n_results, n_failures = (int(n) for n in rows("counts", 2))
     # Rows beyond the counts belong to a flush that was cut short.
-    columns: dict[str, Array] = {
-        f"offsets/{axis}": file[f"offsets/{axis}"][: n_results + 1] for axis in AXES
-    }
-    ends = {axis: int(columns[f"offsets/{axis}"][-1]) if n_results else 0 for axis in AXES}
-    ends |= {"molecules": n_results, "failures": n_failures}
+    columns = {f"offsets/{axis}": ends(f"offsets/{axis}", n_results) for axis in AXES}
+    lengths = {axis: int(columns[f"offsets/{axis}"][-1]) for axis in AXES}
+    lengths |= {"molecules": n_results, "failures": n_failures}
     for column in _COLUMNS + _FAILURE_COLUMNS:
         if version < 2 and column.path in _SINCE_2:
             columns[column.path] = np.ones(n_results, dtype=column.dtype)
-        else:
-            columns[column.path] = file[column.path][: ends[column.axis]]
-    texts = {
-        text: [""] * n_results
-        if version < 2 and text in _SINCE_2
-        else _read_text(file[text], n_results)
+            continue
+        values = rows(column.path, lengths[column.axis])
+        if values.shape[1:] != column.tail or values.dtype.kind not in "iufb":
+            raise ValueError(f"{column.path} has shape {values.shape} and type {values.dtype}")
+        columns[column.path] = values
+    found = {
+        text: [""] * n_results if version < 2 and text in _SINCE_2 else texts(text, n_results)
         for text in _TEXTS
     }
-    texts |= {text: _read_text(file[text], n_failures) for text in _FAILURE_TEXTS}
-    return StoredResults(columns, texts, file.attrs)
-
-
-def _read_text(group: h5py.Group, n: int) -> list[str]:
-    if n == 0:
-        return []
-    offsets = group["offsets"][: n + 1]
-    text = group["text"][: offsets[-1]].tobytes()
-    return [text[a:b].decode() for a, b in pairwise(offsets)]
+    found |= {text: texts(text, n_failures) for text in _FAILURE_TEXTS}
+    return StoredResults(columns, found, file.attrs)

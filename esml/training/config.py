@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +21,7 @@ class ConfigError(ValueError):
 class LossWeights(BaseModel):
     """Weights of the loss terms; each is a mean over its own quantity, in the unit named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     hamiltonian: float = Field(1.0, ge=0, description="elements of H, eV²")
     orbitals: float = Field(1.0, ge=0, description="occupied and lowest virtual energies, eV²")
@@ -37,7 +39,7 @@ class LossWeights(BaseModel):
 class DirectLossWeights(BaseModel):
     """Weights of the loss terms of a direct model, in the unit named."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     energies: float = Field(1.0, ge=0, description="excitation energies, eV")
     oscillator_strengths: float = Field(1.0, ge=0, description="oscillator strengths")
@@ -54,7 +56,7 @@ def _kind(config: Any) -> str:
 class TrainingConfig(BaseModel):
     """What ``esml train`` reads from YAML."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: list[Path] = Field(description="shards or directories of shards")
     output: Path = Field(description="directory of the run: model.safetensors, state, log")
@@ -67,8 +69,8 @@ class TrainingConfig(BaseModel):
     augment: bool = Field(
         False, description="turn every structure at random, for a backbone that is not equivariant"
     )
-    epochs: int = Field(100, ge=1, description="passes over the training molecules")
-    batch_size: int = Field(16, ge=1, description="structures of one step")
+    epochs: int = Field(100, ge=1, le=10**9, description="passes over the training molecules")
+    batch_size: int = Field(16, ge=1, le=10**6, description="structures of one step")
     learning_rate: float = Field(2e-3, gt=0, description="largest step size; cosine decay to 1 %")
     weight_decay: float = Field(1e-5, ge=0, description="decoupled weight decay")
     warmup: int = Field(200, ge=0, description="steps of linear warm-up")
@@ -95,8 +97,17 @@ class TrainingConfig(BaseModel):
         default_factory=DirectLossWeights, description="those of a direct model"
     )
     validate_every: int = Field(5, ge=1, description="epochs between validations")
-    seed: int = Field(0, description="seed of initial weights and order")
-    threads: int = Field(1, ge=1, description="threads of torch")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of initial weights and order")
+    threads: int = Field(1, ge=1, le=1024, description="threads of torch")
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    """What a validation error says was expected, without how pydantic came to it."""
+    if error["type"] == "union_tag_invalid":
+        kinds = error["ctx"]["expected_tags"].translate(str.maketrans("", "", "<>"))
+        return f"kind should be one of {kinds}"
+    more = {"extra_forbidden": ", expected a known key", "missing": ", expected a value"}
+    return f"{error['msg']}{more.get(error['type'], '')}"
 
 
 def load_config(path: str | Path) -> TrainingConfig:
@@ -111,22 +122,28 @@ def load_config(path: str | Path) -> TrainingConfig:
         raise ConfigError(
             f"{path} does not exist: expected a training configuration (YAML); check the path"
         ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # PyYAML lets through what the constructors of its values raise: of an impossible date, say.
+    except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} is not readable YAML ({' '.join(str(error).split())}): expected keys such as "
             "data, output, epochs; mend the file"
         ) from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no mapping: expected keys such as data, output, epochs")
+        raise ConfigError(
+            f"{path} holds no mapping: expected keys such as data, output, epochs; mend the file"
+        )
     try:
         config = TrainingConfig.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key also leaves another missing, and is the one to name.
+        errors = error.errors()
+        first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
         # Which kind of model or backbone it is (<kind>) is no key of the file.
         keys = [str(part) for part in first["loc"]]
         where = ".".join(key for key in keys if not key.startswith("<"))
         raise ConfigError(
-            f"{path}: {where}: {first['msg']} (got {first['input']!r}); mend or remove that entry"
+            f"{path}: {where}: {_expected(first)} (got {reprlib.repr(first['input'])}); mend or "
+            "remove that entry"
         ) from error
     root = path.resolve().parent
     return config.model_copy(

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from esml import checkpoint
 from esml.dataset import Record, read
-from esml.files import write_whole
+from esml.files import sole_writer, write_whole
 from esml.graph import build_graph
 from esml.training.config import ConfigError, TrainingConfig, load_config
 from esml.training.evaluation import STATED
@@ -314,7 +314,8 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
     """Train as ``config`` (or its YAML file) says; returns the path of the model file.
 
     With ``resume`` a run found in the output directory goes on where it stopped. Raises ConfigError
-    for a bad configuration or a run that does not fit it, DatasetError for unreadable data.
+    for a bad configuration or a run that does not fit it, DatasetError for unreadable data,
+    BusyError where another process trains there, OSError where the disk refuses.
     """
     if not isinstance(config, TrainingConfig):
         config = load_config(config)
@@ -327,7 +328,24 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
             f"the data hold {len(training)} training and {len(validation)} validation records: "
             "expected some of both; generate more or check the splits"
         )
-    config.output.mkdir(parents=True, exist_ok=True)
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"output {config.output} cannot be made ({error.strerror}): expected a directory or a "
+            "place for one; choose another"
+        ) from error
+    with sole_writer(config.output / ".lock", config.output):
+        return _train(config, training, validation, resume, progress)
+
+
+def _train(
+    config: TrainingConfig,
+    training: Sequence[Record],
+    validation: Sequence[Record],
+    resume: bool,
+    progress: bool,
+) -> Path:
     state = config.output / "state.safetensors"
     model_path = config.output / "model.safetensors"
     run = start(config, training)
@@ -340,6 +358,8 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
             f"data now make {steps}: expected the same training records; choose another output or "
             "train afresh"
         )
+    log = config.output / "log.csv"
+    _take_back(log, run.epoch)
     with _progress(progress) as display:
         task = display.add_task("", total=config.epochs * steps, completed=run.epoch * steps)
         while run.epoch < config.epochs:
@@ -350,8 +370,9 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
                 metrics = _validate(run, training, validation, model_path)
                 row |= {k: metrics[k] for k in COLUMNS if k in metrics}
             row["seconds"] = time.perf_counter() - began
+            # In this order: what the log has too much of after a kill is taken back.
+            _append(log, row)
             _save_state(run, state)
-            _append(config.output / "log.csv", row)
             line = _report(config, row)
             display.console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not model_path.is_file():  # deleted since the run was completed
@@ -366,6 +387,18 @@ COLUMNS = (
     "gap_mae_eV", "s1_mae_eV", "t1_mae_eV", "singlets_mae_eV", "triplets_mae_eV",
     "oscillator_mae",
 )  # fmt: skip
+
+
+def _take_back(path: Path, epoch: int) -> None:
+    """Leave in a log the rows up to ``epoch``, for what follows is done again."""
+    if not path.exists():
+        return
+    # A last line without its end was cut short by a kill.
+    lines = path.read_text(errors="replace").splitlines(keepends=True)
+    head, *rows = [line for line in lines if line.endswith("\n")] or [""]
+    kept = [row for row in rows if (n := row.split(",")[0]).isdigit() and int(n) <= epoch]
+    if [head, *kept] != lines:
+        path.unlink() if not head else write_whole(path, "".join([head, *kept]).encode())
 
 
 def _append(path: Path, row: dict[str, float]) -> None:

@@ -1,0 +1,94 @@
+"""Kills and full disks: nothing computed is lost, and nothing half written passes for whole.
+
+`scripts/kill_runs.py` does the same many times over; `test_generate` kills a generation.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from ase.io import write
+from test_cli import refusal, run
+
+from esml.export import part_path, read_results
+from esml.files import BusyError, sole_writer
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+@pytest.fixture
+def kill_runs(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import kill_runs
+
+    return kill_runs
+
+
+def test_a_killed_training_ends_as_one_left_in_peace(kill_runs: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    assert kill_runs.kill_training(tmp_path, 1, rng, epochs=12) == []
+
+
+def test_a_killed_prediction_is_done_again(kill_runs: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    assert kill_runs.kill_prediction(tmp_path, 1, rng, n=250) == []
+
+
+def test_a_full_disk_is_said_in_one_sentence(kill_runs: Any, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    assert kill_runs.full(tmp_path, tmp_path / "small", 100, most_bytes=24_576) == []
+
+
+def test_hdf5_is_not_let_run_into_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end the process by a signal. What was written before stays readable."""
+    write(tmp_path / "a.xyz", [molecule("H2CO")] * 3)
+    out = tmp_path / "out.h5"
+    true = os.statvfs
+    left = [10**9, 10**9, 10**5]
+
+    def scarce(path: Any) -> Any:
+        found = true(path)
+        free = min(found.f_bavail, (left.pop(0) if left else 10**5) // found.f_frsize)
+        return SimpleNamespace(f_bavail=free, f_frsize=found.f_frsize)
+
+    monkeypatch.setattr("esml.export.hdf5.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("esml.export.formats.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("esml.export.hdf5.os.statvfs", scarce)
+    result = run("predict", tmp_path / "a.xyz", "-o", out, "--n-states", "1")
+    assert result.exit_code == 2
+    assert "bytes are free where at least" in result.stderr.splitlines()[-1]
+    assert not out.exists()
+    assert [r.index for r in read_results(part_path(out))] == [0]
+
+
+def test_two_predictions_do_not_share_an_output(tmp_path: Path) -> None:
+    write(tmp_path / "a.xyz", molecule("H2CO"))
+    out = tmp_path / "out.csv"
+    part_path(out).write_text("of another process\n")
+    with sole_writer(tmp_path / ".out.csv.lock", out):
+        sentence = refusal(run("predict", tmp_path / "a.xyz", "-o", out, "--n-states", "1"))
+    assert "is being written by another process: expected one writer; wait" in sentence
+    assert part_path(out).read_text() == "of another process\n"
+    assert run("predict", tmp_path / "a.xyz", "-o", out, "--n-states", "1").exit_code == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.xyz", "out.csv"]
+
+
+def test_a_lock_is_given_back_and_its_leftover_is_none(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    lock.touch()  # as a killed process leaves it
+    for _ in range(2):
+        with (
+            sole_writer(lock, tmp_path),
+            pytest.raises(BusyError),
+            sole_writer(lock, tmp_path),
+        ):
+            pass
+        assert not lock.exists()
