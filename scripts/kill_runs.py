@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ase.build
@@ -163,7 +164,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
             continue
         for _ in range(deaths):
             with start("predict", structures, "-o", killed) as process:
-                wait_for(process, lambda part=part_path(killed): changed(part))
+                wait_for(process, partial(changed, part_path(killed)))
                 time.sleep(rng.uniform(0, 1.0))
                 process.kill()
                 process.communicate()
@@ -183,8 +184,8 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
                 found.append(f"the {suffix} files differ")
             continue
         results = [read_results(path) for path in (quiet, killed)]
-        for partial, one, other in zip([*kept, *[None] * n], *results, strict=False):
-            pairs = [(one, other)] + ([(one, partial)] if partial is not None else [])
+        for early, one, other in zip([*kept, *[None] * n], *results, strict=False):
+            pairs = [(one, other)] + ([(one, early)] if early is not None else [])
             for a, b in pairs:
                 if not (
                     np.array_equal(a.singlets.energies, b.singlets.energies)
