@@ -268,6 +268,8 @@ class Blocks(nn.Module):
         self.offsite = HamiltonianHead(hidden, channels, products)
         self.onsite_dipole = DipoleHead(hidden, channels, products)
         self.offsite_dipole = DipoleHead(hidden, channels, products)
+        self.onsite_relaxation = HamiltonianHead(hidden, channels, products)
+        self.offsite_relaxation = HamiltonianHead(hidden, channels, products)
 
     def forward(
         self,
@@ -277,14 +279,15 @@ class Blocks(nn.Module):
         envelope: Tensor,
         kinds: Tensor,
         baseline: Tensor,
-    ) -> tuple[Operator, Operator]:
-        """Hamiltonian (eV) and dipole (e·bohr) blocks.
+    ) -> tuple[Operator, Operator, Operator]:
+        """Hamiltonian (eV), dipole (e·bohr) and relaxation (eV) blocks.
 
         ``x`` (N, 9, F) are the atoms' features, ``envelope`` (E,) multiplies the blocks of pairs
-        and ``baseline`` (N, 3) holds ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each atom.
+        and ``baseline`` (N, 3) holds ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each atom. Relaxation
+        is that of the virtual orbitals (see ``esml.interaction``), without its baseline.
         """
         atoms = self.atoms(x)
-        between, between_dipole = self._between(x, pairs, kinds)
+        between, between_dipole, between_relaxation = self._between(x, pairs, kinds)
         eye = torch.eye(4, dtype=x.dtype, device=x.device)
         levels = torch.cat([baseline[:, :1], baseline[:, 1:2].expand(-1, 3)], 1).double()
         hamiltonian = Operator(
@@ -296,18 +299,22 @@ class Blocks(nn.Module):
             onsite=hermitian(self.onsite_dipole(atoms)) + free,
             offsite=hermitian(between_dipole, reverse) * envelope[:, None, None, None],
         )
-        return hamiltonian, dipole
+        relaxation = Operator(
+            onsite=hermitian(self.onsite_relaxation(atoms)),
+            offsite=hermitian(between_relaxation, reverse) * envelope[:, None, None],
+        )
+        return hamiltonian, dipole, relaxation
 
-    def _between(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> tuple[Block, Block]:
-        """Hamiltonian and dipole blocks of all pairs."""
+    def _between(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> tuple[Block, Block, Block]:
+        """Hamiltonian, dipole and relaxation blocks of all pairs."""
         ends = self.pairs.mix(x)
         found = []
         for part in pairs.chunks():
             parts = self.pairs(ends, part, kinds)
             hamiltonian = _sum(self.offsite(parts), self.slater_koster(part, kinds))
-            found.append((hamiltonian, self.offsite_dipole(parts)))
-        hamiltonians, dipoles = zip(*found, strict=True)
-        return _joined(hamiltonians), _joined(dipoles)
+            found.append((hamiltonian, self.offsite_dipole(parts), self.offsite_relaxation(parts)))
+        hamiltonians, dipoles, relaxations = zip(*found, strict=True)
+        return _joined(hamiltonians), _joined(dipoles), _joined(relaxations)
 
 
 def _joined(blocks: Sequence[Block]) -> Block:

@@ -16,7 +16,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,30 @@ class Checkpoint:
     config: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    def split_off(self, prefix: str) -> dict[str, Tensor]:
+        """Take the tensors whose names begin with ``prefix`` out of ``state``, less the prefix."""
+        names = [name for name in self.state if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self.state.pop(name) for name in names}
 
-UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {
-    1: lambda found: found,  # the checksum came
-}
+
+def _add_relaxation(old: Checkpoint) -> Checkpoint:
+    """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's.
+
+    The mean field has a choice of its own, files have a checksum, and may hold a domain and an
+    error model beside the weights.
+    """
+    blocks = {
+        name.replace("site.", "site_relaxation."): torch.zeros_like(tensor)
+        for name, tensor in old.state.items()
+        if name.startswith(("blocks.onsite.", "blocks.offsite."))
+    }
+    config = {k: v for k, v in old.config.items() if not k.startswith("far_exchange")}
+    if "far_exchange" in old.config:
+        config["mean_field"] = "far" if old.config["far_exchange"] else "none"
+    return replace(old, state=old.state | blocks, config=config)
+
+
+UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {1: _add_relaxation}
 """``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
 
 

@@ -259,6 +259,8 @@ def spectrum(
             result = surrogate.predict(structure.atoms, n_states=n_states)
         except StructureError as error:
             _fail(str(error).replace("set atoms.info['charge']", "set --charge"))
+    for warning in result.warnings:
+        _note(f"warning: {warning}")
 
     # Files first: a reader of the tables may hang up early.
     with _refusing(OSError):
@@ -328,6 +330,7 @@ def _write_orbitals(
 
         source = structure.source if structure.source != structure.name else "SMILES"
         notes = [f"Geometry: {source}. Model: {model or 'shipped'}, esml {__version__}."]
+        notes += [f"Warning: {warning}." for warning in result.warnings]
         write_page(result, report, name=structure.name, fwhm=fwhm, notes=notes)
         _note(f"report: {report}")
     if molden is not None:
@@ -371,6 +374,7 @@ def _average(
             yield structure.atoms
 
     transitions, lowest, failures = [], [], []
+    warnings: list[str] = []
     with _refusing(InputError):
         for result in surrogate.predict_many(frames(), n_states=n_states, errors="return"):
             if isinstance(result, Failure):
@@ -378,8 +382,11 @@ def _average(
             else:
                 transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
                 lowest.append(result.singlets.energies[0])
+                warnings += result.warnings[:1]
     if not transitions:
         _fail(f"no structure of '{path}' could be predicted: {failures[0]}", SOME_FAILED)
+    if warnings:
+        _note(f"warning: in {len(warnings)} of {len(lowest)} structures, first {warnings[0]}")
     curve = mean_spectrum(transitions, fwhm=fwhm)
     with _refusing(OSError):
         if csv is not None:
@@ -538,6 +545,7 @@ def predict(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
+    outside = 0
     lock = output.with_name(f".{output.name}.lock")
     refusing = _refusing(BusyError, ClusterError, ExportError, OSError)
     with refusing, sole_writer(lock, output):
@@ -556,6 +564,7 @@ def predict(
                     if isinstance(result, Failure):
                         sources.fail(origin.name, result.reason, origin.source, origin.index)
                     else:
+                        outside += not result.in_domain
                         writer.add(
                             result,
                             origin.atoms,
@@ -570,6 +579,11 @@ def predict(
             raise typer.Exit(INTERRUPTED) from None
 
     typer.echo(f"{writer.n_results} predicted, {writer.n_failures} failed: {output}")
+    if outside:
+        _note(
+            f"warning: {outside} of the predicted are unlike what the model was trained on; "
+            "in_domain tells which"
+        )
     if writer.n_failures:
         for line in sources.failures[:MOST_FAILURES_SHOWN]:
             _note(f"failed: {line}")

@@ -23,8 +23,9 @@ Shape letters: M molecules, S vectors, d = o·v single excitations (padded), m d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -45,8 +46,8 @@ _ADMIXTURE = 0.03  # norm of what breaks the symmetry of a start vector
 _SMALLEST_DENOMINATOR = 0.3  # eV
 _DEPENDENT = {torch.float32: 1e-3, torch.float64: 1e-7}  # norm of a vector that adds nothing
 
-Apply = Callable[[Tensor], Tensor]
-"""A symmetric matrix times vectors: (M, S, d) → (M, S, d), zero in padding."""
+Apply = Callable[[list[Tensor]], list[Tensor]]
+"""Symmetric matrices, each times its own vectors: (M, S, d) → (M, S, d), zero in padding."""
 
 
 class ConvergenceError(RuntimeError):
@@ -82,9 +83,8 @@ def start_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int) -> Tensor:
 class _Space:
     """Vectors well apart, of norm 1, and what a symmetric matrix makes of them."""
 
-    def __init__(self, apply: Apply, like: Tensor, capacity: int) -> None:
+    def __init__(self, like: Tensor, capacity: int) -> None:
         n_molecules, d = like.shape
-        self.apply = apply
         self.size = 0
         self._vectors = like.new_empty((n_molecules, capacity, d))
         self._applied = like.new_empty((n_molecules, capacity, d))
@@ -105,13 +105,13 @@ class _Space:
         """(M, m, m) the matrix between ``vectors``."""
         return self._projected[:, : self.size, : self.size]
 
-    def add(self, vectors: Tensor) -> None:
-        """Take in ``vectors`` (M, S, d)."""
+    def add(self, vectors: Tensor, applied: Tensor) -> None:
+        """Take in ``vectors`` (M, S, d) and what the matrix makes of them."""
         old, new = self.size, self.size + vectors.shape[1]
         self.size = new
         self._vectors[:, old:new] = vectors
-        self._applied[:, old:new] = self.apply(vectors)
-        rows = self._applied[:, old:new] @ self.vectors.mT
+        self._applied[:, old:new] = applied
+        rows = applied @ self.vectors.mT
         self._projected[:, old:new, :new] = rows
         self._projected[:, :old, old:new] = rows[:, :, :old].mT
 
@@ -166,11 +166,14 @@ class _Overlap:
         self.size = 0
 
 
-def lowest(matrices: Sequence[Apply], diagonal: Tensor, mask: Tensor, n_states: int) -> Roots:
+def lowest(
+    apply: Apply, diagonal: Tensor, mask: Tensor, n_states: int, n_matrices: Literal[1, 2]
+) -> Roots:
     """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
 
-    Two ``matrices`` are A + B and A − B of (A + B) T = ω U, (A − B) U = ω T; one is A of A X = ω X,
-    where T and U are both X and the sign of ω says whether a molecule is stable.
+    Two matrices are A + B and A − B of (A + B) T = ω U, (A − B) U = ω T; one is A of A X = ω X,
+    where T and U are both X and the sign of ω says whether a molecule is stable. ``apply``
+    multiplies them, in this order, with one set of vectors each.
 
     ``diagonal`` (M, d) approximates that of A, eV; ``mask`` (M, d) says which single excitations
     are no padding. Raises ConvergenceError.
@@ -179,18 +182,21 @@ def lowest(matrices: Sequence[Apply], diagonal: Tensor, mask: Tensor, n_states: 
     tolerance = TOLERANCE[diagonal.dtype]
     n_followed = min(n_states + 2 + n_states // 8, d)
     n_start = max(n_followed, min(2 * n_states, d))
-    fitting = MEMORY // (2 * len(matrices) * diagonal.nbytes)
+    fitting = MEMORY // (2 * n_matrices * diagonal.nbytes)
     capacity = n_start + n_followed * max(2, min(GROWTH, (fitting - n_start) // n_followed))
-    spaces = [_Space(matrix, diagonal, capacity) for matrix in matrices]
+    spaces = [_Space(diagonal, capacity) for _ in range(n_matrices)]
     overlap = _Overlap(spaces, capacity)
-    additions = [spaces[0].apart(start_vectors(diagonal, mask, n_start))] * len(spaces)
+    additions = [spaces[0].apart(start_vectors(diagonal, mask, n_start))] * n_matrices
     exists = torch.arange(n_followed, device=mask.device) < mask.sum(1)[:, None]
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
-    project = _project_pair if len(spaces) == 2 else _project_one
+    project = _project_pair if n_matrices == 2 else _project_one
     for _ in range(MOST_ITERATIONS):
-        for space, vectors in zip(spaces, additions, strict=True):
-            space.add(vectors)
-        energies, coefficients, positive = project([s.projected for s in spaces], overlap.update())
+        for space, new, applied in zip(spaces, additions, apply(additions), strict=True):
+            space.add(new, applied)
+        n_kept = min(2 * n_followed, spaces[0].size)
+        energies, coefficients, positive = project(
+            [s.projected for s in spaces], overlap.update(), n_kept
+        )
         stable = stable & positive
         chosen = [c[:, :, :n_followed].mT.to(diagonal) for c in coefficients]
         omega = energies[:, :n_followed, None].to(diagonal)
@@ -200,7 +206,7 @@ def lowest(matrices: Sequence[Apply], diagonal: Tensor, mask: Tensor, n_states: 
             (c @ space.applied).addcmul_(omega, state, value=-1)
             for c, space, state in zip(chosen, spaces, reversed(states), strict=True)
         ]
-        norm = sum(torch.linalg.vector_norm(r, dim=2) for r in residuals)
+        norm = sum(torch.linalg.vector_norm(r, dim=2) for r in residuals) / n_matrices
         wrong = (norm > tolerance) & exists & stable[:, None]
         # A molecule that is done changes no more, whatever the others of its batch still need.
         wrong = wrong & wrong[:, :n_states].any(1)[:, None]
@@ -212,7 +218,7 @@ def lowest(matrices: Sequence[Apply], diagonal: Tensor, mask: Tensor, n_states: 
         additions = _corrections(residuals, omega.gather(1, order), diagonal, mask)
         if spaces[0].size + width > capacity:
             for space, c in zip(spaces, coefficients, strict=True):
-                space.restrict(c[:, :, : min(2 * n_followed, c.shape[2])])
+                space.restrict(c)
             overlap.reset()
         additions = [s.apart(new) for s, new in zip(spaces, additions, strict=True)]
         # Both spaces must stay of one size.
@@ -255,15 +261,22 @@ def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return factor, failed > 0
 
 
-def _project_pair(projected: list[Tensor], overlap: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Energies (M, m), coefficients (M, m, m) of T and U, and where both matrices are positive."""
+def _project_pair(
+    projected: list[Tensor], overlap: Tensor, n_wanted: int
+) -> tuple[Tensor, list[Tensor], Tensor]:
+    """The lowest solutions of the linear-response problem between vectors T and vectors U.
+
+    ``projected`` (M, m, m) are A + B between the T and A − B between the U, ``overlap`` (M, m, m)
+    the products TᵀU. Returns the ``n_wanted`` lowest energies (M, n_wanted), eV, the coefficients
+    (M, m, n_wanted) of T and of U, and where both matrices are positive definite (M,).
+    """
     (r, bad), (l, worse) = (_factor(matrix) for matrix in projected)
     positive = ~(bad | worse)
     r, l = (torch.where(positive[:, None, None], f, torch.eye(f.shape[1]).to(f)) for f in (r, l))
     left = torch.linalg.solve_triangular(r, overlap.double(), upper=False)
     kernel = torch.linalg.solve_triangular(l, left.mT, upper=False).mT
     values, vectors = torch.linalg.eigh((kernel @ kernel.mT).to(overlap))
-    values, vectors = values.double().flip(1), vectors.double().flip(2)
+    values, vectors = (x[..., -n_wanted:].double().flip(-1) for x in (values, vectors))
     found = values > _LEAST
     energies = torch.where(found, values, torch.inf).rsqrt()
     root = torch.where(found, values, 1.0).pow(-0.25) * found
@@ -273,8 +286,10 @@ def _project_pair(projected: list[Tensor], overlap: Tensor) -> tuple[Tensor, lis
     return energies, [t, u], positive
 
 
-def _project_one(projected: list[Tensor], overlap: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Energies (M, m) and coefficients (M, m, m) of X."""
+def _project_one(
+    projected: list[Tensor], overlap: Tensor, n_wanted: int
+) -> tuple[Tensor, list[Tensor], Tensor]:
+    """The lowest states of one matrix between vectors X; arguments as for ``_project_pair``."""
     factor, _ = _factor(overlap)
     left = torch.linalg.solve_triangular(factor, projected[0].double(), upper=False)
     matrix = torch.linalg.solve_triangular(factor, left.mT, upper=False)
@@ -283,5 +298,5 @@ def _project_one(projected: list[Tensor], overlap: Tensor) -> tuple[Tensor, list
     empty = overlap.diagonal(dim1=1, dim2=2) == 0
     matrix = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * empty)
     energies, vectors = torch.linalg.eigh(matrix.to(overlap))
-    x = torch.linalg.solve_triangular(factor.mT, vectors.double(), upper=True)
-    return energies, [x], torch.ones_like(top, dtype=torch.bool)
+    x = torch.linalg.solve_triangular(factor.mT, vectors[:, :, :n_wanted].double(), upper=True)
+    return energies[:, :n_wanted], [x], torch.ones_like(top, dtype=torch.bool)

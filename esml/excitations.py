@@ -45,8 +45,8 @@ import torch
 from torch import Tensor
 
 from esml import davidson
-from esml.basis import OrbitalLayout
-from esml.interaction import N_MULTIPOLES, ONE_CENTRE, Interaction
+from esml.basis import N_SLOTS, OrbitalLayout
+from esml.interaction import Interaction
 from esml.orbitals import Orbitals
 from esml.units import HARTREE
 
@@ -142,6 +142,11 @@ class Response:
                 f"interaction.coulomb must be {expected} for this layout, "
                 f"got {tuple(interaction.coulomb.shape)}"
             )
+        if tuple(interaction.relaxation.shape) != found:
+            raise ValueError(
+                f"interaction.relaxation must be {found} for this layout, "
+                f"got {tuple(interaction.relaxation.shape)}"
+            )
         if interaction.coulomb.dtype != orbitals.coefficients.dtype:
             raise ValueError(
                 f"interaction is {interaction.coulomb.dtype} where orbitals are "
@@ -155,24 +160,38 @@ class Response:
         )  # (M, o, v)
         self.n_available = self.singles_mask.sum((1, 2))  # (M,)
         atom = layout.orbital_atom()
-        molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None, None]
-        self._minus_exchange = -interaction.exchange[molecule, atom[:, :, None], atom[:, None, :]]
+        molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None]
+        pair = molecule[:, :, None], atom[:, :, None], atom[:, None, :]
+        self._minus_exchange = -interaction.exchange[pair]
+        # What the diagonal of a density does to that of the field: coupled monopoles, twice.
+        local = torch.diag_embed(interaction.triplet_monopole)
+        self._monopoles = {
+            "A+B": 2.0 * interaction.coulomb[pair],
+            "triplet": 2.0 * local[pair],
+        }
         slot = layout.slot_index()
-        relaxation = interaction.coulomb.new_zeros((layout.n_molecules, n + 1))
-        relaxation = relaxation.scatter(1, slot.flatten(1), interaction.relaxation().flatten(1))
         virtual = orbitals.virtual
+        relaxation = virtual.mT @ interaction.relaxation @ virtual
         self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + (
-            virtual.mT @ (relaxation[:, :n, None] * virtual)
+            0.5 * (relaxation + relaxation.mT)
         )
-        # Rows and columns of the elements of atomic blocks, (M, 16 K) each.
-        filled = slot < n
-        slot = torch.where(filled, slot, 0)
-        self._block_place = tuple(
-            place.flatten(1)
-            for place in torch.broadcast_tensors(slot[:, :, :, None], slot[:, :, None, :])
-        )
-        self._block_mask = filled[:, :, :, None] & filled[:, :, None, :]  # (M, K, 4, 4)
-        self._multipoles = ONE_CENTRE.to(orbitals.coefficients).view(16, N_MULTIPOLES)
+        # Only atoms with p orbitals have one-centre terms beyond the monopole: H places for them.
+        heavy = slot[:, :, -1] < n
+        order = heavy.logical_not().long().argsort(dim=1, stable=True)[:, : int(heavy.sum(1).max())]
+        filled = heavy.gather(1, order)[:, :, None, None]
+        slot = slot.gather(1, order[:, :, None].expand(-1, -1, N_SLOTS))
+        place = torch.where(filled, slot[:, :, :, None] * n + slot[:, :, None, :], 0)
+        self._block_place = place.flatten(1)  # (M, 16 H) in a flattened density
+        exchange = interaction.exchange_blocks()
+        self._blocks = {
+            "A+B": 2.0 * interaction.singlet_blocks() - exchange,
+            "A-B": -exchange,
+            "triplet": 2.0 * interaction.triplet_blocks() - exchange,
+        }  # (M, H, 16, 16) what an atomic block of a density does to that of the field
+        self._blocks = {
+            kind: torch.where(filled, blocks[molecule, order], 0.0)
+            for kind, blocks in self._blocks.items()
+        }
 
     def to(self, dtype: torch.dtype) -> Response:
         """The same problem in another precision, without gradients."""
@@ -202,41 +221,53 @@ class Response:
         """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape; differentiable."""
         if kind not in ("A+B", "A-B", "triplet"):
             raise ValueError(f"kind must be 'A+B', 'A-B' or 'triplet', got {kind!r}")
-        size = max(1, CHUNK // (len(amplitudes) * self.layout.n_max**2))
-        parts = [self._apply(part, kind) for part in amplitudes.split(size, 1)]
+        parts = [self._apply(part, kind) for part in amplitudes.split(self._chunk, 1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    def _apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
-        interaction, orbitals = self.interaction, self.orbitals
+    def apply_pair(self, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
+        """(A + B) ``plus`` and (A − B) ``minus``, both (M, S, o, v), in one pass."""
+        n_plus, n_minus = plus.shape[1], minus.shape[1]
+        if n_plus + n_minus > self._chunk:
+            return self.apply(plus, "A+B"), self.apply(minus, "A-B")
+        both = self._apply(torch.cat([plus, minus], 1), "A+B", n_minus)
+        return both[:, :n_plus], both[:, n_plus:]
+
+    @property
+    def _chunk(self) -> int:
+        return max(1, CHUNK // (self.layout.n_molecules * self.layout.n_max**2))
+
+    def _apply(self, amplitudes: Tensor, kind: Kind, n_minus: int = 0) -> Tensor:
+        """``kind`` times ``amplitudes`` (M, S, o, v), but A − B times the last ``n_minus``."""
+        orbitals = self.orbitals
         occupied, virtual = orbitals.occupied, orbitals.virtual
-        n_molecules, n_states, o, v = amplitudes.shape
+        n_molecules, n_states = amplitudes.shape[:2]
         n = virtual.shape[1]
-        # With the states inside, (M, o, S, v) and (M, n, S, n), every product is one of a molecule.
-        inside = amplitudes.transpose(1, 2).reshape(n_molecules, o * n_states, v)
-        half = (inside @ virtual.mT).view(n_molecules, o, n_states * n)
-        density = (occupied @ half).view(n_molecules, n, n_states, n)
-        if kind != "triplet":
-            sign = 1.0 if kind == "A+B" else -1.0
-            density = torch.add(density, density.transpose(1, 3), alpha=sign)
-        state = torch.arange(n_states, device=density.device)[:, None]
-        row, column = (place[:, None] for place in self._block_place)
-        place = (row * n_states + state) * n + column  # (M, S, 16 K)
-        mask = self._block_mask[:, None]
-        shape = (n_molecules, n_states, *mask.shape[2:])  # (M, S, K, 4, 4)
-        blocks = density.flatten(1).gather(1, place.flatten(1)).view(shape) * mask
-        onsite = -interaction.one_centre_exchange(blocks)
+        n_first = n_states - n_minus
+        half = occupied[:, None] @ amplitudes
+        half_shape = half.shape
+        density = (half.flatten(1, 2) @ virtual.mT).view(n_molecules, n_states, n, n)
+        if kind == "A-B":
+            density = density - density.mT
+        elif kind == "A+B":
+            sign = density.new_ones((n_states, 1, 1))
+            sign[n_first:] = -1.0
+            density = torch.addcmul(density, sign, density.mT)
+        field = density * self._minus_exchange[:, None]
         if kind != "A-B":  # an antisymmetric density has no multipoles
-            potential = (
-                interaction.singlet_potential if kind == "A+B" else interaction.triplet_potential
-            )
-            coupled = 2.0 * potential(blocks.flatten(-2) @ self._multipoles)
-            onsite = onsite + (coupled @ self._multipoles.mT).view(shape)
-        field = self._minus_exchange[:, :, None] * density
-        field.flatten(1).scatter_add_(1, place.flatten(1), (onsite * mask).flatten(1))
-        half = (occupied.mT @ field.flatten(2)).view(n_molecules, o * n_states, n)
-        hole = orbitals.fock_occupied @ inside.view(n_molecules, o, n_states * v)
-        applied = torch.baddbmm(inside @ self._fock_virtual, half, virtual).view_as(hole) - hole
-        return applied.view(n_molecules, o, n_states, v).transpose(1, 2)
+            monopoles = density.diagonal(dim1=2, dim2=3)[:, :n_first] @ self._monopoles[kind]
+            field.diagonal(dim1=2, dim2=3)[:, :n_first] += monopoles
+        place = self._block_place[:, None].expand(-1, n_states, -1)
+        blocks = density.flatten(2).gather(2, place).unflatten(2, (-1, 16)).transpose(1, 2)
+        if n_minus:
+            first, last = blocks.split([n_first, n_minus], 2)
+            onsite = torch.cat([first @ self._blocks[kind], last @ self._blocks["A-B"]], 2)
+        else:
+            onsite = blocks @ self._blocks[kind]
+        field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
+        half = (field.flatten(1, 2) @ virtual).view(half_shape)
+        particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
+        hole = orbitals.fock_occupied[:, None] @ amplitudes
+        return occupied.mT[:, None] @ half + particle - hole
 
     def dense(self, kind: Kind) -> Tensor:
         """The matrix ``kind`` (M, o·v, o·v), eV, ia as i·v + a; zero in padding."""
@@ -248,8 +279,8 @@ class Response:
 
     def singlet_functional(self, plus: Tensor, minus: Tensor) -> Tensor:
         """½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus``, U = ``minus`` (M, S, o, v)."""
-        energy = plus * self.apply(plus, "A+B") + minus * self.apply(minus, "A-B")
-        return 0.5 * energy.sum((2, 3))
+        applied_plus, applied_minus = self.apply_pair(plus, minus)
+        return 0.5 * (plus * applied_plus + minus * applied_minus).sum((2, 3))
 
     def triplet_functional(self, amplitudes: Tensor) -> Tensor:
         """XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
@@ -286,7 +317,7 @@ def singlets(
             plus, minus, stable = _solve_singlets(response)
             plus, minus = (_lowest(response, x, n_states) for x in (plus, minus))
         else:
-            plus, minus, stable = _iterate(response, ("A+B", "A-B"), n_states, precision)
+            plus, minus, stable = _iterate(response, 2, n_states, precision)
         exists = _existing(response, n_states) & stable[:, None]
         plus, minus = (_nonzero(x, exists) for x in (plus, minus))
     orbitals = response.orbitals
@@ -326,7 +357,7 @@ def triplets(
             _, vectors = _eigh(response.dense("triplet"), response.singles_mask.flatten(1))
             amplitudes = _lowest(response, vectors, n_states)
         else:
-            amplitudes, _, _ = _iterate(response, ("triplet",), n_states, precision)
+            amplitudes, _, _ = _iterate(response, 1, n_states, precision)
         amplitudes = _nonzero(amplitudes, exists)
     energies = response.triplet_functional(amplitudes)
     return Excitations(
@@ -377,7 +408,7 @@ def _nonzero(amplitudes: Tensor, exists: Tensor) -> Tensor:
 
 
 def _iterate(
-    response: Response, kinds: tuple[Kind, ...], n_states: int, precision: torch.dtype | None
+    response: Response, n_matrices: Literal[1, 2], n_states: int, precision: torch.dtype | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """T and U (M, S, o, v) with TᵀU = 1, by energy, and which molecules are stable (M,)."""
     dtype = response.orbitals.coefficients.dtype
@@ -385,18 +416,20 @@ def _iterate(
     mask = response.singles_mask
     shape = mask.shape[1:]
 
-    def apply(vectors: Tensor, kind: Kind) -> Tensor:
-        return response.apply(vectors.unflatten(2, shape), kind).flatten(2)
+    def apply(vectors: list[Tensor]) -> list[Tensor]:
+        trials = [x.unflatten(2, shape) for x in vectors]
+        if len(trials) == 2:
+            return [x.flatten(2) for x in response.apply_pair(*trials)]
+        return [response.apply(trials[0], "triplet").flatten(2)]
 
-    matrices = [partial(apply, kind=kind) for kind in kinds]
     diagonal = response.diagonal().flatten(1)
     try:
-        found = davidson.lowest(matrices, diagonal, mask.flatten(1), n_states)
+        found = davidson.lowest(apply, diagonal, mask.flatten(1), n_states, n_matrices)
     except davidson.ConvergenceError:
         if diagonal.dtype == dtype:
             raise
         # Close to an instability single precision is not enough.
-        return _iterate(original, kinds, n_states, dtype)
+        return _iterate(original, n_matrices, n_states, dtype)
     plus, minus = (x.to(dtype).unflatten(2, shape) for x in (found.plus, found.minus))
     norm = (plus * minus).sum((2, 3), keepdim=True)
     plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))

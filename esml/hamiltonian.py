@@ -1,12 +1,14 @@
 """Structure → effective Hamiltonian, dipole operator and two-electron interaction.
 
-    H_μν = H^near_μν − ½ P_μν γ^J(R_AB) [1 − f(R_AB)]
+    H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B≠A [1 − f(R_AB)] γ^K(R_AB) q_B
 
-The network predicts the near part, whose blocks between atoms carry the switch f: 1 up to
-``pair_onset`` and 0 from ``pair_cutoff``. Beyond it an effective Hamiltonian of a range-separated
-functional is nonlocal exchange, so one such step with the density matrix P of H^near supplies the
-rest: molecules longer than any seen in training keep the right long-range coupling, and mean field
-and response share one γ^J.
+(μ on A, ν on B). The network predicts H⁰, whose blocks between atoms carry the switch f: 1 up to
+``pair_onset`` and 0 from ``pair_cutoff``. The rest is one step of a mean field: nonlocal exchange
+between atoms with the density matrix P of H⁰, and the potential of its far charges q, with the γ of
+the elements. Far away both are known physics, so molecules longer than any seen in training keep
+the right long-range coupling. Nearby, exchange is a learned fraction of the same,
+x = x₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are, P tells. The
+``mean_field`` of a configuration says how much of this there is.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from esml.blocks import Blocks
 from esml.graph import Graph
 from esml.interaction import Interaction, distances, gamma
 from esml.network import NetworkConfig, Pairs, species
-from esml.orbitals import density_matrix, diagonalize
+from esml.orbitals import charges, density_matrix, diagonalize
 from esml.tensors import switch
 from esml.units import BOHR
 
@@ -67,6 +69,7 @@ _DEFAULTS: dict[int, tuple[float, ...]] = {
 }
 _EXPONENTS = (1.75, 2.32)  # of γ^K and γ^J, from the same fit
 _VIRTUAL_SCALE = -0.18
+_NEAR_EXCHANGE = 0.5  # x₀
 
 _UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
 
@@ -96,10 +99,10 @@ class HamiltonianConfig(BaseModel):
     exchange_limit: float = Field(
         default=0.65, gt=0, description="long-range fraction of exact exchange, α + β of CAM-B3LYP"
     )
-    far_exchange: bool = Field(
-        default=True, description="supply the exchange beyond the pair cutoff"
+    mean_field: Literal["none", "far", "full"] = Field(
+        default="full",
+        description="far: exchange beyond the pair cutoff; full: everywhere, and electrostatics",
     )
-    far_exchange_scale: float = Field(default=1.0, gt=0, description="factor on the far exchange")
 
     @model_validator(mode="after")
     def _check_switch(self) -> HamiltonianConfig:
@@ -158,6 +161,8 @@ class EffectiveHamiltonian(nn.Module):
         start = [log(expm1(y - 1.0)) for y in _EXPONENTS]
         self.exponents = nn.Parameter(torch.tensor(start))
         self.virtual_scale = nn.Parameter(torch.tensor(_VIRTUAL_SCALE))
+        if config.mean_field == "full":
+            self.near_exchange = nn.Parameter(torch.tensor(_NEAR_EXCHANGE))
         table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
         self.register_buffer("baseline", table)
 
@@ -198,7 +203,7 @@ class EffectiveHamiltonian(nn.Module):
         x: Tensor = self.network(pairs, kinds)
         baseline = self.baseline[kinds]
         envelope = switch(pairs.distance, config.pair_onset, config.pair_cutoff)
-        near, local = self.blocks(
+        near, local, relaxing = self.blocks(
             x, pairs, graph.edge_reverse, envelope, kinds, baseline[:, : len(ONSITE)]
         )
         hamiltonian = layout.scatter_blocks(near.onsite, pairs.source, pairs.target, near.offsite)
@@ -210,11 +215,12 @@ class EffectiveHamiltonian(nn.Module):
             local.offsite,
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
-        interaction = self.interaction(kinds, x[:, 0], layout, separation)
-        if config.far_exchange:
-            hamiltonian = hamiltonian + self._far_exchange(
-                hamiltonian, interaction.exchange, separation, layout
-            )
+        relaxation = layout.scatter_blocks(
+            relaxing.onsite, pairs.source, pairs.target, relaxing.offsite
+        )
+        interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
+        if config.mean_field != "none":
+            hamiltonian = hamiltonian + self._mean_field(hamiltonian, kinds, separation, layout)
         return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
 
     def _check(self, graph: Graph) -> None:
@@ -230,14 +236,21 @@ class EffectiveHamiltonian(nn.Module):
             )
 
     def interaction(
-        self, kinds: Tensor, scalars: Tensor | None, layout: OrbitalLayout, separation: Tensor
+        self,
+        kinds: Tensor,
+        scalars: Tensor | None,
+        layout: OrbitalLayout,
+        separation: Tensor,
+        relaxation: Tensor | None = None,
     ) -> Interaction:
         """The two-electron parameters of atoms of ``kinds`` (N,), γ between all at ``separation``.
 
         A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and positive
         always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``). δ is
         the element's own deviation plus, if given, what the network makes of the invariant
-        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged.
+        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged. The relaxation of the
+        virtual orbitals is ``relaxation`` (M, n, n), if given, plus one value for the s and one for
+        the p orbitals of an atom.
         """
         deviation = self.element_couplings[kinds]
         if scalars is not None:
@@ -245,8 +258,8 @@ class EffectiveHamiltonian(nn.Module):
         baseline = self.baseline[kinds][:, len(ONSITE) :]
         sized = baseline[:, :-N_SIGNED] * softplus(deviation[:, :-N_SIGNED] + _UNIT)
         signed = baseline[:, -N_SIGNED:] + deviation[:, -N_SIGNED:]
-        values = layout.pad_atoms(torch.cat([sized, signed], dim=1))
-        padded = dict(zip(COUPLINGS, values.unbind(2), strict=True))
+        values = layout.pad_atoms(sized)
+        padded = dict(zip(COUPLINGS[:-N_SIGNED], values.unbind(2), strict=True))
         exponents = 1.0 + softplus(self.exponents)
         limits = (1.0, self.config.exchange_limit)
         kernels = []
@@ -254,22 +267,52 @@ class EffectiveHamiltonian(nn.Module):
             hardness = padded.pop(name)
             mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
             kernels.append(gamma(separation, mean, limit, exponent))
+        shells = torch.cat([signed[:, :1], signed[:, 1:].expand(-1, N_SLOTS - 1)], 1)
+        slots = layout.slot_mask
+        place = layout.molecule[:, None] * layout.n_max + layout.slot_orbital
+        flat = shells.new_zeros(layout.n_molecules * layout.n_max)
+        flat = flat.index_add(0, place[slots], shells[slots])
+        diagonal = torch.diag_embed(flat.view(layout.n_molecules, layout.n_max))
         return Interaction(
-            coulomb=kernels[0], exchange=kernels[1], virtual_scale=self.virtual_scale, **padded
+            coulomb=kernels[0],
+            exchange=kernels[1],
+            virtual_scale=self.virtual_scale,
+            relaxation=diagonal if relaxation is None else relaxation.to(diagonal) + diagonal,
+            **padded,
         )
 
-    def _far_exchange(
-        self, near: Tensor, exchange: Tensor, separation: Tensor, layout: OrbitalLayout
+    def _mean_field(
+        self, start: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
     ) -> Tensor:
-        """−½ P_μν γ^J(R_AB) [1 − f(R_AB)], (M, n, n) eV."""
+        """What one mean-field step adds to the Hamiltonian ``start``, (M, n, n) eV.
+
+        γ has the constants of the elements: those of the response are learned, and what is best for
+        the one need not be for the other.
+        """
         config = self.config
-        density = density_matrix(diagonalize(near, layout.n_orbitals, layout.n_occupied))
-        far = exchange * (1.0 - switch(separation, config.pair_onset, config.pair_cutoff))
+        orbitals = diagonalize(start, layout.n_orbitals, layout.n_occupied)
+        hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
+        coulomb, exchange = (
+            gamma(separation, 0.5 * (eta[:, :, None] + eta[:, None, :]), limit, exponent)
+            for eta, limit, exponent in zip(
+                hardness.unbind(2), (1.0, config.exchange_limit), _EXPONENTS, strict=True
+            )
+        )
+        near = switch(separation, config.pair_onset, config.pair_cutoff)
+        full = config.mean_field == "full"
+        fraction = self.near_exchange * near * (separation > 0) if full else 0.0
+        exchange = (1.0 - near + fraction) * exchange
         owner = layout.orbital_atom()
         width = owner.shape[1]
-        rows = torch.gather(far, 1, owner[:, :, None].expand(-1, -1, far.shape[2]))
+        rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
         elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
-        return -0.5 * config.far_exchange_scale * density * elements
+        field = -0.5 * density_matrix(orbitals) * elements
+        if full:
+            charge = charges(orbitals, layout).to(coulomb)
+            potential = -((1.0 - near) * coulomb @ charge[:, :, None])[:, :, 0]
+            shift = torch.gather(potential, 1, owner) * layout.orbital_mask
+            field = field + torch.diag_embed(shift)
+        return field
 
 
 def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:

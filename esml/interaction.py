@@ -14,16 +14,17 @@ whole representation, so energies are exactly rotation-invariant.
 
 The virtual orbitals of a minimal basis lie too high for excitations: in a large basis an excited
 electron relaxes into functions a minimal basis lacks. ``relaxation`` moves them in the response
-alone, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with D diagonal, one value for the s and one for the p
-orbitals of an atom; the ground state and its orbital energies stay what they are.
+alone, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D; the ground state and its
+orbital energies stay what they are.
 
-Shape letters: M molecules, K the most atoms of one molecule, S densities per molecule. All energies
-in eV.
+Shape letters: M molecules, K the most atoms and n the most orbitals of one molecule, S densities
+per molecule. All energies in eV.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -139,8 +140,7 @@ class Interaction:
     triplet_quadrupole: Tensor  # (M, K) t_Q
     exchange_dipole: Tensor  # (M, K) j_d
     exchange_quadrupole: Tensor  # (M, K) j_Q
-    relaxation_s: Tensor  # (M, K) D on s orbitals
-    relaxation_p: Tensor  # (M, K) D on p orbitals
+    relaxation: Tensor  # (M, n, n) D; only its symmetric part counts
     virtual_scale: Tensor  # () σ, no unit
 
     def __post_init__(self) -> None:
@@ -151,6 +151,8 @@ class Interaction:
             value: Tensor = getattr(self, field.name)
             pairs = {"coulomb": 3, "exchange": 3, "virtual_scale": 0}.get(field.name, 2)
             expected = shape[:pairs]
+            if field.name == "relaxation":  # over orbitals, not atoms
+                expected = (shape[0], value.shape[-1], value.shape[-1])
             if tuple(value.shape) != expected:
                 raise ValueError(f"{field.name} must be {expected}, got {tuple(value.shape)}")
             if value.dtype != self.coulomb.dtype:
@@ -158,50 +160,41 @@ class Interaction:
                     f"{field.name} is {value.dtype} where coulomb is {self.coulomb.dtype}"
                 )
 
-    def singlet_potential(self, multipoles: Tensor) -> Tensor:
-        """Potential conjugate to ``multipoles`` (M, S, K, 9) in the singlet kernel K."""
-        monopole = torch.einsum("mab,msb->msa", self.coulomb, multipoles[..., 0])
-        return torch.cat(
-            [
-                monopole[..., None],
-                self.singlet_dipole[:, None, :, None] * multipoles[..., 1:4],
-                self.singlet_quadrupole[:, None, :, None] * multipoles[..., 4:],
-            ],
-            dim=-1,
-        )
+    def singlet_blocks(self) -> Tensor:
+        """(M, K, 16, 16) what the dipoles and quadrupoles of K make of an atom's block D_AA.
 
-    def triplet_potential(self, multipoles: Tensor) -> Tensor:
-        """Potential conjugate to ``multipoles`` (M, S, K, 9) in the triplet kernel K_T."""
-        return torch.cat(
-            [
-                self.triplet_monopole[:, None, :, None] * multipoles[..., :1],
-                self.triplet_dipole[:, None, :, None] * multipoles[..., 1:4],
-                self.triplet_quadrupole[:, None, :, None] * multipoles[..., 4:],
-            ],
-            dim=-1,
-        )
-
-    def relaxation(self) -> Tensor:
-        """D by atom and slot (M, K, 4), eV."""
-        s, p = self.relaxation_s, self.relaxation_p
-        return torch.stack([s, p, p, p], dim=-1)
-
-    def one_centre_exchange(self, blocks: Tensor) -> Tensor:
-        """Dipole and quadrupole part of J on the atomic ``blocks`` (M, S, K, 4, 4) of a density.
-
-        Returns Σ_{c>0} j_c G^c D_AA G^c, the same shape; the monopole part is γ^J_AA D_AA and comes
-        with γ^J.
+        Σ_{c>0} k_c G^c tr(G^c D_AA) on flattened blocks; monopoles reach other atoms and are left
+        out.
         """
-        flat = blocks.flatten(-2)
-        dipole, quadrupole = (
-            flat @ _sandwich(first, last, flat.dtype, flat.device)
-            for first, last in ((1, 4), (4, 9))
-        )
-        field = (
-            self.exchange_dipole[:, None, :, None] * dipole
-            + self.exchange_quadrupole[:, None, :, None] * quadrupole
-        )
-        return field.view_as(blocks)
+        return _by_shell(_coupled, self.singlet_dipole, self.singlet_quadrupole)
+
+    def triplet_blocks(self) -> Tensor:
+        """(M, K, 16, 16) the same of K_T."""
+        return _by_shell(_coupled, self.triplet_dipole, self.triplet_quadrupole)
+
+    def exchange_blocks(self) -> Tensor:
+        """(M, K, 16, 16) what the dipoles and quadrupoles of J make of an atom's block D_AA.
+
+        Σ_{c>0} j_c G^c D_AA G^c on flattened blocks; the monopole part γ^J_AA D_AA comes with γ^J.
+        """
+        return _by_shell(_sandwich, self.exchange_dipole, self.exchange_quadrupole)
+
+
+def _by_shell(
+    part: Callable[[int, int, torch.dtype, torch.device], Tensor],
+    dipole: Tensor,
+    quadrupole: Tensor,
+) -> Tensor:
+    """(M, K, 16, 16) the maps ``part`` of dipoles and quadrupoles times their constants (M, K)."""
+    first, last = (part(a, b, dipole.dtype, dipole.device) for a, b in ((1, 4), (4, 9)))
+    return dipole[:, :, None, None] * first + quadrupole[:, :, None, None] * last
+
+
+@lru_cache
+def _coupled(first: int, last: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(16, 16) map D → Σ_c G^c tr(G^c D), c from ``first`` to before ``last``, on flat blocks."""
+    chosen = ONE_CENTRE[:, :, first:last].reshape(16, -1)
+    return (chosen @ chosen.mT).to(device, dtype)
 
 
 @lru_cache

@@ -22,15 +22,18 @@ import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from torch import Tensor, nn
 
 from esml import checkpoint, orbitals, spectrum
 from esml.basis import orbitals_per_atom
 from esml.characters import Character, MissingWavefunctionsError, Wavefunctions, characterize
+from esml.domain import Domain, Verdict, unfamiliar
 from esml.excitations import Excitations, InstabilityError, Response, singlets, triplets
 from esml.graph import Graph, StructureError, build_graph, check_structure
 from esml.hamiltonian import EffectiveHamiltonian, Operators, from_config
 from esml.orbitals import Orbitals
+from esml.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.units import DEBYE
 
 Array = NDArray[np.float64]
@@ -66,8 +69,32 @@ class Solution:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """What the model says of its own predictions for a batch."""
+
+    singlets: Tensor  # (M, S) eV, one standard deviation, nan where unknown
+    triplets: Tensor  # (M, S')
+    verdicts: list[Verdict]
+
+
+def half_width(level: float) -> float:
+    """Standard deviations on either side that hold a share ``level`` of a normal distribution.
+
+    Raises ValueError for a share outside 0 to 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
+    return float(ndtri(0.5 + 0.5 * level))
+
+
+@dataclass(frozen=True)
 class States:
-    """Excited states of one molecule and multiplicity, ascending in energy."""
+    """Excited states of one molecule and multiplicity, ascending in energy.
+
+    An uncertainty u is the error to expect of an energy, against the level of theory the model was
+    trained on: the standard deviation of a normal distribution whose central 90 %, ±1.645 u, hold
+    90 % of the errors on molecules not trained on. nan where the model file knows none.
+    """
 
     energies: Array  # (n_states,) eV
     oscillator_strengths: Array  # (n_states,), zero for triplets
@@ -78,6 +105,15 @@ class States:
 
     def __len__(self) -> int:
         return len(self.energies)
+
+    def interval(self, level: float = 0.9) -> Array:
+        """(n_states, 2) lower and upper end, eV, of what holds a share ``level`` of the errors.
+
+        Calibrated at 0.9; at other levels as far as errors are distributed normally. Raises
+        ValueError for a level outside 0 to 1.
+        """
+        half = half_width(level) * self.uncertainties
+        return np.stack([self.energies - half, self.energies + half], axis=1)
 
 
 @dataclass(frozen=True)
@@ -100,6 +136,8 @@ class Result:
     triplets: States
     coefficients: Array | None = None  # (n_orbitals, n_orbitals) canonical orbitals in columns
     dipole_operator: Array | None = None  # (3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr
+    in_domain: bool = True  # whether the molecule is like those the model was trained on
+    warnings: tuple[str, ...] = ()  # why it is not, and what else to know of this prediction
 
     def without_wavefunctions(self) -> Result:
         """The same result with ``coefficients``, ``dipole_operator`` and amplitudes dropped."""
@@ -213,11 +251,17 @@ class Surrogate(nn.Module):
     """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it."""
 
     def __init__(
-        self, hamiltonian: EffectiveHamiltonian, metadata: dict[str, Any] | None = None
+        self,
+        hamiltonian: EffectiveHamiltonian,
+        metadata: dict[str, Any] | None = None,
+        domain: Domain | None = None,
+        error_model: ErrorModel | None = None,
     ) -> None:
         super().__init__()
         self.hamiltonian = hamiltonian
         self.metadata = dict(metadata or {})
+        self.domain = domain
+        self.error_model = error_model
 
     @property
     def dtype(self) -> torch.dtype:
@@ -267,6 +311,34 @@ class Surrogate(nn.Module):
             charges=orbitals.charges(found, layout),
             dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
         )
+
+    def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
+        """What is to be expected of the errors of ``solution``, that of ``graph``; no gradients.
+
+        Without an error model the root mean square error on validation molecules, the same for all
+        states of a multiplicity; without a domain only elements and charges are looked at.
+        """
+        layout, atoms = solution.operators.layout, None
+        verdicts = []
+        if self.domain is not None:
+            surroundings = self.domain(graph, solution.operators.features)
+            verdicts = self.domain.verdicts(graph, surroundings)
+            atoms = of_atoms(layout, solution.charges.detach(), surroundings)
+        else:
+            seen = set(self.metadata.get("elements", ()))
+            sizes = layout.n_atoms.tolist()
+            for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
+                reasons = unfamiliar(numbers.tolist(), int(charge), seen)
+                verdicts.append(Verdict(not reasons, tuple(reasons)))
+        stated = []
+        for kind, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
+            if self.error_model is not None and atoms is not None:
+                values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplets")
+                stated.append(self.error_model(values))
+            else:
+                error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, np.nan))
+                stated.append(torch.full_like(found.energies, error))
+        return Stated(stated[0], stated[1], verdicts)
 
     def predict(
         self,
@@ -358,19 +430,23 @@ class Surrogate(nn.Module):
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
         try:
             with torch.no_grad():
+                graph = self.graph(structures)
                 solution = self(
-                    self.graph(structures),
+                    graph,
                     wanted.n_states,
                     wanted.energy_window,
                     wanted.n_triplets,
                 )
+                stated = self.uncertainties(graph, solution)
         except (ValueError, RuntimeError) as error:
             if len(structures) == 1:
                 return [error]
             return [self._solve([atoms], wanted)[0] for atoms in structures]
-        return [self._result(solution, m, atoms) for m, atoms in enumerate(structures)]
+        return [self._result(solution, stated, m, atoms) for m, atoms in enumerate(structures)]
 
-    def _result(self, solution: Solution, m: int, atoms: Atoms) -> Result | Exception:
+    def _result(
+        self, solution: Solution, stated: Stated, m: int, atoms: Atoms
+    ) -> Result | Exception:
         formula = atoms.get_chemical_formula()
         if not bool(solution.singlets.stable[m]):
             return InstabilityError(
@@ -393,25 +469,27 @@ class Surrogate(nn.Module):
             hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
             charges=_numpy(solution.charges[m, : len(atoms)]),
             dipole=_numpy(solution.dipole[m]) * DEBYE,
-            singlets=self._states(solution, solution.singlets, m, "singlets"),
-            triplets=self._states(solution, solution.triplets, m, "triplets"),
+            singlets=self._states(solution, solution.singlets, m, stated.singlets),
+            triplets=self._states(solution, solution.triplets, m, stated.triplets),
             coefficients=_numpy(solution.orbitals.coefficients[m, :n, :n]),
             dipole_operator=_numpy(solution.operators.dipole[m, :, :n, :n]),
+            in_domain=stated.verdicts[m].in_domain,
+            warnings=stated.verdicts[m].warnings,
         )
 
-    def _states(self, solution: Solution, found: Excitations, m: int, kind: str) -> States:
+    def _states(
+        self, solution: Solution, found: Excitations, m: int, uncertainties: Tensor
+    ) -> States:
         exists = found.mask[m].nonzero().flatten()
         # Iterations leave degenerate states in any order.
         exists = exists[found.energies[m, exists].argsort(stable=True)]
         o = int(solution.orbitals.n_occupied[m])
         v = int(solution.orbitals.n_orbitals[m]) - o
-        energies = _numpy(found.energies[m, exists])
-        error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, float("nan")))
         return States(
-            energies=energies,
+            energies=_numpy(found.energies[m, exists]),
             oscillator_strengths=_numpy(found.oscillator_strengths[m, exists]),
             transition_dipoles=_numpy(found.transition_dipoles[m, exists]),
-            uncertainties=np.full(len(energies), error),
+            uncertainties=_numpy(uncertainties[m, exists]),
             X=_numpy(found.X[m, exists, :o, :v]),
             Y=_numpy(found.Y[m, exists, :o, :v]),
         )
@@ -484,12 +562,20 @@ def in_double(operators: Operators) -> Operators:
     )
 
 
+DOMAIN, ERRORS = "domain.", "uncertainty."
+"""Prefixes, in a model file, of the tensors that are not weights of the Hamiltonian."""
+
+
 def save_model(model: Surrogate, path: str | Path) -> None:
     """Write ``model`` to one safetensors file."""
+    state = dict(model.hamiltonian.state_dict())
+    for prefix, part in ((DOMAIN, model.domain), (ERRORS, model.error_model)):
+        if part is not None:
+            state |= {prefix + name: tensor for name, tensor in part.state().items()}
     checkpoint.save(
         path,
         checkpoint.Checkpoint(
-            state=model.hamiltonian.state_dict(),
+            state=state,
             config=model.hamiltonian.config.model_dump(),
             metadata=model.metadata,
         ),
@@ -539,12 +625,22 @@ def load_model(
         )
     found = checkpoint.load(path)
     try:
+        domain, errors = (found.split_off(prefix) for prefix in (DOMAIN, ERRORS))
         with checkpoint.no_larger_than(found.state):
             hamiltonian = from_config(found.config).to(dtype)
         hamiltonian.load_state_dict(found.state)
+        return (
+            Surrogate(
+                hamiltonian,
+                found.metadata,
+                Domain(domain) if domain else None,
+                ErrorModel(errors) if errors else None,
+            )
+            .to(device)
+            .eval()
+        )
     except (ValueError, RuntimeError, KeyError) as error:
         raise checkpoint.CheckpointError(
             f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
             "expected weights and configuration of one model; train it again or update esml"
         ) from error
-    return Surrogate(hamiltonian, found.metadata).to(device).eval()

@@ -269,7 +269,7 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
     from esml import orbitals
     from esml.excitations import Response, singlets, triplets
     from esml.network import Pairs, species
-    from esml.surrogate import in_double
+    from esml.surrogate import Wanted, in_double
     from esml.tensors import switch
 
     torch.set_num_threads(1)
@@ -294,7 +294,7 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
             "singlets": lambda: singlets(response, operators.dipole, N_STATES, precision),
             "triplets": lambda: triplets(response, N_STATES, precision),
             "eigh alone": lambda: torch.linalg.eigh(operators.hamiltonian),
-            "predict": lambda: model._solve(batch, N_STATES),
+            "predict": lambda: model._solve(batch, Wanted(N_STATES)),
         }
         times = {name: fine(run) / len(batch) for name, run in runs.items()}
     floor = times["eigh alone"] + times["network"] + times["blocks"]
@@ -461,6 +461,7 @@ def gpu() -> dict[str, Any]:
     import torch
 
     import esml
+    from esml.surrogate import Wanted
 
     if not torch.cuda.is_available():
         print("no GPU here")
@@ -471,7 +472,7 @@ def gpu() -> dict[str, Any]:
         batch = (typical() * (1 + size // len(TYPICAL)))[:size]
 
         def run(batch: list[Atoms] = batch) -> None:
-            model._solve(batch, N_STATES)
+            model._solve(batch, Wanted(N_STATES))
             torch.cuda.synchronize()
 
         run()

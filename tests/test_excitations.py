@@ -79,8 +79,8 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
     mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
     ranges = (
         (0.2, 2.0), (0.1, 1.0), (-2.0, -0.5), (-1.0, -0.1), (-1.0, -0.1), (0.2, 1), (0.1, 0.5),
-        (-2.0, 1.0), (-1.0, 2.0),
     )  # fmt: skip
+    relaxation = 0.3 * normal(m, n, n)
     return System(
         layout,
         hamiltonian,
@@ -88,6 +88,7 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
         Interaction(
             gamma(distance, mean), gamma(distance, 0.8 * mean, 0.65),
             *(uniform(low, high, m, k) for low, high in ranges),
+            relaxation=(relaxation + relaxation.mT) * mask,
             virtual_scale=torch.tensor(-0.15, dtype=torch.float64),
         ),
     )  # fmt: skip
@@ -97,9 +98,18 @@ def parameters(interaction: Interaction) -> list[Tensor]:
     return [getattr(interaction, field.name) for field in fields(interaction)]
 
 
-def converted(interaction: Interaction, change: Callable[[Tensor], Tensor]) -> Interaction:
-    """``change`` of all that belongs to atoms."""
-    return Interaction(*(change(x) if x.dim() else x for x in parameters(interaction)))
+def converted(
+    interaction: Interaction,
+    change: Callable[[Tensor], Tensor],
+    orbitals: Callable[[Tensor], Tensor],
+) -> Interaction:
+    """``change`` of all that belongs to atoms, ``orbitals`` of what belongs to orbitals."""
+    atoms = {
+        field.name: change(getattr(interaction, field.name))
+        for field in fields(interaction)
+        if field.name not in ("relaxation", "virtual_scale")
+    }
+    return replace(interaction, **atoms, relaxation=orbitals(interaction.relaxation))
 
 
 def take(system: System, molecule: int, numbers: list[int]) -> System:
@@ -110,7 +120,11 @@ def take(system: System, molecule: int, numbers: list[int]) -> System:
         layout,
         system.hamiltonian[m, :n, :n],
         system.dipole_operator[m, :, :n, :n],
-        converted(system.interaction, lambda x: x[(m, *(slice(k),) * (x.dim() - 1))]),
+        converted(
+            system.interaction,
+            lambda x: x[(m, *(slice(k),) * (x.dim() - 1))],
+            lambda x: x[m, :n, :n],
+        ),
     )
 
 
@@ -118,18 +132,16 @@ def take(system: System, molecule: int, numbers: list[int]) -> System:
 
 
 def explicit_relaxed_virtuals(system: System, molecule: int) -> np.ndarray:
-    """(1 + σ) ε_a δ_ab + Σ_μ D_μ C_μa C_μb of one molecule, orbital by orbital."""
+    """(1 + σ) ε_a δ_ab + Σ_μν C_μa D_μν C_νb of one molecule, element by element."""
     layout, interaction = system.layout, system.interaction
     n, o = int(layout.n_orbitals[molecule]), int(layout.n_occupied[molecule])
     orbitals = diagonalize(system.hamiltonian, layout.n_orbitals, layout.n_occupied)
     c = orbitals.coefficients[molecule, :n, o:n].numpy()
     scale = 1.0 + interaction.virtual_scale.item()
     fock = np.diag(scale * orbitals.energies[molecule, o:n].numpy())
-    for atom, place in enumerate((layout.molecule == molecule).nonzero()[:, 0]):
-        own = layout.slot_orbital[place][layout.slot_mask[place]].tolist()
-        for slot, mu in enumerate(own):
-            relaxation = interaction.relaxation_s if slot == 0 else interaction.relaxation_p
-            fock += relaxation[molecule, atom].item() * np.outer(c[mu], c[mu])
+    for mu, nu in product(range(n), repeat=2):
+        relaxation = interaction.relaxation[molecule, mu, nu].item()
+        fock += relaxation * np.outer(c[mu], c[nu])
     return fock
 
 
@@ -231,7 +243,8 @@ def test_two_orbitals_by_hand() -> None:
         Interaction(
             torch.tensor([[[g0, g1], [g1, g0]]], dtype=torch.float64),
             torch.tensor([[[j0, j1], [j1, j0]]], dtype=torch.float64),
-            *(two, two, t_m * two, two, two, two, two, relaxation * two, two),
+            *(two, two, t_m * two, two, two, two, two),
+            relaxation * torch.eye(2, dtype=torch.float64)[None],
             torch.tensor(scale, dtype=torch.float64),
         ),
     )
@@ -358,6 +371,9 @@ def test_rotation_changes_no_energy_and_turns_the_dipoles() -> None:
         dipole_operator=torch.einsum(
             "xy,mui,myij,mvj->mxuv", matrix, turn, system.dipole_operator, turn
         ),
+        interaction=replace(
+            system.interaction, relaxation=turn @ system.interaction.relaxation @ turn.mT
+        ),
     )
     before, after = system.singlets(), rotated.singlets()
     same_states(before, after)
@@ -379,6 +395,7 @@ def test_order_of_atoms_does_not_matter() -> None:
         converted(
             system.interaction,
             lambda x: x[:, order][:, :, order] if x.dim() == 3 else x[:, order],
+            lambda x: x[:, slots][:, :, slots],
         ),
     )
     same_states(system.singlets(), permuted.singlets())
@@ -500,7 +517,8 @@ def ring(size: int) -> System:
         Interaction(
             gamma(distance, torch.tensor(10.0)).double(),
             gamma(distance, torch.tensor(6.0), 0.65).double(),
-            *(one, one, -one, one, one, one, one, 0.7 * one, one),
+            *(one, one, -one, one, one, one, one),
+            0.7 * torch.eye(size, dtype=torch.float64)[None],
             torch.tensor(-0.1, dtype=torch.float64),
         ),
     )
@@ -611,7 +629,8 @@ def test_a_molecule_without_virtual_orbitals_has_no_states() -> None:
         torch.tensor([1]), torch.tensor([0]), torch.tensor([-1])
     )  # hydride
     zero, one = torch.zeros(1, 1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
-    interaction = Interaction(zero, zero, *[one] * 9, torch.tensor(0.1, dtype=torch.float64))
+    scale = torch.tensor(0.1, dtype=torch.float64)
+    interaction = Interaction(zero, zero, *[one] * 7, zero, scale)
     system = System(layout, zero - 5, zero[:, None].expand(1, 3, 1, 1), interaction)
     for found in (system.singlets(2), system.triplets(2)):
         assert found.energies.isnan().all()

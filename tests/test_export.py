@@ -37,6 +37,8 @@ def prediction(n_atoms: int, n_states: int, seed: int = 0) -> Any:
             energies=np.sort(rng.uniform(2, 8, n_states)),
             uncertainties=np.full(n_states, np.nan),
         ),
+        in_domain=seed % 2 == 0,
+        warnings=("ungewöhnlich: a", "b")[: seed % 3],
     )
 
 
@@ -53,11 +55,12 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
 
     stored = read_results(path)
     assert stored.attributes["model"] == "a model"
-    assert stored.attributes["schema_version"] == 1
+    assert stored.attributes["schema_version"] == 2
     assert len(stored) == 3
     for i, (atoms, result, back) in enumerate(zip(molecules, written, stored, strict=True)):
         assert (back.name, back.source, back.index) == (f"molécule {i}", "all.xyz", i)
         assert back.n_occupied == result.n_occupied
+        assert (back.in_domain, back.warnings) == (result.in_domain, result.warnings)
         assert back.atoms == atoms
         np.testing.assert_array_equal(back.orbital_energies, result.orbital_energies)
         np.testing.assert_array_equal(back.charges, result.charges)
@@ -87,6 +90,16 @@ def test_many_flushes_and_no_flush_are_the_same(tmp_path: Path) -> None:
     assert often.failures == once.failures
     for a, b in zip(often, once, strict=True):
         np.testing.assert_array_equal(a.singlets.energies, b.singlets.energies)
+
+
+def test_a_file_of_version_1_is_read() -> None:
+    """Made before predictions said whether they are in domain."""
+    stored = read_results(Path(__file__).parent / "data" / "predictions-1.h5")
+    assert stored.attributes["schema_version"] == 1
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert [(result.in_domain, result.warnings) for result in stored] == 2 * [(True, ())]
+    assert len(stored[0].singlets.energies) == 2
+    assert stored.failures[0].reason == "two atoms coincide"
 
 
 def test_an_empty_file_reads_as_empty(tmp_path: Path) -> None:

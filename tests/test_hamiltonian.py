@@ -1,4 +1,4 @@
-"""The effective Hamiltonian: symmetry, smoothness, locality, gradients, far exchange."""
+"""The effective Hamiltonian: symmetry, smoothness, locality, gradients, mean field."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from esml.hamiltonian import (
     from_config,
 )
 from esml.interaction import Interaction
-from esml.network import NetworkConfig
-from esml.orbitals import density_matrix, diagonalize
+from esml.network import NetworkConfig, species
+from esml.orbitals import charges, density_matrix, diagonalize
 from esml.units import BOHR, COULOMB
 
 NETWORK = NetworkConfig(channels=6, layers=2, cutoff=3.5, radial=4, radial_hidden=8)
@@ -75,7 +75,9 @@ def turn(q: Tensor, slots: Tensor) -> Tensor:
     return torch.block_diag(*blocks)
 
 
-def assert_interactions_close(a: Interaction, b: Interaction) -> None:
+def assert_interactions_close(a: Interaction, b: Interaction, turned: Tensor) -> None:
+    """``a`` is ``b`` with its orbitals ``turned`` (n, n)."""
+    b = replace(b, relaxation=turned @ b.relaxation @ turned.T)
     for field in fields(Interaction):
         torch.testing.assert_close(
             getattr(a, field.name), getattr(b, field.name), **EXACT, msg=field.name
@@ -95,7 +97,7 @@ def test_operators_turn_with_the_molecule(model: EffectiveHamiltonian, inversion
     torch.testing.assert_close(after.hamiltonian[0], d @ before.hamiltonian[0] @ d.T, **EXACT)
     expected = torch.einsum("xy,yab->xab", q, d @ before.dipole[0] @ d.T)
     torch.testing.assert_close(after.dipole[0], expected, **EXACT)
-    assert_interactions_close(after.interaction, before.interaction)
+    assert_interactions_close(after.interaction, before.interaction, d)
     torch.testing.assert_close(after.features, before.features, **EXACT)
 
 
@@ -193,9 +195,9 @@ def test_an_untrained_model_is_its_baseline() -> None:
     assert float(result.interaction.triplet_dipole.detach()) == pytest.approx(
         float(untouched), rel=1e-6
     )
-    for name in ("relaxation_s", "relaxation_p"):
-        untouched = model.baseline[3, 3 + COUPLINGS.index(name)]
-        assert float(getattr(result.interaction, name).detach()) == float(untouched) < 0
+    s, p = (model.baseline[3, 3 + COUPLINGS.index(f"relaxation_{l}")] for l in "sp")
+    torch.testing.assert_close(result.interaction.relaxation[0], torch.stack([s, p, p, p]).diag())
+    assert max(s, p) < 0
     assert -1 < float(result.interaction.virtual_scale.detach()) < 0
     # Slater–Koster couplings alone already bind: occupied levels below the atoms', a gap.
     ethene = model(graph_of(molecule("C2H4")))
@@ -211,11 +213,13 @@ def test_only_relaxations_may_change_sign() -> None:
         with torch.no_grad():
             model.element_couplings.fill_(deviation)
         after = model(graph).interaction
+        eye = torch.eye(4, dtype=torch.float64)
+        torch.testing.assert_close(after.relaxation[0], before.relaxation[0] + deviation * eye)
         for field in fields(Interaction):
+            if field.name == "relaxation":
+                continue
             old, new = (float(getattr(x, field.name).detach()) for x in (before, after))
-            if field.name.startswith("relaxation"):
-                assert new == pytest.approx(old + deviation)
-            elif field.name == "virtual_scale":
+            if field.name == "virtual_scale":
                 assert new == old
             else:
                 assert new * old > 0
@@ -266,12 +270,13 @@ def test_smooth_where_an_atom_crosses_a_cutoff(
     torch.testing.assert_close(inner, outer, atol=1e-4 * scale, rtol=0)
 
 
-@pytest.mark.parametrize("far_exchange", [False, True])
-def test_far_molecules_do_not_know_of_each_other(far_exchange: bool) -> None:
+@pytest.mark.parametrize("mean_field", ["none", "far", "full"])
+def test_far_molecules_do_not_know_of_each_other(mean_field: str) -> None:
     # Small deviations, so that no electron prefers the other molecule.
-    model = shaken(CONFIG.model_copy(update={"far_exchange": far_exchange}), size=0.03)
+    model = shaken(CONFIG.model_copy(update={"mean_field": mean_field}), size=0.03)
     a, b = chain(4), distorted("HCN")
-    b.translate([30.0, 5.0, 0.0])
+    # With electrostatics they feel each other's dipoles, as R⁻²: 1e-10 of them is left.
+    b.translate([3e5, 5e4, 0.0] if mean_field == "full" else [30.0, 5.0, 0.0])
     both, first, second = (model(graph_of(x)) for x in (a + b, a, b))
     expected = torch.block_diag(first.hamiltonian[0], second.hamiltonian[0])
     torch.testing.assert_close(both.hamiltonian[0], expected, **EXACT)
@@ -280,29 +285,48 @@ def test_far_molecules_do_not_know_of_each_other(far_exchange: bool) -> None:
         torch.testing.assert_close(both.dipole[0, axis], expected, **EXACT)
 
 
-def test_far_exchange_is_minus_half_density_times_interaction(model: EffectiveHamiltonian) -> None:
-    """Element by element against the formula; nothing changes within the onset."""
-    near_model = EffectiveHamiltonian(CONFIG.model_copy(update={"far_exchange": False})).double()
-    near_model.load_state_dict(model.state_dict())
+@pytest.mark.parametrize("mean_field", ["far", "full"])
+def test_mean_field_step_is_that_of_the_formula(mean_field: str) -> None:
+    """Element by element: exchange with the density of H⁰, and the potential of its far charges."""
+    model = shaken(CONFIG.model_copy(update={"mean_field": mean_field}))
+    bare = EffectiveHamiltonian(CONFIG.model_copy(update={"mean_field": "none"})).double()
+    state = model.state_dict()
+    fraction = float(state.pop("near_exchange", torch.tensor(0.0)))
+    bare.load_state_dict(state)
     atoms = chain(6)
     graph = graph_of(atoms)
-    near, full = near_model(graph), model(graph)
-    layout = near.layout
-    orbitals = diagonalize(near.hamiltonian, layout.n_orbitals, layout.n_occupied)
+    start, found = bare(graph), model(graph)
+    layout = start.layout
+    orbitals = diagonalize(start.hamiltonian, layout.n_orbitals, layout.n_occupied)
     density = density_matrix(orbitals)[0]
+    charge = charges(orbitals, layout)[0]
     owner = layout.orbital_atom()[0].tolist()
-    expected = near.hamiltonian[0].detach().clone()
+    kinds = species(graph.numbers).tolist()
+    eta = model.baseline[kinds][:, 3:5]
+
+    def switch_of(a: int, b: int) -> float:
+        x = min(max((atoms.get_distance(a, b) - 2.5) / 1.5, 0.0), 1.0)
+        return 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
+
+    def gamma_of(a: int, b: int, which: int) -> float:
+        limit, y = ((1.0, 1.75), (0.65, 2.32))[which]
+        r, hardness = atoms.get_distance(a, b), float(0.5 * (eta[a, which] + eta[b, which]))
+        return limit * COULOMB / (r**y + (limit * COULOMB / hardness) ** y) ** (1 / y)
+
+    expected = start.hamiltonian[0].detach().clone()
     for mu, a in enumerate(owner):
         for nu, b in enumerate(owner):
-            x = (atoms.get_distance(a, b) - 2.5) / 1.5
-            x = min(max(x, 0.0), 1.0)
-            switch = 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
-            if switch == 0:
+            near = switch_of(a, b)
+            if near == 0:
                 assert expected[mu, nu] == 0
-            gamma = near.interaction.exchange[0, a, b]
-            expected[mu, nu] -= 0.5 * density[mu, nu] * gamma * (1 - switch)
-    torch.testing.assert_close(full.hamiltonian[0], expected, **EXACT)
-    assert (full.hamiltonian - near.hamiltonian).abs().max() > 0.01
+            share = 1 - near + (fraction * near if a != b else 0.0)
+            expected[mu, nu] -= 0.5 * density[mu, nu] * gamma_of(a, b, 1) * share
+        if mean_field == "full":
+            for b in range(len(atoms)):
+                share = 1 - switch_of(a, b)
+                expected[mu, mu] -= share * gamma_of(a, b, 0) * charge[b]
+    torch.testing.assert_close(found.hamiltonian[0], expected, **EXACT)
+    assert (found.hamiltonian - start.hamiltonian).abs().max() > 0.01
 
 
 def test_gradients_are_those_of_finite_differences(model: EffectiveHamiltonian) -> None:

@@ -97,8 +97,7 @@ def _interaction(**changed: torch.Tensor) -> Interaction:
         "triplet_quadrupole": single,
         "exchange_dipole": single,
         "exchange_quadrupole": single,
-        "relaxation_s": single,
-        "relaxation_p": 2.0 * single,
+        "relaxation": torch.ones(2, 7, 7),
         "virtual_scale": torch.tensor(0.1),
     }
     return Interaction(**{**values, **changed})
@@ -114,11 +113,7 @@ def test_interaction_names_the_argument_that_does_not_fit() -> None:
         _interaction(coulomb=torch.ones(2, 3, 2))
     with pytest.raises(ValueError, match=r"exchange_dipole is torch\.float64"):
         _interaction(exchange_dipole=torch.ones(2, 3).double())
+    with pytest.raises(ValueError, match=r"relaxation must be \(2, 6, 6\), got \(2, 7, 6\)"):
+        _interaction(relaxation=torch.ones(2, 7, 6))
     with pytest.raises(ValueError, match=r"virtual_scale must be \(\), got \(2, 3\)"):
         _interaction(virtual_scale=torch.ones(2, 3))
-
-
-def test_relaxation_is_one_value_for_s_and_one_for_p() -> None:
-    relaxation = _interaction().relaxation()
-    assert relaxation.shape == (2, 3, 4)
-    assert (relaxation == torch.tensor([1.0, 2.0, 2.0, 2.0])).all()

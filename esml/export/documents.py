@@ -3,15 +3,17 @@
 JSON (``.json``) is one object: ``format`` ("esml-predictions-json"), ``schema_version``, what the
 writer was told of the run, ``results`` and ``failures``. A result holds ``name``, ``source``,
 ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges`` (e), ``dipole`` (debye),
-``n_occupied``, ``orbital_energies`` (eV), and ``singlets`` and ``triplets`` with ``energies`` and
-``uncertainties`` (eV), the former with ``oscillator_strengths`` and ``transition_dipoles`` (e·bohr)
-too. A failure holds ``name``, ``source``, ``index`` and ``reason``. Numbers that are unknown are
-null. ``.jsonl`` holds the same results, one object a line, and among them failures.
+``n_occupied``, ``orbital_energies`` (eV), ``in_domain`` (whether the molecule is like those the
+model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with ``energies``
+and ``uncertainties`` (eV), the former with ``oscillator_strengths`` and ``transition_dipoles``
+(e·bohr) too. A failure holds ``name``, ``source``, ``index`` and ``reason``. Numbers that are
+unknown are null. Version 1 had neither ``in_domain`` nor ``warnings``. ``.jsonl`` holds the same
+results, one object a line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
-``gap_eV``, ``S_eV``, ``S_f``, ``S_uncertainty_eV``, ``T_eV`` and ``T_uncertainty_eV`` in ``info``.
-It has no place for molecules without a prediction.
+``gap_eV``, ``S_eV``, ``S_f``, ``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV`` and
+``in_domain`` in ``info``. It has no place for molecules without a prediction.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from esml.export.writer import Prediction, TextWriter, frontier
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class JsonWriter(TextWriter):
@@ -84,6 +86,8 @@ def record(result: Prediction, atoms: Atoms, name: str, source: str, index: int)
         "dipole": _plain(result.dipole),
         "n_occupied": int(result.n_occupied),
         "orbital_energies": _plain(result.orbital_energies),
+        "in_domain": bool(result.in_domain),
+        "warnings": list(result.warnings),
         "singlets": {
             "energies": _plain(singlets.energies),
             "uncertainties": _plain(singlets.uncertainties),
@@ -127,6 +131,7 @@ class XyzWriter(TextWriter):
             "S_uncertainty_eV": np.asarray(result.singlets.uncertainties),
             "T_eV": np.asarray(result.triplets.energies),
             "T_uncertainty_eV": np.asarray(result.triplets.uncertainties),
+            "in_domain": bool(result.in_domain),
         }
         bare.calc = SinglePointCalculator(
             bare,

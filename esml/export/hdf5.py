@@ -26,14 +26,19 @@ singlets/transition_dipoles     (singlets,                      e·bohr
                                 3)
 triplets/energies               (triplets,) ascending           eV
 triplets/uncertainties          (triplets,) nan: unknown        eV
+in_domain                       (M,)        1 if the molecule is
+                                            like those trained on
+warnings/text                   (bytes,)    like names; a line for
+                                            each warning
 failures/names, …/sources,      (bytes,)    molecules without a
 …/reasons                                   prediction, and why
 failures/index                  (F,)        place in its source
 =============================== =========== =================== ========
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
-given. A file grows under the name ``PATH.part`` and is renamed when it is complete; the ``.part``
-file of a killed run is readable up to its last flush.
+given; version 1 had neither ``in_domain`` nor ``warnings``. A file grows under the name
+``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is readable up
+to its last flush.
 """
 
 from __future__ import annotations
@@ -56,7 +61,7 @@ from esml.dataset import Budget, bounded
 from esml.export.writer import ExportError, Prediction, TripletStates, part_path
 
 FORMAT = "esml-predictions"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Array = NDArray[Any]
 
@@ -88,9 +93,11 @@ _COLUMNS = (
     _Column("singlets/transition_dipoles", "singlets", (3,), np.float64, "e·bohr"),
     _Column("triplets/energies", "triplets", (), np.float64, "eV"),
     _Column("triplets/uncertainties", "triplets", (), np.float64, "eV"),
+    _Column("in_domain", "molecules", (), np.int8),
 )
 _FAILURE_COLUMNS = (_Column("failures/index", "failures", (), np.int64),)
-_TEXTS = ("names", "sources")
+_TEXTS = ("names", "sources", "warnings")
+_SINCE_2 = ("in_domain", "warnings")
 _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
@@ -199,6 +206,7 @@ class ResultWriter:
             "n_occupied": np.array([int(result.n_occupied)]),
             "orbital_energies": np.asarray(result.orbital_energies),
             "dipole": np.asarray(result.dipole)[None],
+            "in_domain": np.array([bool(result.in_domain)]),
             "singlets/oscillator_strengths": np.asarray(result.singlets.oscillator_strengths),
             "singlets/transition_dipoles": np.asarray(result.singlets.transition_dipoles),
         }
@@ -225,6 +233,7 @@ class ResultWriter:
             self._advance(f"offsets/{axis}", lengths[axis])
         self._append_text("names", name)
         self._append_text("sources", source)
+        self._append_text("warnings", "\n".join(result.warnings))
         self.n_results += 1
         self._flush_when_due()
 
@@ -316,6 +325,8 @@ class StoredResult:
     dipole: Array  # (3,) debye
     singlets: StoredStates
     triplets: StoredStates
+    in_domain: bool = True  # also where a file of version 1 does not tell
+    warnings: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> Atoms:
@@ -390,6 +401,8 @@ class StoredResults(Sequence[StoredResult]):
                 row["singlets/transition_dipoles"],
             ),
             triplets=StoredStates(row["triplets/energies"], row["triplets/uncertainties"]),
+            in_domain=bool(row["in_domain"]),
+            warnings=tuple(self._texts["warnings"][i].splitlines()),
         )
 
     def __iter__(self) -> Iterator[StoredResult]:
@@ -459,10 +472,16 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
     lengths = {axis: int(columns[f"offsets/{axis}"][-1]) for axis in AXES}
     lengths |= {"molecules": n_results, "failures": n_failures}
     for column in _COLUMNS + _FAILURE_COLUMNS:
+        if version < 2 and column.path in _SINCE_2:
+            columns[column.path] = np.ones(n_results, dtype=column.dtype)
+            continue
         values = rows(column.path, lengths[column.axis])
-        if values.shape[1:] != column.tail or values.dtype.kind not in "iuf":
+        if values.shape[1:] != column.tail or values.dtype.kind not in "iufb":
             raise ValueError(f"{column.path} has shape {values.shape} and type {values.dtype}")
         columns[column.path] = values
-    found = {text: texts(text, n_results) for text in _TEXTS}
+    found = {
+        text: [""] * n_results if version < 2 and text in _SINCE_2 else texts(text, n_results)
+        for text in _TEXTS
+    }
     found |= {text: texts(text, n_failures) for text in _FAILURE_TEXTS}
     return StoredResults(columns, found, file.attrs)

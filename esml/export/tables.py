@@ -12,6 +12,8 @@ S1_eV, S1_f,           eV       energy, oscillator strength and uncertainty of t
 S1_uncertainty_eV, …            first singlet, and so on up to the states asked for
 T1_eV,                 eV       the same of triplets, which have no strength
 T1_uncertainty_eV, …
+in_domain                       1 if the molecule is like those trained on, else 0
+warnings                        why it is not, and other remarks
 error                           why there is no prediction; empty where there is one
 ====================== ======== ====================================================
 
@@ -44,8 +46,8 @@ from esml.export.writer import (
 ROWS = 1024
 """Rows of a Parquet file written together."""
 
-_TEXTS = ("name", "source", "formula", "error")
-_WHOLE = ("index", "n_atoms", "charge")
+_TEXTS = ("name", "source", "formula", "warnings", "error")
+_WHOLE = ("index", "n_atoms", "charge", "in_domain")
 
 
 def columns(n_states: int) -> list[str]:
@@ -56,7 +58,7 @@ def columns(n_states: int) -> list[str]:
         names += [f"S{k}_eV", f"S{k}_f", f"S{k}_uncertainty_eV"]
     for k in range(1, n_states + 1):
         names += [f"T{k}_eV", f"T{k}_uncertainty_eV"]
-    return [*names, "error"]
+    return [*names, "in_domain", "warnings", "error"]
 
 
 def row(result: Prediction, atoms: Atoms, name: str, source: str, index: int) -> dict[str, Any]:
@@ -73,7 +75,10 @@ def row(result: Prediction, atoms: Atoms, name: str, source: str, index: int) ->
         "lumo_eV": lumo,
         "gap_eV": lumo - homo,
         "dipole_debye": float(np.linalg.norm(np.asarray(result.dipole))),
+        "in_domain": int(result.in_domain),
     }
+    if result.warnings:
+        cells["warnings"] = "; ".join(result.warnings)
     for letter, states in (("S", result.singlets), ("T", result.triplets)):
         for k, energy in enumerate(np.asarray(states.energies), start=1):
             cells[f"{letter}{k}_eV"] = float(energy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from esml.training.calibration import calibrate, calibrate_file
 from esml.training.config import ConfigError, TrainingConfig, load_config
 from esml.training.evaluation import Scores, evaluate, format_evaluation
 from esml.training.loop import train
@@ -10,6 +11,8 @@ __all__ = [
     "ConfigError",
     "Scores",
     "TrainingConfig",
+    "calibrate",
+    "calibrate_file",
     "evaluate",
     "format_evaluation",
     "load_config",

@@ -8,6 +8,7 @@ weight below ``LEAST_WEIGHT``) are left out and counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from esml.basis import ELEMENTS
 from esml.dataset import DatasetError, Record, read
-from esml.graph import build_graph
-from esml.surrogate import Surrogate
+from esml.graph import Graph, build_graph
+from esml.surrogate import Solution, Surrogate, half_width
 from esml.training.losses import match
 from esml.training.targets import collate, structure, valence_states
 from esml.units import DEBYE
@@ -71,26 +73,55 @@ class Scores:
         return float(np.sqrt(np.square(found).mean())) if found else float("nan")
 
 
-def _valence(record: Record, kind: str) -> NDArray[np.bool_]:
+def _valence(record: Record, kind: str, highest: float = HIGHEST) -> NDArray[np.bool_]:
     return valence_states(
         getattr(record, f"{kind}_energies"),
         getattr(record, f"{kind}_valence_weights"),
         LEAST_WEIGHT,
-        HIGHEST,
+        highest,
     ).astype(bool)
 
 
-def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> None:
+def solve(
+    model: Surrogate, group: Sequence[Record], highest: float = HIGHEST
+) -> tuple[Graph, Solution, dict[str, NDArray[np.int64]]]:
+    """Graph and states of ``group``, and for each kind the (M, S) place of each label state.
+
+    A place is −1 where no solved state resembles the label's (``losses.match``).
+    """
     atoms = [structure(r) for r in group]
     most = max(len(r.singlet_energies) for r in group), max(len(r.triplet_energies) for r in group)
     with torch.no_grad():
         graph = build_graph(atoms, model.hamiltonian.cutoff, model.dtype)
-        solution = model(graph, max(most) + 4)
-        targets = collate(group, LEAST_WEIGHT, HIGHEST)
+        solution: Solution = model(graph, max(most) + 4)
+        targets = collate(group, LEAST_WEIGHT, highest)
         places = {
             "singlet": match(solution.singlets, solution.orbitals, targets.singlets).numpy(),
             "triplet": match(solution.triplets, solution.orbitals, targets.triplets).numpy(),
         }
+    return graph, solution, places
+
+
+def partners(
+    record: Record,
+    kind: str,
+    places: NDArray[np.int64],
+    exists: torch.Tensor,
+    highest: float = HIGHEST,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Valence states of the label of ``record``, and the solved state each is compared with.
+
+    ``places`` (S,) are those of ``solve``, ``exists`` (S',) tells which states were solved. A label
+    state no solved state resembles is scored against the nearest by rank.
+    """
+    states = np.flatnonzero(_valence(record, kind, highest))
+    index = places[states]
+    return states, np.where(index >= 0, index, np.minimum(states, int(exists.sum()) - 1))
+
+
+def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> None:
+    graph, solution, places = solve(model, group)
+    stated = model.uncertainties(graph, solution)
     for m, record in enumerate(group):
         n, o = len(record.energies), int(record.n_occupied)
         energies = solution.orbitals.energies[m, :n].numpy()
@@ -106,6 +137,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
         if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
             scores.add("unstable", 1.0)
             continue
+        scores.add("out_of_domain", float(not stated.verdicts[m].in_domain))
         for kind, found, lowest in (
             ("singlet", solution.singlets, "s1"),
             ("triplet", solution.triplets, "t1"),
@@ -117,11 +149,10 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
             values = found.energies[m].numpy()
             if chosen[:1].any():
                 scores.compare(lowest, values[0], labels[0])
-            states = np.flatnonzero(chosen)
-            index = places[kind][m, states]
-            # A label state no solved state resembles is scored against the nearest by rank.
-            index = np.where(index >= 0, index, np.minimum(states, found.mask[m].sum().item() - 1))
+            states, index = partners(record, kind, places[kind][m], found.mask[m])
             scores.compare(f"{kind}s", values[index], labels[states])
+            scores.add("stated", getattr(stated, f"{kind}s")[m].numpy()[index])
+            scores.add("errors", values[index] - labels[states])
             scores.add(f"{kind}_matched", (places[kind][m, states] >= 0).astype(float))
             if kind == "singlet":
                 strengths = found.oscillator_strengths[m].numpy()[index]
@@ -165,6 +196,7 @@ def evaluate_records(
         "singlets_rmse_eV": scores.rmse("singlets"),
         "triplets_rmse_eV": scores.rmse("triplets"),
         "brightest_share": scores.mae("brightest"),
+        **_calibration(scores),
         "unstable": len(scores.values.get("unstable", [])),
         "n_singlets": len(scores.values.get("singlets", [])),
         "n_triplets": len(scores.values.get("triplets", [])),
@@ -180,6 +212,25 @@ def evaluate_records(
         ),
     }
     return result
+
+
+STATED = ("uncertainty_spearman", "coverage_90", "out_of_domain_share")
+"""Names, in the report, of what is said of stated uncertainties."""
+
+
+def _calibration(scores: Scores) -> dict[str, float]:
+    """Whether stated uncertainties are the errors of the states; nan where none are stated."""
+    stated, errors = (np.array(scores.values.get(name, [])) for name in ("stated", "errors"))
+    known = np.isfinite(stated)
+    stated, errors = stated[known], np.abs(errors[known])
+    varies = len(stated) > 2 and float(np.ptp(stated)) > 1e-6 * float(stated.max())
+    return {
+        "uncertainty_spearman": float(spearmanr(stated, errors).statistic) if varies else math.nan,
+        "coverage_90": float(np.mean(errors <= half_width(0.9) * stated))
+        if len(stated)
+        else math.nan,
+        "out_of_domain_share": scores.mae("out_of_domain"),
+    }
 
 
 def _composition(record: Record) -> Array:
@@ -316,6 +367,12 @@ def format_evaluation(result: dict[str, Any]) -> str:
         f"brightest state right: {share:.0%} of molecules with a bright one; states found by their "
         f"density: {result['matched_share']:.1%}"
     )
+    if math.isfinite(result["coverage_90"]):
+        lines.append(
+            f"uncertainties: rank correlation with errors {result['uncertainty_spearman']:.2f}, "
+            f"90 % intervals hold {result['coverage_90']:.1%}; "
+            f"{result['out_of_domain_share']:.1%} of the structures out of domain"
+        )
     lines.append(
         f"scored {result['n_singlets']} singlets and {result['n_triplets']} triplets; "
         f"{result['states_left_out']} label states below 8 eV left out as not valence; "

@@ -36,6 +36,7 @@ from esml.dataset import Record, read
 from esml.files import sole_writer, write_whole
 from esml.graph import build_graph
 from esml.training.config import ConfigError, TrainingConfig, load_config
+from esml.training.evaluation import STATED
 from esml.training.objectives import Objective, objective
 from esml.training.targets import structure, turned
 from esml.transformer import random_rotations
@@ -95,18 +96,24 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
 
 
 def _adopt(model: Any, path: Path) -> None:
-    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not."""
+    """Give ``model`` the weights of a model file of the same form; ConfigError if it is not.
+
+    The mean field may be another: tight-binding Hamiltonians hold no exchange.
+    """
     try:
         found = checkpoint.load(path)
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"initial: {error}") from error
-    difference = _difference(found.config, model.config.model_dump(), "model")
+    current = model.config.model_dump()
+    free = {key: current[key] for key in ("mean_field",) if key in current}
+    difference = _difference(found.config | free, current, "model")
     if difference:
         raise ConfigError(
             f"{path} is of another form: expected {difference}; choose another initial model or "
             "that form"
         )
-    model.load_state_dict(found.state)
+    # A domain and an error model of the other weights are left behind.
+    model.load_state_dict({k: found.state.get(k, v) for k, v in model.state_dict().items()})
 
 
 def _save_state(run: Run, path: Path) -> None:
@@ -269,7 +276,11 @@ def _describe(
         "energy_limit_eV": config.energy_limit,
         "epochs": config.epochs,
         "seed": config.seed,
-        "validation": {k: v for k, v in metrics.items() if isinstance(v, int | float)},
+        "validation": {
+            k: v
+            for k, v in metrics.items()
+            if isinstance(v, int | float) and k not in STATED  # of uncertainties, not yet known
+        },
         "validation_rmse_eV": {
             kind: metrics.get(f"{kind}_rmse_eV", float("nan")) for kind in ("singlets", "triplets")
         },
@@ -287,10 +298,15 @@ def _describe(
 def _validate(
     run: Run, training: Sequence[Record], validation: Sequence[Record], path: Path
 ) -> dict[str, Any]:
-    """Score the averaged model, write it to ``path`` with its scores, and return them."""
+    """Score the averaged model, write it to ``path`` with its scores, and return them.
+
+    At the end of the run what the model knows of its own errors is added to the file.
+    """
     model = averaged(run)
     metrics = run.objective.evaluate(model, validation)
     run.objective.save(model, _describe(run.config, training, validation, metrics), path)
+    if run.epoch == run.config.epochs:
+        run.objective.complete(path, training, validation)
     return metrics
 
 

@@ -3,11 +3,13 @@
 Excited states are compared without differentiating an eigenvector. The label's own amplitudes are
 expressed in the predicted orbitals and the predicted response matrices are contracted with them:
 
-    E_st = ½ [T_sᵀ (A+B) T_t + U_sᵀ (A−B) U_t] ,   T = X + Y ,   U = X − Y .
+    T_sᵀ (A+B) T_t   and   U_sᵀ (A−B) U_t ,   T = X + Y ,   U = X − Y .
 
-Its diagonal should be the label's energies, and its off-diagonal ½ (ω_s + ω_t) T_sᵀU_t: zero where
-projected label states are orthogonal, as they are up to what the minimal basis cannot hold. Where
-both hold the label states are eigenstates of the prediction. No state is matched by its index.
+The diagonals of both should be the label's energies (their mean alone would leave the solved energy
+free to fall below it: T → cT, U → U/c makes √(T†(A+B)T · U†(A−B)U) of it), and the off-diagonals
+½ (ω_s + ω_t) T_sᵀU_t: zero where projected label states are orthogonal, as they are up to what the
+minimal basis cannot hold. Where all hold the label states are eigenstates of the prediction. No
+state is matched by its index.
 
 ``exact_energies`` compares solved states instead, matched to the labels by their overlap, with
 Hellmann–Feynman gradients.
@@ -22,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from esml import orbitals as orbital_properties
+from esml.davidson import ConvergenceError
 from esml.excitations import Excitations, Kind, Response, singlets, triplets
 from esml.graph import Graph
 from esml.hamiltonian import Operators
@@ -66,23 +69,26 @@ def rayleigh(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(energies, alignment, T, usable) of the label states under the predicted response.
 
-    ``energies`` (scalar, eV) is the Huber deviation of E_ss, ``alignment`` (scalar, eV²) the mean
-    square of what couples the states.
+    ``energies`` (scalar, eV) is the Huber deviation of the diagonals, ``alignment`` (scalar, eV²)
+    the mean square of what couples the states.
     """
     plus, minus, usable = project(response.orbitals, states)
     shape = plus.flatten(2).shape
     upper = response.apply(plus, kinds[0]).reshape(shape)
     lower = response.apply(minus, kinds[1]).reshape(shape)
-    coupled = 0.5 * (plus.flatten(2) @ upper.mT + minus.flatten(2) @ lower.mT)
-    coupled = 0.5 * (coupled + coupled.mT)
     overlap = plus.flatten(2) @ minus.flatten(2).mT
     overlap = 0.5 * (overlap + overlap.mT)
     mean = 0.5 * (states.energies[:, :, None] + states.energies[:, None, :])
     pair = usable[:, :, None] & usable[:, None, :]
     apart = ~torch.eye(pair.shape[1], dtype=torch.bool, device=pair.device)
-    diagonal = torch.diagonal(coupled, dim1=1, dim2=2)
-    energies = masked_mean(huber(diagonal - states.energies, 0.1), usable)
-    alignment = masked_mean((coupled - mean * overlap).square(), pair & apart)
+    energies = alignment = plus.new_zeros(())
+    for left, right in ((plus, upper), (minus, lower)):
+        coupled = left.flatten(2) @ right.mT
+        coupled = 0.5 * (coupled + coupled.mT)
+        diagonal = torch.diagonal(coupled, dim1=1, dim2=2)
+        energies = energies + 0.5 * masked_mean(huber(diagonal - states.energies, 0.1), usable)
+        deviation = (coupled - mean * overlap).square()
+        alignment = alignment + 0.5 * masked_mean(deviation, pair & apart)
     return energies, alignment, plus, usable
 
 
@@ -187,12 +193,29 @@ def _excitations(
         "transition_dipoles": masked_mean(deviation, usable),
     }
     if exact:
-        n_singlets = targets.singlets.mask.shape[1] + 4
-        n_triplets = targets.triplets.mask.shape[1] + 4
-        terms["exact_energies"] = 0.5 * (
-            exact_energies(
-                singlets(response, operators.dipole, n_singlets), orbitals, targets.singlets
-            )
-            + exact_energies(triplets(response, n_triplets), orbitals, targets.triplets)
-        )
+        terms["exact_energies"] = _solved(response, operators, orbitals, targets)
     return terms
+
+
+def _solved(
+    response: Response, operators: Operators, orbitals: Orbitals, targets: Targets
+) -> Tensor:
+    """``exact_energies`` of both multiplicities; zero for a batch that cannot be solved.
+
+    That happens to a ground state on the brink of an instability, early in a run.
+    """
+    # Single precision for the iterations: what they leave undone is far below a label's error.
+    single = torch.float32
+    n_singlets = targets.singlets.mask.shape[1] + 4
+    n_triplets = targets.triplets.mask.shape[1] + 4
+    try:
+        found = (
+            singlets(response, operators.dipole, n_singlets, single),
+            triplets(response, n_triplets, single),
+        )
+    except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+        return operators.hamiltonian.new_zeros(())
+    return 0.5 * (
+        exact_energies(found[0], orbitals, targets.singlets)
+        + exact_energies(found[1], orbitals, targets.triplets)
+    )

@@ -17,6 +17,7 @@ from esml.graph import Graph
 from esml.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.surrogate import Surrogate, in_double, save_model
 from esml.training import direct
+from esml.training.calibration import calibrate_file
 from esml.training.config import TrainingConfig
 from esml.training.evaluation import evaluate_records
 from esml.training.losses import EXCITATIONS, losses
@@ -48,6 +49,11 @@ class Objective(Protocol):
 
     def save(self, model: Any, metadata: dict[str, Any], path: Path) -> None:
         """Write the model file."""
+
+    def complete(
+        self, path: Path, training: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
+        """Add to the finished model file what needs all records, not only weights."""
 
 
 def objective(config: TrainingConfig) -> Objective:
@@ -110,6 +116,11 @@ class HamiltonianObjective:
     def save(self, model: EffectiveHamiltonian, metadata: dict[str, Any], path: Path) -> None:
         save_model(Surrogate(model, metadata), path)
 
+    def complete(
+        self, path: Path, training: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
+        calibrate_file(path, training, validation)
+
 
 class DirectObjective:
     """Energies and strengths straight from the atoms' features."""
@@ -141,3 +152,8 @@ class DirectObjective:
     def save(self, model: Direct, metadata: dict[str, Any], path: Path) -> None:
         state = checkpoint.Checkpoint(model.state_dict(), model.config.model_dump(), metadata)
         checkpoint.save(path, state)
+
+    def complete(
+        self, path: Path, training: Sequence[Record], validation: Sequence[Record]
+    ) -> None:
+        """A direct model states no uncertainties."""

@@ -1,0 +1,412 @@
+"""What a trained model needs to know of its own limits: its domain and the size of its errors.
+
+``Domain`` is taken from the training molecules, ``ErrorModel`` fitted to the errors on validation
+molecules, which had no part in training. Whatever is chosen there, it is by cross-validation that
+leaves whole molecules out; and the factor that makes intervals hold 90 % of the errors is from
+predictions for molecules left out, the upper end of what their small number leaves open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.stats import norm, spearmanr
+from torch import Tensor, nn
+
+from esml.basis import ELEMENTS
+from esml.dataset import Record
+from esml.domain import NEIGHBOURS, Domain, bonding
+from esml.network import species
+from esml.surrogate import Surrogate, load_model, save_model
+from esml.training.evaluation import partners, solve
+from esml.training.targets import structure
+from esml.uncertainty import NAMES, ErrorModel, descriptors, expected, of_atoms, scaled
+
+Array = NDArray[np.float64]
+
+ENVIRONMENTS = 2048
+"""Most training atoms of an element that are kept."""
+
+DIMENSIONS = 24
+"""Directions of the features in which they are compared."""
+
+FLOOR = 1e-3
+"""Share of the largest variance below which a direction counts as noise."""
+
+CELL = 0.1
+"""Training atoms whose bonds (``domain.bonding``) are in the same cell are kept once."""
+
+UNUSUAL = 0.01
+"""Share of unseen molecules that may be out of domain by each of the two measures."""
+
+HIGHEST = 9.0
+"""eV; label states above are not learned from."""
+
+LEAST_MOLECULES = 20
+"""Validation molecules without which no error model is fitted."""
+
+PENALTIES = tuple(10.0 ** (0.5 * k) for k in range(1, 10))
+"""Ridge penalties tried, 3 to 30,000 on coefficients of standardized descriptors."""
+
+MAIN = 3
+"""The first descriptors (novelty, energy, multiplicity) are penalized a tenth as much."""
+
+FOLDS = 8
+
+BATCH = 16
+
+COVERAGE = 0.9
+"""Share of the errors on unseen molecules that a 90 % interval is to hold …"""
+
+CONFIDENCE = 0.95
+"""… at least, with this confidence: the validation molecules are only so many."""
+
+RESAMPLES = 1000
+
+
+def calibrate(
+    model: Surrogate, training: Sequence[Record], validation: Sequence[Record]
+) -> Surrogate:
+    """``model`` with its domain and, given ``LEAST_MOLECULES`` to learn from, its error model.
+
+    ``training`` are the records it was trained on. ``metadata["uncertainty"]`` of the result says
+    how many states and molecules the error model is from, and, for molecules left out of its fit,
+    the rank correlation of stated and actual errors. The same records give the same result.
+    """
+    domain = build_domain(model, training, validation)
+    metadata = {k: v for k, v in model.metadata.items() if k != "uncertainty"}
+    result = Surrogate(model.hamiltonian, metadata, domain).eval()
+    values, errors, molecules = states(result, validation)
+    if len(set(molecules)) >= LEAST_MOLECULES:
+        result.error_model, result.metadata["uncertainty"] = fit(values, errors, molecules)
+    return result
+
+
+def calibrate_file(
+    path: Path, training: Sequence[Record], validation: Sequence[Record], output: Path | None = None
+) -> Surrogate:
+    """``calibrate`` the model in the file ``path`` and write it to ``output``, or back.
+
+    Raises CheckpointError for a file that is no effective Hamiltonian or cannot be written.
+    """
+    model = calibrate(load_model(path), training, validation)
+    save_model(model, path if output is None else output)
+    return model
+
+
+# ---- domain -----------------------------------------------------------------------------------
+
+
+def _batches(records: Sequence[Record]) -> Iterator[list[int]]:
+    order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
+    for begin in range(0, len(order), BATCH):
+        yield order[begin : begin + BATCH]
+
+
+class _Atoms:
+    """Features, kinds, bonds and molecules of all atoms of ``records``."""
+
+    def __init__(self, model: Surrogate, records: Sequence[Record], molecules: dict[str, int]):
+        features, kinds, bonds, owners, places = [], [], [], [], []
+        for batch in _batches(records):
+            graph = model.graph([structure(records[i]) for i in batch])
+            with torch.no_grad():
+                features.append(model.hamiltonian(graph).features.double())
+            kinds.append(species(graph.numbers))
+            bonds.append(bonding(graph).double())
+            places.append(torch.tensor(batch)[graph.molecule])
+            own = [molecules[_molecule(records[i])] for i in batch]
+            owners.append(torch.tensor(own)[graph.molecule])
+        self.features = torch.cat(features)
+        self.kinds = torch.cat(kinds)
+        self.bonds = torch.cat(bonds)
+        self.owner = torch.cat(owners)
+        self.record = torch.cat(places)
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The largest of ``values`` (N,) in each record."""
+        count = int(self.record.max()) + 1
+        return values.new_zeros(count).scatter_reduce(0, self.record, values, "amax")
+
+
+def _molecule(record: Record) -> str:
+    return record.inchikey or record.name
+
+
+def build_domain(
+    model: Surrogate, training: Sequence[Record], validation: Sequence[Record]
+) -> Domain:
+    """The domain of ``model``: atoms of ``training``, limits from molecules left out.
+
+    An atom of a training molecule is compared with those of other molecules, an atom of a
+    validation molecule with all; the limits are such that a share ``UNUSUAL`` of these molecules
+    lies outside by each measure.
+    """
+    names = sorted({_molecule(r) for r in (*training, *validation)})
+    index = {name: i for i, name in enumerate(names)}
+    seen = _Atoms(model, training, index)
+    unseen = _Atoms(model, validation, index) if validation else None
+    count = len(ELEMENTS)
+    means = torch.stack(
+        [
+            seen.features[seen.kinds == k].mean(0)
+            if bool((seen.kinds == k).any())
+            else seen.features.mean(0)
+            for k in range(count)
+        ]
+    )
+    projection = _projection(seen.features - means[seen.kinds])
+    y = (seen.features - means[seen.kinds]) @ projection
+    generator = torch.Generator().manual_seed(0)
+    environments, bondings, typical = [], [], y.new_ones(count)
+    novelty, strangeness = y.new_zeros(len(y)), y.new_zeros(len(y))
+    for k in range(count):
+        chosen = (seen.kinds == k).nonzero()[:, 0]
+        kept = chosen[torch.randperm(len(chosen), generator=generator)[:ENVIRONMENTS]]
+        environments.append(y[kept].half().double())
+        cells = _cells(seen.bonds[chosen], seen.owner[chosen])
+        bondings.append(cells[0].half().double())
+        if not len(chosen):
+            continue
+        distance = _nearest_of_others(
+            y[chosen], seen.owner[chosen], environments[k], seen.owner[kept], NEIGHBOURS
+        )
+        known = distance.isfinite()
+        if bool(known.any()):
+            typical[k] = distance[known].median().clamp(min=1e-6)
+        novelty[chosen] = torch.where(known, distance / typical[k], 0.0)
+        distance = _nearest_of_others(seen.bonds[chosen], seen.owner[chosen], *cells, 1)
+        strangeness[chosen] = torch.where(distance.isfinite(), distance, 0.0)
+    heavy = max(int((r.numbers > 1).sum()) for r in training)
+    domain = Domain(
+        {
+            "means": means,
+            "projection": projection,
+            "environments": torch.cat(environments),
+            "environment_counts": torch.tensor([len(e) for e in environments]),
+            "typical": typical,
+            "novelty_limit": torch.tensor(1.0),
+            "bondings": torch.cat(bondings),
+            "bonding_counts": torch.tensor([len(b) for b in bondings]),
+            "bonding_limit": torch.tensor(1.0),
+            "heavy_atoms": torch.tensor(heavy),
+        }
+    )
+    largest = [(seen.largest(novelty), seen.largest(strangeness))]
+    if unseen is not None:
+        largest.append(_largest(domain, model, validation))
+    for limit, values in zip(
+        (domain.novelty_limit, domain.bonding_limit), zip(*largest, strict=True), strict=True
+    ):
+        limit.copy_(torch.cat(values).quantile(1.0 - UNUSUAL).clamp(min=1e-3))
+    return domain
+
+
+def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tuple[Tensor, Tensor]:
+    """The largest novelty and strangeness in each of ``records``."""
+    novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
+    for batch in _batches(records):
+        graph = model.graph([structure(records[i]) for i in batch])
+        with torch.no_grad():
+            found = domain(graph, model.hamiltonian(graph).features)
+        place = torch.tensor(batch)[graph.molecule]
+        known = domain.environment_counts[species(graph.numbers)] > 0
+        novelty.scatter_reduce_(0, place, found.novelty * known, "amax")
+        strangeness.scatter_reduce_(0, place, found.strangeness, "amax")
+    return novelty, strangeness
+
+
+def _projection(deviations: Tensor) -> Tensor:
+    """(C, ``DIMENSIONS``) onto those of largest variance, which becomes 1; zero if C is less."""
+    covariance = deviations.T @ deviations / len(deviations)
+    variance, directions = torch.linalg.eigh(covariance)
+    variance, directions = variance.flip(0)[:DIMENSIONS], directions.flip(1)[:, :DIMENSIONS]
+    # The sign of an eigenvector is anyone's guess; the largest component shall be positive.
+    top = directions.abs().argmax(0)
+    directions = directions * directions[top, torch.arange(len(top))].sign()
+    floor = FLOOR * variance[0].clamp(min=1e-12)
+    projection: Tensor = directions * (variance.clamp(min=0.0) + floor).rsqrt()
+    return nn.functional.pad(projection, (0, DIMENSIONS - projection.shape[1]))
+
+
+def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
+    """One of ``bonds`` (N, 3) in each cell, and the molecule that alone has that cell, else −1."""
+    _, inverse = torch.unique((bonds / CELL).round(), dim=0, return_inverse=True)
+    count = int(inverse.max()) + 1 if len(inverse) else 0
+    first = torch.full((count,), len(bonds)).scatter_reduce(
+        0, inverse, torch.arange(len(bonds)), "amin"
+    )
+    low = torch.full((count,), torch.iinfo(torch.int64).max).scatter_reduce(
+        0, inverse, owner, "amin"
+    )
+    high = torch.full((count,), -1).scatter_reduce(0, inverse, owner, "amax")
+    return bonds[first], torch.where(low == high, high, -1)
+
+
+def _nearest_of_others(
+    points: Tensor, owner: Tensor, references: Tensor, theirs: Tensor, count: int
+) -> Tensor:
+    """Mean distance to the nearest references of other molecules; infinite where there is none."""
+    found = []
+    for part, own in zip(points.split(512), owner.split(512), strict=True):
+        distance = torch.cdist(part, references)
+        distance = distance.masked_fill(own[:, None] == theirs, torch.inf)
+        near = distance.topk(min(count, len(references)), dim=1, largest=False).values
+        there = near.isfinite()
+        mean = torch.where(there, near, 0.0).sum(1) / there.sum(1)
+        found.append(torch.nan_to_num(mean, nan=torch.inf))
+    return torch.cat(found) if found else points.new_zeros(0)
+
+
+# ---- errors -----------------------------------------------------------------------------------
+
+
+def states(model: Surrogate, records: Sequence[Record]) -> tuple[Array, Array, list[str]]:
+    """Descriptors (n, d), errors (n,) in eV and molecules of all valence states of ``records``.
+
+    Predicted states are paired with those of the labels as in ``evaluation``; structures predicted
+    to be unstable are left out, as the user gets no energies of them.
+    """
+    rows, errors, molecules = [np.zeros((0, len(NAMES)))], [np.zeros(0)], []
+    for batch in _batches(records):
+        group = [records[i] for i in batch]
+        graph, solution, places = solve(model, group, HIGHEST)
+        assert model.domain is not None
+        layout = solution.operators.layout
+        surroundings = model.domain(graph, solution.operators.features)
+        atoms = of_atoms(layout, solution.charges, surroundings)
+        for kind in ("singlet", "triplet"):
+            found = getattr(solution, f"{kind}s")
+            values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplet").numpy()
+            for m, record in enumerate(group):
+                if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
+                    continue
+                labels, index = partners(record, kind, places[kind][m], found.mask[m], HIGHEST)
+                truth = getattr(record, f"{kind}_energies")[labels]
+                rows.append(values[m, index])
+                errors.append(found.energies[m].numpy()[index] - truth)
+                molecules += [_molecule(record)] * len(labels)
+    return np.concatenate(rows), np.concatenate(errors), molecules
+
+
+def fit(
+    values: Array, errors: Array, molecules: Sequence[str]
+) -> tuple[ErrorModel, dict[str, Any]]:
+    """The error model of descriptors ``values`` (n, d) and ``errors`` (n,), and what it is from.
+
+    μ by ridge regression, ln σ by maximal likelihood of a Laplace distribution (which outliers
+    hardly move) of the rest, both with the penalty that predicts left-out molecules best.
+    """
+    centre, spread = values.mean(0), values.std(0)
+    # A descriptor that never varied tells nothing.
+    spread = np.where(spread > 1e-6, spread, np.inf)
+    to = torch.from_numpy
+    z = scaled(to(values), to(centre), to(spread)).numpy()
+    folds = _folds(molecules)
+    # One error of some eV must not lead the regression.
+    bounded = np.clip(errors, *(np.quantile(np.abs(errors), 0.98) * np.array([-1.0, 1.0])))
+
+    def left_out(regress: Any, targets: Array, penalty: float) -> Array:
+        """What regressions without a fold say of it."""
+        found = np.zeros(len(targets))
+        for fold in range(FOLDS):
+            out = folds == fold
+            if out.any():
+                coefficients = regress(z[~out], targets[~out], penalty)
+                found[out] = coefficients[0] + z[out] @ coefficients[1:]
+        return found
+
+    means = {p: left_out(_ridge, bounded, p) for p in PENALTIES}
+    best_mean = min(means, key=lambda p: float(np.square(bounded - means[p]).sum()))
+    rest = np.abs(errors - means[best_mean])
+    sizes = {p: left_out(_log_size, rest, p) for p in PENALTIES}
+
+    def likelihood(p: float) -> float:
+        return float((sizes[p] + rest * np.exp(-sizes[p])).sum())
+
+    best_size = min(sizes, key=likelihood)
+    systematic = _ridge(z, bounded, best_mean)
+    random = _log_size(z, rest, best_size)
+    stated = expected(to(sizes[best_size]), to(means[best_mean])).numpy()
+    n_molecules = len(set(molecules))
+    factor = _sure_quantile(np.abs(errors) / stated, molecules) / norm.ppf(0.5 + 0.5 * COVERAGE)
+    tensors = {
+        "centre": centre,
+        "spread": spread,
+        "random": random,
+        "systematic": systematic,
+        "factor": np.array(factor),
+    }
+    summary = {
+        "n_states": len(errors),
+        "n_molecules": n_molecules,
+        "spearman_left_out": round(float(spearmanr(stated, np.abs(errors)).statistic), 4),
+        "penalties": [round(best_mean, 3), round(best_size, 3)],
+    }
+    return ErrorModel({k: to(np.asarray(v)) for k, v in tensors.items()}), summary
+
+
+def _sure_quantile(values: Array, molecules: Sequence[str]) -> float:
+    """What exceeds a share ``COVERAGE`` of ``values`` with ``CONFIDENCE``, by bootstrap.
+
+    States of a molecule err together: molecules are drawn, with replacement, not states.
+    """
+    names, owner = np.unique(np.array(molecules), return_inverse=True)
+    order = np.argsort(values)
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(RESAMPLES):
+        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
+        share = np.cumsum(times[owner[order]])
+        found.append(values[order][np.searchsorted(share, COVERAGE * share[-1])])
+    return float(np.quantile(found, CONFIDENCE))
+
+
+def _folds(molecules: Sequence[str]) -> NDArray[np.int64]:
+    """The fold of each state; all states of a molecule are in one, folds are of like size."""
+    names = sorted(set(molecules))
+    place = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    fold = dict(zip(names, place.tolist(), strict=True))
+    return np.array([fold[m] for m in molecules])
+
+
+def _penalties(count: int, penalty: float) -> Array:
+    weights = np.full(count, penalty)
+    weights[:MAIN] *= 0.1
+    return weights
+
+
+def _ridge(z: Array, targets: Array, penalty: float) -> Array:
+    """Constant and coefficients (1 + d,) of a ridge regression."""
+    centre = z.mean(0)
+    gram = (z - centre).T @ (z - centre) + np.diag(_penalties(z.shape[1], penalty))
+    slopes = np.linalg.solve(gram, (z - centre).T @ (targets - targets.mean()))
+    return np.concatenate([[targets.mean() - centre @ slopes], slopes])
+
+
+def _log_size(z: Array, sizes: Array, penalty: float) -> Array:
+    """Constant and coefficients (1 + d,) of ln σ, for ``sizes`` of Laplace-distributed errors.
+
+    The coefficient of the novelty is not negative: what is farther is not better known.
+    """
+    weights = _penalties(z.shape[1], penalty)
+    start = np.zeros(1 + z.shape[1])
+    start[0] = np.log(max(float(sizes.mean()), 1e-6))
+
+    def loss(x: Array) -> tuple[float, Array]:
+        logarithm = x[0] + z @ x[1:]
+        ratio = sizes * np.exp(-logarithm)
+        slope = 1.0 - ratio
+        value = (logarithm + ratio).sum() + (weights * x[1:] ** 2).sum()
+        gradient = np.concatenate([[slope.sum()], z.T @ slope + 2.0 * weights * x[1:]])
+        return float(value), gradient
+
+    bounds = [(None, None), (0.0, None), *[(None, None)] * (z.shape[1] - 1)]
+    found: Array = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found

@@ -1,0 +1,171 @@
+"""How large the error of an excitation energy is to be expected.
+
+A regression on what a prediction already holds, fitted to the errors on molecules that were not
+trained on (``esml.training.calibration``). With descriptors z of a state (``descriptors``), scaled
+and bounded, the error to expect is
+
+    u² = s² (σ² + μ²) ,   ln σ = c + b·z ,   μ = c' + b'·z :
+
+σ the size of the errors that look random and μ the part that is alike in like states, both unknown
+functions of the molecule that a linear form approximates. s makes the interval ω ± 1.645 u hold
+90 % of the errors, as that of a normal distribution of standard deviation u does. ω is not shifted
+by μ: it stays the eigenvalue of the model's own Hamiltonian, with its exact gradient.
+
+All descriptors are averages over where the electron comes from (hole populations h_A) and goes to
+(electron populations e_A), so a state has the same uncertainty whatever else is in its molecule far
+away. States closer than about ``DEGENERATE`` share their populations: the axes of a degenerate set
+are arbitrary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import pi
+
+import torch
+from torch import Tensor, nn
+
+from esml.basis import ELEMENTS, OrbitalLayout
+from esml.domain import Surroundings
+from esml.excitations import Excitations
+from esml.network import species
+from esml.orbitals import Orbitals
+
+DEGENERATE = 1e-3
+"""eV; a Gaussian of this width in the energy difference averages the populations of states."""
+
+DIRECTIONS = 16
+"""Directions of the network's features, of those in ``Domain``, that descriptors average."""
+
+_CHEMISTRY = (
+    "novelty", "energy", "triplet", "charge_transfer", "strength", "polarity", "deexcitation",
+    "charge_shift",
+)  # fmt: skip
+
+NAMES: tuple[str, ...] = (
+    *_CHEMISTRY,
+    *(f"hole_on_{z}" for z in ELEMENTS[1:]),
+    *(f"electron_on_{z}" for z in ELEMENTS[1:]),
+    *(f"feature_{k}" for k in range(DIRECTIONS)),
+    *(f"feature_shift_{k}" for k in range(DIRECTIONS)),
+)
+"""The descriptors in order."""
+
+BOUND = 3.0
+"""Standard deviations of the calibration molecules up to which a descriptor counts."""
+
+NOVELTY_BOUND = 8.0
+"""The same for the novelty, upwards: farther is worse beyond what calibration molecules show."""
+
+
+def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
+    """(M, S, 2, K) shares of each atom in where the electron comes from and goes to, sum 1 each.
+
+    Hole and electron populations of X; zero for states that are not there.
+    """
+    virtual = (found.X @ orbitals.virtual.mT[:, None]).square().sum(2)
+    occupied = (orbitals.occupied[:, None] @ found.X).square().sum(3)
+    by_orbital = torch.stack([occupied, virtual], 2)  # (M, S, 2, n)
+    owner = layout.orbital_atom()[:, None, None, :].expand_as(by_orbital)
+    shape = (*by_orbital.shape[:3], layout.n_atoms_max)
+    by_atom = by_orbital.new_zeros(shape).scatter_add(3, owner, by_orbital)
+    return by_atom / by_atom.sum(3, keepdim=True).clamp(min=1e-12)
+
+
+def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
+    """(M, K, 3 + elements − 1 + ``DIRECTIONS``) what ``descriptors`` average over atoms.
+
+    Novelty, charge, its size, whether of each element but hydrogen, coordinates of surroundings;
+    ``charges`` (M, K) in e.
+    """
+    elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
+    places = surroundings.coordinates[:, :DIRECTIONS]
+    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements, places], 1))
+    padded = padded.to(charges)
+    return torch.cat(
+        [padded[..., :1], charges[..., None], charges.abs()[..., None], padded[..., 1:]], 2
+    )
+
+
+def descriptors(
+    found: Excitations, orbitals: Orbitals, layout: OrbitalLayout, atoms: Tensor, triplets: bool
+) -> Tensor:
+    """Descriptors (M, S, ``len(NAMES)``) of the states ``found``, in the order of ``NAMES``.
+
+    With w = (h + e)/2 and ``atoms`` those of ``of_atoms``: the logarithm of the novelty averaged
+    with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
+    with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
+    hydrogen; the first coordinates of the surroundings averaged with w and with e − h. Finite
+    everywhere.
+    """
+    with torch.no_grad():
+        energies = torch.nan_to_num(found.energies)
+        alike = torch.exp(-0.5 * ((energies[:, :, None] - energies[:, None]) / DEGENERATE).square())
+        alike = alike * found.mask[:, None, :]
+        alike = alike / alike.sum(2, keepdim=True).clamp(min=1e-12)
+        shares = alike @ populations(found, orbitals, layout).flatten(2)  # (M, S, 2 K)
+        hole, electron = shares.chunk(2, 2)
+        single = torch.stack([found.oscillator_strengths, found.Y.square().sum((2, 3))], 2)
+        strength, deexcitation = (alike @ single).unbind(2)
+        shift = electron - hole
+        mean, change = 0.5 * (hole + electron) @ atoms, shift @ atoms
+        element = slice(3, 2 + len(ELEMENTS))
+        chemistry = [
+            mean[..., 0].clamp(min=1e-3).log(),
+            energies,
+            torch.full_like(energies, float(triplets)),
+            0.5 * shift.abs().sum(2),
+            strength.clamp(min=0.0).sqrt(),
+            mean[..., 2],
+            (deexcitation + 1e-3).log(),
+            change[..., 1],
+        ]
+        groups = [
+            mean[..., element] - 0.5 * change[..., element],
+            mean[..., element] + 0.5 * change[..., element],
+            mean[..., element.stop :],
+            change[..., element.stop :],
+        ]
+        return torch.cat([torch.stack(chemistry, 2), *groups], 2)
+
+
+def scaled(values: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
+    """``descriptors`` in standard deviations from the calibration molecules' mean, bounded."""
+    z = (values - centre) / spread
+    return torch.cat([z[..., :1].clamp(-BOUND, NOVELTY_BOUND), z[..., 1:].clamp(-BOUND, BOUND)], -1)
+
+
+class ErrorModel(nn.Module):
+    """Descriptors of states → one standard deviation of the error of their energies, eV.
+
+    ``esml.training.calibrate`` makes one; ``state`` and the constructor carry it to and from a
+    model file. Raises KeyError where ``tensors`` lack one of ``PARTS``.
+    """
+
+    centre: Tensor  # (descriptors,)
+    spread: Tensor  # (descriptors,)
+    random: Tensor  # (1 + descriptors,) c and b of ln σ, σ the mean absolute error
+    systematic: Tensor  # (1 + descriptors,) c' and b' of μ
+    factor: Tensor  # () s
+
+    PARTS = ("centre", "spread", "random", "systematic", "factor")
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name in self.PARTS:
+            self.register_buffer(name, tensors[name].double())
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by name, as a model file holds them."""
+        return dict(self.named_buffers())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """u (...) of states with descriptors ``values`` (..., descriptors)."""
+        z = scaled(values.double(), self.centre, self.spread)
+        random, systematic = (p[0] + z @ p[1:] for p in (self.random, self.systematic))
+        return self.factor * expected(random, systematic)
+
+
+def expected(random: Tensor, systematic: Tensor) -> Tensor:
+    """√(½π σ² + μ²) of ln σ and μ: σ is a mean absolute error, the sum a mean squared one."""
+    return (0.5 * pi * (2.0 * random).exp() + systematic.square()).sqrt()
