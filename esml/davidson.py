@@ -30,16 +30,21 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from esml.excitons import Excitons
+
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
 """Largest norm of the residual of a converged state, eV, by the precision of the iterations."""
 
-MEMORY = 2**31
+MEMORY = 3 * 2**30
 """Bytes for the spaces of one batch; one that outgrows its share starts again from the best."""
 
 MOST_ITERATIONS = 200
 
 GROWTH = 16
 """Additions of all states followed before a space starts again."""
+
+N_PLAIN = 3
+"""Start vectors that are single excitations, beside those from a model."""
 
 _LEAST = 1e-9  # 1/eV²; what is smaller is none of the energies
 _ADMIXTURE = 0.03  # norm of what breaks the symmetry of a start vector
@@ -167,7 +172,12 @@ class _Overlap:
 
 
 def lowest(
-    apply: Apply, diagonal: Tensor, mask: Tensor, n_states: int, n_matrices: Literal[1, 2]
+    apply: Apply,
+    diagonal: Tensor,
+    mask: Tensor,
+    n_states: int,
+    n_matrices: Literal[1, 2],
+    excitons: Excitons | None = None,
 ) -> Roots:
     """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
 
@@ -176,17 +186,25 @@ def lowest(
     multiplies them, in this order, with one set of vectors each.
 
     ``diagonal`` (M, d) approximates that of A, eV; ``mask`` (M, d) says which single excitations
-    are no padding. Raises ConvergenceError.
+    are no padding. ``excitons`` are a better model of A, for a batch of one molecule. Raises
+    ConvergenceError.
     """
     n_molecules, d = diagonal.shape
     tolerance = TOLERANCE[diagonal.dtype]
     n_followed = min(n_states + 2 + n_states // 8, d)
     n_start = max(n_followed, min(2 * n_states, d))
     fitting = MEMORY // (2 * n_matrices * diagonal.nbytes)
-    capacity = n_start + n_followed * max(2, min(GROWTH, (fitting - n_start) // n_followed))
+    capacity = (
+        n_start
+        + N_PLAIN
+        + n_followed * max(2, min(GROWTH, (fitting - n_start - N_PLAIN) // n_followed))
+    )
     spaces = [_Space(diagonal, capacity) for _ in range(n_matrices)]
     overlap = _Overlap(spaces, capacity)
-    additions = [spaces[0].apart(start_vectors(diagonal, mask, n_start))] * n_matrices
+    start = start_vectors(diagonal, mask, n_start if excitons is None else N_PLAIN)
+    if excitons is not None:
+        start = torch.cat([excitons.lowest(n_start)[None], start], 1)
+    additions = [spaces[0].apart(start)] * n_matrices
     exists = torch.arange(n_followed, device=mask.device) < mask.sum(1)[:, None]
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
     project = _project_pair if n_matrices == 2 else _project_one
@@ -215,7 +233,7 @@ def lowest(
             return Roots(states[0][:, :n_states], states[-1][:, :n_states], stable)
         order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
         residuals = [(r * wrong[:, :, None]).gather(1, order.expand(-1, -1, d)) for r in residuals]
-        additions = _corrections(residuals, omega.gather(1, order), diagonal, mask)
+        additions = _corrections(residuals, omega.gather(1, order), diagonal, mask, excitons)
         if spaces[0].size + width > capacity:
             for space, c in zip(spaces, coefficients, strict=True):
                 space.restrict(c)
@@ -236,13 +254,20 @@ def lowest(
 
 
 def _corrections(
-    residuals: list[Tensor], omega: Tensor, diagonal: Tensor, mask: Tensor
+    residuals: list[Tensor],
+    omega: Tensor,
+    diagonal: Tensor,
+    mask: Tensor,
+    excitons: Excitons | None,
 ) -> list[Tensor]:
-    """What the diagonal of the equations makes of their residuals (M, S, d)."""
+    """What the diagonal of the equations, or a better model, makes of residuals (M, S, d)."""
+    plus, minus = residuals[0], residuals[-1]
+    residual = 0.5 * (plus + minus)
+    x = _divided(residual, diagonal[:, None] - omega) * mask[:, None]
+    if excitons is not None:
+        x = excitons.corrected(x[0], residual[0], omega[0])[None]
     if len(residuals) == 1:
-        return [_divided(residuals[0], diagonal[:, None] - omega) * mask[:, None]]
-    plus, minus = residuals
-    x = _divided(0.5 * (plus + minus), diagonal[:, None] - omega) * mask[:, None]
+        return [x]
     y = _divided(0.5 * (plus - minus), diagonal[:, None] + omega) * mask[:, None]
     return [x + y, x - y]
 

@@ -46,6 +46,7 @@ from torch import Tensor
 
 from esml import davidson
 from esml.basis import N_SLOTS, OrbitalLayout
+from esml.excitons import Excitons, Kernel
 from esml.interaction import Interaction
 from esml.orbitals import Orbitals
 from esml.units import HARTREE
@@ -64,6 +65,12 @@ Measured by ``scripts/benchmark_speed.py crossover``.
 
 DENSE_PER_STATE = 6
 """Matrices are built, too, for molecules with fewer single excitations for each state wanted."""
+
+LARGE = 150
+"""Orbitals from which a molecule's iterations start from local pairs (:mod:`esml.excitons`)."""
+
+PAIRS_PER_ATOM = 4
+"""Such pairs for each atom."""
 
 
 class InstabilityError(ValueError):
@@ -266,8 +273,27 @@ class Response:
         field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
         half = (field.flatten(1, 2) @ virtual).view(half_shape)
         particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
-        hole = orbitals.fock_occupied[:, None] @ amplitudes
+        if torch.is_grad_enabled():
+            hole = orbitals.fock_occupied[:, None] @ amplitudes
+        else:  # diagonal in value
+            levels = orbitals.fock_occupied.diagonal(dim1=1, dim2=2)
+            hole = levels[:, None, :, None] * amplitudes
         return occupied.mT[:, None] @ half + particle - hole
+
+    def kernel(self, kind: Kind) -> Kernel:
+        """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
+        n = self.layout.n_max
+        return Kernel(
+            occupied=self.orbitals.occupied[0],
+            virtual=self.orbitals.virtual[0],
+            fock_occupied=self.orbitals.fock_occupied[0],
+            fock_virtual=self._fock_virtual[0],
+            monopoles=self._monopoles[kind][0],
+            minus_exchange=self._minus_exchange[0],
+            blocks=self._blocks[kind][0],
+            row=self._block_place[0] // n,
+            column=self._block_place[0] % n,
+        )
 
     def dense(self, kind: Kind) -> Tensor:
         """The matrix ``kind`` (M, o·v, o·v), eV, ia as i·v + a; zero in padding."""
@@ -424,7 +450,8 @@ def _iterate(
 
     diagonal = response.diagonal().flatten(1)
     try:
-        found = davidson.lowest(apply, diagonal, mask.flatten(1), n_states, n_matrices)
+        excitons = _excitons(response, "A+B" if n_matrices == 2 else "triplet", n_states)
+        found = davidson.lowest(apply, diagonal, mask.flatten(1), n_states, n_matrices, excitons)
     except davidson.ConvergenceError:
         if diagonal.dtype == dtype:
             raise
@@ -436,6 +463,15 @@ def _iterate(
     missing = n_states - plus.shape[1]
     plus, minus = (torch.nn.functional.pad(x, (0, 0, 0, 0, 0, missing)) for x in (plus, minus))
     return plus, minus, found.stable
+
+
+def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:
+    """The model of a large molecule; None for small ones and batches of several."""
+    layout = response.layout
+    n_pairs = max(PAIRS_PER_ATOM * layout.n_atoms_max, 4 * n_states)
+    if layout.n_molecules > 1 or layout.n_max < LARGE or 4 * n_pairs > response.n_available[0]:
+        return None
+    return Excitons(response.kernel(kind), n_pairs)
 
 
 def _solve_singlets(response: Response) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -16,9 +16,10 @@ from ase.build import molecule
 from torch import Tensor
 
 import esml
-from esml import davidson, excitations, orbitals
+from esml import davidson, excitations, excitons, orbitals
 from esml.dataset import read
-from esml.excitations import Excitations, Response, singlets, triplets
+from esml.excitations import Excitations, Kind, Response, singlets, triplets
+from esml.excitons import Excitons
 from esml.surrogate import Surrogate, in_double
 
 DATA = Path(__file__).parent.parent / "data" / "small"
@@ -142,6 +143,80 @@ def test_no_root_of_a_symmetric_molecule_is_missed(
     response, dipole = problem(model, [SYMMETRIC[name]()])
     for n_states in (1, 2, 3, 12):  # cutting through degenerate sets as well
         assert_agree(response, dipole, min(n_states, int(response.n_available)), precision)
+
+
+# ---- the model large molecules start from -----------------------------------------------------
+
+
+def row_of_formaldehydes(n_molecules: int) -> Atoms:
+    row = Atoms()
+    for place in range(n_molecules):
+        unit = molecule("H2CO")
+        unit.rotate(40.0 * place, "x")
+        unit.positions += [4.2 * place, 0.0, 0.0]
+        row += unit
+    return row
+
+
+@pytest.mark.parametrize("kind", ["A+B", "triplet"])
+def test_a_model_of_all_pairs_is_the_matrix(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """With every local orbital and every pair it has the states of A, whatever is local."""
+    monkeypatch.setattr(excitons, "WIDTH", 1e6)
+    monkeypatch.setattr(excitons, "_RANK", 1e-9)
+    monkeypatch.setattr(excitons, "_NEAR", -1.0)
+    response, _ = problem(model, [molecule("CH3CHO")])
+    whole = response.dense(kind)
+    if kind == "A+B":
+        whole = 0.5 * (whole + response.dense("A-B"))
+    found = Excitons(response.kernel(kind), int(response.n_available))
+    energies, vectors = torch.linalg.eigh(whole[0])
+    torch.testing.assert_close(found.energies, energies, atol=1e-9, rtol=0)
+    # And so its inverse is that of A − ω.
+    omega = energies[:1, None] - 1.0
+    exact = vectors[:, 3] / (energies[3] - omega)
+    torch.testing.assert_close(
+        found.corrected(torch.randn_like(exact), vectors[None, :, 3], omega),
+        exact,
+        atol=1e-9,
+        rtol=0,
+    )
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize(
+    "make", [lambda: butadiene_chain(4), lambda: row_of_formaldehydes(4)], ids=["polyene", "row"]
+)
+def test_iterations_from_the_model_agree(
+    model: Surrogate,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], Atoms],
+    precision: torch.dtype,
+) -> None:
+    monkeypatch.setattr(excitations, "LARGE", 0)
+    response, dipole = problem(model, [make()])
+    assert_agree(response, dipole, 10, precision)
+
+
+def test_the_model_saves_iterations_where_states_crowd(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response, dipole = problem(model, [row_of_formaldehydes(10)])
+    multiplied = []
+    apply = Response.apply_pair
+
+    def counted(self: Response, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
+        multiplied[-1] += plus.shape[1]
+        return apply(self, plus, minus)
+
+    monkeypatch.setattr(Response, "apply_pair", counted)
+    for limit in (0, 10**9):
+        monkeypatch.setattr(excitations, "LARGE", limit)
+        multiplied.append(0)
+        with torch.no_grad():
+            singlets(response, dipole, 10, torch.float32)
+    assert multiplied[0] < 0.8 * multiplied[1]
 
 
 @pytest.mark.slow

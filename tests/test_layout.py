@@ -29,6 +29,7 @@ ORDER = (
     "blocks",
     "hamiltonian",
     "domain",
+    "excitons",
     "davidson",
     "excitations",
     "uncertainty",

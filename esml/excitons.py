@@ -1,0 +1,131 @@
+"""Excitons of a large molecule from pairs of local orbitals: where iterations start.
+
+The canonical orbitals of a large molecule spread over all of it, and no difference of their
+energies is near that of an electron bound to its hole: iterations that know of orbital energies
+only take ever more steps as molecules grow and states crowd. Local orbitals know more. Here a small
+model of the molecule is solved exactly: frontier orbitals made local, the pairs of them lowest in
+energy, attraction included, and the matrix A between those pairs. Its states start the iterations
+and its inverse replaces that of the diagonal within its space (:mod:`esml.davidson`); what the
+iterations converge to does not depend on it.
+
+Orbitals are localized by pivoted Cholesky decomposition of the density of the frontier,
+Σ_i w_i c_i c_iᵀ with w_i = exp(−|ε_i − ε_F|/τ) (Aquilante et al., J. Chem. Phys. 125, 174101,
+2006): its pivots are the atomic orbitals on which local ones are centred.
+
+Shape letters: n orbitals of the basis, o and v occupied and virtual ones, h and e local holes and
+electrons, p pairs of these. One molecule at a time. Energies in eV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from scipy.linalg.lapack import dpstrf
+from torch import Tensor
+
+WIDTH = 2.0
+"""τ, eV: how far from the frontier orbitals count."""
+
+_RANK = 0.05  # of the largest diagonal element; where Cholesky decomposition ends
+_NEAR = 1e-4  # overlap of densities of local orbitals that interact by exchange
+_SMALLEST_DENOMINATOR = 0.05  # eV
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What makes up the matrix A of one molecule."""
+
+    occupied: Tensor  # (n, o)
+    virtual: Tensor  # (n, v)
+    fock_occupied: Tensor  # (o, o)
+    fock_virtual: Tensor  # (v, v), relaxed
+    monopoles: Tensor  # (n, n) between the diagonals of two densities
+    minus_exchange: Tensor  # (n, n) −γ^J
+    blocks: Tensor  # (H, 16, 16) between the blocks of two densities on one atom
+    row: Tensor  # (16 H,) orbitals of the elements of those blocks
+    column: Tensor  # (16 H,)
+
+
+class Excitons:
+    """The model of a molecule: its ``n_pairs`` pairs lowest in energy, and the states of these."""
+
+    def __init__(self, kernel: Kernel, n_pairs: int) -> None:
+        self._hole = _localized(kernel.occupied, -kernel.fock_occupied.diagonal())  # (o, h)
+        self._electron = _localized(kernel.virtual, kernel.fock_virtual.diagonal())  # (v, e)
+        hole, electron = kernel.occupied @ self._hole, kernel.virtual @ self._electron
+        lower = self._hole.mT @ kernel.fock_occupied @ self._hole
+        upper = self._electron.mT @ kernel.fock_virtual @ self._electron
+        attraction = hole.mT.square() @ kernel.minus_exchange @ electron.square()
+        level = upper.diagonal() - lower.diagonal()[:, None] + attraction
+        place = level.flatten().argsort(stable=True)[:n_pairs]
+        self._place = place  # (p,) in (h, e), flattened
+        i, a = place // level.shape[1], place % level.shape[1]
+        matrix = upper[a[:, None], a] * (i[:, None] == i) - lower[i[:, None], i] * (a[:, None] == a)
+        products = (hole[:, i] * electron[:, a]).mT  # (p, n)
+        matrix += products @ kernel.monopoles @ products.mT
+        blocks = (hole[kernel.row][:, i] * electron[kernel.column][:, a]).mT.unflatten(1, (-1, 16))
+        turned = torch.einsum("phx,hxy->phy", blocks, kernel.blocks)
+        matrix += turned.flatten(1) @ blocks.flatten(1).mT
+        matrix += _exchange(hole, electron, i, a, kernel.minus_exchange)
+        self.energies, self._states = torch.linalg.eigh(0.5 * (matrix + matrix.mT))
+
+    def lowest(self, n_states: int) -> Tensor:
+        """(S, o·v) the lowest states, at most ``n_states``, in terms of canonical orbitals."""
+        return self._spread(self._states[:, :n_states].mT)
+
+    def corrected(self, correction: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
+        """``correction`` (S, o·v) with its part within the model exchanged.
+
+        The model answers (A − ω)⁻¹ of the ``residual``; ``omega`` (S, 1), eV.
+        """
+        residual, old = (self._gathered(x) @ self._states for x in (residual, correction))
+        denominator = self.energies - omega
+        size = denominator.abs().clamp(min=_SMALLEST_DENOMINATOR)
+        answer = residual / torch.where(denominator < 0, -size, size)
+        return correction + self._spread((answer - old) @ self._states.mT)
+
+    def _gathered(self, amplitudes: Tensor) -> Tensor:
+        """(S, p) the part of ``amplitudes`` (S, o·v) in each pair."""
+        shape = len(amplitudes), len(self._hole), len(self._electron)
+        local = self._hole.mT @ (amplitudes.view(shape) @ self._electron)
+        return local.flatten(1)[:, self._place]
+
+    def _spread(self, amplitudes: Tensor) -> Tensor:
+        """(S, o·v) the amplitudes (S, p) of pairs, in canonical orbitals."""
+        h, e = self._hole.shape[1], self._electron.shape[1]
+        local = amplitudes.new_zeros((len(amplitudes), h * e))
+        local[:, self._place] = amplitudes
+        canonical: Tensor = self._hole @ (local.view(-1, h, e) @ self._electron.mT)
+        return canonical.flatten(1)
+
+
+def _localized(orbitals: Tensor, level: Tensor) -> Tensor:
+    """Local orbitals in terms of the ``orbitals`` (n, k), orthonormal columns (k, r)."""
+    weight = torch.exp(-(level - level.min()) / WIDTH).sqrt()
+    weighted = orbitals * weight
+    density = (weighted @ weighted.mT).double().cpu().numpy()
+    _, pivots, rank, _ = dpstrf(density, tol=_RANK * float(density.diagonal().max()))
+    chosen = torch.from_numpy(pivots[:rank].astype("int64") - 1).to(orbitals.device)
+    local = (weighted[chosen] * weight).mT
+    values, axes = torch.linalg.eigh(local.mT @ local)
+    orthonormal: Tensor = local @ (axes * values.clamp(min=1e-6).rsqrt()) @ axes.mT
+    return orthonormal
+
+
+def _exchange(hole: Tensor, electron: Tensor, i: Tensor, a: Tensor, minus_gamma: Tensor) -> Tensor:
+    """−Σ_AB q^A_ij γ_AB q^B_ab (p, p), zero where i and j, or a and b, are far apart."""
+    first, of_first = _neighbours(hole)
+    last, of_last = _neighbours(electron)
+    between = first.mT @ minus_gamma @ last
+    between = torch.nn.functional.pad(between, (0, 1, 0, 1))
+    return between[of_first[i[:, None], i], of_last[a[:, None], a]]
+
+
+def _neighbours(local: Tensor) -> tuple[Tensor, Tensor]:
+    """Products (n, P) of local orbitals (n, r) that overlap; the place (r, r) of each, or P."""
+    density = local.square()
+    row, column = (density.mT @ density > _NEAR).nonzero().unbind(1)
+    place = row.new_full((local.shape[1], local.shape[1]), len(row))
+    place[row, column] = torch.arange(len(row), device=row.device)
+    return local[:, row] * local[:, column], place
