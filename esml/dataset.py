@@ -242,6 +242,7 @@ def read_shard(path: str | Path) -> list[Record]:
         raise DatasetError(f"{path} is no file: expected an esml dataset (HDF5); check the path")
     try:
         has_seal = _check_seal(path)
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != "esml-dataset":
                 raise DatasetError(
@@ -288,6 +289,33 @@ def read_shard(path: str | Path) -> list[Record]:
                 "from a copy or generate it again"
             )
     return [Record(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
+
+
+def check_heaps(path: Path) -> None:
+    """Refuse, with a ValueError, a file whose texts HDF5 would look for without end.
+
+    Texts lie in heaps: "GCOL", version, size, then objects of index (2 bytes), references (2), 4
+    bytes of nothing and size (8), each followed by its content, padded to 8 bytes. HDF5 goes from
+    one to the next by these sizes and trusts them; one of nothing (index 0, free space, counts its
+    own header) makes it stand still for ever.
+    """
+    content = path.read_bytes()
+    # Version 0 and 1 of the superblock say how long sizes are in other places than 2 and 3 do.
+    sizes = content[9:11] if content[8:9] in (b"\x02", b"\x03") else content[13:15]
+    if content[:8] == b"\x89HDF\r\n\x1a\n" and sizes != b"\x08\x08":
+        raise ValueError("its sizes are not of 8 bytes")
+    for match in re.finditer(rb"GCOL\x01", content):
+        place = match.start() + 16
+        end = match.start() + int.from_bytes(content[place - 8 : place], "little")
+        if end > len(content):
+            raise ValueError("a heap of texts ends behind the file")
+        while place + 16 <= end:
+            index = int.from_bytes(content[place : place + 2], "little")
+            size = int.from_bytes(content[place + 8 : place + 16], "little")
+            step = 16 + -(-size // 8) * 8 if index else size
+            if step < 16 or place + step > end:
+                raise ValueError("a heap of texts is at odds with itself")
+            place += step
 
 
 class Budget:

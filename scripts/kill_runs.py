@@ -159,13 +159,12 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
     found = []
     for place, suffix in enumerate((".h5", ".csv", ".jsonl")):
         quiet, killed = (folder / f"{name}{suffix}" for name in ("quiet", "killed"))
-        part = part_path(killed)
         deaths = len(range(place, kills, 3))
         if not deaths:
             continue
         for _ in range(deaths):
             with start("predict", structures, "-o", killed) as process:
-                wait_for(process, partial(changed, part))
+                wait_for(process, partial(changed, part_path(killed)))
                 time.sleep(rng.uniform(0, 1.0))
                 process.kill()
                 process.communicate()
@@ -173,7 +172,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
                 return [f"the prediction ended before it was killed: give it more than {n}"]
             if killed.exists():
                 found.append(f"a kill left {killed.name} as if it were whole")
-        kept = kept_results(part) if suffix == ".h5" else []
+        kept = kept_results(part_path(killed)) if suffix == ".h5" else []
         for output in (quiet, killed):
             code, error = finish("predict", structures, "-o", output)
             if code:
@@ -185,8 +184,8 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator, n: int) 
                 found.append(f"the {suffix} files differ")
             continue
         results = [read_results(path) for path in (quiet, killed)]
-        for half, one, other in zip([*kept, *[None] * n], *results, strict=False):
-            pairs = [(one, other)] + ([(one, half)] if half is not None else [])
+        for early, one, other in zip([*kept, *[None] * n], *results, strict=False):
+            pairs = [(one, other)] + ([(one, early)] if early is not None else [])
             for a, b in pairs:
                 if not (
                     np.array_equal(a.singlets.energies, b.singlets.energies)

@@ -426,6 +426,19 @@ def test_what_a_file_declares_is_checked_before_room_is_made(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("size", [0, 8, 2**63, 2**64 - 8])
+def test_a_heap_in_which_hdf5_would_turn_in_circles_is_refused(shard: Path, size: int) -> None:
+    image = bytearray(shard.read_bytes()[: -len(sealed(b""))])
+    place = image.index(b"GCOL") + 16
+    while index := int.from_bytes(image[place : place + 2], "little"):
+        place += 16 + -(-int.from_bytes(image[place + 8 : place + 16], "little") // 8) * 8
+    assert index == 0  # free space
+    image[place + 8 : place + 16] = size.to_bytes(8, "little")
+    shard.write_bytes(sealed(bytes(image)))
+    with pytest.raises(DamagedError, match="a heap of texts is at odds with itself"):
+        read_shard(shard)
+
+
 # --- writing --------------------------------------------------------------------------------------
 
 

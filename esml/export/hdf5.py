@@ -57,7 +57,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from esml.dataset import Budget, bounded
+from esml.dataset import Budget, bounded, check_heaps
 from esml.export.writer import ExportError, Prediction, TripletStates, part_path
 
 FORMAT = "esml-predictions"
@@ -418,9 +418,11 @@ def read_results(path: str | Path) -> StoredResults:
     path = Path(path)
     if not path.is_file():
         raise ExportError(f"no file '{path}': expected predictions made by esml predict")
-    # Of a file that still grows some is not there yet, and HDF5 tries for a minute to read it.
+    # Only what may still grow is read again and again until it makes sense.
     growing = path.name.endswith(".part")
     try:
+        if not growing:
+            check_heaps(path)
         with h5py.File(path, "r", swmr=growing) as file:
             return _read(file, path)
     except ExportError:
