@@ -16,7 +16,8 @@ Projected energies are upper bounds, in error by the *square* of the residual ov
 the states outside the space. A state counts as converged when the norm of its residual is below the
 tolerance. So that none is missed, the space starts with twice the states wanted, every start vector
 carries a little of everything (a symmetry none of them had would never come in), and a few more
-states than wanted are followed.
+states than wanted are followed. For a large molecule a better model of A than its diagonal, one of
+pairs of local orbitals, gives start vectors and corrections (:mod:`esml.excitons`).
 
 Shape letters: M molecules, S vectors, d = o·v single excitations (padded), m dimension of a space.
 """
