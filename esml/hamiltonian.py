@@ -218,9 +218,12 @@ class EffectiveHamiltonian(nn.Module):
         relaxation = layout.scatter_blocks(
             relaxing.onsite, pairs.source, pairs.target, relaxing.offsite
         )
-        interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
         if config.mean_field != "none":
-            hamiltonian = hamiltonian + self._mean_field(hamiltonian, kinds, separation, layout)
+            exchange, potential = self._mean_field(hamiltonian, kinds, separation, layout)
+            hamiltonian = hamiltonian + exchange + potential
+            # The scale of virtual levels is one of what binds them, not of where zero lies.
+            relaxation = relaxation - self.virtual_scale * potential
+        interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
         return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
 
     def _check(self, graph: Graph) -> None:
@@ -283,8 +286,8 @@ class EffectiveHamiltonian(nn.Module):
 
     def _mean_field(
         self, start: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
-    ) -> Tensor:
-        """What one mean-field step adds to the Hamiltonian ``start``, (M, n, n) eV.
+    ) -> tuple[Tensor, Tensor]:
+        """Exchange and potential that one mean-field step adds to ``start``, (M, n, n) eV.
 
         γ has the constants of the elements: those of the response are learned, and what is best for
         the one need not be for the other.
@@ -307,12 +310,12 @@ class EffectiveHamiltonian(nn.Module):
         rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
         elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
         field = -0.5 * density_matrix(orbitals) * elements
-        if full:
-            charge = charges(orbitals, layout).to(coulomb)
-            potential = -((1.0 - near) * coulomb @ charge[:, :, None])[:, :, 0]
-            shift = torch.gather(potential, 1, owner) * layout.orbital_mask
-            field = field + torch.diag_embed(shift)
-        return field
+        if not full:
+            return field, torch.zeros_like(field)
+        charge = charges(orbitals, layout).to(coulomb)
+        potential = -((1.0 - near) * coulomb @ charge[:, :, None])[:, :, 0]
+        shift = torch.gather(potential, 1, owner) * layout.orbital_mask
+        return field, torch.diag_embed(shift)
 
 
 def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:

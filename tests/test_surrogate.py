@@ -45,13 +45,14 @@ ALL = 10_000
 """More states than any molecule here has."""
 
 
-def perturbed() -> Surrogate:
+def perturbed(mean_field: str = CONFIG.mean_field) -> Surrogate:
     """A model without the zeros its output layers start from.
 
     Weak exchange keeps ground states stable, which those of an untrained model need not be.
     """
     torch.manual_seed(0)
-    hamiltonian = EffectiveHamiltonian(CONFIG).double()
+    config = CONFIG.model_copy(update={"mean_field": mean_field})
+    hamiltonian = EffectiveHamiltonian(config).double()
     hamiltonian.set_baseline({z: {"hardness_exchange": 2.0} for z in ELEMENTS})
     with torch.no_grad():
         for parameter in hamiltonian.parameters():
@@ -300,11 +301,14 @@ def split_off(energies: Array, local: Array, tolerance: float) -> tuple[Array, A
     return np.array(deviations), np.array(rest)
 
 
-def test_two_far_molecules_are_the_union_of_both(model: Surrogate) -> None:
+@pytest.mark.parametrize("kind", ["far", "full", "shipped"])
+def test_two_far_molecules_are_the_union_of_both(kind: str) -> None:
     """What holds exactly at 30 Å, and what only nearly, in this theory.
 
-    H and r are block-diagonal beyond the cutoffs and P is with them, so orbital energies, charges
-    and dipoles are exactly those of the parts. The triplet kernel acts within atoms, and J joins a
+    H⁰ and r are block-diagonal beyond the cutoffs and P is with them, so orbital energies, charges
+    and dipoles are exactly those of the parts, but for the potential of the other's dipole where
+    the mean field is full: about 10⁻³ eV at 30 Å, a quarter of that at 60 Å, and its field, which
+    excitations feel, an eighth. The triplet kernel acts within atoms, and J joins a
     local excitation to nothing elsewhere (orbitals of different atoms have no product), so local
     triplets are exact too. Charge-transfer states come on top, o₁v₂ + o₂v₁ of them, exactly dark
     and not coupled to local states.
@@ -316,38 +320,48 @@ def test_two_far_molecules_are_the_union_of_both(model: Surrogate) -> None:
     separation: less than 10⁻⁵ eV for states 0.4 eV apart (measured here: 10⁻⁷), falling as R^−5.5
     or faster. A bright pair that is nearly resonant would be moved more; these molecules have none.
     """
+    model = esml.load_model(dtype=torch.float64) if kind == "shipped" else perturbed(kind)
+    exact = model.hamiltonian.config.mean_field != "full"
     parts = [distorted("H2CO"), distorted("HCN", seed=1)]
     alone = [model.predict(atoms, ALL) for atoms in parts]
     # Aufbau of the pair must be that of the parts, or the ground state would transfer charge.
     assert max(r.homo for r in alone) < min(r.lumo for r in alone) - 1.0
     virtual = [len(r.orbital_energies) - r.n_occupied for r in alone]
     n_transfer = alone[0].n_occupied * virtual[1] + alone[1].n_occupied * virtual[0]
-    transfer, shifts = {}, {}
+    transfer, shifts, moved = {}, {}, {}
     for distance in (30.0, 60.0):
+        # Of levels (eV), of what the field does to charges (e), dipoles (D) and local states (eV).
+        potential, field = (1e-8, 1e-8) if exact else (3e-3, 3e-4)
         both = model.predict(pair_of(*parts, distance), ALL)
         levels = np.sort(np.concatenate([r.orbital_energies for r in alone]))
-        np.testing.assert_allclose(both.orbital_energies, levels, atol=1e-8)
+        np.testing.assert_allclose(both.orbital_energies, levels, atol=potential, rtol=0)
+        moved[distance] = np.abs(both.orbital_energies - levels).max()
         charges = np.concatenate([r.charges for r in alone])
-        np.testing.assert_allclose(both.charges, charges, atol=1e-8)
-        np.testing.assert_allclose(both.dipole, sum(r.dipole for r in alone), atol=1e-8)
+        np.testing.assert_allclose(both.charges, charges, atol=field, rtol=0)
+        dipole = sum(r.dipole for r in alone)
+        np.testing.assert_allclose(both.dipole, dipole, atol=10 * field, rtol=0)
 
         triplets = np.concatenate([r.triplets.energies for r in alone])
-        _, rest = split_off(both.triplets.energies, triplets, 1e-8)
+        _, rest = split_off(both.triplets.energies, triplets, field)
         assert len(rest) == n_transfer
 
         strengths = both.singlets.oscillator_strengths
         dark = strengths < 1e-12
         assert dark.sum() == n_transfer
         local = np.sort(np.concatenate([r.singlets.energies for r in alone]))
-        shifts[distance], nothing = split_off(both.singlets.energies[~dark], local, 1e-5)
+        shifts[distance], nothing = split_off(
+            both.singlets.energies[~dark], local, 1e-5 if exact else field
+        )
         assert len(nothing) == 0
         total = sum(r.singlets.oscillator_strengths.sum() for r in alone)
-        assert strengths.sum() == pytest.approx(total, abs=1e-8)
+        assert strengths.sum() == pytest.approx(total, abs=field)
         # An electron far from its hole does not know of their spins.
         transfer[distance] = both.singlets.energies[dark]
         np.testing.assert_allclose(transfer[distance], rest, atol=1e-3)
     near, far = (np.abs(shifts[d]).max() for d in (30.0, 60.0))
-    assert far < near / 30 or far < 1e-9
+    assert far < near / (30 if exact else 6) or far < 1e-9
+    if not exact:
+        assert moved[30.0] / moved[60.0] == pytest.approx(4.0, rel=0.15)
     # Electron and hole attract each other by λC/R, with the functional's λ.
     limit = model.hamiltonian.config.exchange_limit
     gain = transfer[60.0] - transfer[30.0]
@@ -650,7 +664,8 @@ def test_single_atoms_that_are_no_closed_shell_are_refused(small: Surrogate) -> 
 def test_an_unstable_ground_state_is_said_to_be_one() -> None:
     """Strong exchange and no training: formaldehyde's orbitals would rather mix."""
     torch.manual_seed(0)
-    model = Surrogate(EffectiveHamiltonian(CONFIG).double())
+    config = CONFIG.model_copy(update={"mean_field": "far"})
+    model = Surrogate(EffectiveHamiltonian(config).double())
     unstable, stable = molecule("H2CO"), nitrogen()
     message = r"closed-shell ground state of CH2O is unstable.* check the structure"
     with pytest.raises(InstabilityError, match=message):
