@@ -1,8 +1,8 @@
 """How accurate the model is: every table of the model card, other programs beside it.
 
     python scripts/benchmark_accuracy.py [MODEL] [--data data/small] [--extrapolation DIR]
-        [--quest quest_main.json] [--quest-labels DIR] [--cache peers.json]
-        [--no-peers] [--json OUT] [--plots DIR]
+        [--quest quest_main.json] [--quest-labels DIR] [--direct MODEL]
+        [--cache peers.json] [--no-peers] [--json OUT] [--plots DIR]
 
 Nothing is fitted to what is scored. The parts:
 
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import quest
 import torch
-from methods import N_STATES, Cache, Method, Outcome, Prediction, of_model, of_peer
+from methods import N_STATES, Cache, Method, Outcome, Prediction, of_direct, of_model, of_peer
 from peers import PEERS, PeerMissingError
 from scipy.stats import spearmanr
 
@@ -404,6 +404,7 @@ def main() -> None:
     parser.add_argument("--extrapolation", type=Path)
     parser.add_argument("--quest", type=Path)
     parser.add_argument("--quest-labels", type=Path)
+    parser.add_argument("--direct", type=Path, help="a direct model, of configs/direct.yaml")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", type=Path)
@@ -412,8 +413,9 @@ def main() -> None:
 
     model = esml.load_model(args.model)
     cache = Cache(args.cache)
-    # Another predictor stands in these tables once it has an entry here.
     methods: dict[str, Method] = {OWN: of_model(model)}
+    if args.direct:
+        methods["direct"] = of_direct(args.direct)
     if not args.no_peers:
         methods |= {name: of_peer(name, run, cache) for name, run in PEERS.items()}
     report: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """Methods that give excited states of structures, all behind one kind of function.
 
 A method is a function structures → outcomes: for each structure a ``Prediction``, or a sentence
-that says why there is none. ``of_model`` and ``of_peer`` make them; anything of that form stands
-beside them in the tables of benchmark_accuracy.py.
+that says why there is none. ``of_model``, ``of_direct`` and ``of_peer`` make them; anything of that
+form stands beside them in the tables of benchmark_accuracy.py.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from peers import PeerError, PeerMissingError, PeerStates
 from tqdm import tqdm
 
+from esml import checkpoint
+from esml.direct import Direct, DirectConfig
 from esml.files import write_whole
+from esml.graph import build_graph
 from esml.surrogate import Failure, Surrogate
 
 N_STATES = 24
@@ -64,6 +68,31 @@ def of_model(model: Surrogate) -> Method:
             )
             for result in results
         ]
+
+    return predict
+
+
+def of_direct(path: Path) -> Method:
+    """The method that is the direct model in the file ``path``: five singlets and one triplet.
+
+    Raises CheckpointError for a file that is none, ValueError for one of another kind of model.
+    """
+    found = checkpoint.load(path)
+    model = Direct(DirectConfig.model_validate(found.config))
+    model.load_state_dict(found.state)
+    model.eval()
+
+    def predict(structures: Sequence[Atoms]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for atoms in structures:
+            began = time.perf_counter()
+            with torch.no_grad():
+                q = model(build_graph([atoms], model.cutoff))
+            singlets, strengths = (x[0].double().numpy() for x in (q.singlets, q.strengths))
+            seconds = time.perf_counter() - began
+            triplets = q.triplet.double().numpy()
+            outcomes.append(Prediction(singlets, strengths, triplets, seconds, float(q.gap[0])))
+        return outcomes
 
     return predict
 
