@@ -452,10 +452,13 @@ def _iterate(
     try:
         excitons = _excitons(response, "A+B" if n_matrices == 2 else "triplet", n_states)
         found = davidson.lowest(apply, diagonal, mask.flatten(1), n_states, n_matrices, excitons)
-    except davidson.ConvergenceError:
+    except (davidson.ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         if diagonal.dtype == dtype:
             raise
-        # Close to an instability single precision is not enough.
+        found = None
+    # Close to an instability single precision is not enough, and it may see one where the vectors
+    # of many states are nearly dependent.
+    if found is None or (diagonal.dtype != dtype and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
     plus, minus = (x.to(dtype).unflatten(2, shape) for x in (found.plus, found.minus))
     norm = (plus * minus).sum((2, 3), keepdim=True)

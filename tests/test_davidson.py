@@ -145,6 +145,17 @@ def test_no_root_of_a_symmetric_molecule_is_missed(
         assert_agree(response, dipole, min(n_states, int(response.n_available)), precision)
 
 
+def test_nearly_dependent_vectors_are_no_instability() -> None:
+    """Many states of small molecules in single precision: none is refused that double accepts."""
+    records = [r for r in read(DATA) if r.split == "test"]
+    atoms = [Atoms(r.numbers, r.positions) for r in records]
+    found = [
+        [type(x) for x in esml.load_model(dtype=dtype).predict_many(atoms, 24, errors="return")]
+        for dtype in (torch.float32, torch.float64)
+    ]
+    assert found[0] == found[1]
+
+
 # ---- the model large molecules start from -----------------------------------------------------
 
 

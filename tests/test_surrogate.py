@@ -386,7 +386,7 @@ def slope_and_gradient(
     generator = torch.Generator().manual_seed(seed)
     change = torch.randn(graph.positions.shape, generator=generator, dtype=torch.float64)
     change = change / change.norm()
-    step = 1e-3
+    step = 5e-4
 
     def solve(positions: Tensor) -> Solution:
         solution: Solution = model(replace(graph, positions=positions), 10)
@@ -434,8 +434,9 @@ def test_gradients_of_symmetric_molecules(model: Surrogate, name: str) -> None:
         isolated = [
             s
             for s in pairs
-            if energies[s[1] + 1] - energies[s[1]] > 0.05
-            and (s[0] == 0 or energies[s[0]] - energies[s[0] - 1] > 0.05)
+            # No other may cross within the steps: some move by 50 eV/Å.
+            if energies[s[1] + 1] - energies[s[1]] > 0.25
+            and (s[0] == 0 or energies[s[0]] - energies[s[0] - 1] > 0.25)
         ]
         for pair in isolated:
 
