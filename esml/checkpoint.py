@@ -28,7 +28,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from esml.files import write_whole
 
-VERSION = 2
+VERSION = 3
 
 LARGEST = 2**31
 """Bytes of the largest file that is read."""
@@ -69,7 +69,21 @@ def _add_relaxation(old: Checkpoint) -> Checkpoint:
     return replace(old, state=old.state | blocks, config=config)
 
 
-UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {1: _add_relaxation}
+def _add_near_charges(old: Checkpoint) -> Checkpoint:
+    """Since version 3 the mean field holds the potential of near charges and is iterated."""
+    state, config = dict(old.state), dict(old.config)
+    name = "near_exchange"
+    if config.get("kind", "hamiltonian") == "hamiltonian":
+        config["mean_field_steps"] = 1
+        if name in state:
+            state["near_coulomb"] = torch.zeros_like(state[name])
+    return replace(old, state=state, config=config)
+
+
+UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {
+    1: _add_relaxation,
+    2: _add_near_charges,
+}
 """``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
 
 

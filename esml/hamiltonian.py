@@ -1,14 +1,16 @@
 """Structure → effective Hamiltonian, dipole operator and two-electron interaction.
 
-    H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B≠A [1 − f(R_AB)] γ^K(R_AB) q_B
+    H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B c(R_AB) γ^K(R_AB) q_B
 
 (μ on A, ν on B). The network predicts H⁰, whose blocks between atoms carry the switch f: 1 up to
-``pair_onset`` and 0 from ``pair_cutoff``. The rest is one step of a mean field: nonlocal exchange
-between atoms with the density matrix P of H⁰, and the potential of its far charges q, with the γ of
-the elements. Far away both are known physics, so molecules longer than any seen in training keep
-the right long-range coupling. Nearby, exchange is a learned fraction of the same,
-x = x₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are, P tells. The
-``mean_field`` of a configuration says how much of this there is.
+``pair_onset`` and 0 from ``pair_cutoff``. The rest is a mean field: nonlocal exchange between atoms
+and the potential of the charges q, with the γ of the elements. Density matrix P and charges are
+those of H⁰ in a first step and of the H it gives in a second (``mean_field_steps``), so that
+charges screen themselves. Far away both terms are known physics, so molecules longer than any seen
+in training keep the right long-range coupling. Nearby, they are learned fractions of the same,
+x = x₀ f + 1 − f and c = c₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are
+and what a distant group draws from an atom, P and q tell. The ``mean_field`` of a configuration
+says how much of this there is.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ _DEFAULTS: dict[int, tuple[float, ...]] = {
 }
 _EXPONENTS = (1.75, 2.32)  # of γ^K and γ^J, from the same fit
 _VIRTUAL_SCALE = -0.18
-_NEAR_EXCHANGE = 0.5  # x₀
+_NEAR_EXCHANGE = 0.8  # x₀
+_NEAR_COULOMB = 0.35  # c₀
 
 _UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
 
@@ -102,6 +105,9 @@ class HamiltonianConfig(BaseModel):
     mean_field: Literal["none", "far", "full"] = Field(
         default="full",
         description="far: exchange beyond the pair cutoff; full: everywhere, and electrostatics",
+    )
+    mean_field_steps: int = Field(
+        default=2, ge=1, le=16, description="times that the mean field follows from the density"
     )
 
     @model_validator(mode="after")
@@ -163,6 +169,7 @@ class EffectiveHamiltonian(nn.Module):
         self.virtual_scale = nn.Parameter(torch.tensor(_VIRTUAL_SCALE))
         if config.mean_field == "full":
             self.near_exchange = nn.Parameter(torch.tensor(_NEAR_EXCHANGE))
+            self.near_coulomb = nn.Parameter(torch.tensor(_NEAR_COULOMB))
         table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
         self.register_buffer("baseline", table)
 
@@ -219,8 +226,10 @@ class EffectiveHamiltonian(nn.Module):
             relaxing.onsite, pairs.source, pairs.target, relaxing.offsite
         )
         if config.mean_field != "none":
-            exchange, potential = self._mean_field(hamiltonian, kinds, separation, layout)
-            hamiltonian = hamiltonian + exchange + potential
+            bare, potential = hamiltonian, torch.zeros_like(hamiltonian)
+            for _ in range(config.mean_field_steps):
+                exchange, potential = self._mean_field(hamiltonian, kinds, separation, layout)
+                hamiltonian = bare + exchange + potential
             # The scale of virtual levels is one of what binds them, not of where zero lies.
             relaxation = relaxation - self.virtual_scale * potential
         interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
@@ -285,15 +294,15 @@ class EffectiveHamiltonian(nn.Module):
         )
 
     def _mean_field(
-        self, start: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
+        self, hamiltonian: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
     ) -> tuple[Tensor, Tensor]:
-        """Exchange and potential that one mean-field step adds to ``start``, (M, n, n) eV.
+        """Exchange and potential (M, n, n), eV, of the density of ``hamiltonian``.
 
         γ has the constants of the elements: those of the response are learned, and what is best for
         the one need not be for the other.
         """
         config = self.config
-        orbitals = diagonalize(start, layout.n_orbitals, layout.n_occupied)
+        orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
         hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
         coulomb, exchange = (
             gamma(separation, 0.5 * (eta[:, :, None] + eta[:, None, :]), limit, exponent)
@@ -313,7 +322,8 @@ class EffectiveHamiltonian(nn.Module):
         if not full:
             return field, torch.zeros_like(field)
         charge = charges(orbitals, layout).to(coulomb)
-        potential = -((1.0 - near) * coulomb @ charge[:, :, None])[:, :, 0]
+        coulomb = (1.0 - near + self.near_coulomb * near) * coulomb
+        potential = -(coulomb @ charge[:, :, None])[:, :, 0]
         shift = torch.gather(potential, 1, owner) * layout.orbital_mask
         return field, torch.diag_embed(shift)
 

@@ -47,7 +47,7 @@ SAMPLES = {
     "first": Sample(n_molecules=700),
     "more": Sample(n_molecules=2000, skip=700),
     # Those of up to five heavy atoms of what would come next: cheap, and rich in functional groups.
-    "small-ones": Sample(n_molecules=1520, skip=818, max_heavy=5),
+    "small-ones": Sample(n_molecules=1900, skip=818, max_heavy=5),
     # Parts of dyes, which are large for a sample of small molecules.
     "benzenoid": Sample(n_molecules=220, max_heavy=8, benzenoid=True),
 }

@@ -17,8 +17,12 @@ import esml
 from esml import checkpoint
 from esml.checkpoint import Checkpoint, CheckpointError, load, save
 
-ENERGIES, GAP = [2.51677336, 2.52511471], 4.68631932
-"""eV; what the model of ``version-1.safetensors`` said of formaldehyde when it was written."""
+SAID = {
+    1: ([2.51677336, 2.52511471], 4.68631932),
+    2: ([2.39208417, 4.13307942], 8.09253413),
+}
+"""eV; singlets and gap of formaldehyde that the models of ``version-N.safetensors`` gave when they
+were written."""
 
 
 @pytest.fixture
@@ -189,16 +193,22 @@ def test_saving_the_same_gives_the_same_bytes(tmp_path: Path, content: Checkpoin
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_model_of_the_first_format_is_still_loaded() -> None:
-    """``version-1.safetensors`` was written before there were checksums."""
-    path = Path(__file__).parent / "data" / "version-1.safetensors"
+@pytest.mark.parametrize("version", SAID)
+def test_a_model_of_an_earlier_format_is_still_loaded(version: int) -> None:
+    """The first was written before there were checksums."""
+    path = Path(__file__).parent / "data" / f"version-{version}.safetensors"
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["esml"])
-    assert header["version"] == 1
-    assert "sha256" not in header
+    assert header["version"] == version
+    assert ("sha256" in header) == (version > 1)
     result = esml.load_model(path).predict(ase.build.molecule("H2CO"), n_states=2)
-    assert result.singlets.energies == pytest.approx(ENERGIES, abs=1e-4)
-    assert result.gap == pytest.approx(GAP, abs=1e-4)
+    energies, gap = SAID[version]
+    assert result.singlets.energies == pytest.approx(energies, abs=1e-4)
+    assert result.gap == pytest.approx(gap, abs=1e-4)
+
+
+def test_every_earlier_format_has_a_file_to_test() -> None:
+    assert sorted(SAID) == list(range(1, checkpoint.VERSION))
 
 
 def test_a_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:

@@ -25,14 +25,14 @@ class LossWeights(BaseModel):
 
     hamiltonian: float = Field(1.0, ge=0, description="elements of H, eV²")
     orbitals: float = Field(1.0, ge=0, description="occupied and lowest virtual energies, eV²")
-    dipole_operator: float = Field(2.0, ge=0, description="elements of the dipole operator, bohr²")
+    dipole_operator: float = Field(5.0, ge=0, description="elements of the dipole operator, bohr²")
     charges: float = Field(5.0, ge=0, description="atomic charges, e²")
-    dipole: float = Field(1.0, ge=0, description="dipole moment, (e·bohr)²")
+    dipole: float = Field(10.0, ge=0, description="dipole moment, (e·bohr)²")
     energies: float = Field(1.0, ge=0, description="excitation energies, eV")
     alignment: float = Field(
         0.3, ge=0, description="couplings between label states, which should not mix, eV²"
     )
-    transition_dipoles: float = Field(1.0, ge=0, description="transition dipoles, (e·bohr)²")
+    transition_dipoles: float = Field(3.0, ge=0, description="transition dipoles, (e·bohr)²")
     exact_energies: float = Field(1.0, ge=0, description="energies of solved states, eV")
 
 

@@ -105,7 +105,7 @@ def _adopt(model: Any, path: Path) -> None:
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"initial: {error}") from error
     current = model.config.model_dump()
-    free = {key: current[key] for key in ("mean_field",) if key in current}
+    free = {key: current[key] for key in ("mean_field", "mean_field_steps") if key in current}
     difference = _difference(found.config | free, current, "model")
     if difference:
         raise ConfigError(
