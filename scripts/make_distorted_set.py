@@ -7,8 +7,8 @@ fails for the geometry). Stretched by 8 to 15 %: every second molecule in one bo
 atoms, the others as a whole; the training set holds thermal vibrations only. Twisted: a double bond
 by 60° to 75°, where training ends at 60°, or else at least two single bonds at once by 45° to 90°,
 where training turns one.
-Labels are those of the reference set. Everything follows from the seed and the molecules of DATA: when
-that grows, others are drawn. Resumable.
+Labels are those of the reference set. Everything follows from the seed and the molecules of DATA,
+so that a larger set gives others. Resumable.
 """
 
 from __future__ import annotations
