@@ -428,6 +428,19 @@ def tune(study: Study, directory: Path, path: Path) -> None:
                 ]
                 append(path, new, RATE_COLUMNS)
                 print(entry, {r["quantity"]: round(r["value"], 4) for r in new}, flush=True)
+    for (backbone, head), rate in best_rates(read_table(path)).items():
+        print(f"best for {backbone}, {head}: {rate:g} (learning_rates of the configuration)")
+
+
+def best_rates(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
+    """The rate of the lowest validation error of S1 for every kind of model."""
+    best: dict[tuple[str, str], tuple[float, float]] = {}
+    for row in rows:
+        if row["quantity"] == "s1_mae_eV" and math.isfinite(float(row["value"])):
+            entry = float(row["value"]), float(row["learning_rate"])
+            kind = row["backbone"], row["head"]
+            best[kind] = min(best.get(kind, entry), entry)
+    return {kind: rate for kind, (_, rate) in best.items()}
 
 
 def count(study: Study) -> str:

@@ -159,6 +159,17 @@ def test_cells_come_in_balanced_order(study: ModuleType) -> None:
     assert [c.seed for c in found] == sorted(c.seed for c in found)
 
 
+def test_the_best_rate_is_that_of_the_least_error(study: ModuleType) -> None:
+    errors = {("a", "x", 1e-3): 0.3, ("a", "x", 2e-3): 0.2, ("a", "x", 4e-3): float("nan")}
+    errors |= {("b", "x", 1e-3): 0.1, ("b", "x", 2e-3): 0.4}
+    rows = [
+        {"backbone": b, "head": h, "learning_rate": str(r), "quantity": q, "value": str(v)}
+        for (b, h, r), error in errors.items()
+        for q, v in (("s1_mae_eV", error), ("gap_mae_eV", -r))
+    ]
+    assert study.best_rates(rows) == {("a", "x"): 2e-3, ("b", "x"): 1e-3}
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 
