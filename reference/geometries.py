@@ -267,7 +267,7 @@ def _is_linear(atom: Any) -> bool:
     return 3.0 in orders or orders == [2.0, 2.0]
 
 
-def _side(bonds: list[tuple[int, int]], i: int, j: int) -> list[int]:
+def far_side(bonds: list[tuple[int, int]], i: int, j: int) -> list[int]:
     """Atoms reached from ``j`` without crossing the bond i-j, ``j`` included."""
     neighbours: dict[int, list[int]] = {}
     for a, b in bonds:
@@ -286,7 +286,7 @@ def twist(positions: Array, bonds: list[tuple[int, int]], i: int, j: int, angle:
     """``positions`` (N, 3) with j's side of the bond i-j turned about it by ``angle`` (degrees)."""
     axis = positions[j] - positions[i]
     axis = axis / np.linalg.norm(axis)
-    side = _side(bonds, i, j)
+    side = far_side(bonds, i, j)
     arm = positions[side] - positions[j]
     cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     along = np.outer(arm @ axis, axis)

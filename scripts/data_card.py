@@ -2,7 +2,8 @@
 
     python scripts/data_card.py [DATA ...] [--page docs/data.md] [--figures docs/figures]
 
-DATA are directories of records, every one in data/ by default; each is a row of the first table.
+DATA are directories of records, by default every one in data/ but distorted/, which is no sample of
+anything; each is a row of the first table.
 Blocks of the page between ``<!-- data card: NAME -->`` and ``<!-- end -->`` are filled anew, the
 text around them is left alone. The pictures are data_*.png. A record that several directories hold
 counts for the first of them.
@@ -485,7 +486,9 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "data.md")
     parser.add_argument("--figures", type=Path, default=ROOT / "docs" / "figures")
     args = parser.parse_args()
-    directories = args.data or sorted(p for p in (ROOT / "data").iterdir() if p.is_dir())
+    directories = args.data or sorted(
+        p for p in (ROOT / "data").iterdir() if p.is_dir() and p.name != "distorted"
+    )
     entries = collect(directories)
     blocks = {
         "sets": sets(entries, directories),

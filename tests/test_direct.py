@@ -70,6 +70,78 @@ def test_singlets_ascend_and_strengths_are_positive(model: Direct) -> None:
     assert (found[:, N_SINGLETS : 2 * N_SINGLETS] > 0).all()
 
 
+@pytest.fixture
+def with_levels() -> Direct:
+    torch.manual_seed(0)
+    return Direct(DirectConfig(network=NETWORK, hidden=8, levels="occupied")).double().eval()
+
+
+def test_occupied_levels_are_as_many_as_electron_pairs(with_levels: Direct) -> None:
+    structures = [molecule("H2O"), molecule("C6H6"), molecule("HCN")]
+    with torch.no_grad():
+        found = with_levels(build_graph(structures, with_levels.cutoff, torch.float64))
+    for m, pairs in enumerate((4, 15, 5)):
+        levels = found.occupied[m]
+        assert int(levels.isfinite().sum()) == pairs
+        assert (torch.diff(levels[:pairs]) >= 0).all()
+        assert float(found.homo[m]) == float(levels[pairs - 1])
+        alone = with_levels(build_graph(structures[m : m + 1], with_levels.cutoff, torch.float64))
+        assert torch.allclose(alone.occupied[0], levels[:pairs], atol=1e-10)
+
+
+def test_levels_start_from_a_fit_to_the_labels(with_levels: Direct, records: list[Record]) -> None:
+    truth = direct.labels(records, 0.85, 9.0)
+    for m, record in enumerate(records):
+        o = int(record.n_occupied)
+        assert truth.occupied[m, :o].numpy() == pytest.approx(record.energies[:o])
+    with_levels.set_centre(truth)
+    # Of what the atoms say nothing is left: the fit alone.
+    for part in (with_levels.values, with_levels.scores):
+        torch.nn.init.zeros_(part[2].weight)
+        torch.nn.init.zeros_(part[2].bias)
+    torch.nn.init.zeros_(with_levels.occupied.out.weight)
+    torch.nn.init.zeros_(with_levels.occupied.out.bias)
+    with torch.no_grad():
+        found = with_levels(
+            build_graph([structure(r) for r in records], with_levels.cutoff, torch.float64)
+        )
+    known = truth.occupied.isfinite()
+    deviation = (found.occupied - truth.occupied)[known]
+    spread = (truth.occupied[known] - truth.occupied[known].mean()).std()
+    assert float(deviation.std()) < 0.5 * float(spread)
+    assert float(direct.losses(found, truth)["orbitals"]) > 0
+
+
+def test_labels_may_lack_higher_states(model: Direct, records: list[Record]) -> None:
+    few = direct.labels(records[3:4], 0.85, 6.0)
+    assert int(few.singlets.isfinite().sum()) == 1
+    model.set_centre(few)
+    found = energies(model, [molecule("H2CO")])
+    assert bool(found.isfinite().all())
+
+
+def test_gradients_of_levels_are_finite(with_levels: Direct, records: list[Record]) -> None:
+    # Molecules of different sizes: what is padded must not reach the weights.
+    found = with_levels(
+        build_graph([structure(r) for r in records], with_levels.cutoff, torch.float64)
+    )
+    terms = direct.losses(found, direct.labels(records, 0.85, 9.0))
+    torch.stack(list(terms.values())).sum().backward()
+    gradients = [p.grad for p in with_levels.occupied.parameters()]
+    assert all(bool(g.isfinite().all()) and float(g.abs().sum()) > 0 for g in gradients)
+
+
+def test_a_model_from_before_there_were_levels_is_read(model: Direct, tmp_path: Path) -> None:
+    path = tmp_path / "old.safetensors"
+    config = model.config.model_dump()
+    del config["levels"]
+    checkpoint.save(path, checkpoint.Checkpoint(model.state_dict(), config))
+    found = checkpoint.load(path)
+    again = Direct(DirectConfig.model_validate(found.config)).double().eval()
+    again.load_state_dict(found.state)
+    assert torch.equal(energies(again, [molecule("HCN")]), energies(model, [molecule("HCN")]))
+
+
 def test_labels_are_the_valence_states(records: list[Record]) -> None:
     found = direct.labels(records, 0.85, 8.0)
     for m, record in enumerate(records):
@@ -107,13 +179,14 @@ def rows(output: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("network", [NETWORK, TRANSFORMER], ids=lambda c: c.kind)
 def test_direct_models_train_and_are_kept(network: object, tmp_path: Path) -> None:
-    config = configuration(
-        tmp_path, model=DirectConfig(network=network, hidden=8), augment=network is TRANSFORMER
-    )
+    form = DirectConfig(network=network, hidden=8, levels="occupied")
+    config = configuration(tmp_path, model=form, augment=network is TRANSFORMER)
     path = train(config, progress=False)
     first, *_, last = rows(tmp_path)
     assert float(last["energies"]) < float(first["energies"])
+    assert min(float(row["orbitals"]) for row in rows(tmp_path)[1:]) < float(first["orbitals"])
     assert float(last["s1_mae_eV"]) > 0
+    assert float(last["occupied_mae_eV"]) > 0
     found = checkpoint.load(path)
     again = Direct(DirectConfig.model_validate(found.config))
     again.load_state_dict(found.state)

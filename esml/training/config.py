@@ -44,6 +44,9 @@ class DirectLossWeights(BaseModel):
     energies: float = Field(1.0, ge=0, description="excitation energies, eV")
     oscillator_strengths: float = Field(1.0, ge=0, description="oscillator strengths")
     levels: float = Field(1.0, ge=0, description="HOMO energy and gap, eV")
+    orbitals: float = Field(
+        1.0, ge=0, description="all occupied orbital energies, of a model that predicts them, eV"
+    )
 
 
 def _kind(config: Any) -> str:

@@ -29,6 +29,7 @@ def labels(records: Sequence[Record], least_weight: float, highest: float) -> Qu
     shape = (len(records), N_SINGLETS)
     singlets, strengths = np.full(shape, np.nan), np.full(shape, np.nan)
     triplet, homo, gap = np.full((3, len(records)), np.nan)
+    occupied = np.full((len(records), max(int(r.n_occupied) for r in records)), np.nan)
     for m, record in enumerate(records):
         held = valence_states(
             record.singlet_energies, record.singlet_valence_weights, least_weight, highest
@@ -42,15 +43,19 @@ def labels(records: Sequence[Record], least_weight: float, highest: float) -> Qu
         if held.any():
             triplet[m] = record.triplet_energies[held][0]
         o = int(record.n_occupied)
+        occupied[m, :o] = record.energies[:o]
         homo[m] = record.energies[o - 1]
         if len(record.energies) > o:
             gap[m] = record.energies[o] - record.energies[o - 1]
     to = torch.from_numpy
-    return Quantities(to(singlets), to(strengths), to(triplet), to(homo), to(gap))
+    return Quantities(to(singlets), to(strengths), to(triplet), to(homo), to(gap), to(occupied))
 
 
 def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
-    """Huber deviations: energies (eV) of singlets and triplet, strengths, levels (eV)."""
+    """Huber deviations: energies (eV) of singlets and triplet, strengths, levels (eV).
+
+    ``orbitals`` (eV) only of a model that predicts all occupied ones.
+    """
 
     def deviation(name: str) -> Tensor:
         label = getattr(truth, name)
@@ -58,11 +63,14 @@ def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
         difference = getattr(predicted, name) - torch.nan_to_num(label)
         return masked_mean(huber(difference, 0.1), known)
 
-    return {
+    terms = {
         "energies": 0.5 * (deviation("singlets") + deviation("triplet")),
         "oscillator_strengths": deviation("strengths"),
         "levels": 0.5 * (deviation("homo") + deviation("gap")),
     }
+    if predicted.occupied is not None:
+        terms["orbitals"] = deviation("occupied")
+    return terms
 
 
 def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]:
@@ -91,8 +99,12 @@ def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]
             if len(true) and float(true.max()) > BRIGHT:
                 scores.add("brightest", float(strengths.argmax() == true.argmax()))
             scores.add("homo", float(found.homo[m] - truth.homo[m]))
+            if found.occupied is not None and truth.occupied is not None:
+                o = int(record.n_occupied)
+                scores.add("occupied", (found.occupied[m, :o] - truth.occupied[m, :o]).numpy())
             if truth.gap[m].isfinite():
                 scores.add("gap", float(found.gap[m] - truth.gap[m]))
+    levels = ("occupied", "homo", "gap") if "occupied" in scores.values else ("homo", "gap")
     return {
         "n_structures": len(records),
         "n_molecules": len({r.inchikey or r.name for r in records}),
@@ -101,6 +113,5 @@ def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]
         "singlets_mae_eV": scores.mae("singlets"),
         "oscillator_mae": scores.mae("oscillator"),
         "brightest_share": scores.mae("brightest"),
-        "homo_mae_eV": scores.mae("homo"),
-        "gap_mae_eV": scores.mae("gap"),
+        **{f"{name}_mae_eV": scores.mae(name) for name in levels},
     }
