@@ -102,8 +102,8 @@ _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
 ROOM = 2**22
-"""Bytes that must be free beside what is written: HDF5 crashes the process where a disk is full, or a
-file larger than is allowed."""
+"""Bytes that must be free beside what is written: HDF5 crashes the process where a disk is full, or
+a file as large as it may be."""
 
 FLUSH_SECONDS = 5.0
 """Longest time rows are held back."""
