@@ -285,7 +285,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[
         if not deaths:
             continue
         structures = folder / f"structures{suffix}.xyz"
-        write_molecules(structures, 128 * (2 * deaths + 2), rng)
+        write_molecules(structures, 128 * (3 * deaths + 2), rng)
         quiet, other = (folder / f"{name}{suffix}" for name in ("quiet", "killed"))
         journal = journal_path(other)
         begun = partial(lines, journal)
@@ -324,7 +324,7 @@ def fill_disk(folder: Path, n: int) -> list[str]:
             subprocess.run(["umount", str(small)], check=True)
     else:
         print("  no tmpfs can be mounted here: limits on the size of files only")
-    return found + full(folder, small, n, 24_576) + limited(folder, n)
+    return found + full(folder, small, n, 24_576) + limited(folder)
 
 
 def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]:
@@ -353,12 +353,12 @@ def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]
     return found
 
 
-def limited(folder: Path, n: int) -> list[str]:
-    """What is lost where files may only be half as large as a run needs."""
+def limited(folder: Path) -> list[str]:
+    """What is lost where no file may be as large as the journal of a run: 3 windows, 170 kB each."""
     structures, output = folder / "limited.xyz", folder / "limited.csv"
-    write_molecules(structures, max(n, 300), np.random.default_rng(0))
+    write_molecules(structures, 260, np.random.default_rng(0))
     command = (*ESML, "predict", structures, "-o", output, "--n-states", "1")
-    code, error = finish(*command, most_bytes=2**19)
+    code, error = finish(*command, most_bytes=300_000)
     found = []
     if code != 2 or not error.strip().splitlines()[-1].startswith("error: ") or output.exists():
         found.append(f"predict with limited files ended with {code}: {error[-500:]}")

@@ -201,6 +201,21 @@ def test_a_model_of_the_first_format_is_still_loaded() -> None:
     assert result.gap == pytest.approx(GAP, abs=1e-4)
 
 
+def test_a_model_of_the_second_format_is_still_loaded() -> None:
+    """``version-2.safetensors``: 20 epochs on ``tiny.h5``, with a domain."""
+    path = Path(__file__).parent / "data" / "version-2.safetensors"
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["esml"])["version"] == 2
+    model = esml.load_model(path)
+    result = model.predict(ase.build.molecule("C2H4"), n_states=2)
+    # What it said when it was written.
+    assert result.singlets.energies == pytest.approx([2.74201325, 5.88786978], abs=1e-4)
+    assert result.gap == pytest.approx(8.50677281, abs=1e-4)
+    assert result.in_domain
+    # There is no nitrogen in what it was trained on.
+    assert not model.predict(ase.build.molecule("HCN"), n_states=2).in_domain
+
+
 def test_a_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     header = {"weight": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}

@@ -1,6 +1,6 @@
 """Kills and full disks: nothing computed is lost, and nothing half written passes for whole.
 
-`scripts/kill_runs.py` does the same many times over.
+`scripts/kill_runs.py` does the same many times over; `test_generate` kills a generation twice.
 """
 
 from __future__ import annotations
@@ -30,11 +30,6 @@ def kill_runs(monkeypatch: pytest.MonkeyPatch) -> Any:
     return kill_runs
 
 
-def test_a_killed_generation_ends_as_one_left_in_peace(kill_runs: Any, tmp_path: Path) -> None:
-    pytest.importorskip("pyscf")
-    assert kill_runs.kill_generation(tmp_path, 1, np.random.default_rng(0)) == []
-
-
 def test_a_killed_training_ends_as_one_left_in_peace(kill_runs: Any, tmp_path: Path) -> None:
     assert kill_runs.kill_training(tmp_path, 1, np.random.default_rng(0)) == []
 
@@ -49,7 +44,7 @@ def test_a_full_disk_is_said_in_one_sentence(kill_runs: Any, tmp_path: Path) -> 
 
 
 def test_a_limit_on_the_size_of_files_costs_nothing(kill_runs: Any, tmp_path: Path) -> None:
-    assert kill_runs.limited(tmp_path, 200) == []
+    assert kill_runs.limited(tmp_path) == []
 
 
 @pytest.mark.parametrize("scarce", ["disk", "limit"])
