@@ -354,7 +354,7 @@ def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]
 
 
 def limited(folder: Path) -> list[str]:
-    """What is lost where no file may be as large as the journal of a run: 3 windows, 170 kB each."""
+    """What is lost where no file may hold the journal of a run, two windows of 170 kB and a bit."""
     structures, output = folder / "limited.xyz", folder / "limited.csv"
     write_molecules(structures, 260, np.random.default_rng(0))
     command = (*ESML, "predict", structures, "-o", output, "--n-states", "1")
