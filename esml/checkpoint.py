@@ -51,6 +51,11 @@ class Checkpoint:
         names = [name for name in self.state if name.startswith(prefix)]
         return {name.removeprefix(prefix): self.state.pop(name) for name in names}
 
+    def fingerprint(self) -> str:
+        """SHA-256 of all it holds, the same for the same model wherever it is kept."""
+        tensors = {name: t.detach().cpu().contiguous() for name, t in self.state.items()}
+        return _digest(tensors, {"config": self.config, "metadata": self.metadata})
+
 
 def _add_relaxation(old: Checkpoint) -> Checkpoint:
     """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's.

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -23,9 +22,7 @@ from esml import __version__
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from rich.progress import Progress
 
-    from esml.export import Writer
     from esml.structures import Structure
     from esml.surrogate import Result, Surrogate
 
@@ -34,8 +31,6 @@ SOME_FAILED = 1
 INTERRUPTED = 130
 
 PICTURES = (".png", ".pdf", ".svg")
-MOST_FAILURES_SHOWN = 10
-
 
 _UsageError: Any = typer.BadParameter.__base__
 """Click's, wherever this version of typer has it from."""
@@ -413,65 +408,6 @@ def _average(
         raise typer.Exit(SOME_FAILED)
 
 
-class _Sources:
-    """The structures of many files in turn, kept in mind until their predictions come out.
-
-    Iterating yields bare atoms for the model to batch; ``next_origin`` gives the structures in the
-    same order. Files that cannot be read go to the writer as failures, in their turn however far
-    ahead the model reads; ``finish`` sees to those at the end.
-    """
-
-    def __init__(self, files: list[Path], writer: Writer, progress: Progress) -> None:
-        from esml.structures import count_structures
-
-        self._files = files
-        self._writer = writer
-        self._progress = progress
-        self._expected = [count_structures(path) for path in files]
-        self._waiting: deque[Structure | tuple[str, str, str, int]] = deque()
-        self.failures: list[str] = []
-        self._task = progress.add_task("molecules", total=sum(self._expected))
-
-    def next_origin(self) -> Structure:
-        while isinstance(front := self._waiting.popleft(), tuple):
-            self.fail(*front)
-        return front
-
-    def finish(self) -> None:
-        for left in self._waiting:
-            if isinstance(left, tuple):
-                self.fail(*left)
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
-
-    def fail(self, name: str, reason: str, source: str, index: int) -> None:
-        self._writer.add_failure(name, reason, source=source, index=index)
-        # The sentences of a reader name their file.
-        self.failures.append(
-            reason if source in reason else f"{source}, structure {index}: {reason}"
-        )
-
-    def __iter__(self) -> Iterator[Atoms]:
-        from esml.structures import InputError, read_entries
-
-        read = 0
-        for place, path in enumerate(self._files):
-            found = 0
-            try:
-                for entry in read_entries(path):
-                    found += 1
-                    if isinstance(entry, InputError):
-                        self._waiting.append((path.stem, str(entry), str(path), found - 1))
-                        continue
-                    self._waiting.append(entry)
-                    yield entry.atoms
-            except InputError as error:
-                self._waiting.append((path.stem, str(error), str(path), found))
-            read += found
-            self._progress.update(self._task, total=read + sum(self._expected[place + 1 :]))
-
-
 @app.command()
 def predict(
     files: Annotated[
@@ -498,12 +434,17 @@ def predict(
             help="hdf5, csv, parquet, json, jsonl, xyz or chemiscope, whatever the name's end.",
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--restart", help="Go on after what a stopped run kept, if any."),
+    ] = True,
 ) -> None:
     """Predict all structures of many files into one file.
 
     Formats: HDF5 (.h5; everything, read back with esml.export.read_results), tables (.csv,
     .parquet), .json, .jsonl, extended xyz (.xyz) and a map for chemiscope (.chemiscope.json). A
-    molecule or file that fails is recorded with its reason and the rest go on.
+    molecule or file that fails is recorded with its reason and the rest go on. A run that was
+    stopped is gone on with by the same command.
     """
     _check_n_states(n_states)
     _check_output(output, "--output")
@@ -529,10 +470,10 @@ def predict(
         TimeRemainingColumn,
     )
 
-    from esml.cluster import ClusterError, predict_on_cluster
-    from esml.export import ExportError, format_of, open_writer, part_path
+    from esml.batch import predict_files
+    from esml.cluster import ClusterError
+    from esml.export import ExportError, format_of, journal_path
     from esml.files import BusyError, sole_writer
-    from esml.surrogate import Failure
 
     with _refusing(ExportError):
         format = format or format_of(output)
@@ -545,51 +486,49 @@ def predict(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    outside = 0
     lock = output.with_name(f".{output.name}.lock")
     refusing = _refusing(BusyError, ClusterError, ExportError, OSError)
     with refusing, sole_writer(lock, output):
-        writer = open_writer(
-            output, n_states, format, model=model or "shipped", esml_version=__version__
-        )
         try:
-            with writer, Progress(*columns, console=Console(stderr=True)) as progress:
-                sources = _Sources(files, writer, progress)
-                if dask is None:
-                    results = surrogate.predict_many(sources, n_states=n_states, errors="return")
-                else:
-                    results = predict_on_cluster(surrogate, sources, n_states, dask)
-                for result in results:
-                    origin = sources.next_origin()
-                    if isinstance(result, Failure):
-                        sources.fail(origin.name, result.reason, origin.source, origin.index)
-                    else:
-                        outside += not result.in_domain
-                        writer.add(
-                            result,
-                            origin.atoms,
-                            name=origin.name,
-                            source=origin.source,
-                            index=origin.index,
-                        )
-                    sources.advance()
-                sources.finish()
+            tallies = predict_files(
+                surrogate,
+                files,
+                output,
+                n_states,
+                format=format,
+                dask=dask,
+                restart=not resume,
+                label=model or "shipped",
+            )
+            tally = next(tallies)
+            with closing(tallies), Progress(*columns, console=Console(stderr=True)) as progress:
+                task = progress.add_task("molecules")
+                progress.update(task, completed=tally.done, total=tally.expected)
+                for tally in tallies:
+                    progress.update(task, completed=tally.done, total=tally.expected)
         except KeyboardInterrupt:
-            _note(f"stopped: {writer.n_results} predictions are kept in {part_path(output)}")
+            kept = journal_path(output)
+            _note(
+                f"stopped: what was predicted is kept in {kept}; the same command goes on"
+                if kept.exists()
+                else "stopped: nothing was predicted yet"
+            )
             raise typer.Exit(INTERRUPTED) from None
 
-    typer.echo(f"{writer.n_results} predicted, {writer.n_failures} failed: {output}")
-    if outside:
+    if tally.resumed:
+        _note(f"note: {tally.resumed} of them are from an earlier run, which this one went on with")
+    typer.echo(f"{tally.predicted} predicted, {tally.failed} failed: {output}")
+    if tally.outside:
         _note(
-            f"warning: {outside} of the predicted are unlike what the model was trained on; "
+            f"warning: {tally.outside} of the predicted are unlike what the model was trained on; "
             "in_domain tells which"
         )
-    if writer.n_failures:
-        for line in sources.failures[:MOST_FAILURES_SHOWN]:
+    if tally.failed:
+        for line in tally.reasons:
             _note(f"failed: {line}")
-        if writer.n_failures > MOST_FAILURES_SHOWN:
+        if tally.failed > len(tally.reasons):
             listed = "" if format in ("xyz", "chemiscope") else f", listed in {output}"
-            _note(f"… and {writer.n_failures - MOST_FAILURES_SHOWN} more{listed}")
+            _note(f"… and {tally.failed - len(tally.reasons)} more{listed}")
         raise typer.Exit(SOME_FAILED)
 
 

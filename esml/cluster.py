@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -109,8 +109,21 @@ def predict_on_cluster(
     Raises ClusterError where Dask is missing, no scheduler answers, the cluster is lost, or its
     workers cannot run esml.
     """
+    stream = iter(structures)
+    windows = iter(lambda: read_ahead(stream), [])
+    return chain.from_iterable(predict_windows(model, windows, n_states, address, workers))
+
+
+def predict_windows(
+    model: Surrogate,
+    windows: Iterator[list[Atoms]],
+    n_states: int = 10,
+    address: str = LOCAL,
+    workers: int | None = None,
+) -> Iterator[Outcomes]:
+    """Outcomes of one window of structures after the other; else as ``predict_on_cluster``."""
     Wanted(n_states)  # refused here, not on a worker
-    return _stream(model, iter(structures), n_states, address, workers)
+    return _stream(model, windows, n_states, address, workers)
 
 
 @contextmanager
@@ -130,14 +143,17 @@ def _asking() -> Iterator[None]:
 
 
 def _stream(
-    model: Surrogate, stream: Iterator[Atoms], n_states: int, address: str, workers: int | None
-) -> Iterator[Result | Failure]:
+    model: Surrogate,
+    windows: Iterator[list[Atoms]],
+    n_states: int,
+    address: str,
+    workers: int | None,
+) -> Iterator[Outcomes]:
     with _client(address, workers) as client:
         from dask.distributed import KilledWorker
 
         with _asking():
             _send(model, client)
-        windows = iter(lambda: read_ahead(stream), [])
         waiting: deque[tuple[list[Atoms], Future[Outcomes]]] = deque()
         while True:
             with _asking():
@@ -158,7 +174,7 @@ def _stream(
                     for _, other in waiting:
                         other.exception()  # waits
                     outcomes = _one_by_one(client, window, n_states)
-            yield from outcomes
+            yield outcomes
 
 
 def _one_by_one(client: Client, window: Sequence[Atoms], n_states: int) -> Outcomes:

@@ -103,14 +103,15 @@ def read_structures(path: Path) -> Iterator[Structure]:
         yield entry
 
 
-def read_entries(path: Path) -> Iterator[Structure | InputError]:
-    """All structures of a file, and where one line of a list of SMILES is bad, why.
+def read_entries(path: Path, skip: int = 0) -> Iterator[Structure | InputError]:
+    """All structures of a file but the first ``skip``, and where one line of a list of SMILES is
+    bad, why.
 
     Else as ``read_structures``.
     """
     check_file(path)
     if path.suffix in SMILES_LISTS:
-        yield from _smiles_list(path)
+        yield from _smiles_list(path, skip)
         return
     index = 0
     try:
@@ -119,8 +120,9 @@ def read_entries(path: Path) -> Iterator[Structure | InputError]:
             # Readers warn of fields that carry no geometry.
             warnings.simplefilter("ignore")
             for atoms in _images(path):
-                name = str(atoms.info.get("name", path.stem))
-                yield Structure(atoms, name, str(path), index)
+                if index >= skip:
+                    name = str(atoms.info.get("name", path.stem))
+                    yield Structure(atoms, name, str(path), index)
                 index += 1
     except InputError:
         raise
@@ -176,7 +178,7 @@ def _images(path: Path) -> Iterator[Atoms]:
         yield atoms
 
 
-def _smiles_list(path: Path) -> Iterator[Structure | InputError]:
+def _smiles_list(path: Path, skip: int) -> Iterator[Structure | InputError]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -189,7 +191,7 @@ def _smiles_list(path: Path) -> Iterator[Structure | InputError]:
         raise InputError(
             f"'{path}' holds no structure: expected a SMILES on every line; check the file"
         )
-    for index, (smiles, *rest) in enumerate(entries):
+    for index, (smiles, *rest) in enumerate(entries[skip:], start=skip):
         try:
             found = from_smiles(smiles)
         except InputError as error:

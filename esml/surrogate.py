@@ -566,20 +566,22 @@ DOMAIN, ERRORS = "domain.", "uncertainty."
 """Prefixes, in a model file, of the tensors that are not weights of the Hamiltonian."""
 
 
-def save_model(model: Surrogate, path: str | Path) -> None:
-    """Write ``model`` to one safetensors file."""
+def content(model: Surrogate) -> checkpoint.Checkpoint:
+    """What a file of ``model`` holds."""
     state = dict(model.hamiltonian.state_dict())
     for prefix, part in ((DOMAIN, model.domain), (ERRORS, model.error_model)):
         if part is not None:
             state |= {prefix + name: tensor for name, tensor in part.state().items()}
-    checkpoint.save(
-        path,
-        checkpoint.Checkpoint(
-            state=state,
-            config=model.hamiltonian.config.model_dump(),
-            metadata=model.metadata,
-        ),
+    return checkpoint.Checkpoint(
+        state=state,
+        config=model.hamiltonian.config.model_dump(),
+        metadata=model.metadata,
     )
+
+
+def save_model(model: Surrogate, path: str | Path) -> None:
+    """Write ``model`` to one safetensors file."""
+    checkpoint.save(path, content(model))
 
 
 def _check_device(device: torch.device | str) -> None:

@@ -18,11 +18,11 @@ from esml import checkpoint
 from esml.checkpoint import Checkpoint, CheckpointError, load, save
 
 SAID = {
-    1: ([2.51677336, 2.52511471], 4.68631932),
-    2: ([2.39208417, 4.13307942], 8.09253413),
+    1: ("H2CO", [2.51677336, 2.52511471], 4.68631932),
+    2: ("C2H4", [2.74201325, 5.88786978], 8.50677281),
 }
-"""eV; singlets and gap of formaldehyde that the models of ``version-N.safetensors`` gave when they
-were written."""
+"""A molecule, and its singlets and gap (eV) that the models of ``version-N.safetensors`` gave when
+they were written."""
 
 
 @pytest.fixture
@@ -201,14 +201,21 @@ def test_a_model_of_an_earlier_format_is_still_loaded(version: int) -> None:
         header = json.loads(file.metadata()["esml"])
     assert header["version"] == version
     assert ("sha256" in header) == (version > 1)
-    result = esml.load_model(path).predict(ase.build.molecule("H2CO"), n_states=2)
-    energies, gap = SAID[version]
+    molecule, energies, gap = SAID[version]
+    result = esml.load_model(path).predict(ase.build.molecule(molecule), n_states=2)
     assert result.singlets.energies == pytest.approx(energies, abs=1e-4)
     assert result.gap == pytest.approx(gap, abs=1e-4)
 
 
 def test_every_earlier_format_has_a_file_to_test() -> None:
     assert sorted(SAID) == list(range(1, checkpoint.VERSION))
+
+
+def test_a_model_of_the_second_format_keeps_its_domain() -> None:
+    """It was trained for 20 epochs on ``tiny.h5``, which holds no HCN in the training split."""
+    model = esml.load_model(Path(__file__).parent / "data" / "version-2.safetensors")
+    assert model.predict(ase.build.molecule("C2H4"), n_states=2).in_domain
+    assert not model.predict(ase.build.molecule("HCN"), n_states=2).in_domain
 
 
 def test_a_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import esml
 from esml.cli import app
 from esml.excitations import InstabilityError
-from esml.export import part_path, read_results
+from esml.export import journal_path, part_path, read_results
 from esml.surrogate import Surrogate
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -323,20 +323,48 @@ def test_predict_records_what_fails_and_goes_on(tmp_path: Path) -> None:
 def test_an_interrupted_predict_keeps_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And goes on with it, but for other input, options or a wish to begin anew."""
     predict_many = Surrogate.predict_many
+    windows: list[int] = []
 
-    def interrupted(*arguments: Any, **options: Any) -> Iterator[Any]:
-        yield next(predict_many(*arguments, **options))
-        raise KeyboardInterrupt
+    def interrupted(self: Surrogate, todo: list[Atoms], *rest: Any, **options: Any) -> Any:
+        if len(windows) == 1:
+            raise KeyboardInterrupt
+        windows.append(len(todo))
+        return predict_many(self, todo, *rest, **options)
 
-    monkeypatch.setattr(Surrogate, "predict_many", interrupted)
-    path = save(tmp_path / "two.xyz", molecule("H2CO"), molecule("C2H4"))
-    out = tmp_path / "out.h5"
-    result = run("predict", path, "-o", out)
+    monkeypatch.setattr("esml.surrogate.WINDOW", 2)
+    path = save(tmp_path / "a.xyz", *[molecule(m) for m in ("H2CO", "C2H4", "HCN", "CH4", "CH3")])
+    out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
+    command = ["predict", path, "--n-states", "2", "-o"]
+    assert run(*command, whole).exit_code == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Surrogate, "predict_many", interrupted)
+        result = run(*command, out)
     assert result.exit_code == 130
-    assert "1 predictions are kept in" in result.stderr
+    assert "what was predicted is kept in" in result.stderr
     assert not out.exists()
-    assert [r.index for r in read_results(part_path(out))] == [0]
+    assert journal_path(out).exists()
+    other = refusal(run("predict", path, "-o", out, "--n-states", "3"))
+    assert "a different number of states: expected the same to go on; give it again" in other
+    content = path.read_text()
+    path.write_text(content + content)
+    assert "a different set of input files" in refusal(run(*command, out))
+    path.write_text(content)
+    result = run(*command, out)
+    assert "2 of them are from an earlier run" in result.stderr
+    assert "4 predicted, 1 failed" in result.stdout
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.xyz", "out.csv", "whole.csv"]
+
+
+def test_a_journal_can_be_done_without(tmp_path: Path) -> None:
+    path, out = save(tmp_path / "a.xyz", molecule("H2CO")), tmp_path / "out.csv"
+    journal_path(out).write_text("notes of somebody\n")
+    assert "is no journal of esml predict" in refusal(run("predict", path, "-o", out))
+    assert journal_path(out).read_text() == "notes of somebody\n"
+    assert run("predict", path, "-o", out, "--restart").exit_code == 0
+    assert not journal_path(out).exists()
 
 
 def test_predict_refuses_bad_options(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Kills and full disks: nothing computed is lost, and nothing half written passes for whole.
 
-`scripts/kill_runs.py` does the same many times over; `test_generate` kills a generation.
+`scripts/kill_runs.py` does the same many times over; `test_generate` kills a generation twice.
 """
 
 from __future__ import annotations
@@ -31,13 +31,11 @@ def kill_runs(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_killed_training_ends_as_one_left_in_peace(kill_runs: Any, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    assert kill_runs.kill_training(tmp_path, 1, rng, epochs=12) == []
+    assert kill_runs.kill_training(tmp_path, 1, np.random.default_rng(0)) == []
 
 
-def test_a_killed_prediction_is_done_again(kill_runs: Any, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    assert kill_runs.kill_prediction(tmp_path, 1, rng, n=250) == []
+def test_a_killed_prediction_is_gone_on_with(kill_runs: Any, tmp_path: Path) -> None:
+    assert kill_runs.kill_prediction(tmp_path, 1, np.random.default_rng(0)) == []
 
 
 def test_a_full_disk_is_said_in_one_sentence(kill_runs: Any, tmp_path: Path) -> None:
@@ -45,8 +43,13 @@ def test_a_full_disk_is_said_in_one_sentence(kill_runs: Any, tmp_path: Path) -> 
     assert kill_runs.full(tmp_path, tmp_path / "small", 100, most_bytes=24_576) == []
 
 
-def test_hdf5_is_not_let_run_into_a_full_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_limit_on_the_size_of_files_costs_nothing(kill_runs: Any, tmp_path: Path) -> None:
+    assert kill_runs.limited(tmp_path) == []
+
+
+@pytest.mark.parametrize("scarce", ["disk", "limit"])
+def test_hdf5_is_not_let_run_out_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scarce: str
 ) -> None:
     """It would end the process by a signal. What was written before stays readable."""
     write(tmp_path / "a.xyz", [molecule("H2CO")] * 3)
@@ -54,19 +57,32 @@ def test_hdf5_is_not_let_run_into_a_full_disk(
     true = os.statvfs
     left = [10**9, 10**9, 10**5]
 
-    def scarce(path: Any) -> Any:
+    def room() -> int:
+        return left.pop(0) if left else 10**5
+
+    def disk(path: Any) -> Any:
         found = true(path)
-        free = min(found.f_bavail, (left.pop(0) if left else 10**5) // found.f_frsize)
+        free = min(found.f_bavail, room() // found.f_frsize)
         return SimpleNamespace(f_bavail=free, f_frsize=found.f_frsize)
 
     monkeypatch.setattr("esml.export.hdf5.FLUSH_SECONDS", 0.0)
     monkeypatch.setattr("esml.export.formats.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("esml.export.hdf5.os.statvfs", scarce)
+    if scarce == "disk":
+        monkeypatch.setattr("esml.export.hdf5.os.statvfs", disk)
+    else:
+        monkeypatch.setattr("resource.getrlimit", lambda kind: (room(), -1))
     result = run("predict", tmp_path / "a.xyz", "-o", out, "--n-states", "1")
     assert result.exit_code == 2
-    assert "bytes are free where at least" in result.stderr.splitlines()[-1]
+    sentence = result.stderr.splitlines()[-1]
+    assert "bytes are free where at least" in sentence
+    assert ("ulimit -f" in sentence) == (scarce == "limit")
     assert not out.exists()
     assert [r.index for r in read_results(part_path(out))] == [0]
+    monkeypatch.undo()
+    # All three were computed in one window, and kept.
+    result = run("predict", tmp_path / "a.xyz", "-o", out, "--n-states", "1")
+    assert "3 of them are from an earlier run" in result.stderr
+    assert [r.index for r in read_results(out)] == [0, 1, 2]
 
 
 def test_two_predictions_do_not_share_an_output(tmp_path: Path) -> None:

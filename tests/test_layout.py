@@ -49,6 +49,7 @@ ORDER = (
     "plots",
     "page",
     "export",
+    "batch",
     "report",
     "__init__",
     "cli",

@@ -30,6 +30,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 
 from esml.export.writer import Prediction, TextWriter, frontier
+from esml.graph import molecular_charge
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
@@ -81,7 +82,7 @@ def record(result: Prediction, atoms: Atoms, name: str, source: str, index: int)
         "index": index,
         "numbers": atoms.numbers.tolist(),
         "positions": _plain(atoms.positions),
-        "charge": int(atoms.info.get("charge", 0)),
+        "charge": molecular_charge(atoms),
         "charges": _plain(result.charges),
         "dipole": _plain(result.dipole),
         "n_occupied": int(result.n_occupied),
@@ -122,7 +123,7 @@ class XyzWriter(TextWriter):
         bare.info = {key: _one_line(text) for key, text in texts.items() if text.strip()}
         bare.info |= {
             "index": index,
-            "charge": int(atoms.info.get("charge", 0)),
+            "charge": molecular_charge(atoms),
             "homo_eV": homo,
             "lumo_eV": lumo,
             "gap_eV": lumo - homo,

@@ -102,7 +102,8 @@ _FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
 
 
 ROOM = 2**22
-"""Bytes a disk must have free beside what is written: HDF5 crashes the process where it is full."""
+"""Bytes that must be free beside what is written: HDF5 crashes the process where a disk is full, or
+a file as large as it may be."""
 
 FLUSH_SECONDS = 5.0
 """Longest time rows are held back."""
@@ -261,16 +262,23 @@ class ResultWriter:
         """Refuse, while the file is sound, to write what the disk may not hold."""
         if not hasattr(os, "statvfs"):  # Windows
             return
+        import resource
+
         part = part_path(self.path)
         try:
             disk = os.statvfs(part.parent)
         except OSError:
             return  # creating the file will say why
-        free = disk.f_bavail * disk.f_frsize
+        free, mend = disk.f_bavail * disk.f_frsize, "free space"
+        most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if most != resource.RLIM_INFINITY:
+            size = part.stat().st_size if n_bytes and part.exists() else 0
+            if most - size < free:
+                free, mend = most - size, "raise the limit on the size of files (ulimit -f)"
         if free < n_bytes + ROOM:
             raise ExportError(
-                f"cannot write '{part}': {free} bytes are free where at least {n_bytes + ROOM} are "
-                "expected; free space or choose another output"
+                f"cannot write '{part}': {max(free, 0)} bytes are free where at least "
+                f"{n_bytes + ROOM} are expected; {mend} or choose another output"
             )
 
     def _flush_when_due(self) -> None:

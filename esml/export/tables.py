@@ -42,6 +42,7 @@ from esml.export.writer import (
     frontier,
     part_path,
 )
+from esml.graph import molecular_charge
 
 ROWS = 1024
 """Rows of a Parquet file written together."""
@@ -70,7 +71,7 @@ def row(result: Prediction, atoms: Atoms, name: str, source: str, index: int) ->
         "index": index,
         "formula": atoms.get_chemical_formula(),
         "n_atoms": len(atoms),
-        "charge": int(atoms.info.get("charge", 0)),
+        "charge": molecular_charge(atoms),
         "homo_eV": homo,
         "lumo_eV": lumo,
         "gap_eV": lumo - homo,
