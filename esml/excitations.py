@@ -44,10 +44,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from esml import davidson
+from esml import davidson, locality
 from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Excitons, Kernel
 from esml.interaction import Interaction
+from esml.locality import Banded
 from esml.orbitals import Orbitals
 from esml.units import HARTREE
 
@@ -246,13 +247,9 @@ class Response:
     def _apply(self, amplitudes: Tensor, kind: Kind, n_minus: int = 0) -> Tensor:
         """``kind`` times ``amplitudes`` (M, S, o, v), but A − B times the last ``n_minus``."""
         orbitals = self.orbitals
-        occupied, virtual = orbitals.occupied, orbitals.virtual
-        n_molecules, n_states = amplitudes.shape[:2]
-        n = virtual.shape[1]
+        n_states = amplitudes.shape[1]
         n_first = n_states - n_minus
-        half = occupied[:, None] @ amplitudes
-        half_shape = half.shape
-        density = (half.flatten(1, 2) @ virtual.mT).view(n_molecules, n_states, n, n)
+        density = self._density(amplitudes)
         if kind == "A-B":
             density = density - density.mT
         elif kind == "A+B":
@@ -271,14 +268,22 @@ class Response:
         else:
             onsite = blocks @ self._blocks[kind]
         field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
-        half = (field.flatten(1, 2) @ virtual).view(half_shape)
         particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
         if torch.is_grad_enabled():
             hole = orbitals.fock_occupied[:, None] @ amplitudes
         else:  # diagonal in value
             levels = orbitals.fock_occupied.diagonal(dim1=1, dim2=2)
             hole = levels[:, None, :, None] * amplitudes
-        return occupied.mT[:, None] @ half + particle - hole
+        return self._between_orbitals(field) + particle - hole
+
+    def _density(self, amplitudes: Tensor) -> Tensor:
+        """C_o T C_vᵀ (M, S, n, n) of ``amplitudes`` T (M, S, o, v)."""
+        return _to_basis(self.orbitals, amplitudes)
+
+    def _between_orbitals(self, field: Tensor) -> Tensor:
+        """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, S, n, n)."""
+        half = (field.flatten(1, 2) @ self.orbitals.virtual).unflatten(1, field.shape[1:3])
+        return self.orbitals.occupied.mT[:, None] @ half
 
     def kernel(self, kind: Kind) -> Kernel:
         """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
@@ -311,6 +316,55 @@ class Response:
     def triplet_functional(self, amplitudes: Tensor) -> Tensor:
         """XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
         return (amplitudes * self.apply(amplitudes, "triplet")).sum((2, 3))
+
+
+class LocalResponse(Response):
+    """The response of one large molecule, whose products go through local orbitals.
+
+    With C_o = L U_oᵀ and C_v = W U_vᵀ, L and W local (:mod:`esml.locality`), a density is
+    L (U_oᵀ T U_v) Wᵀ, where L and W are banded. What they leave out changes a product by less than
+    iterations in single precision notice. Without gradients.
+    """
+
+    def __init__(self, response: Response, dtype: torch.dtype) -> None:
+        orbitals = response.orbitals
+        occupied, virtual = orbitals.occupied[0], orbitals.virtual[0]
+        order = locality.in_line(occupied @ occupied.mT)
+        turned = []
+        for space in (occupied[order], virtual[order]):
+            rotation = locality.localized(space)
+            turned.append((rotation.to(dtype), (space @ rotation).to(dtype)))
+        (self._turn_occupied, hole), (self._turn_virtual, electron) = turned
+        self.__dict__ |= response.to(dtype).__dict__
+        self._hole, self._electron = Banded(hole), Banded(electron)
+        self._hole_back, self._electron_back = Banded(hole.mT), Banded(electron.mT)
+        n = len(order)
+        self._minus_exchange = self._minus_exchange[:, order][:, :, order]
+        self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
+        place = torch.empty_like(order)
+        place[order] = torch.arange(n, device=order.device)
+        self._block_place = place[self._block_place // n] * n + place[self._block_place % n]
+
+    @property
+    def saving(self) -> bool:
+        """Whether this takes fewer operations than products of whole matrices."""
+        n, o = self.orbitals.occupied.shape[1:]
+        v = self.orbitals.virtual.shape[2]
+        turning = 2 * o * v * (o + v)
+        halves = self._hole.fill + self._hole_back.fill
+        wholes = self._electron.fill + self._electron_back.fill
+        return turning + halves * n * o * v + wholes * n * n * v < 2 * n * v * (o + n)
+
+    def _density(self, amplitudes: Tensor) -> Tensor:
+        turned = self._turn_occupied.mT @ (amplitudes[0] @ self._turn_virtual)
+        half = self._hole.times(turned)
+        density = self._electron.transposed_after(half.flatten(0, 1))
+        return density.unflatten(0, half.shape[:2])[None]
+
+    def _between_orbitals(self, field: Tensor) -> Tensor:
+        half = self._electron_back.transposed_after(field[0].flatten(0, 1))
+        turned = self._hole_back.times(half.unflatten(0, field.shape[1:3]))
+        return (self._turn_occupied @ (turned @ self._turn_virtual.mT))[None]
 
 
 def singlets(
@@ -441,12 +495,16 @@ def _iterate(
     original, response = response, response.to(precision or dtype)
     mask = response.singles_mask
     shape = mask.shape[1:]
+    product = response
+    if response.layout.n_molecules == 1 and response.layout.n_max >= LARGE:
+        local = LocalResponse(original, response.orbitals.coefficients.dtype)
+        product = local if local.saving else response
 
     def apply(vectors: list[Tensor]) -> list[Tensor]:
         trials = [x.unflatten(2, shape) for x in vectors]
         if len(trials) == 2:
-            return [x.flatten(2) for x in response.apply_pair(*trials)]
-        return [response.apply(trials[0], "triplet").flatten(2)]
+            return [x.flatten(2) for x in product.apply_pair(*trials)]
+        return [product.apply(trials[0], "triplet").flatten(2)]
 
     diagonal = response.diagonal().flatten(1)
     try:
@@ -535,6 +593,7 @@ def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str,
 
 def _to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
     """D = C_o T C_vᵀ (M, S, n, n)."""
-    n_molecules, n_states, o, v = amplitudes.shape
-    half = amplitudes.reshape(n_molecules, n_states * o, v) @ orbitals.virtual.mT
-    return orbitals.occupied[:, None] @ half.view(n_molecules, n_states, o, half.shape[2])
+    # Virtual orbitals last: there are fewer of them, so that this order takes fewer operations.
+    half = orbitals.occupied[:, None] @ amplitudes
+    density = half.flatten(1, 2) @ orbitals.virtual.mT
+    return density.unflatten(1, half.shape[1:3])
