@@ -73,7 +73,7 @@ WIDEST = 0.5
 LARGE = 150
 """Orbitals from which a molecule's iterations start from local pairs (:mod:`esml.excitons`)."""
 
-PAIRS_PER_ATOM = 4
+PAIRS_PER_ATOM = 2
 """Such pairs for each atom."""
 
 
@@ -288,7 +288,8 @@ class Response:
     def _between_orbitals(self, field: Tensor) -> Tensor:
         """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, S, n, n)."""
         half = (field.flatten(1, 2) @ self.orbitals.virtual).unflatten(1, field.shape[1:3])
-        return self.orbitals.occupied.mT[:, None] @ half
+        amplitudes: Tensor = self.orbitals.occupied.mT[:, None] @ half
+        return amplitudes
 
     def kernel(self, kind: Kind) -> Kernel:
         """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
@@ -361,7 +362,8 @@ class LocalResponse(Response):
 
     def turned(self, amplitudes: Tensor) -> Tensor:
         """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
-        return self.turn_occupied @ (amplitudes @ self.turn_virtual.mT)
+        canonical: Tensor = self.turn_occupied @ (amplitudes @ self.turn_virtual.mT)
+        return canonical
 
     def diagonal(self) -> Tensor:
         return self._diagonal[None]
@@ -374,7 +376,7 @@ class LocalResponse(Response):
     def _density(self, amplitudes: Tensor) -> Tensor:
         half = self._hole.times(amplitudes[0])
         density = self._electron.transposed_after(half.flatten(0, 1))
-        return density.unflatten(0, half.shape[:2])[None]
+        return density.view(1, *half.shape[:2], -1)
 
     def _between_orbitals(self, field: Tensor) -> Tensor:
         half = self._electron_back.transposed_after(field[0].flatten(0, 1))
@@ -634,5 +636,5 @@ def _to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
     """D = C_o T C_vᵀ (M, S, n, n)."""
     # Virtual orbitals last: there are fewer of them, so that this order takes fewer operations.
     half = orbitals.occupied[:, None] @ amplitudes
-    density = half.flatten(1, 2) @ orbitals.virtual.mT
-    return density.unflatten(1, half.shape[1:3])
+    density: Tensor = half.flatten(1, 2) @ orbitals.virtual.mT
+    return density.view(*half.shape[:3], -1)
