@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -54,6 +55,9 @@ _DEPENDENT = {torch.float32: 1e-3, torch.float64: 1e-7}  # norm of a vector that
 
 Apply = Callable[[list[Tensor]], list[Tensor]]
 """Symmetric matrices, each times its own vectors: (M, S, d) → (M, S, d), zero in padding."""
+
+Division = Callable[[Tensor, Tensor], Tensor]
+"""Residuals (M, S, d) and ω (M, S, 1), eV: about (A − ω)⁻¹ times the residuals."""
 
 
 class ConvergenceError(RuntimeError):
@@ -179,6 +183,7 @@ def lowest(
     n_states: int,
     n_matrices: Literal[1, 2],
     excitons: Excitons | None = None,
+    divided: Division | None = None,
 ) -> Roots:
     """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
 
@@ -206,6 +211,8 @@ def lowest(
     if excitons is not None:
         start = torch.cat([excitons.lowest(n_start)[None], start], 1)
     additions = [spaces[0].apart(start)] * n_matrices
+    if divided is None:
+        divided = partial(_divided, diagonal, mask)
     exists = torch.arange(n_followed, device=mask.device) < mask.sum(1)[:, None]
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
     project = _project_pair if n_matrices == 2 else _project_one
@@ -234,7 +241,7 @@ def lowest(
             return Roots(states[0][:, :n_states], states[-1][:, :n_states], stable)
         order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
         residuals = [(r * wrong[:, :, None]).gather(1, order.expand(-1, -1, d)) for r in residuals]
-        additions = _corrections(residuals, omega.gather(1, order), diagonal, mask, excitons)
+        additions = _corrections(residuals, omega.gather(1, order), divided, excitons)
         if spaces[0].size + width > capacity:
             for space, c in zip(spaces, coefficients, strict=True):
                 space.restrict(c)
@@ -257,25 +264,26 @@ def lowest(
 def _corrections(
     residuals: list[Tensor],
     omega: Tensor,
-    diagonal: Tensor,
-    mask: Tensor,
+    divided: Division,
     excitons: Excitons | None,
 ) -> list[Tensor]:
-    """What the diagonal of the equations, or a better model, makes of residuals (M, S, d)."""
+    """What an inverse of the equations, or a better model, makes of residuals (M, S, d)."""
     plus, minus = residuals[0], residuals[-1]
     residual = 0.5 * (plus + minus)
-    x = _divided(residual, diagonal[:, None] - omega) * mask[:, None]
+    x = divided(residual, omega)
     if excitons is not None:
         x = excitons.corrected(x[0], residual[0], omega[0])[None]
     if len(residuals) == 1:
         return [x]
-    y = _divided(0.5 * (plus - minus), diagonal[:, None] + omega) * mask[:, None]
+    y = divided(0.5 * (plus - minus), -omega)
     return [x + y, x - y]
 
 
-def _divided(residual: Tensor, denominator: Tensor) -> Tensor:
+def _divided(diagonal: Tensor, mask: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
+    """``residual`` (M, S, d) divided by ``diagonal`` (M, d) − ω, zero outside ``mask``."""
+    denominator = diagonal[:, None] - omega
     size = denominator.abs().clamp(min=_SMALLEST_DENOMINATOR)
-    return residual / torch.where(denominator < 0, -size, size)
+    return residual / torch.where(denominator < 0, -size, size) * mask[:, None]
 
 
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -44,10 +44,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from esml import davidson
+from esml import davidson, locality
 from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Excitons, Kernel
 from esml.interaction import Interaction
+from esml.locality import Banded
 from esml.orbitals import Orbitals
 from esml.units import HARTREE
 
@@ -66,10 +67,13 @@ Measured by ``scripts/benchmark_speed.py crossover``.
 DENSE_PER_STATE = 6
 """Matrices are built, too, for molecules with fewer single excitations for each state wanted."""
 
+WIDEST = 0.5
+"""Share of a matrix up to which its band is worth the use."""
+
 LARGE = 150
 """Orbitals from which a molecule's iterations start from local pairs (:mod:`esml.excitons`)."""
 
-PAIRS_PER_ATOM = 4
+PAIRS_PER_ATOM = 2
 """Such pairs for each atom."""
 
 
@@ -245,14 +249,9 @@ class Response:
 
     def _apply(self, amplitudes: Tensor, kind: Kind, n_minus: int = 0) -> Tensor:
         """``kind`` times ``amplitudes`` (M, S, o, v), but A − B times the last ``n_minus``."""
-        orbitals = self.orbitals
-        occupied, virtual = orbitals.occupied, orbitals.virtual
-        n_molecules, n_states = amplitudes.shape[:2]
-        n = virtual.shape[1]
+        n_states = amplitudes.shape[1]
         n_first = n_states - n_minus
-        half = occupied[:, None] @ amplitudes
-        half_shape = half.shape
-        density = (half.flatten(1, 2) @ virtual.mT).view(n_molecules, n_states, n, n)
+        density = self._density(amplitudes)
         if kind == "A-B":
             density = density - density.mT
         elif kind == "A+B":
@@ -271,14 +270,26 @@ class Response:
         else:
             onsite = blocks @ self._blocks[kind]
         field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
-        half = (field.flatten(1, 2) @ virtual).view(half_shape)
+        return self._between_orbitals(field) + self._levels(amplitudes)
+
+    def _levels(self, amplitudes: Tensor) -> Tensor:
+        """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
         particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
+        fock_occupied = self.orbitals.fock_occupied
         if torch.is_grad_enabled():
-            hole = orbitals.fock_occupied[:, None] @ amplitudes
-        else:  # diagonal in value
-            levels = orbitals.fock_occupied.diagonal(dim1=1, dim2=2)
-            hole = levels[:, None, :, None] * amplitudes
-        return occupied.mT[:, None] @ half + particle - hole
+            return particle - fock_occupied[:, None] @ amplitudes
+        levels = fock_occupied.diagonal(dim1=1, dim2=2)  # diagonal in value
+        return particle - levels[:, None, :, None] * amplitudes
+
+    def _density(self, amplitudes: Tensor) -> Tensor:
+        """C_o T C_vᵀ (M, S, n, n) of ``amplitudes`` T (M, S, o, v)."""
+        return _to_basis(self.orbitals, amplitudes)
+
+    def _between_orbitals(self, field: Tensor) -> Tensor:
+        """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, S, n, n)."""
+        half = (field.flatten(1, 2) @ self.orbitals.virtual).unflatten(1, field.shape[1:3])
+        amplitudes: Tensor = self.orbitals.occupied.mT[:, None] @ half
+        return amplitudes
 
     def kernel(self, kind: Kind) -> Kernel:
         """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
@@ -311,6 +322,69 @@ class Response:
     def triplet_functional(self, amplitudes: Tensor) -> Tensor:
         """XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
         return (amplitudes * self.apply(amplitudes, "triplet")).sum((2, 3))
+
+
+class LocalResponse(Response):
+    """The response of one large molecule between local orbitals, in precision ``dtype``.
+
+    Amplitudes are T' = U_oᵀ T U_v, with C_o U_o and C_v U_v local (:mod:`esml.locality`), so that
+    all matrices but T' itself are banded. What these leave out changes a product by less than
+    iterations in single precision notice. Without gradients.
+    """
+
+    def __init__(self, response: Response, dtype: torch.dtype) -> None:
+        occupied, virtual = response.orbitals.occupied[0], response.orbitals.virtual[0]
+        order = locality.in_line(occupied @ occupied.mT)
+        turn_o, turn_v = (locality.localized(c[order]) for c in (occupied, virtual))
+        hole, electron = (occupied[order] @ turn_o).to(dtype), (virtual[order] @ turn_v).to(dtype)
+        levels_o = turn_o.mT @ response.orbitals.fock_occupied[0].double() @ turn_o
+        levels_v = turn_v.mT @ response._fock_virtual[0].double() @ turn_v
+        self.__dict__ |= response.to(dtype).__dict__
+        self.turn_occupied, self.turn_virtual = turn_o.to(dtype), turn_v.to(dtype)
+        self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
+        self._electron, self._electron_back = Banded(electron), Banded(electron.mT)
+        self._fock_hole = Banded(levels_o.to(dtype))
+        self._fock_electron = Banded(levels_v.to(dtype))
+        self._inverse = locality.Inverse(levels_o, levels_v, dtype)
+        self._minus_exchange = self._minus_exchange[:, order][:, :, order]
+        self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
+        attraction = hole.mT.square() @ self._minus_exchange[0] @ electron.square()
+        levels = levels_v.diagonal() - levels_o.diagonal()[:, None]
+        self._diagonal = levels.to(dtype) + attraction
+        n = len(order)
+        place = order.argsort()
+        self._block_place = place[self._block_place // n] * n + place[self._block_place % n]
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the bands leave out enough."""
+        return max(self._hole.fill, self._electron.fill) < WIDEST
+
+    def turned(self, amplitudes: Tensor) -> Tensor:
+        """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
+        canonical: Tensor = self.turn_occupied @ (amplitudes @ self.turn_virtual.mT)
+        return canonical
+
+    def diagonal(self) -> Tensor:
+        return self._diagonal[None]
+
+    def divided(self, residual: Tensor, omega: Tensor) -> Tensor:
+        """About (Δ − ω)⁻¹ times ``residual`` (1, S, o·v), where Δ are differences of levels."""
+        shape = self.singles_mask.shape[1:]
+        return self._inverse(residual[0].unflatten(1, shape), omega[0, :, 0]).flatten(1)[None]
+
+    def _density(self, amplitudes: Tensor) -> Tensor:
+        half = self._hole.times(amplitudes[0])
+        density = self._electron.transposed_after(half.flatten(0, 1))
+        return density.view(1, *half.shape[:2], -1)
+
+    def _between_orbitals(self, field: Tensor) -> Tensor:
+        half = self._electron_back.transposed_after(field[0].flatten(0, 1))
+        return self._hole_back.times(half.unflatten(0, field.shape[1:3]))[None]
+
+    def _levels(self, amplitudes: Tensor) -> Tensor:
+        particle = self._fock_electron.transposed_after(amplitudes.flatten(0, 2))
+        return particle.view_as(amplitudes) - self._fock_hole.times(amplitudes[0])
 
 
 def singlets(
@@ -441,31 +515,56 @@ def _iterate(
     original, response = response, response.to(precision or dtype)
     mask = response.singles_mask
     shape = mask.shape[1:]
-
-    def apply(vectors: list[Tensor]) -> list[Tensor]:
-        trials = [x.unflatten(2, shape) for x in vectors]
-        if len(trials) == 2:
-            return [x.flatten(2) for x in response.apply_pair(*trials)]
-        return [response.apply(trials[0], "triplet").flatten(2)]
-
-    diagonal = response.diagonal().flatten(1)
+    kind: Kind = "A+B" if n_matrices == 2 else "triplet"
+    found = None
     try:
-        excitons = _excitons(response, "A+B" if n_matrices == 2 else "triplet", n_states)
-        found = davidson.lowest(apply, diagonal, mask.flatten(1), n_states, n_matrices, excitons)
+        excitons = _excitons(response, kind, n_states)
+        local = _local(original, response.orbitals.coefficients.dtype)
+        if local is not None:
+            response = local
+            if excitons is not None:
+                excitons.turn(local.turn_occupied, local.turn_virtual)
+
+        def apply(vectors: list[Tensor]) -> list[Tensor]:
+            trials = [x.unflatten(2, shape) for x in vectors]
+            if len(trials) == 2:
+                return [x.flatten(2) for x in response.apply_pair(*trials)]
+            return [response.apply(trials[0], "triplet").flatten(2)]
+
+        found = davidson.lowest(
+            apply,
+            response.diagonal().flatten(1),
+            mask.flatten(1),
+            n_states,
+            n_matrices,
+            excitons,
+            None if local is None else local.divided,
+        )
     except (davidson.ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
-        if diagonal.dtype == dtype:
+        if response.orbitals.coefficients.dtype == dtype:
             raise
-        found = None
     # Close to an instability single precision is not enough, and it may see one where the vectors
     # of many states are nearly dependent.
-    if found is None or (diagonal.dtype != dtype and not bool(found.stable.all())):
+    single = response.orbitals.coefficients.dtype != dtype
+    if found is None or (single and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
-    plus, minus = (x.to(dtype).unflatten(2, shape) for x in (found.plus, found.minus))
+    plus, minus = (x.unflatten(2, shape) for x in (found.plus, found.minus))
+    if local is not None:
+        plus, minus = local.turned(plus), local.turned(minus)
+    plus, minus = plus.to(dtype), minus.to(dtype)
     norm = (plus * minus).sum((2, 3), keepdim=True)
     plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))
     missing = n_states - plus.shape[1]
     plus, minus = (torch.nn.functional.pad(x, (0, 0, 0, 0, 0, missing)) for x in (plus, minus))
     return plus, minus, found.stable
+
+
+def _local(response: Response, dtype: torch.dtype) -> LocalResponse | None:
+    """``response`` between local orbitals, for one large molecule where that saves operations."""
+    if response.layout.n_molecules > 1 or response.layout.n_max < LARGE:
+        return None
+    local = LocalResponse(response, dtype)
+    return local if local.narrow else None
 
 
 def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:
@@ -535,6 +634,7 @@ def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str,
 
 def _to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
     """D = C_o T C_vᵀ (M, S, n, n)."""
-    n_molecules, n_states, o, v = amplitudes.shape
-    half = amplitudes.reshape(n_molecules, n_states * o, v) @ orbitals.virtual.mT
-    return orbitals.occupied[:, None] @ half.view(n_molecules, n_states, o, half.shape[2])
+    # Virtual orbitals last: there are fewer of them, so that this order takes fewer operations.
+    half = orbitals.occupied[:, None] @ amplitudes
+    density: Tensor = half.flatten(1, 2) @ orbitals.virtual.mT
+    return density.view(*half.shape[:3], -1)

@@ -70,6 +70,10 @@ class Excitons:
         matrix += _exchange(hole, electron, i, a, kernel.minus_exchange)
         self.energies, self._states = torch.linalg.eigh(0.5 * (matrix + matrix.mT))
 
+    def turn(self, occupied: Tensor, virtual: Tensor) -> None:
+        """Speak from now on of other orbitals: canonical ones times rotations (o, o), (v, v)."""
+        self._hole, self._electron = occupied.mT @ self._hole, virtual.mT @ self._electron
+
     def lowest(self, n_states: int) -> Tensor:
         """(S, o·v) the lowest states, at most ``n_states``, in terms of canonical orbitals."""
         return self._spread(self._states[:, :n_states].mT)

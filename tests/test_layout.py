@@ -29,6 +29,7 @@ ORDER = (
     "blocks",
     "hamiltonian",
     "domain",
+    "locality",
     "excitons",
     "davidson",
     "excitations",
