@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -199,12 +200,13 @@ def predict_files(
             if dask
             else (list(model.predict_many(w, n_states, errors="return")) for w in windows())
         )
-        for found in results:
-            window = begun.popleft()
-            outcomes = window.outcomes(found)
-            journal.append(outcomes, window.end)
-            for outcome in outcomes:
-                outcome.write(writer)
-                tally.count(outcome)
-            tally.expected = sources.expected
-            yield tally
+        with closing(results):
+            for found in results:
+                window = begun.popleft()
+                outcomes = window.outcomes(found)
+                journal.append(outcomes, window.end)
+                for outcome in outcomes:
+                    outcome.write(writer)
+                    tally.count(outcome)
+                tally.expected = sources.expected
+                yield tally

@@ -11,9 +11,9 @@ access to this machine's files.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -111,7 +111,13 @@ def predict_on_cluster(
     """
     stream = iter(structures)
     windows = iter(lambda: read_ahead(stream), [])
-    return chain.from_iterable(predict_windows(model, windows, n_states, address, workers))
+    return _flat(predict_windows(model, windows, n_states, address, workers))
+
+
+def _flat(windows: Generator[Outcomes, None, None]) -> Iterator[Result | Failure]:
+    with closing(windows):
+        for outcomes in windows:
+            yield from outcomes
 
 
 def predict_windows(
@@ -120,7 +126,7 @@ def predict_windows(
     n_states: int = 10,
     address: str = LOCAL,
     workers: int | None = None,
-) -> Iterator[Outcomes]:
+) -> Generator[Outcomes, None, None]:
     """Outcomes of one window of structures after the other; else as ``predict_on_cluster``."""
     Wanted(n_states)  # refused here, not on a worker
     return _stream(model, windows, n_states, address, workers)
@@ -148,7 +154,7 @@ def _stream(
     n_states: int,
     address: str,
     workers: int | None,
-) -> Iterator[Outcomes]:
+) -> Generator[Outcomes, None, None]:
     with _client(address, workers) as client:
         from dask.distributed import KilledWorker
 

@@ -94,6 +94,8 @@ def main() -> None:
     began = time.perf_counter()
     for n, result in enumerate(model.predict_many(stream(), n_states=5, errors="return")):
         kind, charge = kinds[n]
+        if n % 1000 == 999:
+            print(f"{n + 1} done, {wrong} not sound", flush=True)
         if isinstance(result, esml.Failure):
             sound = "\n" not in result.reason and "expected" in result.reason
             why = "unstable" if "unstable" in result.reason else result.reason[:60]
