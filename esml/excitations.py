@@ -552,7 +552,7 @@ def _iterate(
     if local is not None:
         plus, minus = local.turned(plus), local.turned(minus)
     plus, minus = plus.to(dtype), minus.to(dtype)
-    if local is not None and bool(found.stable.all()):
+    if excitons is not None and bool(found.stable.all()):
         trials = [plus, minus][:n_matrices]
         kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
         applied = [original.apply(x, k).flatten(2) for x, k in zip(trials, kinds, strict=True)]
