@@ -261,6 +261,18 @@ def lowest(
     )
 
 
+def resolved(vectors: list[Tensor], applied: list[Tensor]) -> list[Tensor]:
+    """The states among combinations of ``vectors`` (M, S, d), one list of T and U or of X.
+
+    ``applied`` is what the matrices make of them. In double precision this parts states that single
+    precision cannot tell from each other.
+    """
+    project = _project_pair if len(vectors) == 2 else _project_one
+    projected = [a @ x.mT for a, x in zip(applied, vectors, strict=True)]
+    _, coefficients, _ = project(projected, vectors[0] @ vectors[-1].mT, vectors[0].shape[1])
+    return [c.mT.to(x) @ x for c, x in zip(coefficients, vectors, strict=True)]
+
+
 def _corrections(
     residuals: list[Tensor],
     omega: Tensor,

@@ -73,7 +73,7 @@ WIDEST = 0.5
 LARGE = 150
 """Orbitals from which a molecule's iterations start from local pairs (:mod:`esml.excitons`)."""
 
-PAIRS_PER_ATOM = 2
+PAIRS_PER_ATOM = 4
 """Such pairs for each atom."""
 
 
@@ -552,6 +552,12 @@ def _iterate(
     if local is not None:
         plus, minus = local.turned(plus), local.turned(minus)
     plus, minus = plus.to(dtype), minus.to(dtype)
+    if excitons is not None and bool(found.stable.all()):
+        trials = [plus, minus][:n_matrices]
+        kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
+        applied = [original.apply(x, k).flatten(2) for x, k in zip(trials, kinds, strict=True)]
+        states = davidson.resolved([x.flatten(2) for x in trials], applied)
+        plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
     norm = (plus * minus).sum((2, 3), keepdim=True)
     plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))
     missing = n_states - plus.shape[1]

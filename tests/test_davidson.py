@@ -16,9 +16,9 @@ from ase.build import molecule
 from torch import Tensor
 
 import esml
-from esml import davidson, excitations, excitons, orbitals
+from esml import davidson, excitations, excitons, locality, orbitals
 from esml.dataset import read
-from esml.excitations import Excitations, Kind, Response, singlets, triplets
+from esml.excitations import Excitations, Kind, LocalResponse, Response, singlets, triplets
 from esml.excitons import Excitons
 from esml.surrogate import Surrogate, in_double
 
@@ -206,6 +206,62 @@ def test_iterations_from_the_model_agree(
     precision: torch.dtype,
 ) -> None:
     monkeypatch.setattr(excitations, "LARGE", 0)
+    response, dipole = problem(model, [make()])
+    assert_agree(response, dipole, 10, precision)
+
+
+# ---- local orbitals ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["A+B", "A-B", "triplet"])
+def test_products_between_local_orbitals_are_those_between_canonical_ones(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    monkeypatch.setattr(locality, "STRIP", 16)
+    response, _ = problem(model, [butadiene_chain(10)])
+    local = LocalResponse(response, torch.float64)
+    amplitudes = torch.randn(1, 3, *response.singles_mask.shape[1:], dtype=torch.float64)
+    expected = response.apply(local.turned(amplitudes), kind)
+    found = local.turned(local.apply(amplitudes, kind))
+    torch.testing.assert_close(found, expected, atol=1e-7, rtol=0)
+
+
+def test_an_order_is_found_in_which_a_chain_is_narrow(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However its atoms are numbered; a compact molecule fills all of the matrix."""
+    monkeypatch.setattr(locality, "STRIP", 16)
+    chain = butadiene_chain(40)
+    shuffled = chain[np.random.default_rng(0).permutation(len(chain))]
+    for atoms in (chain, shuffled):
+        response, _ = problem(model, [atoms])
+        assert LocalResponse(response, torch.float32).narrow
+    assert not LocalResponse(problem(model, [cubane()])[0], torch.float32).narrow
+
+
+def test_the_inverse_is_that_of_differences_of_levels(model: Surrogate) -> None:
+    response, _ = problem(model, [butadiene_chain(10)])
+    local = LocalResponse(response, torch.float64)
+    shape = response.singles_mask.shape[1:]
+    omega = torch.tensor([[[2.0], [-6.0]]], dtype=torch.float64)
+    sought = torch.randn(1, 2, *shape, dtype=torch.float64)
+    given = local._levels(sought) - omega[:, :, :, None] * sought
+    found = local.divided(given.flatten(2), omega).unflatten(2, shape)
+    assert float((found - sought).norm() / sought.norm()) < 0.1
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize(
+    "make", [lambda: butadiene_chain(4), lambda: row_of_formaldehydes(4)], ids=["polyene", "row"]
+)
+def test_iterations_between_local_orbitals_agree(
+    model: Surrogate,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], Atoms],
+    precision: torch.dtype,
+) -> None:
+    monkeypatch.setattr(excitations, "LARGE", 0)
+    monkeypatch.setattr(excitations, "WIDEST", 2.0)
     response, dipole = problem(model, [make()])
     assert_agree(response, dipole, 10, precision)
 
