@@ -643,4 +643,4 @@ def _to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
     # Virtual orbitals last: there are fewer of them, so that this order takes fewer operations.
     half = orbitals.occupied[:, None] @ amplitudes
     density: Tensor = half.flatten(1, 2) @ orbitals.virtual.mT
-    return density.view(*half.shape[:3], -1)
+    return density.view(*half.shape[:3], density.shape[-1])
