@@ -48,6 +48,8 @@ SAMPLES = {
     "more": Sample(n_molecules=2000, skip=700),
     # Those of up to five heavy atoms of what would come next: cheap, and rich in functional groups.
     "small-ones": Sample(n_molecules=1900, skip=818, max_heavy=5),
+    # The equilibria of small molecules that "small-ones" holds distorted only.
+    "equilibria": Sample(n_molecules=1900, skip=818, max_heavy=5, n_distorted=0, relaxed_share=1.0),
     # Parts of dyes, which are large for a sample of small molecules.
     "benzenoid": Sample(n_molecules=220, max_heavy=8, benzenoid=True),
 }
