@@ -1,10 +1,12 @@
 """Where the model is good and where it fails: errors by group, size, geometry and kind of state.
 
     python scripts/where_it_fails.py [MODEL] [--data DIR ...] [--split test] [--most 10]
+                                     [--without DIR ...]
 
 Prints Markdown: S1 errors of structures by core (a held-out core is a chromophore that no training
 molecule contains, reference/molecules.py), functional group, number of heavy atoms and geometry;
 errors of all valence states below 8 eV by what the *label's* state is; and the worst molecules.
+--without leaves out the molecules of other data, such as those a model was trained on.
 """
 
 from __future__ import annotations
@@ -110,8 +112,10 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["data/small", "data/pool"], type=Path)
     parser.add_argument("--split", default="test")
     parser.add_argument("--most", type=int, default=10)
+    parser.add_argument("--without", nargs="+", default=[], type=Path)
     args = parser.parse_args()
-    records = read(args.data, split=args.split)
+    known = {record.inchikey for record in read(args.without)} if args.without else set()
+    records = [r for r in read(args.data, split=args.split) if r.inchikey not in known]
     patterns = {name: Chem.MolFromSmarts(smarts) for name, smarts in GROUPS.items()}
     cores: dict[str, list[float]] = {"known": [], "held out": []}
     groups: dict[str, list[float]] = {name: [] for name in GROUPS}
