@@ -226,10 +226,7 @@ class EffectiveHamiltonian(nn.Module):
             relaxing.onsite, pairs.source, pairs.target, relaxing.offsite
         )
         if config.mean_field != "none":
-            bare, potential = hamiltonian, torch.zeros_like(hamiltonian)
-            for _ in range(config.mean_field_steps):
-                exchange, potential = self._mean_field(hamiltonian, kinds, separation, layout)
-                hamiltonian = bare + exchange + potential
+            hamiltonian, potential = self._mean_field(hamiltonian, kinds, separation, layout)
             # The scale of virtual levels is one of what binds them, not of where zero lies.
             relaxation = relaxation - self.virtual_scale * potential
         interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
@@ -294,15 +291,14 @@ class EffectiveHamiltonian(nn.Module):
         )
 
     def _mean_field(
-        self, hamiltonian: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
+        self, bare: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
     ) -> tuple[Tensor, Tensor]:
-        """Exchange and potential (M, n, n), eV, of the density of ``hamiltonian``.
+        """``bare`` and its mean field, and the potential in it, (M, n, n) eV.
 
         γ has the constants of the elements: those of the response are learned, and what is best for
         the one need not be for the other.
         """
         config = self.config
-        orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
         hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
         coulomb, exchange = (
             gamma(separation, 0.5 * (eta[:, :, None] + eta[:, None, :]), limit, exponent)
@@ -318,14 +314,19 @@ class EffectiveHamiltonian(nn.Module):
         width = owner.shape[1]
         rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
         elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
-        field = -0.5 * density_matrix(orbitals) * elements
-        if not full:
-            return field, torch.zeros_like(field)
-        charge = charges(orbitals, layout).to(coulomb)
-        coulomb = (1.0 - near + self.near_coulomb * near) * coulomb
-        potential = -(coulomb @ charge[:, :, None])[:, :, 0]
-        shift = torch.gather(potential, 1, owner) * layout.orbital_mask
-        return field, torch.diag_embed(shift)
+        if full:
+            coulomb = (1.0 - near + self.near_coulomb * near) * coulomb
+        hamiltonian, potential = bare, torch.zeros_like(bare)
+        for _ in range(config.mean_field_steps):
+            orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
+            field = -0.5 * density_matrix(orbitals) * elements
+            if full:
+                charge = charges(orbitals, layout).to(coulomb)
+                at_atoms = -(coulomb @ charge[:, :, None])[:, :, 0]
+                shift = torch.gather(at_atoms, 1, owner) * layout.orbital_mask
+                potential = torch.diag_embed(shift)
+            hamiltonian = bare + field + potential
+        return hamiltonian, potential
 
 
 def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:
