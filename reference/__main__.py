@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from .molecules import Family
+
 app = typer.Typer(
     help="Reference data for esml: molecules, geometries, Hamiltonians and excitation labels.",
     no_args_is_help=True,
@@ -35,9 +37,9 @@ def sample(
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
     skip: Annotated[int, typer.Option(min=0, help="leave out so many first molecules")] = 0,
-    benzenoid: Annotated[
-        bool, typer.Option("--benzenoid", help="only molecules with a six-membered aromatic ring")
-    ] = False,
+    family: Annotated[
+        Family | None, typer.Option(help="only such molecules: parts of dyes")
+    ] = None,
     extrapolation: Annotated[
         bool, typer.Option("--extrapolation", help="the larger molecules kept for tests, instead")
     ] = False,
@@ -53,7 +55,7 @@ def sample(
             n = write_extrapolation(output, seed)
         else:
             n = write_sample(
-                output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip, benzenoid
+                output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip, family
             )
     except SampleError as error:
         raise _fail(str(error)) from error

@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from rdkit import Chem, RDLogger
 
@@ -615,7 +615,15 @@ def enumerate_molecules(max_heavy: int = MAX_HEAVY) -> list[Molecule]:
 
 # --- sampling -------------------------------------------------------------------------------------
 
+Family = Literal["benzenoid", "hydrocarbon", "fused"]
+"""Molecules to sample apart: parts of dyes, of which a sample of small molecules holds few.
+
+``benzenoid`` have a six-membered aromatic ring, ``hydrocarbon`` are conjugated throughout and of
+carbon and hydrogen only, ``fused`` are built on a core of :data:`FUSED`.
+"""
+
 _BENZENOID = Chem.MolFromSmarts("a1aaaaa1")
+_CONJUGATED = frozenset({Chem.HybridizationType.SP, Chem.HybridizationType.SP2})
 
 
 def _weights(molecules: list[Molecule], size_weights: Mapping[int, float]) -> list[float]:
@@ -637,9 +645,18 @@ def _weights(molecules: list[Molecule], size_weights: Mapping[int, float]) -> li
     ]
 
 
-def has_benzenoid_ring(molecule: Molecule) -> bool:
-    """Whether ``molecule`` has a six-membered aromatic ring."""
-    return parse(molecule.smiles).HasSubstructMatch(_BENZENOID)
+def belongs_to(molecule: Molecule, family: Family) -> bool:
+    """Whether ``molecule`` is of ``family``. Raises ValueError for one that is not there."""
+    mol = parse(molecule.smiles)
+    match family:
+        case "benzenoid":
+            return bool(mol.HasSubstructMatch(_BENZENOID))
+        case "hydrocarbon":
+            atoms = mol.GetAtoms()
+            return all(a.GetSymbol() == "C" and a.GetHybridization() in _CONJUGATED for a in atoms)
+        case "fused":
+            return molecule.scaffold in FUSED
+    raise ValueError(f"family must be one of {', '.join(get_args(Family))}, not '{family}'.")
 
 
 def sample_molecules(
@@ -647,12 +664,11 @@ def sample_molecules(
     seed: int,
     max_heavy: int = MAX_HEAVY,
     size_weights: Mapping[int, float] = SIZE_WEIGHTS,
-    benzenoid: bool = False,
+    family: Family | None = None,
 ) -> list[Molecule]:
     """``n`` distinct molecules (None: all) drawn without replacement, in the order drawn.
 
-    With ``benzenoid`` only molecules with a six-membered aromatic ring: the parts of dyes, of which
-    a sample of small molecules holds few.
+    With ``family`` only molecules of it.
 
     Molecule m with weight w_m gets the key -ln(u_m) / w_m, u_m a hash of the seed and its InChIKey,
     and the smallest keys win (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181 (2006)). So a
@@ -662,7 +678,7 @@ def sample_molecules(
     molecules = enumerate_molecules(max_heavy)
     keyed = []
     for molecule, weight in zip(molecules, _weights(molecules, size_weights), strict=True):
-        if weight > 0.0 and not (benzenoid and not has_benzenoid_ring(molecule)):
+        if weight > 0.0 and (family is None or belongs_to(molecule, family)):
             u = 1.0 - fraction("sample", seed, molecule.inchikey)  # in (0, 1]
             keyed.append((-math.log(u) / weight, molecule))
     if n is None:

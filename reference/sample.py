@@ -11,7 +11,7 @@ import ase.io
 from tqdm import tqdm
 
 from .geometries import GeometryError, structures
-from .molecules import Molecule, extrapolation_molecules, fraction, sample_molecules
+from .molecules import Family, Molecule, extrapolation_molecules, fraction, sample_molecules
 
 
 class SampleError(ValueError):
@@ -69,19 +69,19 @@ def write_sample(
     relaxed_share: float = 0.5,
     seed: int = 0,
     skip: int = 0,
-    benzenoid: bool = False,
+    family: Family | None = None,
 ) -> int:
     """Append the structures of ``n_molecules`` sampled molecules to ``output`` (extended xyz).
 
     Every molecule gives ``n_distorted`` thermally distorted or twisted structures, and its relaxed
-    one for a ``relaxed_share`` of the molecules. ``benzenoid`` asks for molecules with a
-    six-membered aromatic ring only, ``skip`` leaves out the first molecules of the
-    sample, which is a prefix of every longer one. Molecules that cannot be built are noted, with
-    the reason, in ``<output>.log``, which also lets a second run continue. Returns the number of
-    structures written by this run. Raises SampleError when the files cannot be written or are not
-    those of one run.
+    one for a ``relaxed_share`` of the molecules. ``family`` (see ``molecules.Family``) asks for
+    molecules of that kind only, ``skip`` leaves out the first molecules of the sample, which is a
+    prefix of every longer one. Molecules that cannot be built are noted, with the reason, in
+    ``<output>.log``, which also lets a second run continue. Returns the number of structures
+    written by this run. Raises SampleError when the files cannot be written or are not those of
+    one run.
     """
-    molecules = sample_molecules(n_molecules, seed, max_heavy, benzenoid=benzenoid)[skip:]
+    molecules = sample_molecules(n_molecules, seed, max_heavy, family=family)[skip:]
     return _write(Path(output), molecules, n_distorted, relaxed_share, seed)
 
 

@@ -2,8 +2,8 @@
 
     python scripts/check_soundness.py [DATA...] [--distortions 2] [--limit N] [--seed 0]
 
-Each record of the data (by default data/small, data/pool and data/extrapolation) is predicted as it
-is and distorted at random: all atoms moved by up to half an Å, or one bond of it stretched by up to
+Each record of the data (by default all but data/distorted) is predicted as it is and distorted at
+random: all atoms moved by up to half an Å, or one bond of it stretched by up to
 three times its length with everything on its far side. A result is sound if all of it is finite,
 energies ascend and are positive, strengths are not negative and charges sum to the charge; else
 there must be a refusal in one sentence. Printed are how many of each kind were predicted and
@@ -29,7 +29,10 @@ from scipy.sparse.csgraph import connected_components
 import esml
 from esml.dataset import iterate
 
-DATA = tuple(Path(__file__).parents[1] / "data" / n for n in ("small", "pool", "extrapolation"))
+DATA = tuple(
+    Path(__file__).parents[1] / "data" / n
+    for n in ("small", "pool", "chromophores", "extrapolation")
+)
 
 
 def stretched(atoms: Atoms, rng: np.random.Generator) -> Atoms:

@@ -24,6 +24,7 @@ from ase import Atoms
 
 from esml.dataset import iterate
 from reference.generate import generate, join_parts
+from reference.molecules import Family
 from reference.sample import write_extrapolation, write_sample
 from reference.scf import Level
 
@@ -38,7 +39,7 @@ class Sample:
     n_distorted: int = 1
     relaxed_share: float = 0.5
     seed: int = 0
-    benzenoid: bool = False
+    family: Family | None = None
     level: Level = Level()
 
 
@@ -51,7 +52,10 @@ SAMPLES = {
     # The equilibria of small molecules that "small-ones" holds distorted only.
     "equilibria": Sample(n_molecules=1900, skip=818, max_heavy=5, n_distorted=0, relaxed_share=1.0),
     # Parts of dyes, which are large for a sample of small molecules.
-    "benzenoid": Sample(n_molecules=220, max_heavy=8, benzenoid=True),
+    "benzenoid": Sample(n_molecules=220, max_heavy=8, family="benzenoid"),
+    "hydrocarbons": Sample(n_molecules=55, max_heavy=9, family="hydrocarbon", relaxed_share=1.0),
+    # The tail of nine heavy atoms.
+    "fused": Sample(n_molecules=129, max_heavy=9, family="fused", relaxed_share=0.2),
 }
 
 EXTRAPOLATION = "extrapolation"
@@ -72,7 +76,7 @@ def images_of(name: str, path: Path) -> list[Atoms]:
             s.relaxed_share,
             s.seed,
             s.skip,
-            s.benzenoid,
+            s.family,
         )
     images: list[Atoms] = ase.io.read(path, index=":")
     # A run cut short still holds a fair sample of the smaller ones.

@@ -50,13 +50,17 @@ from study_scores import Predictor, ask, predictor, score, spread, structures_of
 from esml import checkpoint
 from esml.dataset import Record, read, write_shard
 from esml.files import sole_writer, write_whole
+from esml.graph import build_graph
 from esml.training import TrainingConfig, train
 from esml.training.objectives import objective
+from esml.training.targets import structure
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = (
     "backbone", "head", "size", "seed", "set", "rotations", "quantity", "value", "n", "protocol",
 )  # fmt: skip
+N_COUNTED = 100
+"""Structures by which the weights that matter are counted."""
 RATE_COLUMNS = ("backbone", "head", "learning_rate", "quantity", "value", "protocol")
 
 Row = dict[str, Any]
@@ -72,6 +76,12 @@ class Backbone(Form):
     network: dict[str, Any]
     augment: bool
     averaged: dict[str, Any] = Field(default_factory=dict)
+    network_of: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """What is different under a head."""
+
+    def under(self, head: str) -> dict[str, Any]:
+        """Its settings under ``head``."""
+        return self.network | self.network_of.get(head, {})
 
 
 class TestSet(Form):
@@ -209,7 +219,7 @@ def training_config(
             "data": [shard],
             "output": output,
             "name": output.name,
-            "model": study.heads[head] | {"network": study.backbones[backbone].network},
+            "model": study.heads[head] | {"network": study.backbones[backbone].under(head)},
             "augment": study.backbones[backbone].augment,
             "learning_rate": rate or study.learning_rates[backbone][head],
             "seed": seed,
@@ -220,9 +230,31 @@ def training_config(
     return base.model_copy(update={"epochs": count, "validate_every": count})
 
 
-def n_parameters(config: TrainingConfig) -> int:
-    """Weights that are learned."""
-    return sum(p.numel() for p in objective(config).build().parameters())
+def n_parameters(config: TrainingConfig, records: Sequence[Record]) -> int:
+    """Weights that some term of the loss of ``records`` depends on.
+
+    A direct head reads scalars only: what would make vectors and tensors of the last features
+    is there and does not count.
+    """
+    kind = objective(config)
+    model = kind.build()
+    kind.prepare(model, records)
+    reached = [torch.zeros_like(p, dtype=torch.bool) for p in model.parameters()]
+    torch.manual_seed(0)
+    with torch.no_grad():  # a last layer of zeros, as before training, lets no gradient through
+        for parameter in model.parameters():
+            parameter += 0.01 * torch.randn_like(parameter)
+    for start in range(0, len(records), config.batch_size):
+        group = records[start : start + config.batch_size]
+        graph = build_graph([structure(r) for r in group], model.cutoff)
+        terms = kind.terms(model, graph, group, config.exact_from - 1e-6)
+        gradients = torch.autograd.grad(
+            torch.stack(list(terms.values())).sum(), list(model.parameters()), allow_unused=True
+        )
+        for mask, gradient in zip(reached, gradients, strict=True):
+            if gradient is not None:
+                mask |= gradient != 0
+    return sum(int(mask.sum()) for mask in reached)
 
 
 class Bench:
@@ -265,7 +297,7 @@ class Bench:
         )
         path = train(config, progress=False)
         facts = {
-            "parameters": n_parameters(config),
+            "parameters": n_parameters(config, self.validation[:N_COUNTED]),
             "structures": len(chosen),
             "molecules": len({r.inchikey or r.name for r in chosen}),
             "steps": config.epochs * math.ceil(len(chosen) / config.batch_size),
@@ -446,10 +478,13 @@ def best_rates(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
 def count(study: Study) -> str:
     """Parameters of the four kinds of model."""
     lines = []
+    records = read(study.data, split="validation")[:N_COUNTED]
     for backbone in study.backbones:
         for head in study.heads:
             config = training_config(study, backbone, head, 0, 1000, Path("run"), Path("shard"))
-            lines.append(f"{backbone:<14} {head:<12} {n_parameters(config):>8,} parameters")
+            lines.append(
+                f"{backbone:<14} {head:<12} {n_parameters(config, records):>8,} parameters"
+            )
     return "\n".join(lines)
 
 

@@ -109,7 +109,9 @@ def table(title: str, classes: dict[str, list[float]], unit: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", default="default")
-    parser.add_argument("--data", nargs="+", default=["data/small", "data/pool"], type=Path)
+    parser.add_argument(
+        "--data", nargs="+", default=["data/small", "data/pool", "data/chromophores"], type=Path
+    )
     parser.add_argument("--split", default="test")
     parser.add_argument("--most", type=int, default=10)
     parser.add_argument("--without", nargs="+", default=[], type=Path)

@@ -221,10 +221,25 @@ def test_invalid_smiles_is_named() -> None:
 
 
 def test_a_benzenoid_sample_has_six_membered_aromatic_rings() -> None:
-    chosen = sample_molecules(20, 0, 8, benzenoid=True)
+    chosen = sample_molecules(20, 0, 8, family="benzenoid")
     assert len({m.inchikey for m in chosen}) == 20
     for molecule in chosen:
         mol = Chem.MolFromSmiles(molecule.smiles)
         rings = [r for r in mol.GetRingInfo().AtomRings() if len(r) == 6]
         assert any(all(mol.GetAtomWithIdx(i).GetIsAromatic() for i in ring) for ring in rings)
-    assert sample_molecules(10, 0, 8, benzenoid=True) == chosen[:10]
+    assert sample_molecules(10, 0, 8, family="benzenoid") == chosen[:10]
+
+
+def test_families_are_conjugated_hydrocarbons_and_fused_cores() -> None:
+    hydrocarbons = sample_molecules(None, 0, 8, family="hydrocarbon")
+    assert "C=Cc1ccccc1" in {m.smiles for m in hydrocarbons}
+    for molecule in hydrocarbons:
+        mol = Chem.MolFromSmiles(molecule.smiles)
+        for atom in mol.GetAtoms():
+            assert atom.GetSymbol() == "C"
+            # Every carbon takes part in a multiple bond.
+            assert any(bond.GetBondTypeAsDouble() > 1 for bond in atom.GetBonds())
+    fused = sample_molecules(None, 0, 9, family="fused")
+    assert {m.n_heavy for m in fused} == {8, 9}
+    with pytest.raises(ValueError, match="family must be one of benzenoid, hydrocarbon, fused"):
+        sample_molecules(None, 0, 4, family="acenes")  # type: ignore[arg-type]

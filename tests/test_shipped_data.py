@@ -15,7 +15,7 @@ from reference.validate import validate
 
 ALL = Path(__file__).parent.parent / "data"
 DIRECTORIES = sorted(path for path in ALL.iterdir() if path.is_dir())
-DATA = [ALL / "small", ALL / "pool"]
+DATA = [ALL / "small", ALL / "pool", ALL / "chromophores"]
 NAMES = ("key", "inchikey", "smiles", "split")
 SAMPLE = 150
 """Records of each directory that are checked here; scripts/validate_reference_set.py checks all."""
