@@ -425,6 +425,23 @@ def test_version_and_help_answer_without_loading_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_spectrum_loads_nothing_it_does_not_use(tmp_path: Path) -> None:
+    """Half a second each, which who wants one spectrum waits for."""
+    path = tmp_path / "molecule.xyz"
+    write(path, molecule("H2CO"))
+    script = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from esml.cli import app\n"
+        f"result = CliRunner().invoke(app, ['spectrum', {str(path)!r}])\n"
+        "assert result.exit_code == 0, result.output\n"
+        "heavy = {'scipy.stats', 'matplotlib', 'pyscf', 'rdkit', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_module_runs_as_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "esml", "--version"], capture_output=True, text=True
