@@ -37,26 +37,18 @@ respond.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from esml import davidson, locality
-from esml.basis import N_SLOTS, OrbitalLayout
-from esml.excitons import Excitons, Kernel
-from esml.interaction import Interaction
-from esml.locality import Banded
+from esml import davidson
+from esml.excitons import Excitons
 from esml.orbitals import Orbitals
+from esml.response import Kind, LocalResponse, Response, to_basis
 from esml.units import HARTREE
-
-Kind = Literal["A+B", "A-B", "triplet"]
-"""The three matrices of the response problem: singlet A ± B, and the triplet A."""
-
-CHUNK = 2**22
-"""Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied."""
 
 DENSE = 120
 """Single excitations (of the largest molecule of a batch) up to which matrices are built.
@@ -66,9 +58,6 @@ Measured by ``scripts/benchmark_speed.py crossover``.
 
 DENSE_PER_STATE = 6
 """Matrices are built, too, for molecules with fewer single excitations for each state wanted."""
-
-WIDEST = 0.5
-"""Share of a matrix up to which its band is worth the use."""
 
 LARGE = 150
 """Orbitals from which a molecule's iterations start from local pairs (:mod:`esml.excitons`)."""
@@ -115,7 +104,7 @@ class Excitations:
         Its singular vectors are the natural transition orbitals; the transition dipole is
         √2 tr(Dᵀ r).
         """
-        return _to_basis(orbitals, self.X + self.Y)
+        return to_basis(orbitals, self.X + self.Y)
 
     def require_stable(self) -> None:
         """Raise :class:`InstabilityError` naming the molecules (by index) that are not stable."""
@@ -125,266 +114,6 @@ class Excitations:
         raise InstabilityError(
             f"the closed-shell ground state is unstable for molecule(s) {unstable} of the batch"
         )
-
-
-class Response:
-    """The response matrices of a batch, applied without being built.
-
-    In the minimal basis a trial T is a density D = C_o T C_vᵀ, and A ± B act on it as a field:
-    coupling of its atomic multipoles, minus γ^J∘D and the one-centre exchange of its atomic blocks,
-    with Dᵀ in place of D for the exchange in B. A product costs O(n³) per trial.
-
-    Raises
-    ------
-    ValueError
-        If orbitals, interaction and layout are not of the same batch and dtype.
-    """
-
-    def __init__(self, orbitals: Orbitals, interaction: Interaction, layout: OrbitalLayout) -> None:
-        n = layout.n_max
-        found = tuple(orbitals.coefficients.shape)
-        if found != (layout.n_molecules, n, n):
-            raise ValueError(
-                f"orbitals must be {(layout.n_molecules, n, n)} for this layout, got {found}"
-            )
-        expected = (layout.n_molecules, layout.n_atoms_max, layout.n_atoms_max)
-        if tuple(interaction.coulomb.shape) != expected:
-            raise ValueError(
-                f"interaction.coulomb must be {expected} for this layout, "
-                f"got {tuple(interaction.coulomb.shape)}"
-            )
-        if tuple(interaction.relaxation.shape) != found:
-            raise ValueError(
-                f"interaction.relaxation must be {found} for this layout, "
-                f"got {tuple(interaction.relaxation.shape)}"
-            )
-        if interaction.coulomb.dtype != orbitals.coefficients.dtype:
-            raise ValueError(
-                f"interaction is {interaction.coulomb.dtype} where orbitals are "
-                f"{orbitals.coefficients.dtype}"
-            )
-        self.orbitals = orbitals
-        self.interaction = interaction
-        self.layout = layout
-        self.singles_mask = (
-            orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
-        )  # (M, o, v)
-        self.n_available = self.singles_mask.sum((1, 2))  # (M,)
-        atom = layout.orbital_atom()
-        molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None]
-        pair = molecule[:, :, None], atom[:, :, None], atom[:, None, :]
-        self._minus_exchange = -interaction.exchange[pair]
-        # What the diagonal of a density does to that of the field: coupled monopoles, twice.
-        local = torch.diag_embed(interaction.triplet_monopole)
-        self._monopoles = {
-            "A+B": 2.0 * interaction.coulomb[pair],
-            "triplet": 2.0 * local[pair],
-        }
-        slot = layout.slot_index()
-        virtual = orbitals.virtual
-        relaxation = virtual.mT @ interaction.relaxation @ virtual
-        self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + (
-            0.5 * (relaxation + relaxation.mT)
-        )
-        # Only atoms with p orbitals have one-centre terms beyond the monopole: H places for them.
-        heavy = slot[:, :, -1] < n
-        order = heavy.logical_not().long().argsort(dim=1, stable=True)[:, : int(heavy.sum(1).max())]
-        filled = heavy.gather(1, order)[:, :, None, None]
-        slot = slot.gather(1, order[:, :, None].expand(-1, -1, N_SLOTS))
-        place = torch.where(filled, slot[:, :, :, None] * n + slot[:, :, None, :], 0)
-        self._block_place = place.flatten(1)  # (M, 16 H) in a flattened density
-        exchange = interaction.exchange_blocks()
-        self._blocks = {
-            "A+B": 2.0 * interaction.singlet_blocks() - exchange,
-            "A-B": -exchange,
-            "triplet": 2.0 * interaction.triplet_blocks() - exchange,
-        }  # (M, H, 16, 16) what an atomic block of a density does to that of the field
-        self._blocks = {
-            kind: torch.where(filled, blocks[molecule, order], 0.0)
-            for kind, blocks in self._blocks.items()
-        }
-
-    def to(self, dtype: torch.dtype) -> Response:
-        """The same problem in another precision, without gradients."""
-        if dtype == self.orbitals.coefficients.dtype:
-            return self
-        with torch.no_grad():
-            orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
-            interaction = replace(self.interaction, **_in_precision(self.interaction, dtype))
-            return Response(orbitals, interaction, self.layout)
-
-    def diagonal(self) -> Tensor:
-        """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
-
-        (M, o, v), eV; without meaning in padding. What preconditions iterations.
-        """
-        hole, particle = (
-            self.layout.gather_slots(c).square().sum(2)
-            for c in (self.orbitals.occupied, self.orbitals.virtual)
-        )  # (M, K, o), (M, K, v)
-        attraction = hole.mT @ self.interaction.exchange @ particle
-        virtual, occupied = (
-            f.diagonal(dim1=1, dim2=2) for f in (self._fock_virtual, self.orbitals.fock_occupied)
-        )
-        return virtual[:, None, :] - occupied[:, :, None] - attraction
-
-    def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
-        """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape; differentiable."""
-        if kind not in ("A+B", "A-B", "triplet"):
-            raise ValueError(f"kind must be 'A+B', 'A-B' or 'triplet', got {kind!r}")
-        parts = [self._apply(part, kind) for part in amplitudes.split(self._chunk, 1)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-
-    def apply_pair(self, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
-        """(A + B) ``plus`` and (A − B) ``minus``, both (M, S, o, v), in one pass."""
-        n_plus, n_minus = plus.shape[1], minus.shape[1]
-        if n_plus + n_minus > self._chunk:
-            return self.apply(plus, "A+B"), self.apply(minus, "A-B")
-        both = self._apply(torch.cat([plus, minus], 1), "A+B", n_minus)
-        return both[:, :n_plus], both[:, n_plus:]
-
-    @property
-    def _chunk(self) -> int:
-        return max(1, CHUNK // (self.layout.n_molecules * self.layout.n_max**2))
-
-    def _apply(self, amplitudes: Tensor, kind: Kind, n_minus: int = 0) -> Tensor:
-        """``kind`` times ``amplitudes`` (M, S, o, v), but A − B times the last ``n_minus``."""
-        n_states = amplitudes.shape[1]
-        n_first = n_states - n_minus
-        density = self._density(amplitudes)
-        if kind == "A-B":
-            density = density - density.mT
-        elif kind == "A+B":
-            sign = density.new_ones((n_states, 1, 1))
-            sign[n_first:] = -1.0
-            density = torch.addcmul(density, sign, density.mT)
-        field = density * self._minus_exchange[:, None]
-        if kind != "A-B":  # an antisymmetric density has no multipoles
-            monopoles = density.diagonal(dim1=2, dim2=3)[:, :n_first] @ self._monopoles[kind]
-            field.diagonal(dim1=2, dim2=3)[:, :n_first] += monopoles
-        place = self._block_place[:, None].expand(-1, n_states, -1)
-        blocks = density.flatten(2).gather(2, place).unflatten(2, (-1, 16)).transpose(1, 2)
-        if n_minus:
-            first, last = blocks.split([n_first, n_minus], 2)
-            onsite = torch.cat([first @ self._blocks[kind], last @ self._blocks["A-B"]], 2)
-        else:
-            onsite = blocks @ self._blocks[kind]
-        field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
-        return self._between_orbitals(field) + self._levels(amplitudes)
-
-    def _levels(self, amplitudes: Tensor) -> Tensor:
-        """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
-        particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
-        fock_occupied = self.orbitals.fock_occupied
-        if torch.is_grad_enabled():
-            return particle - fock_occupied[:, None] @ amplitudes
-        levels = fock_occupied.diagonal(dim1=1, dim2=2)  # diagonal in value
-        return particle - levels[:, None, :, None] * amplitudes
-
-    def _density(self, amplitudes: Tensor) -> Tensor:
-        """C_o T C_vᵀ (M, S, n, n) of ``amplitudes`` T (M, S, o, v)."""
-        return _to_basis(self.orbitals, amplitudes)
-
-    def _between_orbitals(self, field: Tensor) -> Tensor:
-        """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, S, n, n)."""
-        half = (field.flatten(1, 2) @ self.orbitals.virtual).unflatten(1, field.shape[1:3])
-        amplitudes: Tensor = self.orbitals.occupied.mT[:, None] @ half
-        return amplitudes
-
-    def kernel(self, kind: Kind) -> Kernel:
-        """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
-        n = self.layout.n_max
-        return Kernel(
-            occupied=self.orbitals.occupied[0],
-            virtual=self.orbitals.virtual[0],
-            fock_occupied=self.orbitals.fock_occupied[0],
-            fock_virtual=self._fock_virtual[0],
-            monopoles=self._monopoles[kind][0],
-            minus_exchange=self._minus_exchange[0],
-            blocks=self._blocks[kind][0],
-            row=self._block_place[0] // n,
-            column=self._block_place[0] % n,
-        )
-
-    def dense(self, kind: Kind) -> Tensor:
-        """The matrix ``kind`` (M, o·v, o·v), eV, ia as i·v + a; zero in padding."""
-        n_molecules, o, v = self.singles_mask.shape
-        identity = torch.eye(o * v).to(self.orbitals.coefficients).view(1, o * v, o, v)
-        # The matrices are symmetric: rows may be built in place of columns.
-        rows = self.apply(identity.expand(n_molecules, -1, -1, -1), kind).flatten(2)
-        return rows * self.singles_mask.flatten(1)[:, :, None]
-
-    def singlet_functional(self, plus: Tensor, minus: Tensor) -> Tensor:
-        """½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus``, U = ``minus`` (M, S, o, v)."""
-        applied_plus, applied_minus = self.apply_pair(plus, minus)
-        return 0.5 * (plus * applied_plus + minus * applied_minus).sum((2, 3))
-
-    def triplet_functional(self, amplitudes: Tensor) -> Tensor:
-        """XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
-        return (amplitudes * self.apply(amplitudes, "triplet")).sum((2, 3))
-
-
-class LocalResponse(Response):
-    """The response of one large molecule between local orbitals, in precision ``dtype``.
-
-    Amplitudes are T' = U_oᵀ T U_v, with C_o U_o and C_v U_v local (:mod:`esml.locality`), so that
-    all matrices but T' itself are banded. What these leave out changes a product by less than
-    iterations in single precision notice. Without gradients.
-    """
-
-    def __init__(self, response: Response, dtype: torch.dtype) -> None:
-        occupied, virtual = response.orbitals.occupied[0], response.orbitals.virtual[0]
-        order = locality.in_line(occupied @ occupied.mT)
-        turn_o, turn_v = (locality.localized(c[order]) for c in (occupied, virtual))
-        hole, electron = (occupied[order] @ turn_o).to(dtype), (virtual[order] @ turn_v).to(dtype)
-        levels_o = turn_o.mT @ response.orbitals.fock_occupied[0].double() @ turn_o
-        levels_v = turn_v.mT @ response._fock_virtual[0].double() @ turn_v
-        self.__dict__ |= response.to(dtype).__dict__
-        self.turn_occupied, self.turn_virtual = turn_o.to(dtype), turn_v.to(dtype)
-        self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
-        self._electron, self._electron_back = Banded(electron), Banded(electron.mT)
-        self._fock_hole = Banded(levels_o.to(dtype))
-        self._fock_electron = Banded(levels_v.to(dtype))
-        self._inverse = locality.Inverse(levels_o, levels_v, dtype)
-        self._minus_exchange = self._minus_exchange[:, order][:, :, order]
-        self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
-        attraction = hole.mT.square() @ self._minus_exchange[0] @ electron.square()
-        levels = levels_v.diagonal() - levels_o.diagonal()[:, None]
-        self._diagonal = levels.to(dtype) + attraction
-        n = len(order)
-        place = order.argsort()
-        self._block_place = place[self._block_place // n] * n + place[self._block_place % n]
-
-    @property
-    def narrow(self) -> bool:
-        """Whether the bands leave out enough."""
-        return max(self._hole.fill, self._electron.fill) < WIDEST
-
-    def turned(self, amplitudes: Tensor) -> Tensor:
-        """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
-        canonical: Tensor = self.turn_occupied @ (amplitudes @ self.turn_virtual.mT)
-        return canonical
-
-    def diagonal(self) -> Tensor:
-        return self._diagonal[None]
-
-    def divided(self, residual: Tensor, omega: Tensor) -> Tensor:
-        """About (Δ − ω)⁻¹ times ``residual`` (1, S, o·v), where Δ are differences of levels."""
-        shape = self.singles_mask.shape[1:]
-        return self._inverse(residual[0].unflatten(1, shape), omega[0, :, 0]).flatten(1)[None]
-
-    def _density(self, amplitudes: Tensor) -> Tensor:
-        half = self._hole.times(amplitudes[0])
-        density = self._electron.transposed_after(half.flatten(0, 1))
-        return density.view(1, *half.shape[:2], -1)
-
-    def _between_orbitals(self, field: Tensor) -> Tensor:
-        half = self._electron_back.transposed_after(field[0].flatten(0, 1))
-        return self._hole_back.times(half.unflatten(0, field.shape[1:3]))[None]
-
-    def _levels(self, amplitudes: Tensor) -> Tensor:
-        particle = self._fock_electron.transposed_after(amplitudes.flatten(0, 2))
-        return particle.view_as(amplitudes) - self._fock_hole.times(amplitudes[0])
 
 
 def singlets(
@@ -630,17 +359,3 @@ def _checked(response: Response, n_states: int | None) -> int:
     if n_states < 1:
         raise ValueError(f"n_states must be at least 1, got {n_states}")
     return n_states
-
-
-def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str, Any]:
-    """The fields of ``part`` that have a precision, in ``dtype``."""
-    values = {f.name: getattr(part, f.name) for f in fields(part)}
-    return {name: x.detach().to(dtype) for name, x in values.items() if x.is_floating_point()}
-
-
-def _to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
-    """D = C_o T C_vᵀ (M, S, n, n)."""
-    # Virtual orbitals last: there are fewer of them, so that this order takes fewer operations.
-    half = orbitals.occupied[:, None] @ amplitudes
-    density: Tensor = half.flatten(1, 2) @ orbitals.virtual.mT
-    return density.view(*half.shape[:3], density.shape[-1])

@@ -29,10 +29,11 @@ from esml import checkpoint, orbitals, spectrum
 from esml.basis import orbitals_per_atom
 from esml.characters import Character, MissingWavefunctionsError, Wavefunctions, characterize
 from esml.domain import Domain, Verdict, unfamiliar
-from esml.excitations import Excitations, InstabilityError, Response, singlets, triplets
+from esml.excitations import Excitations, InstabilityError, singlets, triplets
 from esml.graph import Graph, StructureError, build_graph, check_structure
 from esml.hamiltonian import EffectiveHamiltonian, Operators, from_config
 from esml.orbitals import Orbitals
+from esml.response import Response
 from esml.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.units import DEBYE
 

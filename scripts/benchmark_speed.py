@@ -287,8 +287,9 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
     import torch
 
     from esml import orbitals
-    from esml.excitations import Response, singlets, triplets
+    from esml.excitations import singlets, triplets
     from esml.network import Pairs, species
+    from esml.response import Response
     from esml.surrogate import Wanted, in_double
     from esml.tensors import switch
 
@@ -460,7 +461,8 @@ def solvers(model: Any, batch: list[Atoms]) -> dict[str, float]:
     import torch
 
     from esml import excitations, orbitals
-    from esml.excitations import Response, singlets, triplets
+    from esml.excitations import singlets, triplets
+    from esml.response import Response
     from esml.surrogate import in_double
 
     torch.set_num_threads(1)

@@ -18,8 +18,9 @@ from torch import Tensor
 import esml
 from esml import davidson, excitations, excitons, locality, orbitals
 from esml.dataset import read
-from esml.excitations import Excitations, Kind, LocalResponse, Response, singlets, triplets
+from esml.excitations import Excitations, singlets, triplets
 from esml.excitons import Excitons
+from esml.response import Kind, LocalResponse, Response
 from esml.surrogate import Surrogate, in_double
 
 DATA = Path(__file__).parent.parent / "data" / "small"
@@ -261,7 +262,7 @@ def test_iterations_between_local_orbitals_agree(
     precision: torch.dtype,
 ) -> None:
     monkeypatch.setattr(excitations, "LARGE", 0)
-    monkeypatch.setattr(excitations, "WIDEST", 2.0)
+    monkeypatch.setattr("esml.response.WIDEST", 2.0)
     response, dipole = problem(model, [make()])
     assert_agree(response, dipole, 10, precision)
 

@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from esml.basis import OrbitalLayout
-from esml.excitations import Excitations, InstabilityError, Response, singlets, triplets
+from esml.excitations import Excitations, InstabilityError, singlets, triplets
 from esml.interaction import ONE_CENTRE, Interaction, distances, gamma
 from esml.orbitals import diagonalize
+from esml.response import Response
 from esml.units import HARTREE
 
 MOLECULES = [[6, 1, 1, 8], [7, 1, 1, 1], [16, 6], [1, 1], [6, 7, 1]]
@@ -219,7 +220,7 @@ def test_application_is_the_dense_matrix_in_chunks_too(monkeypatch: pytest.Monke
         expected = (whole @ trial.flatten(2).mT).mT
         assert torch.allclose(response.apply(trial, kind).flatten(2), expected, atol=1e-12)
         with monkeypatch.context() as patch:
-            patch.setattr("esml.excitations.CHUNK", 5000)
+            patch.setattr("esml.response.CHUNK", 5000)
             assert torch.allclose(response.dense(kind), whole, atol=1e-13)
 
 

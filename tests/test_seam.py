@@ -18,12 +18,13 @@ from torch import Tensor
 from esml import orbitals as ground_state
 from esml.basis import OrbitalLayout
 from esml.dataset import Record, read
-from esml.excitations import Excitations, Response, singlets, triplets
+from esml.excitations import Excitations, singlets, triplets
 from esml.graph import Graph, build_graph
 from esml.hamiltonian import EffectiveHamiltonian
 from esml.interaction import distances
 from esml.network import species
 from esml.orbitals import Orbitals, diagonalize
+from esml.response import Response
 from esml.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, broaden
 from esml.training.losses import match, project
 from esml.training.targets import StateTargets, Targets, collate, structure

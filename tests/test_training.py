@@ -21,11 +21,12 @@ from esml import checkpoint
 from esml.basis import ELEMENTS
 from esml.checkpoint import CheckpointError
 from esml.dataset import DatasetError, Record, pack, read, write_shard
-from esml.excitations import Excitations, Response
+from esml.excitations import Excitations
 from esml.files import BusyError, sole_writer
 from esml.graph import build_graph
 from esml.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.network import NetworkConfig
+from esml.response import Response
 from esml.surrogate import Solution, Surrogate
 from esml.training import (
     ConfigError,

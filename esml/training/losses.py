@@ -25,10 +25,11 @@ from torch import Tensor
 
 from esml import orbitals as orbital_properties
 from esml.davidson import ConvergenceError
-from esml.excitations import Excitations, Kind, Response, singlets, triplets
+from esml.excitations import Excitations, singlets, triplets
 from esml.graph import Graph
 from esml.hamiltonian import Operators
 from esml.orbitals import Orbitals, diagonalize
+from esml.response import Kind, Response
 from esml.training.targets import StateTargets, Targets
 
 N_VIRTUAL = 3
