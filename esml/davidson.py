@@ -45,6 +45,9 @@ MOST_ITERATIONS = 200
 GROWTH = 16
 """Additions of all states followed before a space starts again."""
 
+ROUGHLY = 10.0
+"""Tolerances within which states are found that only crowd the wanted ones."""
+
 N_PLAIN = 3
 """Start vectors that are single excitations, beside those from a model."""
 
@@ -66,7 +69,10 @@ class ConvergenceError(RuntimeError):
 
 @dataclass(frozen=True)
 class Roots:
-    """The lowest states of each molecule, ascending; without meaning where it is not ``stable``."""
+    """The states followed, ascending; without meaning for a molecule that is not ``stable``.
+
+    Those wanted are converged, the few above them are not.
+    """
 
     plus: Tensor  # (M, S, d) T = X + Y
     minus: Tensor  # (M, S, d) U = X − Y, TᵀU = 1
@@ -184,6 +190,8 @@ def lowest(
     n_matrices: Literal[1, 2],
     excitons: Excitons | None = None,
     divided: Division | None = None,
+    given: list[Tensor] | None = None,
+    n_crowd: int = 0,
 ) -> Roots:
     """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
 
@@ -192,12 +200,15 @@ def lowest(
     multiplies them, in this order, with one set of vectors each.
 
     ``diagonal`` (M, d) approximates that of A, eV; ``mask`` (M, d) says which single excitations
-    are no padding. ``excitons`` are a better model of A, for a batch of one molecule. Raises
-    ConvergenceError.
+    are no padding. ``excitons`` are a better model of A, for a batch of one molecule; ``given``
+    vectors (M, S, d) for each matrix, about its states, replace the model's as a start.
+    ``n_crowd`` states are followed, roughly, where so many crowd that they must be told apart
+    together. Raises ConvergenceError.
     """
     n_molecules, d = diagonal.shape
     tolerance = TOLERANCE[diagonal.dtype]
-    n_followed = min(n_states + 2 + n_states // 8, d)
+    n_guarded = min(n_states + 2 + n_states // 8, d)
+    n_followed = min(max(n_guarded, n_crowd), d)
     n_start = max(n_followed, min(2 * n_states, d))
     fitting = MEMORY // (2 * n_matrices * diagonal.nbytes)
     capacity = (
@@ -207,13 +218,15 @@ def lowest(
     )
     spaces = [_Space(diagonal, capacity) for _ in range(n_matrices)]
     overlap = _Overlap(spaces, capacity)
-    start = start_vectors(diagonal, mask, n_start if excitons is None else N_PLAIN)
-    if excitons is not None:
-        start = torch.cat([excitons.lowest(n_start)[None], start], 1)
-    additions = [spaces[0].apart(start)] * n_matrices
+    model = given or ([] if excitons is None else [excitons.lowest(n_start)[None]] * n_matrices)
+    plain = start_vectors(diagonal, mask, N_PLAIN if model else n_start)
+    starts = [torch.cat([found, plain], 1) for found in model] or [plain] * n_matrices
+    additions = _of_one_width([s.apart(x) for s, x in zip(spaces, starts, strict=True)])
     if divided is None:
         divided = partial(_divided, diagonal, mask)
-    exists = torch.arange(n_followed, device=mask.device) < mask.sum(1)[:, None]
+    place = torch.arange(n_followed, device=mask.device)
+    exists = place < mask.sum(1)[:, None]
+    limit = torch.where(place < n_guarded, tolerance, ROUGHLY * tolerance)
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
     project = _project_pair if n_matrices == 2 else _project_one
     for _ in range(MOST_ITERATIONS):
@@ -233,12 +246,12 @@ def lowest(
             for c, space, state in zip(chosen, spaces, reversed(states), strict=True)
         ]
         norm = sum(torch.linalg.vector_norm(r, dim=2) for r in residuals) / n_matrices
-        wrong = (norm > tolerance) & exists & stable[:, None]
+        wrong = (norm > limit) & exists & stable[:, None]
         # A molecule that is done changes no more, whatever the others of its batch still need.
         wrong = wrong & wrong[:, :n_states].any(1)[:, None]
         width = int(wrong.sum(1).max())
         if width == 0:
-            return Roots(states[0][:, :n_states], states[-1][:, :n_states], stable)
+            return Roots(states[0], states[-1], stable)
         order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
         residuals = [(r * wrong[:, :, None]).gather(1, order.expand(-1, -1, d)) for r in residuals]
         additions = _corrections(residuals, omega.gather(1, order), divided, excitons)
@@ -247,18 +260,20 @@ def lowest(
                 space.restrict(c)
             overlap.reset()
         additions = [s.apart(new) for s, new in zip(spaces, additions, strict=True)]
-        # Both spaces must stay of one size.
-        width = max(new.shape[1] for new in additions)
-        if width == 0:
+        additions = _of_one_width(additions)
+        if additions[0].shape[1] == 0:
             break
-        additions = [
-            torch.nn.functional.pad(new, (0, 0, 0, width - new.shape[1])) for new in additions
-        ]
     molecule = int(wrong.any(1).nonzero()[0])
     raise ConvergenceError(
         f"the excited states of molecule {molecule} of the batch did not converge: a residual of "
         f"{float(norm[molecule].max()):.1e} eV remains where {tolerance:.0e} is expected"
     )
+
+
+def _of_one_width(additions: list[Tensor]) -> list[Tensor]:
+    """Zeros for what one lacks: the spaces must stay of one size."""
+    width = max(new.shape[1] for new in additions)
+    return [torch.nn.functional.pad(new, (0, 0, 0, width - new.shape[1])) for new in additions]
 
 
 def resolved(vectors: list[Tensor], applied: list[Tensor]) -> list[Tensor]:

@@ -47,7 +47,7 @@ from torch import Tensor
 from esml import davidson
 from esml.excitons import Excitons
 from esml.orbitals import Orbitals
-from esml.response import Kind, LocalResponse, Response, to_basis
+from esml.response import Kind, LocalResponse, NearResponse, Response, to_basis
 from esml.units import HARTREE
 
 DENSE = 120
@@ -245,7 +245,7 @@ def _iterate(
     mask = response.singles_mask
     shape = mask.shape[1:]
     kind: Kind = "A+B" if n_matrices == 2 else "triplet"
-    found = None
+    found = given = None
     try:
         excitons = _excitons(response, kind, n_states)
         local = _local(original, response.orbitals.coefficients.dtype)
@@ -253,6 +253,7 @@ def _iterate(
             response = local
             if excitons is not None:
                 excitons.turn(local.turn_occupied, local.turn_virtual)
+            given = _near(local, kind, n_states, excitons)
 
         def apply(vectors: list[Tensor]) -> list[Tensor]:
             trials = [x.unflatten(2, shape) for x in vectors]
@@ -268,6 +269,7 @@ def _iterate(
             n_matrices,
             excitons,
             None if local is None else local.divided,
+            given,
         )
     except (davidson.ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         if response.orbitals.coefficients.dtype == dtype:
@@ -277,7 +279,7 @@ def _iterate(
     single = response.orbitals.coefficients.dtype != dtype
     if found is None or (single and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
-    plus, minus = (x.unflatten(2, shape) for x in (found.plus, found.minus))
+    plus, minus = (x[:, :n_states].unflatten(2, shape) for x in (found.plus, found.minus))
     if local is not None:
         plus, minus = local.turned(plus), local.turned(minus)
     plus, minus = plus.to(dtype), minus.to(dtype)
@@ -300,6 +302,33 @@ def _local(response: Response, dtype: torch.dtype) -> LocalResponse | None:
         return None
     local = LocalResponse(response, dtype)
     return local if local.narrow else None
+
+
+def _near(
+    local: LocalResponse, kind: Kind, n_states: int, excitons: Excitons | None
+) -> list[Tensor] | None:
+    """States of the near pairs alone, (1, S, o·v) T and U or X; None where they are no help."""
+    near = NearResponse(local, kind)
+    n_matrices: Literal[1, 2] = 1 if kind == "triplet" else 2
+    if not near.small:
+        return None
+    everything = torch.ones_like(near.diagonal, dtype=torch.bool)
+    inner = None if excitons is None else excitons.within(near.window)
+    found = davidson.lowest(
+        near.apply,
+        near.diagonal,
+        everything,
+        n_states,
+        n_matrices,
+        inner,
+        near.divided,
+        n_crowd=0 if excitons is None else excitons.crowd(n_states),
+    )
+    if not bool(found.stable.all()):
+        return None
+    # With what lies next to them, as any start.
+    states = (found.plus[:, : 2 * n_states], found.minus[:, : 2 * n_states])
+    return [near.window.spread(x) for x in states[:n_matrices]]
 
 
 def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:

@@ -18,14 +18,23 @@ electrons, p pairs of these. One molecule at a time. Energies in eV.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
+from esml.locality import Window
+
 WIDTH = 2.0
 """τ, eV: how far from the frontier orbitals count."""
+
+CROWD = 0.2
+"""eV within which states count as crowded: told apart only together."""
+
+MOST = 256
+"""States that are told apart together."""
 
 _RANK = 0.05  # of the largest diagonal element; where Cholesky decomposition ends
 _NEAR = 1e-4  # overlap of densities of local orbitals that interact by exchange
@@ -68,11 +77,23 @@ class Excitons:
         turned = torch.einsum("phx,hxy->phy", blocks, kernel.blocks)
         matrix += turned.flatten(1) @ blocks.flatten(1).mT
         matrix += _exchange(hole, electron, i, a, kernel.minus_exchange)
+        self._window: Window | None = None
         self.energies, self._states = torch.linalg.eigh(0.5 * (matrix + matrix.mT))
 
     def turn(self, occupied: Tensor, virtual: Tensor) -> None:
         """Speak from now on of other orbitals: canonical ones times rotations (o, o), (v, v)."""
         self._hole, self._electron = occupied.mT @ self._hole, virtual.mT @ self._electron
+
+    def within(self, window: Window) -> Excitons:
+        """The same for vectors (S, w) of the pairs in a ``window`` on all pairs (o, v)."""
+        found = copy(self)
+        found._window = window
+        return found
+
+    def crowd(self, n_states: int) -> int:
+        """How many states there are up to ``CROWD`` above the ``n_states``-th, at most ``MOST``."""
+        highest = self.energies[min(n_states, len(self.energies)) - 1] + CROWD
+        return min(MOST, int((self.energies < highest).sum()))
 
     def lowest(self, n_states: int) -> Tensor:
         """(S, o·v) the lowest states, at most ``n_states``, in terms of canonical orbitals."""
@@ -91,6 +112,8 @@ class Excitons:
 
     def _gathered(self, amplitudes: Tensor) -> Tensor:
         """(S, p) the part of ``amplitudes`` (S, o·v) in each pair."""
+        if self._window is not None:
+            amplitudes = self._window.spread(amplitudes)
         shape = len(amplitudes), len(self._hole), len(self._electron)
         local = self._hole.mT @ (amplitudes.view(shape) @ self._electron)
         return local.flatten(1)[:, self._place]
@@ -100,8 +123,8 @@ class Excitons:
         h, e = self._hole.shape[1], self._electron.shape[1]
         local = amplitudes.new_zeros((len(amplitudes), h * e))
         local[:, self._place] = amplitudes
-        canonical: Tensor = self._hole @ (local.view(-1, h, e) @ self._electron.mT)
-        return canonical.flatten(1)
+        canonical: Tensor = (self._hole @ (local.view(-1, h, e) @ self._electron.mT)).flatten(1)
+        return canonical if self._window is None else self._window.gathered(canonical)
 
 
 def _localized(orbitals: Tensor, level: Tensor) -> Tensor:

@@ -9,10 +9,16 @@ The local orbitals are columns of the projector P = C Cᵀ on the space, those t
 decomposition chooses, orthonormalized (Damle, Lin and Ying, J. Chem. Theory Comput. 11, 1463,
 2015).
 
-Shape letters: n orbitals of the basis, k orbitals of the space, r rows, S matrices.
+An exciton is local too: pairs of a hole and an electron far from each other hardly take part. The
+pairs near enough are a ``Window`` on the matrix of all pairs, which follows its diagonal as a band.
+
+Shape letters: n orbitals of the basis, k orbitals of the space, r rows, S matrices, o holes and
+v electrons, w pairs in a window.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from scipy.linalg.lapack import dpstrf
@@ -26,10 +32,19 @@ NEGLIGIBLE = {torch.float32: 1e-5, torch.float64: 1e-10}
 STRIP = 128
 """Rows of a strip of a banded matrix."""
 
+NARROW = 64
+"""Holes of a strip of a window: of less, products are too small to be fast."""
+
 _TIMES = (0.03, 0.1, 0.3, 1.0)  # 1/eV
 _ROUGH = 1e-3  # coefficients left out of what only improves steps
 _SMALLEST = 0.3  # eV
 _COUPLED = 1e-2  # element of the density matrix that makes two orbitals neighbours
+
+
+def extent(rows: Tensor, negligible: float) -> slice:
+    """The columns from the first to the last in which ``rows`` hold something; maybe none."""
+    places = (rows.abs() > negligible).any(0).nonzero()[:, 0]
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 class Banded:
@@ -41,9 +56,8 @@ class Banded:
         self._strips: list[tuple[slice, slice, Tensor]] = []
         for start in range(0, len(matrix), STRIP):
             rows = slice(start, start + STRIP)
-            places = (matrix[rows].abs() > negligible).any(0).nonzero()[:, 0]
-            if len(places):
-                columns = slice(int(places[0]), int(places[-1]) + 1)
+            columns = extent(matrix[rows], negligible)
+            if columns.stop:
                 self._strips.append((rows, columns, matrix[rows, columns].contiguous()))
         kept = sum(block.numel() for _, _, block in self._strips)
         self.fill = kept / max(1, matrix.numel())
@@ -82,6 +96,93 @@ def localized(orbitals: Tensor) -> Tensor:
     return rotation
 
 
+class Window:
+    """Pairs of a hole and an electron: strips of holes, each with electrons from first to last.
+
+    ``near`` (o, v) says which pairs must be among them. Vectors of numbers for the pairs, strip
+    after strip, have ``size`` w.
+    """
+
+    def __init__(self, near: Tensor) -> None:
+        self.shape = near.shape
+        self.strips: list[tuple[slice, slice]] = []
+        places = torch.arange(near.numel(), device=near.device).view(near.shape)
+        found = []
+        for start in range(0, len(near), NARROW):
+            holes = slice(start, min(start + NARROW, len(near)))
+            electrons = extent(near[holes].double(), 0.5)
+            if electrons.stop:
+                self.strips.append((holes, electrons))
+                found.append(places[holes, electrons].flatten())
+        self._places = torch.cat(found) if found else places.flatten()[:0]
+        self.size = len(self._places)
+        self.fill = self.size / max(1, near.numel())
+
+    def gathered(self, amplitudes: Tensor) -> Tensor:
+        """(…, w) what of ``amplitudes`` (…, o·v) is inside."""
+        return amplitudes[..., self._places]
+
+    def spread(self, inside: Tensor) -> Tensor:
+        """(…, o·v) ``inside`` (…, w), zeros around it."""
+        amplitudes = inside.new_zeros((*inside.shape[:-1], self.shape.numel()))
+        amplitudes[..., self._places] = inside
+        return amplitudes
+
+    def parts(self, inside: Tensor) -> list[Tensor]:
+        """The strips of ``inside`` (S, w), each (S, holes, electrons), views of it."""
+        sizes = [(h.stop - h.start, e.stop - e.start) for h, e in self.strips]
+        parts = inside.split([a * b for a, b in sizes], 1)
+        return [part.unflatten(1, size) for part, size in zip(parts, sizes, strict=True)]
+
+    def joined(self, parts: list[Tensor]) -> Tensor:
+        """The inverse of ``parts``."""
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+class Sandwich:
+    """Amplitudes T (S, o·v) → L T R, with symmetric local ``left`` (o, o) and ``right`` (v, v)."""
+
+    def __init__(self, left: Tensor, right: Tensor, negligible: float | None = None) -> None:
+        self._shape = len(left), len(right)
+        self._left, self._right = Banded(left, negligible), Banded(right, negligible)
+
+    def __call__(self, amplitudes: Tensor) -> Tensor:
+        turned = self._right.transposed_after(amplitudes.view(-1, self._shape[1]))
+        return self._left.times(turned.view(-1, *self._shape)).flatten(1)
+
+
+class NearSandwich:
+    """The same within a ``window``, for amplitudes (S, w)."""
+
+    def __init__(
+        self, window: Window, left: Tensor, right: Tensor, negligible: float | None = None
+    ) -> None:
+        negligible = NEGLIGIBLE[left.dtype] if negligible is None else negligible
+        self._window = window
+        self._right = [right[e, e].contiguous() for _, e in window.strips]
+        self._left = []
+        for holes, _ in window.strips:
+            rows = extent(left[holes], negligible)
+            self._left.append((rows, left[holes, rows].contiguous()))
+
+    def __call__(self, inside: Tensor) -> Tensor:
+        window = self._window
+        parts = [
+            part @ right for part, right in zip(window.parts(inside), self._right, strict=True)
+        ]
+        turned = window.spread(window.joined(parts)).unflatten(1, window.shape)
+        return window.joined(
+            [
+                left @ turned[:, rows, electrons]
+                for (rows, left), (_, electrons) in zip(self._left, window.strips, strict=True)
+            ]
+        )
+
+
+Between = Callable[[Tensor, Tensor, float], Callable[[Tensor], Tensor]]
+"""``Sandwich``, or ``NearSandwich`` of some window."""
+
+
 class Inverse:
     """About (Δ − ω)⁻¹, Δ = F_v ⊗ 1 − 1 ⊗ F_o, between local orbitals.
 
@@ -91,30 +192,30 @@ class Inverse:
     ``electrons`` F_v (v, v), eV.
     """
 
-    def __init__(self, holes: Tensor, electrons: Tensor, dtype: torch.dtype) -> None:
+    def __init__(
+        self, holes: Tensor, electrons: Tensor, dtype: torch.dtype, between: Between = Sandwich
+    ) -> None:
         lower, of_lower = torch.linalg.eigh(holes)
         upper, of_upper = torch.linalg.eigh(electrons)
         gap, span = float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
         self._grid = torch.logspace(0, 1, 200, max(1.001, span / gap), dtype=torch.float64) * gap
         time = torch.tensor(_TIMES, dtype=torch.float64)
         self._decay = torch.exp(-time * (self._grid - gap)[:, None])
-        self._terms = [
-            tuple(
-                Banded(((u * torch.exp(-t * level)) @ u.mT).to(dtype), _ROUGH) for u, level in sides
-            )
-            for t in _TIMES
-            for sides in [((of_lower, lower[-1] - lower), (of_upper, upper - upper[0]))]
-        ]
+        lower, upper = lower[-1] - lower, upper - upper[0]
+        self._terms = []
+        for t in _TIMES:
+            left = ((of_lower * torch.exp(-t * lower)) @ of_lower.mT).to(dtype)
+            right = ((of_upper * torch.exp(-t * upper)) @ of_upper.mT).to(dtype)
+            self._terms.append(between(left, right, _ROUGH))
 
     def __call__(self, residuals: Tensor, omega: Tensor) -> Tensor:
-        """(S, o, v) the inverse times ``residuals`` (S, o, v), ``omega`` (S,) eV."""
+        """The inverse times ``residuals`` (S, pairs), same shape; ``omega`` (S,) eV."""
         wanted = (self._grid[:, None] - omega.double()).clamp(min=_SMALLEST)  # (grid, S)
         # Relative errors count: each column has equations of its own.
         equations = wanted.mT[:, :, None] * self._decay
         weights = torch.linalg.lstsq(equations, torch.ones_like(wanted.mT)[:, :, None]).solution
         weights = weights.to(residuals)
         total = torch.zeros_like(residuals)
-        for (hole, electron), weight in zip(self._terms, weights.unbind(1), strict=True):
-            turned = electron.transposed_after(residuals.flatten(0, 1)).view_as(residuals)
-            total += weight[:, :, None] * hole.times(turned)
+        for term, weight in zip(self._terms, weights.unbind(1), strict=True):
+            total += weight * term(residuals)
         return total

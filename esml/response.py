@@ -8,7 +8,8 @@ K atoms, H of these with p orbitals. Energies in eV.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from esml import locality
 from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Kernel
 from esml.interaction import Interaction
-from esml.locality import Banded
+from esml.locality import Banded, Inverse, NearSandwich, Window
 from esml.orbitals import Orbitals
 
 Kind = Literal["A+B", "A-B", "triplet"]
@@ -26,6 +27,9 @@ Kind = Literal["A+B", "A-B", "triplet"]
 
 CHUNK = 2**22
 """Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied."""
+
+BOUND = 0.7
+"""eV by which electron and hole attract each other in a pair that counts as near."""
 
 WIDEST = 0.5
 """Share of a matrix up to which its band is worth the use."""
@@ -247,13 +251,15 @@ class LocalResponse(Response):
         self.turn_occupied, self.turn_virtual = turn_o.to(dtype), turn_v.to(dtype)
         self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
         self._electron, self._electron_back = Banded(electron), Banded(electron.mT)
+        self.hole, self.electron = hole, electron
+        self.levels = levels_o, levels_v
         self._fock_hole = Banded(levels_o.to(dtype))
         self._fock_electron = Banded(levels_v.to(dtype))
-        self._inverse = locality.Inverse(levels_o, levels_v, dtype)
         self._minus_exchange = self._minus_exchange[:, order][:, :, order]
         self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
         attraction = hole.mT.square() @ self._minus_exchange[0] @ electron.square()
         levels = levels_v.diagonal() - levels_o.diagonal()[:, None]
+        self.attraction = attraction
         self._diagonal = levels.to(dtype) + attraction
         n = len(order)
         place = order.argsort()
@@ -263,6 +269,10 @@ class LocalResponse(Response):
     def narrow(self) -> bool:
         """Whether the bands leave out enough."""
         return max(self._hole.fill, self._electron.fill) < WIDEST
+
+    @cached_property
+    def _inverse(self) -> Inverse:
+        return Inverse(*self.levels, self._diagonal.dtype)
 
     def turned(self, amplitudes: Tensor) -> Tensor:
         """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
@@ -274,8 +284,7 @@ class LocalResponse(Response):
 
     def divided(self, residual: Tensor, omega: Tensor) -> Tensor:
         """About (Δ − ω)⁻¹ times ``residual`` (1, S, o·v), where Δ are differences of levels."""
-        shape = self.singles_mask.shape[1:]
-        return self._inverse(residual[0].unflatten(1, shape), omega[0, :, 0]).flatten(1)[None]
+        return self._inverse(residual[0], omega[0, :, 0])[None]
 
     def _density(self, amplitudes: Tensor) -> Tensor:
         half = self._hole.times(amplitudes[0])
@@ -289,6 +298,95 @@ class LocalResponse(Response):
     def _levels(self, amplitudes: Tensor) -> Tensor:
         particle = self._fock_electron.transposed_after(amplitudes.flatten(0, 2))
         return particle.view_as(amplitudes) - self._fock_hole.times(amplitudes[0])
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """What a strip of near pairs has to do with the basis."""
+
+    rows: slice  # basis functions of the holes
+    columns: slice  # and of the electrons
+    hole: Tensor  # (rows, holes) coefficients
+    electron: Tensor  # (columns, electrons)
+
+
+class NearResponse:
+    """Singlet A ± B or triplet A of one large molecule between near pairs of local orbitals.
+
+    A pair is near if its electron and hole attract each other by more than ``BOUND``. What the
+    matrices have in other places is left out, which is no longer the same problem, but a small one
+    with nearly the same lowest states.
+    """
+
+    def __init__(self, local: LocalResponse, kind: Kind) -> None:
+        self.window = window = Window(-local.attraction > BOUND)
+        self._kind = kind
+        self._minus_exchange = local._minus_exchange[0]
+        self._monopoles = local._monopoles[kind][0]
+        self._blocks = {name: block[0] for name, block in local._blocks.items()}
+        self._place = local._block_place[0]
+        n = len(self._minus_exchange)
+        self._back = self._place % n * n + self._place // n
+        self._strips = []
+        for holes, electrons in window.strips:
+            hole, electron = local.hole[:, holes], local.electron[:, electrons]
+            least = locality.NEGLIGIBLE[hole.dtype]
+            rows, columns = locality.extent(hole.mT, least), locality.extent(electron.mT, least)
+            self._strips.append(
+                _Strip(rows, columns, hole[rows].contiguous(), electron[columns].contiguous())
+            )
+        dtype = local.hole.dtype
+        between = partial(NearSandwich, window)
+        of_holes, of_electrons = (level.to(dtype) for level in local.levels)
+        self._of_holes = between(of_holes, torch.eye(len(of_electrons)).to(of_holes))
+        self._of_electrons = between(torch.eye(len(of_holes)).to(of_holes), of_electrons)
+        self._inverse = Inverse(*local.levels, dtype, between)
+        self.diagonal = window.gathered(local.diagonal().flatten(1))
+        self._chunk = max(1, CHUNK // n**2)
+
+    @property
+    def small(self) -> bool:
+        """Whether enough is left out."""
+        return 0 < self.window.fill < WIDEST
+
+    def apply(self, vectors: list[Tensor]) -> list[Tensor]:
+        """A + B and A − B times one set of vectors (1, S, w) each, or the triplet A times one."""
+        if len(vectors) == 1:
+            return [self._applied(vectors[0][0], None)[None]]
+        return [self._applied(x[0], s)[None] for x, s in zip(vectors, (1.0, -1.0), strict=True)]
+
+    def divided(self, residual: Tensor, omega: Tensor) -> Tensor:
+        """About (Δ − ω)⁻¹ times ``residual`` (1, S, w); see ``LocalResponse``."""
+        return self._inverse(residual[0], omega[0, :, 0])[None]
+
+    def _applied(self, inside: Tensor, sign: float | None) -> Tensor:
+        """A + ``sign`` B, or the triplet A, times ``inside`` (S, w)."""
+        return torch.cat([self._product(part, sign) for part in inside.split(self._chunk)])
+
+    def _product(self, inside: Tensor, sign: float | None) -> Tensor:
+        n = len(self._minus_exchange)
+        density = inside.new_zeros((len(inside), n, n))
+        for part, strip in zip(self.window.parts(inside), self._strips, strict=True):
+            density[:, strip.rows, strip.columns] += strip.hole @ part @ strip.electron.mT
+        onsite = density.flatten(1)[:, self._place]
+        if sign is not None:
+            onsite = onsite + sign * density.flatten(1)[:, self._back]
+        blocks = self._blocks["A-B" if sign == -1.0 else self._kind]
+        field = torch.zeros_like(density)
+        field.flatten(1)[:, self._place] = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
+        if sign != -1.0:  # an antisymmetric density has no multipoles
+            diagonal = density.diagonal(dim1=1, dim2=2) * (1.0 if sign is None else 2.0)
+            field.diagonal(dim1=1, dim2=2).add_(diagonal @ self._monopoles)
+        found = []
+        for strip in self._strips:
+            near = density[:, strip.rows, strip.columns]
+            if sign is not None:
+                near = near + sign * density[:, strip.columns, strip.rows].mT
+            near = near * self._minus_exchange[strip.rows, strip.columns]
+            near += field[:, strip.rows, strip.columns]
+            found.append(strip.hole.mT @ near @ strip.electron)
+        product = self.window.joined(found)
+        return product + self._of_electrons(inside) - self._of_holes(inside)
 
 
 def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str, Any]:
