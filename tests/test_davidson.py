@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from esml import davidson, excitations, excitons, locality, orbitals
 from esml.dataset import read
 from esml.excitations import Excitations, singlets, triplets
 from esml.excitons import Excitons
-from esml.response import Kind, LocalResponse, Response
+from esml.locality import Window
+from esml.response import Kind, LocalResponse, NearResponse, Response
 from esml.surrogate import Surrogate, in_double
 
 DATA = Path(__file__).parent.parent / "data" / "small"
@@ -157,6 +159,24 @@ def test_nearly_dependent_vectors_are_no_instability() -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("name", ["_project_one", "_project_pair"])
+def test_numbers_lost_in_single_precision_are_found_in_double(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What is not a number is no converged state: nan residuals are below no tolerance."""
+    project = getattr(davidson, name)
+
+    def lossy(projected: list[Tensor], overlap: Tensor, n_wanted: int) -> Any:
+        energies, coefficients, positive = project(projected, overlap, n_wanted)
+        if overlap.dtype == torch.float32:
+            coefficients = [torch.full_like(c, torch.nan) for c in coefficients]
+        return energies, coefficients, positive
+
+    monkeypatch.setattr(davidson, name, lossy)
+    response, dipole = problem(model, [molecule("CH3CHO"), molecule("C2H4")])
+    assert_agree(response, dipole, 3, torch.float32)
+
+
 # ---- the model large molecules start from -----------------------------------------------------
 
 
@@ -265,6 +285,68 @@ def test_iterations_between_local_orbitals_agree(
     monkeypatch.setattr("esml.response.WIDEST", 2.0)
     response, dipole = problem(model, [make()])
     assert_agree(response, dipole, 10, precision)
+
+
+# ---- near pairs -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["A+B", "triplet"])
+def test_products_of_near_pairs_are_those_of_all_pairs_between_them(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """Whatever strips there are, and of a window that is a small part of all pairs."""
+    monkeypatch.setattr(locality, "STRIP", 16)
+    monkeypatch.setattr(locality, "NARROW", 1)
+    monkeypatch.setattr("esml.response.BOUND", 3.0)
+    response, _ = problem(model, [butadiene_chain(10)])
+    local = LocalResponse(response, torch.float64)
+    near = NearResponse(local, kind)
+    assert 0.05 < near.window.fill < 0.7
+    names: list[Kind] = ["A+B", "A-B"] if kind == "A+B" else [kind]
+    vectors = [torch.randn(1, 3, near.window.size, dtype=torch.float64) for _ in names]
+    shape = response.singles_mask.shape[1:]
+    for name, vector, found in zip(names, vectors, near.apply(vectors), strict=True):
+        everywhere = local.apply(near.window.spread(vector).unflatten(2, shape), name)
+        expected = near.window.gathered(everywhere.flatten(2))
+        torch.testing.assert_close(found, expected, atol=1e-7, rtol=0)
+
+
+def test_a_window_holds_what_is_near_and_forgets_nothing() -> None:
+    near = torch.zeros(200, 90, dtype=torch.bool)
+    for hole in range(200):
+        near[hole, max(0, hole // 2 - 5) : hole // 2 + 5] = True
+    near[130:] = False  # holes without an electron near them
+    window = Window(near)
+    everything = torch.randn(2, near.numel(), dtype=torch.float64)
+    inside = window.gathered(everything)
+    back = window.spread(inside)
+    assert inside.shape == (2, window.size)
+    assert window.fill < 0.6
+    torch.testing.assert_close(window.gathered(back), inside, atol=0, rtol=0)
+    torch.testing.assert_close(back[:, near.flatten()], everything[:, near.flatten()])
+    torch.testing.assert_close(window.joined(window.parts(inside)), inside, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("bound", [2.0, 4.0])
+def test_near_pairs_only_start_the_iterations(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, bound: float
+) -> None:
+    """The answer is that of all pairs, however many are near, in double precision."""
+    monkeypatch.setattr(excitations, "LARGE", 0)
+    monkeypatch.setattr("esml.response.WIDEST", 2.0)
+    monkeypatch.setattr("esml.response.BOUND", bound)
+    monkeypatch.setattr(locality, "NARROW", 1)
+    response, dipole = problem(model, [row_of_formaldehydes(4)])
+    sizes = []
+    lowest = davidson.lowest
+
+    def noted(apply: davidson.Apply, diagonal: Tensor, *rest: Any, **more: Any) -> davidson.Roots:
+        sizes.append(diagonal.shape[1])
+        return lowest(apply, diagonal, *rest, **more)
+
+    monkeypatch.setattr(davidson, "lowest", noted)
+    assert_agree(response, dipole, 10, torch.float64)
+    assert min(sizes) < 0.9 * max(sizes)
 
 
 def test_the_model_saves_iterations_where_states_crowd(
