@@ -419,9 +419,18 @@ def run(
             bench.shard(size, seed)  # two workers must not write the same
         with ProcessPoolExecutor(workers, get_context("spawn"), _start, (study, directory)) as pool:
             pending = {pool.submit(_work, cell): cell for cell in todo}
+            failed = {}
             for future in as_completed(pending):
+                # What the other cells give is kept, whatever happens to one.
+                if (error := future.exception()) is not None:
+                    failed[pending[future].name] = error
+                    continue
                 append(path, future.result(), COLUMNS)
                 print(line(pending[future], future.result()), flush=True)
+        for name, error in failed.items():
+            print(f"{name} failed: {error!r}", flush=True)
+        if failed:
+            raise SystemExit(1)
 
 
 def line(cell: Cell, rows: Sequence[Row]) -> str:
