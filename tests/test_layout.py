@@ -32,6 +32,7 @@ ORDER = (
     "locality",
     "excitons",
     "davidson",
+    "response",
     "excitations",
     "uncertainty",
     "spectrum",
