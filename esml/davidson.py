@@ -246,9 +246,11 @@ def lowest(
             for c, space, state in zip(chosen, spaces, reversed(states), strict=True)
         ]
         norm = sum(torch.linalg.vector_norm(r, dim=2) for r in residuals) / n_matrices
-        if not bool((norm.isfinite() | ~exists | ~stable[:, None]).all()):
+        lost = ~norm.isfinite() & exists & stable[:, None]
+        if bool(lost.any()):
             # Where rounding made vectors dependent: no number of more iterations mends that.
-            raise ConvergenceError("the iterations lost their precision")
+            wrong = lost
+            break
         wrong = (norm > limit) & exists & stable[:, None]
         # A molecule that is done changes no more, whatever the others of its batch still need.
         wrong = wrong & wrong[:, :n_states].any(1)[:, None]

@@ -308,12 +308,13 @@ def _near(
     local: LocalResponse, kind: Kind, n_states: int, excitons: Excitons | None
 ) -> list[Tensor] | None:
     """States of the near pairs alone, (1, S, o·v) T and U or X; None where they are no help."""
-    near = NearResponse(local, kind)
-    n_matrices: Literal[1, 2] = 1 if kind == "triplet" else 2
-    if not near.small:
+    window = local.near()
+    if window is None:
         return None
+    near = NearResponse(local, window, kind)
+    n_matrices: Literal[1, 2] = 1 if kind == "triplet" else 2
     everything = torch.ones_like(near.diagonal, dtype=torch.bool)
-    inner = None if excitons is None else excitons.within(near.window)
+    inner = None if excitons is None else excitons.within(window)
     found = davidson.lowest(
         near.apply,
         near.diagonal,
@@ -328,7 +329,7 @@ def _near(
         return None
     # With what lies next to them, as any start.
     states = (found.plus[:, : 2 * n_states], found.minus[:, : 2 * n_states])
-    return [near.window.spread(x) for x in states[:n_matrices]]
+    return [window.spread(x) for x in states[:n_matrices]]
 
 
 def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:

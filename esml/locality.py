@@ -152,31 +152,36 @@ class Sandwich:
 
 
 class NearSandwich:
-    """The same within a ``window``, for amplitudes (S, w)."""
+    """The same within a ``window``, for amplitudes (S, w); a side may be missing, for 1."""
 
     def __init__(
-        self, window: Window, left: Tensor, right: Tensor, negligible: float | None = None
+        self,
+        window: Window,
+        left: Tensor | None,
+        right: Tensor | None,
+        negligible: float | None = None,
     ) -> None:
-        negligible = NEGLIGIBLE[left.dtype] if negligible is None else negligible
         self._window = window
-        self._right = [right[e, e].contiguous() for _, e in window.strips]
-        self._left = []
-        for holes, _ in window.strips:
-            rows = extent(left[holes], negligible)
-            self._left.append((rows, left[holes, rows].contiguous()))
+        self._right = self._left = None
+        if right is not None:
+            self._right = [right[e, e].contiguous() for _, e in window.strips]
+        if left is not None:
+            negligible = NEGLIGIBLE[left.dtype] if negligible is None else negligible
+            rows = [extent(left[h], negligible) for h, _ in window.strips]
+            self._left = [
+                (r, left[h, r].contiguous()) for r, (h, _) in zip(rows, window.strips, strict=True)
+            ]
 
     def __call__(self, inside: Tensor) -> Tensor:
         window = self._window
-        parts = [
-            part @ right for part, right in zip(window.parts(inside), self._right, strict=True)
-        ]
-        turned = window.spread(window.joined(parts)).unflatten(1, window.shape)
-        return window.joined(
-            [
-                left @ turned[:, rows, electrons]
-                for (rows, left), (_, electrons) in zip(self._left, window.strips, strict=True)
-            ]
-        )
+        if self._right is not None:
+            parts = zip(window.parts(inside), self._right, strict=True)
+            inside = window.joined([part @ right for part, right in parts])
+        if self._left is not None:
+            whole = window.spread(inside).unflatten(1, window.shape)
+            strips = zip(self._left, window.strips, strict=True)
+            inside = window.joined([left @ whole[:, rows, e] for (rows, left), (_, e) in strips])
+        return inside
 
 
 Between = Callable[[Tensor, Tensor, float], Callable[[Tensor], Tensor]]

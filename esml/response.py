@@ -270,6 +270,11 @@ class LocalResponse(Response):
         """Whether the bands leave out enough."""
         return max(self._hole.fill, self._electron.fill) < WIDEST
 
+    def near(self) -> Window | None:
+        """The pairs bound by more than ``BOUND``; None if these are too many, or none."""
+        window = Window(-self.attraction > BOUND)
+        return window if 0 < window.fill < WIDEST else None
+
     @cached_property
     def _inverse(self) -> Inverse:
         return Inverse(*self.levels, self._diagonal.dtype)
@@ -313,13 +318,12 @@ class _Strip:
 class NearResponse:
     """Singlet A ± B or triplet A of one large molecule between near pairs of local orbitals.
 
-    A pair is near if its electron and hole attract each other by more than ``BOUND``. What the
-    matrices have in other places is left out, which is no longer the same problem, but a small one
-    with nearly the same lowest states.
+    ``window`` holds them, as ``LocalResponse.near``. What the matrices have in other places is left
+    out, which is no longer the same problem, but a small one with nearly the same lowest states.
     """
 
-    def __init__(self, local: LocalResponse, kind: Kind) -> None:
-        self.window = window = Window(-local.attraction > BOUND)
+    def __init__(self, local: LocalResponse, window: Window, kind: Kind) -> None:
+        self.window = window
         self._kind = kind
         self._minus_exchange = local._minus_exchange[0]
         self._monopoles = local._monopoles[kind][0]
@@ -338,16 +342,10 @@ class NearResponse:
         dtype = local.hole.dtype
         between = partial(NearSandwich, window)
         of_holes, of_electrons = (level.to(dtype) for level in local.levels)
-        self._of_holes = between(of_holes, torch.eye(len(of_electrons)).to(of_holes))
-        self._of_electrons = between(torch.eye(len(of_holes)).to(of_holes), of_electrons)
+        self._of_holes, self._of_electrons = between(of_holes, None), between(None, of_electrons)
         self._inverse = Inverse(*local.levels, dtype, between)
         self.diagonal = window.gathered(local.diagonal().flatten(1))
         self._chunk = max(1, CHUNK // n**2)
-
-    @property
-    def small(self) -> bool:
-        """Whether enough is left out."""
-        return 0 < self.window.fill < WIDEST
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
         """A + B and A − B times one set of vectors (1, S, w) each, or the triplet A times one."""

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from .molecules import Family
+from .families import Family
 
 app = typer.Typer(
     help="Reference data for esml: molecules, geometries, Hamiltonians and excitation labels.",

@@ -31,6 +31,8 @@ from typing import Any, Final, Literal, get_args
 
 from rdkit import Chem, RDLogger
 
+from .families import Family
+
 RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
 
 Split = Literal["train", "validation", "test"]
@@ -614,13 +616,6 @@ def enumerate_molecules(max_heavy: int = MAX_HEAVY) -> list[Molecule]:
 
 
 # --- sampling -------------------------------------------------------------------------------------
-
-Family = Literal["benzenoid", "hydrocarbon", "fused"]
-"""Molecules to sample apart: parts of dyes, of which a sample of small molecules holds few.
-
-``benzenoid`` have a six-membered aromatic ring, ``hydrocarbon`` are conjugated throughout and of
-carbon and hydrogen only, ``fused`` are built on a core of :data:`FUSED`.
-"""
 
 _BENZENOID = Chem.MolFromSmarts("a1aaaaa1")
 _CONJUGATED = frozenset({Chem.HybridizationType.SP, Chem.HybridizationType.SP2})

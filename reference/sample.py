@@ -10,8 +10,9 @@ from pathlib import Path
 import ase.io
 from tqdm import tqdm
 
+from .families import Family
 from .geometries import GeometryError, structures
-from .molecules import Family, Molecule, extrapolation_molecules, fraction, sample_molecules
+from .molecules import Molecule, extrapolation_molecules, fraction, sample_molecules
 
 
 class SampleError(ValueError):
@@ -74,7 +75,7 @@ def write_sample(
     """Append the structures of ``n_molecules`` sampled molecules to ``output`` (extended xyz).
 
     Every molecule gives ``n_distorted`` thermally distorted or twisted structures, and its relaxed
-    one for a ``relaxed_share`` of the molecules. ``family`` (see ``molecules.Family``) asks for
+    one for a ``relaxed_share`` of the molecules. ``family`` (see ``families.Family``) asks for
     molecules of that kind only, ``skip`` leaves out the first molecules of the sample, which is a
     prefix of every longer one. Molecules that cannot be built are noted, with the reason, in
     ``<output>.log``, which also lets a second run continue. Returns the number of structures

@@ -23,8 +23,8 @@ import ase.io
 from ase import Atoms
 
 from esml.dataset import iterate
+from reference.families import Family
 from reference.generate import generate, join_parts
-from reference.molecules import Family
 from reference.sample import write_extrapolation, write_sample
 from reference.scf import Level
 

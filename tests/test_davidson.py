@@ -298,9 +298,12 @@ def test_products_of_near_pairs_are_those_of_all_pairs_between_them(
     monkeypatch.setattr(locality, "STRIP", 16)
     monkeypatch.setattr(locality, "NARROW", 1)
     monkeypatch.setattr("esml.response.BOUND", 3.0)
+    monkeypatch.setattr("esml.response.WIDEST", 2.0)
     response, _ = problem(model, [butadiene_chain(10)])
     local = LocalResponse(response, torch.float64)
-    near = NearResponse(local, kind)
+    window = local.near()
+    assert window is not None
+    near = NearResponse(local, window, kind)
     assert 0.05 < near.window.fill < 0.7
     names: list[Kind] = ["A+B", "A-B"] if kind == "A+B" else [kind]
     vectors = [torch.randn(1, 3, near.window.size, dtype=torch.float64) for _ in names]
