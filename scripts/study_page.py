@@ -1,6 +1,6 @@
 """Tables and figures of docs/physics-and-scaling.md, from the table of study_inductive_bias.py.
 
-Blocks of the page between ``<!-- study: NAME -->`` and ``<!-- end -->`` are filled anew, the text
+Blocks of the page between ``<!-- filled: NAME -->`` and ``<!-- end -->`` are filled anew, the text
 around them is left alone. Figures are docs/figures/study/*.png.
 """
 
@@ -392,9 +392,9 @@ def fill(page: Path, blocks: dict[str, str]) -> None:
     """Fill the blocks of ``page``; SystemExit for one that is not there."""
     text = page.read_text(encoding="utf-8")
     for name, content in blocks.items():
-        pattern = re.compile(rf"(<!-- study: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        pattern = re.compile(rf"(<!-- filled: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if len(pattern.findall(text)) != 1:
-            raise SystemExit(f"{page} has no single block '<!-- study: {name} -->'")
+            raise SystemExit(f"{page} has no single block '<!-- filled: {name} -->'")
         text = pattern.sub(lambda m, content=content: f"{m[1]}\n{content}\n\n{m[2]}", text)
     page.write_text(text, encoding="utf-8")
 

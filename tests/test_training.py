@@ -136,6 +136,25 @@ def test_hamiltonians_alone_can_be_learned_and_started_from(
         train(configuration(tmp_path / "d", initial=tmp_path / "nowhere"), progress=False)
 
 
+def test_frozen_weights_stay_as_they_start(tmp_path: Path) -> None:
+    frozen = ["couplings.*", "couplings_hidden.*", "exponents"]
+    config = configuration(tmp_path / "a", frozen=frozen)
+    before = training_loop.start(config, read(DATA)).model.state_dict()
+    after = load_file(train(config, progress=False))
+    kept = [n for n in before if n.startswith("couplings") or n == "exponents"]
+    assert len(kept) == 5
+    for name in kept:
+        torch.testing.assert_close(after[name], before[name], rtol=0, atol=0)
+    moved = (n for n in before if not torch.equal(after[n], before[n]))
+    assert {"element_couplings", "virtual_scale"} <= set(moved)
+
+    # The same weights must be frozen when the run goes on.
+    with pytest.raises(ConfigError, match=r"another run: expected frozen \["):
+        train(configuration(tmp_path / "a"), progress=False)
+    with pytest.raises(ConfigError, match=r"frozen: no weight of the model matches 'coupling'"):
+        train(configuration(tmp_path / "b", frozen=["coupling"]), progress=False)
+
+
 def test_excited_states_wait_for_their_share_of_the_epochs(tmp_path: Path) -> None:
     train(configuration(tmp_path, excitations_from=0.5, exact_from=0.5), progress=False)
     log = log_of(tmp_path)

@@ -82,6 +82,10 @@ class TrainingConfig(BaseModel):
     initial: Path | None = Field(
         None, description="model file whose weights training starts from, of the same form"
     )
+    frozen: list[str] = Field(
+        default_factory=list,
+        description="patterns, such as blocks.*, of the weights that stay as they start",
+    )
     excitations_from: float = Field(
         0.0, ge=0, le=1, description="share of the epochs after which excited states are learned"
     )

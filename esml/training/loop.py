@@ -14,6 +14,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
     if config.initial:
         _adopt(model, config.initial)
     task.prepare(model, train)
+    _freeze(model, config.frozen)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=config.learning_rate,
@@ -93,6 +95,22 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
     )
     average = {name: t.detach().clone() for name, t in model.state_dict().items()}
     return Run(config, task, model, average, optimizer)
+
+
+def _freeze(model: Any, patterns: Sequence[str]) -> None:
+    """Leave the weights whose names match ``patterns`` as they are; ConfigError if none does."""
+    for pattern in patterns:
+        chosen = [p for name, p in model.named_parameters() if fnmatchcase(name, pattern)]
+        if not chosen:
+            names = sorted(
+                {name.rpartition(".")[0] or name for name, _ in model.named_parameters()}
+            )
+            raise ConfigError(
+                f"frozen: no weight of the model matches {pattern!r}: expected a pattern of names "
+                f"such as {', '.join(names[:3])}; mend or remove that entry"
+            )
+        for parameter in chosen:
+            parameter.requires_grad_(False)
 
 
 def _adopt(model: Any, path: Path) -> None:
@@ -152,7 +170,8 @@ def _load_state(run: Run, path: Path) -> None:
     """Put ``run`` where the state file ``path`` says; ConfigError where the two do not fit."""
     try:
         tensors, header = _read_state(path)
-        stored, progress = dict(header["config"]), header["progress"]
+        # A run of a version that froze nothing does not say so.
+        stored, progress = {"frozen": [], **header["config"]}, header["progress"]
         run.epoch, run.step = int(progress["epoch"]), int(progress["step"])
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"{error}, or delete it to train afresh") from error
@@ -162,7 +181,7 @@ def _load_state(run: Run, path: Path) -> None:
             "to train afresh, or choose another output"
         ) from error
     current = json.loads(run.config.model_dump_json())
-    for key in ("model", "epochs", "batch_size", "seed"):
+    for key in ("model", "epochs", "batch_size", "seed", "frozen"):
         difference = _difference(stored.get(key), current[key], key)
         if difference:
             raise ConfigError(
