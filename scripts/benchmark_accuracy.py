@@ -173,11 +173,12 @@ def format_against_labels(tables: dict[str, dict[str, Any]]) -> str:
 
 
 def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[str, float]]:
-    """Stated uncertainties beside errors, of S1, T1 and of all valence states found.
+    """Stated uncertainties beside errors, of S1, T1, all valence states found, and structures.
 
-    Each: count, Spearman's rank correlation of uncertainty and |error| (nan where the uncertainty
-    is always the same), what it is for normal errors of exactly the stated deviations, share of
-    errors inside the 90 % interval, mean uncertainty and error (eV).
+    For a structure both are root mean squares over its states. Each: count, Spearman's rank
+    correlation of uncertainty and |error| (nan where the uncertainty is always the same), what it
+    is for normal errors of exactly the stated deviations, share of errors inside the 90 % interval,
+    mean uncertainty and error (eV).
     """
     found: dict[str, list[tuple[float, float]]] = {}
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
@@ -197,6 +198,7 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
         for m, (record, result) in enumerate(zip(group, results, strict=True)):
             if not isinstance(result, Result):
                 continue
+            own = []
             for kind, lowest in (("singlets", "S1"), ("triplets", "T1")):
                 states = getattr(result, kind)
                 labels = getattr(record, f"{kind[:-1]}_energies")
@@ -207,9 +209,11 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
                 for label, place in enumerate(places[kind][m, : len(labels)]):
                     if place >= 0:
                         error = abs(float(states.energies[place] - labels[label]))
-                        found.setdefault(kind, []).append(
-                            (float(states.uncertainties[place]), error)
-                        )
+                        own.append((float(states.uncertainties[place]), error))
+                        found.setdefault(kind, []).append(own[-1])
+            if own:
+                stated, error = np.sqrt(np.square(own).mean(0))
+                found.setdefault("structures", []).append((float(stated), float(error)))
     found["all"] = found.get("singlets", []) + found.get("triplets", [])
     result_table = {}
     for name, pairs in found.items():
@@ -241,7 +245,7 @@ def format_calibration(table: dict[str, dict[str, float]]) -> str:
         f"{'':<12}{'count':>7}{'Spearman':>10}{'if exact':>10}{'in 90 %':>9}{'mean σ/eV':>11}"
         f"{'mean error/eV':>15}"
     ]
-    for name in ("S1", "T1", "singlets", "triplets", "all"):
+    for name in ("S1", "T1", "singlets", "triplets", "all", "structures"):
         if t := table.get(name):
             lines.append(
                 f"{name:<12}{t['count']:>7}{t['spearman']:>10.2f}"

@@ -226,6 +226,21 @@ def test_a_cut_study_goes_on_where_it_stopped(
     assert without_times(table(path)) == without_times(whole)
 
 
+def test_a_cell_that_fails_costs_no_other(
+    study: ModuleType, small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form = small.model_copy(update={"sizes": [5]})
+    failing, *others = (cell.name for cell in study.cells(form))
+    directory = study.Bench(form, tmp_path / "runs").directory
+    (directory / failing).write_text("in the way of its training run")
+    path = tmp_path / "study.csv"
+    with pytest.raises(SystemExit):
+        study.run(form, tmp_path / "runs", path, workers=2)
+    assert f"{failing} failed: ConfigError" in capsys.readouterr().out
+    rows = table(path)
+    assert study.names_of(rows, rows[0]["protocol"], path) == set(others)
+
+
 def test_the_table_is_tidy(study: ModuleType, whole: list[dict[str, str]], small: Any) -> None:
     assert all(tuple(row) == study.COLUMNS for row in whole)
     keys = Counter(tuple(row[c] for c in study.COLUMNS[:7]) for row in whole)
