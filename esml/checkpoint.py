@@ -28,7 +28,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from esml.files import write_whole
 
-VERSION = 3
+VERSION = 4
 
 LARGEST = 2**31
 """Bytes of the largest file that is read."""
@@ -85,9 +85,17 @@ def _add_near_charges(old: Checkpoint) -> Checkpoint:
     return replace(old, state=state, config=config)
 
 
+def _forget_errors(old: Checkpoint) -> Checkpoint:
+    """Since version 4 the error model has other descriptors, which an older one says nothing of."""
+    state = {name: t for name, t in old.state.items() if not name.startswith("uncertainty.")}
+    metadata = {key: value for key, value in old.metadata.items() if key != "uncertainty"}
+    return replace(old, state=state, metadata=metadata)
+
+
 UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {
     1: _add_relaxation,
     2: _add_near_charges,
+    3: _forget_errors,
 }
 """``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
 

@@ -89,7 +89,6 @@ class Verdict:
 class Surroundings:
     """The atoms of a batch among those of the training molecules."""
 
-    coordinates: Tensor  # (N, D) y, see the module
     novelty: Tensor  # (N,)
     strangeness: Tensor  # (N,) distance of the bonds from any trained on, over the largest allowed
 
@@ -166,7 +165,7 @@ class Domain(nn.Module):
                 distance = environments[kind].distance(places[chosen], NEIGHBOURS)
                 novelty[chosen] = distance / self.typical[kind]
                 strangeness[chosen] = bondings[kind].distance(bonds[chosen], 1)
-            return Surroundings(places, novelty, strangeness / self.bonding_limit)
+            return Surroundings(novelty, strangeness / self.bonding_limit)
 
     def verdicts(self, graph: Graph, surroundings: Surroundings) -> list[Verdict]:
         """What to say of each molecule of ``graph``."""

@@ -4,12 +4,11 @@ A regression on what a prediction already holds, fitted to the errors on molecul
 trained on (``esml.training.calibration``). With descriptors z of a state (``descriptors``), scaled
 and bounded, the error to expect is
 
-    u² = s² (σ² + μ²) ,   ln σ = c + b·z ,   μ = c' + b'·z :
+    u = s exp(c + b·z) ,
 
-σ the size of the errors that look random and μ the part that is alike in like states, both unknown
-functions of the molecule that a linear form approximates. s makes the interval ω ± 1.645 u hold
-90 % of the errors, as that of a normal distribution of standard deviation u does. ω is not shifted
-by μ: it stays the eigenvalue of the model's own Hamiltonian, with its exact gradient.
+exp(c + b·z) the mean size of such errors: a positive function of the molecule of which nothing is
+known but what raises and what lowers it. s makes the interval ω ± 1.645 u hold 90 % of the errors,
+as that of a normal distribution of standard deviation u does.
 
 All descriptors are averages over where the electron comes from (hole populations h_A) and goes to
 (electron populations e_A), so a state has the same uncertainty whatever else is in its molecule far
@@ -20,7 +19,6 @@ are arbitrary.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import pi
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +32,6 @@ from esml.orbitals import Orbitals
 DEGENERATE = 1e-3
 """eV; a Gaussian of this width in the energy difference averages the populations of states."""
 
-DIRECTIONS = 16
-"""Directions of the network's features, of those in ``Domain``, that descriptors average."""
-
 _CHEMISTRY = (
     "novelty", "energy", "triplet", "charge_transfer", "strength", "polarity", "deexcitation",
     "charge_shift",
@@ -46,8 +41,6 @@ NAMES: tuple[str, ...] = (
     *_CHEMISTRY,
     *(f"hole_on_{z}" for z in ELEMENTS[1:]),
     *(f"electron_on_{z}" for z in ELEMENTS[1:]),
-    *(f"feature_{k}" for k in range(DIRECTIONS)),
-    *(f"feature_shift_{k}" for k in range(DIRECTIONS)),
 )
 """The descriptors in order."""
 
@@ -73,14 +66,12 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
 
 
 def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
-    """(M, K, 3 + elements − 1 + ``DIRECTIONS``) what ``descriptors`` average over atoms.
+    """(M, K, 3 + elements − 1) what ``descriptors`` average over atoms.
 
-    Novelty, charge, its size, whether of each element but hydrogen, coordinates of surroundings;
-    ``charges`` (M, K) in e.
+    Novelty, charge, its size, whether of each element but hydrogen; ``charges`` (M, K) in e.
     """
     elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
-    places = surroundings.coordinates[:, :DIRECTIONS]
-    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements, places], 1))
+    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements], 1))
     padded = padded.to(charges)
     return torch.cat(
         [padded[..., :1], charges[..., None], charges.abs()[..., None], padded[..., 1:]], 2
@@ -95,8 +86,7 @@ def descriptors(
     With w = (h + e)/2 and ``atoms`` those of ``of_atoms``: the logarithm of the novelty averaged
     with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
     with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
-    hydrogen; the first coordinates of the surroundings averaged with w and with e − h. Finite
-    everywhere.
+    hydrogen. Finite everywhere.
     """
     with torch.no_grad():
         energies = torch.nan_to_num(found.energies)
@@ -109,7 +99,6 @@ def descriptors(
         strength, deexcitation = (alike @ single).unbind(2)
         shift = electron - hole
         mean, change = 0.5 * (hole + electron) @ atoms, shift @ atoms
-        element = slice(3, 2 + len(ELEMENTS))
         chemistry = [
             mean[..., 0].clamp(min=1e-3).log(),
             energies,
@@ -120,13 +109,8 @@ def descriptors(
             (deexcitation + 1e-3).log(),
             change[..., 1],
         ]
-        groups = [
-            mean[..., element] - 0.5 * change[..., element],
-            mean[..., element] + 0.5 * change[..., element],
-            mean[..., element.stop :],
-            change[..., element.stop :],
-        ]
-        return torch.cat([torch.stack(chemistry, 2), *groups], 2)
+        elements = [mean[..., 3:] - 0.5 * change[..., 3:], mean[..., 3:] + 0.5 * change[..., 3:]]
+        return torch.cat([torch.stack(chemistry, 2), *elements], 2)
 
 
 def scaled(values: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
@@ -144,11 +128,10 @@ class ErrorModel(nn.Module):
 
     centre: Tensor  # (descriptors,)
     spread: Tensor  # (descriptors,)
-    random: Tensor  # (1 + descriptors,) c and b of ln σ, σ the mean absolute error
-    systematic: Tensor  # (1 + descriptors,) c' and b' of μ
+    coefficients: Tensor  # (1 + descriptors,) c and b
     factor: Tensor  # () s
 
-    PARTS = ("centre", "spread", "random", "systematic", "factor")
+    PARTS = ("centre", "spread", "coefficients", "factor")
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -162,10 +145,5 @@ class ErrorModel(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """u (...) of states with descriptors ``values`` (..., descriptors)."""
         z = scaled(values.double(), self.centre, self.spread)
-        random, systematic = (p[0] + z @ p[1:] for p in (self.random, self.systematic))
-        return self.factor * expected(random, systematic)
-
-
-def expected(random: Tensor, systematic: Tensor) -> Tensor:
-    """√(½π σ² + μ²) of ln σ and μ: σ is a mean absolute error, the sum a mean squared one."""
-    return (0.5 * pi * (2.0 * random).exp() + systematic.square()).sqrt()
+        found: Tensor = self.factor * (self.coefficients[0] + z @ self.coefficients[1:]).exp()
+        return found

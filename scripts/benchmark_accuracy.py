@@ -178,9 +178,11 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
     For a structure both are root mean squares over its states. Each: count, Spearman's rank
     correlation of uncertainty and |error| (nan where the uncertainty is always the same), what it
     is for normal errors of exactly the stated deviations, share of errors inside the 90 % interval,
-    mean uncertainty and error (eV).
+    mean uncertainty and error (eV). Of all states also the rank correlation of |error| with its
+    mean over the states of its molecule: what knowing how wrong each molecule is would give.
     """
     found: dict[str, list[tuple[float, float]]] = {}
+    by_molecule: dict[str, list[float]] = {}
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
     for begin in range(0, len(order), BATCH):
         group = [records[i] for i in order[begin : begin + BATCH]]
@@ -211,6 +213,7 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
                         error = abs(float(states.energies[place] - labels[label]))
                         own.append((float(states.uncertainties[place]), error))
                         found.setdefault(kind, []).append(own[-1])
+            by_molecule.setdefault(record.inchikey, []).extend(error for _, error in own)
             if own:
                 stated, error = np.sqrt(np.square(own).mean(0))
                 found.setdefault("structures", []).append((float(stated), float(error)))
@@ -229,6 +232,11 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
             "mean_uncertainty_eV": float(stated.mean()),
             "mean_error_eV": float(error.mean()),
         }
+    errors = [np.array(e) for e in by_molecule.values() if e]
+    if "all" in result_table:
+        means = np.concatenate([np.full(len(e), e.mean()) for e in errors])
+        known = spearmanr(means, np.concatenate(errors)).statistic
+        result_table["all"]["spearman_of_molecule"] = float(known)
     return result_table
 
 
@@ -252,6 +260,11 @@ def format_calibration(table: dict[str, dict[str, float]]) -> str:
                 f"{t['spearman_if_exact']:>10.2f}{t['inside_90']:>9.1%}"
                 f"{t['mean_uncertainty_eV']:>11.3f}{t['mean_error_eV']:>15.3f}"
             )
+    if t := table.get("all"):
+        lines.append(
+            "were every molecule's mean error known and stated, Spearman of all states would be "
+            f"{t['spearman_of_molecule']:.2f}"
+        )
     return "\n".join(lines)
 
 

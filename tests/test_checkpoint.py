@@ -20,6 +20,7 @@ from esml.checkpoint import Checkpoint, CheckpointError, load, save
 SAID = {
     1: ("H2CO", [2.51677336, 2.52511471], 4.68631932),
     2: ("C2H4", [2.74201325, 5.88786978], 8.50677281),
+    3: ("C2H4", [4.18133558, 7.24454200], 10.17670849),
 }
 """A molecule, and its singlets and gap (eV) that the models of ``version-N.safetensors`` gave when
 they were written."""
@@ -216,6 +217,19 @@ def test_a_model_of_the_second_format_keeps_its_domain() -> None:
     model = esml.load_model(Path(__file__).parent / "data" / "version-2.safetensors")
     assert model.predict(ase.build.molecule("C2H4"), n_states=2).in_domain
     assert not model.predict(ase.build.molecule("HCN"), n_states=2).in_domain
+
+
+def test_an_error_model_of_the_third_format_is_forgotten() -> None:
+    """Its descriptors were others; what is stated is the error on validation molecules."""
+    path = Path(__file__).parent / "data" / "version-3.safetensors"
+    with safe_open(path, framework="pt") as file:
+        assert "uncertainty.random" in file.keys()  # noqa: SIM118 (no mapping)
+    model = esml.load_model(path)
+    assert model.error_model is None
+    assert "uncertainty" not in model.metadata
+    result = model.predict(ase.build.molecule("C2H4"), n_states=2)
+    expected = model.metadata["validation_rmse_eV"]["singlets"]
+    assert result.singlets.uncertainties == pytest.approx([expected] * 2)
 
 
 def test_a_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:

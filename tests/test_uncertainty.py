@@ -21,8 +21,8 @@ from esml.cli import app
 from esml.dataset import Record, read
 from esml.domain import bonding, unfamiliar
 from esml.surrogate import Result, States, Surrogate, half_width, save_model
-from esml.training import calibrate
-from esml.training.calibration import fit
+from esml.training import LeftOut, calibrate
+from esml.training.calibration import Errors, fit, states, unseen
 from esml.training.evaluation import evaluate_records
 from esml.training.targets import structure
 from esml.uncertainty import NAMES, populations
@@ -51,53 +51,87 @@ def model(records: list[Record]) -> Surrogate:
 # ---- the error model ---------------------------------------------------------------------------
 
 
-def synthetic(
-    n_molecules: int, seed: int, size: Callable[[Array], Array], mean: Callable[[Array], Array]
-) -> tuple[Array, Array, Array, list[str]]:
-    """Descriptors, errors, their true root mean squares and molecules, ten states of each."""
+def synthetic(n_molecules: int, seed: int, size: Callable[[Array], Array]) -> tuple[Errors, Array]:
+    """Normal errors of molecules of ten states each, and their standard deviations."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(10 * n_molecules, len(NAMES)))
-    deviation, shift = size(z), mean(z)
-    errors = shift + deviation * rng.normal(size=len(z))
+    deviation = size(z)
+    errors = deviation * rng.normal(size=len(z))
     names = [f"{i // 10}" for i in range(len(z))]
-    return z, errors, np.sqrt(deviation**2 + shift**2), names
+    return Errors(z, errors, names), deviation
 
 
-CASES: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
-    "size": (lambda z: 0.1 * np.exp(0.5 * z[:, 0] - 0.3 * z[:, 5]), lambda z: 0.0 * z[:, 0]),
-    "sign": (lambda z: 0.05 + 0.0 * z[:, 0], lambda z: 0.2 * z[:, 9]),
-    "both": (lambda z: 0.1 * np.exp(0.4 * z[:, 3]), lambda z: 0.1 * z[:, 20] - 0.05),
+CASES: dict[str, Callable[[Array], Array]] = {
+    "novelty": lambda z: 0.1 * np.exp(0.5 * z[:, 0]),
+    "several": lambda z: 0.1 * np.exp(0.5 * z[:, 0] - 0.3 * z[:, 5]),
+    "others": lambda z: 0.3 * np.exp(0.4 * z[:, 3] + 0.2 * z[:, 19]),
 }
+"""Standard deviations of errors as functions of the descriptors."""
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_known_errors_are_found_again(case: str) -> None:
     """Errors of known size: on molecules not fitted to, the size is found, and intervals hold."""
-    values, errors, _, molecules = synthetic(200, 0, *CASES[case])
-    error_model, summary = fit(values, errors, molecules)
+    error_model, summary = fit(synthetic(200, 0, CASES[case])[0])
     assert summary["n_molecules"] == 200
-    fresh, errors, truth, _ = synthetic(500, 1, *CASES[case])
-    stated = error_model(torch.from_numpy(fresh)).numpy()
+    fresh, truth = synthetic(500, 1, CASES[case])
+    stated = error_model(torch.from_numpy(fresh.values)).numpy()
     assert spearmanr(stated, truth).statistic > 0.9
-    inside = np.mean(np.abs(errors) <= half_width(0.9) * stated)
+    inside = np.mean(np.abs(fresh.errors) <= half_width(0.9) * stated)
     assert 0.87 < inside < 0.93
 
 
 def test_where_there_is_nothing_to_learn_all_states_are_alike() -> None:
-    case = (lambda z: 0.1 + 0.0 * z[:, 0], lambda z: 0.0 * z[:, 0])
-    error_model, _ = fit(*(synthetic(100, 2, *case)[k] for k in (0, 1, 3)))
-    stated = error_model(torch.from_numpy(synthetic(100, 3, *case)[0])).numpy()
+    def case(z: Array) -> Array:
+        return np.full(len(z), 0.1)
+
+    error_model, _ = fit(synthetic(400, 2, case)[0])
+    stated = error_model(torch.from_numpy(synthetic(100, 3, case)[0].values)).numpy()
     assert stated.std() < 0.01
     assert stated.mean() == pytest.approx(0.1, rel=0.08)
 
 
 def test_what_was_never_seen_is_stated_no_better_and_not_absurd() -> None:
-    values, errors, _, molecules = synthetic(100, 4, *CASES["size"])
-    error_model, _ = fit(values, errors, molecules)
+    error_model, _ = fit(synthetic(100, 4, CASES["several"])[0])
     far = np.full((2, len(NAMES)), 1e4)
     far[0, 0] = 0.0
     usual, novel = error_model(torch.from_numpy(far)).numpy()
     assert usual < novel < 100.0
+
+
+def test_how_errors_grow_is_learned_from_models_that_know_less() -> None:
+    """Own molecules show no growth, others do, in units of another size: known are both."""
+    grow = CASES["novelty"]
+    own, _ = synthetic(100, 6, grow)
+    near = np.flatnonzero(np.abs(own.values[:, 0]) < 0.3)
+    own = Errors(own.values[near], own.errors[near], [own.molecules[i] for i in near])
+    others, _ = synthetic(300, 7, grow)
+    fresh, truth = synthetic(300, 8, grow)
+    alone, _ = fit(own)
+    together, summary = fit(own, [others])
+    assert summary["n_models"] == 2
+    assert summary["n_molecules"] == 300
+    far = fresh.values[:, 0] > 1.5
+    ratio = [
+        float(np.median(each(torch.from_numpy(fresh.values[far])).numpy() / truth[far]))
+        for each in (alone, together)
+    ]
+    assert ratio[0] < 0.6
+    assert 0.8 < ratio[1] < 1.3
+
+
+def test_errors_of_a_model_that_knows_less_come_in_units_of_the_model(
+    model: Surrogate, records: list[Record]
+) -> None:
+    validation = [r for r in records if r.split == "validation"][:12]
+    others = [r for r in records if r.split == "train"][:6]
+    own = states(model, validation)
+    halved = Errors(own.values, 0.5 * own.errors, own.molecules)
+    found = unseen(LeftOut(model, others), validation, halved)
+    assert found.molecules[: len(own.molecules)] == own.molecules
+    np.testing.assert_allclose(found.errors[: len(own.errors)], halved.errors)
+    raw = states(model, others)
+    np.testing.assert_allclose(found.errors[len(own.errors) :], 0.5 * raw.errors)
 
 
 def test_populations_are_those_of_the_state_densities(model: Surrogate) -> None:

@@ -4,11 +4,16 @@
 molecules, which had no part in training. Whatever is chosen there, it is by cross-validation that
 leaves whole molecules out; and the factor that makes intervals hold 90 % of the errors is from
 predictions for molecules left out, the upper end of what their small number leaves open.
+
+Validation molecules are like those trained on. What is larger when a molecule is not, models tell
+that were trained without some of them (``LeftOut``, scripts/cross_fit.py): their errors are learned
+from as well, in units of the mean error each makes on validation molecules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +31,7 @@ from esml.network import species
 from esml.surrogate import Surrogate, load_model, save_model
 from esml.training.evaluation import partners, solve
 from esml.training.targets import structure
-from esml.uncertainty import NAMES, ErrorModel, descriptors, expected, of_atoms, scaled
+from esml.uncertainty import NAMES, ErrorModel, descriptors, of_atoms, scaled
 
 Array = NDArray[np.float64]
 
@@ -70,32 +75,49 @@ CONFIDENCE = 0.95
 RESAMPLES = 1000
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A model with a domain, trained as another but without ``records``."""
+
+    model: Surrogate
+    records: Sequence[Record]
+
+
 def calibrate(
-    model: Surrogate, training: Sequence[Record], validation: Sequence[Record]
+    model: Surrogate,
+    training: Sequence[Record],
+    validation: Sequence[Record],
+    left_out: Sequence[LeftOut] = (),
 ) -> Surrogate:
     """``model`` with its domain and, given ``LEAST_MOLECULES`` to learn from, its error model.
 
-    ``training`` are the records it was trained on. ``metadata["uncertainty"]`` of the result says
-    how many states and molecules the error model is from, and, for molecules left out of its fit,
-    the rank correlation of stated and actual errors. The same records give the same result.
+    ``training`` are the records it was trained on, ``left_out`` models that know less, with the
+    same validation records. ``metadata["uncertainty"]`` of the result says how many states and
+    molecules the error model is from, and, for validation molecules left out of its fit, the rank
+    correlation of stated and actual errors. The same records give the same result.
     """
     domain = build_domain(model, training, validation)
     metadata = {k: v for k, v in model.metadata.items() if k != "uncertainty"}
     result = Surrogate(model.hamiltonian, metadata, domain).eval()
-    values, errors, molecules = states(result, validation)
-    if len(set(molecules)) >= LEAST_MOLECULES:
-        result.error_model, result.metadata["uncertainty"] = fit(values, errors, molecules)
+    own = states(result, validation)
+    if len(set(own.molecules)) >= LEAST_MOLECULES:
+        others = [unseen(each, validation, own) for each in left_out]
+        result.error_model, result.metadata["uncertainty"] = fit(own, others)
     return result
 
 
 def calibrate_file(
-    path: Path, training: Sequence[Record], validation: Sequence[Record], output: Path | None = None
+    path: Path,
+    training: Sequence[Record],
+    validation: Sequence[Record],
+    output: Path | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Surrogate:
     """``calibrate`` the model in the file ``path`` and write it to ``output``, or back.
 
     Raises CheckpointError for a file that is no effective Hamiltonian or cannot be written.
     """
-    model = calibrate(load_model(path), training, validation)
+    model = calibrate(load_model(path), training, validation, left_out)
     save_model(model, path if output is None else output)
     return model
 
@@ -267,8 +289,38 @@ def _nearest_of_others(
 # ---- errors -----------------------------------------------------------------------------------
 
 
-def states(model: Surrogate, records: Sequence[Record]) -> tuple[Array, Array, list[str]]:
-    """Descriptors (n, d), errors (n,) in eV and molecules of all valence states of ``records``.
+@dataclass(frozen=True)
+class Errors:
+    """What a model says of unseen states, and how wrong it is."""
+
+    values: Array  # (n, d) descriptors
+    errors: Array  # (n,) eV
+    molecules: list[str]  # of each state
+
+    def joined(self, others: Sequence[Errors]) -> Errors:
+        """These and ``others``, in this order."""
+        parts = [self, *others]
+        return Errors(
+            np.concatenate([p.values for p in parts]),
+            np.concatenate([p.errors for p in parts]),
+            [name for p in parts for name in p.molecules],
+        )
+
+
+def unseen(left_out: LeftOut, validation: Sequence[Record], own: Errors) -> Errors:
+    """Errors of a model that knows less, on what it was not trained on, scaled.
+
+    So that on ``validation`` they are, on average, those of the model to calibrate, ``own``: what
+    counts is how much larger errors of the unknown are.
+    """
+    known = states(left_out.model, validation)
+    found = known.joined([states(left_out.model, left_out.records)])
+    scale = np.abs(own.errors).mean() / np.abs(known.errors).mean()
+    return replace(found, errors=found.errors * scale)
+
+
+def states(model: Surrogate, records: Sequence[Record]) -> Errors:
+    """Descriptors and errors of all valence states of ``records``.
 
     Predicted states are paired with those of the labels as in ``evaluation``; structures predicted
     to be unstable are left out, as the user gets no energies of them.
@@ -292,62 +344,49 @@ def states(model: Surrogate, records: Sequence[Record]) -> tuple[Array, Array, l
                 rows.append(values[m, index])
                 errors.append(found.energies[m].numpy()[index] - truth)
                 molecules += [_molecule(record)] * len(labels)
-    return np.concatenate(rows), np.concatenate(errors), molecules
+    return Errors(np.concatenate(rows), np.concatenate(errors), molecules)
 
 
-def fit(
-    values: Array, errors: Array, molecules: Sequence[str]
-) -> tuple[ErrorModel, dict[str, Any]]:
-    """The error model of descriptors ``values`` (n, d) and ``errors`` (n,), and what it is from.
+def fit(own: Errors, others: Sequence[Errors] = ()) -> tuple[ErrorModel, dict[str, Any]]:
+    """The error model of a model with errors ``own`` on validation molecules, and what it is from.
 
-    μ by ridge regression, ln σ by maximal likelihood of a Laplace distribution (which outliers
-    hardly move) of the rest, both with the penalty that predicts left-out molecules best.
+    c + b·z by maximal likelihood of errors of ``own`` and ``others`` that have a Laplace
+    distribution (which outliers hardly move), with the penalty that predicts left-out molecules
+    best. The factor s is that of ``own``.
     """
+    everything = own.joined(others)
+    values, sizes = everything.values, np.abs(everything.errors)
     centre, spread = values.mean(0), values.std(0)
     # A descriptor that never varied tells nothing.
     spread = np.where(spread > 1e-6, spread, np.inf)
     to = torch.from_numpy
     z = scaled(to(values), to(centre), to(spread)).numpy()
-    folds = _folds(molecules)
-    # One error of some eV must not lead the regression.
-    bounded = np.clip(errors, *(np.quantile(np.abs(errors), 0.98) * np.array([-1.0, 1.0])))
-
-    def left_out(regress: Any, targets: Array, penalty: float) -> Array:
-        """What regressions without a fold say of it."""
-        found = np.zeros(len(targets))
+    folds = _folds(everything.molecules)
+    best, logarithm, lowest = 0.0, sizes, np.inf
+    for penalty in PENALTIES:
+        found = np.zeros(len(sizes))
         for fold in range(FOLDS):
             out = folds == fold
             if out.any():
-                coefficients = regress(z[~out], targets[~out], penalty)
+                coefficients = _log_size(z[~out], sizes[~out], penalty)
                 found[out] = coefficients[0] + z[out] @ coefficients[1:]
-        return found
-
-    means = {p: left_out(_ridge, bounded, p) for p in PENALTIES}
-    best_mean = min(means, key=lambda p: float(np.square(bounded - means[p]).sum()))
-    rest = np.abs(errors - means[best_mean])
-    sizes = {p: left_out(_log_size, rest, p) for p in PENALTIES}
-
-    def likelihood(p: float) -> float:
-        return float((sizes[p] + rest * np.exp(-sizes[p])).sum())
-
-    best_size = min(sizes, key=likelihood)
-    systematic = _ridge(z, bounded, best_mean)
-    random = _log_size(z, rest, best_size)
-    stated = expected(to(sizes[best_size]), to(means[best_mean])).numpy()
-    n_molecules = len(set(molecules))
-    factor = _sure_quantile(np.abs(errors) / stated, molecules) / norm.ppf(0.5 + 0.5 * COVERAGE)
+        likelihood = float((found + sizes * np.exp(-found)).sum())
+        if likelihood < lowest:
+            best, logarithm, lowest = penalty, found, likelihood
+    stated, known = np.exp(logarithm[: len(own.errors)]), np.abs(own.errors)
+    factor = _sure_quantile(known / stated, own.molecules) / norm.ppf(0.5 + 0.5 * COVERAGE)
     tensors = {
         "centre": centre,
         "spread": spread,
-        "random": random,
-        "systematic": systematic,
+        "coefficients": _log_size(z, sizes, best),
         "factor": np.array(factor),
     }
     summary = {
-        "n_states": len(errors),
-        "n_molecules": n_molecules,
-        "spearman_left_out": round(float(spearmanr(stated, np.abs(errors)).statistic), 4),
-        "penalties": [round(best_mean, 3), round(best_size, 3)],
+        "n_states": len(sizes),
+        "n_molecules": len(set(everything.molecules)),
+        "n_models": 1 + len(others),
+        "spearman_left_out": round(float(spearmanr(stated, known).statistic), 4),
+        "penalty": round(best, 3),
     }
     return ErrorModel({k: to(np.asarray(v)) for k, v in tensors.items()}), summary
 
@@ -376,26 +415,13 @@ def _folds(molecules: Sequence[str]) -> NDArray[np.int64]:
     return np.array([fold[m] for m in molecules])
 
 
-def _penalties(count: int, penalty: float) -> Array:
-    weights = np.full(count, penalty)
-    weights[:MAIN] *= 0.1
-    return weights
-
-
-def _ridge(z: Array, targets: Array, penalty: float) -> Array:
-    """Constant and coefficients (1 + d,) of a ridge regression."""
-    centre = z.mean(0)
-    gram = (z - centre).T @ (z - centre) + np.diag(_penalties(z.shape[1], penalty))
-    slopes = np.linalg.solve(gram, (z - centre).T @ (targets - targets.mean()))
-    return np.concatenate([[targets.mean() - centre @ slopes], slopes])
-
-
 def _log_size(z: Array, sizes: Array, penalty: float) -> Array:
-    """Constant and coefficients (1 + d,) of ln σ, for ``sizes`` of Laplace-distributed errors.
+    """c and b (1 + d,) for ``sizes`` of Laplace-distributed errors of mean exp(c + b·z).
 
     The coefficient of the novelty is not negative: what is farther is not better known.
     """
-    weights = _penalties(z.shape[1], penalty)
+    weights = np.full(z.shape[1], penalty)
+    weights[:MAIN] *= 0.1
     start = np.zeros(1 + z.shape[1])
     start[0] = np.log(max(float(sizes.mean()), 1e-6))
 
