@@ -25,7 +25,7 @@ import torch
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
-from esml.locality import Window
+from esml.locality import NearTurn, Window
 
 WIDTH = 2.0
 """τ, eV: how far from the frontier orbitals count."""
@@ -77,7 +77,7 @@ class Excitons:
         turned = torch.einsum("phx,hxy->phy", blocks, kernel.blocks)
         matrix += turned.flatten(1) @ blocks.flatten(1).mT
         matrix += _exchange(hole, electron, i, a, kernel.minus_exchange)
-        self._window: Window | None = None
+        self._turn: NearTurn | None = None
         self.energies, self._states = torch.linalg.eigh(0.5 * (matrix + matrix.mT))
 
     def turn(self, occupied: Tensor, virtual: Tensor) -> None:
@@ -85,9 +85,15 @@ class Excitons:
         self._hole, self._electron = occupied.mT @ self._hole, virtual.mT @ self._electron
 
     def within(self, window: Window) -> Excitons:
-        """The same for vectors (S, w) of the pairs in a ``window`` on all pairs (o, v)."""
+        """The same for vectors (S, w) of the pairs in a ``window`` on all pairs (o, v).
+
+        Of local orbitals, which the model's own are put in line with.
+        """
         found = copy(self)
-        found._window = window
+        hole, electron = (x.abs().argmax(0).argsort() for x in (self._hole, self._electron))
+        i, a = self._place // len(electron), self._place % len(electron)
+        found._place = hole.argsort()[i] * len(electron) + electron.argsort()[a]
+        found._turn = NearTurn(window, self._hole[:, hole], self._electron[:, electron])
         return found
 
     def crowd(self, n_states: int) -> int:
@@ -112,8 +118,8 @@ class Excitons:
 
     def _gathered(self, amplitudes: Tensor) -> Tensor:
         """(S, p) the part of ``amplitudes`` (S, o·v) in each pair."""
-        if self._window is not None:
-            amplitudes = self._window.spread(amplitudes)
+        if self._turn is not None:
+            return self._turn.turned(amplitudes).flatten(1)[:, self._place]
         shape = len(amplitudes), len(self._hole), len(self._electron)
         local = self._hole.mT @ (amplitudes.view(shape) @ self._electron)
         return local.flatten(1)[:, self._place]
@@ -123,8 +129,11 @@ class Excitons:
         h, e = self._hole.shape[1], self._electron.shape[1]
         local = amplitudes.new_zeros((len(amplitudes), h * e))
         local[:, self._place] = amplitudes
-        canonical: Tensor = (self._hole @ (local.view(-1, h, e) @ self._electron.mT)).flatten(1)
-        return canonical if self._window is None else self._window.gathered(canonical)
+        local = local.view(-1, h, e)
+        if self._turn is not None:
+            return self._turn.back(local)
+        canonical: Tensor = (self._hole @ (local @ self._electron.mT)).flatten(1)
+        return canonical
 
 
 def _localized(orbitals: Tensor, level: Tensor) -> Tensor:

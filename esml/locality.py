@@ -26,7 +26,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from torch import Tensor
 
-NEGLIGIBLE = {torch.float32: 1e-5, torch.float64: 1e-10}
+NEGLIGIBLE = {torch.float32: 1e-6, torch.float64: 1e-10}
 """Coefficients below it are left out, by precision."""
 
 STRIP = 128
@@ -35,7 +35,7 @@ STRIP = 128
 NARROW = 64
 """Holes of a strip of a window: of less, products are too small to be fast."""
 
-_TIMES = (0.03, 0.1, 0.3, 1.0)  # 1/eV
+_TIMES = (0.05, 0.3)  # 1/eV
 _ROUGH = 1e-3  # coefficients left out of what only improves steps
 _SMALLEST = 0.3  # eV
 _COUPLED = 1e-2  # element of the density matrix that makes two orbitals neighbours
@@ -167,21 +167,67 @@ class NearSandwich:
             self._right = [right[e, e].contiguous() for _, e in window.strips]
         if left is not None:
             negligible = NEGLIGIBLE[left.dtype] if negligible is None else negligible
-            rows = [extent(left[h], negligible) for h, _ in window.strips]
             self._left = [
-                (r, left[h, r].contiguous()) for r, (h, _) in zip(rows, window.strips, strict=True)
+                [
+                    (k, left[h, other].contiguous(), *_shared(e, others))
+                    for k, (other, others) in enumerate(window.strips)
+                    if bool((left[h, other].abs() > negligible).any())
+                    and min(e.stop, others.stop) > max(e.start, others.start)
+                ]
+                for h, e in window.strips
             ]
 
     def __call__(self, inside: Tensor) -> Tensor:
-        window = self._window
+        parts = self._window.parts(inside)
         if self._right is not None:
-            parts = zip(window.parts(inside), self._right, strict=True)
-            inside = window.joined([part @ right for part, right in parts])
+            parts = [part @ right for part, right in zip(parts, self._right, strict=True)]
         if self._left is not None:
-            whole = window.spread(inside).unflatten(1, window.shape)
-            strips = zip(self._left, window.strips, strict=True)
-            inside = window.joined([left @ whole[:, rows, e] for (rows, left), (_, e) in strips])
-        return inside
+            parts = [self._combined(parts, k) for k in range(len(parts))]
+        return self._window.joined(parts)
+
+    def _combined(self, parts: list[Tensor], k: int) -> Tensor:
+        """What ``left`` makes of all strips for the ``k``-th."""
+        assert self._left is not None
+        total = torch.zeros_like(parts[k])
+        for other, block, mine, theirs in self._left[k]:
+            total[:, :, mine] += block @ parts[other][:, :, theirs]
+        return total
+
+
+def _shared(one: slice, other: slice) -> tuple[slice, slice]:
+    """Where in ``one`` and where in ``other`` lies what both have."""
+    start = max(one.start, other.start)
+    stop = max(start, min(one.stop, other.stop))
+    return slice(start - one.start, stop - one.start), slice(start - other.start, stop - other.start)
+
+
+class NearTurn:
+    """Amplitudes (S, w) in a ``window`` in terms of fewer orbitals, LᵀTR (S, h, e), and back.
+
+    Columns of ``left`` (o, h) and ``right`` (v, e) are local, and neighbours stand together.
+    """
+
+    def __init__(self, window: Window, left: Tensor, right: Tensor) -> None:
+        self._window = window
+        self._shape = left.shape[1], right.shape[1]
+        self._strips = []
+        for holes, electrons in window.strips:
+            h, e = extent(left[holes], _ROUGH), extent(right[electrons], _ROUGH)
+            self._strips.append(
+                (h, e, left[holes, h].contiguous(), right[electrons, e].contiguous())
+            )
+
+    def turned(self, inside: Tensor) -> Tensor:
+        """LᵀTR (S, h, e) of T ``inside`` (S, w)."""
+        total = inside.new_zeros((len(inside), *self._shape))
+        for part, (h, e, left, right) in zip(self._window.parts(inside), self._strips, strict=True):
+            total[:, h, e] += left.mT @ (part @ right)
+        return total
+
+    def back(self, turned: Tensor) -> Tensor:
+        """L T Rᵀ (S, w) of T ``turned`` (S, h, e), what of it is inside."""
+        parts = [left @ (turned[:, h, e] @ right.mT) for h, e, left, right in self._strips]
+        return self._window.joined(parts)
 
 
 Between = Callable[[Tensor, Tensor, float], Callable[[Tensor], Tensor]]
@@ -219,8 +265,8 @@ class Inverse:
         # Relative errors count: each column has equations of its own.
         equations = wanted.mT[:, :, None] * self._decay
         weights = torch.linalg.lstsq(equations, torch.ones_like(wanted.mT)[:, :, None]).solution
-        weights = weights.to(residuals)
+        weights = weights[:, :, 0].to(residuals)
         total = torch.zeros_like(residuals)
         for term, weight in zip(self._terms, weights.unbind(1), strict=True):
-            total += weight * term(residuals)
+            total.addcmul_(weight[:, None], term(residuals))
         return total

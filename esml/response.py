@@ -313,6 +313,8 @@ class _Strip:
     columns: slice  # and of the electrons
     hole: Tensor  # (rows, holes) coefficients
     electron: Tensor  # (columns, electrons)
+    onsite: Tensor  # which elements of the field on one atom are inside
+    place: Tensor  # and where, in (rows, columns) flattened
 
 
 class NearResponse:
@@ -331,14 +333,21 @@ class NearResponse:
         self._place = local._block_place[0]
         n = len(self._minus_exchange)
         self._back = self._place % n * n + self._place // n
+        # Elements of the field on one atom: those of its block, and the diagonal by multipoles.
+        onsite = torch.cat([self._place, (n + 1) * torch.arange(n, device=self._place.device)])
+        row, column = onsite // n, onsite % n
         self._strips = []
         for holes, electrons in window.strips:
             hole, electron = local.hole[:, holes], local.electron[:, electrons]
             least = locality.NEGLIGIBLE[hole.dtype]
             rows, columns = locality.extent(hole.mT, least), locality.extent(electron.mT, least)
-            self._strips.append(
-                _Strip(rows, columns, hole[rows].contiguous(), electron[columns].contiguous())
-            )
+            inside = (row >= rows.start) & (row < rows.stop)
+            inside &= (column >= columns.start) & (column < columns.stop)
+            which = inside.nonzero()[:, 0]
+            place = (row[which] - rows.start) * (columns.stop - columns.start)
+            place += column[which] - columns.start
+            hole, electron = hole[rows].contiguous(), electron[columns].contiguous()
+            self._strips.append(_Strip(rows, columns, hole, electron, which, place))
         dtype = local.hole.dtype
         between = partial(NearSandwich, window)
         of_holes, of_electrons = (level.to(dtype) for level in local.levels)
@@ -359,32 +368,41 @@ class NearResponse:
 
     def _applied(self, inside: Tensor, sign: float | None) -> Tensor:
         """A + ``sign`` B, or the triplet A, times ``inside`` (S, w)."""
-        return torch.cat([self._product(part, sign) for part in inside.split(self._chunk)])
-
-    def _product(self, inside: Tensor, sign: float | None) -> Tensor:
+        product = self._of_electrons(inside) - self._of_holes(inside)
         n = len(self._minus_exchange)
-        density = inside.new_zeros((len(inside), n, n))
+        density = inside.new_empty((min(len(inside), self._chunk), n, n))
+        for part, found in zip(inside.split(self._chunk), product.split(self._chunk), strict=True):
+            self._add_coupling(found, part, sign, density[: len(part)])
+        return product
+
+    def _add_coupling(
+        self, product: Tensor, inside: Tensor, sign: float | None, density: Tensor
+    ) -> None:
+        """Add what electrons and holes ``inside`` (S, w) do to each other to ``product`` (S, w).
+
+        ``density`` (S, n, n) is room for that of the pairs.
+        """
+        density.zero_()
+        # There are fewer orbitals in a strip than functions: first to the one side, then the other.
         for part, strip in zip(self.window.parts(inside), self._strips, strict=True):
-            density[:, strip.rows, strip.columns] += strip.hole @ part @ strip.electron.mT
-        onsite = density.flatten(1)[:, self._place]
+            density[:, strip.rows, strip.columns] += strip.hole @ (part @ strip.electron.mT)
+        flat = density.flatten(1)
+        onsite = flat[:, self._place]
         if sign is not None:
-            onsite = onsite + sign * density.flatten(1)[:, self._back]
+            onsite += sign * flat[:, self._back]
         blocks = self._blocks["A-B" if sign == -1.0 else self._kind]
-        field = torch.zeros_like(density)
-        field.flatten(1)[:, self._place] = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
-        if sign != -1.0:  # an antisymmetric density has no multipoles
-            diagonal = density.diagonal(dim1=1, dim2=2) * (1.0 if sign is None else 2.0)
-            field.diagonal(dim1=1, dim2=2).add_(diagonal @ self._monopoles)
-        found = []
-        for strip in self._strips:
-            near = density[:, strip.rows, strip.columns]
+        onsite = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
+        diagonal = density.diagonal(dim1=1, dim2=2)
+        # An antisymmetric density has no multipoles.
+        times = {None: 1.0, 1.0: 2.0, -1.0: 0.0}[sign]
+        field = torch.cat([onsite, times * (diagonal @ self._monopoles)], 1)
+        for part, strip in zip(self.window.parts(product), self._strips, strict=True):
+            near = density[:, strip.rows, strip.columns].clone()
             if sign is not None:
-                near = near + sign * density[:, strip.columns, strip.rows].mT
-            near = near * self._minus_exchange[strip.rows, strip.columns]
-            near += field[:, strip.rows, strip.columns]
-            found.append(strip.hole.mT @ near @ strip.electron)
-        product = self.window.joined(found)
-        return product + self._of_electrons(inside) - self._of_holes(inside)
+                near.add_(density[:, strip.columns, strip.rows].mT, alpha=sign)
+            near *= self._minus_exchange[strip.rows, strip.columns]
+            near.flatten(1).index_add_(1, strip.place, field[:, strip.onsite])
+            part += (strip.hole.mT @ near) @ strip.electron
 
 
 def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str, Any]:
