@@ -311,17 +311,17 @@ def _of_one_width(additions: list[Tensor]) -> list[Tensor]:
     return [torch.nn.functional.pad(new, (0, 0, 0, width - new.shape[1])) for new in additions]
 
 
-def resolved(vectors: list[Tensor], applied: list[Tensor]) -> list[Tensor]:
+def resolved(vectors: list[Tensor], applied: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The states among combinations of ``vectors`` (M, S, d), one list of T and U or of X.
 
-    ``applied`` is what the matrices make of them. In double precision this parts states that single
-    precision cannot tell from each other.
+    And before them their energies (M, S), eV. ``applied`` is what the matrices make of the vectors.
+    In double precision this parts states that single precision cannot tell from each other.
     """
     project = _project_pair if len(vectors) == 2 else _project_one
     projected = [_products(a, x) for a, x in zip(applied, vectors, strict=True)]
     overlap = _products(vectors[0], vectors[-1])
-    _, coefficients, _ = project(projected, overlap, vectors[0].shape[1])
-    return [c.mT.to(x) @ x for c, x in zip(coefficients, vectors, strict=True)]
+    energies, coefficients, _ = project(projected, overlap, vectors[0].shape[1])
+    return energies, [c.mT.to(x) @ x for c, x in zip(coefficients, vectors, strict=True)]
 
 
 def _corrections(

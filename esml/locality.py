@@ -19,6 +19,7 @@ v electrons, w pairs in a window.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from scipy.linalg.lapack import dpstrf
@@ -26,7 +27,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from torch import Tensor
 
-NEGLIGIBLE = {torch.float32: 1e-6, torch.float64: 1e-10}
+NEGLIGIBLE = {torch.float32: 1e-5, torch.float64: 1e-10}
 """Coefficients below it are left out, by precision."""
 
 STRIP = 128
@@ -35,7 +36,7 @@ STRIP = 128
 NARROW = 64
 """Holes of a strip of a window: of less, products are too small to be fast."""
 
-_TIMES = (0.05, 0.3)  # 1/eV
+_TIMES = (0.05, 0.3, 1.5)  # 1/eV
 _ROUGH = 1e-3  # coefficients left out of what only improves steps
 _SMALLEST = 0.3  # eV
 _COUPLED = 1e-2  # element of the density matrix that makes two orbitals neighbours
@@ -94,6 +95,48 @@ def localized(orbitals: Tensor) -> Tensor:
     values, axes = torch.linalg.eigh(columns.mT @ columns)
     rotation: Tensor = columns @ (axes * values.rsqrt()) @ axes.mT
     return rotation
+
+
+class LocalOrbitals:
+    """Occupied (n, o) and virtual (n, v) orbitals of a molecule made local, in double precision.
+
+    ``order`` is that of the basis functions in ``hole`` (n, o) and ``electron`` (n, v), which are
+    the given orbitals times the rotations ``turn_hole`` and ``turn_electron``; what the Fock
+    matrices, of the given orbitals, are between them is ``levels_hole`` and ``levels_electron``,
+    eV.
+    """
+
+    def __init__(
+        self, occupied: Tensor, virtual: Tensor, fock_occupied: Tensor, fock_virtual: Tensor
+    ) -> None:
+        self.order = in_line(occupied @ occupied.mT)
+        occupied, virtual = occupied[self.order].double(), virtual[self.order].double()
+        self.turn_hole, self.turn_electron = localized(occupied), localized(virtual)
+        self.hole, self.electron = occupied @ self.turn_hole, virtual @ self.turn_electron
+        self.levels_hole = self.turn_hole.mT @ fock_occupied.double() @ self.turn_hole
+        self.levels_electron = self.turn_electron.mT @ fock_virtual.double() @ self.turn_electron
+
+    @cached_property
+    def _eigen(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return torch.linalg.eigh(self.levels_hole), torch.linalg.eigh(self.levels_electron)
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest difference between levels of an electron and a hole, eV."""
+        (lower, _), (upper, _) = self._eigen
+        return float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
+
+    @cached_property
+    def decays(self) -> list[tuple[Tensor, Tensor]]:
+        """exp(t F_o) and exp(−t F_v), from the frontier, for each of ``_TIMES``."""
+        (lower, of_lower), (upper, of_upper) = self._eigen
+        return [
+            (
+                (of_lower * torch.exp(t * (lower - lower[-1]))) @ of_lower.mT,
+                (of_upper * torch.exp(t * (upper[0] - upper))) @ of_upper.mT,
+            )
+            for t in _TIMES
+        ]
 
 
 class Window:
@@ -239,25 +282,19 @@ class Inverse:
 
     As 1/(Δ − ω) is nearly a sum of exponentials Σ_k w_k exp(−t_k Δ), and these are products of
     matrices of holes and of electrons, every one of them local (Häser and Almlöf, J. Chem. Phys.
-    96, 489, 1992). Denominators below ``_SMALLEST`` count as that. ``holes`` F_o (o, o) and
-    ``electrons`` F_v (v, v), eV.
+    96, 489, 1992). Denominators below ``_SMALLEST`` count as that.
     """
 
     def __init__(
-        self, holes: Tensor, electrons: Tensor, dtype: torch.dtype, between: Between = Sandwich
+        self, orbitals: LocalOrbitals, dtype: torch.dtype, between: Between = Sandwich
     ) -> None:
-        lower, of_lower = torch.linalg.eigh(holes)
-        upper, of_upper = torch.linalg.eigh(electrons)
-        gap, span = float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
+        gap, span = orbitals.extremes
         self._grid = torch.logspace(0, 1, 200, max(1.001, span / gap), dtype=torch.float64) * gap
         time = torch.tensor(_TIMES, dtype=torch.float64)
         self._decay = torch.exp(-time * (self._grid - gap)[:, None])
-        lower, upper = lower[-1] - lower, upper - upper[0]
-        self._terms = []
-        for t in _TIMES:
-            left = ((of_lower * torch.exp(-t * lower)) @ of_lower.mT).to(dtype)
-            right = ((of_upper * torch.exp(-t * upper)) @ of_upper.mT).to(dtype)
-            self._terms.append(between(left, right, _ROUGH))
+        self._terms = [
+            between(left.to(dtype), right.to(dtype), _ROUGH) for left, right in orbitals.decays
+        ]
 
     def __call__(self, residuals: Tensor, omega: Tensor) -> Tensor:
         """The inverse times ``residuals`` (S, pairs), same shape; ``omega`` (S,) eV."""

@@ -19,7 +19,7 @@ from esml import locality
 from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Kernel
 from esml.interaction import Interaction
-from esml.locality import Banded, Inverse, NearSandwich, Window
+from esml.locality import Banded, Inverse, LocalOrbitals, NearSandwich, Window
 from esml.orbitals import Orbitals
 
 Kind = Literal["A+B", "A-B", "triplet"]
@@ -120,6 +120,13 @@ class Response:
             orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
             interaction = replace(self.interaction, **_in_precision(self.interaction, dtype))
             return Response(orbitals, interaction, self.layout)
+
+    @cached_property
+    def local_orbitals(self) -> LocalOrbitals:
+        """Those of the first molecule, without gradients."""
+        found = self.orbitals
+        parts = found.occupied, found.virtual, found.fock_occupied, self._fock_virtual
+        return LocalOrbitals(*(x[0].detach() for x in parts))
 
     def diagonal(self) -> Tensor:
         """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
@@ -241,24 +248,21 @@ class LocalResponse(Response):
     """
 
     def __init__(self, response: Response, dtype: torch.dtype) -> None:
-        occupied, virtual = response.orbitals.occupied[0], response.orbitals.virtual[0]
-        order = locality.in_line(occupied @ occupied.mT)
-        turn_o, turn_v = (locality.localized(c[order]) for c in (occupied, virtual))
-        hole, electron = (occupied[order] @ turn_o).to(dtype), (virtual[order] @ turn_v).to(dtype)
-        levels_o = turn_o.mT @ response.orbitals.fock_occupied[0].double() @ turn_o
-        levels_v = turn_v.mT @ response._fock_virtual[0].double() @ turn_v
+        local = response.local_orbitals
+        order = local.order
+        hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
-        self.turn_occupied, self.turn_virtual = turn_o.to(dtype), turn_v.to(dtype)
+        self.local_orbitals = local
+        self.turn_occupied, self.turn_virtual = local.turn_hole.to(dtype), local.turn_electron.to(dtype)
         self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
         self._electron, self._electron_back = Banded(electron), Banded(electron.mT)
         self.hole, self.electron = hole, electron
-        self.levels = levels_o, levels_v
-        self._fock_hole = Banded(levels_o.to(dtype))
-        self._fock_electron = Banded(levels_v.to(dtype))
+        self._fock_hole = Banded(local.levels_hole.to(dtype))
+        self._fock_electron = Banded(local.levels_electron.to(dtype))
         self._minus_exchange = self._minus_exchange[:, order][:, :, order]
         self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
         attraction = hole.mT.square() @ self._minus_exchange[0] @ electron.square()
-        levels = levels_v.diagonal() - levels_o.diagonal()[:, None]
+        levels = local.levels_electron.diagonal() - local.levels_hole.diagonal()[:, None]
         self.attraction = attraction
         self._diagonal = levels.to(dtype) + attraction
         n = len(order)
@@ -277,7 +281,7 @@ class LocalResponse(Response):
 
     @cached_property
     def _inverse(self) -> Inverse:
-        return Inverse(*self.levels, self._diagonal.dtype)
+        return Inverse(self.local_orbitals, self._diagonal.dtype)
 
     def turned(self, amplitudes: Tensor) -> Tensor:
         """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
@@ -350,9 +354,10 @@ class NearResponse:
             self._strips.append(_Strip(rows, columns, hole, electron, which, place))
         dtype = local.hole.dtype
         between = partial(NearSandwich, window)
-        of_holes, of_electrons = (level.to(dtype) for level in local.levels)
-        self._of_holes, self._of_electrons = between(of_holes, None), between(None, of_electrons)
-        self._inverse = Inverse(*local.levels, dtype, between)
+        orbitals = local.local_orbitals
+        self._of_holes = between(orbitals.levels_hole.to(dtype), None)
+        self._of_electrons = between(None, orbitals.levels_electron.to(dtype))
+        self._inverse = Inverse(orbitals, dtype, between)
         self.diagonal = window.gathered(local.diagonal().flatten(1))
         self._chunk = max(1, CHUNK // n**2)
 
