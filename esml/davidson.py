@@ -45,7 +45,7 @@ MOST_ITERATIONS = 200
 GROWTH = 16
 """Additions of all states followed before a space starts again."""
 
-ROUGHLY = 0.03
+ROUGHLY = 0.15
 """Norm of the residual, eV, to which states are found that only crowd the wanted ones."""
 
 PIECE = 8192

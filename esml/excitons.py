@@ -25,7 +25,7 @@ import torch
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
-from esml.locality import NearTurn, Window
+from esml.locality import NearTurn, Window, in_line
 
 WIDTH = 2.0
 """τ, eV: how far from the frontier orbitals count."""
@@ -36,8 +36,11 @@ CROWD = 0.2
 MOST = 256
 """States that are told apart together."""
 
+STRIP = 32
+"""Holes whose exchange with others is evaluated together."""
+
 _RANK = 0.05  # of the largest diagonal element; where Cholesky decomposition ends
-_NEAR = 1e-4  # overlap of densities of local orbitals that interact by exchange
+_NEAR = 1e-4  # overlap of densities, and coefficient, of local orbitals that interact by exchange
 _SMALLEST_DENOMINATOR = 0.05  # eV
 
 
@@ -151,17 +154,40 @@ def _localized(orbitals: Tensor, level: Tensor) -> Tensor:
 
 def _exchange(hole: Tensor, electron: Tensor, i: Tensor, a: Tensor, minus_gamma: Tensor) -> Tensor:
     """−Σ_AB q^A_ij γ_AB q^B_ab (p, p), zero where i and j, or a and b, are far apart."""
-    first, of_first = _neighbours(hole)
-    last, of_last = _neighbours(electron)
-    between = first.mT @ minus_gamma @ last
-    between = torch.nn.functional.pad(between, (0, 1, 0, 1))
-    return between[of_first[i[:, None], i], of_last[a[:, None], a]]
+    beside_hole, beside_electron = _beside(hole), _beside(electron)
+    found = minus_gamma.new_zeros((len(i), len(i)))
+    # A strip of holes in line has to do with few others and with few functions of the basis.
+    for holes in in_line(beside_hole.double()).split(STRIP):
+        mine = torch.isin(i, holes).nonzero()[:, 0]
+        near = beside_hole[holes].any(0)[i] & beside_electron[a[mine]].any(0)[a]
+        theirs = near.nonzero()[:, 0]
+        rows, first, of_first = _overlapping(hole, i[mine], i[theirs], beside_hole)
+        columns, last, of_last = _overlapping(electron, a[mine], a[theirs], beside_electron)
+        between = first.mT @ minus_gamma[rows[:, None], columns] @ last
+        between = torch.nn.functional.pad(between, (0, 1, 0, 1))
+        found[mine[:, None], theirs] = between[of_first, of_last]
+    return found
 
 
-def _neighbours(local: Tensor) -> tuple[Tensor, Tensor]:
-    """Products (n, P) of local orbitals (n, r) that overlap; the place (r, r) of each, or P."""
+def _beside(local: Tensor) -> Tensor:
+    """(r, r) which of the local orbitals (n, r) overlap."""
     density = local.square()
-    row, column = (density.mT @ density > _NEAR).nonzero().unbind(1)
-    place = row.new_full((local.shape[1], local.shape[1]), len(row))
+    return density.mT @ density > _NEAR
+
+
+def _overlapping(
+    local: Tensor, one: Tensor, other: Tensor, beside: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Products of the local orbitals ``one`` (x,) with those of ``other`` (y,) that overlap.
+
+    The basis functions (m,) where there is something of them, the products (m, P) there, and the
+    place (x, y) of each, or P.
+    """
+    (mine, of_mine), (theirs, of_theirs) = (x.unique(return_inverse=True) for x in (one, other))
+    row, column = beside[mine[:, None], theirs].nonzero().unbind(1)
+    functions = (local[:, mine].abs() > _NEAR).any(1).nonzero()[:, 0]
+    part = local[functions]
+    place = row.new_full((len(mine), len(theirs)), len(row))
     place[row, column] = torch.arange(len(row), device=row.device)
-    return local[:, row] * local[:, column], place
+    products = part[:, mine[row]] * part[:, theirs[column]]
+    return functions, products, place[of_mine[:, None], of_theirs]
