@@ -233,9 +233,8 @@ def lowest(
     n_molecules, d = diagonal.shape
     tolerance = TOLERANCE[diagonal.dtype]
     n_guarded = min(n_states + 2 + n_states // 8, d)
-    n_near = max(n_guarded, min(2 * n_states, d))
     n_followed = max(n_guarded, min(n_crowd, d))
-    n_start = max(n_followed, n_near)
+    n_start = max(n_followed, min(2 * n_states, d))
     fitting = MEMORY // (2 * n_matrices * diagonal.nbytes)
     capacity = (
         n_start
@@ -296,7 +295,7 @@ def lowest(
             break
         if not bool(wrong[:, n_guarded:].any()):
             # The crowd is told apart: it stays in the space, but changes no more.
-            n_followed = min(n_followed, n_near)
+            n_followed = n_guarded
             exists, limit = exists[:, :n_followed], limit[:n_followed]
     molecule = int(wrong.any(1).nonzero()[0])
     raise ConvergenceError(

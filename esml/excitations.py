@@ -288,19 +288,18 @@ def _iterate(
     if found is None or (single and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
     states = [x[:, :n_states].to(dtype) for x in (found.plus, found.minus)][:n_matrices]
-    if local is not None:
-        original = LocalResponse(original, dtype)
+    exact = original if local is None else original.local(dtype)
     energies = None
     if excitons is not None and bool(found.stable.all()):
         kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
         applied = [
-            original.apply(x.unflatten(2, shape), kind).flatten(2)
+            exact.apply(x.unflatten(2, shape), kind).flatten(2)
             for x, kind in zip(states, kinds, strict=True)
         ]
         energies, states = davidson.resolved(states, applied)
     plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
-    if isinstance(original, LocalResponse):
-        plus, minus = original.turned(plus), original.turned(minus)
+    if local is not None:
+        plus, minus = (local.turned(x.to(local.hole)).to(dtype) for x in (plus, minus))
     norm = (plus * minus).sum((2, 3), keepdim=True)
     plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))
     missing = n_states - plus.shape[1]
@@ -312,7 +311,7 @@ def _local(response: Response, dtype: torch.dtype) -> LocalResponse | None:
     """``response`` between local orbitals, for one large molecule where that saves operations."""
     if response.layout.n_molecules > 1 or response.layout.n_max < LARGE:
         return None
-    local = LocalResponse(response, dtype)
+    local = response.local(dtype)
     return local if local.narrow else None
 
 
@@ -339,9 +338,7 @@ def _near(
     )
     if not bool(found.stable.all()):
         return None
-    # With what lies next to them, as any start.
-    states = (found.plus[:, : 2 * n_states], found.minus[:, : 2 * n_states])
-    return [window.spread(x) for x in states[:n_matrices]]
+    return [window.spread(x) for x in (found.plus, found.minus)[:n_matrices]]
 
 
 def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:

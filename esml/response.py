@@ -74,6 +74,7 @@ class Response:
         self.orbitals = orbitals
         self.interaction = interaction
         self.layout = layout
+        self._local: dict[torch.dtype, LocalResponse] = {}
         self.singles_mask = (
             orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
         )  # (M, o, v)
@@ -127,6 +128,12 @@ class Response:
         found = self.orbitals
         parts = found.occupied, found.virtual, found.fock_occupied, self._fock_virtual
         return LocalOrbitals(*(x[0].detach() for x in parts))
+
+    def local(self, dtype: torch.dtype) -> LocalResponse:
+        """The response of the first molecule between local orbitals, in precision ``dtype``."""
+        if dtype not in self._local:
+            self._local[dtype] = LocalResponse(self, dtype)
+        return self._local[dtype]
 
     def diagonal(self) -> Tensor:
         """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
@@ -252,6 +259,7 @@ class LocalResponse(Response):
         order = local.order
         hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
+        self._local = {}
         self.local_orbitals = local
         self.turn_occupied, self.turn_virtual = local.turn_hole.to(dtype), local.turn_electron.to(dtype)
         self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
@@ -261,10 +269,6 @@ class LocalResponse(Response):
         self._fock_electron = Banded(local.levels_electron.to(dtype))
         self._minus_exchange = self._minus_exchange[:, order][:, :, order]
         self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
-        attraction = hole.mT.square() @ self._minus_exchange[0] @ electron.square()
-        levels = local.levels_electron.diagonal() - local.levels_hole.diagonal()[:, None]
-        self.attraction = attraction
-        self._diagonal = levels.to(dtype) + attraction
         n = len(order)
         place = order.argsort()
         self._block_place = place[self._block_place // n] * n + place[self._block_place % n]
@@ -280,8 +284,16 @@ class LocalResponse(Response):
         return window if 0 < window.fill < WIDEST else None
 
     @cached_property
+    def attraction(self) -> Tensor:
+        """(o, v) of the electron and the hole of each pair, negative, eV."""
+        found: Tensor = (
+            self.hole.mT.square() @ self._minus_exchange[0] @ self.electron.square()
+        )
+        return found
+
+    @cached_property
     def _inverse(self) -> Inverse:
-        return Inverse(self.local_orbitals, self._diagonal.dtype)
+        return Inverse(self.local_orbitals, self.hole.dtype)
 
     def turned(self, amplitudes: Tensor) -> Tensor:
         """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
@@ -289,7 +301,9 @@ class LocalResponse(Response):
         return canonical
 
     def diagonal(self) -> Tensor:
-        return self._diagonal[None]
+        orbitals = self.local_orbitals
+        levels = orbitals.levels_electron.diagonal() - orbitals.levels_hole.diagonal()[:, None]
+        return (levels.to(self.hole) + self.attraction)[None]
 
     def divided(self, residual: Tensor, omega: Tensor) -> Tensor:
         """About (Δ − ω)⁻¹ times ``residual`` (1, S, o·v), where Δ are differences of levels."""
