@@ -164,7 +164,7 @@ class _Space:
         kept = values > _DEPENDENT[vectors.dtype] ** 2
         axes = axes * torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
         first = vectors.shape[1] - int(kept.sum(1).max())
-        new = axes[:, :, first:].flip(2).mT.to(vectors) @ vectors
+        new: Tensor = axes[:, :, first:].flip(2).mT.to(vectors) @ vectors
         # Of little that remains much is rounding, which no step must make grow into a state.
         n_sure = int((values > _SURE**2).sum(1).min())
         unsure = new[:, n_sure:]
@@ -176,7 +176,8 @@ class _Space:
         if not self.size or not vectors.shape[1]:
             return vectors
         inside = _products(vectors, self.vectors).to(vectors)
-        return torch.baddbmm(vectors, inside, self.vectors, alpha=-1.0)
+        outside: Tensor = torch.baddbmm(vectors, inside, self.vectors, alpha=-1.0)
+        return outside
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -351,9 +352,7 @@ def _divided(diagonal: Tensor, mask: Tensor, residual: Tensor, omega: Tensor) ->
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Cholesky factors (M, m, m) with 1 for an empty place; which matrices are not positive."""
     diagonal = matrix.diagonal(dim1=1, dim2=2)
-    factor, failed = torch.linalg.cholesky_ex(
-        matrix + torch.diag_embed((diagonal == 0).to(matrix))
-    )
+    factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag_embed((diagonal == 0).to(matrix)))
     return factor, failed > 0
 
 

@@ -46,6 +46,7 @@ from torch import Tensor
 
 from esml import davidson
 from esml.excitons import Excitons
+from esml.locality import Window
 from esml.orbitals import Orbitals
 from esml.response import Kind, LocalResponse, NearResponse, Response, to_basis
 from esml.units import HARTREE
@@ -262,6 +263,8 @@ def _iterate(
             if excitons is not None:
                 excitons.turn(local.turn_occupied, local.turn_virtual)
             given = _near(local, kind, n_states, excitons)
+            if excitons is not None:
+                excitons = excitons.within(Window(torch.ones_like(mask[0])))
 
         def apply(vectors: list[Tensor]) -> list[Tensor]:
             trials = [x.unflatten(2, shape) for x in vectors]

@@ -33,7 +33,7 @@ NEGLIGIBLE = {torch.float32: 1e-5, torch.float64: 1e-10}
 STRIP = 128
 """Rows of a strip of a banded matrix."""
 
-NARROW = 64
+NARROW = 48
 """Holes of a strip of a window: of less, products are too small to be fast."""
 
 _TIMES = (0.05, 0.3, 1.5)  # 1/eV
@@ -241,7 +241,9 @@ def _shared(one: slice, other: slice) -> tuple[slice, slice]:
     """Where in ``one`` and where in ``other`` lies what both have."""
     start = max(one.start, other.start)
     stop = max(start, min(one.stop, other.stop))
-    return slice(start - one.start, stop - one.start), slice(start - other.start, stop - other.start)
+    return slice(start - one.start, stop - one.start), slice(
+        start - other.start, stop - other.start
+    )
 
 
 class NearTurn:

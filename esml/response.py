@@ -261,7 +261,10 @@ class LocalResponse(Response):
         self.__dict__ |= response.to(dtype).__dict__
         self._local = {}
         self.local_orbitals = local
-        self.turn_occupied, self.turn_virtual = local.turn_hole.to(dtype), local.turn_electron.to(dtype)
+        self.turn_occupied, self.turn_virtual = (
+            local.turn_hole.to(dtype),
+            local.turn_electron.to(dtype),
+        )
         self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
         self._electron, self._electron_back = Banded(electron), Banded(electron.mT)
         self.hole, self.electron = hole, electron
@@ -286,9 +289,7 @@ class LocalResponse(Response):
     @cached_property
     def attraction(self) -> Tensor:
         """(o, v) of the electron and the hole of each pair, negative, eV."""
-        found: Tensor = (
-            self.hole.mT.square() @ self._minus_exchange[0] @ self.electron.square()
-        )
+        found: Tensor = self.hole.mT.square() @ self._minus_exchange[0] @ self.electron.square()
         return found
 
     @cached_property
