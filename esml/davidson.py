@@ -45,8 +45,11 @@ MOST_ITERATIONS = 200
 GROWTH = 16
 """Additions of all states followed before a space starts again."""
 
-ROUGHLY = 10.0
-"""Tolerances within which states are found that only crowd the wanted ones."""
+ROUGHLY = 0.15
+"""Norm of the residual, eV, to which states are found that only crowd the wanted ones."""
+
+PIECE = 8192
+"""Numbers of two vectors whose products are summed in their own precision."""
 
 N_PLAIN = 3
 """Start vectors that are single excitations, beside those from a model."""
@@ -55,6 +58,7 @@ _LEAST = 1e-9  # 1/eV²; what is smaller is none of the energies
 _ADMIXTURE = 0.03  # norm of what breaks the symmetry of a start vector
 _SMALLEST_DENOMINATOR = 0.3  # eV
 _DEPENDENT = {torch.float32: 1e-3, torch.float64: 1e-7}  # norm of a vector that adds nothing
+_SURE = 0.1  # norm that what is new of a vector must have to be so but for rounding
 
 Apply = Callable[[list[Tensor]], list[Tensor]]
 """Symmetric matrices, each times its own vectors: (M, S, d) → (M, S, d), zero in padding."""
@@ -96,6 +100,18 @@ def start_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int) -> Tensor:
     return torch.zeros_like(vectors).scatter_(2, places, vectors) * mask[:, None]
 
 
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """Scalar products (M, a, b) of vectors (M, a, d) and (M, b, d), in double precision.
+
+    In single precision the rounding of sums of a million numbers is no longer small.
+    """
+    pieces = zip(left.split(PIECE, 2), right.split(PIECE, 2), strict=True)
+    total = left.new_zeros((*left.shape[:2], right.shape[1]), dtype=torch.float64)
+    for one, other in pieces:
+        total += one @ other.mT
+    return total
+
+
 class _Space:
     """Vectors well apart, of norm 1, and what a symmetric matrix makes of them."""
 
@@ -104,7 +120,7 @@ class _Space:
         self.size = 0
         self._vectors = like.new_empty((n_molecules, capacity, d))
         self._applied = like.new_empty((n_molecules, capacity, d))
-        self._projected = like.new_zeros((n_molecules, capacity, capacity))
+        self._projected = like.new_zeros((n_molecules, capacity, capacity), dtype=torch.float64)
 
     @property
     def vectors(self) -> Tensor:
@@ -127,7 +143,7 @@ class _Space:
         self.size = new
         self._vectors[:, old:new] = vectors
         self._applied[:, old:new] = applied
-        rows = applied @ self.vectors.mT
+        rows = _products(applied, self.vectors)
         self._projected[:, old:new, :new] = rows
         self._projected[:, :old, old:new] = rows[:, :, :old].mT
 
@@ -139,19 +155,29 @@ class _Space:
         self.size = coefficients.shape[2]
         self._vectors[:, : self.size] = vectors
         self._applied[:, : self.size] = applied
-        self._projected[:, : self.size, : self.size] = applied @ vectors.mT
+        self._projected[:, : self.size, : self.size] = _products(applied, vectors)
 
     def apart(self, vectors: Tensor) -> Tensor:
         """What of ``vectors`` (M, S, d) is new, orthonormal but for rounding, zeros last."""
-        vectors = _unit(vectors)
-        if self.size:
-            vectors = vectors - (vectors @ self.vectors.mT) @ self.vectors
-        values, axes = torch.linalg.eigh(vectors @ vectors.mT)
+        vectors = self._without(_unit(vectors))
+        values, axes = torch.linalg.eigh(_products(vectors, vectors))
         kept = values > _DEPENDENT[vectors.dtype] ** 2
         axes = axes * torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
         first = vectors.shape[1] - int(kept.sum(1).max())
-        new: Tensor = axes[:, :, first:].flip(2).mT @ vectors
+        new: Tensor = axes[:, :, first:].flip(2).mT.to(vectors) @ vectors
+        # Of little that remains much is rounding, which no step must make grow into a state.
+        n_sure = int((values > _SURE**2).sum(1).min())
+        unsure = new[:, n_sure:]
+        new[:, n_sure:] = _unit(self._without(unsure))
         return new
+
+    def _without(self, vectors: Tensor) -> Tensor:
+        """``vectors`` (M, S, d) without their part in the space."""
+        if not self.size or not vectors.shape[1]:
+            return vectors
+        inside = _products(vectors, self.vectors).to(vectors)
+        outside: Tensor = torch.baddbmm(vectors, inside, self.vectors, alpha=-1.0)
+        return outside
 
 
 def _unit(vectors: Tensor) -> Tensor:
@@ -165,7 +191,7 @@ class _Overlap:
     def __init__(self, spaces: list[_Space], capacity: int) -> None:
         self.first, self.last = spaces[0], spaces[-1]
         like = self.first.vectors
-        self._products = like.new_zeros((len(like), capacity, capacity))
+        self._products = like.new_zeros((len(like), capacity, capacity), dtype=torch.float64)
         self.size = 0
 
     def update(self) -> Tensor:
@@ -173,8 +199,8 @@ class _Overlap:
         old, self.size = self.size, self.first.size
         first, last = self.first.vectors, self.last.vectors
         products = self._products[:, : self.size, : self.size]
-        products[:, old:] = first[:, old:] @ last.mT
-        products[:, :old, old:] = first[:, :old] @ last[:, old:].mT
+        products[:, old:] = _products(first[:, old:], last)
+        products[:, :old, old:] = _products(first[:, :old], last[:, old:])
         return products
 
     def reset(self) -> None:
@@ -208,7 +234,7 @@ def lowest(
     n_molecules, d = diagonal.shape
     tolerance = TOLERANCE[diagonal.dtype]
     n_guarded = min(n_states + 2 + n_states // 8, d)
-    n_followed = min(max(n_guarded, n_crowd), d)
+    n_followed = max(n_guarded, min(n_crowd, d))
     n_start = max(n_followed, min(2 * n_states, d))
     fitting = MEMORY // (2 * n_matrices * diagonal.nbytes)
     capacity = (
@@ -224,17 +250,17 @@ def lowest(
     additions = _of_one_width([s.apart(x) for s, x in zip(spaces, starts, strict=True)])
     if divided is None:
         divided = partial(_divided, diagonal, mask)
+    n_kept = 2 * n_followed
     place = torch.arange(n_followed, device=mask.device)
     exists = place < mask.sum(1)[:, None]
-    limit = torch.where(place < n_guarded, tolerance, ROUGHLY * tolerance)
+    limit = torch.where(place < n_guarded, tolerance, ROUGHLY)
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
     project = _project_pair if n_matrices == 2 else _project_one
     for _ in range(MOST_ITERATIONS):
         for space, new, applied in zip(spaces, additions, apply(additions), strict=True):
             space.add(new, applied)
-        n_kept = min(2 * n_followed, spaces[0].size)
         energies, coefficients, positive = project(
-            [s.projected for s in spaces], overlap.update(), n_kept
+            [s.projected for s in spaces], overlap.update(), min(n_kept, spaces[0].size)
         )
         stable = stable & positive
         chosen = [c[:, :, :n_followed].mT.to(diagonal) for c in coefficients]
@@ -268,6 +294,10 @@ def lowest(
         additions = _of_one_width(additions)
         if additions[0].shape[1] == 0:
             break
+        if not bool(wrong[:, n_guarded:].any()):
+            # The crowd is told apart: it stays in the space, but changes no more.
+            n_followed = n_guarded
+            exists, limit = exists[:, :n_followed], limit[:n_followed]
     molecule = int(wrong.any(1).nonzero()[0])
     raise ConvergenceError(
         f"the excited states of molecule {molecule} of the batch did not converge: a residual of "
@@ -281,16 +311,17 @@ def _of_one_width(additions: list[Tensor]) -> list[Tensor]:
     return [torch.nn.functional.pad(new, (0, 0, 0, width - new.shape[1])) for new in additions]
 
 
-def resolved(vectors: list[Tensor], applied: list[Tensor]) -> list[Tensor]:
+def resolved(vectors: list[Tensor], applied: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The states among combinations of ``vectors`` (M, S, d), one list of T and U or of X.
 
-    ``applied`` is what the matrices make of them. In double precision this parts states that single
-    precision cannot tell from each other.
+    And before them their energies (M, S), eV. ``applied`` is what the matrices make of the vectors.
+    In double precision this parts states that single precision cannot tell from each other.
     """
     project = _project_pair if len(vectors) == 2 else _project_one
-    projected = [a @ x.mT for a, x in zip(applied, vectors, strict=True)]
-    _, coefficients, _ = project(projected, vectors[0] @ vectors[-1].mT, vectors[0].shape[1])
-    return [c.mT.to(x) @ x for c, x in zip(coefficients, vectors, strict=True)]
+    projected = [_products(a, x) for a, x in zip(applied, vectors, strict=True)]
+    overlap = _products(vectors[0], vectors[-1])
+    energies, coefficients, _ = project(projected, overlap, vectors[0].shape[1])
+    return energies, [c.mT.to(x) @ x for c, x in zip(coefficients, vectors, strict=True)]
 
 
 def _corrections(
@@ -321,9 +352,7 @@ def _divided(diagonal: Tensor, mask: Tensor, residual: Tensor, omega: Tensor) ->
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Cholesky factors (M, m, m) with 1 for an empty place; which matrices are not positive."""
     diagonal = matrix.diagonal(dim1=1, dim2=2)
-    factor, failed = torch.linalg.cholesky_ex(
-        matrix.double() + torch.diag_embed((diagonal == 0).double())
-    )
+    factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag_embed((diagonal == 0).to(matrix)))
     return factor, failed > 0
 
 
@@ -339,10 +368,10 @@ def _project_pair(
     (r, bad), (l, worse) = (_factor(matrix) for matrix in projected)
     positive = ~(bad | worse)
     r, l = (torch.where(positive[:, None, None], f, torch.eye(f.shape[1]).to(f)) for f in (r, l))
-    left = torch.linalg.solve_triangular(r, overlap.double(), upper=False)
+    left = torch.linalg.solve_triangular(r, overlap, upper=False)
     kernel = torch.linalg.solve_triangular(l, left.mT, upper=False).mT
-    values, vectors = torch.linalg.eigh((kernel @ kernel.mT).to(overlap))
-    values, vectors = (x[..., -n_wanted:].double().flip(-1) for x in (values, vectors))
+    values, vectors = torch.linalg.eigh(kernel @ kernel.mT)
+    values, vectors = (x[..., -n_wanted:].flip(-1) for x in (values, vectors))
     found = values > _LEAST
     energies = torch.where(found, values, torch.inf).rsqrt()
     root = torch.where(found, values, 1.0).pow(-0.25) * found
@@ -357,12 +386,12 @@ def _project_one(
 ) -> tuple[Tensor, list[Tensor], Tensor]:
     """The lowest states of one matrix between vectors X; arguments as for ``_project_pair``."""
     factor, _ = _factor(overlap)
-    left = torch.linalg.solve_triangular(factor, projected[0].double(), upper=False)
+    left = torch.linalg.solve_triangular(factor, projected[0], upper=False)
     matrix = torch.linalg.solve_triangular(factor, left.mT, upper=False)
     # Empty places sort last (Gershgorin).
     top = matrix.abs().sum(2).amax(1) + 1.0
     empty = overlap.diagonal(dim1=1, dim2=2) == 0
     matrix = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * empty)
-    energies, vectors = torch.linalg.eigh(matrix.to(overlap))
-    x = torch.linalg.solve_triangular(factor.mT, vectors[:, :, :n_wanted].double(), upper=True)
+    energies, vectors = torch.linalg.eigh(matrix)
+    x = torch.linalg.solve_triangular(factor.mT, vectors[:, :, :n_wanted], upper=True)
     return energies[:, :n_wanted], [x], torch.ones_like(top, dtype=torch.bool)

@@ -46,6 +46,7 @@ from torch import Tensor
 
 from esml import davidson
 from esml.excitons import Excitons
+from esml.locality import Window
 from esml.orbitals import Orbitals
 from esml.response import Kind, LocalResponse, NearResponse, Response, to_basis
 from esml.units import HARTREE
@@ -62,7 +63,7 @@ DENSE_PER_STATE = 6
 LARGE = 150
 """Orbitals from which a molecule's iterations start from local pairs (:mod:`esml.excitons`)."""
 
-PAIRS_PER_ATOM = 4
+PAIRS_PER_ATOM = 2
 """Such pairs for each atom."""
 
 
@@ -142,15 +143,19 @@ def singlets(
         return _all_below(solve, response, energy_window)
     n_states = _checked(response, n_states)
     with torch.no_grad():
+        known = None
         if _is_dense(response, n_states):
             plus, minus, stable = _solve_singlets(response)
             plus, minus = (_lowest(response, x, n_states) for x in (plus, minus))
         else:
-            plus, minus, stable = _iterate(response, 2, n_states, precision)
+            known, plus, minus, stable = _iterate(response, 2, n_states, precision)
         exists = _existing(response, n_states) & stable[:, None]
         plus, minus = (_nonzero(x, exists) for x in (plus, minus))
     orbitals = response.orbitals
-    energies = response.singlet_functional(plus, minus)
+    if known is None or torch.is_grad_enabled():
+        energies = response.singlet_functional(plus, minus)
+    else:
+        energies = known
     half = dipole_operator @ orbitals.virtual[:, None]
     moments = orbitals.occupied.mT[:, None] @ half
     dipoles = 2.0**0.5 * torch.einsum("msia,mxia->msx", plus, moments)
@@ -181,14 +186,17 @@ def triplets(
         return _all_below(solve, response, energy_window)
     n_states = _checked(response, n_states)
     with torch.no_grad():
-        exists = _existing(response, n_states)
+        exists, known = _existing(response, n_states), None
         if _is_dense(response, n_states):
             _, vectors = _eigh(response.dense("triplet"), response.singles_mask.flatten(1))
             amplitudes = _lowest(response, vectors, n_states)
         else:
-            amplitudes, _, _ = _iterate(response, 1, n_states, precision)
+            known, amplitudes, _, _ = _iterate(response, 1, n_states, precision)
         amplitudes = _nonzero(amplitudes, exists)
-    energies = response.triplet_functional(amplitudes)
+    if known is None or torch.is_grad_enabled():
+        energies = response.triplet_functional(amplitudes)
+    else:
+        energies = known
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),
         X=amplitudes,
@@ -238,8 +246,9 @@ def _nonzero(amplitudes: Tensor, exists: Tensor) -> Tensor:
 
 def _iterate(
     response: Response, n_matrices: Literal[1, 2], n_states: int, precision: torch.dtype | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """T and U (M, S, o, v) with TᵀU = 1, by energy, and which molecules are stable (M,)."""
+) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+    """Energies (M, S), if they were evaluated in the precision of ``response``; T and U
+    (M, S, o, v) with TᵀU = 1, by energy; and which molecules are stable (M,)."""
     dtype = response.orbitals.coefficients.dtype
     original, response = response, response.to(precision or dtype)
     mask = response.singles_mask
@@ -254,6 +263,8 @@ def _iterate(
             if excitons is not None:
                 excitons.turn(local.turn_occupied, local.turn_virtual)
             given = _near(local, kind, n_states, excitons)
+            if excitons is not None:
+                excitons = excitons.within(Window(torch.ones_like(mask[0])))
 
         def apply(vectors: list[Tensor]) -> list[Tensor]:
             trials = [x.unflatten(2, shape) for x in vectors]
@@ -279,28 +290,31 @@ def _iterate(
     single = response.orbitals.coefficients.dtype != dtype
     if found is None or (single and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
-    plus, minus = (x[:, :n_states].unflatten(2, shape) for x in (found.plus, found.minus))
-    if local is not None:
-        plus, minus = local.turned(plus), local.turned(minus)
-    plus, minus = plus.to(dtype), minus.to(dtype)
+    states = [x[:, :n_states].to(dtype) for x in (found.plus, found.minus)][:n_matrices]
+    exact = original if local is None else original.local(dtype)
+    energies = None
     if excitons is not None and bool(found.stable.all()):
-        trials = [plus, minus][:n_matrices]
         kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
-        applied = [original.apply(x, k).flatten(2) for x, k in zip(trials, kinds, strict=True)]
-        states = davidson.resolved([x.flatten(2) for x in trials], applied)
-        plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
+        applied = [
+            exact.apply(x.unflatten(2, shape), kind).flatten(2)
+            for x, kind in zip(states, kinds, strict=True)
+        ]
+        energies, states = davidson.resolved(states, applied)
+    plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
+    if local is not None:
+        plus, minus = (local.turned(x.to(local.hole)).to(dtype) for x in (plus, minus))
     norm = (plus * minus).sum((2, 3), keepdim=True)
     plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))
     missing = n_states - plus.shape[1]
     plus, minus = (torch.nn.functional.pad(x, (0, 0, 0, 0, 0, missing)) for x in (plus, minus))
-    return plus, minus, found.stable
+    return energies, plus, minus, found.stable
 
 
 def _local(response: Response, dtype: torch.dtype) -> LocalResponse | None:
     """``response`` between local orbitals, for one large molecule where that saves operations."""
     if response.layout.n_molecules > 1 or response.layout.n_max < LARGE:
         return None
-    local = LocalResponse(response, dtype)
+    local = response.local(dtype)
     return local if local.narrow else None
 
 
@@ -327,9 +341,7 @@ def _near(
     )
     if not bool(found.stable.all()):
         return None
-    # With what lies next to them, as any start.
-    states = (found.plus[:, : 2 * n_states], found.minus[:, : 2 * n_states])
-    return [window.spread(x) for x in states[:n_matrices]]
+    return [window.spread(x) for x in (found.plus, found.minus)[:n_matrices]]
 
 
 def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:

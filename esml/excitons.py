@@ -25,7 +25,7 @@ import torch
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
-from esml.locality import Window
+from esml.locality import NearTurn, Window, in_line
 
 WIDTH = 2.0
 """τ, eV: how far from the frontier orbitals count."""
@@ -36,8 +36,11 @@ CROWD = 0.2
 MOST = 256
 """States that are told apart together."""
 
+STRIP = 32
+"""Holes whose exchange with others is evaluated together."""
+
 _RANK = 0.05  # of the largest diagonal element; where Cholesky decomposition ends
-_NEAR = 1e-4  # overlap of densities of local orbitals that interact by exchange
+_NEAR = 1e-4  # overlap of densities, and coefficient, of local orbitals that interact by exchange
 _SMALLEST_DENOMINATOR = 0.05  # eV
 
 
@@ -77,7 +80,7 @@ class Excitons:
         turned = torch.einsum("phx,hxy->phy", blocks, kernel.blocks)
         matrix += turned.flatten(1) @ blocks.flatten(1).mT
         matrix += _exchange(hole, electron, i, a, kernel.minus_exchange)
-        self._window: Window | None = None
+        self._turn: NearTurn | None = None
         self.energies, self._states = torch.linalg.eigh(0.5 * (matrix + matrix.mT))
 
     def turn(self, occupied: Tensor, virtual: Tensor) -> None:
@@ -85,9 +88,15 @@ class Excitons:
         self._hole, self._electron = occupied.mT @ self._hole, virtual.mT @ self._electron
 
     def within(self, window: Window) -> Excitons:
-        """The same for vectors (S, w) of the pairs in a ``window`` on all pairs (o, v)."""
+        """The same for vectors (S, w) of the pairs in a ``window`` on all pairs (o, v).
+
+        Of local orbitals, which the model's own are put in line with.
+        """
         found = copy(self)
-        found._window = window
+        hole, electron = (x.abs().argmax(0).argsort() for x in (self._hole, self._electron))
+        i, a = self._place // len(electron), self._place % len(electron)
+        found._place = hole.argsort()[i] * len(electron) + electron.argsort()[a]
+        found._turn = NearTurn(window, self._hole[:, hole], self._electron[:, electron])
         return found
 
     def crowd(self, n_states: int) -> int:
@@ -112,8 +121,8 @@ class Excitons:
 
     def _gathered(self, amplitudes: Tensor) -> Tensor:
         """(S, p) the part of ``amplitudes`` (S, o·v) in each pair."""
-        if self._window is not None:
-            amplitudes = self._window.spread(amplitudes)
+        if self._turn is not None:
+            return self._turn.turned(amplitudes).flatten(1)[:, self._place]
         shape = len(amplitudes), len(self._hole), len(self._electron)
         local = self._hole.mT @ (amplitudes.view(shape) @ self._electron)
         return local.flatten(1)[:, self._place]
@@ -123,8 +132,11 @@ class Excitons:
         h, e = self._hole.shape[1], self._electron.shape[1]
         local = amplitudes.new_zeros((len(amplitudes), h * e))
         local[:, self._place] = amplitudes
-        canonical: Tensor = (self._hole @ (local.view(-1, h, e) @ self._electron.mT)).flatten(1)
-        return canonical if self._window is None else self._window.gathered(canonical)
+        local = local.view(-1, h, e)
+        if self._turn is not None:
+            return self._turn.back(local)
+        canonical: Tensor = (self._hole @ (local @ self._electron.mT)).flatten(1)
+        return canonical
 
 
 def _localized(orbitals: Tensor, level: Tensor) -> Tensor:
@@ -142,17 +154,40 @@ def _localized(orbitals: Tensor, level: Tensor) -> Tensor:
 
 def _exchange(hole: Tensor, electron: Tensor, i: Tensor, a: Tensor, minus_gamma: Tensor) -> Tensor:
     """−Σ_AB q^A_ij γ_AB q^B_ab (p, p), zero where i and j, or a and b, are far apart."""
-    first, of_first = _neighbours(hole)
-    last, of_last = _neighbours(electron)
-    between = first.mT @ minus_gamma @ last
-    between = torch.nn.functional.pad(between, (0, 1, 0, 1))
-    return between[of_first[i[:, None], i], of_last[a[:, None], a]]
+    beside_hole, beside_electron = _beside(hole), _beside(electron)
+    found = minus_gamma.new_zeros((len(i), len(i)))
+    # A strip of holes in line has to do with few others and with few functions of the basis.
+    for holes in in_line(beside_hole.double()).split(STRIP):
+        mine = torch.isin(i, holes).nonzero()[:, 0]
+        near = beside_hole[holes].any(0)[i] & beside_electron[a[mine]].any(0)[a]
+        theirs = near.nonzero()[:, 0]
+        rows, first, of_first = _overlapping(hole, i[mine], i[theirs], beside_hole)
+        columns, last, of_last = _overlapping(electron, a[mine], a[theirs], beside_electron)
+        between = first.mT @ minus_gamma[rows[:, None], columns] @ last
+        between = torch.nn.functional.pad(between, (0, 1, 0, 1))
+        found[mine[:, None], theirs] = between[of_first, of_last]
+    return found
 
 
-def _neighbours(local: Tensor) -> tuple[Tensor, Tensor]:
-    """Products (n, P) of local orbitals (n, r) that overlap; the place (r, r) of each, or P."""
+def _beside(local: Tensor) -> Tensor:
+    """(r, r) which of the local orbitals (n, r) overlap."""
     density = local.square()
-    row, column = (density.mT @ density > _NEAR).nonzero().unbind(1)
-    place = row.new_full((local.shape[1], local.shape[1]), len(row))
+    return density.mT @ density > _NEAR
+
+
+def _overlapping(
+    local: Tensor, one: Tensor, other: Tensor, beside: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Products of the local orbitals ``one`` (x,) with those of ``other`` (y,) that overlap.
+
+    The basis functions (m,) where there is something of them, the products (m, P) there, and the
+    place (x, y) of each, or P.
+    """
+    (mine, of_mine), (theirs, of_theirs) = (x.unique(return_inverse=True) for x in (one, other))
+    row, column = beside[mine[:, None], theirs].nonzero().unbind(1)
+    functions = (local[:, mine].abs() > _NEAR).any(1).nonzero()[:, 0]
+    part = local[functions]
+    place = row.new_full((len(mine), len(theirs)), len(row))
     place[row, column] = torch.arange(len(row), device=row.device)
-    return local[:, row] * local[:, column], place
+    products = part[:, mine[row]] * part[:, theirs[column]]
+    return functions, products, place[of_mine[:, None], of_theirs]

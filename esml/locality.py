@@ -19,6 +19,7 @@ v electrons, w pairs in a window.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from scipy.linalg.lapack import dpstrf
@@ -32,10 +33,10 @@ NEGLIGIBLE = {torch.float32: 1e-5, torch.float64: 1e-10}
 STRIP = 128
 """Rows of a strip of a banded matrix."""
 
-NARROW = 64
+NARROW = 48
 """Holes of a strip of a window: of less, products are too small to be fast."""
 
-_TIMES = (0.03, 0.1, 0.3, 1.0)  # 1/eV
+_TIMES = (0.05, 0.3, 1.5)  # 1/eV
 _ROUGH = 1e-3  # coefficients left out of what only improves steps
 _SMALLEST = 0.3  # eV
 _COUPLED = 1e-2  # element of the density matrix that makes two orbitals neighbours
@@ -94,6 +95,48 @@ def localized(orbitals: Tensor) -> Tensor:
     values, axes = torch.linalg.eigh(columns.mT @ columns)
     rotation: Tensor = columns @ (axes * values.rsqrt()) @ axes.mT
     return rotation
+
+
+class LocalOrbitals:
+    """Occupied (n, o) and virtual (n, v) orbitals of a molecule made local, in double precision.
+
+    ``order`` is that of the basis functions in ``hole`` (n, o) and ``electron`` (n, v), which are
+    the given orbitals times the rotations ``turn_hole`` and ``turn_electron``; what the Fock
+    matrices, of the given orbitals, are between them is ``levels_hole`` and ``levels_electron``,
+    eV.
+    """
+
+    def __init__(
+        self, occupied: Tensor, virtual: Tensor, fock_occupied: Tensor, fock_virtual: Tensor
+    ) -> None:
+        self.order = in_line(occupied @ occupied.mT)
+        occupied, virtual = occupied[self.order].double(), virtual[self.order].double()
+        self.turn_hole, self.turn_electron = localized(occupied), localized(virtual)
+        self.hole, self.electron = occupied @ self.turn_hole, virtual @ self.turn_electron
+        self.levels_hole = self.turn_hole.mT @ fock_occupied.double() @ self.turn_hole
+        self.levels_electron = self.turn_electron.mT @ fock_virtual.double() @ self.turn_electron
+
+    @cached_property
+    def _eigen(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return torch.linalg.eigh(self.levels_hole), torch.linalg.eigh(self.levels_electron)
+
+    @property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest difference between levels of an electron and a hole, eV."""
+        (lower, _), (upper, _) = self._eigen
+        return float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
+
+    @cached_property
+    def decays(self) -> list[tuple[Tensor, Tensor]]:
+        """exp(t F_o) and exp(−t F_v), from the frontier, for each of ``_TIMES``."""
+        (lower, of_lower), (upper, of_upper) = self._eigen
+        return [
+            (
+                (of_lower * torch.exp(t * (lower - lower[-1]))) @ of_lower.mT,
+                (of_upper * torch.exp(t * (upper[0] - upper))) @ of_upper.mT,
+            )
+            for t in _TIMES
+        ]
 
 
 class Window:
@@ -167,21 +210,69 @@ class NearSandwich:
             self._right = [right[e, e].contiguous() for _, e in window.strips]
         if left is not None:
             negligible = NEGLIGIBLE[left.dtype] if negligible is None else negligible
-            rows = [extent(left[h], negligible) for h, _ in window.strips]
             self._left = [
-                (r, left[h, r].contiguous()) for r, (h, _) in zip(rows, window.strips, strict=True)
+                [
+                    (k, left[h, other].contiguous(), *_shared(e, others))
+                    for k, (other, others) in enumerate(window.strips)
+                    if bool((left[h, other].abs() > negligible).any())
+                    and min(e.stop, others.stop) > max(e.start, others.start)
+                ]
+                for h, e in window.strips
             ]
 
     def __call__(self, inside: Tensor) -> Tensor:
-        window = self._window
+        parts = self._window.parts(inside)
         if self._right is not None:
-            parts = zip(window.parts(inside), self._right, strict=True)
-            inside = window.joined([part @ right for part, right in parts])
+            parts = [part @ right for part, right in zip(parts, self._right, strict=True)]
         if self._left is not None:
-            whole = window.spread(inside).unflatten(1, window.shape)
-            strips = zip(self._left, window.strips, strict=True)
-            inside = window.joined([left @ whole[:, rows, e] for (rows, left), (_, e) in strips])
-        return inside
+            parts = [self._combined(parts, k) for k in range(len(parts))]
+        return self._window.joined(parts)
+
+    def _combined(self, parts: list[Tensor], k: int) -> Tensor:
+        """What ``left`` makes of all strips for the ``k``-th."""
+        assert self._left is not None
+        total = torch.zeros_like(parts[k])
+        for other, block, mine, theirs in self._left[k]:
+            total[:, :, mine] += block @ parts[other][:, :, theirs]
+        return total
+
+
+def _shared(one: slice, other: slice) -> tuple[slice, slice]:
+    """Where in ``one`` and where in ``other`` lies what both have."""
+    start = max(one.start, other.start)
+    stop = max(start, min(one.stop, other.stop))
+    return slice(start - one.start, stop - one.start), slice(
+        start - other.start, stop - other.start
+    )
+
+
+class NearTurn:
+    """Amplitudes (S, w) in a ``window`` in terms of fewer orbitals, LᵀTR (S, h, e), and back.
+
+    Columns of ``left`` (o, h) and ``right`` (v, e) are local, and neighbours stand together.
+    """
+
+    def __init__(self, window: Window, left: Tensor, right: Tensor) -> None:
+        self._window = window
+        self._shape = left.shape[1], right.shape[1]
+        self._strips = []
+        for holes, electrons in window.strips:
+            h, e = extent(left[holes], _ROUGH), extent(right[electrons], _ROUGH)
+            self._strips.append(
+                (h, e, left[holes, h].contiguous(), right[electrons, e].contiguous())
+            )
+
+    def turned(self, inside: Tensor) -> Tensor:
+        """LᵀTR (S, h, e) of T ``inside`` (S, w)."""
+        total = inside.new_zeros((len(inside), *self._shape))
+        for part, (h, e, left, right) in zip(self._window.parts(inside), self._strips, strict=True):
+            total[:, h, e] += left.mT @ (part @ right)
+        return total
+
+    def back(self, turned: Tensor) -> Tensor:
+        """L T Rᵀ (S, w) of T ``turned`` (S, h, e), what of it is inside."""
+        parts = [left @ (turned[:, h, e] @ right.mT) for h, e, left, right in self._strips]
+        return self._window.joined(parts)
 
 
 Between = Callable[[Tensor, Tensor, float], Callable[[Tensor], Tensor]]
@@ -193,25 +284,19 @@ class Inverse:
 
     As 1/(Δ − ω) is nearly a sum of exponentials Σ_k w_k exp(−t_k Δ), and these are products of
     matrices of holes and of electrons, every one of them local (Häser and Almlöf, J. Chem. Phys.
-    96, 489, 1992). Denominators below ``_SMALLEST`` count as that. ``holes`` F_o (o, o) and
-    ``electrons`` F_v (v, v), eV.
+    96, 489, 1992). Denominators below ``_SMALLEST`` count as that.
     """
 
     def __init__(
-        self, holes: Tensor, electrons: Tensor, dtype: torch.dtype, between: Between = Sandwich
+        self, orbitals: LocalOrbitals, dtype: torch.dtype, between: Between = Sandwich
     ) -> None:
-        lower, of_lower = torch.linalg.eigh(holes)
-        upper, of_upper = torch.linalg.eigh(electrons)
-        gap, span = float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
+        gap, span = orbitals.extremes
         self._grid = torch.logspace(0, 1, 200, max(1.001, span / gap), dtype=torch.float64) * gap
         time = torch.tensor(_TIMES, dtype=torch.float64)
         self._decay = torch.exp(-time * (self._grid - gap)[:, None])
-        lower, upper = lower[-1] - lower, upper - upper[0]
-        self._terms = []
-        for t in _TIMES:
-            left = ((of_lower * torch.exp(-t * lower)) @ of_lower.mT).to(dtype)
-            right = ((of_upper * torch.exp(-t * upper)) @ of_upper.mT).to(dtype)
-            self._terms.append(between(left, right, _ROUGH))
+        self._terms = [
+            between(left.to(dtype), right.to(dtype), _ROUGH) for left, right in orbitals.decays
+        ]
 
     def __call__(self, residuals: Tensor, omega: Tensor) -> Tensor:
         """The inverse times ``residuals`` (S, pairs), same shape; ``omega`` (S,) eV."""
@@ -219,8 +304,8 @@ class Inverse:
         # Relative errors count: each column has equations of its own.
         equations = wanted.mT[:, :, None] * self._decay
         weights = torch.linalg.lstsq(equations, torch.ones_like(wanted.mT)[:, :, None]).solution
-        weights = weights.to(residuals)
+        weights = weights[:, :, 0].to(residuals)
         total = torch.zeros_like(residuals)
         for term, weight in zip(self._terms, weights.unbind(1), strict=True):
-            total += weight * term(residuals)
+            total.addcmul_(weight[:, None], term(residuals))
         return total

@@ -140,9 +140,12 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
             raise ValueError(f"the Hamiltonian of molecule {molecule} is not finite")
         # Padding decouples exactly; above every eigenvalue (Gershgorin) it sorts last.
         top = h.abs().sum(2).amax(1) + 1.0
-        _, coefficients = torch.linalg.eigh(h + torch.diag_embed(top[:, None] * ~mask))
-        coefficients = coefficients * inside
-    energies = torch.einsum("mup,muv,mvp->mp", coefficients, h, coefficients)
+        levels, coefficients = torch.linalg.eigh(h + torch.diag_embed(top[:, None] * ~mask))
+        levels, coefficients = levels * mask, coefficients * inside
+    differentiable = torch.is_grad_enabled() and h.requires_grad
+    energies = levels
+    if differentiable:
+        energies = torch.einsum("mup,muv,mvp->mp", coefficients, h, coefficients)
 
     n_virtual = n_orbitals - n_occupied
     o, v = int(n_occupied.max()), int(n_virtual.max())
@@ -152,8 +155,8 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     c_occupied = coefficients[:, :, :o] * occupied_mask[:, None, :]
     c_virtual = coefficients.gather(2, start[:, None, :].expand(-1, n_max, -1))
     c_virtual = c_virtual * virtual_mask[:, None, :]
-    level = energies.detach()
-    gaps = level.gather(1, start)[:, :, None] - level[:, None, :o]
+    lower, upper = levels[:, :o] * occupied_mask, levels.gather(1, start) * virtual_mask
+    gaps = upper[:, :, None] - lower[:, None, :]
     occupied, virtual = _ParallelTransport.apply(  # type: ignore[no-untyped-call]
         h, c_occupied, c_virtual, gaps.clamp(min=MINIMUM_GAP)
     )
@@ -165,8 +168,8 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
         occupied_mask=occupied_mask,
         virtual_mask=virtual_mask,
         # C_vᵀ H C_o = 0, so to first order the transported coefficients add nothing here.
-        fock_occupied=c_occupied.mT @ h @ c_occupied,
-        fock_virtual=c_virtual.mT @ h @ c_virtual,
+        fock_occupied=c_occupied.mT @ h @ c_occupied if differentiable else lower.diag_embed(),
+        fock_virtual=c_virtual.mT @ h @ c_virtual if differentiable else upper.diag_embed(),
         n_orbitals=n_orbitals,
         n_occupied=n_occupied,
     )

@@ -19,7 +19,7 @@ from esml import locality
 from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Kernel
 from esml.interaction import Interaction
-from esml.locality import Banded, Inverse, NearSandwich, Window
+from esml.locality import Banded, Inverse, LocalOrbitals, NearSandwich, Window
 from esml.orbitals import Orbitals
 
 Kind = Literal["A+B", "A-B", "triplet"]
@@ -74,6 +74,7 @@ class Response:
         self.orbitals = orbitals
         self.interaction = interaction
         self.layout = layout
+        self._local: dict[torch.dtype, LocalResponse] = {}
         self.singles_mask = (
             orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
         )  # (M, o, v)
@@ -120,6 +121,19 @@ class Response:
             orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
             interaction = replace(self.interaction, **_in_precision(self.interaction, dtype))
             return Response(orbitals, interaction, self.layout)
+
+    @cached_property
+    def local_orbitals(self) -> LocalOrbitals:
+        """Those of the first molecule, without gradients."""
+        found = self.orbitals
+        parts = found.occupied, found.virtual, found.fock_occupied, self._fock_virtual
+        return LocalOrbitals(*(x[0].detach() for x in parts))
+
+    def local(self, dtype: torch.dtype) -> LocalResponse:
+        """The response of the first molecule between local orbitals, in precision ``dtype``."""
+        if dtype not in self._local:
+            self._local[dtype] = LocalResponse(self, dtype)
+        return self._local[dtype]
 
     def diagonal(self) -> Tensor:
         """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
@@ -241,26 +255,23 @@ class LocalResponse(Response):
     """
 
     def __init__(self, response: Response, dtype: torch.dtype) -> None:
-        occupied, virtual = response.orbitals.occupied[0], response.orbitals.virtual[0]
-        order = locality.in_line(occupied @ occupied.mT)
-        turn_o, turn_v = (locality.localized(c[order]) for c in (occupied, virtual))
-        hole, electron = (occupied[order] @ turn_o).to(dtype), (virtual[order] @ turn_v).to(dtype)
-        levels_o = turn_o.mT @ response.orbitals.fock_occupied[0].double() @ turn_o
-        levels_v = turn_v.mT @ response._fock_virtual[0].double() @ turn_v
+        local = response.local_orbitals
+        order = local.order
+        hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
-        self.turn_occupied, self.turn_virtual = turn_o.to(dtype), turn_v.to(dtype)
+        self._local = {}
+        self.local_orbitals = local
+        self.turn_occupied, self.turn_virtual = (
+            local.turn_hole.to(dtype),
+            local.turn_electron.to(dtype),
+        )
         self._hole, self._hole_back = Banded(hole), Banded(hole.mT)
         self._electron, self._electron_back = Banded(electron), Banded(electron.mT)
         self.hole, self.electron = hole, electron
-        self.levels = levels_o, levels_v
-        self._fock_hole = Banded(levels_o.to(dtype))
-        self._fock_electron = Banded(levels_v.to(dtype))
+        self._fock_hole = Banded(local.levels_hole.to(dtype))
+        self._fock_electron = Banded(local.levels_electron.to(dtype))
         self._minus_exchange = self._minus_exchange[:, order][:, :, order]
         self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
-        attraction = hole.mT.square() @ self._minus_exchange[0] @ electron.square()
-        levels = levels_v.diagonal() - levels_o.diagonal()[:, None]
-        self.attraction = attraction
-        self._diagonal = levels.to(dtype) + attraction
         n = len(order)
         place = order.argsort()
         self._block_place = place[self._block_place // n] * n + place[self._block_place % n]
@@ -276,8 +287,14 @@ class LocalResponse(Response):
         return window if 0 < window.fill < WIDEST else None
 
     @cached_property
+    def attraction(self) -> Tensor:
+        """(o, v) of the electron and the hole of each pair, negative, eV."""
+        found: Tensor = self.hole.mT.square() @ self._minus_exchange[0] @ self.electron.square()
+        return found
+
+    @cached_property
     def _inverse(self) -> Inverse:
-        return Inverse(*self.levels, self._diagonal.dtype)
+        return Inverse(self.local_orbitals, self.hole.dtype)
 
     def turned(self, amplitudes: Tensor) -> Tensor:
         """U_o T' U_vᵀ (…, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
@@ -285,7 +302,9 @@ class LocalResponse(Response):
         return canonical
 
     def diagonal(self) -> Tensor:
-        return self._diagonal[None]
+        orbitals = self.local_orbitals
+        levels = orbitals.levels_electron.diagonal() - orbitals.levels_hole.diagonal()[:, None]
+        return (levels.to(self.hole) + self.attraction)[None]
 
     def divided(self, residual: Tensor, omega: Tensor) -> Tensor:
         """About (Δ − ω)⁻¹ times ``residual`` (1, S, o·v), where Δ are differences of levels."""
@@ -313,6 +332,8 @@ class _Strip:
     columns: slice  # and of the electrons
     hole: Tensor  # (rows, holes) coefficients
     electron: Tensor  # (columns, electrons)
+    onsite: Tensor  # which elements of the field on one atom are inside
+    place: Tensor  # and where, in (rows, columns) flattened
 
 
 class NearResponse:
@@ -331,19 +352,27 @@ class NearResponse:
         self._place = local._block_place[0]
         n = len(self._minus_exchange)
         self._back = self._place % n * n + self._place // n
+        # Elements of the field on one atom: those of its block, and the diagonal by multipoles.
+        onsite = torch.cat([self._place, (n + 1) * torch.arange(n, device=self._place.device)])
+        row, column = onsite // n, onsite % n
         self._strips = []
         for holes, electrons in window.strips:
             hole, electron = local.hole[:, holes], local.electron[:, electrons]
             least = locality.NEGLIGIBLE[hole.dtype]
             rows, columns = locality.extent(hole.mT, least), locality.extent(electron.mT, least)
-            self._strips.append(
-                _Strip(rows, columns, hole[rows].contiguous(), electron[columns].contiguous())
-            )
+            inside = (row >= rows.start) & (row < rows.stop)
+            inside &= (column >= columns.start) & (column < columns.stop)
+            which = inside.nonzero()[:, 0]
+            place = (row[which] - rows.start) * (columns.stop - columns.start)
+            place += column[which] - columns.start
+            hole, electron = hole[rows].contiguous(), electron[columns].contiguous()
+            self._strips.append(_Strip(rows, columns, hole, electron, which, place))
         dtype = local.hole.dtype
         between = partial(NearSandwich, window)
-        of_holes, of_electrons = (level.to(dtype) for level in local.levels)
-        self._of_holes, self._of_electrons = between(of_holes, None), between(None, of_electrons)
-        self._inverse = Inverse(*local.levels, dtype, between)
+        orbitals = local.local_orbitals
+        self._of_holes = between(orbitals.levels_hole.to(dtype), None)
+        self._of_electrons = between(None, orbitals.levels_electron.to(dtype))
+        self._inverse = Inverse(orbitals, dtype, between)
         self.diagonal = window.gathered(local.diagonal().flatten(1))
         self._chunk = max(1, CHUNK // n**2)
 
@@ -359,32 +388,41 @@ class NearResponse:
 
     def _applied(self, inside: Tensor, sign: float | None) -> Tensor:
         """A + ``sign`` B, or the triplet A, times ``inside`` (S, w)."""
-        return torch.cat([self._product(part, sign) for part in inside.split(self._chunk)])
-
-    def _product(self, inside: Tensor, sign: float | None) -> Tensor:
+        product = self._of_electrons(inside) - self._of_holes(inside)
         n = len(self._minus_exchange)
-        density = inside.new_zeros((len(inside), n, n))
+        density = inside.new_empty((min(len(inside), self._chunk), n, n))
+        for part, found in zip(inside.split(self._chunk), product.split(self._chunk), strict=True):
+            self._add_coupling(found, part, sign, density[: len(part)])
+        return product
+
+    def _add_coupling(
+        self, product: Tensor, inside: Tensor, sign: float | None, density: Tensor
+    ) -> None:
+        """Add what electrons and holes ``inside`` (S, w) do to each other to ``product`` (S, w).
+
+        ``density`` (S, n, n) is room for that of the pairs.
+        """
+        density.zero_()
+        # There are fewer orbitals in a strip than functions: first to the one side, then the other.
         for part, strip in zip(self.window.parts(inside), self._strips, strict=True):
-            density[:, strip.rows, strip.columns] += strip.hole @ part @ strip.electron.mT
-        onsite = density.flatten(1)[:, self._place]
+            density[:, strip.rows, strip.columns] += strip.hole @ (part @ strip.electron.mT)
+        flat = density.flatten(1)
+        onsite = flat[:, self._place]
         if sign is not None:
-            onsite = onsite + sign * density.flatten(1)[:, self._back]
+            onsite += sign * flat[:, self._back]
         blocks = self._blocks["A-B" if sign == -1.0 else self._kind]
-        field = torch.zeros_like(density)
-        field.flatten(1)[:, self._place] = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
-        if sign != -1.0:  # an antisymmetric density has no multipoles
-            diagonal = density.diagonal(dim1=1, dim2=2) * (1.0 if sign is None else 2.0)
-            field.diagonal(dim1=1, dim2=2).add_(diagonal @ self._monopoles)
-        found = []
-        for strip in self._strips:
-            near = density[:, strip.rows, strip.columns]
+        onsite = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
+        diagonal = density.diagonal(dim1=1, dim2=2)
+        # An antisymmetric density has no multipoles.
+        times = {None: 1.0, 1.0: 2.0, -1.0: 0.0}[sign]
+        field = torch.cat([onsite, times * (diagonal @ self._monopoles)], 1)
+        for part, strip in zip(self.window.parts(product), self._strips, strict=True):
+            near = density[:, strip.rows, strip.columns].clone()
             if sign is not None:
-                near = near + sign * density[:, strip.columns, strip.rows].mT
-            near = near * self._minus_exchange[strip.rows, strip.columns]
-            near += field[:, strip.rows, strip.columns]
-            found.append(strip.hole.mT @ near @ strip.electron)
-        product = self.window.joined(found)
-        return product + self._of_electrons(inside) - self._of_holes(inside)
+                near.add_(density[:, strip.columns, strip.rows].mT, alpha=sign)
+            near *= self._minus_exchange[strip.rows, strip.columns]
+            near.flatten(1).index_add_(1, strip.place, field[:, strip.onsite])
+            part += (strip.hole.mT @ near) @ strip.electron
 
 
 def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from esml import davidson, excitations, excitons, locality, orbitals
 from esml.dataset import read
 from esml.excitations import Excitations, singlets, triplets
 from esml.excitons import Excitons
-from esml.locality import Window
+from esml.locality import NearTurn, Window
 from esml.response import Kind, LocalResponse, NearResponse, Response
 from esml.surrogate import Surrogate, in_double
 
@@ -177,6 +177,30 @@ def test_numbers_lost_in_single_precision_are_found_in_double(
     assert_agree(response, dipole, 3, torch.float32)
 
 
+def test_products_of_long_vectors_are_exact_in_single_precision() -> None:
+    """A plain sum of a million products of numbers of one sign is wrong in the fourth digit."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(1, 3, 2**20, generator=generator)
+    vectors /= torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
+    exact = vectors.double() @ vectors.double().mT
+    torch.testing.assert_close(davidson._products(vectors, vectors), exact, atol=3e-7, rtol=0)
+
+
+def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
+    """Again and again, in single precision: errors do not grow from one addition to the next."""
+    generator = torch.Generator().manual_seed(0)
+    space = davidson._Space(torch.zeros(1, 5000), 40)
+    for _ in range(8):
+        vectors = torch.randn(1, 4, 5000, generator=generator)
+        if space.size:
+            mixture = torch.randn(1, 4, space.size, generator=generator)
+            vectors = mixture @ space.vectors + 1e-4 * vectors
+        new = space.apart(vectors)
+        space.add(new, new)
+    identity = torch.eye(space.size, dtype=torch.float64)[None]
+    torch.testing.assert_close(space.projected, identity, atol=1e-4, rtol=0)
+
+
 # ---- the model large molecules start from -----------------------------------------------------
 
 
@@ -328,6 +352,50 @@ def test_a_window_holds_what_is_near_and_forgets_nothing() -> None:
     torch.testing.assert_close(window.gathered(back), inside, atol=0, rtol=0)
     torch.testing.assert_close(back[:, near.flatten()], everything[:, near.flatten()])
     torch.testing.assert_close(window.joined(window.parts(inside)), inside, atol=0, rtol=0)
+
+
+def test_a_turn_of_a_window_is_that_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locality, "NARROW", 8)
+    generator = torch.Generator().manual_seed(0)
+    place = torch.arange(40.0, dtype=torch.float64)
+    near = (place[:30, None] - place).abs() < 6
+    left, right = (
+        torch.randn(n, k, generator=generator, dtype=torch.float64)
+        * ((place[:n, None] - 4.0 * place[:k]).abs() < 5)
+        for n, k in ((30, 7), (40, 10))
+    )
+    window = Window(near)
+    turn = NearTurn(window, left, right)
+    inside = torch.randn(3, window.size, generator=generator, dtype=torch.float64)
+    amplitudes = window.spread(inside).unflatten(1, near.shape)
+    torch.testing.assert_close(turn.turned(inside), left.mT @ amplitudes @ right)
+    turned = torch.randn(3, 7, 10, generator=generator, dtype=torch.float64)
+    back = (left @ turned @ right.mT).flatten(1)
+    torch.testing.assert_close(turn.back(turned), window.gathered(back))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+@pytest.mark.parametrize("n_states", [1, 4, 13])
+def test_no_state_of_equal_molecules_far_apart_is_missed(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, n_states: int, precision: torch.dtype
+) -> None:
+    """Exactly degenerate states, more of them than are asked for or fewer, from near pairs."""
+    monkeypatch.setattr(excitations, "LARGE", 0)
+    monkeypatch.setattr("esml.response.WIDEST", 2.0)
+    monkeypatch.setattr("esml.response.BOUND", 2.0)
+    monkeypatch.setattr(locality, "NARROW", 1)
+    row = Atoms()
+    for place in range(6):
+        unit = molecule("H2CO")
+        unit.positions += [0.0, 0.0, 60.0 * place]
+        row += unit
+    response, dipole = problem(model, [row])
+    dense = solved(response, dipole, n_states, torch.float64, "dense")
+    found = solved(response, dipole, n_states, precision, "iterative")
+    # Single precision stops at residuals that are worth 1e-6 eV here, whatever the start.
+    tolerance = {torch.float32: 3e-6, torch.float64: 1e-10}[precision]
+    for one, other in zip(found, dense, strict=True):
+        torch.testing.assert_close(one.energies, other.energies, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("bound", [2.0, 4.0])
