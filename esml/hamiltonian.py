@@ -273,9 +273,7 @@ class EffectiveHamiltonian(nn.Module):
         limits = (1.0, self.config.exchange_limit)
         kernels = []
         for name, limit, exponent in zip(COUPLINGS, limits, exponents, strict=False):
-            hardness = padded.pop(name)
-            mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
-            kernels.append(gamma(separation, mean, limit, exponent))
+            kernels.append(_kernel(separation, padded.pop(name), limit, exponent))
         shells = torch.cat([signed[:, :1], signed[:, 1:].expand(-1, N_SLOTS - 1)], 1)
         slots = layout.slot_mask
         place = layout.molecule[:, None] * layout.n_max + layout.slot_orbital
@@ -301,7 +299,7 @@ class EffectiveHamiltonian(nn.Module):
         config = self.config
         hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
         coulomb, exchange = (
-            gamma(separation, 0.5 * (eta[:, :, None] + eta[:, None, :]), limit, exponent)
+            _kernel(separation, eta, limit, exponent)
             for eta, limit, exponent in zip(
                 hardness.unbind(2), (1.0, config.exchange_limit), _EXPONENTS, strict=True
             )
@@ -327,6 +325,17 @@ class EffectiveHamiltonian(nn.Module):
                 potential = torch.diag_embed(shift)
             hamiltonian = bare + field + potential
         return hamiltonian, potential
+
+
+def _kernel(separation: Tensor, hardness: Tensor, limit: float, exponent: float | Tensor) -> Tensor:
+    """γ (M, K, K) between atoms of ``hardness`` (M, K), symmetric to the last digit.
+
+    Powers of equal numbers are rounded differently in different places of an array, and iterations
+    converge no further than their matrices are symmetric.
+    """
+    mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
+    found = gamma(separation, mean, limit, exponent)
+    return 0.5 * (found + found.mT)
 
 
 def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:

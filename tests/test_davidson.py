@@ -198,7 +198,7 @@ def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
         new = space.apart(vectors)
         space.add(new, new)
     identity = torch.eye(space.size, dtype=torch.float64)[None]
-    torch.testing.assert_close(space.projected, identity, atol=1e-4, rtol=0)
+    torch.testing.assert_close(space.projected.double(), identity, atol=1e-4, rtol=0)
 
 
 # ---- the model large molecules start from -----------------------------------------------------

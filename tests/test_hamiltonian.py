@@ -162,6 +162,19 @@ def test_operators_are_hermitian_and_general(model: EffectiveHamiltonian) -> Non
     assert (local.abs().amax(0) > 1e-4).all()
 
 
+def test_kernels_are_symmetric_to_the_last_digit() -> None:
+    """In single precision, too, whose powers depend on where in an array a number stands."""
+    model = shaken().float()
+    structures = [
+        distorted(n) for n in ("C3H4_C2v", "CH3CHO", "C4H4NH", "CH3SH", "H2CO", "CH3CH2NH2")
+    ]
+    graph = build_graph(structures, CONFIG.cutoff, torch.float32)
+    with torch.no_grad():
+        operators = model(graph)
+    for kernel in (operators.interaction.coulomb, operators.interaction.exchange):
+        assert torch.equal(kernel, kernel.mT)
+
+
 def test_interaction_has_its_signs_and_limits(model: EffectiveHamiltonian) -> None:
     a, b = distorted("H2CO"), distorted("HCN")
     b.translate([500.0, 0, 0])
