@@ -42,8 +42,12 @@ MEMORY = 3 * 2**30
 
 MOST_ITERATIONS = 200
 
-GROWTH = 16
-"""Additions of all states followed before a space starts again."""
+GROWTH = 3, 16
+"""Additions of all states followed before a space starts again, at least and at most."""
+
+WORTH = 2.5
+"""Vectors of a space for each of √d: solving the problem projected on it takes the cube of their
+number, what another iteration costs grows with √d³."""
 
 ROUGHLY = 0.15
 """Norm of the residual, eV, to which states are found that only crowd the wanted ones."""
@@ -244,11 +248,8 @@ def lowest(
     n_guarded = min(n_states + 2 + n_states // 8, d)
     n_followed = max(n_guarded, min(n_crowd, d))
     n_start = max(n_followed, min(2 * n_states, d))
-    fitting = MEMORY // (2 * n_matrices * diagonal.nbytes)
-    capacity = (
-        n_start
-        + N_PLAIN
-        + n_followed * max(2, min(GROWTH, (fitting - n_start - N_PLAIN) // n_followed))
+    capacity = _capacity(
+        n_start + N_PLAIN, n_followed, d, MEMORY // (2 * n_matrices * diagonal.nbytes)
     )
     spaces = [_Space(diagonal, capacity) for _ in range(n_matrices)]
     overlap = _Overlap(spaces, capacity)
@@ -311,6 +312,13 @@ def lowest(
         f"the excited states of molecule {molecule} of the batch did not converge: a residual of "
         f"{float(norm[molecule].max()):.1e} eV remains where {tolerance:.0e} is expected"
     )
+
+
+def _capacity(n_start: int, n_followed: int, d: int, fitting: int) -> int:
+    """Vectors of a space that starts with ``n_start``; ``fitting`` are those there is room for."""
+    least, most = GROWTH
+    worth = min(most, max(least, (int(WORTH * d**0.5) - n_start) // n_followed))
+    return n_start + n_followed * max(2, min(worth, (fitting - n_start) // n_followed))
 
 
 def _of_one_width(additions: list[Tensor]) -> list[Tensor]:

@@ -25,8 +25,9 @@ from esml.orbitals import Orbitals
 Kind = Literal["A+B", "A-B", "triplet"]
 """The three matrices of the response problem: singlet A ± B, and the triplet A."""
 
-CHUNK = 2**22
-"""Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied."""
+CHUNK = 2**18
+"""Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied, if more than
+one trial has so many: a megabyte stays in the cache of a core."""
 
 BOUND = 0.7
 """eV by which electron and hole attract each other in a pair that counts as near."""
