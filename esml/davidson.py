@@ -230,6 +230,7 @@ def lowest(
     divided: Division | None = None,
     given: list[Tensor] | None = None,
     n_crowd: int = 0,
+    tolerance: float | None = None,
 ) -> Roots:
     """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
 
@@ -241,10 +242,10 @@ def lowest(
     are no padding. ``excitons`` are a better model of A, for a batch of one molecule; ``given``
     vectors (M, S, d) for each matrix, about its states, replace the model's as a start.
     ``n_crowd`` states are followed, roughly, where so many crowd that they must be told apart
-    together. Raises ConvergenceError.
+    together. ``tolerance`` (eV) replaces ``TOLERANCE``. Raises ConvergenceError.
     """
     n_molecules, d = diagonal.shape
-    tolerance = TOLERANCE[diagonal.dtype]
+    tolerance = TOLERANCE[diagonal.dtype] if tolerance is None else tolerance
     n_guarded = min(n_states + 2 + n_states // 8, d)
     n_followed = max(n_guarded, min(n_crowd, d))
     n_start = max(n_followed, min(2 * n_states, d))
@@ -361,8 +362,8 @@ def _corrections(
 def _divided(diagonal: Tensor, mask: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
     """``residual`` (M, S, d) divided by ``diagonal`` (M, d) − ω, zero outside ``mask``."""
     denominator = diagonal[:, None] - omega
-    size = denominator.abs().clamp(min=_SMALLEST_DENOMINATOR)
-    return residual / torch.where(denominator < 0, -size, size) * mask[:, None]
+    size = denominator.abs().clamp_(min=_SMALLEST_DENOMINATOR)
+    return (residual / torch.copysign(size, denominator)).mul_(mask[:, None])
 
 
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:

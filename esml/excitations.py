@@ -66,6 +66,9 @@ LARGE = 150
 PAIRS_PER_ATOM = 2
 """Such pairs for each atom."""
 
+NEARLY = 0.05
+"""Norm of the residual, eV, to which the states of A alone are found where those of A ± B start."""
+
 
 class InstabilityError(ValueError):
     """The closed-shell ground state is not a minimum, so it has no real excitation energies."""
@@ -270,18 +273,14 @@ def _iterate(
             trials = [x.unflatten(2, shape) for x in vectors]
             if len(trials) == 2:
                 return [x.flatten(2) for x in response.apply_pair(*trials)]
-            return [response.apply(trials[0], "triplet").flatten(2)]
+            return [response.apply(trials[0], "A" if n_matrices == 2 else "triplet").flatten(2)]
 
-        found = davidson.lowest(
-            apply,
-            response.diagonal().flatten(1),
-            mask.flatten(1),
-            n_states,
-            n_matrices,
-            excitons,
-            None if local is None else local.divided,
-            given,
-        )
+        diagonal, divided = response.diagonal().flatten(1), None if local is None else local.divided
+        solve = partial(davidson.lowest, apply, diagonal, mask.flatten(1), n_states)
+        if n_matrices == 2 and given is None and excitons is not None:
+            # The states of A alone are near those of A ± B and cost half.
+            given = 2 * [solve(1, excitons, divided, tolerance=NEARLY).plus]
+        found = solve(n_matrices, excitons, divided, given)
     except (davidson.ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         if response.orbitals.coefficients.dtype == dtype:
             raise
@@ -290,7 +289,7 @@ def _iterate(
     single = response.orbitals.coefficients.dtype != dtype
     if found is None or (single and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
-    states = [x[:, :n_states].to(dtype) for x in (found.plus, found.minus)][:n_matrices]
+    states = [x.to(dtype) for x in (found.plus, found.minus)][:n_matrices]
     exact = original if local is None else original.local(dtype)
     energies = None
     if excitons is not None and bool(found.stable.all()):
@@ -299,7 +298,10 @@ def _iterate(
             exact.apply(x.unflatten(2, shape), kind).flatten(2)
             for x, kind in zip(states, kinds, strict=True)
         ]
+        # With those beyond the wanted ones, which may crowd with them.
         energies, states = davidson.resolved(states, applied)
+        energies = energies[:, :n_states]
+    states = [x[:, :n_states] for x in states]
     plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
     if local is not None:
         plus, minus = (local.turned(x.to(local.hole)).to(dtype) for x in (plus, minus))

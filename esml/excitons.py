@@ -96,7 +96,9 @@ class Excitons:
         hole, electron = (x.abs().argmax(0).argsort() for x in (self._hole, self._electron))
         i, a = self._place // len(electron), self._place % len(electron)
         found._place = hole.argsort()[i] * len(electron) + electron.argsort()[a]
-        found._turn = NearTurn(window, self._hole[:, hole], self._electron[:, electron])
+        pairs = torch.zeros(len(hole), len(electron), dtype=torch.bool, device=hole.device)
+        pairs.view(-1)[found._place] = True
+        found._turn = NearTurn(window, self._hole[:, hole], self._electron[:, electron], pairs)
         return found
 
     def crowd(self, n_states: int) -> int:
@@ -157,7 +159,7 @@ def _exchange(hole: Tensor, electron: Tensor, i: Tensor, a: Tensor, minus_gamma:
     beside_hole, beside_electron = _beside(hole), _beside(electron)
     found = minus_gamma.new_zeros((len(i), len(i)))
     # A strip of holes in line has to do with few others and with few functions of the basis.
-    for holes in in_line(beside_hole.double()).split(STRIP):
+    for holes in in_line(beside_hole).split(STRIP):
         mine = torch.isin(i, holes).nonzero()[:, 0]
         near = beside_hole[holes].any(0)[i] & beside_electron[a[mine]].any(0)[a]
         theirs = near.nonzero()[:, 0]

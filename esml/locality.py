@@ -30,7 +30,7 @@ from torch import Tensor
 NEGLIGIBLE = {torch.float32: 1e-5, torch.float64: 1e-10}
 """Coefficients below it are left out, by precision."""
 
-STRIP = 128
+STRIP = 48
 """Rows of a strip of a banded matrix."""
 
 NARROW = 48
@@ -79,11 +79,11 @@ class Banded:
         return product
 
 
-def in_line(density: Tensor) -> Tensor:
-    """(n,) an order of basis functions in which those coupled by ``density`` (n, n) are near."""
-    graph = csr_array((density.abs() > _COUPLED).cpu().numpy())
+def in_line(coupled: Tensor) -> Tensor:
+    """(n,) an order of orbitals in which those ``coupled`` (n, n) stand near each other."""
+    graph = csr_array(coupled.cpu().numpy())
     order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype("int64")
-    return torch.from_numpy(order).to(density.device)
+    return torch.from_numpy(order).to(coupled.device)
 
 
 def localized(orbitals: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class LocalOrbitals:
     def __init__(
         self, occupied: Tensor, virtual: Tensor, fock_occupied: Tensor, fock_virtual: Tensor
     ) -> None:
-        self.order = in_line(occupied @ occupied.mT)
+        self.order = in_line((occupied @ occupied.mT).abs() > _COUPLED)
         occupied, virtual = occupied[self.order].double(), virtual[self.order].double()
         self.turn_hole, self.turn_electron = localized(occupied), localized(virtual)
         self.hole, self.electron = occupied @ self.turn_hole, virtual @ self.turn_electron
@@ -249,30 +249,36 @@ def _shared(one: slice, other: slice) -> tuple[slice, slice]:
 class NearTurn:
     """Amplitudes (S, w) in a ``window`` in terms of fewer orbitals, LᵀTR (S, h, e), and back.
 
-    Columns of ``left`` (o, h) and ``right`` (v, e) are local, and neighbours stand together.
+    Columns of ``left`` (o, h) and ``right`` (v, e) are local, and neighbours stand together. Only
+    the elements in ``pairs`` (h, e) have a meaning, and only they may be other than zero.
     """
 
-    def __init__(self, window: Window, left: Tensor, right: Tensor) -> None:
+    def __init__(self, window: Window, left: Tensor, right: Tensor, pairs: Tensor) -> None:
         self._window = window
-        self._shape = left.shape[1], right.shape[1]
+        self._shape = pairs.shape
         self._strips = []
         for holes, electrons in window.strips:
-            h, e = extent(left[holes], _ROUGH), extent(right[electrons], _ROUGH)
-            self._strips.append(
-                (h, e, left[holes, h].contiguous(), right[electrons, e].contiguous())
-            )
+            h = extent(left[holes], _ROUGH)
+            e = extent(pairs[h].double(), 0.5)
+            columns = extent(right[electrons, e].mT, _ROUGH)
+            of_electrons = right[electrons, e][columns].contiguous()
+            self._strips.append((h, e, columns, left[holes, h].contiguous(), of_electrons))
 
     def turned(self, inside: Tensor) -> Tensor:
         """LᵀTR (S, h, e) of T ``inside`` (S, w)."""
         total = inside.new_zeros((len(inside), *self._shape))
-        for part, (h, e, left, right) in zip(self._window.parts(inside), self._strips, strict=True):
-            total[:, h, e] += left.mT @ (part @ right)
+        for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
+            h, e, columns, left, right = strip
+            total[:, h, e] += left.mT @ (part[:, :, columns] @ right)
         return total
 
     def back(self, turned: Tensor) -> Tensor:
         """L T Rᵀ (S, w) of T ``turned`` (S, h, e), what of it is inside."""
-        parts = [left @ (turned[:, h, e] @ right.mT) for h, e, left, right in self._strips]
-        return self._window.joined(parts)
+        inside = turned.new_zeros((len(turned), self._window.size))
+        for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
+            h, e, columns, left, right = strip
+            part[:, :, columns] = left @ (turned[:, h, e] @ right.mT)
+        return inside
 
 
 Between = Callable[[Tensor, Tensor, float], Callable[[Tensor], Tensor]]

@@ -22,8 +22,8 @@ from esml.interaction import Interaction
 from esml.locality import Banded, Inverse, LocalOrbitals, NearSandwich, Window
 from esml.orbitals import Orbitals
 
-Kind = Literal["A+B", "A-B", "triplet"]
-"""The three matrices of the response problem: singlet A ± B, and the triplet A."""
+Kind = Literal["A+B", "A-B", "A", "triplet"]
+"""The matrices of the response problem: singlet A ± B and A, and the triplet A."""
 
 CHUNK = 2**18
 """Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied, if more than
@@ -113,6 +113,9 @@ class Response:
             kind: torch.where(filled, blocks[molecule, order], 0.0)
             for kind, blocks in self._blocks.items()
         }
+        # A takes of D what A + B takes of D + Dᵀ.
+        for parts in (self._monopoles, self._blocks):
+            parts["A"] = parts["A+B"]
 
     def to(self, dtype: torch.dtype) -> Response:
         """The same problem in another precision, without gradients."""
@@ -153,8 +156,8 @@ class Response:
 
     def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
         """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape; differentiable."""
-        if kind not in ("A+B", "A-B", "triplet"):
-            raise ValueError(f"kind must be 'A+B', 'A-B' or 'triplet', got {kind!r}")
+        if kind not in ("A+B", "A-B", "A", "triplet"):
+            raise ValueError(f"kind must be 'A+B', 'A-B', 'A' or 'triplet', got {kind!r}")
         parts = [self._apply(part, kind) for part in amplitudes.split(self._chunk, 1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 

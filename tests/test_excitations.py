@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from itertools import product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from esml.basis import OrbitalLayout
 from esml.excitations import Excitations, InstabilityError, singlets, triplets
 from esml.interaction import ONE_CENTRE, Interaction, distances, gamma
 from esml.orbitals import diagonalize
-from esml.response import Response
+from esml.response import Kind, Response
 from esml.units import HARTREE
 
 MOLECULES = [[6, 1, 1, 8], [7, 1, 1, 1], [16, 6], [1, 1], [6, 7, 1]]
@@ -192,7 +193,7 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
         A[row, column] = delta + coulomb - exchange
         B[row, column] = coulomb - integral(q[:, i, b], q[:, j, a], "exchange")
         triplet[row, column] = delta + 2 * integral(q[:, i, a], q[:, j, b], "triplet") - exchange
-    return {"A+B": A + B, "A-B": A - B, "triplet": triplet}
+    return {"A+B": A + B, "A-B": A - B, "A": A, "triplet": triplet}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
 def test_matrices_are_those_of_the_formulas(molecules: list[list[int]]) -> None:
     system = random_system(molecules, seed=1)
     response = system.response()
-    for kind in ("A+B", "A-B", "triplet"):
+    for kind in get_args(Kind):
         dense = response.dense(kind)
         for m in range(len(molecules)):
             singles = response.singles_mask[m].flatten()
@@ -215,7 +216,7 @@ def test_application_is_the_dense_matrix_in_chunks_too(monkeypatch: pytest.Monke
     response = random_system(MOLECULES).response()
     trial = torch.randn(len(MOLECULES), 3, *response.singles_mask.shape[1:], dtype=torch.float64)
     trial = trial * response.singles_mask[:, None]
-    for kind in ("A+B", "A-B", "triplet"):
+    for kind in get_args(Kind):
         whole = response.dense(kind)
         expected = (whole @ trial.flatten(2).mT).mT
         assert torch.allclose(response.apply(trial, kind).flatten(2), expected, atol=1e-12)
