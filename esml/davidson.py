@@ -19,7 +19,11 @@ carries a little of everything (a symmetry none of them had would never come in)
 states than wanted are followed. For a large molecule a better model of A than its diagonal, one of
 pairs of local orbitals, gives start vectors and corrections (:mod:`esml.excitons`).
 
-Shape letters: M molecules, S vectors, d = o·v single excitations (padded), m dimension of a space.
+What is done to both kinds of vectors is done at once, to a stack of P·M: those of the first matrix
+of every molecule, then, where P = 2, those of the second.
+
+Shape letters: M molecules, P matrices of each, S vectors, d = o·v single excitations (padded), m
+dimension of a space.
 """
 
 from __future__ import annotations
@@ -197,26 +201,27 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 class _Overlap:
-    """Scalar products (M, m, m) of the vectors of the first space with those of the last."""
+    """Scalar products (M, m, m) of the vectors for the first matrix with those for the last."""
 
-    def __init__(self, spaces: list[_Space], capacity: int) -> None:
-        self.first, self.last = spaces[0], spaces[-1]
-        like = self.first.vectors
-        shape = len(like), capacity, capacity
+    def __init__(self, space: _Space, n_molecules: int, capacity: int) -> None:
+        self._space = space
+        like = space.vectors
+        shape = n_molecules, capacity, capacity
         self._products = like.new_zeros(shape, dtype=_precision(like))
         self.size = 0
 
     def update(self) -> Tensor:
         """The products, after vectors were added."""
-        old, self.size = self.size, self.first.size
-        first, last = self.first.vectors, self.last.vectors
+        old, self.size = self.size, self._space.size
+        n_molecules = len(self._products)
+        first, last = self._space.vectors[:n_molecules], self._space.vectors[-n_molecules:]
         products = self._products[:, : self.size, : self.size]
         products[:, old:] = _products(first[:, old:], last)
         products[:, :old, old:] = _products(first[:, :old], last[:, old:])
         return products
 
     def reset(self) -> None:
-        """Start again, after the spaces were restricted."""
+        """Start again, after the space was restricted."""
         self.size = 0
 
 
@@ -252,12 +257,12 @@ def lowest(
     capacity = _capacity(
         n_start + N_PLAIN, n_followed, d, MEMORY // (2 * n_matrices * diagonal.nbytes)
     )
-    spaces = [_Space(diagonal, capacity) for _ in range(n_matrices)]
-    overlap = _Overlap(spaces, capacity)
+    space = _Space(diagonal.repeat(n_matrices, 1), capacity)
+    overlap = _Overlap(space, n_molecules, capacity)
     model = given or ([] if excitons is None else [excitons.lowest(n_start)[None]] * n_matrices)
     plain = start_vectors(diagonal, mask, N_PLAIN if model else n_start)
     starts = [torch.cat([found, plain], 1) for found in model] or [plain] * n_matrices
-    additions = _of_one_width([s.apart(x) for s, x in zip(spaces, starts, strict=True)])
+    additions = space.apart(torch.cat(starts))
     if divided is None:
         divided = partial(_divided, diagonal, mask)
     n_kept = 2 * n_followed
@@ -267,21 +272,18 @@ def lowest(
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
     project = _project_pair if n_matrices == 2 else _project_one
     for _ in range(MOST_ITERATIONS):
-        for space, new, applied in zip(spaces, additions, apply(additions), strict=True):
-            space.add(new, applied)
+        space.add(additions, torch.cat(apply(list(additions.chunk(n_matrices)))))
         energies, coefficients, positive = project(
-            [s.projected for s in spaces], overlap.update(), min(n_kept, spaces[0].size)
+            space.projected, overlap.update(), min(n_kept, space.size)
         )
         stable = stable & positive
-        chosen = [c[:, :, :n_followed].mT.to(diagonal) for c in coefficients]
+        chosen = coefficients[:, :, :n_followed].mT.to(diagonal)
         omega = energies[:, :n_followed, None].to(diagonal)
-        states = [c @ space.vectors for c, space in zip(chosen, spaces, strict=True)]
+        states = chosen @ space.vectors
         # (A + B) T − ω U and (A − B) U − ω T, or A X − ω X.
-        residuals = [
-            (c @ space.applied).addcmul_(omega, state, value=-1)
-            for c, space, state in zip(chosen, spaces, reversed(states), strict=True)
-        ]
-        norm = sum(torch.linalg.vector_norm(r, dim=2) for r in residuals) / n_matrices
+        residuals = chosen @ space.applied
+        residuals.addcmul_(omega.repeat(n_matrices, 1, 1), states.roll(n_molecules, 0), value=-1)
+        norm = torch.linalg.vector_norm(residuals, dim=2).unflatten(0, (n_matrices, -1)).mean(0)
         lost = ~norm.isfinite() & exists & stable[:, None]
         if bool(lost.any()):
             # Where rounding made vectors dependent: no number of more iterations mends that.
@@ -292,17 +294,16 @@ def lowest(
         wrong = wrong & wrong[:, :n_states].any(1)[:, None]
         width = int(wrong.sum(1).max())
         if width == 0:
-            return Roots(states[0], states[-1], stable)
+            return Roots(states[:n_molecules], states[-n_molecules:], stable)
         order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
-        residuals = [(r * wrong[:, :, None]).gather(1, order.expand(-1, -1, d)) for r in residuals]
+        residuals *= wrong.repeat(n_matrices, 1)[:, :, None]
+        residuals = residuals.gather(1, order.repeat(n_matrices, 1, 1).expand(-1, -1, d))
         additions = _corrections(residuals, omega.gather(1, order), divided, excitons)
-        if spaces[0].size + width > capacity:
-            for space, c in zip(spaces, coefficients, strict=True):
-                space.restrict(c)
+        if space.size + width > capacity:
+            space.restrict(coefficients)
             overlap.reset()
-        additions = [s.apart(new) for s, new in zip(spaces, additions, strict=True)]
-        additions = _of_one_width(additions)
-        if additions[0].shape[1] == 0:
+        additions = space.apart(additions)
+        if additions.shape[1] == 0:
             break
         if not bool(wrong[:, n_guarded:].any()):
             # The crowd is told apart: it stays in the space, but changes no more.
@@ -322,12 +323,6 @@ def _capacity(n_start: int, n_followed: int, d: int, fitting: int) -> int:
     return n_start + n_followed * max(2, min(worth, (fitting - n_start) // n_followed))
 
 
-def _of_one_width(additions: list[Tensor]) -> list[Tensor]:
-    """Zeros for what one lacks: the spaces must stay of one size."""
-    width = max(new.shape[1] for new in additions)
-    return [torch.nn.functional.pad(new, (0, 0, 0, width - new.shape[1])) for new in additions]
-
-
 def resolved(vectors: list[Tensor], applied: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """The states among combinations of ``vectors`` (M, S, d), one list of T and U or of X.
 
@@ -335,28 +330,32 @@ def resolved(vectors: list[Tensor], applied: list[Tensor]) -> tuple[Tensor, list
     In double precision this parts states that single precision cannot tell from each other.
     """
     project = _project_pair if len(vectors) == 2 else _project_one
-    projected = [_products(a, x) for a, x in zip(applied, vectors, strict=True)]
+    projected = torch.cat([_products(a, x) for a, x in zip(applied, vectors, strict=True)])
     overlap = _products(vectors[0], vectors[-1])
     energies, coefficients, _ = project(projected, overlap, vectors[0].shape[1])
-    return energies, [c.mT.to(x) @ x for c, x in zip(coefficients, vectors, strict=True)]
+    of_each = coefficients.mT.to(vectors[0]).chunk(len(vectors))
+    return energies, [c @ x for c, x in zip(of_each, vectors, strict=True)]
 
 
 def _corrections(
-    residuals: list[Tensor],
+    residuals: Tensor,
     omega: Tensor,
     divided: Division,
     excitons: Excitons | None,
-) -> list[Tensor]:
-    """What an inverse of the equations, or a better model, makes of residuals (M, S, d)."""
-    plus, minus = residuals[0], residuals[-1]
+) -> Tensor:
+    """What an inverse of the equations, or a better model, makes of residuals (P·M, S, d).
+
+    ``omega`` (M, S, 1) are the energies, eV.
+    """
+    plus, minus = residuals[: len(omega)], residuals[-len(omega) :]
     residual = 0.5 * (plus + minus)
     x = divided(residual, omega)
     if excitons is not None:
         x = excitons.corrected(x[0], residual[0], omega[0])[None]
-    if len(residuals) == 1:
-        return [x]
+    if len(residuals) == len(omega):
+        return x
     y = divided(0.5 * (plus - minus), -omega)
-    return [x + y, x - y]
+    return torch.cat([x + y, x - y])
 
 
 def _divided(diagonal: Tensor, mask: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
@@ -376,17 +375,20 @@ def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _project_pair(
-    projected: list[Tensor], overlap: Tensor, n_wanted: int
-) -> tuple[Tensor, list[Tensor], Tensor]:
+    projected: Tensor, overlap: Tensor, n_wanted: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The lowest solutions of the linear-response problem between vectors T and vectors U.
 
-    ``projected`` (M, m, m) are A + B between the T and A − B between the U, ``overlap`` (M, m, m)
-    the products TᵀU. Returns the ``n_wanted`` lowest energies (M, n_wanted), eV, the coefficients
-    (M, m, n_wanted) of T and of U, and where both matrices are positive definite (M,).
+    ``projected`` (2 M, m, m) are A + B between the T and A − B between the U, ``overlap``
+    (M, m, m) the products TᵀU. Returns the ``n_wanted`` lowest energies (M, n_wanted), eV, the
+    coefficients (2 M, m, n_wanted) of T and of U, and where both matrices are positive definite
+    (M,).
     """
-    (r, bad), (l, worse) = (_factor(matrix) for matrix in projected)
-    positive = ~(bad | worse)
-    r, l = (torch.where(positive[:, None, None], f, torch.eye(f.shape[1]).to(f)) for f in (r, l))
+    factor, bad = _factor(projected)
+    positive = ~bad.unflatten(0, (2, -1)).any(0)
+    identity = torch.eye(factor.shape[1]).to(factor)
+    factor = torch.where(positive.repeat(2)[:, None, None], factor, identity)
+    r, l = factor.chunk(2)
     left = torch.linalg.solve_triangular(r, overlap.double(), upper=False)
     kernel = torch.linalg.solve_triangular(l, left.mT, upper=False).mT
     values, vectors = torch.linalg.eigh((kernel @ kernel.mT).to(overlap))
@@ -394,18 +396,16 @@ def _project_pair(
     found = values > _LEAST
     energies = torch.where(found, values, torch.inf).rsqrt()
     root = torch.where(found, values, 1.0).pow(-0.25) * found
-    t = torch.linalg.solve_triangular(r.mT, vectors * root[:, None], upper=True)
-    u = kernel.mT @ vectors * root[:, None] ** 3
-    u = torch.linalg.solve_triangular(l.mT, u, upper=True)
-    return energies, [t, u], positive
+    both = torch.cat([vectors * root[:, None], kernel.mT @ vectors * root[:, None] ** 3])
+    return energies, torch.linalg.solve_triangular(factor.mT, both, upper=True), positive
 
 
 def _project_one(
-    projected: list[Tensor], overlap: Tensor, n_wanted: int
-) -> tuple[Tensor, list[Tensor], Tensor]:
+    projected: Tensor, overlap: Tensor, n_wanted: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The lowest states of one matrix between vectors X; arguments as for ``_project_pair``."""
     factor, _ = _factor(overlap)
-    left = torch.linalg.solve_triangular(factor, projected[0].double(), upper=False)
+    left = torch.linalg.solve_triangular(factor, projected.double(), upper=False)
     matrix = torch.linalg.solve_triangular(factor, left.mT, upper=False)
     # Empty places sort last (Gershgorin).
     top = matrix.abs().sum(2).amax(1) + 1.0
@@ -413,4 +413,4 @@ def _project_one(
     matrix = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * empty)
     energies, vectors = torch.linalg.eigh(matrix.to(overlap))
     x = torch.linalg.solve_triangular(factor.mT, vectors[:, :, :n_wanted].double(), upper=True)
-    return energies[:, :n_wanted], [x], torch.ones_like(top, dtype=torch.bool)
+    return energies[:, :n_wanted], x, torch.ones_like(top, dtype=torch.bool)

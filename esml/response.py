@@ -75,6 +75,7 @@ class Response:
         self.orbitals = orbitals
         self.interaction = interaction
         self.layout = layout
+        self._others: dict[torch.dtype, Response] = {}
         self._local: dict[torch.dtype, LocalResponse] = {}
         self.singles_mask = (
             orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
@@ -121,10 +122,12 @@ class Response:
         """The same problem in another precision, without gradients."""
         if dtype == self.orbitals.coefficients.dtype:
             return self
-        with torch.no_grad():
-            orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
-            interaction = replace(self.interaction, **_in_precision(self.interaction, dtype))
-            return Response(orbitals, interaction, self.layout)
+        if dtype not in self._others:
+            with torch.no_grad():
+                orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
+                interaction = replace(self.interaction, **_in_precision(self.interaction, dtype))
+                self._others[dtype] = Response(orbitals, interaction, self.layout)
+        return self._others[dtype]
 
     @cached_property
     def local_orbitals(self) -> LocalOrbitals:
@@ -263,7 +266,7 @@ class LocalResponse(Response):
         order = local.order
         hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
-        self._local = {}
+        self._others, self._local = {}, {}
         self.local_orbitals = local
         self.turn_occupied, self.turn_virtual = (
             local.turn_hole.to(dtype),

@@ -166,10 +166,10 @@ def test_numbers_lost_in_single_precision_are_found_in_double(
     """What is not a number is no converged state: nan residuals are below no tolerance."""
     project = getattr(davidson, name)
 
-    def lossy(projected: list[Tensor], overlap: Tensor, n_wanted: int) -> Any:
+    def lossy(projected: Tensor, overlap: Tensor, n_wanted: int) -> Any:
         energies, coefficients, positive = project(projected, overlap, n_wanted)
         if overlap.dtype == torch.float32:
-            coefficients = [torch.full_like(c, torch.nan) for c in coefficients]
+            coefficients = torch.full_like(coefficients, torch.nan)
         return energies, coefficients, positive
 
     monkeypatch.setattr(davidson, name, lossy)
