@@ -336,8 +336,20 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
     return times | {"floor": floor} | over
 
 
-def peers(n_labels: int) -> dict[str, Any]:
-    """Typical molecules: batched and single beside PySCF labels, MOPAC and Sparrow."""
+def iterative_tddft(atoms: Atoms) -> None:
+    """Ten singlets with strengths at the labels' level as PySCF gives them, nothing truncated."""
+    from pyscf import dft, lib, tdscf
+
+    from reference.scf import Level, molecule
+
+    lib.num_threads(1)
+    level = Level()
+    ground = dft.RKS(molecule(atoms, level.basis), xc=level.functional).run()
+    tdscf.TDDFT(ground).run(nstates=N_STATES).oscillator_strength()
+
+
+def peers(n_labels: int, n_tddft: int) -> dict[str, Any]:
+    """Typical molecules: batched and single beside PySCF labels and TDDFT, MOPAC and Sparrow."""
     import torch
     from peers import PeerError, run_mopac_indo, run_sparrow_td_dftb
 
@@ -373,7 +385,10 @@ def peers(n_labels: int) -> dict[str, Any]:
             except PeerError as error:
                 failures[name] = str(error)
         print({name: values[-1] for name, values in found.items() if values}, flush=True)
-    labels = []
+    labels, full = [], []
+    for atoms in structures[:n_tddft]:
+        full.append(timed(lambda a=atoms: iterative_tddft(a))["cpu_s"])  # type: ignore[misc]
+        print("TDDFT", full[-1], flush=True)
     if n_labels:
         from reference.record import make_record
         from reference.scf import Level
@@ -382,11 +397,12 @@ def peers(n_labels: int) -> dict[str, Any]:
             labels.append(timed(lambda a=atoms: make_record(a, Level()))["cpu_s"])  # type: ignore[misc]
             print("label", labels[-1], flush=True)
     means = {name: float(np.median(values)) for name, values in found.items() if values}
-    if labels:
-        means["label"] = float(np.median(labels))
+    for name, values in (("label", labels), ("tddft", full)):
+        if values:
+            means[name] = float(np.median(values))
     ratios = {
         f"{name} / {kind}": means[name] / means[kind]
-        for name in ("label", "mopac", "sparrow")
+        for name in ("tddft", "label", "mopac", "sparrow")
         for kind in ours
         if name in means
     }
@@ -565,6 +581,7 @@ def main() -> None:
     parser.add_argument("--smallest", type=int, default=0, help="atoms, of sizes")
     parser.add_argument("--largest", type=int, default=max(SIZES) // 2, help="atoms, of sizes")
     parser.add_argument("--labels", type=int, default=2, help="PySCF labels to compute")
+    parser.add_argument("--tddft", type=int, default=1, help="PySCF TDDFT to run, minutes each")
     parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
     options = parser.parse_args()
     if options.parts[0] == "single":
@@ -579,7 +596,7 @@ def main() -> None:
         ),
         "largest": largest,
         "profile": profile,
-        "peers": lambda: peers(options.labels),
+        "peers": lambda: peers(options.labels, options.tddft),
         "stream": lambda: stream(options.molecules),
         "crossover": crossover,
         "gpu": gpu,
