@@ -14,10 +14,11 @@ spaces, the projected problem is a singular value decomposition: R⁻¹ S L⁻�
 
 Projected energies are upper bounds, in error by the *square* of the residual over the distance to
 the states outside the space. A state counts as converged when the norm of its residual is below the
-tolerance. So that none is missed, the space starts with twice the states wanted, every start vector
-carries a little of everything (a symmetry none of them had would never come in), and a few more
-states than wanted are followed. For a large molecule a better model of A than its diagonal, one of
-pairs of local orbitals, gives start vectors and corrections (:mod:`esml.excitons`).
+tolerance. So that none is missed, the space starts with at least twice the states wanted, every
+start vector carries a little of everything (a symmetry none of them had would never come in), and a
+few more states than wanted are followed. For a large molecule a better model of A than its
+diagonal, one of pairs of local orbitals, gives start vectors and corrections
+(:mod:`esml.excitons`).
 
 What is done to both kinds of vectors is done at once, to a stack of P·M: those of the first matrix
 of every molecule, then, where P = 2, those of the second.
@@ -61,6 +62,9 @@ PIECE = 8192
 
 N_PLAIN = 3
 """Start vectors that are single excitations, beside those from a model."""
+
+N_SPARE = 8
+"""Start vectors beyond two for each state, where there is no model: an iteration is saved."""
 
 _LEAST = 1e-9  # 1/eV²; what is smaller is none of the energies
 _ADMIXTURE = 0.03  # norm of what breaks the symmetry of a start vector
@@ -253,7 +257,8 @@ def lowest(
     tolerance = TOLERANCE[diagonal.dtype] if tolerance is None else tolerance
     n_guarded = min(n_states + 2 + n_states // 8, d)
     n_followed = max(n_guarded, min(n_crowd, d))
-    n_start = max(n_followed, min(2 * n_states, d))
+    spare = N_SPARE if excitons is None and given is None else 0
+    n_start = max(n_followed, min(2 * n_states + spare, d))
     capacity = _capacity(
         n_start + N_PLAIN, n_followed, d, MEMORY // (2 * n_matrices * diagonal.nbytes)
     )
