@@ -581,7 +581,7 @@ def main() -> None:
     parser.add_argument("--smallest", type=int, default=0, help="atoms, of sizes")
     parser.add_argument("--largest", type=int, default=max(SIZES) // 2, help="atoms, of sizes")
     parser.add_argument("--labels", type=int, default=2, help="PySCF labels to compute")
-    parser.add_argument("--tddft", type=int, default=1, help="PySCF TDDFT to run, minutes each")
+    parser.add_argument("--tddft", type=int, default=0, help="PySCF TDDFT to run, minutes each")
     parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
     options = parser.parse_args()
     if options.parts[0] == "single":
