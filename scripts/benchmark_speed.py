@@ -176,12 +176,18 @@ def timed(function: Callable[[], Any], repeats: int = 1) -> dict[str, float]:
 
 def fine(function: Callable[[], Any], repeats: int = 15) -> float:
     """Least processor time of one run, s; for runs shorter than the ticks of ``os.times``."""
-    found = []
+    return side_by_side({"": function}, repeats)[""]
+
+
+def side_by_side(functions: dict[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
+    """The same of several, in turns, so that what else the machine does meets everyone alike."""
+    least = dict.fromkeys(functions, math.inf)
     for _ in range(repeats):
-        before = time.process_time()
-        function()
-        found.append(time.process_time() - before)
-    return min(found)
+        for name, function in functions.items():
+            before = time.process_time()
+            function()
+            least[name] = min(least[name], time.process_time() - before)
+    return least
 
 
 def peak_memory() -> float:
@@ -330,7 +336,7 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
             "predict": lambda: model._solve(batch, Wanted(N_STATES, 1)),
             "predict, 10 triplets": lambda: model._solve(batch, Wanted(N_STATES)),
         }
-        times = {name: fine(run) / len(batch) for name, run in runs.items()}
+        times = {name: t / len(batch) for name, t in side_by_side(runs, 30).items()}
     floor = times["eigh alone"] + times["network"] + times["blocks"]
     over = {f"{n} / floor": times[n] / floor for n in ("predict", "predict, 10 triplets")}
     return times | {"floor": floor} | over
