@@ -342,20 +342,25 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
     return times | {"floor": floor} | over
 
 
-def iterative_tddft(atoms: Atoms) -> None:
-    """Ten singlets with strengths at the labels' level as PySCF gives them, nothing truncated."""
+def tddft() -> dict[str, dict[str, float]]:
+    """Ten singlets of styrene at the labels' level as PySCF gives them, nothing truncated."""
     from pyscf import dft, lib, tdscf
 
     from reference.scf import Level, molecule
 
     lib.num_threads(1)
     level = Level()
-    ground = dft.RKS(molecule(atoms, level.basis), xc=level.functional).run()
-    tdscf.TDDFT(ground).run(nstates=N_STATES).oscillator_strength()
+    styrene = molecule(typical()[TYPICAL.index("C=Cc1ccccc1")], level.basis)
+
+    def run() -> None:
+        ground = dft.RKS(styrene, xc=level.functional).run()
+        tdscf.TDDFT(ground).run(nstates=N_STATES).oscillator_strength()
+
+    return {"styrene": timed(run)}
 
 
-def peers(n_labels: int, n_tddft: int) -> dict[str, Any]:
-    """Typical molecules: batched and single beside PySCF labels and TDDFT, MOPAC and Sparrow."""
+def peers(n_labels: int) -> dict[str, Any]:
+    """Typical molecules: batched and single beside PySCF labels, MOPAC and Sparrow."""
     import torch
     from peers import PeerError, run_mopac_indo, run_sparrow_td_dftb
 
@@ -391,10 +396,7 @@ def peers(n_labels: int, n_tddft: int) -> dict[str, Any]:
             except PeerError as error:
                 failures[name] = str(error)
         print({name: values[-1] for name, values in found.items() if values}, flush=True)
-    labels, full = [], []
-    for atoms in structures[:n_tddft]:
-        full.append(timed(lambda a=atoms: iterative_tddft(a))["cpu_s"])  # type: ignore[misc]
-        print("TDDFT", full[-1], flush=True)
+    labels = []
     if n_labels:
         from reference.record import make_record
         from reference.scf import Level
@@ -403,12 +405,11 @@ def peers(n_labels: int, n_tddft: int) -> dict[str, Any]:
             labels.append(timed(lambda a=atoms: make_record(a, Level()))["cpu_s"])  # type: ignore[misc]
             print("label", labels[-1], flush=True)
     means = {name: float(np.median(values)) for name, values in found.items() if values}
-    for name, values in (("label", labels), ("tddft", full)):
-        if values:
-            means[name] = float(np.median(values))
+    if labels:
+        means["label"] = float(np.median(labels))
     ratios = {
         f"{name} / {kind}": means[name] / means[kind]
-        for name in ("tddft", "label", "mopac", "sparrow")
+        for name in ("label", "mopac", "sparrow")
         for kind in ours
         if name in means
     }
@@ -580,14 +581,24 @@ def plot(results: dict[str, Any], picture: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ("sizes", "largest", "profile", "peers", "stream", "crossover", "gpu", "plot", "single")
+    parts = (
+        "sizes",
+        "largest",
+        "profile",
+        "peers",
+        "tddft",
+        "stream",
+        "crossover",
+        "gpu",
+        "plot",
+        "single",
+    )
     parser.add_argument("parts", nargs="+", metavar="PART", help=", ".join(parts))
     parser.add_argument("--json", type=Path, help="file to add the results to")
     parser.add_argument("--picture", type=Path, default=Path("speed.png"))
     parser.add_argument("--smallest", type=int, default=0, help="atoms, of sizes")
     parser.add_argument("--largest", type=int, default=max(SIZES) // 2, help="atoms, of sizes")
     parser.add_argument("--labels", type=int, default=2, help="PySCF labels to compute")
-    parser.add_argument("--tddft", type=int, default=0, help="PySCF TDDFT to run, minutes each")
     parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
     options = parser.parse_args()
     if options.parts[0] == "single":
@@ -602,7 +613,8 @@ def main() -> None:
         ),
         "largest": largest,
         "profile": profile,
-        "peers": lambda: peers(options.labels, options.tddft),
+        "peers": lambda: peers(options.labels),
+        "tddft": tddft,
         "stream": lambda: stream(options.molecules),
         "crossover": crossover,
         "gpu": gpu,
