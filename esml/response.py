@@ -25,6 +25,14 @@ from esml.orbitals import Orbitals
 Kind = Literal["A+B", "A-B", "A", "triplet"]
 """The matrices of the response problem: singlet A ± B and A, and the triplet A."""
 
+_COUPLING: dict[Kind, str] = {
+    "A+B": "singlet",
+    "A-B": "exchange",
+    "A": "singlet",
+    "triplet": "triplet",
+}
+"""What couples densities in each: A takes of D what A + B takes of D + Dᵀ."""
+
 CHUNK = 2**18
 """Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied, if more than
 one trial has so many: a megabyte stays in the cache of a core."""
@@ -88,7 +96,7 @@ class Response:
         # What the diagonal of a density does to that of the field: coupled monopoles, twice.
         local = torch.diag_embed(interaction.triplet_monopole)
         self._monopoles = {
-            "A+B": 2.0 * interaction.coulomb[pair],
+            "singlet": 2.0 * interaction.coulomb[pair],
             "triplet": 2.0 * local[pair],
         }
         slot = layout.slot_index()
@@ -106,17 +114,14 @@ class Response:
         self._block_place = place.flatten(1)  # (M, 16 H) in a flattened density
         exchange = interaction.exchange_blocks()
         self._blocks = {
-            "A+B": 2.0 * interaction.singlet_blocks() - exchange,
-            "A-B": -exchange,
+            "singlet": 2.0 * interaction.singlet_blocks() - exchange,
+            "exchange": -exchange,
             "triplet": 2.0 * interaction.triplet_blocks() - exchange,
         }  # (M, H, 16, 16) what an atomic block of a density does to that of the field
         self._blocks = {
-            kind: torch.where(filled, blocks[molecule, order], 0.0)
-            for kind, blocks in self._blocks.items()
+            coupling: torch.where(filled, blocks[molecule, order], 0.0)
+            for coupling, blocks in self._blocks.items()
         }
-        # A takes of D what A + B takes of D + Dᵀ.
-        for parts in (self._monopoles, self._blocks):
-            parts["A"] = parts["A+B"]
 
     def to(self, dtype: torch.dtype) -> Response:
         """The same problem in another precision, without gradients."""
@@ -159,7 +164,7 @@ class Response:
 
     def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
         """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape; differentiable."""
-        if kind not in ("A+B", "A-B", "A", "triplet"):
+        if kind not in _COUPLING:
             raise ValueError(f"kind must be 'A+B', 'A-B', 'A' or 'triplet', got {kind!r}")
         parts = [self._apply(part, kind) for part in amplitudes.split(self._chunk, 1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
@@ -180,6 +185,7 @@ class Response:
         """``kind`` times ``amplitudes`` (M, S, o, v), but A − B times the last ``n_minus``."""
         n_states = amplitudes.shape[1]
         n_first = n_states - n_minus
+        coupling = _COUPLING[kind]
         density = self._density(amplitudes)
         if kind == "A-B":
             density = density - density.mT
@@ -189,15 +195,16 @@ class Response:
             density = torch.addcmul(density, sign, density.mT)
         field = density * self._minus_exchange[:, None]
         if kind != "A-B":  # an antisymmetric density has no multipoles
-            monopoles = density.diagonal(dim1=2, dim2=3)[:, :n_first] @ self._monopoles[kind]
+            monopoles = density.diagonal(dim1=2, dim2=3)[:, :n_first] @ self._monopoles[coupling]
             field.diagonal(dim1=2, dim2=3)[:, :n_first] += monopoles
         place = self._block_place[:, None].expand(-1, n_states, -1)
         blocks = density.flatten(2).gather(2, place).unflatten(2, (-1, 16)).transpose(1, 2)
         if n_minus:
             first, last = blocks.split([n_first, n_minus], 2)
-            onsite = torch.cat([first @ self._blocks[kind], last @ self._blocks["A-B"]], 2)
+            parts = first @ self._blocks[coupling], last @ self._blocks["exchange"]
+            onsite = torch.cat(parts, 2)
         else:
-            onsite = blocks @ self._blocks[kind]
+            onsite = blocks @ self._blocks[coupling]
         field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
         return self._between_orbitals(field) + self._levels(amplitudes)
 
@@ -228,9 +235,9 @@ class Response:
             virtual=self.orbitals.virtual[0],
             fock_occupied=self.orbitals.fock_occupied[0],
             fock_virtual=self._fock_virtual[0],
-            monopoles=self._monopoles[kind][0],
+            monopoles=self._monopoles[_COUPLING[kind]][0],
             minus_exchange=self._minus_exchange[0],
-            blocks=self._blocks[kind][0],
+            blocks=self._blocks[_COUPLING[kind]][0],
             row=self._block_place[0] // n,
             column=self._block_place[0] % n,
         )
@@ -352,9 +359,9 @@ class NearResponse:
 
     def __init__(self, local: LocalResponse, window: Window, kind: Kind) -> None:
         self.window = window
-        self._kind = kind
+        self._coupling = _COUPLING[kind]
         self._minus_exchange = local._minus_exchange[0]
-        self._monopoles = local._monopoles[kind][0]
+        self._monopoles = local._monopoles[self._coupling][0]
         self._blocks = {name: block[0] for name, block in local._blocks.items()}
         self._place = local._block_place[0]
         n = len(self._minus_exchange)
@@ -417,7 +424,7 @@ class NearResponse:
         onsite = flat[:, self._place]
         if sign is not None:
             onsite += sign * flat[:, self._back]
-        blocks = self._blocks["A-B" if sign == -1.0 else self._kind]
+        blocks = self._blocks["exchange" if sign == -1.0 else self._coupling]
         onsite = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
         diagonal = density.diagonal(dim1=1, dim2=2)
         # An antisymmetric density has no multipoles.
