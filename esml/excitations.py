@@ -289,19 +289,20 @@ def _iterate(
     single = response.orbitals.coefficients.dtype != dtype
     if found is None or (single and not bool(found.stable.all())):
         return _iterate(original, n_matrices, n_states, dtype)
-    states = [x.to(dtype) for x in (found.plus, found.minus)][:n_matrices]
+    # Parted with those beyond the wanted ones, which may crowd with them.
+    parted = excitons is not None and bool(found.stable.all())
+    count = None if parted else n_states
+    states = [x[:, :count].to(dtype) for x in (found.plus, found.minus)][:n_matrices]
     exact = original if local is None else original.local(dtype)
     energies = None
-    if excitons is not None and bool(found.stable.all()):
+    if parted:
         kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
         applied = [
             exact.apply(x.unflatten(2, shape), kind).flatten(2)
             for x, kind in zip(states, kinds, strict=True)
         ]
-        # With those beyond the wanted ones, which may crowd with them.
         energies, states = davidson.resolved(states, applied)
-        energies = energies[:, :n_states]
-    states = [x[:, :n_states] for x in states]
+        energies, *states = (x[:, :n_states] for x in (energies, *states))
     plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
     if local is not None:
         plus, minus = (local.turned(x.to(local.hole)).to(dtype) for x in (plus, minus))
