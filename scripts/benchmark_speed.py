@@ -581,19 +581,8 @@ def plot(results: dict[str, Any], picture: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = (
-        "sizes",
-        "largest",
-        "profile",
-        "peers",
-        "tddft",
-        "stream",
-        "crossover",
-        "gpu",
-        "plot",
-        "single",
-    )
-    parser.add_argument("parts", nargs="+", metavar="PART", help=", ".join(parts))
+    parts = "sizes, largest, profile, peers, tddft, stream, crossover, gpu, plot, single"
+    parser.add_argument("parts", nargs="+", metavar="PART", help=parts)
     parser.add_argument("--json", type=Path, help="file to add the results to")
     parser.add_argument("--picture", type=Path, default=Path("speed.png"))
     parser.add_argument("--smallest", type=int, default=0, help="atoms, of sizes")
