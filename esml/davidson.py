@@ -63,8 +63,8 @@ PIECE = 8192
 N_PLAIN = 3
 """Start vectors that are single excitations, beside those from a model."""
 
-N_SPARE = 8
-"""Start vectors beyond two for each state, where there is no model: an iteration is saved."""
+FEW = 0.85
+"""Share of a batch's molecules whose iterations go on without the others."""
 
 _LEAST = 1e-9  # 1/eV²; what is smaller is none of the energies
 _ADMIXTURE = 0.03  # norm of what breaks the symmetry of a start vector
@@ -131,50 +131,84 @@ def _precision(vectors: Tensor) -> torch.dtype:
 
 
 class _Space:
-    """Vectors well apart, of norm 1, and what a symmetric matrix makes of them."""
+    """Vectors well apart, of norm 1, and what symmetric matrices make of them.
 
-    def __init__(self, like: Tensor, capacity: int) -> None:
-        n_molecules, d = like.shape
+    A stack: those of the first matrix of every molecule, then those of the second, if there is one.
+    """
+
+    def __init__(self, diagonal: Tensor, n_matrices: int, capacity: int) -> None:
+        n_molecules, d = diagonal.shape
+        stack = n_matrices * n_molecules, capacity
         self.size = 0
-        self._vectors = like.new_empty((n_molecules, capacity, d))
-        self._applied = like.new_empty((n_molecules, capacity, d))
-        shape = n_molecules, capacity, capacity
-        self._projected = like.new_zeros(shape, dtype=_precision(like))
+        self._n_matrices = n_matrices
+        self._vectors = diagonal.new_empty((*stack, d))
+        self._applied = diagonal.new_empty((*stack, d))
+        precision = _precision(diagonal)
+        self._projected = diagonal.new_empty((*stack, capacity), dtype=precision)
+        self._overlap = diagonal.new_empty((n_molecules, capacity, capacity), dtype=precision)
 
     @property
     def vectors(self) -> Tensor:
-        """(M, m, d); some molecules have fewer than others, and zeros in their place."""
+        """(P·M, m, d); some molecules have fewer than others, and zeros in their place."""
         return self._vectors[:, : self.size]
 
     @property
     def applied(self) -> Tensor:
-        """(M, m, d) the matrix times ``vectors``."""
+        """(P·M, m, d) the matrices times ``vectors``."""
         return self._applied[:, : self.size]
 
     @property
     def projected(self) -> Tensor:
-        """(M, m, m) the matrix between ``vectors``."""
+        """(P·M, m, m) the matrices between ``vectors``."""
         return self._projected[:, : self.size, : self.size]
 
+    @property
+    def overlap(self) -> Tensor:
+        """(M, m, m) products of the vectors for the first matrix with those for the last."""
+        return self._overlap[:, : self.size, : self.size]
+
     def add(self, vectors: Tensor, applied: Tensor) -> None:
-        """Take in ``vectors`` (M, S, d) and what the matrix makes of them."""
+        """Take in ``vectors`` (P·M, S, d) and what the matrices make of them."""
         old, new = self.size, self.size + vectors.shape[1]
-        self.size = new
         self._vectors[:, old:new] = vectors
         self._applied[:, old:new] = applied
-        rows = _products(applied, self.vectors)
-        self._projected[:, old:new, :new] = rows
-        self._projected[:, :old, old:new] = rows[:, :, :old].mT
+        self._multiply(old, new)
 
     def restrict(self, coefficients: Tensor) -> None:
-        """Keep only the combinations ``coefficients`` (M, m, S), orthonormalized."""
+        """Keep only the combinations ``coefficients`` (P·M, m, S), orthonormalized."""
         # Those of empty places may be anything; what they combine is zero.
         orthonormal = torch.linalg.qr(coefficients)[0].mT.to(self._vectors)
         vectors, applied = orthonormal @ self.vectors, orthonormal @ self.applied
-        self.size = coefficients.shape[2]
-        self._vectors[:, : self.size] = vectors
-        self._applied[:, : self.size] = applied
-        self._projected[:, : self.size, : self.size] = _products(applied, vectors)
+        new = coefficients.shape[2]
+        self._vectors[:, :new] = vectors
+        self._applied[:, :new] = applied
+        self._multiply(0, new)
+
+    def _multiply(self, old: int, new: int) -> None:
+        """Scalar products of the vectors from ``old`` to ``new``, the last, with all."""
+        self.size = new
+        added = slice(old, new)
+        rows = _products(self._applied[:, added], self.vectors)
+        self._projected[:, added, :new] = rows
+        self._projected[:, :old, added] = rows[:, :, :old].mT
+        n_molecules = len(self._overlap)
+        first, last = self.vectors[:n_molecules], self.vectors[-n_molecules:]
+        self._overlap[:, added, :new] = _products(first[:, added], last)
+        self._overlap[:, :old, added] = _products(first[:, :old], last[:, added])
+
+    def keep(self, molecules: Tensor) -> None:
+        """Leave all but some ``molecules`` behind."""
+        stack = _stacked(molecules, len(self._overlap), self._n_matrices)
+        for name, rows in (
+            ("_vectors", stack),
+            ("_applied", stack),
+            ("_projected", stack),
+            ("_overlap", molecules),
+        ):
+            old = getattr(self, name)
+            kept = old.new_empty((len(rows), *old.shape[1:]))
+            kept[:, : self.size] = old[rows, : self.size]
+            setattr(self, name, kept)
 
     def apart(self, vectors: Tensor) -> Tensor:
         """What of ``vectors`` (M, S, d) is new, orthonormal but for rounding, zeros last."""
@@ -204,29 +238,9 @@ def _unit(vectors: Tensor) -> Tensor:
     return vectors / torch.where(norm > 0, norm, 1.0)
 
 
-class _Overlap:
-    """Scalar products (M, m, m) of the vectors for the first matrix with those for the last."""
-
-    def __init__(self, space: _Space, n_molecules: int, capacity: int) -> None:
-        self._space = space
-        like = space.vectors
-        shape = n_molecules, capacity, capacity
-        self._products = like.new_zeros(shape, dtype=_precision(like))
-        self.size = 0
-
-    def update(self) -> Tensor:
-        """The products, after vectors were added."""
-        old, self.size = self.size, self._space.size
-        n_molecules = len(self._products)
-        first, last = self._space.vectors[:n_molecules], self._space.vectors[-n_molecules:]
-        products = self._products[:, : self.size, : self.size]
-        products[:, old:] = _products(first[:, old:], last)
-        products[:, :old, old:] = _products(first[:, :old], last[:, old:])
-        return products
-
-    def reset(self) -> None:
-        """Start again, after the space was restricted."""
-        self.size = 0
+def _stacked(molecules: Tensor, n_molecules: int, n_matrices: int) -> Tensor:
+    """Places in a stack of P·M of some ``molecules`` of M."""
+    return torch.cat([molecules + p * n_molecules for p in range(n_matrices)])
 
 
 def lowest(
@@ -240,6 +254,7 @@ def lowest(
     given: list[Tensor] | None = None,
     n_crowd: int = 0,
     tolerance: float | None = None,
+    some: Callable[[Tensor], Apply] | None = None,
 ) -> Roots:
     """The ``n_states`` lowest solutions of a response problem, in the precision of ``diagonal``.
 
@@ -251,19 +266,20 @@ def lowest(
     are no padding. ``excitons`` are a better model of A, for a batch of one molecule; ``given``
     vectors (M, S, d) for each matrix, about its states, replace the model's as a start.
     ``n_crowd`` states are followed, roughly, where so many crowd that they must be told apart
-    together. ``tolerance`` (eV) replaces ``TOLERANCE``. Raises ConvergenceError.
+    together. ``tolerance`` (eV) replaces ``TOLERANCE``. ``some`` gives what multiplies for a few
+    molecules of the batch, by index: those that are done are then left behind. Raises
+    ConvergenceError.
     """
-    n_molecules, d = diagonal.shape
+    n_all, d = diagonal.shape
+    n_molecules = n_all
     tolerance = TOLERANCE[diagonal.dtype] if tolerance is None else tolerance
     n_guarded = min(n_states + 2 + n_states // 8, d)
     n_followed = max(n_guarded, min(n_crowd, d))
-    spare = N_SPARE if excitons is None and given is None else 0
-    n_start = max(n_followed, min(2 * n_states + spare, d))
+    n_start = max(n_followed, min(2 * n_states, d))
     capacity = _capacity(
         n_start + N_PLAIN, n_followed, d, MEMORY // (2 * n_matrices * diagonal.nbytes)
     )
-    space = _Space(diagonal.repeat(n_matrices, 1), capacity)
-    overlap = _Overlap(space, n_molecules, capacity)
+    space = _Space(diagonal, n_matrices, capacity)
     model = given or ([] if excitons is None else [excitons.lowest(n_start)[None]] * n_matrices)
     plain = start_vectors(diagonal, mask, N_PLAIN if model else n_start)
     starts = [torch.cat([found, plain], 1) for found in model] or [plain] * n_matrices
@@ -271,6 +287,8 @@ def lowest(
     if divided is None:
         divided = partial(_divided, diagonal, mask)
     n_kept = 2 * n_followed
+    found: Roots | None = None
+    molecules = torch.arange(n_all, device=mask.device)
     place = torch.arange(n_followed, device=mask.device)
     exists = place < mask.sum(1)[:, None]
     limit = torch.where(place < n_guarded, tolerance, ROUGHLY)
@@ -279,7 +297,7 @@ def lowest(
     for _ in range(MOST_ITERATIONS):
         space.add(additions, torch.cat(apply(list(additions.chunk(n_matrices)))))
         energies, coefficients, positive = project(
-            space.projected, overlap.update(), min(n_kept, space.size)
+            space.projected, space.overlap, min(n_kept, space.size)
         )
         stable = stable & positive
         chosen = coefficients[:, :, :n_followed].mT.to(diagonal)
@@ -298,15 +316,31 @@ def lowest(
         # A molecule that is done changes no more, whatever the others of its batch still need.
         wrong = wrong & wrong[:, :n_states].any(1)[:, None]
         width = int(wrong.sum(1).max())
-        if width == 0:
-            return Roots(states[:n_molecules], states[-n_molecules:], stable)
+        unfinished = wrong.any(1)
+        n_unfinished = int(unfinished.sum())
+        if n_unfinished == 0 or (some is not None and n_unfinished <= FEW * n_molecules):
+            parts = states[:n_molecules], states[-n_molecules:], stable
+            found = found or Roots(*(x.new_empty((n_all, *x.shape[1:])) for x in parts))
+            found.plus[molecules], found.minus[molecules], found.stable[molecules] = parts
+            if some is None or n_unfinished == 0:
+                return found
+            rest = unfinished.nonzero()[:, 0]
+            stack = _stacked(rest, n_molecules, n_matrices)
+            n_molecules, molecules = n_unfinished, molecules[rest]
+            apply, divided = (
+                some(molecules),
+                partial(_divided, diagonal[molecules], mask[molecules]),
+            )
+            space.keep(rest)
+            coefficients, residuals = coefficients[stack], residuals[stack]
+            norm, wrong, omega = norm[rest], wrong[rest], omega[rest]
+            exists, stable = exists[rest], stable[rest]
         order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
         residuals *= wrong.repeat(n_matrices, 1)[:, :, None]
         residuals = residuals.gather(1, order.repeat(n_matrices, 1, 1).expand(-1, -1, d))
         additions = _corrections(residuals, omega.gather(1, order), divided, excitons)
         if space.size + width > capacity:
             space.restrict(coefficients)
-            overlap.reset()
         additions = space.apart(additions)
         if additions.shape[1] == 0:
             break
@@ -316,8 +350,9 @@ def lowest(
             exists, limit = exists[:, :n_followed], limit[:n_followed]
     molecule = int(wrong.any(1).nonzero()[0])
     raise ConvergenceError(
-        f"the excited states of molecule {molecule} of the batch did not converge: a residual of "
-        f"{float(norm[molecule].max()):.1e} eV remains where {tolerance:.0e} is expected"
+        f"the excited states of molecule {int(molecules[molecule])} of the batch did not converge: "
+        f"a residual of {float(norm[molecule].max()):.1e} eV remains where {tolerance:.0e} is "
+        "expected"
     )
 
 

@@ -47,8 +47,15 @@ from torch import Tensor
 from esml import davidson
 from esml.excitons import Excitons
 from esml.locality import Window
-from esml.orbitals import Orbitals
-from esml.response import Kind, LocalResponse, NearResponse, Response, to_basis
+from esml.orbitals import Orbitals, eigh
+from esml.response import (
+    Kind,
+    LocalResponse,
+    NearResponse,
+    RelaxedResponse,
+    Response,
+    to_basis,
+)
 from esml.units import HARTREE
 
 DENSE = 120
@@ -191,7 +198,7 @@ def triplets(
     with torch.no_grad():
         exists, known = _existing(response, n_states), None
         if _is_dense(response, n_states):
-            _, vectors = _eigh(response.dense("triplet"), response.singles_mask.flatten(1))
+            _, vectors = eigh(response.dense("triplet"), response.singles_mask.flatten(1))
             amplitudes = _lowest(response, vectors, n_states)
         else:
             known, amplitudes, _, _ = _iterate(response, 1, n_states, precision)
@@ -253,57 +260,71 @@ def _iterate(
     """Energies (M, S), if they were evaluated in the precision of ``response``; T and U
     (M, S, o, v) with TᵀU = 1, by energy; and which molecules are stable (M,)."""
     dtype = response.orbitals.coefficients.dtype
-    original, response = response, response.to(precision or dtype)
-    mask = response.singles_mask
-    shape = mask.shape[1:]
+    precision = precision or dtype
     kind: Kind = "A+B" if n_matrices == 2 else "triplet"
     found = given = None
+    local = _local(response, precision)
+    between = RelaxedResponse(response, precision) if local is None else local
+    mask = response.singles_mask
+    shape = mask.shape[1:]
+    alone: Kind = "A" if n_matrices == 2 else "triplet"
+
+    def applied(some: Response, vectors: list[Tensor]) -> list[Tensor]:
+        trials = [x.unflatten(2, shape) for x in vectors]
+        products = some.apply_pair(*trials) if len(trials) == 2 else [some.apply(trials[0], alone)]
+        return [x.flatten(2) for x in products]
+
     try:
-        excitons = _excitons(response, kind, n_states)
-        local = _local(original, response.orbitals.coefficients.dtype)
+        excitons = _excitons(response.to(precision) if local else between, kind, n_states)
         if local is not None:
-            response = local
             if excitons is not None:
                 excitons.turn(local.turn_occupied, local.turn_virtual)
             given = _near(local, kind, n_states, excitons)
             if excitons is not None:
                 excitons = excitons.within(Window(torch.ones_like(mask[0])))
-
-        def apply(vectors: list[Tensor]) -> list[Tensor]:
-            trials = [x.unflatten(2, shape) for x in vectors]
-            if len(trials) == 2:
-                return [x.flatten(2) for x in response.apply_pair(*trials)]
-            return [response.apply(trials[0], "A" if n_matrices == 2 else "triplet").flatten(2)]
-
-        diagonal, divided = response.diagonal().flatten(1), None if local is None else local.divided
-        solve = partial(davidson.lowest, apply, diagonal, mask.flatten(1), n_states)
+        solve = partial(
+            davidson.lowest,
+            partial(applied, between),
+            between.diagonal().flatten(1),
+            mask.flatten(1),
+            n_states,
+        )
+        divided = None if local is None else local.divided
         if n_matrices == 2 and given is None and excitons is not None:
             # The states of A alone are near those of A ± B and cost half.
             given = 2 * [solve(1, excitons, divided, tolerance=NEARLY).plus]
-        found = solve(n_matrices, excitons, divided, given)
+        found = solve(
+            n_matrices,
+            excitons,
+            divided,
+            given,
+            some=lambda molecules: partial(applied, between.of(molecules)),
+        )
     except (davidson.ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
-        if response.orbitals.coefficients.dtype == dtype:
+        if precision == dtype:
             raise
     # Close to an instability single precision is not enough, and it may see one where the vectors
     # of many states are nearly dependent.
-    single = response.orbitals.coefficients.dtype != dtype
-    if found is None or (single and not bool(found.stable.all())):
-        return _iterate(original, n_matrices, n_states, dtype)
+    if found is None or (precision != dtype and not bool(found.stable.all())):
+        return _iterate(response, n_matrices, n_states, dtype)
     # Parted with those beyond the wanted ones, which may crowd with them.
     parted = excitons is not None and bool(found.stable.all())
     count = None if parted else n_states
-    states = [x[:, :count].to(dtype) for x in (found.plus, found.minus)][:n_matrices]
-    exact = original if local is None else original.local(dtype)
+    states = [x[:, :count].unflatten(2, shape) for x in (found.plus, found.minus)][:n_matrices]
     energies = None
+    if local is None:
+        states = [between.turned(x) for x in states]
+    states = [x.to(dtype) for x in states]
     if parted:
+        exact = response if local is None else response.local(dtype)
         kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
-        applied = [
-            exact.apply(x.unflatten(2, shape), kind).flatten(2)
-            for x, kind in zip(states, kinds, strict=True)
-        ]
-        energies, states = davidson.resolved(states, applied)
-        energies, *states = (x[:, :n_states] for x in (energies, *states))
-    plus, minus = states[0].unflatten(2, shape), states[-1].unflatten(2, shape)
+        products = [exact.apply(x, kind) for x, kind in zip(states, kinds, strict=True)]
+        energies, states = davidson.resolved(
+            [x.flatten(2) for x in states], [x.flatten(2) for x in products]
+        )
+        energies = energies[:, :n_states]
+        states = [x[:, :n_states].unflatten(2, shape) for x in states]
+    plus, minus = states[0], states[-1]
     if local is not None:
         plus, minus = (local.turned(x.to(local.hole)).to(dtype) for x in (plus, minus))
     norm = (plus * minus).sum((2, 3), keepdim=True)
@@ -364,23 +385,12 @@ def _solve_singlets(response: Response) -> tuple[Tensor, Tensor, Tensor]:
     factor, failed = torch.linalg.cholesky_ex(0.5 * (difference + difference.mT))
     positive = failed == 0
     factor = torch.where(positive[:, None, None], factor, identity)
-    square, vectors = _eigh(factor.mT @ response.dense("A+B") @ factor, mask)
+    square, vectors = eigh(factor.mT @ response.dense("A+B") @ factor, mask)
     stable = positive & (square > 0).all(1)
     root = torch.where(stable[:, None], square, 1.0) ** 0.25
     plus = factor @ vectors / root[:, None, :]
     minus = torch.linalg.solve_triangular(factor.mT, vectors, upper=True) * root[:, None, :]
     return plus, minus, stable
-
-
-def _eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenpairs of symmetric ``matrix`` (M, s, s), whose padding (not in ``mask``) sorts last."""
-    if matrix.shape[1] == 0:
-        return matrix.new_zeros(mask.shape), matrix
-    # Padding decouples exactly; above every eigenvalue (Gershgorin) it sorts last.
-    top = matrix.abs().sum(2).amax(1) + 1.0
-    shifted = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * ~mask)
-    values, vectors = torch.linalg.eigh(shifted)
-    return values, vectors
 
 
 def _lowest(response: Response, vectors: Tensor, n_states: int) -> Tensor:

@@ -74,9 +74,13 @@ class Banded:
     def transposed_after(self, other: Tensor) -> Tensor:
         """``other`` (r, k) times the transpose of the matrix: (r, n)."""
         product = other.new_zeros((len(other), self._rows))
-        for rows, columns, block in self._strips:
-            torch.mm(other[:, columns], block.mT, out=product[:, rows])
+        self.add_transposed_after(product, other)
         return product
+
+    def add_transposed_after(self, total: Tensor, other: Tensor) -> None:
+        """Add ``transposed_after`` of ``other`` to ``total`` (r, n)."""
+        for rows, columns, block in self._strips:
+            total[:, rows].addmm_(other[:, columns], block.mT)
 
 
 def in_line(coupled: Tensor) -> Tensor:

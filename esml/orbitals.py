@@ -95,6 +95,17 @@ class _ParallelTransport(torch.autograd.Function):
         return 0.5 * (grad + grad.mT), None, None, None
 
 
+def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenpairs of symmetric ``matrix`` (M, s, s), whose padding (not in ``mask``) sorts last."""
+    if matrix.shape[1] == 0:
+        return matrix.new_zeros(mask.shape), matrix
+    # Padding decouples exactly; above every eigenvalue (Gershgorin) it sorts last.
+    top = matrix.abs().sum(2).amax(1) + 1.0
+    shifted = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * ~mask)
+    values, vectors = torch.linalg.eigh(shifted)
+    return values, vectors
+
+
 def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> Orbitals:
     """Orbitals of H C = C ε, the ``n_occupied`` lowest of each molecule doubly occupied.
 
@@ -138,9 +149,7 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
         if bool(unfinite.any()):
             molecule = int(unfinite.nonzero()[0])
             raise ValueError(f"the Hamiltonian of molecule {molecule} is not finite")
-        # Padding decouples exactly; above every eigenvalue (Gershgorin) it sorts last.
-        top = h.abs().sum(2).amax(1) + 1.0
-        levels, coefficients = torch.linalg.eigh(h + torch.diag_embed(top[:, None] * ~mask))
+        levels, coefficients = eigh(h, mask)
         levels, coefficients = levels * mask, coefficients * inside
     differentiable = torch.is_grad_enabled() and h.requires_grad
     energies = levels

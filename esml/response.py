@@ -8,9 +8,10 @@ K atoms, H of these with p orbitals. Energies in eV.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor
@@ -20,18 +21,13 @@ from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Kernel
 from esml.interaction import Interaction
 from esml.locality import Banded, Inverse, LocalOrbitals, NearSandwich, Window
-from esml.orbitals import Orbitals
+from esml.orbitals import Orbitals, eigh
 
 Kind = Literal["A+B", "A-B", "A", "triplet"]
 """The matrices of the response problem: singlet A ± B and A, and the triplet A."""
 
-_COUPLING: dict[Kind, str] = {
-    "A+B": "singlet",
-    "A-B": "exchange",
-    "A": "singlet",
-    "triplet": "triplet",
-}
-"""What couples densities in each: A takes of D what A + B takes of D + Dᵀ."""
+SIGN: dict[Kind, float] = {"A+B": 1.0, "A-B": -1.0}
+"""With which sign the transpose of a density, de-excitation, joins it; it does not in A."""
 
 CHUNK = 2**18
 """Numbers in the largest intermediate (M, S, n, n) when a matrix is built or applied, if more than
@@ -99,23 +95,24 @@ class Response:
             "singlet": 2.0 * interaction.coulomb[pair],
             "triplet": 2.0 * local[pair],
         }
-        slot = layout.slot_index()
-        virtual = orbitals.virtual
-        relaxation = virtual.mT @ interaction.relaxation @ virtual
+        self._occupied, self._virtual = orbitals.occupied, orbitals.virtual
+        self._fock_occupied = orbitals.fock_occupied
+        relaxation = self._virtual.mT @ interaction.relaxation @ self._virtual
         self._fock_virtual = (1.0 + interaction.virtual_scale) * orbitals.fock_virtual + (
             0.5 * (relaxation + relaxation.mT)
         )
         # Only atoms with p orbitals have one-centre terms beyond the monopole: H places for them.
+        slot = layout.slot_index()
         heavy = slot[:, :, -1] < n
         order = heavy.logical_not().long().argsort(dim=1, stable=True)[:, : int(heavy.sum(1).max())]
         filled = heavy.gather(1, order)[:, :, None, None]
         slot = slot.gather(1, order[:, :, None].expand(-1, -1, N_SLOTS))
-        place = torch.where(filled, slot[:, :, :, None] * n + slot[:, :, None, :], 0)
-        self._block_place = place.flatten(1)  # (M, 16 H) in a flattened density
+        # (M, H, 16) the elements of a density on each of them
+        rows, columns = torch.broadcast_tensors(slot[:, :, :, None], slot[:, :, None, :])
+        self._row, self._column = (torch.where(filled, x, 0).flatten(2) for x in (rows, columns))
         exchange = interaction.exchange_blocks()
         self._blocks = {
             "singlet": 2.0 * interaction.singlet_blocks() - exchange,
-            "exchange": -exchange,
             "triplet": 2.0 * interaction.triplet_blocks() - exchange,
         }  # (M, H, 16, 16) what an atomic block of a density does to that of the field
         self._blocks = {
@@ -137,8 +134,7 @@ class Response:
     @cached_property
     def local_orbitals(self) -> LocalOrbitals:
         """Those of the first molecule, without gradients."""
-        found = self.orbitals
-        parts = found.occupied, found.virtual, found.fock_occupied, self._fock_virtual
+        parts = self._occupied, self._virtual, self._fock_occupied, self._fock_virtual
         return LocalOrbitals(*(x[0].detach() for x in parts))
 
     def local(self, dtype: torch.dtype) -> LocalResponse:
@@ -147,100 +143,131 @@ class Response:
             self._local[dtype] = LocalResponse(self, dtype)
         return self._local[dtype]
 
+    def of(self, molecules: Tensor) -> Self:
+        """The same for some ``molecules`` of the batch only, to apply; for nothing else."""
+        found = copy(self)
+        for name in (
+            "_occupied",
+            "_virtual",
+            "_fock_occupied",
+            "_fock_virtual",
+            "_minus_exchange",
+            "_row",
+            "_column",
+        ):
+            setattr(found, name, getattr(self, name)[molecules])
+        for name in ("_monopoles", "_blocks"):
+            kept = {between: x[molecules] for between, x in getattr(self, name).items()}
+            setattr(found, name, kept)
+        return found
+
     def diagonal(self) -> Tensor:
         """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
 
         (M, o, v), eV; without meaning in padding. What preconditions iterations.
         """
         hole, particle = (
-            self.layout.gather_slots(c).square().sum(2)
-            for c in (self.orbitals.occupied, self.orbitals.virtual)
+            self.layout.gather_slots(c).square().sum(2) for c in (self._occupied, self._virtual)
         )  # (M, K, o), (M, K, v)
         attraction = hole.mT @ self.interaction.exchange @ particle
         virtual, occupied = (
-            f.diagonal(dim1=1, dim2=2) for f in (self._fock_virtual, self.orbitals.fock_occupied)
+            f.diagonal(dim1=1, dim2=2) for f in (self._fock_virtual, self._fock_occupied)
         )
         return virtual[:, None, :] - occupied[:, :, None] - attraction
 
     def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
         """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape; differentiable."""
-        if kind not in _COUPLING:
+        if kind not in get_args(Kind):
             raise ValueError(f"kind must be 'A+B', 'A-B', 'A' or 'triplet', got {kind!r}")
-        parts = [self._apply(part, kind) for part in amplitudes.split(self._chunk, 1)]
+        parts = []
+        for part in amplitudes.split(self._chunk, 1):
+            second = SIGN[kind] * part if kind in SIGN else None
+            field = self._field(self._density(part, second), coupling(kind))
+            parts.append(self._between_orbitals(field) + self._levels(part))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def apply_pair(self, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
-        """(A + B) ``plus`` and (A − B) ``minus``, both (M, S, o, v), in one pass."""
-        n_plus, n_minus = plus.shape[1], minus.shape[1]
-        if n_plus + n_minus > self._chunk:
-            return self.apply(plus, "A+B"), self.apply(minus, "A-B")
-        both = self._apply(torch.cat([plus, minus], 1), "A+B", n_minus)
-        return both[:, :n_plus], both[:, n_plus:]
+        """(A + B) T and (A − B) U of T = ``plus`` and U = ``minus``, both (M, S, o, v).
+
+        With x = T + U and y = T − U they are half the sum and half the difference of A x + B y and
+        B x + A y, for which one density and its field serve: the field and its transpose.
+        """
+        parts = []
+        first, second = plus + minus, plus - minus
+        for x, y in zip(first.split(self._chunk, 1), second.split(self._chunk, 1), strict=True):
+            field = self._field(self._density(x, y), "singlet")
+            of_x = self._between_orbitals(field) + self._levels(x)
+            of_y = self._between_orbitals(field, transposed=True) + self._levels(y)
+            parts.append((0.5 * (of_x + of_y), 0.5 * (of_x - of_y)))
+        if len(parts) == 1:
+            return parts[0]
+        applied_plus, applied_minus = zip(*parts, strict=True)
+        return torch.cat(applied_plus, 1), torch.cat(applied_minus, 1)
 
     @property
     def _chunk(self) -> int:
-        return max(1, CHUNK // (self.layout.n_molecules * self.layout.n_max**2))
+        n_molecules, n = self._occupied.shape[:2]
+        return max(1, CHUNK // (n_molecules * n**2))
 
-    def _apply(self, amplitudes: Tensor, kind: Kind, n_minus: int = 0) -> Tensor:
-        """``kind`` times ``amplitudes`` (M, S, o, v), but A − B times the last ``n_minus``."""
-        n_states = amplitudes.shape[1]
-        n_first = n_states - n_minus
-        coupling = _COUPLING[kind]
-        density = self._density(amplitudes)
-        if kind == "A-B":
-            density = density - density.mT
-        elif kind == "A+B":
-            sign = density.new_ones((n_states, 1, 1))
-            sign[n_first:] = -1.0
-            density = torch.addcmul(density, sign, density.mT)
-        field = density * self._minus_exchange[:, None]
-        if kind != "A-B":  # an antisymmetric density has no multipoles
-            monopoles = density.diagonal(dim1=2, dim2=3)[:, :n_first] @ self._monopoles[coupling]
-            field.diagonal(dim1=2, dim2=3)[:, :n_first] += monopoles
-        place = self._block_place[:, None].expand(-1, n_states, -1)
-        blocks = density.flatten(2).gather(2, place).unflatten(2, (-1, 16)).transpose(1, 2)
-        if n_minus:
-            first, last = blocks.split([n_first, n_minus], 2)
-            parts = first @ self._blocks[coupling], last @ self._blocks["exchange"]
-            onsite = torch.cat(parts, 2)
-        else:
-            onsite = blocks @ self._blocks[coupling]
-        field.flatten(2).scatter_add_(2, place, onsite.transpose(1, 2).flatten(2))
-        return self._between_orbitals(field) + self._levels(amplitudes)
+    def _field(self, density: Tensor, coupling: str) -> Tensor:
+        """What a ``density`` (M, n, S, n) does to pairs of functions, same shape."""
+        field = density * self._minus_exchange[:, :, None]
+        diagonal = density.diagonal(dim1=1, dim2=3)
+        field.diagonal(dim1=1, dim2=3).add_(diagonal @ self._monopoles[coupling])
+        n_states, n = density.shape[2:]
+        state = torch.arange(0, n_states * n, n, device=density.device)[:, None]
+        place = (self._row * (n_states * n) + self._column)[:, :, None] + state
+        place = place.flatten(1)
+        blocks = (
+            density.flatten(1).gather(1, place).view(*self._row.shape[:2], n_states, N_SLOTS**2)
+        )
+        onsite = (blocks @ self._blocks[coupling]).flatten(1)
+        field.view(len(field), -1).scatter_add_(1, place, onsite)
+        return field
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
         """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
         particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
-        fock_occupied = self.orbitals.fock_occupied
         if torch.is_grad_enabled():
-            return particle - fock_occupied[:, None] @ amplitudes
-        levels = fock_occupied.diagonal(dim1=1, dim2=2)  # diagonal in value
+            return particle - self._fock_occupied[:, None] @ amplitudes
+        levels = self._fock_occupied.diagonal(dim1=1, dim2=2)  # diagonal in value
         return particle - levels[:, None, :, None] * amplitudes
 
-    def _density(self, amplitudes: Tensor) -> Tensor:
-        """C_o T C_vᵀ (M, S, n, n) of ``amplitudes`` T (M, S, o, v)."""
-        return to_basis(self.orbitals, amplitudes)
+    def _density(self, first: Tensor, second: Tensor | None) -> Tensor:
+        """C_o X C_vᵀ + C_v Yᵀ C_oᵀ (M, n, S, n) of X = ``first`` and, if given, Y = ``second``.
 
-    def _between_orbitals(self, field: Tensor) -> Tensor:
-        """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, S, n, n)."""
-        half = (field.flatten(1, 2) @ self.orbitals.virtual).unflatten(1, field.shape[1:3])
-        amplitudes: Tensor = self.orbitals.occupied.mT[:, None] @ half
-        return amplitudes
+        Both are (M, S, o, v). Trials stand between the two sides, so that each product is one of
+        large matrices for all of them.
+        """
+        density = _outer(self._occupied, first, self._virtual)
+        if second is not None:
+            half = _half(self._virtual, second.mT)
+            density = density.baddbmm_(half, self._occupied.mT)
+        return _split(density, first.shape[1])
+
+    def _between_orbitals(self, field: Tensor, transposed: bool = False) -> Tensor:
+        """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, n, S, n), or of its transpose."""
+        if transposed:
+            return _inner(self._virtual, field, self._occupied).mT
+        return _inner(self._occupied, field, self._virtual)
 
     def kernel(self, kind: Kind) -> Kernel:
         """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
-        n = self.layout.n_max
         return Kernel(
-            occupied=self.orbitals.occupied[0],
-            virtual=self.orbitals.virtual[0],
-            fock_occupied=self.orbitals.fock_occupied[0],
+            occupied=self._occupied[0],
+            virtual=self._virtual[0],
+            fock_occupied=self._fock_occupied[0],
             fock_virtual=self._fock_virtual[0],
-            monopoles=self._monopoles[_COUPLING[kind]][0],
+            monopoles=self._monopoles[coupling(kind)][0],
             minus_exchange=self._minus_exchange[0],
-            blocks=self._blocks[_COUPLING[kind]][0],
-            row=self._block_place[0] // n,
-            column=self._block_place[0] % n,
+            blocks=self._blocks[coupling(kind)][0],
+            row=self._row[0].flatten(),
+            column=self._column[0].flatten(),
         )
+
+    def turned(self, amplitudes: Tensor) -> Tensor:
+        """``amplitudes`` (…, o, v) between these orbitals in terms of canonical ones."""
+        return amplitudes
 
     def dense(self, kind: Kind) -> Tensor:
         """The matrix ``kind`` (M, o·v, o·v), eV, ia as i·v + a; zero in padding."""
@@ -258,6 +285,37 @@ class Response:
     def triplet_functional(self, amplitudes: Tensor) -> Tensor:
         """XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
         return (amplitudes * self.apply(amplitudes, "triplet")).sum((2, 3))
+
+
+class RelaxedResponse(Response):
+    """The response between orbitals whose levels are those of A: diagonal in F' of virtual ones.
+
+    What is left to iterations is then all due to the interaction. ``dtype`` is the precision.
+    Without gradients.
+    """
+
+    def __init__(self, response: Response, dtype: torch.dtype) -> None:
+        fock, mask = response._fock_virtual.detach().double(), response.orbitals.virtual_mask
+        levels, turn = eigh(fock, mask)
+        levels = levels * mask
+        virtual = response._virtual.detach() @ turn
+        self.__dict__ |= response.to(dtype).__dict__
+        self._others, self._local = {}, {}
+        self._turn = turn.to(dtype)
+        self._virtual, self._fock_virtual = virtual.to(dtype), torch.diag_embed(levels).to(dtype)
+        lower = response._fock_occupied.detach().diagonal(dim1=1, dim2=2)
+        self._differences = (levels[:, None] - lower[:, :, None]).to(dtype)
+
+    def of(self, molecules: Tensor) -> Self:
+        found = super().of(molecules)
+        found._differences = self._differences[molecules]
+        return found
+
+    def turned(self, amplitudes: Tensor) -> Tensor:
+        return amplitudes @ self._turn[:, None].mT
+
+    def _levels(self, amplitudes: Tensor) -> Tensor:
+        return self._differences[:, None] * amplitudes
 
 
 class LocalResponse(Response):
@@ -286,9 +344,8 @@ class LocalResponse(Response):
         self._fock_electron = Banded(local.levels_electron.to(dtype))
         self._minus_exchange = self._minus_exchange[:, order][:, :, order]
         self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
-        n = len(order)
         place = order.argsort()
-        self._block_place = place[self._block_place // n] * n + place[self._block_place % n]
+        self._row, self._column = place[self._row], place[self._column]
 
     @property
     def narrow(self) -> bool:
@@ -324,14 +381,22 @@ class LocalResponse(Response):
         """About (Δ − ω)⁻¹ times ``residual`` (1, S, o·v), where Δ are differences of levels."""
         return self._inverse(residual[0], omega[0, :, 0])[None]
 
-    def _density(self, amplitudes: Tensor) -> Tensor:
-        half = self._hole.times(amplitudes[0])
-        density = self._electron.transposed_after(half.flatten(0, 1))
-        return density.view(1, *half.shape[:2], -1)
+    def _density(self, first: Tensor, second: Tensor | None) -> Tensor:
+        half = self._hole.times(first[0].transpose(0, 1).flatten(1)[None])
+        density = self._electron.transposed_after(half.view(-1, first.shape[3]))
+        if second is not None:
+            half = self._electron.times(second[0].permute(2, 0, 1).flatten(1)[None])
+            self._hole.add_transposed_after(density, half.view(-1, first.shape[2]))
+        return density.view(1, -1, *first.shape[1:2], density.shape[1])
 
-    def _between_orbitals(self, field: Tensor) -> Tensor:
-        half = self._electron_back.transposed_after(field[0].flatten(0, 1))
-        return self._hole_back.times(half.unflatten(0, field.shape[1:3]))[None]
+    def _between_orbitals(self, field: Tensor, transposed: bool = False) -> Tensor:
+        left, right = self._hole_back, self._electron_back
+        if transposed:
+            left, right = right, left
+        half = right.transposed_after(field.flatten(0, 2)).view(1, len(field[0]), -1)
+        found = left.times(half).unflatten(2, (field.shape[2], -1)).transpose(1, 2)
+        amplitudes: Tensor = found.mT if transposed else found
+        return amplitudes
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
         particle = self._fock_electron.transposed_after(amplitudes.flatten(0, 2))
@@ -359,12 +424,11 @@ class NearResponse:
 
     def __init__(self, local: LocalResponse, window: Window, kind: Kind) -> None:
         self.window = window
-        self._coupling = _COUPLING[kind]
         self._minus_exchange = local._minus_exchange[0]
-        self._monopoles = local._monopoles[self._coupling][0]
-        self._blocks = {name: block[0] for name, block in local._blocks.items()}
-        self._place = local._block_place[0]
+        self._monopoles = local._monopoles[coupling(kind)][0]
+        self._blocks = local._blocks[coupling(kind)][0]
         n = len(self._minus_exchange)
+        self._place = (local._row[0] * n + local._column[0]).flatten()
         self._back = self._place % n * n + self._place // n
         # Elements of the field on one atom: those of its block, and the diagonal by multipoles.
         onsite = torch.cat([self._place, (n + 1) * torch.arange(n, device=self._place.device)])
@@ -424,8 +488,7 @@ class NearResponse:
         onsite = flat[:, self._place]
         if sign is not None:
             onsite += sign * flat[:, self._back]
-        blocks = self._blocks["exchange" if sign == -1.0 else self._coupling]
-        onsite = (onsite.unflatten(1, (-1, 1, 16)) @ blocks).flatten(1)
+        onsite = (onsite.unflatten(1, (-1, 1, 16)) @ self._blocks).flatten(1)
         diagonal = density.diagonal(dim1=1, dim2=2)
         # An antisymmetric density has no multipoles.
         times = {None: 1.0, 1.0: 2.0, -1.0: 0.0}[sign]
@@ -445,9 +508,39 @@ def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str,
     return {name: x.detach().to(dtype) for name, x in values.items() if x.is_floating_point()}
 
 
+def coupling(kind: Kind) -> str:
+    """What couples the densities in ``kind``: to antisymmetric ones of A − B singlets' is none."""
+    return "triplet" if kind == "triplet" else "singlet"
+
+
 def to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
     """D = C_o T C_vᵀ (M, S, n, n)."""
-    # Virtual orbitals last: there are fewer of them, so that this order takes fewer operations.
-    half = orbitals.occupied[:, None] @ amplitudes
-    density: Tensor = half.flatten(1, 2) @ orbitals.virtual.mT
-    return density.view(*half.shape[:3], density.shape[-1])
+    density = _outer(orbitals.occupied, amplitudes, orbitals.virtual)
+    return _split(density, amplitudes.shape[1]).transpose(1, 2)
+
+
+def _split(density: Tensor, n_states: int) -> Tensor:
+    """(M, n, S, n) of (M, n·S, n)."""
+    n = density.shape[2]
+    return density.view(len(density), n, n_states, n)
+
+
+def _outer(left: Tensor, amplitudes: Tensor, right: Tensor) -> Tensor:
+    """L T Rᵀ (M, n·S, n) of L (M, n, l), T (M, S, l, r) and R (M, n, r)."""
+    density: Tensor = _half(left, amplitudes) @ right.mT
+    return density
+
+
+def _half(left: Tensor, amplitudes: Tensor) -> Tensor:
+    """L T (M, n·S, r)."""
+    n_states, width = amplitudes.shape[1], amplitudes.shape[3]
+    half: Tensor = left @ amplitudes.transpose(1, 2).flatten(2)
+    return half.view(len(half), half.shape[1] * n_states, width)
+
+
+def _inner(left: Tensor, field: Tensor, right: Tensor) -> Tensor:
+    """Lᵀ F R (M, S, l, r) of L (M, n, l), F (M, n, S, n) and R (M, n, r)."""
+    n_states, width = field.shape[2], right.shape[2]
+    half = (field.flatten(1, 2) @ right).view(*field.shape[:2], n_states * width)
+    found: Tensor = (left.mT @ half).unflatten(2, (n_states, width))
+    return found.transpose(1, 2)

@@ -22,7 +22,7 @@ from esml.dataset import read
 from esml.excitations import Excitations, singlets, triplets
 from esml.excitons import Excitons
 from esml.locality import NearTurn, Window
-from esml.response import Kind, LocalResponse, NearResponse, Response
+from esml.response import Kind, LocalResponse, NearResponse, RelaxedResponse, Response
 from esml.surrogate import Surrogate, in_double
 
 DATA = Path(__file__).parent.parent / "data" / "small"
@@ -189,7 +189,7 @@ def test_products_of_long_vectors_are_exact_in_single_precision() -> None:
 def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
     """Again and again, in single precision: errors do not grow from one addition to the next."""
     generator = torch.Generator().manual_seed(0)
-    space = davidson._Space(torch.zeros(1, 5000), 40)
+    space = davidson._Space(torch.zeros(1, 5000), 1, 40)
     for _ in range(8):
         vectors = torch.randn(1, 4, 5000, generator=generator)
         if space.size:
@@ -199,6 +199,56 @@ def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
         space.add(new, new)
     identity = torch.eye(space.size, dtype=torch.float64)[None]
     torch.testing.assert_close(space.projected.double(), identity, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_products_between_relaxed_orbitals_are_those_between_canonical_ones(
+    assorted: tuple[Response, Tensor], kind: Kind
+) -> None:
+    response, _ = assorted
+    relaxed = RelaxedResponse(response, torch.float64)
+    mask = response.singles_mask[:, None]
+    amplitudes = torch.randn(len(mask), 3, *mask.shape[2:], dtype=torch.float64) * mask
+    expected = response.apply(relaxed.turned(amplitudes), kind)
+    found = relaxed.turned(relaxed.apply(amplitudes, kind))
+    torch.testing.assert_close(found * mask, expected * mask, atol=1e-10, rtol=0)
+    some = torch.tensor([3, 1])
+    torch.testing.assert_close(
+        relaxed.of(some).apply(amplitudes[some], kind), relaxed.apply(amplitudes, kind)[some]
+    )
+
+
+def test_without_interaction_relaxed_orbitals_leave_nothing_to_do(
+    assorted: tuple[Response, Tensor],
+) -> None:
+    """The diagonal is all there is, however much the virtual orbitals relax."""
+    response = RelaxedResponse(scaled_exchange(assorted[0], 0.0), torch.float64)
+    mask = response.singles_mask[:, None]
+    amplitudes = torch.randn(len(mask), 1, *mask.shape[2:], dtype=torch.float64) * mask
+    found = response.apply(amplitudes, "A-B")
+    expected = response.diagonal()[:, None] * amplitudes
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+
+
+def test_molecules_that_are_done_are_left_behind(
+    assorted: tuple[Response, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that go on are no other for it."""
+    response, dipole = assorted
+    sizes = []
+    apply = Response.apply_pair
+
+    def noted(self: Response, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
+        sizes.append(len(plus))
+        return apply(self, plus, minus)
+
+    monkeypatch.setattr(Response, "apply_pair", noted)
+    with solver("iterative"), torch.no_grad():
+        found = singlets(response, dipole, 10, torch.float64).energies
+        assert sizes[0] == len(found) > sizes[-2] > 0
+        monkeypatch.setattr(davidson, "FEW", 0.0)
+        together = singlets(response, dipole, 10, torch.float64).energies
+    torch.testing.assert_close(found, together, atol=1e-10, rtol=0, equal_nan=True)
 
 
 # ---- the model large molecules start from -----------------------------------------------------
