@@ -115,7 +115,8 @@ class Excitations:
         Its singular vectors are the natural transition orbitals; the transition dipole is
         √2 tr(Dᵀ r).
         """
-        return to_basis(orbitals, self.X + self.Y)
+        density = to_basis(orbitals.occupied, self.X + self.Y, orbitals.virtual)
+        return density.transpose(1, 2)
 
     def require_stable(self) -> None:
         """Raise :class:`InstabilityError` naming the molecules (by index) that are not stable."""

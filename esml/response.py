@@ -239,17 +239,23 @@ class Response:
         Both are (M, S, o, v). Trials stand between the two sides, so that each product is one of
         large matrices for all of them.
         """
-        density = _outer(self._occupied, first, self._virtual)
+        density = to_basis(self._occupied, first, self._virtual)
         if second is not None:
-            half = _half(self._virtual, second.mT)
-            density = density.baddbmm_(half, self._occupied.mT)
-        return _split(density, first.shape[1])
+            # There are fewer virtual orbitals: summed over last, they take fewer operations.
+            half = _half(self._occupied, second).permute(0, 3, 2, 1).flatten(2)
+            density.flatten(2).baddbmm_(self._virtual, half)
+        return density
 
     def _between_orbitals(self, field: Tensor, transposed: bool = False) -> Tensor:
         """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, n, S, n), or of its transpose."""
+        n_states, v = field.shape[2], self._virtual.shape[2]
         if transposed:
-            return _inner(self._virtual, field, self._occupied).mT
-        return _inner(self._occupied, field, self._virtual)
+            half = (field.flatten(2).mT @ self._virtual).unflatten(1, field.shape[2:])
+            half = half.transpose(1, 2).flatten(2)
+        else:
+            half = (field.flatten(1, 2) @ self._virtual).view(*field.shape[:2], n_states * v)
+        found: Tensor = (self._occupied.mT @ half).unflatten(2, (n_states, v))
+        return found.transpose(1, 2)
 
     def kernel(self, kind: Kind) -> Kernel:
         """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
@@ -513,34 +519,13 @@ def coupling(kind: Kind) -> str:
     return "triplet" if kind == "triplet" else "singlet"
 
 
-def to_basis(orbitals: Orbitals, amplitudes: Tensor) -> Tensor:
-    """D = C_o T C_vᵀ (M, S, n, n)."""
-    density = _outer(orbitals.occupied, amplitudes, orbitals.virtual)
-    return _split(density, amplitudes.shape[1]).transpose(1, 2)
+def to_basis(occupied: Tensor, amplitudes: Tensor, virtual: Tensor) -> Tensor:
+    """C_o T C_vᵀ (M, n, S, n) of orbitals (M, n, o) and (M, n, v) and T (M, S, o, v)."""
+    half = _half(occupied, amplitudes)
+    return (half.flatten(1, 2) @ virtual.mT).view(*half.shape[:3], virtual.shape[1])
 
 
-def _split(density: Tensor, n_states: int) -> Tensor:
-    """(M, n, S, n) of (M, n·S, n)."""
-    n = density.shape[2]
-    return density.view(len(density), n, n_states, n)
-
-
-def _outer(left: Tensor, amplitudes: Tensor, right: Tensor) -> Tensor:
-    """L T Rᵀ (M, n·S, n) of L (M, n, l), T (M, S, l, r) and R (M, n, r)."""
-    density: Tensor = _half(left, amplitudes) @ right.mT
-    return density
-
-
-def _half(left: Tensor, amplitudes: Tensor) -> Tensor:
-    """L T (M, n·S, r)."""
-    n_states, width = amplitudes.shape[1], amplitudes.shape[3]
-    half: Tensor = left @ amplitudes.transpose(1, 2).flatten(2)
-    return half.view(len(half), half.shape[1] * n_states, width)
-
-
-def _inner(left: Tensor, field: Tensor, right: Tensor) -> Tensor:
-    """Lᵀ F R (M, S, l, r) of L (M, n, l), F (M, n, S, n) and R (M, n, r)."""
-    n_states, width = field.shape[2], right.shape[2]
-    half = (field.flatten(1, 2) @ right).view(*field.shape[:2], n_states * width)
-    found: Tensor = (left.mT @ half).unflatten(2, (n_states, width))
-    return found.transpose(1, 2)
+def _half(occupied: Tensor, amplitudes: Tensor) -> Tensor:
+    """C_o T (M, n, S, v)."""
+    half = occupied @ amplitudes.transpose(1, 2).flatten(2)
+    return half.view(*half.shape[:2], *amplitudes.shape[1::2])
