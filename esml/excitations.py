@@ -318,11 +318,8 @@ def _iterate(
     states = [x.to(dtype) for x in states]
     if parted:
         exact = response if local is None else response.local(dtype)
-        kinds: list[Kind] = ["A+B", "A-B"] if n_matrices == 2 else ["triplet"]
-        products = [exact.apply(x, kind) for x, kind in zip(states, kinds, strict=True)]
-        energies, states = davidson.resolved(
-            [x.flatten(2) for x in states], [x.flatten(2) for x in products]
-        )
+        states = [x.flatten(2) for x in states]
+        energies, states = davidson.resolved(states, applied(exact, states))
         energies = energies[:, :n_states]
         states = [x[:, :n_states].unflatten(2, shape) for x in states]
     plus, minus = states[0], states[-1]
