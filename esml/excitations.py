@@ -52,7 +52,6 @@ from esml.response import (
     Kind,
     LocalResponse,
     NearResponse,
-    RelaxedResponse,
     Response,
     to_basis,
 )
@@ -265,7 +264,7 @@ def _iterate(
     kind: Kind = "A+B" if n_matrices == 2 else "triplet"
     found = given = None
     local = _local(response, precision)
-    between = RelaxedResponse(response, precision) if local is None else local
+    between = response.relaxed(precision) if local is None else local
     mask = response.singles_mask
     shape = mask.shape[1:]
     alone: Kind = "A" if n_matrices == 2 else "triplet"

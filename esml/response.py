@@ -80,6 +80,7 @@ class Response:
         self.interaction = interaction
         self.layout = layout
         self._others: dict[torch.dtype, Response] = {}
+        self._relaxed: dict[torch.dtype, RelaxedResponse] = {}
         self._local: dict[torch.dtype, LocalResponse] = {}
         self.singles_mask = (
             orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
@@ -136,6 +137,12 @@ class Response:
         """Those of the first molecule, without gradients."""
         parts = self._occupied, self._virtual, self._fock_occupied, self._fock_virtual
         return LocalOrbitals(*(x[0].detach() for x in parts))
+
+    def relaxed(self, dtype: torch.dtype) -> RelaxedResponse:
+        """The response between relaxed orbitals, in precision ``dtype``."""
+        if dtype not in self._relaxed:
+            self._relaxed[dtype] = RelaxedResponse(self, dtype)
+        return self._relaxed[dtype]
 
     def local(self, dtype: torch.dtype) -> LocalResponse:
         """The response of the first molecule between local orbitals, in precision ``dtype``."""
@@ -306,7 +313,7 @@ class RelaxedResponse(Response):
         levels = levels * mask
         virtual = response._virtual.detach() @ turn
         self.__dict__ |= response.to(dtype).__dict__
-        self._others, self._local = {}, {}
+        self._others, self._relaxed, self._local = {}, {}, {}
         self._turn = turn.to(dtype)
         self._virtual, self._fock_virtual = virtual.to(dtype), torch.diag_embed(levels).to(dtype)
         lower = response._fock_occupied.detach().diagonal(dim1=1, dim2=2)
@@ -337,7 +344,7 @@ class LocalResponse(Response):
         order = local.order
         hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
-        self._others, self._local = {}, {}
+        self._others, self._relaxed, self._local = {}, {}, {}
         self.local_orbitals = local
         self.turn_occupied, self.turn_virtual = (
             local.turn_hole.to(dtype),
