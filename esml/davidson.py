@@ -57,6 +57,10 @@ number, what another iteration costs grows with √d³."""
 ROUGHLY = 0.15
 """Norm of the residual, eV, to which states are found that only crowd the wanted ones."""
 
+ROOM = 2**22
+"""Numbers in what corrections need beside the residuals: of large molecules a few at a time, for
+new memory costs more than what is done in it."""
+
 PIECE = 8192
 """Numbers of a vector whose products are summed in their own precision; longer ones in double."""
 
@@ -167,11 +171,11 @@ class _Space:
         """(M, m, m) products of the vectors for the first matrix with those for the last."""
         return self._overlap[:, : self.size, : self.size]
 
-    def add(self, vectors: Tensor, applied: Tensor) -> None:
-        """Take in ``vectors`` (P·M, S, d) and what the matrices make of them."""
+    def add(self, vectors: Tensor, applied: list[Tensor]) -> None:
+        """Take in ``vectors`` (P·M, S, d) and what each matrix makes of its own, (M, S, d)."""
         old, new = self.size, self.size + vectors.shape[1]
         self._vectors[:, old:new] = vectors
-        self._applied[:, old:new] = applied
+        torch.cat(applied, out=self._applied[:, old:new])
         self._multiply(old, new)
 
     def restrict(self, coefficients: Tensor) -> None:
@@ -211,8 +215,11 @@ class _Space:
             setattr(self, name, kept)
 
     def apart(self, vectors: Tensor) -> Tensor:
-        """What of ``vectors`` (M, S, d) is new, orthonormal but for rounding, zeros last."""
-        vectors = self._without(_unit(vectors))
+        """What of ``vectors`` (M, S, d) is new, orthonormal but for rounding, zeros last.
+
+        ``vectors`` are overwritten.
+        """
+        vectors = self._rid(_normalized(vectors))
         values, axes = torch.linalg.eigh(_products(vectors, vectors))
         kept = values > _DEPENDENT[vectors.dtype] ** 2
         axes = axes * torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
@@ -221,21 +228,21 @@ class _Space:
         # Of little that remains much is rounding, which no step must make grow into a state.
         n_sure = int((values > _SURE**2).sum(1).min())
         unsure = new[:, n_sure:]
-        new[:, n_sure:] = _unit(self._without(unsure))
+        _normalized(self._rid(unsure))
         return new
 
-    def _without(self, vectors: Tensor) -> Tensor:
-        """``vectors`` (M, S, d) without their part in the space."""
-        if not self.size or not vectors.shape[1]:
-            return vectors
-        inside = _products(vectors, self.vectors).to(vectors)
-        outside: Tensor = torch.baddbmm(vectors, inside, self.vectors, alpha=-1.0)
-        return outside
+    def _rid(self, vectors: Tensor) -> Tensor:
+        """``vectors`` (M, S, d), rid in place of their part in the space."""
+        if self.size and vectors.shape[1]:
+            inside = _products(vectors, self.vectors).to(vectors)
+            vectors.baddbmm_(inside, self.vectors, alpha=-1.0)
+        return vectors
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def _normalized(vectors: Tensor) -> Tensor:
+    """``vectors`` (M, S, d), divided in place by their norms."""
     norm = torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
-    return vectors / torch.where(norm > 0, norm, 1.0)
+    return vectors.div_(torch.where(norm > 0, norm, 1.0))
 
 
 def _stacked(molecules: Tensor, n_molecules: int, n_matrices: int) -> Tensor:
@@ -295,17 +302,18 @@ def lowest(
     stable = torch.ones(n_molecules, dtype=torch.bool, device=mask.device)
     project = _project_pair if n_matrices == 2 else _project_one
     for _ in range(MOST_ITERATIONS):
-        space.add(additions, torch.cat(apply(list(additions.chunk(n_matrices)))))
+        space.add(additions, apply(list(additions.chunk(n_matrices))))
         energies, coefficients, positive = project(
             space.projected, space.overlap, min(n_kept, space.size)
         )
         stable = stable & positive
         chosen = coefficients[:, :, :n_followed].mT.to(diagonal)
         omega = energies[:, :n_followed, None].to(diagonal)
-        states = chosen @ space.vectors
         # (A + B) T − ω U and (A − B) U − ω T, or A X − ω X.
         residuals = chosen @ space.applied
-        residuals.addcmul_(omega.repeat(n_matrices, 1, 1), states.roll(n_molecules, 0), value=-1)
+        others = (reversed(x.chunk(n_matrices)) for x in (chosen, space.vectors))
+        for residual, c, other in zip(residuals.chunk(n_matrices), *others, strict=True):
+            residual.baddbmm_(omega * c, other, alpha=-1)
         norm = torch.linalg.vector_norm(residuals, dim=2).unflatten(0, (n_matrices, -1)).mean(0)
         lost = ~norm.isfinite() & exists & stable[:, None]
         if bool(lost.any()):
@@ -319,6 +327,7 @@ def lowest(
         unfinished = wrong.any(1)
         n_unfinished = int(unfinished.sum())
         if n_unfinished == 0 or (some is not None and n_unfinished <= FEW * n_molecules):
+            states = chosen @ space.vectors
             parts = states[:n_molecules], states[-n_molecules:], stable
             found = found or Roots(*(x.new_empty((n_all, *x.shape[1:])) for x in parts))
             found.plus[molecules], found.minus[molecules], found.stable[molecules] = parts
@@ -335,13 +344,16 @@ def lowest(
             coefficients, residuals = coefficients[stack], residuals[stack]
             norm, wrong, omega = norm[rest], wrong[rest], omega[rest]
             exists, stable = exists[rest], stable[rest]
-        order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width, None]
+        order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width]
         residuals *= wrong.repeat(n_matrices, 1)[:, :, None]
-        residuals = residuals.gather(1, order.repeat(n_matrices, 1, 1).expand(-1, -1, d))
-        additions = _corrections(residuals, omega.gather(1, order), divided, excitons)
+        if width < n_followed:
+            stack = torch.arange(len(residuals), device=mask.device)[:, None]
+            residuals = residuals[stack, order.repeat(n_matrices, 1)]
+            omega = omega.gather(1, order[:, :, None])
+        _correct(residuals, omega, divided, excitons)
         if space.size + width > capacity:
             space.restrict(coefficients)
-        additions = space.apart(additions)
+        additions = space.apart(residuals)
         if additions.shape[1] == 0:
             break
         if not bool(wrong[:, n_guarded:].any()):
@@ -377,32 +389,39 @@ def resolved(vectors: list[Tensor], applied: list[Tensor]) -> tuple[Tensor, list
     return energies, [c @ x for c, x in zip(of_each, vectors, strict=True)]
 
 
-def _corrections(
+def _correct(
     residuals: Tensor,
     omega: Tensor,
     divided: Division,
     excitons: Excitons | None,
-) -> Tensor:
-    """What an inverse of the equations, or a better model, makes of residuals (P·M, S, d).
+) -> None:
+    """Put in place of residuals (P·M, S, d) what an inverse of the equations makes of them.
 
-    ``omega`` (M, S, 1) are the energies, eV.
+    Or a better model, ``excitons``. ``omega`` (M, S, 1) are the energies, eV.
     """
-    plus, minus = residuals[: len(omega)], residuals[-len(omega) :]
-    residual = 0.5 * (plus + minus)
-    x = divided(residual, omega)
-    if excitons is not None:
-        x = excitons.corrected(x[0], residual[0], omega[0])[None]
-    if len(residuals) == len(omega):
-        return x
-    y = divided(0.5 * (plus - minus), -omega)
-    return torch.cat([x + y, x - y])
+    at_once = max(1, ROOM // residuals[:, 0].numel())
+    for part, energies in zip(residuals.split(at_once, 1), omega.split(at_once, 1), strict=True):
+        plus, minus = part[: len(omega)], part[-len(omega) :]
+        paired = len(part) > len(omega)
+        residual = torch.lerp(plus, minus, 0.5) if paired else plus
+        x = divided(residual, energies)
+        if excitons is not None:
+            x = excitons.corrected(x[0], residual[0], energies[0])[None]
+        if paired:
+            y = divided(plus - residual, -energies)
+            torch.add(x, y, out=plus)
+            torch.sub(x, y, out=minus)
+        else:
+            part.copy_(x)
 
 
 def _divided(diagonal: Tensor, mask: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
     """``residual`` (M, S, d) divided by ``diagonal`` (M, d) − ω, zero outside ``mask``."""
     denominator = diagonal[:, None] - omega
     size = denominator.abs().clamp_(min=_SMALLEST_DENOMINATOR)
-    return (residual / torch.copysign(size, denominator)).mul_(mask[:, None])
+    # In place: of large molecules a new tensor costs more than what is done to it.
+    torch.copysign(size, denominator, out=denominator)
+    return torch.div(residual, denominator, out=denominator).mul_(mask[:, None])
 
 
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -335,8 +335,7 @@ def _local(response: Response, dtype: torch.dtype) -> LocalResponse | None:
     """``response`` between local orbitals, for one large molecule where that saves operations."""
     if response.layout.n_molecules > 1 or response.layout.n_max < LARGE:
         return None
-    local = response.local(dtype)
-    return local if local.narrow else None
+    return response.local(dtype) if response.narrow(dtype) else None
 
 
 def _near(
@@ -371,7 +370,7 @@ def _excitons(response: Response, kind: Kind, n_states: int) -> Excitons | None:
     n_pairs = max(PAIRS_PER_ATOM * layout.n_atoms_max, 4 * n_states)
     if layout.n_molecules > 1 or layout.n_max < LARGE or 4 * n_pairs > response.n_available[0]:
         return None
-    return Excitons(response.kernel(kind), n_pairs)
+    return Excitons(response.frontier(n_pairs), response.coupling(kind))
 
 
 def _solve_singlets(response: Response) -> tuple[Tensor, Tensor, Tensor]:

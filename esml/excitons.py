@@ -44,42 +44,60 @@ _NEAR = 1e-4  # overlap of densities, and coefficient, of local orbitals that in
 _SMALLEST_DENOMINATOR = 0.05  # eV
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """What makes up the matrix A of one molecule."""
+class Frontier:
+    """The ``n_pairs`` pairs of local orbitals lowest in energy, attraction included.
 
-    occupied: Tensor  # (n, o)
-    virtual: Tensor  # (n, v)
-    fock_occupied: Tensor  # (o, o)
-    fock_virtual: Tensor  # (v, v), relaxed
+    ``occupied`` (n, o) and ``virtual`` (n, v) are the orbitals of a molecule, with Fock matrices
+    ``fock_occupied`` (o, o) and ``fock_virtual`` (v, v), relaxed; ``minus_exchange`` (n, n) is
+    −γ^J.
+    """
+
+    def __init__(
+        self,
+        occupied: Tensor,
+        virtual: Tensor,
+        fock_occupied: Tensor,
+        fock_virtual: Tensor,
+        minus_exchange: Tensor,
+        n_pairs: int,
+    ) -> None:
+        self.turn_hole = _localized(occupied, -fock_occupied.diagonal())  # (o, h)
+        self.turn_electron = _localized(virtual, fock_virtual.diagonal())  # (v, e)
+        self.hole, self.electron = occupied @ self.turn_hole, virtual @ self.turn_electron
+        lower = self.turn_hole.mT @ fock_occupied @ self.turn_hole
+        upper = self.turn_electron.mT @ fock_virtual @ self.turn_electron
+        attraction = self.hole.mT.square() @ minus_exchange @ self.electron.square()
+        level = upper.diagonal() - lower.diagonal()[:, None] + attraction
+        self.place = level.flatten().argsort(stable=True)[:n_pairs]  # (p,) in (h, e), flattened
+        i, a = self.i, self.a = self.place // level.shape[1], self.place % level.shape[1]
+        matrix = upper[a[:, None], a] * (i[:, None] == i) - lower[i[:, None], i] * (a[:, None] == a)
+        matrix += _exchange(self.hole, self.electron, i, a, minus_exchange)
+        self.matrix = matrix  # (p, p) what singlets and triplets have in common
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """What couples pairs of one multiplicity."""
+
     monopoles: Tensor  # (n, n) between the diagonals of two densities
-    minus_exchange: Tensor  # (n, n) −γ^J
     blocks: Tensor  # (H, 16, 16) between the blocks of two densities on one atom
     row: Tensor  # (16 H,) orbitals of the elements of those blocks
     column: Tensor  # (16 H,)
 
 
 class Excitons:
-    """The model of a molecule: its ``n_pairs`` pairs lowest in energy, and the states of these."""
+    """The model of a molecule: the states of the pairs of its ``frontier``."""
 
-    def __init__(self, kernel: Kernel, n_pairs: int) -> None:
-        self._hole = _localized(kernel.occupied, -kernel.fock_occupied.diagonal())  # (o, h)
-        self._electron = _localized(kernel.virtual, kernel.fock_virtual.diagonal())  # (v, e)
-        hole, electron = kernel.occupied @ self._hole, kernel.virtual @ self._electron
-        lower = self._hole.mT @ kernel.fock_occupied @ self._hole
-        upper = self._electron.mT @ kernel.fock_virtual @ self._electron
-        attraction = hole.mT.square() @ kernel.minus_exchange @ electron.square()
-        level = upper.diagonal() - lower.diagonal()[:, None] + attraction
-        place = level.flatten().argsort(stable=True)[:n_pairs]
-        self._place = place  # (p,) in (h, e), flattened
-        i, a = place // level.shape[1], place % level.shape[1]
-        matrix = upper[a[:, None], a] * (i[:, None] == i) - lower[i[:, None], i] * (a[:, None] == a)
+    def __init__(self, frontier: Frontier, coupling: Coupling) -> None:
+        self._hole, self._electron = frontier.turn_hole, frontier.turn_electron
+        self._place = frontier.place
+        hole, electron, i, a = frontier.hole, frontier.electron, frontier.i, frontier.a
         products = (hole[:, i] * electron[:, a]).mT  # (p, n)
-        matrix += products @ kernel.monopoles @ products.mT
-        blocks = (hole[kernel.row][:, i] * electron[kernel.column][:, a]).mT.unflatten(1, (-1, 16))
-        turned = torch.einsum("phx,hxy->phy", blocks, kernel.blocks)
+        matrix = frontier.matrix + products @ coupling.monopoles @ products.mT
+        blocks = (hole[coupling.row][:, i] * electron[coupling.column][:, a]).mT
+        blocks = blocks.unflatten(1, (-1, 16))
+        turned = torch.einsum("phx,hxy->phy", blocks, coupling.blocks)
         matrix += turned.flatten(1) @ blocks.flatten(1).mT
-        matrix += _exchange(hole, electron, i, a, kernel.minus_exchange)
         self._turn: NearTurn | None = None
         self.energies, self._states = torch.linalg.eigh(0.5 * (matrix + matrix.mT))
 

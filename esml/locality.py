@@ -101,6 +101,22 @@ def localized(orbitals: Tensor) -> Tensor:
     return rotation
 
 
+class Line:
+    """The basis functions of a molecule in an ``order`` in which neighbours stand together.
+
+    ``density`` (n, n) is the projector on the occupied orbitals. That on the virtual ones is zero
+    in the same places, and local orbitals are columns of either.
+    """
+
+    def __init__(self, density: Tensor) -> None:
+        self.order = in_line(density.abs() > _COUPLED)
+        self._density = density[self.order][:, self.order]
+
+    def fill(self, negligible: float) -> float:
+        """Share of the coefficients of local orbitals that a band takes."""
+        return Banded(self._density, negligible).fill
+
+
 class LocalOrbitals:
     """Occupied (n, o) and virtual (n, v) orbitals of a molecule made local, in double precision.
 
@@ -111,9 +127,14 @@ class LocalOrbitals:
     """
 
     def __init__(
-        self, occupied: Tensor, virtual: Tensor, fock_occupied: Tensor, fock_virtual: Tensor
+        self,
+        order: Tensor,
+        occupied: Tensor,
+        virtual: Tensor,
+        fock_occupied: Tensor,
+        fock_virtual: Tensor,
     ) -> None:
-        self.order = in_line((occupied @ occupied.mT).abs() > _COUPLED)
+        self.order = order
         occupied, virtual = occupied[self.order].double(), virtual[self.order].double()
         self.turn_hole, self.turn_electron = localized(occupied), localized(virtual)
         self.hole, self.electron = occupied @ self.turn_hole, virtual @ self.turn_electron

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from esml import locality
 from esml.basis import N_SLOTS, OrbitalLayout
-from esml.excitons import Kernel
+from esml.excitons import Coupling, Frontier
 from esml.interaction import Interaction
-from esml.locality import Banded, Inverse, LocalOrbitals, NearSandwich, Window
+from esml.locality import Banded, Inverse, Line, LocalOrbitals, NearSandwich, Window
 from esml.orbitals import Orbitals, eigh
 
 Kind = Literal["A+B", "A-B", "A", "triplet"]
@@ -82,6 +82,7 @@ class Response:
         self._others: dict[torch.dtype, Response] = {}
         self._relaxed: dict[torch.dtype, RelaxedResponse] = {}
         self._local: dict[torch.dtype, LocalResponse] = {}
+        self._frontiers: dict[int, Frontier] = {}
         self.singles_mask = (
             orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
         )  # (M, o, v)
@@ -136,7 +137,16 @@ class Response:
     def local_orbitals(self) -> LocalOrbitals:
         """Those of the first molecule, without gradients."""
         parts = self._occupied, self._virtual, self._fock_occupied, self._fock_virtual
-        return LocalOrbitals(*(x[0].detach() for x in parts))
+        return LocalOrbitals(self._line.order, *(x[0].detach() for x in parts))
+
+    @cached_property
+    def _line(self) -> Line:
+        occupied = self._occupied[0].detach()
+        return Line(occupied @ occupied.mT)
+
+    def narrow(self, dtype: torch.dtype) -> bool:
+        """Whether between local orbitals of the first molecule bands leave out enough."""
+        return self._line.fill(locality.NEGLIGIBLE[dtype]) < WIDEST
 
     def relaxed(self, dtype: torch.dtype) -> RelaxedResponse:
         """The response between relaxed orbitals, in precision ``dtype``."""
@@ -189,7 +199,7 @@ class Response:
         parts = []
         for part in amplitudes.split(self._chunk, 1):
             second = SIGN[kind] * part if kind in SIGN else None
-            field = self._field(self._density(part, second), coupling(kind))
+            field = self._field(self._density(part, second), multiplicity(kind))
             parts.append(self._between_orbitals(field) + self._levels(part))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
@@ -200,8 +210,8 @@ class Response:
         B x + A y, for which one density and its field serve: the field and its transpose.
         """
         parts = []
-        first, second = plus + minus, plus - minus
-        for x, y in zip(first.split(self._chunk, 1), second.split(self._chunk, 1), strict=True):
+        for t, u in zip(plus.split(self._chunk, 1), minus.split(self._chunk, 1), strict=True):
+            x, y = t + u, t - u
             field = self._field(self._density(x, y), "singlet")
             of_x = self._between_orbitals(field) + self._levels(x)
             of_y = self._between_orbitals(field, transposed=True) + self._levels(y)
@@ -217,10 +227,8 @@ class Response:
         return max(1, CHUNK // (n_molecules * n**2))
 
     def _field(self, density: Tensor, coupling: str) -> Tensor:
-        """What a ``density`` (M, n, S, n) does to pairs of functions, same shape."""
-        field = density * self._minus_exchange[:, :, None]
-        diagonal = density.diagonal(dim1=1, dim2=3)
-        field.diagonal(dim1=1, dim2=3).add_(diagonal @ self._monopoles[coupling])
+        """What a ``density`` (M, n, S, n) does to pairs of functions, maybe in its place."""
+        of_diagonal = density.diagonal(dim1=1, dim2=3) @ self._monopoles[coupling]
         n_states, n = density.shape[2:]
         state = torch.arange(0, n_states * n, n, device=density.device)[:, None]
         place = (self._row * (n_states * n) + self._column)[:, :, None] + state
@@ -229,6 +237,9 @@ class Response:
             density.flatten(1).gather(1, place).view(*self._row.shape[:2], n_states, N_SLOTS**2)
         )
         onsite = (blocks @ self._blocks[coupling]).flatten(1)
+        exchange = self._minus_exchange[:, :, None]
+        field = density * exchange if torch.is_grad_enabled() else density.mul_(exchange)
+        field.diagonal(dim1=1, dim2=3).add_(of_diagonal)
         field.view(len(field), -1).scatter_add_(1, place, onsite)
         return field
 
@@ -264,16 +275,24 @@ class Response:
         found: Tensor = (self._occupied.mT @ half).unflatten(2, (n_states, v))
         return found.transpose(1, 2)
 
-    def kernel(self, kind: Kind) -> Kernel:
-        """What makes up the matrix A of the first molecule, "A+B" standing for that of singlets."""
-        return Kernel(
-            occupied=self._occupied[0],
-            virtual=self._virtual[0],
-            fock_occupied=self._fock_occupied[0],
-            fock_virtual=self._fock_virtual[0],
-            monopoles=self._monopoles[coupling(kind)][0],
-            minus_exchange=self._minus_exchange[0],
-            blocks=self._blocks[coupling(kind)][0],
+    def frontier(self, n_pairs: int) -> Frontier:
+        """The ``n_pairs`` pairs of local orbitals of the first molecule lowest in energy."""
+        if n_pairs not in self._frontiers:
+            self._frontiers[n_pairs] = Frontier(
+                occupied=self._occupied[0],
+                virtual=self._virtual[0],
+                fock_occupied=self._fock_occupied[0],
+                fock_virtual=self._fock_virtual[0],
+                minus_exchange=self._minus_exchange[0],
+                n_pairs=n_pairs,
+            )
+        return self._frontiers[n_pairs]
+
+    def coupling(self, kind: Kind) -> Coupling:
+        """What couples pairs of the first molecule in ``kind``."""
+        return Coupling(
+            monopoles=self._monopoles[multiplicity(kind)][0],
+            blocks=self._blocks[multiplicity(kind)][0],
             row=self._row[0].flatten(),
             column=self._column[0].flatten(),
         )
@@ -313,7 +332,7 @@ class RelaxedResponse(Response):
         levels = levels * mask
         virtual = response._virtual.detach() @ turn
         self.__dict__ |= response.to(dtype).__dict__
-        self._others, self._relaxed, self._local = {}, {}, {}
+        self._others, self._relaxed, self._local, self._frontiers = {}, {}, {}, {}
         self._turn = turn.to(dtype)
         self._virtual, self._fock_virtual = virtual.to(dtype), torch.diag_embed(levels).to(dtype)
         lower = response._fock_occupied.detach().diagonal(dim1=1, dim2=2)
@@ -344,7 +363,7 @@ class LocalResponse(Response):
         order = local.order
         hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
-        self._others, self._relaxed, self._local = {}, {}, {}
+        self._others, self._relaxed, self._local, self._frontiers = {}, {}, {}, {}
         self.local_orbitals = local
         self.turn_occupied, self.turn_virtual = (
             local.turn_hole.to(dtype),
@@ -359,11 +378,6 @@ class LocalResponse(Response):
         self._monopoles = {k: x[:, order][:, :, order] for k, x in self._monopoles.items()}
         place = order.argsort()
         self._row, self._column = place[self._row], place[self._column]
-
-    @property
-    def narrow(self) -> bool:
-        """Whether the bands leave out enough."""
-        return max(self._hole.fill, self._electron.fill) < WIDEST
 
     def near(self) -> Window | None:
         """The pairs bound by more than ``BOUND``; None if these are too many, or none."""
@@ -438,8 +452,8 @@ class NearResponse:
     def __init__(self, local: LocalResponse, window: Window, kind: Kind) -> None:
         self.window = window
         self._minus_exchange = local._minus_exchange[0]
-        self._monopoles = local._monopoles[coupling(kind)][0]
-        self._blocks = local._blocks[coupling(kind)][0]
+        self._monopoles = local._monopoles[multiplicity(kind)][0]
+        self._blocks = local._blocks[multiplicity(kind)][0]
         n = len(self._minus_exchange)
         self._place = (local._row[0] * n + local._column[0]).flatten()
         self._back = self._place % n * n + self._place // n
@@ -521,8 +535,8 @@ def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str,
     return {name: x.detach().to(dtype) for name, x in values.items() if x.is_floating_point()}
 
 
-def coupling(kind: Kind) -> str:
-    """What couples the densities in ``kind``: to antisymmetric ones of A − B singlets' is none."""
+def multiplicity(kind: Kind) -> str:
+    """Whose coupling acts in ``kind``; on the antisymmetric densities of A − B there is none."""
     return "triplet" if kind == "triplet" else "singlet"
 
 

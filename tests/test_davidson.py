@@ -196,7 +196,7 @@ def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
             mixture = torch.randn(1, 4, space.size, generator=generator)
             vectors = mixture @ space.vectors + 1e-4 * vectors
         new = space.apart(vectors)
-        space.add(new, new)
+        space.add(new, [new])
     identity = torch.eye(space.size, dtype=torch.float64)[None]
     torch.testing.assert_close(space.projected.double(), identity, atol=1e-4, rtol=0)
 
@@ -276,7 +276,7 @@ def test_a_model_of_all_pairs_is_the_matrix(
     whole = response.dense(kind)
     if kind == "A+B":
         whole = 0.5 * (whole + response.dense("A-B"))
-    found = Excitons(response.kernel(kind), int(response.n_available))
+    found = Excitons(response.frontier(int(response.n_available)), response.coupling(kind))
     energies, vectors = torch.linalg.eigh(whole[0])
     torch.testing.assert_close(found.energies, energies, atol=1e-9, rtol=0)
     # And so its inverse is that of A − ω.
@@ -330,8 +330,8 @@ def test_an_order_is_found_in_which_a_chain_is_narrow(
     shuffled = chain[np.random.default_rng(0).permutation(len(chain))]
     for atoms in (chain, shuffled):
         response, _ = problem(model, [atoms])
-        assert LocalResponse(response, torch.float32).narrow
-    assert not LocalResponse(problem(model, [cubane()])[0], torch.float32).narrow
+        assert response.narrow(torch.float32)
+    assert not problem(model, [cubane()])[0].narrow(torch.float32)
 
 
 def test_the_inverse_is_that_of_differences_of_levels(model: Surrogate) -> None:
