@@ -123,26 +123,17 @@ class OrbitalLayout:
         padded = values.new_zeros((self.n_molecules, self.n_atoms_max, *values.shape[1:]))
         return padded.index_put((self.molecule, self.atom_in_molecule), values)
 
-    def scatter_blocks(
-        self, onsite: Tensor, source: Tensor, target: Tensor, offsite: Tensor
-    ) -> Tensor:
-        """Assemble padded operators from their atomic blocks.
-
-        ``onsite`` (N, 4, 4, ...) holds the block of each atom with itself, ``offsite``
-        (E, 4, 4, ...) that of each directed pair, rows on ``source`` and columns on ``target``.
-        Trailing dimensions (a Cartesian component, say) are kept. Returns (M, n, n, ...).
-        """
+    def assembly(self, source: Tensor, target: Tensor) -> Assembly:
+        """Where the blocks of all atoms, and of pairs ``source`` (E,) to ``target`` (E,), go."""
         atoms = torch.arange(self.numbers.shape[0], device=self.numbers.device)
         rows = torch.cat([atoms, source])
         columns = torch.cat([atoms, target])
-        blocks = torch.cat([onsite, offsite])
         keep = self.slot_mask[rows][:, :, None] & self.slot_mask[columns][:, None, :]
-        place = (
-            self.molecule[rows][:, None, None] * self.n_max + self.slot_orbital[rows][:, :, None]
-        ) * self.n_max + self.slot_orbital[columns][:, None, :]
-        flat = blocks.new_zeros((self.n_molecules * self.n_max**2, *blocks.shape[3:]))
-        flat = flat.index_add(0, place[keep], blocks[keep])
-        return flat.view(self.n_molecules, self.n_max, self.n_max, *blocks.shape[3:])
+        chosen = keep.flatten().nonzero()[:, 0]
+        row = self.molecule[rows][:, None] * self.n_max + self.slot_orbital[rows]
+        place = row[:, :, None] * self.n_max + self.slot_orbital[columns][:, None, :]
+        shape = self.n_molecules, self.n_max, self.n_max
+        return Assembly(chosen, place.flatten()[chosen], shape)
 
     def slot_index(self) -> Tensor:
         """(M, K, 4) orbital of each padded slot; empty slots point at ``n``, one past the last."""
@@ -162,3 +153,25 @@ class OrbitalLayout:
         molecule = self.molecule[:, None].expand(-1, N_SLOTS)[self.slot_mask]
         atom = self.atom_in_molecule[:, None].expand(-1, N_SLOTS)[self.slot_mask]
         return owner.index_put((molecule, self.slot_orbital[self.slot_mask]), atom)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """How atomic blocks make up the padded operators of a batch (``OrbitalLayout.assembly``)."""
+
+    chosen: Tensor  # (k,) those of the 16 elements of each block that orbitals carry
+    place: Tensor  # (k,) of each in the operators, flattened
+    shape: tuple[int, int, int]  # (M, n, n)
+
+    def __call__(self, onsite: Tensor, offsite: Tensor) -> Tensor:
+        """Operators (M, n, n, ...), zero where nothing stands.
+
+        ``onsite`` (N, 4, 4, ...) holds the block of each atom with itself, ``offsite``
+        (E, 4, 4, ...) that of each directed pair, rows on its source and columns on its target.
+        Trailing dimensions (a Cartesian component, say) are kept.
+        """
+        blocks = torch.cat([onsite, offsite]).flatten(0, 2)
+        trailing = blocks.shape[1:]
+        flat = blocks.new_zeros((self.shape[0] * self.shape[1] * self.shape[2], *trailing))
+        flat = flat.index_copy(0, self.place, blocks.index_select(0, self.chosen))
+        return flat.view(*self.shape, *trailing)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import torch
 from ase.data import covalent_radii
@@ -25,7 +26,7 @@ from torch.nn.functional import silu
 
 from esml.basis import ELEMENTS
 from esml.network import Mix, Pairs, Radial
-from esml.tensors import decompose, dot, matrices, quadrupole_basis, tensor_vector, vector_vector
+from esml.tensors import QUADRUPOLE, decompose, dot, matrices, tensor_vector, vector_vector
 
 
 @dataclass(frozen=True)
@@ -119,29 +120,40 @@ class DipoleHead(nn.Module):
 
     def forward(self, parts: Parts) -> Block:
         vectors, tensors = parts.vectors, parts.tensors
-        eye = torch.eye(3, dtype=vectors.dtype, device=vectors.device)
-        ss, x, k, l = self.vector(vectors).unbind(2)
-        mixed = self.tensor(tensors)
-        dipole = self.left(vectors) @ self.right(vectors).transpose(1, 2)
-        # T v for three sets of T and v: (B, 9, products) × (B, products, 3).
-        full = quadrupole_basis(vectors).flatten(1).T @ mixed[:, :, 1:]
-        factors = self.factor(vectors).chunk(3, 2)
-        t_kl_x, t_xk_l, t_xl_k = (
-            (a @ b.transpose(1, 2)).unflatten(1, (3, 3))
-            for a, b in zip(full.chunk(3, 2), factors, strict=True)
-        )
+        mixed_vectors, mixed_tensors = self.vector(vectors), self.tensor(tensors)
+        dipole = self.right(vectors) @ self.left(vectors).transpose(1, 2)
+        # T v for three sets of T and v: (B, 5, products) × (B, products, 3).
+        products = [
+            (t @ v.transpose(1, 2)).flatten(1)
+            for t, v in zip(
+                mixed_tensors[:, :, 1:].chunk(3, 2), self.factor(vectors).chunk(3, 2), strict=True
+            )
+        ]
+        sp, pp = _dipole_pieces(vectors.dtype, vectors.device)
+        of_sp = [self.scalar(parts.scalars), mixed_tensors[:, :, 0]]
+        of_pp = [*mixed_vectors[:, :, 1:].unbind(2), *products]
         return Block(
-            ss=ss,
-            sp=self.scalar(parts.scalars)[:, :, None] * eye
-            + matrices(mixed[:, :, 0])
-            + dipole.transpose(1, 2),
-            pp=eye[:, :, None] * x[:, None, None, :]
-            + eye[:, None, :] * l[:, None, :, None]
-            + eye[None, :, :] * k[:, :, None, None]
-            + t_kl_x
-            + t_xk_l.permute(0, 2, 3, 1)
-            + t_xl_k.permute(0, 3, 2, 1),
+            ss=mixed_vectors[:, :, 0],
+            sp=(torch.cat(of_sp, 1) @ sp).unflatten(1, (3, 3)) + dipole,
+            pp=(torch.cat(of_pp, 1) @ pp).unflatten(1, (3, 3, 3)),
         )
+
+
+@lru_cache
+def _dipole_pieces(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What scalars, vectors and tensors give to dipole blocks, as maps on flattened numbers.
+
+    (6, 9) from a and t_m to δ_xk a + T_xk of sp; (54, 27) from v, w, u and three products t_m v_x
+    to δ_kl v_x + δ_lx w_k + δ_kx u_l and to T_kl v_x, T_xk v_l and T_xl v_k of pp.
+    """
+    eye, basis = torch.eye(3, dtype=torch.float64), QUADRUPOLE
+    sp = torch.cat([eye[None], basis])
+    pp = [torch.einsum(f"kl,xj->{order}", eye, eye) for order in ("jklx", "jxkl", "jkxl")]
+    pp += [
+        torch.einsum("mkl,xj->" + order, basis, eye).flatten(0, 1)
+        for order in ("mjklx", "mjkxl", "mjxkl")
+    ]
+    return sp.flatten(1).to(device, dtype), torch.cat(pp).flatten(1).to(device, dtype)
 
 
 class AtomParts(nn.Module):

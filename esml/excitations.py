@@ -166,9 +166,11 @@ def singlets(
         energies = response.singlet_functional(plus, minus)
     else:
         energies = known
-    half = dipole_operator @ orbitals.virtual[:, None]
+    half = (dipole_operator.flatten(1, 2) @ orbitals.virtual).unflatten(
+        1, dipole_operator.shape[1:3]
+    )
     moments = orbitals.occupied.mT[:, None] @ half
-    dipoles = 2.0**0.5 * torch.einsum("msia,mxia->msx", plus, moments)
+    dipoles = 2.0**0.5 * plus.flatten(2) @ moments.flatten(2).mT
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),
         X=0.5 * (plus + minus),

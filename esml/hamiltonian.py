@@ -213,18 +213,14 @@ class EffectiveHamiltonian(nn.Module):
         near, local, relaxing = self.blocks(
             x, pairs, graph.edge_reverse, envelope, kinds, baseline[:, : len(ONSITE)]
         )
-        hamiltonian = layout.scatter_blocks(near.onsite, pairs.source, pairs.target, near.offsite)
+        assembled = layout.assembly(pairs.source, pairs.target)
+        hamiltonian = assembled(near.onsite, near.offsite)
         eye = torch.eye(N_SLOTS, dtype=x.dtype, device=x.device)[:, :, None]
-        dipole = layout.scatter_blocks(
-            local.onsite + eye * (graph.positions / BOHR)[:, None, None, :],
-            pairs.source,
-            pairs.target,
-            local.offsite,
+        dipole = assembled(
+            local.onsite + eye * (graph.positions / BOHR)[:, None, None, :], local.offsite
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
-        relaxation = layout.scatter_blocks(
-            relaxing.onsite, pairs.source, pairs.target, relaxing.offsite
-        )
+        relaxation = assembled(relaxing.onsite, relaxing.offsite)
         if config.mean_field != "none":
             hamiltonian, potential = self._mean_field(hamiltonian, kinds, separation, layout)
             # The scale of virtual levels is one of what binds them, not of where zero lies.

@@ -344,7 +344,7 @@ class RelaxedResponse(Response):
         return found
 
     def turned(self, amplitudes: Tensor) -> Tensor:
-        return amplitudes @ self._turn[:, None].mT
+        return (amplitudes.flatten(1, -2) @ self._turn.mT).view_as(amplitudes)
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
         return self._differences[:, None] * amplitudes

@@ -42,7 +42,7 @@ Array = NDArray[np.float64]
 DEFAULT_MODEL = "default"
 """Name of the model ``load_model()`` loads."""
 
-WINDOW = 128
+WINDOW = 256
 """Structures read ahead, sorted by size into batches, and handed out again in order."""
 
 READ_AHEAD = 2**24
@@ -139,16 +139,6 @@ class Result:
     dipole_operator: Array | None = None  # (3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr
     in_domain: bool = True  # whether the molecule is like those the model was trained on
     warnings: tuple[str, ...] = ()  # why it is not, and what else to know of this prediction
-
-    def without_wavefunctions(self) -> Result:
-        """The same result with ``coefficients``, ``dipole_operator`` and amplitudes dropped."""
-        return replace(
-            self,
-            coefficients=None,
-            dipole_operator=None,
-            singlets=replace(self.singlets, X=None, Y=None),
-            triplets=replace(self.triplets, X=None, Y=None),
-        )
 
     def wavefunctions(self, kind: Literal["singlets", "triplets"] = "singlets") -> Wavefunctions:
         """Orbitals and amplitudes of the excited states, to ask what the states are.
@@ -418,16 +408,13 @@ class Surrogate(nn.Module):
             except StructureError as error:
                 outcomes[index] = error
         for batch in _batches(sizes):
-            found = self._solve([structures[i] for i in batch], wanted)
-            if not wavefunctions:
-                found = [
-                    each.without_wavefunctions() if isinstance(each, Result) else each
-                    for each in found
-                ]
+            found = self._solve([structures[i] for i in batch], wanted, wavefunctions)
             outcomes.update(zip(batch, found, strict=True))
         return [outcomes[index] for index in range(len(structures))]
 
-    def _solve(self, structures: Sequence[Atoms], wanted: Wanted) -> list[Result | Exception]:
+    def _solve(
+        self, structures: Sequence[Atoms], wanted: Wanted, wavefunctions: bool = True
+    ) -> list[Result | Exception]:
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
         try:
             with torch.no_grad():
@@ -442,58 +429,99 @@ class Surrogate(nn.Module):
         except (ValueError, RuntimeError) as error:
             if len(structures) == 1:
                 return [error]
-            return [self._solve([atoms], wanted)[0] for atoms in structures]
-        return [self._result(solution, stated, m, atoms) for m, atoms in enumerate(structures)]
+            return [self._solve([atoms], wanted, wavefunctions)[0] for atoms in structures]
+        return _results(structures, solution, stated, wavefunctions)
 
-    def _result(
-        self, solution: Solution, stated: Stated, m: int, atoms: Atoms
-    ) -> Result | Exception:
-        formula = atoms.get_chemical_formula()
-        if not bool(solution.singlets.stable[m]):
-            return InstabilityError(
-                f"the predicted closed-shell ground state of {formula} is unstable, so it has no "
-                "real excitation energies: expected a molecule near its equilibrium with a closed "
-                "shell; check the structure"
-            )
-        if not bool(solution.triplets.stable[m]):
-            return InstabilityError(
-                f"a triplet of {formula} is predicted below the closed shell, which then is not "
-                "the ground state: expected a closed-shell molecule near its equilibrium; check "
-                "the structure"
-            )
-        n = int(solution.orbitals.n_orbitals[m])
-        return Result(
+
+def _results(
+    structures: Sequence[Atoms], solution: Solution, stated: Stated, wavefunctions: bool
+) -> list[Result | Exception]:
+    """Results of the molecules of a batch, or why there is none."""
+    orbitals, operators = solution.orbitals, solution.operators
+    found = {
+        "singlets": _states(solution.singlets, stated.singlets, orbitals, wavefunctions),
+        "triplets": _states(solution.triplets, stated.triplets, orbitals, wavefunctions),
+    }
+    # As arrays of the whole batch first: an element of a tensor takes longer than one of an array.
+    levels, hamiltonian, charges, dipole, coefficients, dipole_operator = map(
+        _numpy,
+        (
+            orbitals.energies,
+            operators.hamiltonian,
+            solution.charges,
+            solution.dipole,
+            orbitals.coefficients,
+            operators.dipole,
+        ),
+    )
+    n_orbitals, n_occupied = orbitals.n_orbitals.tolist(), orbitals.n_occupied.tolist()
+    outcomes: list[Result | Exception] = []
+    stable = solution.singlets.stable.tolist(), solution.triplets.stable.tolist()
+    for m, (atoms, *both) in enumerate(zip(structures, *stable, strict=True)):
+        if not all(both):
+            outcomes.append(_instability(atoms, *both))
+            continue
+        n = n_orbitals[m]
+        result = Result(
             atoms=atoms.copy(),
             # Degenerate ones ascend but for their last digit.
-            orbital_energies=np.maximum.accumulate(_numpy(solution.orbitals.energies[m, :n])),
-            n_occupied=int(solution.orbitals.n_occupied[m]),
-            hamiltonian=_numpy(solution.operators.hamiltonian[m, :n, :n]),
-            charges=_numpy(solution.charges[m, : len(atoms)]),
-            dipole=_numpy(solution.dipole[m]) * DEBYE,
-            singlets=self._states(solution, solution.singlets, m, stated.singlets),
-            triplets=self._states(solution, solution.triplets, m, stated.triplets),
-            coefficients=_numpy(solution.orbitals.coefficients[m, :n, :n]),
-            dipole_operator=_numpy(solution.operators.dipole[m, :, :n, :n]),
+            orbital_energies=np.maximum.accumulate(levels[m, :n]),
+            n_occupied=n_occupied[m],
+            hamiltonian=hamiltonian[m, :n, :n].copy(),
+            charges=charges[m, : len(atoms)].copy(),
+            dipole=dipole[m] * DEBYE,
             in_domain=stated.verdicts[m].in_domain,
             warnings=stated.verdicts[m].warnings,
+            coefficients=coefficients[m, :n, :n].copy() if wavefunctions else None,
+            dipole_operator=dipole_operator[m, :, :n, :n].copy() if wavefunctions else None,
+            **{kind: states[m] for kind, states in found.items()},
         )
+        outcomes.append(result)
+    return outcomes
 
-    def _states(
-        self, solution: Solution, found: Excitations, m: int, uncertainties: Tensor
-    ) -> States:
-        exists = found.mask[m].nonzero().flatten()
-        # Iterations leave degenerate states in any order.
-        exists = exists[found.energies[m, exists].argsort(stable=True)]
-        o = int(solution.orbitals.n_occupied[m])
-        v = int(solution.orbitals.n_orbitals[m]) - o
-        return States(
-            energies=_numpy(found.energies[m, exists]),
-            oscillator_strengths=_numpy(found.oscillator_strengths[m, exists]),
-            transition_dipoles=_numpy(found.transition_dipoles[m, exists]),
-            uncertainties=_numpy(uncertainties[m, exists]),
-            X=_numpy(found.X[m, exists, :o, :v]),
-            Y=_numpy(found.Y[m, exists, :o, :v]),
+
+def _instability(atoms: Atoms, singlets: bool, triplets: bool) -> InstabilityError:
+    """Of a molecule whose singlets, or if not those triplets, are not stable."""
+    formula = atoms.get_chemical_formula()
+    if not singlets:
+        return InstabilityError(
+            f"the predicted closed-shell ground state of {formula} is unstable, so it has no "
+            "real excitation energies: expected a molecule near its equilibrium with a closed "
+            "shell; check the structure"
         )
+    return InstabilityError(
+        f"a triplet of {formula} is predicted below the closed shell, which then is not "
+        "the ground state: expected a closed-shell molecule near its equilibrium; check "
+        "the structure"
+    )
+
+
+def _states(
+    found: Excitations, uncertainties: Tensor, orbitals: Orbitals, wavefunctions: bool
+) -> list[States]:
+    """The states of each molecule of a batch."""
+    energies, strengths, dipoles, errors = map(
+        _numpy,
+        (found.energies, found.oscillator_strengths, found.transition_dipoles, uncertainties),
+    )
+    amplitudes = [_numpy(x) for x in (found.X, found.Y)] if wavefunctions else []
+    n_occupied, n_orbitals = orbitals.n_occupied.tolist(), orbitals.n_orbitals.tolist()
+    states = []
+    for m, (o, n) in enumerate(zip(n_occupied, n_orbitals, strict=True)):
+        exists = np.flatnonzero(np.isfinite(energies[m]))
+        # Iterations leave degenerate states in any order.
+        exists = exists[energies[m, exists].argsort(kind="stable")]
+        own = (x[m, exists, :o, : n - o] for x in amplitudes)
+        states.append(
+            States(
+                energies[m, exists],
+                strengths[m, exists],
+                dipoles[m, exists],
+                errors[m, exists],
+                *own,
+            )
+        )
+    return states
 
 
 def _check_size(atoms: Atoms) -> None:
@@ -547,7 +575,7 @@ def _batches(sizes: dict[int, int]) -> Iterator[list[int]]:
 
 
 def _numpy(values: Tensor) -> Array:
-    array: Array = values.detach().cpu().numpy().astype(np.float64)
+    array: Array = values.detach().cpu().numpy().astype(np.float64, copy=False)
     return array
 
 

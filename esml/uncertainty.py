@@ -56,8 +56,9 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
 
     Hole and electron populations of X; zero for states that are not there.
     """
-    virtual = (found.X @ orbitals.virtual.mT[:, None]).square().sum(2)
-    occupied = (orbitals.occupied[:, None] @ found.X).square().sum(3)
+    electrons = (found.X.flatten(1, 2) @ orbitals.virtual.mT).unflatten(1, found.X.shape[1:3])
+    holes = (found.X.mT.flatten(1, 2) @ orbitals.occupied.mT).unflatten(1, found.X.mT.shape[1:3])
+    occupied, virtual = (x.square().sum(2) for x in (holes, electrons))
     by_orbital = torch.stack([occupied, virtual], 2)  # (M, S, 2, n)
     owner = layout.orbital_atom()[:, None, None, :].expand_as(by_orbital)
     shape = (*by_orbital.shape[:3], layout.n_atoms_max)

@@ -46,6 +46,7 @@ from safetensors.numpy import load_file
 from esml import checkpoint
 from esml.dataset import Record, read
 from esml.export import journal_path, part_path
+from esml.surrogate import WINDOW
 from reference.generate import join_parts
 
 ROOT = Path(__file__).parents[1]
@@ -285,7 +286,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[
         if not deaths:
             continue
         structures = folder / f"structures{suffix}.xyz"
-        write_molecules(structures, 128 * (3 * deaths + 2), rng)
+        write_molecules(structures, WINDOW * (3 * deaths + 2), rng)
         quiet, other = (folder / f"{name}{suffix}" for name in ("quiet", "killed"))
         journal = journal_path(other)
         begun = partial(lines, journal)
@@ -354,11 +355,11 @@ def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]
 
 
 def limited(folder: Path) -> list[str]:
-    """What is lost where no file may hold the journal of a run, two windows of 170 kB and a bit."""
+    """What is lost where no file may hold the journal of a run, two windows and a bit."""
     structures, output = folder / "limited.xyz", folder / "limited.csv"
-    write_molecules(structures, 260, np.random.default_rng(0))
+    write_molecules(structures, 2 * WINDOW + 4, np.random.default_rng(0))
     command = (*ESML, "predict", structures, "-o", output, "--n-states", "1")
-    code, error = finish(*command, most_bytes=300_000)
+    code, error = finish(*command, most_bytes=WINDOW * 2_400)  # a prediction takes 1,330
     found = []
     if code != 2 or not error.strip().splitlines()[-1].startswith("error: ") or output.exists():
         found.append(f"predict with limited files ended with {code}: {error[-500:]}")
