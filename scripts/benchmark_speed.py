@@ -1,6 +1,7 @@
 """How fast predictions are, beside what they replace and beside programs of like purpose.
 
-    python scripts/benchmark_speed.py profile peers stream sizes largest --json docs/speed.json
+    python scripts/benchmark_speed.py profile peers startup stream sizes largest \\
+        --json docs/speed.json
     python scripts/benchmark_speed.py crossover
     python scripts/benchmark_speed.py gpu
     python scripts/benchmark_speed.py plot --json docs/speed.json --picture docs/speed.png
@@ -461,6 +462,31 @@ def stream(n_molecules: int) -> dict[str, Any]:
     }
 
 
+def startup(n_pairs: int = 8) -> dict[str, float]:
+    """``esml spectrum`` on a small file beside the imports it cannot do without, medians."""
+    from ase.io import write
+
+    times: dict[str, list[float]] = {"spectrum": [], "imports": []}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "acetaldehyde.xyz"
+        write(path, molecule("CH3CHO"))
+        commands = {
+            "spectrum": ("-m", "esml", "spectrum", str(path)),
+            "imports": ("-c", "import torch, ase.io"),
+        }
+        for _ in range(n_pairs):
+            for name, command in commands.items():
+                begin = _cpu()
+                subprocess.run([sys.executable, *command], check=True, capture_output=True)
+                times[name].append(_cpu() - begin)
+    ratios = np.divide(times["spectrum"], times["imports"])
+    return {
+        "spectrum_cpu_s": float(np.median(times["spectrum"])),
+        "imports_cpu_s": float(np.median(times["imports"])),
+        "ratio": float(np.median(ratios)),
+    }
+
+
 def _written(output: Path) -> int:
     import h5py
 
@@ -581,13 +607,13 @@ def plot(results: dict[str, Any], picture: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = "sizes, largest, profile, peers, tddft, stream, crossover, gpu, plot, single"
+    parts = "sizes, largest, profile, peers, startup, stream, tddft, crossover, gpu, plot, single"
     parser.add_argument("parts", nargs="+", metavar="PART", help=parts)
     parser.add_argument("--json", type=Path, help="file to add the results to")
     parser.add_argument("--picture", type=Path, default=Path("speed.png"))
     parser.add_argument("--smallest", type=int, default=0, help="atoms, of sizes")
     parser.add_argument("--largest", type=int, default=max(SIZES) // 2, help="atoms, of sizes")
-    parser.add_argument("--labels", type=int, default=2, help="PySCF labels to compute")
+    parser.add_argument("--labels", type=int, default=10, help="PySCF labels to compute")
     parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
     options = parser.parse_args()
     if options.parts[0] == "single":
@@ -604,6 +630,7 @@ def main() -> None:
         "profile": profile,
         "peers": lambda: peers(options.labels),
         "tddft": tddft,
+        "startup": startup,
         "stream": lambda: stream(options.molecules),
         "crossover": crossover,
         "gpu": gpu,

@@ -305,6 +305,16 @@ def test_iterations_from_the_model_agree(
     assert_agree(response, dipole, 10, precision)
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_corrections_are_the_same_a_few_vectors_at_a_time(
+    model: Surrogate, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(excitations, "LARGE", 0)
+    response, dipole = problem(model, [row_of_formaldehydes(4)])
+    monkeypatch.setattr(davidson, "ROOM", 2 * at_once * int(response.n_available))
+    assert_agree(response, dipole, 10, torch.float64)
+
+
 # ---- local orbitals ---------------------------------------------------------------------------
 
 
