@@ -1,6 +1,6 @@
 """How fast predictions are, beside what they replace and beside programs of like purpose.
 
-    python scripts/benchmark_speed.py profile peers startup stream sizes largest \\
+    python scripts/benchmark_speed.py profile peers startup stream sizes beside largest \\
         --json docs/speed.json
     python scripts/benchmark_speed.py crossover
     python scripts/benchmark_speed.py gpu
@@ -21,6 +21,7 @@ import math
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ from ase.build import molecule
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 N_STATES = 10
 TIME_LIMIT = 1800.0  # s, wall, for one molecule
+MINUTES = 180.0  # s, wall, for one molecule by another program
+BATCH = 16  # structures of a batch of one size
 
 TYPICAL = (  # 15 to 20 atoms
     "CC(=O)c1ccccc1",
@@ -161,8 +164,8 @@ def typical() -> list[Atoms]:
 
 def _cpu() -> float:
     """Processor time of this process and its finished children."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    times = os.times()  # in hundredths of a second
+    return time.process_time() + times.children_user + times.children_system
 
 
 def timed(function: Callable[[], Any], repeats: int = 1) -> dict[str, float]:
@@ -234,18 +237,101 @@ def single(name: str, threads: int = 1) -> dict[str, Any]:
     return found
 
 
-def in_own_process(name: str, threads: int = 1) -> dict[str, Any]:
-    command = [sys.executable, __file__, "single", name, str(threads)]
+def foreign(name: str, program: str) -> dict[str, Any]:
+    """The same molecule by "mopac", "sparrow" or "label", or in a "batch" of ours, per molecule.
+
+    Peak memory is of the largest process that took part.
+    """
+    from peers import run_mopac_indo, run_sparrow_td_dftb
+
+    atoms, count = named(name), 1
+    baseline = 0.0
+    if program == "batch":
+        import torch
+
+        import esml
+
+        torch.set_num_threads(1)
+        count = BATCH
+        copies = [atoms.copy() for _ in range(count)]
+        for seed, copy in enumerate(copies):
+            copy.rattle(0.02, seed=seed)
+        model = esml.load_model()
+        list(model.predict_many([molecule("CH3CHO")] * count, N_STATES, "return"))
+        baseline = peak_memory()
+
+        def run() -> Any:
+            return list(model.predict_many(copies, N_STATES, "return", n_triplets=1))
+
+    elif program == "label":
+        from reference.record import make_record
+        from reference.scf import Level
+
+        def run() -> Any:
+            return make_record(atoms, Level())
+
+    else:
+        method = {"mopac": run_mopac_indo, "sparrow": run_sparrow_td_dftb}[program]
+
+        def run() -> Any:
+            return method(atoms, N_STATES)
+
+    times = timed(run)
+    if times["wall_s"] < 2:
+        times = timed(run, 3)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {
+        "program": program,
+        "name": name,
+        "n_atoms": len(atoms),
+        "cpu_s": times["cpu_s"] / count,
+        "wall_s": times["wall_s"] / count,
+        "outcome": "ok",
+        "peak_MB": max(peak_memory(), children),
+        "before_MB": baseline,
+    }
+
+
+def beside() -> list[dict[str, Any]]:
+    """Batches of one size, and other programs up to the first size that takes them minutes."""
+    rows = []
+    for program in ("batch", "sparrow", "mopac", "label"):
+        for family in FAMILIES:
+            for size in SIZES:
+                if program == "batch" and size > 128:  # from there on molecules go one by one
+                    break
+                name = f"{family}-{size}"
+                row = {"program": program} | in_own_process(name, 1, MINUTES, program)
+                print(json.dumps(row), flush=True)
+                rows.append(row)
+                # Twice as many atoms take at least five times as long.
+                if row["outcome"] != "ok" or row["wall_s"] > MINUTES / 5:
+                    break
+    return rows
+
+
+def in_own_process(
+    name: str, threads: int = 1, most_s: float = TIME_LIMIT, *program: str
+) -> dict[str, Any]:
+    """What ``single``, or with a ``program`` ``foreign``, says of the molecule ``name``."""
+    command = [sys.executable, __file__, "single", name, *(program or [str(threads)])]
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIME_LIMIT, env=environment
-        )
-    except subprocess.TimeoutExpired:
-        return {"name": name, "outcome": f"not done within {TIME_LIMIT:.0f} s"}
-    if done.returncode:
-        return {"name": name, "outcome": done.stderr.strip().splitlines()[-1]}
-    found: dict[str, Any] = json.loads(done.stdout)
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=most_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and what it began
+            return {"name": name, "outcome": f"not done within {most_s:.0f} s"}
+    if process.returncode:
+        return {"name": name, "outcome": errors.strip().splitlines()[-1]}
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found
 
 
@@ -578,7 +664,7 @@ def plot(results: dict[str, Any], picture: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.0), layout="constrained")
     for family, marker in zip(FAMILIES, "osd", strict=True):
         rows = [
             r
@@ -588,18 +674,33 @@ def plot(results: dict[str, Any], picture: Path) -> None:
         n = [r["n_atoms"] for r in rows]
         left.loglog(n, [r["cpu_s"] for r in rows], marker=marker, label=family)
         right.loglog(n, [r["peak_MB"] for r in rows], marker=marker, label=family)
-    for name, time_s in results.get("peers", {}).get("median_cpu_s", {}).items():
-        if "triplets" in name:
-            continue
-        left.loglog([17], [time_s], "k*" if name in ("batched", "single") else "kx")
-        left.annotate(name, (17, time_s), fontsize=7, xytext=(4, -2), textcoords="offset points")
+    styles = {
+        "batch": ("tab:gray", "esml, in batches"),
+        "sparrow": ("tab:red", "Sparrow, TD-DFTB3"),
+        "mopac": ("tab:purple", "MOPAC, INDO/S"),
+        "label": ("black", "PySCF, labels"),
+    }
+    for program, (color, label) in styles.items():
+        # One line for all families, geometric means of what was done.
+        points = []
+        for size in SIZES:
+            done = [
+                (r["n_atoms"], r["cpu_s"])
+                for r in results.get("beside", [])
+                if (r["program"], r["outcome"]) == (program, "ok")
+                and r["name"].endswith(f"-{size}")
+            ]
+            if done:
+                points.append(np.exp(np.log(done).mean(0)))
+        if points:
+            left.loglog(*np.array(points).T, "--", marker=".", color=color, label=label)
     left.set(
         xlabel="atoms",
         ylabel="processor time, s",
         title=f"{N_STATES} singlets with strengths",
     )
     right.set(xlabel="atoms", ylabel="peak memory, MB")
-    left.legend(fontsize=8)
+    left.legend(fontsize=7)
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(picture, dpi=110)
@@ -607,7 +708,7 @@ def plot(results: dict[str, Any], picture: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = "sizes, largest, profile, peers, startup, stream, tddft, crossover, gpu, plot, single"
+    parts = "sizes, beside, largest, profile, peers, startup, stream, tddft, crossover, gpu, plot"
     parser.add_argument("parts", nargs="+", metavar="PART", help=parts)
     parser.add_argument("--json", type=Path, help="file to add the results to")
     parser.add_argument("--picture", type=Path, default=Path("speed.png"))
@@ -617,7 +718,10 @@ def main() -> None:
     parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
     options = parser.parse_args()
     if options.parts[0] == "single":
-        print(json.dumps(single(options.parts[1], *map(int, options.parts[2:]))))
+        name, *rest = options.parts[1:]
+        whole = not rest or rest[0].isdigit()
+        row = single(name, *map(int, rest)) if whole else foreign(name, rest[0])
+        print(json.dumps(row))
         return
     results: dict[str, Any] = {}
     if options.json and options.json.exists():
@@ -626,6 +730,7 @@ def main() -> None:
         "sizes": lambda: sizes(
             options.smallest, options.largest, results.get("sizes", {}).get("molecules", [])
         ),
+        "beside": beside,
         "largest": largest,
         "profile": profile,
         "peers": lambda: peers(options.labels),
