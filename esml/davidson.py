@@ -347,8 +347,8 @@ def lowest(
         order = wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width]
         residuals *= wrong.repeat(n_matrices, 1)[:, :, None]
         if width < n_followed:
-            stack = torch.arange(len(residuals), device=mask.device)[:, None]
-            residuals = residuals[stack, order.repeat(n_matrices, 1)]
+            rows = torch.arange(len(residuals), device=mask.device)[:, None]
+            residuals = residuals[rows, order.repeat(n_matrices, 1)]
             omega = omega.gather(1, order[:, :, None])
         _correct(residuals, omega, divided, excitons)
         if space.size + width > capacity:

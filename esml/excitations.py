@@ -47,7 +47,7 @@ from torch import Tensor
 from esml import davidson
 from esml.excitons import Excitons
 from esml.locality import Window
-from esml.orbitals import Orbitals, eigh
+from esml.orbitals import Orbitals, eigh, stack_times
 from esml.response import (
     Kind,
     LocalResponse,
@@ -166,9 +166,7 @@ def singlets(
         energies = response.singlet_functional(plus, minus)
     else:
         energies = known
-    half = (dipole_operator.flatten(1, 2) @ orbitals.virtual).unflatten(
-        1, dipole_operator.shape[1:3]
-    )
+    half = stack_times(dipole_operator, orbitals.virtual)
     moments = orbitals.occupied.mT[:, None] @ half
     dipoles = 2.0**0.5 * plus.flatten(2) @ moments.flatten(2).mT
     return Excitations(

@@ -18,7 +18,7 @@ v electrons, w pairs in a window.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import torch
@@ -48,20 +48,25 @@ def extent(rows: Tensor, negligible: float) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
+def strips(matrix: Tensor, negligible: float) -> Iterator[tuple[slice, slice]]:
+    """Rows of ``matrix`` (n, k), ``STRIP`` at a time, with their columns from first to last."""
+    for start in range(0, len(matrix), STRIP):
+        rows = slice(start, start + STRIP)
+        columns = extent(matrix[rows], negligible)
+        if columns.stop:
+            yield rows, columns
+
+
 class Banded:
     """A matrix (n, k) as strips of rows, each with the columns from its first to its last."""
 
     def __init__(self, matrix: Tensor, negligible: float | None = None) -> None:
         negligible = NEGLIGIBLE[matrix.dtype] if negligible is None else negligible
         self._rows = len(matrix)
-        self._strips: list[tuple[slice, slice, Tensor]] = []
-        for start in range(0, len(matrix), STRIP):
-            rows = slice(start, start + STRIP)
-            columns = extent(matrix[rows], negligible)
-            if columns.stop:
-                self._strips.append((rows, columns, matrix[rows, columns].contiguous()))
-        kept = sum(block.numel() for _, _, block in self._strips)
-        self.fill = kept / max(1, matrix.numel())
+        self._strips = [
+            (rows, columns, matrix[rows, columns].contiguous())
+            for rows, columns in strips(matrix, negligible)
+        ]
 
     def times(self, other: Tensor) -> Tensor:
         """The matrix times ``other`` (S, k, r): (S, n, r)."""
@@ -114,7 +119,9 @@ class Line:
 
     def fill(self, negligible: float) -> float:
         """Share of the coefficients of local orbitals that a band takes."""
-        return Banded(self._density, negligible).fill
+        density = self._density
+        kept = sum(density[rows, columns].numel() for rows, columns in strips(density, negligible))
+        return kept / max(1, density.numel())
 
 
 class LocalOrbitals:

@@ -106,6 +106,15 @@ def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return values, vectors
 
 
+def stack_times(stack: Tensor, matrix: Tensor) -> Tensor:
+    """(M, S, a, c) all of a ``stack`` (M, S, a, b) times its molecule's ``matrix`` (M, b, c).
+
+    In one product for each molecule, where broadcasting would copy the matrix S times.
+    """
+    product: Tensor = (stack.flatten(1, 2) @ matrix).unflatten(1, stack.shape[1:3])
+    return product
+
+
 def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> Orbitals:
     """Orbitals of H C = C ε, the ``n_occupied`` lowest of each molecule doubly occupied.
 

@@ -21,7 +21,7 @@ from esml.basis import N_SLOTS, OrbitalLayout
 from esml.excitons import Coupling, Frontier
 from esml.interaction import Interaction
 from esml.locality import Banded, Inverse, Line, LocalOrbitals, NearSandwich, Window
-from esml.orbitals import Orbitals, eigh
+from esml.orbitals import Orbitals, eigh, stack_times
 
 Kind = Literal["A+B", "A-B", "A", "triplet"]
 """The matrices of the response problem: singlet A ± B and A, and the triplet A."""
@@ -79,10 +79,7 @@ class Response:
         self.orbitals = orbitals
         self.interaction = interaction
         self.layout = layout
-        self._others: dict[torch.dtype, Response] = {}
-        self._relaxed: dict[torch.dtype, RelaxedResponse] = {}
-        self._local: dict[torch.dtype, LocalResponse] = {}
-        self._frontiers: dict[int, Frontier] = {}
+        self._forget()
         self.singles_mask = (
             orbitals.occupied_mask[:, :, None] & orbitals.virtual_mask[:, None, :]
         )  # (M, o, v)
@@ -121,6 +118,13 @@ class Response:
             coupling: torch.where(filled, blocks[molecule, order], 0.0)
             for coupling, blocks in self._blocks.items()
         }
+
+    def _forget(self) -> None:
+        """Begin without the other forms of the problem that are kept once made."""
+        self._others: dict[torch.dtype, Response] = {}
+        self._relaxed: dict[torch.dtype, RelaxedResponse] = {}
+        self._local: dict[torch.dtype, LocalResponse] = {}
+        self._frontiers: dict[int, Frontier] = {}
 
     def to(self, dtype: torch.dtype) -> Response:
         """The same problem in another precision, without gradients."""
@@ -245,7 +249,7 @@ class Response:
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
         """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
-        particle = (amplitudes.flatten(1, 2) @ self._fock_virtual).view_as(amplitudes)
+        particle = stack_times(amplitudes, self._fock_virtual)
         if torch.is_grad_enabled():
             return particle - self._fock_occupied[:, None] @ amplitudes
         levels = self._fock_occupied.diagonal(dim1=1, dim2=2)  # diagonal in value
@@ -332,7 +336,7 @@ class RelaxedResponse(Response):
         levels = levels * mask
         virtual = response._virtual.detach() @ turn
         self.__dict__ |= response.to(dtype).__dict__
-        self._others, self._relaxed, self._local, self._frontiers = {}, {}, {}, {}
+        self._forget()
         self._turn = turn.to(dtype)
         self._virtual, self._fock_virtual = virtual.to(dtype), torch.diag_embed(levels).to(dtype)
         lower = response._fock_occupied.detach().diagonal(dim1=1, dim2=2)
@@ -344,7 +348,7 @@ class RelaxedResponse(Response):
         return found
 
     def turned(self, amplitudes: Tensor) -> Tensor:
-        return (amplitudes.flatten(1, -2) @ self._turn.mT).view_as(amplitudes)
+        return stack_times(amplitudes, self._turn.mT)
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
         return self._differences[:, None] * amplitudes
@@ -363,7 +367,7 @@ class LocalResponse(Response):
         order = local.order
         hole, electron = local.hole.to(dtype), local.electron.to(dtype)
         self.__dict__ |= response.to(dtype).__dict__
-        self._others, self._relaxed, self._local, self._frontiers = {}, {}, {}, {}
+        self._forget()
         self.local_orbitals = local
         self.turn_occupied, self.turn_virtual = (
             local.turn_hole.to(dtype),
@@ -542,8 +546,7 @@ def multiplicity(kind: Kind) -> str:
 
 def to_basis(occupied: Tensor, amplitudes: Tensor, virtual: Tensor) -> Tensor:
     """C_o T C_vᵀ (M, n, S, n) of orbitals (M, n, o) and (M, n, v) and T (M, S, o, v)."""
-    half = _half(occupied, amplitudes)
-    return (half.flatten(1, 2) @ virtual.mT).view(*half.shape[:3], virtual.shape[1])
+    return stack_times(_half(occupied, amplitudes), virtual.mT)
 
 
 def _half(occupied: Tensor, amplitudes: Tensor) -> Tensor:

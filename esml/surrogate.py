@@ -438,21 +438,14 @@ def _results(
 ) -> list[Result | Exception]:
     """Results of the molecules of a batch, or why there is none."""
     orbitals, operators = solution.orbitals, solution.operators
-    found = {
-        "singlets": _states(solution.singlets, stated.singlets, orbitals, wavefunctions),
-        "triplets": _states(solution.triplets, stated.triplets, orbitals, wavefunctions),
-    }
+    of_singlets = _states(solution.singlets, stated.singlets, orbitals, wavefunctions)
+    of_triplets = _states(solution.triplets, stated.triplets, orbitals, wavefunctions)
     # As arrays of the whole batch first: an element of a tensor takes longer than one of an array.
-    levels, hamiltonian, charges, dipole, coefficients, dipole_operator = map(
-        _numpy,
-        (
-            orbitals.energies,
-            operators.hamiltonian,
-            solution.charges,
-            solution.dipole,
-            orbitals.coefficients,
-            operators.dipole,
-        ),
+    levels, hamiltonian, charges, dipole = map(
+        _numpy, (orbitals.energies, operators.hamiltonian, solution.charges, solution.dipole)
+    )
+    coefficients, dipole_operator = (
+        _numpy(x) if wavefunctions else None for x in (orbitals.coefficients, operators.dipole)
     )
     n_orbitals, n_occupied = orbitals.n_orbitals.tolist(), orbitals.n_occupied.tolist()
     outcomes: list[Result | Exception] = []
@@ -472,9 +465,12 @@ def _results(
             dipole=dipole[m] * DEBYE,
             in_domain=stated.verdicts[m].in_domain,
             warnings=stated.verdicts[m].warnings,
-            coefficients=coefficients[m, :n, :n].copy() if wavefunctions else None,
-            dipole_operator=dipole_operator[m, :, :n, :n].copy() if wavefunctions else None,
-            **{kind: states[m] for kind, states in found.items()},
+            singlets=of_singlets[m],
+            triplets=of_triplets[m],
+            coefficients=None if coefficients is None else coefficients[m, :n, :n].copy(),
+            dipole_operator=(
+                None if dipole_operator is None else dipole_operator[m, :, :n, :n].copy()
+            ),
         )
         outcomes.append(result)
     return outcomes
@@ -506,9 +502,10 @@ def _states(
     )
     amplitudes = [_numpy(x) for x in (found.X, found.Y)] if wavefunctions else []
     n_occupied, n_orbitals = orbitals.n_occupied.tolist(), orbitals.n_orbitals.tolist()
+    mask = found.mask.cpu().numpy()
     states = []
     for m, (o, n) in enumerate(zip(n_occupied, n_orbitals, strict=True)):
-        exists = np.flatnonzero(np.isfinite(energies[m]))
+        exists = np.flatnonzero(mask[m])
         # Iterations leave degenerate states in any order.
         exists = exists[energies[m, exists].argsort(kind="stable")]
         own = (x[m, exists, :o, : n - o] for x in amplitudes)

@@ -27,7 +27,7 @@ from esml.basis import ELEMENTS, OrbitalLayout
 from esml.domain import Surroundings
 from esml.excitations import Excitations
 from esml.network import species
-from esml.orbitals import Orbitals
+from esml.orbitals import Orbitals, stack_times
 
 DEGENERATE = 1e-3
 """eV; a Gaussian of this width in the energy difference averages the populations of states."""
@@ -56,9 +56,8 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
 
     Hole and electron populations of X; zero for states that are not there.
     """
-    electrons = (found.X.flatten(1, 2) @ orbitals.virtual.mT).unflatten(1, found.X.shape[1:3])
-    holes = (found.X.mT.flatten(1, 2) @ orbitals.occupied.mT).unflatten(1, found.X.mT.shape[1:3])
-    occupied, virtual = (x.square().sum(2) for x in (holes, electrons))
+    occupied = stack_times(found.X.mT, orbitals.occupied.mT).square().sum(2)
+    virtual = stack_times(found.X, orbitals.virtual.mT).square().sum(2)
     by_orbital = torch.stack([occupied, virtual], 2)  # (M, S, 2, n)
     owner = layout.orbital_atom()[:, None, None, :].expand_as(by_orbital)
     shape = (*by_orbital.shape[:3], layout.n_atoms_max)
