@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CheckpointError": "esml.checkpoint",
-    "ExcitedStateCalculator": "esml.calculator",
-    "Failure": "esml.surrogate",
-    "InstabilityError": "esml.excitations",
-    "Result": "esml.surrogate",
-    "Spectrum": "esml.spectrum",
-    "StructureError": "esml.graph",
-    "Surrogate": "esml.surrogate",
-    "SurrogateCalculator": "esml.calculator",
-    "available_models": "esml.surrogate",
-    "excitation_gradients": "esml.gradients",
-    "load_model": "esml.surrogate",
-    "pyscf_guess": "esml.guess",
-    "save_model": "esml.surrogate",
+    "CheckpointError": "esml.model.checkpoint",
+    "ExcitedStateCalculator": "esml.interfaces.ase",
+    "Failure": "esml.results",
+    "InstabilityError": "esml.physics.excitations",
+    "Result": "esml.results",
+    "Spectrum": "esml.analysis.spectrum",
+    "StructureError": "esml.io.structure_checks",
+    "Surrogate": "esml.predict.surrogate",
+    "SurrogateCalculator": "esml.interfaces.ase",
+    "available_models": "esml.predict.model_files",
+    "excitation_gradients": "esml.predict.gradients",
+    "load_model": "esml.predict.model_files",
+    "pyscf_guess": "esml.interfaces.pyscf",
+    "save_model": "esml.predict.model_files",
 }
 
 __all__ = [
@@ -52,21 +52,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from esml.calculator import ExcitedStateCalculator, SurrogateCalculator
-    from esml.checkpoint import CheckpointError
-    from esml.excitations import InstabilityError
-    from esml.gradients import excitation_gradients
-    from esml.graph import StructureError
-    from esml.guess import pyscf_guess
-    from esml.spectrum import Spectrum
-    from esml.surrogate import (
-        Failure,
-        Result,
-        Surrogate,
-        available_models,
-        load_model,
-        save_model,
-    )
+    from esml.analysis.spectrum import Spectrum
+    from esml.interfaces.ase import ExcitedStateCalculator, SurrogateCalculator
+    from esml.interfaces.pyscf import pyscf_guess
+    from esml.io.structure_checks import StructureError
+    from esml.model.checkpoint import CheckpointError
+    from esml.physics.excitations import InstabilityError
+    from esml.predict.gradients import excitation_gradients
+    from esml.predict.model_files import available_models, load_model, save_model
+    from esml.predict.surrogate import Surrogate
+    from esml.results import Failure, Result
 
 
 def __getattr__(name: str) -> Any:

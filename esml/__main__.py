@@ -1,6 +1,6 @@
 """``python -m esml``: the command line."""
 
-from esml.cli import app
+from esml.commands.app import app
 
 if __name__ == "__main__":
     app(prog_name="esml")

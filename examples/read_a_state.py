@@ -16,7 +16,7 @@ from ase.io import read
 
 import esml
 from esml.export import write_natural_orbitals
-from esml.plots import plot_natural_orbitals
+from esml.plots.figures import plot_natural_orbitals
 
 mpl.use("Agg")  # pictures go to files, no window is needed
 

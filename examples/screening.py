@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from ase import Atoms
 
 import esml
-from esml.structures import InputError, from_smiles
+from esml.io.structures import InputError, from_smiles
 from esml.units import HC
 
 DONORS = ("N", "O", "S", "OC", "NC", "N(C)C", "SC", "NCC", "C", "F")

@@ -22,7 +22,7 @@ from ase.optimize import BFGS
 from tblite.ase import TBLite
 
 import esml
-from esml.spectrum import average
+from esml.analysis.spectrum import average
 
 mpl.use("Agg")  # pictures go to files, no window is needed
 

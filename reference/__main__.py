@@ -90,7 +90,7 @@ def generate(
     """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
     import ase.io
 
-    from esml.dataset import DatasetError
+    from esml.io.records import DatasetError
 
     from .cluster import ClusterError
     from .generate import WorkerError
@@ -144,7 +144,7 @@ def tightbinding(
 
     Shards that are there are kept: a run cut short goes on where it stopped.
     """
-    from esml.dataset import DatasetError
+    from esml.io.records import DatasetError
 
     from .tightbinding import write
 
@@ -161,7 +161,7 @@ def validate(
     limit: Annotated[int, typer.Option(help="check only so many records; 0: all")] = 0,
 ) -> None:
     """Check every record; list outliers for a human; exit 1 when something is wrong."""
-    from esml.dataset import DatasetError
+    from esml.io.records import DatasetError
 
     from .validate import validate as check
 
@@ -181,7 +181,7 @@ def info(
     """Count what a dataset holds: structures, molecules, elements, splits, levels, states."""
     from ase.data import chemical_symbols
 
-    from esml.dataset import DatasetError, iterate
+    from esml.io.records import DatasetError, iterate
 
     elements: Counter[str] = Counter()
     splits: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """A converged Fock operator in a minimal orthonormal valence basis.
 
-Two kinds, the same size and layout (``esml.basis``: H one s, others s, x, y, z; cores frozen):
+Two kinds, the same size and layout (``esml.physics.basis``: H one s, others s, x, y, z; cores
+frozen):
 
 ``scf``         the Löwdin-orthogonalized Kohn–Sham matrix of a calculation *in* a minimal basis;
 ``downfolded``  that of a large-basis calculation, in intrinsic atomic orbitals (G. Knizia,
@@ -21,7 +22,7 @@ import numpy as np
 from pyscf import gto
 from pyscf.lo import iao, orth
 
-from esml.basis import VALENCE_ELECTRONS
+from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
 from .scf import core_orbitals

@@ -28,7 +28,7 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
-from esml.dataset import DamagedError, DatasetError, Record, read_shard, write_shard
+from esml.io.records import DamagedError, DatasetError, Record, read_shard, write_shard
 
 from . import cluster
 from .record import content_key, make_record

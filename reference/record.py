@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from esml.dataset import Record, pack
+from esml.io.records import Record, pack
 from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin

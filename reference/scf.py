@@ -15,7 +15,7 @@ from pyscf import dft, gto
 from pyscf.dft import libxc
 from pyscf.gto.basis import load as load_basis
 
-from esml.basis import ELEMENTS
+from esml.physics.basis import ELEMENTS
 from esml.units import BOHR
 
 COINCIDENT = 0.3
@@ -62,8 +62,9 @@ def core_orbitals(numbers: np.ndarray) -> int:
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
 
-    Raises CalculationError for coinciding atoms, an element outside ``esml.basis.ELEMENTS``, a
-    basis PySCF does not know, or a number of electrons that is odd or not positive.
+    Raises CalculationError for coinciding atoms, an element outside
+    ``esml.physics.basis.ELEMENTS``, a basis PySCF does not know, or a number of electrons that is
+    odd or not positive.
     """
     distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
     if not (distances > COINCIDENT).all():

@@ -6,7 +6,7 @@ on the surroundings is much the same chemistry. Its Fock operator in the orthogo
     H = S^½ C ε Cᵀ S^½ ,
 
 is cut to the s and p shells of the model (the d shells of sulfur and chlorine are left out) and
-diagonalized; the result is an ``esml.dataset.Record`` without excited states, whose level says
+diagonalized; the result is an ``esml.io.records.Record`` without excited states, whose level says
 ``{"method": "GFN2-xTB"}`` and which lacks a dipole operator: tblite does not give its integrals.
 
 Molecules and their splits are those of the labels, without the test split. Their geometries are
@@ -30,7 +30,7 @@ from ase import Atoms
 from tblite.interface import Calculator
 from tqdm import tqdm
 
-from esml.dataset import Record, write_shard
+from esml.io.records import Record, write_shard
 from esml.units import BOHR, HARTREE
 
 from .geometries import GeometryError, conformer

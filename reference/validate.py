@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
-from esml.basis import ELEMENTS, VALENCE_ELECTRONS
-from esml.dataset import Record, iterate, unpack
+from esml.io.records import Record, iterate, unpack
+from esml.physics.basis import ELEMENTS, VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
 from .downfold import valence_charges

@@ -35,9 +35,10 @@ from peers import PEERS, PeerMissingError
 from scipy.stats import spearmanr
 
 import esml
-from esml.dataset import Record, read
-from esml.spectrum import broaden
-from esml.surrogate import Result, Surrogate, half_width
+from esml.analysis.spectrum import broaden
+from esml.io.records import Record, read
+from esml.predict.surrogate import Surrogate
+from esml.results import Result, half_width
 from esml.training.evaluation import (
     BATCH,
     HIGHEST,

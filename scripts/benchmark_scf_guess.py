@@ -2,7 +2,8 @@
 
     python scripts/benchmark_scf_guess.py data/small --method hf --basis def2-svp -n 24
     python scripts/benchmark_scf_guess.py data/small --method pbe0 --json guess.json
-    python scripts/benchmark_scf_guess.py data/small --scan      # what esml.guess's constants serve
+    python scripts/benchmark_scf_guess.py data/small --scan      # what esml.interfaces.pyscf's
+    constants serve
 
 One geometry of each of n molecules of the test split, evenly spaced. An iteration is what PySCF
 counts: one diagonalization and one Fock matrix, with its default convergence (1e-9 hartree) and
@@ -25,8 +26,8 @@ from pyscf import dft, gto, scf
 from pyscf.lo import orth
 
 import esml
-from esml import guess
-from esml.dataset import Record, read
+from esml.interfaces import pyscf as guess
+from esml.io.records import Record, read
 from esml.units import BOHR
 
 PYSCF_GUESSES = ("minao", "atom", "huckel", "sap")

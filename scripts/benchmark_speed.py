@@ -143,7 +143,7 @@ FAMILIES: dict[str, Callable[[int], Atoms]] = {
 
 def named(name: str) -> Atoms:
     """The molecule ``family-size``, "C60" or "beta-carotene"."""
-    from esml.structures import from_smiles
+    from esml.io.structures import from_smiles
 
     if name == "C60":
         return molecule("C60")
@@ -154,7 +154,7 @@ def named(name: str) -> Atoms:
 
 
 def typical() -> list[Atoms]:
-    from esml.structures import from_smiles
+    from esml.io.structures import from_smiles
 
     return [from_smiles(smiles).atoms for smiles in TYPICAL]
 
@@ -391,12 +391,13 @@ def stages(model: Any, batch: list[Atoms]) -> dict[str, float]:
     """Processor time of the stages of one batch, s per molecule."""
     import torch
 
-    from esml import orbitals
-    from esml.excitations import singlets, triplets
-    from esml.network import Pairs, species
-    from esml.response import Response
-    from esml.surrogate import Wanted, in_double
-    from esml.tensors import switch
+    from esml.model.pairs import Pairs, species
+    from esml.model.tensors import switch
+    from esml.physics import orbitals
+    from esml.physics.excitations import singlets, triplets
+    from esml.physics.response import Response
+    from esml.predict.batching import Wanted
+    from esml.predict.solution import in_double
 
     torch.set_num_threads(1)
     h, precision = model.hamiltonian, torch.float32
@@ -607,10 +608,10 @@ def solvers(model: Any, batch: list[Atoms]) -> dict[str, float]:
     """Processor time of both solvers, s per molecule."""
     import torch
 
-    from esml import excitations, orbitals
-    from esml.excitations import singlets, triplets
-    from esml.response import Response
-    from esml.surrogate import in_double
+    from esml.physics import excitations, orbitals
+    from esml.physics.excitations import singlets, triplets
+    from esml.physics.response import Response
+    from esml.predict.solution import in_double
 
     torch.set_num_threads(1)
     with torch.no_grad():
@@ -637,7 +638,7 @@ def gpu() -> dict[str, Any]:
     import torch
 
     import esml
-    from esml.surrogate import Wanted
+    from esml.predict.batching import Wanted
 
     if not torch.cuda.is_available():
         print("no GPU here")

@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from esml.dataset import Record, read
-from esml.surrogate import load_model
+from esml.io.records import Record, read
+from esml.predict.model_files import load_model
 from esml.training import LeftOut, calibrate_file
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from ase import Atoms
 
 import esml
-from esml.characters import Wavefunctions, characterize
-from esml.dataset import Record, read
-from esml.surrogate import Result
+from esml.analysis.characters import Wavefunctions, characterize
+from esml.io.records import Record, read
+from esml.results import Result
 
 LEAST_WEIGHT = 0.85
 

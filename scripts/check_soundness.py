@@ -27,7 +27,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 import esml
-from esml.dataset import iterate
+from esml.io.records import iterate
 
 DATA = tuple(
     Path(__file__).parents[1] / "data" / n

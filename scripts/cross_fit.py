@@ -26,8 +26,8 @@ import torch
 import yaml
 from rdkit import Chem
 
-from esml.dataset import Record, read, write_shard
-from esml.files import write_whole
+from esml.io.files import write_whole
+from esml.io.records import Record, read, write_shard
 from esml.training import TrainingConfig, load_config, train
 from reference import molecules
 

@@ -29,7 +29,7 @@ from ase.data import chemical_symbols
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from esml.dataset import Record, iterate, shard_paths
+from esml.io.records import Record, iterate, shard_paths
 from esml.training.evaluation import BRIGHT, LEAST_WEIGHT
 from reference.molecules import held_out_core, molecule_from_smiles
 

@@ -19,8 +19,9 @@ from ase import Atoms
 from ase.build import molecule
 
 import esml
-from esml.dataset import Record, read
-from esml.surrogate import Failure, Surrogate
+from esml.io.records import Record, read
+from esml.predict.surrogate import Surrogate
+from esml.results import Failure
 from esml.training.targets import structure
 from reference.molecules import held_out_core, molecule_from_smiles
 

@@ -45,11 +45,11 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 
 import esml
-from esml import checkpoint
-from esml.basis import ELEMENTS
-from esml.dataset import DatasetError, read_shard, sealed, write_shard
 from esml.export import ExportError, open_writer, read_results
-from esml.structures import InputError, read_structures
+from esml.io.records import DatasetError, read_shard, sealed, write_shard
+from esml.io.structures import InputError, read_structures
+from esml.model import checkpoint
+from esml.physics.basis import ELEMENTS
 from esml.training import ConfigError
 from esml.training.config import load_config
 

@@ -43,10 +43,11 @@ import h5py
 import numpy as np
 from safetensors.numpy import load_file
 
-from esml import checkpoint
-from esml.dataset import Record, read
-from esml.export import journal_path, part_path
-from esml.surrogate import WINDOW
+from esml.export import part_path
+from esml.io.records import Record, read
+from esml.model import checkpoint
+from esml.predict.batching import WINDOW
+from esml.predict.journal import journal_path
 from reference.generate import join_parts
 
 ROOT = Path(__file__).parents[1]

@@ -24,7 +24,7 @@ import torch
 from ase import Atoms
 
 import esml
-from esml.dataset import iterate
+from esml.io.records import iterate
 
 DATA = tuple(Path(__file__).parents[1] / "data" / n for n in ("small", "pool", "chromophores"))
 

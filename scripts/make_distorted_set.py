@@ -21,7 +21,7 @@ import numpy as np
 from ase import Atoms
 from rdkit import Chem
 
-from esml.dataset import Record, read
+from esml.io.records import Record, read
 from esml.training.targets import structure
 from reference.generate import generate, join_parts
 from reference.geometries import (

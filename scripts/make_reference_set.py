@@ -22,7 +22,7 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 
-from esml.dataset import iterate
+from esml.io.records import iterate
 from reference.families import Family
 from reference.generate import generate, join_parts
 from reference.sample import write_extrapolation, write_sample

@@ -21,11 +21,12 @@ from ase import Atoms
 from peers import PeerError, PeerMissingError, PeerStates
 from tqdm import tqdm
 
-from esml import checkpoint
-from esml.direct import Direct, DirectConfig
-from esml.files import write_whole
-from esml.graph import build_graph
-from esml.surrogate import Failure, Surrogate
+from esml.io.files import write_whole
+from esml.model import checkpoint
+from esml.model.direct import Direct, DirectConfig
+from esml.model.graph import build_graph
+from esml.predict.surrogate import Surrogate
+from esml.results import Failure
 
 N_STATES = 24
 """States of each multiplicity that are asked for."""

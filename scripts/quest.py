@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from esml.dataset import Record, iterate
+from esml.io.records import Record, iterate
 
 if TYPE_CHECKING:
     from reference.scf import Level

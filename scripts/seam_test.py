@@ -19,15 +19,15 @@ import torch
 from ase.data import chemical_symbols
 from torch.nn.functional import softplus
 
-from esml.basis import ELEMENTS, OrbitalLayout
-from esml.dataset import Record, read
-from esml.excitations import singlets, triplets
-from esml.graph import build_graph
-from esml.hamiltonian import COUPLINGS, N_SIGNED, ONSITE, EffectiveHamiltonian
-from esml.interaction import distances
-from esml.network import species
-from esml.orbitals import diagonalize
-from esml.response import Response
+from esml.io.records import Record, read
+from esml.model.graph import build_graph
+from esml.model.hamiltonian import COUPLINGS, N_SIGNED, ONSITE, EffectiveHamiltonian
+from esml.model.pairs import species
+from esml.physics.basis import ELEMENTS, OrbitalLayout
+from esml.physics.excitations import singlets, triplets
+from esml.physics.interaction import distances
+from esml.physics.orbitals import diagonalize
+from esml.physics.response import Response
 from esml.training.evaluation import HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.losses import exact_energies, match, rayleigh
 from esml.training.targets import collate, structure

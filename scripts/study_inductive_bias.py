@@ -47,10 +47,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 from study_scores import Predictor, ask, predictor, score, spread, structures_of, turned
 
-from esml import checkpoint
-from esml.dataset import Record, read, write_shard
-from esml.files import sole_writer, write_whole
-from esml.graph import build_graph
+from esml.io.files import sole_writer, write_whole
+from esml.io.records import Record, read, write_shard
+from esml.model import checkpoint
+from esml.model.graph import build_graph
 from esml.training import TrainingConfig, train
 from esml.training.objectives import objective
 from esml.training.targets import structure

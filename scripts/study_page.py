@@ -21,9 +21,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 import esml
-from esml.characters import Character
-from esml.dataset import Record, read
-from esml.surrogate import Result
+from esml.analysis.characters import Character
+from esml.io.records import Record, read
+from esml.results import Result
 from esml.training.targets import structure
 
 ROOT = Path(__file__).parents[1]

@@ -23,16 +23,17 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from esml import checkpoint
-from esml.backbone import build
-from esml.dataset import Record
-from esml.davidson import ConvergenceError
-from esml.direct import N_SINGLETS, Direct, DirectConfig
-from esml.graph import build_graph
-from esml.surrogate import Surrogate, load_model
+from esml.io.records import Record
+from esml.model import checkpoint
+from esml.model.backbones import build
+from esml.model.backbones.transformer import random_rotations
+from esml.model.direct import N_SINGLETS, Direct, DirectConfig
+from esml.model.graph import build_graph
+from esml.physics.solvers.davidson import ConvergenceError
+from esml.predict.model_files import load_model
+from esml.predict.surrogate import Surrogate
 from esml.training.evaluation import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.targets import structure, valence_states
-from esml.transformer import random_rotations
 
 BATCH = 16
 

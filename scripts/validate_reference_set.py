@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from esml.dataset import DatasetError, iterate
+from esml.io.records import DatasetError, iterate
 from reference.molecules import assign_split, molecule_from_smiles
 from reference.validate import validate
 

@@ -31,9 +31,9 @@ import yaml
 from study_inductive_bias import subset
 from study_page import fill, table
 
-from esml.dataset import Record, read, write_shard
-from esml.files import sole_writer, write_whole
-from esml.surrogate import load_model
+from esml.io.files import sole_writer, write_whole
+from esml.io.records import Record, read, write_shard
+from esml.predict.model_files import load_model
 from esml.training import TrainingConfig, load_config, train
 from esml.training.evaluation import QUANTITIES, evaluate_records
 

@@ -21,9 +21,9 @@ from character_agreement import reference
 from rdkit import Chem
 
 import esml
-from esml.characters import characterize
-from esml.dataset import Record, read
-from esml.surrogate import Surrogate
+from esml.analysis.characters import characterize
+from esml.io.records import Record, read
+from esml.predict.surrogate import Surrogate
 from esml.training.evaluation import BATCH, LEAST_WEIGHT, partners, solve
 from reference.molecules import held_out_core, molecule_from_smiles
 

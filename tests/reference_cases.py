@@ -14,7 +14,7 @@ pytest.importorskip("pyscf")
 import ase.build
 from ase import Atoms
 
-from esml.dataset import Record
+from esml.io.records import Record
 from reference.record import make_record
 from reference.scf import Level, ground_state, molecule
 

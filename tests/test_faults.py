@@ -17,7 +17,7 @@ from ase.io import write
 from test_cli import refusal, run
 
 from esml.export import part_path, read_results
-from esml.files import BusyError, sole_writer
+from esml.io.files import BusyError, sole_writer
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

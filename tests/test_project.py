@@ -48,7 +48,7 @@ def imported(package: str) -> set[str]:
 @pytest.mark.parametrize(
     ("package", "extras"),
     [
-        ("esml", [*USERS, "reference"]),  # PySCF, for esml.guess
+        ("esml", [*USERS, "reference"]),  # PySCF, for esml.interfaces.pyscf
         ("reference", ["reference"]),
     ],
 )
@@ -92,7 +92,7 @@ def blocks(language: str) -> list[str]:
 def test_the_readme_names_only_commands_and_targets_that_exist() -> None:
     from typer.main import get_command
 
-    from esml.cli import app
+    from esml.commands.app import app
 
     commands: dict[str, Any] = getattr(get_command(app), "commands")  # noqa: B009
     makefile = (ROOT / "Makefile").read_text()

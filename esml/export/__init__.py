@@ -2,9 +2,9 @@
 
 ``open_writer`` streams predictions in the format a file's name asks for: HDF5 (``export.hdf5``, the
 one that holds everything, read back by ``read_results``), CSV and Parquet (``export.tables``), JSON
-and extended xyz (``export.documents``), chemiscope (``export.structure_map``). ``Journal`` keeps
-what a run has predicted, so that it can be gone on with (``export.journal``). ``write_molden`` and
-``write_cube`` give orbitals to programs that draw them (``export.orbital_files``).
+and extended xyz (``export.documents``), chemiscope (``export.structure_map``).
+``write_molden`` and ``write_cube`` give orbitals to programs that draw them
+(``export.orbital_files``).
 """
 
 from __future__ import annotations
@@ -20,13 +20,7 @@ from esml.export.hdf5 import (
     StoredStates,
     read_results,
 )
-from esml.export.journal import Journal, Outcome, Position, journal_path
-from esml.export.orbital_files import (
-    write_cube,
-    write_cubes,
-    write_molden,
-    write_natural_orbitals,
-)
+from esml.export.orbital_files import write_cube, write_cubes, write_molden, write_natural_orbitals
 from esml.export.writer import ExportError, Writer, part_path
 
 __all__ = [
@@ -35,9 +29,6 @@ __all__ = [
     "SCHEMA_VERSION",
     "SUFFIXES",
     "ExportError",
-    "Journal",
-    "Outcome",
-    "Position",
     "ResultWriter",
     "StoredFailure",
     "StoredResult",
@@ -45,7 +36,6 @@ __all__ = [
     "StoredStates",
     "Writer",
     "format_of",
-    "journal_path",
     "open_writer",
     "part_path",
     "read_results",

@@ -30,7 +30,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 
 from esml.export.writer import Prediction, TextWriter, frontier
-from esml.graph import molecular_charge
+from esml.io.structure_checks import molecular_charge
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"

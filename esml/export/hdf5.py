@@ -57,8 +57,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from esml.dataset import Budget, bounded, check_heaps
 from esml.export.writer import ExportError, Prediction, TripletStates, part_path
+from esml.io.records import Budget, bounded, check_heaps
 
 FORMAT = "esml-predictions"
 SCHEMA_VERSION = 2

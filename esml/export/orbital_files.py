@@ -1,8 +1,9 @@
 """Orbitals of one molecule for programs that draw them: Molden and cube files.
 
 The functions of space in these files are an illustration, the coefficients are the model's (see
-``esml.shapes``); every file says so in its title. Molden files hold the overlapping functions, with
-coefficients for which Cᵀ S C = 1: a reader that builds the overlap finds orthonormal orbitals.
+``esml.analysis.orbital_shapes``); every file says so in its title. Molden files hold the
+overlapping functions, with coefficients for which Cᵀ S C = 1: a reader that builds the overlap
+finds orthonormal orbitals.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from ase.data import chemical_symbols
 from ase.io.cube import write_cube as write_ase_cube
 from numpy.typing import NDArray
 
-from esml.files import write_whole
-from esml.shapes import STATEMENT, Grid, Shapes, contraction
+from esml.analysis.orbital_shapes import STATEMENT, Grid, Shapes, contraction
+from esml.io.files import write_whole
 from esml.units import BOHR, HARTREE
 
 if TYPE_CHECKING:
-    from esml.surrogate import Result
+    from esml.results import Result
 
 Array = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from esml.analysis.spectrum import broaden
 from esml.export.writer import ExportError, Prediction, Writer, frontier, part_path
-from esml.spectrum import broaden
 
 CURVE = np.linspace(1.0, 9.0, 81)
 """Energies of the stored absorption curves, eV."""

@@ -42,7 +42,7 @@ from esml.export.writer import (
     frontier,
     part_path,
 )
-from esml.graph import molecular_charge
+from esml.io.structure_checks import molecular_charge
 
 ROWS = 1024
 """Rows of a Parquet file written together."""

@@ -24,14 +24,15 @@ from scipy.optimize import minimize
 from scipy.stats import norm, spearmanr
 from torch import Tensor, nn
 
-from esml.basis import ELEMENTS
-from esml.dataset import Record
-from esml.domain import NEIGHBOURS, Domain, bonding
-from esml.network import species
-from esml.surrogate import Surrogate, load_model, save_model
+from esml.confidence.domain import NEIGHBOURS, Domain, bonding
+from esml.confidence.uncertainty import NAMES, ErrorModel, descriptors, of_atoms, scaled
+from esml.io.records import Record
+from esml.model.pairs import species
+from esml.physics.basis import ELEMENTS
+from esml.predict.model_files import load_model, save_model
+from esml.predict.surrogate import Surrogate
 from esml.training.evaluation import partners, solve
 from esml.training.targets import structure
-from esml.uncertainty import NAMES, ErrorModel, descriptors, of_atoms, scaled
 
 Array = NDArray[np.float64]
 

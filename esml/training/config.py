@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
-from esml.direct import DirectConfig
-from esml.hamiltonian import HamiltonianConfig
+from esml.model.direct import DirectConfig
+from esml.model.hamiltonian import HamiltonianConfig
 
 
 class ConfigError(ValueError):

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from esml.dataset import Record
-from esml.direct import N_SINGLETS, Direct, Quantities
-from esml.graph import build_graph
+from esml.io.records import Record
+from esml.model.direct import N_SINGLETS, Direct, Quantities
+from esml.model.graph import build_graph
 from esml.training.evaluation import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.losses import huber, masked_mean
 from esml.training.targets import structure, valence_states

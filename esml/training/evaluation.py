@@ -18,10 +18,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from esml.basis import ELEMENTS
-from esml.dataset import DatasetError, Record, read
-from esml.graph import Graph, build_graph
-from esml.surrogate import Solution, Surrogate, half_width
+from esml.io.records import DatasetError, Record, read
+from esml.model.graph import Graph, build_graph
+from esml.physics.basis import ELEMENTS
+from esml.predict.solution import Solution
+from esml.predict.surrogate import Surrogate
+from esml.results import half_width
 from esml.training.losses import match
 from esml.training.targets import collate, structure, valence_states
 from esml.units import DEBYE

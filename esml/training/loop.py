@@ -32,15 +32,15 @@ from rich.progress import (
 )
 from torch import Tensor
 
-from esml import checkpoint
-from esml.dataset import Record, read
-from esml.files import sole_writer, write_whole
-from esml.graph import build_graph
+from esml.io.files import sole_writer, write_whole
+from esml.io.records import Record, read
+from esml.model import checkpoint
+from esml.model.backbones.transformer import random_rotations
+from esml.model.graph import build_graph
 from esml.training.config import ConfigError, TrainingConfig, load_config
 from esml.training.evaluation import STATED
 from esml.training.objectives import Objective, objective
 from esml.training.targets import structure, turned
-from esml.transformer import random_rotations
 
 STATE = "esml-run"
 """Entry of a state file's metadata that holds the configuration and how far the run has come."""

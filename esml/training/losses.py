@@ -23,13 +23,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from esml import orbitals as orbital_properties
-from esml.davidson import ConvergenceError
-from esml.excitations import Excitations, singlets, triplets
-from esml.graph import Graph
-from esml.hamiltonian import Operators
-from esml.orbitals import Orbitals, diagonalize
-from esml.response import Kind, Response
+from esml.model.graph import Graph
+from esml.model.hamiltonian import Operators
+from esml.physics import orbitals as orbital_properties
+from esml.physics.excitations import Excitations, singlets, triplets
+from esml.physics.orbitals import Orbitals, diagonalize
+from esml.physics.response import Kind, Response
+from esml.physics.solvers.davidson import ConvergenceError
 from esml.training.targets import StateTargets, Targets
 
 N_VIRTUAL = 3

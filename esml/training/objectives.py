@@ -9,13 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from esml import checkpoint
-from esml.basis import ELEMENTS
-from esml.dataset import Record
-from esml.direct import Direct, DirectConfig
-from esml.graph import Graph
-from esml.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
-from esml.surrogate import Surrogate, in_double, save_model
+from esml.io.records import Record
+from esml.model import checkpoint
+from esml.model.direct import Direct, DirectConfig
+from esml.model.graph import Graph
+from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
+from esml.physics.basis import ELEMENTS
+from esml.predict.model_files import save_model
+from esml.predict.solution import in_double
+from esml.predict.surrogate import Surrogate
 from esml.training import direct
 from esml.training.calibration import calibrate_file
 from esml.training.config import TrainingConfig

@@ -11,7 +11,7 @@ from ase import Atoms
 from scipy.linalg import block_diag
 from torch import Tensor
 
-from esml.dataset import Record, pack, unpack
+from esml.io.records import Record, pack, unpack
 
 DTYPE = torch.float64
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from esml.dataset import write_shard
+from esml.io.records import write_shard
 from reference.geometries import structures
 from reference.molecules import molecule_from_smiles
 from reference.record import make_record

@@ -1,0 +1,1 @@
+"""What orbitals and excited states are."""

@@ -1,0 +1,248 @@
+"""Bonds, fragments, π systems and lone pairs, read from the density matrix of the model.
+
+Nothing here looks for functional groups. In an orthonormal basis the Wiberg index [1]
+
+    W_AB = Σ_{μ∈A, ν∈B} P_μν²
+
+is a bond order as it stands: 1 for a single, 1.4 for an aromatic and 2 for a double bond. It says
+which atoms are bonded and which bonds are multiple; the geometry around an atom says which of its p
+directions is π; and what is left on an atom in a nearly doubly occupied hybrid of its own block of
+P is a lone pair, as in natural bond orbital analysis [2].
+
+1. K. B. Wiberg, Tetrahedron 24, 1083 (1968).
+2. J. P. Foster and F. Weinhold, J. Am. Chem. Soc. 102, 7211 (1980).
+
+Shape letters: N atoms and n orbitals of one molecule, o occupied.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+
+from esml.physics.basis import orbitals_per_atom
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+BONDED = 0.6
+"""Wiberg index from which two atoms are bonded; the two O of a nitro group reach 0.45."""
+
+MULTIPLE = 1.3
+"""Wiberg index from which a bond is not cut: between amide (1.2) and aromatic or double (1.4)."""
+
+UNSATURATED = 0.4
+"""Bond order of an atom beyond one for each neighbour from which it is part of a multiple bond."""
+
+STRAIGHT = -0.94
+"""Cosine of the angle (160°) beyond which an atom between two others is linear."""
+
+ALIGNED = 0.5
+"""Cosine of the angle (60°) up to which π directions of neighbours conjugate."""
+
+LONE_PAIR = 1.7
+"""Occupation from which a hybrid of one atom is a lone pair; bonding ones hold at most 1.5."""
+
+
+class FragmentError(ValueError):
+    """Fragments that do not fit the molecule."""
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """Atoms that belong together, and what to call them."""
+
+    name: str
+    atoms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Bonding:
+    """What the density says of a molecule's bonds.
+
+    ``pi`` and ``lone_pairs`` are projectors in the minimal basis, block-diagonal in the atoms and
+    orthogonal to each other; what neither covers are σ bonds.
+    """
+
+    orders: Array  # (N, N) Wiberg indices, zero on the diagonal
+    bonds: tuple[tuple[int, int], ...]  # bonded pairs, i < j
+    owner: Index  # (n,) atom that carries each orbital
+    pi: Array  # (n, n)
+    lone_pairs: Array  # (n, n)
+    fragments: tuple[Fragment, ...]
+
+
+def orbital_owner(numbers: NDArray[np.integer]) -> Index:
+    """(n,) atom that carries each orbital of the minimal basis of the elements ``numbers``."""
+    counts = orbitals_per_atom(torch.as_tensor(np.asarray(numbers))).numpy()
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def bond_orders(density: Array, owner: Index) -> Array:
+    """Wiberg indices W_AB (N, N), zero on the diagonal, of ``density`` P (n, n)."""
+    n_atoms = int(owner.max()) + 1
+    belongs = (owner == np.arange(n_atoms)[:, None]).astype(np.float64)
+    orders: Array = belongs @ np.square(density) @ belongs.T
+    np.fill_diagonal(orders, 0.0)
+    return orders
+
+
+def analyze(
+    atoms: Atoms,
+    coefficients: Array,
+    n_occupied: int,
+    fragments: Sequence[Sequence[int]] | None = None,
+) -> Bonding:
+    """Bonds, π and lone-pair projectors and fragments of a molecule.
+
+    ``coefficients`` (n, n) holds its orbitals in columns, the ``n_occupied`` first ones filled.
+    ``fragments`` gives lists of atoms (from 0) in place of those found, which come from cutting
+    every single bond that is in no ring and has an atom of a π system on at least one side; atoms
+    in none of the lists make a further fragment. Raises FragmentError where the lists overlap, are
+    empty or name atoms that do not exist.
+    """
+    occupied = coefficients[:, :n_occupied]
+    density = 2.0 * occupied @ occupied.T
+    owner = orbital_owner(atoms.numbers)
+    orders = bond_orders(density, owner)
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(atoms)))
+    rows, columns = np.nonzero(np.triu(orders > BONDED))
+    graph.add_edges_from(zip(rows.tolist(), columns.tolist(), strict=True))
+    directions = _pi_directions(atoms, graph, orders)
+    pi, lone_pairs = _projectors(density, owner, directions)
+    groups = _found(atoms, graph, orders) if fragments is None else _given(atoms, fragments)
+    return Bonding(
+        orders=orders,
+        bonds=tuple(sorted((min(a, b), max(a, b)) for a, b in graph.edges)),
+        owner=owner,
+        pi=pi,
+        lone_pairs=lone_pairs,
+        fragments=_named(atoms, groups),
+    )
+
+
+def _pi_directions(atoms: Atoms, graph: nx.Graph, orders: Array) -> list[Array]:
+    """Orthonormal π directions (k, 3) of each atom: one, two on a linear atom, or none."""
+    positions = atoms.positions
+    own = [_perpendicular(positions, a, list(graph[a])) for a in graph]
+    for a in graph:
+        # An atom at the end of a chain has no plane of its own, but its neighbour's.
+        if len(graph[a]) == 1 and atoms.numbers[a] != 1:
+            (b,) = graph[a]
+            own[a] = own[b] if len(graph[b]) > 1 else _normals(positions[b] - positions[a])
+    unsaturated = _unsaturated(graph, orders)
+    return [
+        own[a] if a in unsaturated or _conjugates(a, graph, own, unsaturated) else np.zeros((0, 3))
+        for a in graph
+    ]
+
+
+def _perpendicular(positions: Array, a: int, neighbours: list[int]) -> Array:
+    """Directions perpendicular to the bonds of atom ``a``, as far as its neighbours tell."""
+    arms = positions[neighbours] - positions[a]
+    arms /= np.linalg.norm(arms, axis=1)[:, None]
+    if len(arms) == 2 and arms[0] @ arms[1] < STRAIGHT:
+        return _normals(arms[0] - arms[1])
+    if len(arms) == 2:
+        normal = np.cross(arms[0], arms[1])
+    elif len(arms) == 3:
+        normal = np.cross(arms[1] - arms[0], arms[2] - arms[0])
+    else:
+        return np.zeros((0, 3))
+    direction: Array = normal[None] / np.linalg.norm(normal)
+    return direction
+
+
+def _normals(axis: Array) -> Array:
+    """Two unit vectors (2, 3) perpendicular to ``axis`` and to each other."""
+    normals: Array = np.linalg.svd(axis[None])[2][1:]
+    return normals
+
+
+def _unsaturated(graph: nx.Graph, orders: Array) -> set[int]:
+    """Atoms in multiple bonds. Their sum is telling where each one is not, as in aromatics."""
+    return {a for a in graph if sum(orders[a, b] - 1.0 for b in graph[a]) >= UNSATURATED}
+
+
+def _conjugates(a: int, graph: nx.Graph, own: list[Array], unsaturated: set[int]) -> bool:
+    """Whether a π direction of ``a`` runs along one of a neighbour in a multiple bond."""
+    beside = [own[b] for b in graph[a] if b in unsaturated]
+    return any(bool((np.abs(own[a] @ other.T) > ALIGNED).any()) for other in beside)
+
+
+def _projectors(density: Array, owner: Index, directions: list[Array]) -> tuple[Array, Array]:
+    pi, lone_pairs = np.zeros_like(density), np.zeros_like(density)
+    for a, normal in enumerate(directions):
+        place = np.flatnonzero(owner == a)
+        block = np.ix_(place, place)
+        inside = np.zeros((len(place), len(place)))
+        if len(place) > 1:
+            inside[1:, 1:] = normal.T @ normal
+        pi[block] = inside
+        rest = np.eye(len(place)) - inside
+        occupations, hybrids = np.linalg.eigh(rest @ density[block] @ rest)
+        chosen = hybrids[:, occupations > LONE_PAIR]
+        lone_pairs[block] = chosen @ chosen.T
+    return pi, lone_pairs
+
+
+def _found(atoms: Atoms, graph: nx.Graph, orders: Array) -> list[list[int]]:
+    unsaturated = _unsaturated(graph, orders)
+    cut = graph.copy()
+    for a, b in nx.bridges(graph):
+        heavy = atoms.numbers[a] != 1 and atoms.numbers[b] != 1
+        if heavy and orders[a, b] < MULTIPLE and (a in unsaturated or b in unsaturated):
+            cut.remove_edge(a, b)
+    return [sorted(part) for part in nx.connected_components(cut)]
+
+
+def _given(atoms: Atoms, fragments: Sequence[Sequence[int]]) -> list[list[int]]:
+    listed = [int(a) for part in fragments for a in part]
+    outside = [a for a in listed if not 0 <= a < len(atoms)]
+    if outside:
+        raise FragmentError(
+            f"fragments name atom {outside[0]}: expected atoms 0 to {len(atoms) - 1} of "
+            f"{atoms.get_chemical_formula()}; count them from 0"
+        )
+    twice = [a for a, count in Counter(listed).items() if count > 1]
+    if twice:
+        raise FragmentError(
+            f"atom {twice[0]} is in two fragments: expected every atom in one; take it out of one"
+        )
+    if any(len(part) == 0 for part in fragments):
+        raise FragmentError("a fragment is empty: expected lists of atoms; leave it out")
+    rest = sorted(set(range(len(atoms))) - set(listed))
+    return [sorted(int(a) for a in part) for part in fragments] + ([rest] if rest else [])
+
+
+def _named(atoms: Atoms, groups: list[list[int]]) -> tuple[Fragment, ...]:
+    """Fragments by first atom, called by formula, and by an atom (from 1) where two share it."""
+    formulas = [_formula([atoms.symbols[a] for a in group]) for group in groups]
+    shared = Counter(formulas)
+    fragments = []
+    for group, formula in zip(groups, formulas, strict=True):
+        heavy = next((a for a in group if atoms.numbers[a] != 1), group[0])
+        name = formula if shared[formula] == 1 else f"{formula}({atoms.symbols[heavy]}{heavy + 1})"
+        fragments.append(Fragment(name, tuple(group)))
+    return tuple(sorted(fragments, key=lambda fragment: fragment.atoms))
+
+
+def _formula(symbols: Sequence[str]) -> str:
+    """C first, then other elements by name, H last without carbon: C6H5, NH2, NO2."""
+    count = Counter(symbols)
+    first = ["C", "H"] if "C" in count else []
+    last = [] if first else ["H"]
+    middle = sorted(set(count) - {"C", "H"})
+    return "".join(
+        f"{symbol}{count[symbol] if count[symbol] > 1 else ''}"
+        for symbol in (*first, *middle, *last)
+        if count[symbol]
+    )

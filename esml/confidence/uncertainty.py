@@ -1,0 +1,149 @@
+"""How large the error of an excitation energy is to be expected.
+
+A regression on what a prediction already holds, fitted to the errors on molecules that were not
+trained on (``esml.training.calibration``). With descriptors z of a state (``descriptors``), scaled
+and bounded, the error to expect is
+
+    u = s exp(c + b·z) ,
+
+exp(c + b·z) the mean size of such errors: a positive function of the molecule of which nothing is
+known but what raises and what lowers it. s makes the interval ω ± 1.645 u hold 90 % of the errors,
+as that of a normal distribution of standard deviation u does.
+
+All descriptors are averages over where the electron comes from (hole populations h_A) and goes to
+(electron populations e_A), so a state has the same uncertainty whatever else is in its molecule far
+away. States closer than about ``DEGENERATE`` share their populations: the axes of a degenerate set
+are arbitrary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from esml.confidence.domain import Surroundings
+from esml.model.pairs import species
+from esml.physics.basis import ELEMENTS, OrbitalLayout
+from esml.physics.excitations import Excitations
+from esml.physics.orbitals import Orbitals, stack_times
+
+DEGENERATE = 1e-3
+"""eV; a Gaussian of this width in the energy difference averages the populations of states."""
+
+_CHEMISTRY = (
+    "novelty", "energy", "triplet", "charge_transfer", "strength", "polarity", "deexcitation",
+    "charge_shift",
+)  # fmt: skip
+
+NAMES: tuple[str, ...] = (
+    *_CHEMISTRY,
+    *(f"hole_on_{z}" for z in ELEMENTS[1:]),
+    *(f"electron_on_{z}" for z in ELEMENTS[1:]),
+)
+"""The descriptors in order."""
+
+BOUND = 3.0
+"""Standard deviations of the calibration molecules up to which a descriptor counts."""
+
+NOVELTY_BOUND = 8.0
+"""The same for the novelty, upwards: farther is worse beyond what calibration molecules show."""
+
+
+def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
+    """(M, S, 2, K) shares of each atom in where the electron comes from and goes to, sum 1 each.
+
+    Hole and electron populations of X; zero for states that are not there.
+    """
+    occupied = stack_times(found.X.mT, orbitals.occupied.mT).square().sum(2)
+    virtual = stack_times(found.X, orbitals.virtual.mT).square().sum(2)
+    by_orbital = torch.stack([occupied, virtual], 2)  # (M, S, 2, n)
+    owner = layout.orbital_atom()[:, None, None, :].expand_as(by_orbital)
+    shape = (*by_orbital.shape[:3], layout.n_atoms_max)
+    by_atom = by_orbital.new_zeros(shape).scatter_add(3, owner, by_orbital)
+    return by_atom / by_atom.sum(3, keepdim=True).clamp(min=1e-12)
+
+
+def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
+    """(M, K, 3 + elements − 1) what ``descriptors`` average over atoms.
+
+    Novelty, charge, its size, whether of each element but hydrogen; ``charges`` (M, K) in e.
+    """
+    elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
+    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements], 1))
+    padded = padded.to(charges)
+    return torch.cat(
+        [padded[..., :1], charges[..., None], charges.abs()[..., None], padded[..., 1:]], 2
+    )
+
+
+def descriptors(
+    found: Excitations, orbitals: Orbitals, layout: OrbitalLayout, atoms: Tensor, triplets: bool
+) -> Tensor:
+    """Descriptors (M, S, ``len(NAMES)``) of the states ``found``, in the order of ``NAMES``.
+
+    With w = (h + e)/2 and ``atoms`` those of ``of_atoms``: the logarithm of the novelty averaged
+    with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
+    with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
+    hydrogen. Finite everywhere.
+    """
+    with torch.no_grad():
+        energies = torch.nan_to_num(found.energies)
+        alike = torch.exp(-0.5 * ((energies[:, :, None] - energies[:, None]) / DEGENERATE).square())
+        alike = alike * found.mask[:, None, :]
+        alike = alike / alike.sum(2, keepdim=True).clamp(min=1e-12)
+        shares = alike @ populations(found, orbitals, layout).flatten(2)  # (M, S, 2 K)
+        hole, electron = shares.chunk(2, 2)
+        single = torch.stack([found.oscillator_strengths, found.Y.square().sum((2, 3))], 2)
+        strength, deexcitation = (alike @ single).unbind(2)
+        shift = electron - hole
+        mean, change = 0.5 * (hole + electron) @ atoms, shift @ atoms
+        chemistry = [
+            mean[..., 0].clamp(min=1e-3).log(),
+            energies,
+            torch.full_like(energies, float(triplets)),
+            0.5 * shift.abs().sum(2),
+            strength.clamp(min=0.0).sqrt(),
+            mean[..., 2],
+            (deexcitation + 1e-3).log(),
+            change[..., 1],
+        ]
+        elements = [mean[..., 3:] - 0.5 * change[..., 3:], mean[..., 3:] + 0.5 * change[..., 3:]]
+        return torch.cat([torch.stack(chemistry, 2), *elements], 2)
+
+
+def scaled(values: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
+    """``descriptors`` in standard deviations from the calibration molecules' mean, bounded."""
+    z = (values - centre) / spread
+    return torch.cat([z[..., :1].clamp(-BOUND, NOVELTY_BOUND), z[..., 1:].clamp(-BOUND, BOUND)], -1)
+
+
+class ErrorModel(nn.Module):
+    """Descriptors of states → one standard deviation of the error of their energies, eV.
+
+    ``esml.training.calibrate`` makes one; ``state`` and the constructor carry it to and from a
+    model file. Raises KeyError where ``tensors`` lack one of ``PARTS``.
+    """
+
+    centre: Tensor  # (descriptors,)
+    spread: Tensor  # (descriptors,)
+    coefficients: Tensor  # (1 + descriptors,) c and b
+    factor: Tensor  # () s
+
+    PARTS = ("centre", "spread", "coefficients", "factor")
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name in self.PARTS:
+            self.register_buffer(name, tensors[name].double())
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors by name, as a model file holds them."""
+        return dict(self.named_buffers())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """u (...) of states with descriptors ``values`` (..., descriptors)."""
+        z = scaled(values.double(), self.centre, self.spread)
+        found: Tensor = self.factor * (self.coefficients[0] + z @ self.coefficients[1:]).exp()
+        return found

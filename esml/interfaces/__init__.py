@@ -1,0 +1,1 @@
+"""Other programs: ASE and PySCF."""

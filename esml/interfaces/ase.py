@@ -1,0 +1,198 @@
+"""ASE calculators: the surrogate's properties by name, and excited-state surfaces.
+
+The surrogate has orbitals, charges, a dipole moment and excited states, but no total energy of the
+ground state and hence no forces on it: ``SurrogateCalculator`` refuses ``energy`` and ``forces``
+and says so. An excited state's surface is a ground-state calculator's plus the excitation energy,
+which ``ExcitedStateCalculator`` adds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ase import Atoms
+from ase.calculators.calculator import (
+    Calculator,
+    PropertyNotImplementedError,
+    all_changes,
+)
+
+from esml.io.structure_checks import molecular_charge
+from esml.predict.gradients import excitation_gradients
+from esml.predict.model_files import load_model
+from esml.predict.surrogate import Surrogate
+from esml.results import Result
+from esml.units import BOHR, DEBYE
+
+NEEDS_ENERGY = ("energy", "free_energy", "energies", "forces", "stress", "stresses")
+GRADIENTS: dict[str, Literal["singlets", "triplets"]] = {
+    "singlet_gradients": "singlets",
+    "triplet_gradients": "triplets",
+}
+
+
+class _ChargeAware(Calculator):
+    """A calculator that notices a change of ``atoms.info["charge"]``, which ASE does not track."""
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        changes: list[str] = list(super().check_state(atoms, tol))  # type: ignore[no-untyped-call]
+        if self.atoms is not None and not changes:
+            before = molecular_charge(self.atoms)
+            changes = [] if before == molecular_charge(atoms) else ["initial_charges"]
+        return changes
+
+
+class SurrogateCalculator(_ChargeAware):
+    """What esml predicts of a molecule, as properties of an ASE calculator.
+
+        atoms.calc = SurrogateCalculator()
+        atoms.get_dipole_moment()                          # e·Å, as ASE has it
+        atoms.calc.get_property("singlet_energies", atoms) # eV
+        atoms.calc.result                                  # the whole esml.Result
+
+    | property | shape | unit and meaning |
+    |---|---|---|
+    | ``dipole`` | (3,) | e·Å |
+    | ``charges`` | (N,) | e |
+    | ``orbital_energies`` | (n,) | eV, ascending; valence orbitals |
+    | ``homo``, ``lumo``, ``gap`` | number | eV |
+    | ``singlet_energies`` | (n_states,) | eV, ascending |
+    | ``singlet_uncertainties`` | (n_states,) | eV, one standard deviation |
+    | ``oscillator_strengths`` | (n_states,) | of the singlets |
+    | ``transition_dipoles`` | (n_states, 3) | e·Å, sign arbitrary, of the singlets |
+    | ``triplet_energies`` | (n_states,) | eV, ascending |
+    | ``triplet_uncertainties`` | (n_states,) | eV |
+    | ``singlet_gradients`` | (n_states, N, 3) | eV/Å, of the excitation energies |
+    | ``triplet_gradients`` | (n_states, N, 3) | eV/Å |
+
+    The total charge is ``atoms.info["charge"]`` or the sum of the initial charges. ``energy``,
+    ``forces`` and ``stress`` raise PropertyNotImplementedError: a surrogate of the orbitals has no
+    total energy. Structures that cannot be treated raise as ``Surrogate.predict`` does.
+    """
+
+    implemented_properties = [  # noqa: RUF012 (ASE's own declaration)
+        "dipole",
+        "charges",
+        "orbital_energies",
+        "homo",
+        "lumo",
+        "gap",
+        "singlet_energies",
+        "singlet_uncertainties",
+        "oscillator_strengths",
+        "transition_dipoles",
+        "triplet_energies",
+        "triplet_uncertainties",
+        *GRADIENTS,
+    ]
+
+    result: Result | None = None
+    """The prediction for the structure last asked about."""
+
+    def __init__(self, model: Surrogate | None = None, n_states: int = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        self.model = load_model() if model is None else model
+        self.n_states = n_states
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """The property ``name`` of ``atoms``; see the class for names and units."""
+        if name in NEEDS_ENERGY:
+            raise PropertyNotImplementedError(
+                f"esml predicts no {name}: its model has orbitals and excitation energies but no "
+                "total energy of the ground state; use a ground-state calculator, or "
+                "ExcitedStateCalculator(ground, 'S1') for an excited state's energy and forces"
+            )
+        if name not in self.implemented_properties:
+            raise PropertyNotImplementedError(
+                f"esml predicts no property {name!r}: expected one of "
+                f"{', '.join(self.implemented_properties)}"
+            )
+        return super().get_property(name, atoms, allow_calculation)  # type: ignore[no-untyped-call]
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("dipole",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill ``results``: everything cheap at once, gradients only when asked for."""
+        super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        if "dipole" not in self.results:
+            self.result = found = self.model.predict(self.atoms, self.n_states)
+            singlets, triplets = found.singlets, found.triplets
+            self.results.update(
+                dipole=found.dipole / DEBYE * BOHR,
+                charges=found.charges,
+                orbital_energies=found.orbital_energies,
+                homo=found.homo,
+                lumo=found.lumo,
+                gap=found.gap,
+                singlet_energies=singlets.energies,
+                singlet_uncertainties=singlets.uncertainties,
+                oscillator_strengths=singlets.oscillator_strengths,
+                transition_dipoles=singlets.transition_dipoles * BOHR,
+                triplet_energies=triplets.energies,
+                triplet_uncertainties=triplets.uncertainties,
+            )
+        for name, kind in GRADIENTS.items():
+            if name in properties:
+                states = range(len(self.results[f"{kind[:-1]}_energies"]))
+                found_gradients = excitation_gradients(self.model, self.atoms, states, kind)
+                self.results[name] = found_gradients.gradients
+
+
+class ExcitedStateCalculator(_ChargeAware):
+    """The surface of an excited state: a ground-state calculator plus an excitation energy.
+
+        E = E₀ + ω ,   F = F₀ − ∂ω/∂R
+
+        atoms.calc = ExcitedStateCalculator(TBLite(method="GFN2-xTB"), "S1")
+        BFGS(atoms).run(fmax=0.05)         # the relaxed S1 geometry
+        atoms.calc.results["excitation_energy"]  # there: the vertical emission energy, eV
+
+    ``ground`` is any ASE calculator with energy and forces, of the same molecule and charge.
+    ``state`` is "S1", "T1", "S2", …, counted by energy at each geometry, so the surface has a kink
+    where states cross. Results hold ``energy``, ``forces`` and ``excitation_energy`` (eV, eV/Å).
+    Raises ValueError for a state's name that is none.
+    """
+
+    implemented_properties = ["energy", "forces", "excitation_energy"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        ground: Any,
+        state: str = "S1",
+        model: Surrogate | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        named = re.fullmatch(r"([ST])([1-9][0-9]*)", state)
+        if named is None:
+            raise ValueError(f"state is {state!r}: expected a name such as 'S1' or 'T1'")
+        self.ground = ground
+        self.model = load_model() if model is None else model
+        self.state = state
+        self._kind: Literal["singlets", "triplets"] = "singlets" if named[1] == "S" else "triplets"
+        self._index = int(named[2]) - 1
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill ``results`` with energy, forces and the excitation energy."""
+        super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        found = excitation_gradients(self.model, self.atoms, self._index, self._kind)
+        excitation = float(found.energies[0])
+        self.results = {
+            "energy": self.ground.get_property("energy", self.atoms) + excitation,
+            "forces": self.ground.get_property("forces", self.atoms) - found.gradients[0],
+            "excitation_energy": excitation,
+        }

@@ -1,0 +1,178 @@
+"""A density to start a PySCF self-consistent field from, in any basis.
+
+The predicted valence orbitals C_i of the minimal basis are put on real functions, and what a
+minimal basis lacks is added to first order:
+
+1. Free-atom functions (PySCF's ``minao``) are projected on the molecule's basis. Cores are taken as
+   they are; valence functions are made orthogonal to them and to each other (Löwdin). That is the
+   meaning of the model's orbitals up to the polarization of intrinsic atomic orbitals, which only a
+   converged calculation knows (G. Knizia, J. Chem. Theory Comput. 9, 4834 (2013)).
+2. The occupied orbitals i so made are polarized by the functions a outside the minimal space,
+
+       δC_i = s Σ_a C_a ⟨a|F|i⟩ / (F_ii − F_aa − Δ) ,   F = T + V_SAP − Σ_A q_A / |r − R_A| ,
+
+   with V_SAP a superposition of atomic potentials (S. Lehtola, J. Chem. Theory Comput. 15, 1593
+   (2019); S. Lehtola, L. Visscher and E. Engel, J. Chem. Phys. 152, 144105 (2020)) and q_A the
+   predicted charges: one-electron integrals only. s and Δ stand for the screening that a response
+   not iterated lacks.
+3. The orbitals are orthonormalized: the density is idempotent and has the right trace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+
+from esml.io.structure_checks import StructureError
+from esml.physics import orbitals
+from esml.physics.basis import ELEMENTS
+from esml.predict.model_files import load_model
+from esml.predict.solution import in_double
+from esml.predict.surrogate import Surrogate
+from esml.units import BOHR
+
+if TYPE_CHECKING:
+    from pyscf.gto import Mole
+
+Array = NDArray[np.float64]
+
+SCREENING = 0.8
+"""s; with Δ the best for Hartree–Fock in def2-SVP (``scripts/benchmark_scf_guess.py --scan``)."""
+
+LEVEL_SHIFT = 1.0
+"""Δ, hartree."""
+
+POTENTIALS = "sapgrasplarge"
+"""PySCF's name of the fitted atomic potentials."""
+
+
+def pyscf_guess(mol: Mole, model: Surrogate | None = None) -> Any:
+    """A density matrix to start an SCF of the PySCF molecule ``mol`` from: ``mf.kernel(dm0)``.
+
+    (n_ao, n_ao), idempotent in the overlap of ``mol``, of any basis, with ``mo_coeff`` and
+    ``mo_occ`` attached as PySCF likes it. For an unrestricted SCF give it ``[dm0 / 2, dm0 / 2]``.
+    ``model`` is the shipped one if left out. Needs PySCF.
+
+    Raises StructureError for open shells, effective core potentials, ghost atoms and whatever
+    ``Surrogate.predict`` refuses.
+    """
+    from pyscf import lib
+    from pyscf.lo import orth
+
+    _check(mol)
+    coefficients, charges = _predicted(mol, load_model() if model is None else model)
+    overlap = mol.intor_symmetric("int1e_ovlp")
+    core, valence = _minimal_functions(mol, overlap)
+    occupied = valence @ coefficients
+    minimal = np.hstack([core, valence])
+    fock = mol.intor_symmetric("int1e_kin") + _potential(mol, charges)
+    found = np.hstack([core, occupied + _polarization(fock, overlap, minimal, occupied)])
+    found = found @ orth.lowdin(found.T @ overlap @ found)
+    density = 2.0 * found @ found.T
+    return lib.tag_array(density, mo_coeff=found, mo_occ=np.full(found.shape[1], 2.0))
+
+
+def _check(mol: Mole) -> None:
+    if mol.spin != 0:
+        raise StructureError(
+            f"the molecule has {mol.spin} unpaired electrons where a closed shell is expected: "
+            "start an open shell from PySCF's own guess"
+        )
+    if mol.has_ecp():
+        raise StructureError(
+            "the molecule has effective core potentials where all electrons are expected: choose "
+            "an all-electron basis"
+        )
+    strange = [mol.atom_symbol(i) for i, z in enumerate(mol.atom_charges()) if z not in ELEMENTS]
+    if strange:
+        raise StructureError(
+            f"{strange[0]} is none of the elements the model knows, or a ghost atom: start this "
+            "molecule from PySCF's own guess"
+        )
+
+
+def _predicted(mol: Mole, model: Surrogate) -> tuple[Array, Array]:
+    """Occupied orbitals (n, n_occupied) in the minimal basis, and charges (N,), e."""
+    atoms = Atoms(mol.atom_charges(), mol.atom_coords() * BOHR, info={"charge": int(mol.charge)})
+    graph = model.graph([atoms])
+    with torch.no_grad():
+        operators = in_double(model.hamiltonian(graph))
+        layout = operators.layout
+        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+        charges = orbitals.charges(found, layout)
+    return found.occupied[0].cpu().numpy(), charges[0].cpu().numpy()
+
+
+def _minimal_functions(mol: Mole, overlap: Array) -> tuple[Array, Array]:
+    """Orthonormal core (n_ao, c) and valence (n_ao, n) functions in the basis of ``mol``.
+
+    Valence functions run atom by atom as s, x, y, z (``esml.physics.basis``).
+    """
+    from pyscf import gto
+    from pyscf.lo import orth
+    from pyscf.scf import addons
+
+    free = gto.M(
+        atom=mol._atom, unit="Bohr", basis="minao", charge=mol.charge, cart=mol.cart, verbose=0
+    )
+    projected = addons.project_mo_nr2nr(free, np.eye(free.nao), mol)
+    order = {"s": 0, "px": 1, "py": 2, "pz": 3}
+    labels = [(atom, int(shell[0]), order[shell[1:] + m]) for atom, _, shell, m in _labels(free)]
+    outermost = {atom: max(n for a, n, _ in labels if a == atom) for atom, _, _ in labels}
+    is_valence = np.array([n == outermost[atom] for atom, n, _ in labels])
+    places = sorted(np.flatnonzero(is_valence), key=lambda i: (labels[i][0], labels[i][2]))
+    core, valence = projected[:, ~is_valence], projected[:, places]
+    if core.shape[1]:
+        core = core @ orth.lowdin(core.T @ overlap @ core)
+        valence = valence - core @ (core.T @ overlap @ valence)
+    return core, valence @ orth.lowdin(valence.T @ overlap @ valence)
+
+
+def _labels(mol: Mole) -> list[tuple[int, str, str, str]]:
+    """Atom, element, shell and component of every function."""
+    labels: list[tuple[int, str, str, str]] = mol.ao_labels(fmt=False)
+    return labels
+
+
+def _potential(mol: Mole, charges: Array) -> Array:
+    """V_SAP − Σ_A q_A / |r − R_A|, nuclei included, (n_ao, n_ao) hartree."""
+    from pyscf.df.incore import aux_e2
+    from pyscf.gto.basis import load
+    from pyscf.gto.mole import fakemol_for_cgtf_charge
+
+    fits: dict[str, Array] = {}
+    for symbol in {symbol for symbol, _ in mol._atom}:
+        shells = load(POTENTIALS, symbol)
+        shells = shells[symbol] if isinstance(shells, dict) else shells
+        fits[symbol] = np.asarray(shells[0][1:], dtype=np.float64)
+    potential: Array = mol.intor_symmetric("int1e_nuc")
+    for atom, (symbol, position) in enumerate(mol._atom):
+        # The electrons of the atom, as Gaussian charges.
+        cloud = fakemol_for_cgtf_charge(np.array([position]), *fits[symbol].T)
+        cloud.cart = mol.cart
+        potential = potential - aux_e2(mol, cloud, "int3c2e")[:, :, 0]
+        with mol.with_rinv_at_nucleus(atom):
+            potential = potential - charges[atom] * mol.intor_symmetric("int1e_rinv")
+    return potential
+
+
+def _polarization(fock: Array, overlap: Array, minimal: Array, occupied: Array) -> Array:
+    """δC (n_ao, n_occupied) of the ``occupied`` orbitals from outside the ``minimal`` functions."""
+    from pyscf.scf import addons
+
+    # In an orthonormal basis, the left singular vectors that belong to no singular value span the
+    # minimal functions' complement.
+    basis = addons.canonical_orth_(overlap)
+    left, _, _ = np.linalg.svd(basis.T @ overlap @ minimal, full_matrices=True)
+    outside = basis @ left[:, minimal.shape[1] :]
+    levels, axes = np.linalg.eigh(outside.T @ fock @ outside)
+    outside = outside @ axes
+    energies = np.einsum("pi,pq,qi->i", occupied, fock, occupied, optimize=True)
+    coupling = outside.T @ fock @ occupied
+    denominators = energies[None, :] - levels[:, None] - LEVEL_SHIFT
+    polarization: Array = SCREENING * outside @ (coupling / denominators)
+    return polarization

@@ -1,0 +1,1 @@
+"""Files in and out: structures people bring, and records of reference calculations."""

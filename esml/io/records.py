@@ -1,0 +1,436 @@
+"""Reference records on disk: the HDF5 schema, its writer and its reader.
+
+A *shard* is one HDF5 file of any number of records. Every field of ``Record`` is one group
+``<field>`` with ``values`` (all records' entries, flattened and joined) and ``shapes``
+(n_records, n_dimensions); text fields are one dataset of UTF-8 strings. Shards are written whole to
+a temporary name and renamed, so a reader never meets half of one, and joining shards is joining
+their records. Bulky fields are stored as whole multiples of a stated ``step`` (a group attribute),
+which compresses to less than half of float32. After the HDF5 file itself, which readers of HDF5
+pass over, stands a line with the SHA-256 of all before it: a shard any byte of which has changed is
+refused. What a shard declares of itself is checked against its size before room is made for it.
+``SCHEMA_VERSION`` is stored with the file and checked on reading; version 1 had no steps, version 2
+no checksum, and both are still read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from esml.io.files import write_whole
+
+SCHEMA_VERSION = 3
+
+MOST_BYTES = 1100
+"""Most bytes a shard may unfold to, for each of its own: gzip reaches 1032."""
+
+_SEAL = re.compile(rb"\nesml-dataset sha256 ([0-9a-f]{64})\n")
+_SEAL_LENGTH = 86
+
+Array = NDArray[Any]
+
+
+class DatasetError(ValueError):
+    """A dataset file that cannot be read or written, said in one sentence."""
+
+
+class DamagedError(DatasetError):
+    """A dataset file that is cut short or at odds with itself."""
+
+
+def _text(doc: str) -> Any:
+    return field(default="", metadata={"kind": "text", "doc": doc})
+
+
+def _array(dtype: str, ndim: int, doc: str, step: float | None = None) -> Any:
+    """A field of arrays; with ``step`` stored as whole multiples of it, off by step/2 at most."""
+    meta = {"kind": "array", "dtype": dtype, "ndim": ndim, "doc": doc, "step": step}
+    return field(metadata=meta)
+
+
+@dataclass
+class Record:
+    """One structure with its minimal-basis Hamiltonians and its excitations.
+
+    N atoms, n minimal orbitals, o occupied and v = n − o virtual ones, S singlets, T triplets.
+    Energies in eV, lengths in Å, dipoles in e·bohr. Symmetric operators are packed as lower
+    triangles. Amplitudes refer to the canonical orbitals ``coefficients`` of the same record, are
+    projected from the large basis and normalized there (XᵀX − YᵀY = 1), so what they lack to 1 is
+    what a minimal basis cannot hold: ``*_valence_weights`` is XᵀX − YᵀY after projection.
+    """
+
+    numbers: Array = _array("i2", 1, "atomic numbers (N,)")
+    positions: Array = _array("f8", 2, "positions (N, 3), Å")
+    charge: Array = _array("i2", 0, "total charge, e")
+    total_energy: Array = _array("f8", 0, "total energy at the label level, eV")
+    n_occupied: Array = _array("i4", 0, "doubly occupied valence orbitals")
+    energies: Array = _array("f4", 1, "downfolded orbital energies (n,), eV")
+    coefficients: Array = _array("f4", 2, "downfolded orbitals in columns (n, n)", step=1e-5)
+    dipole_operator: Array = _array(
+        "f4", 2, "position operator, packed (3, n(n+1)/2) or, unknown, (3, 0), e·bohr", step=1e-3
+    )
+    scf_energies: Array = _array("f4", 1, "orbital energies of the minimal-basis SCF (n,), eV")
+    scf_coefficients: Array = _array("f4", 2, "orbitals of the minimal-basis SCF (n, n)", step=1e-5)
+    scf_dipole_operator: Array = _array("f4", 2, "its position operator, packed, e·bohr", step=1e-3)
+    reference_energies: Array = _array(
+        "f4", 1, "large-basis orbital energies: cores, occupied and the ten lowest virtuals, eV"
+    )
+    charges: Array = _array("f4", 1, "intrinsic-atomic-orbital charges (N,), e")
+    dipole: Array = _array("f4", 1, "dipole moment at the label level (3,), e·bohr")
+    singlet_energies: Array = _array("f4", 1, "singlet excitation energies (S,), eV")
+    singlet_strengths: Array = _array("f4", 1, "oscillator strengths (S,)")
+    singlet_dipoles: Array = _array("f4", 2, "transition dipoles (S, 3), e·bohr")
+    singlet_valence_weights: Array = _array("f4", 1, "valence weights (S,)")
+    singlet_x: Array = _array("f4", 3, "excitation amplitudes X (S, o, v)", step=1e-3)
+    singlet_y: Array = _array("f4", 3, "de-excitation amplitudes Y (S, o, v)", step=1e-3)
+    triplet_energies: Array = _array("f4", 1, "triplet excitation energies (T,), eV")
+    triplet_valence_weights: Array = _array("f4", 1, "valence weights (T,)")
+    triplet_x: Array = _array("f4", 3, "excitation amplitudes X (T, o, v)", step=1e-3)
+    key: str = _text("content key: hash of structure and level")
+    name: str = _text("name of the molecule")
+    smiles: str = _text("SMILES, where known")
+    inchikey: str = _text("InChIKey, where known")
+    split: str = _text("train, validation, test or extrapolation")
+    geometry: str = _text("relaxed, thermal or twisted")
+    level: str = _text("level of theory, JSON")
+    provenance: str = _text("program versions, date and timings, JSON")
+
+    @property
+    def hamiltonian(self) -> Array:
+        """Downfolded Hamiltonian (n, n) eV."""
+        c = self.coefficients.astype(np.float64)
+        result: Array = (c * self.energies) @ c.T
+        return result
+
+    @property
+    def scf_hamiltonian(self) -> Array:
+        """Minimal-basis SCF Hamiltonian (n, n) eV."""
+        c = self.scf_coefficients.astype(np.float64)
+        result: Array = (c * self.scf_energies) @ c.T
+        return result
+
+
+def pack(operator: Array) -> Array:
+    """Lower triangles (..., n(n+1)/2) of symmetric matrices (..., n, n)."""
+    rows, columns = np.tril_indices(operator.shape[-1])
+    result: Array = operator[..., rows, columns]
+    return result
+
+
+def unpack(packed: Array) -> Array:
+    """Symmetric matrices (..., n, n) of lower triangles (..., n(n+1)/2)."""
+    n = int((np.sqrt(8 * packed.shape[-1] + 1) - 1) / 2)
+    rows, columns = np.tril_indices(n)
+    result = np.zeros((*packed.shape[:-1], n, n), dtype=packed.dtype)
+    result[..., rows, columns] = packed
+    result[..., columns, rows] = packed
+    return result
+
+
+def write_shard(path: str | Path, records: Sequence[Record]) -> None:
+    """Write ``records`` to ``path``, whole or not at all.
+
+    Raises DatasetError when the records cannot be written (a full disk, no permission, a field of
+    a wrong shape); no temporary file is left.
+    """
+    path = Path(path)
+    try:
+        write_whole(path, sealed(_file_image(records)))
+    except OSError as error:
+        raise DatasetError(
+            f"{path} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output; records already written are untouched"
+        ) from error
+
+
+def sealed(image: bytes) -> bytes:
+    """The HDF5 file ``image`` followed by its checksum."""
+    return image + f"\nesml-dataset sha256 {hashlib.sha256(image).hexdigest()}\n".encode()
+
+
+def _check_seal(path: Path) -> bool:
+    """Whether ``path`` carries a checksum; DamagedError where its content is another.
+
+    Before HDF5 opens the file: its library is not made for damaged ones.
+    """
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        left = path.stat().st_size - _SEAL_LENGTH
+        while left > 0 and (piece := file.read(min(left, 2**20))):
+            digest.update(piece)
+            left -= len(piece)
+        found = _SEAL.fullmatch(file.read(_SEAL_LENGTH))
+    if found and found[1].decode() != digest.hexdigest():
+        raise DamagedError(
+            f"{path} is damaged: expected the content its SHA-256 checksum "
+            f"{found[1].decode()[:12]}… is of; restore it from a copy or generate it again"
+        )
+    return found is not None
+
+
+def _file_image(records: Sequence[Record]) -> bytes:
+    """The bytes of the HDF5 file, made in memory: HDF5 itself crashes when a disk is full."""
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        file.attrs["format"] = "esml-dataset"
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["n_records"] = len(records)
+        for spec in fields(Record):
+            _write_field(file, spec.name, dict(spec.metadata), records)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
+
+
+def _write_field(
+    file: h5py.File, name: str, meta: dict[str, Any], records: Sequence[Record]
+) -> None:
+    values = [getattr(record, name) for record in records]
+    if meta["kind"] == "text":
+        data = file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        data.attrs["doc"] = meta["doc"]
+        return
+    group = file.create_group(name)
+    group.attrs["doc"] = meta["doc"]
+    arrays = [np.asarray(value, dtype=meta["dtype"]) for value in values]
+    for array in arrays:
+        if array.ndim != meta["ndim"]:
+            raise DatasetError(
+                f"field {name} has shape {array.shape}: expected {meta['ndim']} dimensions, "
+                f"{meta['doc']}; mend the record"
+            )
+    shapes = np.array([a.shape for a in arrays], dtype=np.int32).reshape(len(arrays), meta["ndim"])
+    group.create_dataset("shapes", data=shapes)
+    flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0, meta["dtype"])
+    options = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if len(flat) else {}
+    if meta["step"] is not None:
+        flat = _multiples(name, flat, meta["step"])
+        group.attrs["step"] = meta["step"]
+    group.create_dataset("values", data=flat, **options)
+
+
+def _multiples(name: str, values: Array, step: float) -> Array:
+    """``values`` as whole multiples of ``step``, in the smallest integers that hold them."""
+    multiples = np.rint(values.astype(np.float64) / step)
+    largest = float(np.abs(multiples).max(initial=0.0))
+    for dtype in ("i2", "i4"):
+        if largest <= np.iinfo(dtype).max:
+            return multiples.astype(dtype)
+    raise DatasetError(
+        f"field {name} holds {largest * step:g}: expected finite values below "
+        f"{np.iinfo('i4').max * step:g}; mend the record"
+    )
+
+
+def read_shard(path: str | Path) -> list[Record]:
+    """All records of one shard.
+
+    Memory is bounded by ``MOST_BYTES`` times the size of the file. Raises DatasetError for a file
+    that is missing, not a shard, or of another schema version, and its kind DamagedError for one
+    that is cut short, inconsistent, or not what its checksum is of.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f"{path} is no file: expected an esml dataset (HDF5); check the path")
+    try:
+        has_seal = _check_seal(path)
+        check_heaps(path)
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != "esml-dataset":
+                raise DatasetError(
+                    f"{path} is not an esml dataset: expected the attribute format='esml-dataset'; "
+                    "give a file made by `python -m reference generate`"
+                )
+            version = int(file.attrs["schema_version"])
+            if version > SCHEMA_VERSION:
+                raise DatasetError(
+                    f"{path} has schema version {version}: expected at most {SCHEMA_VERSION}; "
+                    "update esml to read it"
+                )
+            if version < 1:
+                raise DamagedError(
+                    f"{path} has schema version {version}: expected 1 to {SCHEMA_VERSION}; restore "
+                    "it from a copy or generate it again"
+                )
+            if version >= 3 and not has_seal:
+                raise DamagedError(
+                    f"{path} ends without its checksum: expected the file as `write_shard` left "
+                    "it; restore it from a copy or generate it again"
+                )
+            n_records = int(file.attrs["n_records"])
+            budget = Budget(path)
+            columns = {
+                s.name: _read_field(file, s.name, dict(s.metadata), n_records, budget)
+                for s in fields(Record)
+            }
+    except DatasetError:
+        raise
+    except PermissionError as error:
+        raise DatasetError(
+            f"{path} may not be read ({error}): expected a readable file; check its permissions"
+        ) from error
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedError(
+            f"{path} could not be read as an esml dataset ({error}): expected a complete HDF5 "
+            "file; restore it from a copy or generate it again"
+        ) from error
+    for name, column in columns.items():
+        if len(column) != n_records:
+            raise DamagedError(
+                f"{path} holds {len(column)} entries of {name}: expected {n_records}; restore it "
+                "from a copy or generate it again"
+            )
+    return [Record(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
+
+
+def check_heaps(path: Path) -> None:
+    """Refuse, with a ValueError, a file whose texts HDF5 would look for without end.
+
+    Texts lie in heaps: "GCOL", version, size, then objects of index (2 bytes), references (2), 4
+    bytes of nothing and size (8), each followed by its content, padded to 8 bytes. HDF5 goes from
+    one to the next by these sizes and trusts them; one of nothing (index 0, free space, counts its
+    own header) makes it stand still for ever.
+    """
+    content = path.read_bytes()
+    # Version 0 and 1 of the superblock say how long sizes are in other places than 2 and 3 do.
+    sizes = content[9:11] if content[8:9] in (b"\x02", b"\x03") else content[13:15]
+    if content[:8] == b"\x89HDF\r\n\x1a\n" and sizes != b"\x08\x08":
+        raise ValueError("its sizes are not of 8 bytes")
+    for match in re.finditer(rb"GCOL\x01", content):
+        place = match.start() + 16
+        end = match.start() + int.from_bytes(content[place - 8 : place], "little")
+        if end > len(content):
+            raise ValueError("a heap of texts ends behind the file")
+        while place + 16 <= end:
+            index = int.from_bytes(content[place : place + 2], "little")
+            size = int.from_bytes(content[place + 8 : place + 16], "little")
+            step = 16 + -(-size // 8) * 8 if index else size
+            if step < 16 or place + step > end:
+                raise ValueError("a heap of texts is at odds with itself")
+            place += step
+
+
+class Budget:
+    """The bytes the datasets of one file may still unfold to."""
+
+    def __init__(self, path: Path) -> None:
+        self._left = MOST_BYTES * path.stat().st_size
+
+    def spend(self, name: str, n_bytes: int) -> None:
+        """Raises ValueError where a file promises more than it can hold."""
+        self._left -= n_bytes
+        if self._left < 0:
+            raise ValueError(f"{name} declares more than a file of this size can hold")
+
+
+def bounded(parent: h5py.Group, key: str, budget: Budget) -> h5py.Dataset:
+    """The dataset ``key``, before anything of it is read; ValueError where it asks too much.
+
+    Only data inside this very file are taken: HDF5 can point into any other one.
+    """
+    name = f"{parent.name}/{key}".strip("/")
+    if not isinstance(parent.get(key, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link to elsewhere")
+    found = parent[key]
+    if not isinstance(found, h5py.Dataset):
+        raise ValueError(f"{name} is no dataset")
+    if found.external or found.is_virtual:
+        raise ValueError(f"{name} lies in another file")
+    budget.spend(name, found.size * found.dtype.itemsize)
+    if found.chunks:
+        budget.spend(name, math.prod(found.chunks) * found.dtype.itemsize)
+    return found
+
+
+def _read_field(
+    file: h5py.File, name: str, meta: dict[str, Any], n_records: int, budget: Budget
+) -> list[Any]:
+    if meta["kind"] == "text":
+        texts = bounded(file, name, budget)
+        if texts.shape != (n_records,) or h5py.check_string_dtype(texts.dtype) is None:
+            raise ValueError(f"{name} holds {texts.shape} entries where there are {n_records}")
+        entries: list[str] = []
+        # In pieces: however short the file, each entry may point to the same long text.
+        for start in range(0, n_records, 1000):
+            piece = texts.asstr()[start : start + 1000]
+            budget.spend(name, sum(map(len, piece)))
+            entries.extend(piece)
+        return entries
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is missing or a link to elsewhere")
+    group = file[name]
+    shapes, values = (bounded(group, key, budget) for key in ("shapes", "values"))
+    if shapes.shape != (n_records, meta["ndim"]) or shapes.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} has shapes {shapes.shape}: expected {(n_records, meta['ndim'])}, whole numbers"
+        )
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} has values of type {values.dtype}: expected a row of numbers")
+    shapes = shapes[:].tolist()
+    # In Python's whole numbers: no product may wrap round to one that fits.
+    sizes = [math.prod(shape) for shape in shapes]
+    if any(extent < 0 for shape in shapes for extent in shape) or sum(sizes) != len(values):
+        raise ValueError(f"{name} holds {len(values)} values where its shapes tell {sum(sizes)}")
+    values = values[:]
+    if "step" in group.attrs:  # since version 2
+        budget.spend(name, 8 * len(values))
+        values = values * float(group.attrs["step"])
+    values = values.astype(meta["dtype"], copy=False)
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return [
+        values[end - size : end].reshape(shape)
+        for shape, size, end in zip(shapes, sizes, ends, strict=True)
+    ]
+
+
+def shard_paths(path: str | Path) -> list[Path]:
+    """The shard ``path`` itself, or all ``*.h5`` under the directory ``path``, sorted.
+
+    Raises DatasetError when there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*.h5") if not p.name.startswith("."))
+        if not found:
+            raise DatasetError(
+                f"{path} holds no dataset: expected *.h5 shards; generate some with "
+                "`python -m reference generate`"
+            )
+        return found
+    return [path]
+
+
+def read(
+    paths: str | Path | Iterable[str | Path], split: str | None = None, unique: bool = True
+) -> list[Record]:
+    """Records of shards and directories of shards, of one split if named.
+
+    Of records with equal content keys only the first is given, unless ``unique`` is False.
+    """
+    return list(iterate(paths, split, unique))
+
+
+def iterate(
+    paths: str | Path | Iterable[str | Path], split: str | None = None, unique: bool = True
+) -> Iterator[Record]:
+    """The records of ``read``, shard by shard."""
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    seen: set[str] = set()
+    for path in paths:
+        for shard in shard_paths(path):
+            for record in read_shard(shard):
+                if split is not None and record.split != split:
+                    continue
+                if unique and record.key in seen:
+                    continue
+                seen.add(record.key)
+                yield record

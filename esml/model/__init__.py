@@ -1,0 +1,1 @@
+"""The network: from structures to the effective Hamiltonian."""

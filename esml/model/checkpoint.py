@@ -1,0 +1,238 @@
+"""Model files: one safetensors file, weights as tensors and everything else as JSON.
+
+Nothing in a model file is executed when it is read. The JSON sits in the file's own metadata under
+``esml`` and holds ``version`` (an integer, raised with every change of the format), ``config``
+(what rebuilds the network), ``metadata`` (the model card's fields) and ``sha256``, a checksum of
+all that and the tensors. An older file is lifted step by step through ``UPGRADES``; version 1 had
+no checksum.
+
+``pack``, ``unpack`` and ``verify`` are for whatever else is kept as tensors and JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialize
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from esml.io.files import write_whole
+
+VERSION = 4
+
+LARGEST = 2**31
+"""Bytes of the largest file that is read."""
+
+
+class CheckpointError(ValueError):
+    """A model file that cannot be used, said in one sentence."""
+
+
+@dataclass
+class Checkpoint:
+    """What a model file holds."""
+
+    state: dict[str, Tensor]
+    config: dict[str, Any]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def split_off(self, prefix: str) -> dict[str, Tensor]:
+        """Take the tensors whose names begin with ``prefix`` out of ``state``, less the prefix."""
+        names = [name for name in self.state if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self.state.pop(name) for name in names}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all it holds, the same for the same model wherever it is kept."""
+        tensors = {name: t.detach().cpu().contiguous() for name, t in self.state.items()}
+        return _digest(tensors, {"config": self.config, "metadata": self.metadata})
+
+
+def _add_relaxation(old: Checkpoint) -> Checkpoint:
+    """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's.
+
+    The mean field has a choice of its own, files have a checksum, and may hold a domain and an
+    error model beside the weights.
+    """
+    blocks = {
+        name.replace("site.", "site_relaxation."): torch.zeros_like(tensor)
+        for name, tensor in old.state.items()
+        if name.startswith(("blocks.onsite.", "blocks.offsite."))
+    }
+    config = {k: v for k, v in old.config.items() if not k.startswith("far_exchange")}
+    if "far_exchange" in old.config:
+        config["mean_field"] = "far" if old.config["far_exchange"] else "none"
+    return replace(old, state=old.state | blocks, config=config)
+
+
+def _add_near_charges(old: Checkpoint) -> Checkpoint:
+    """Since version 3 the mean field holds the potential of near charges and is iterated."""
+    state, config = dict(old.state), dict(old.config)
+    name = "near_exchange"
+    if config.get("kind", "hamiltonian") == "hamiltonian":
+        config["mean_field_steps"] = 1
+        if name in state:
+            state["near_coulomb"] = torch.zeros_like(state[name])
+    return replace(old, state=state, config=config)
+
+
+def _forget_errors(old: Checkpoint) -> Checkpoint:
+    """Since version 4 the error model has other descriptors, which an older one says nothing of."""
+    state = {name: t for name, t in old.state.items() if not name.startswith("uncertainty.")}
+    metadata = {key: value for key, value in old.metadata.items() if key != "uncertainty"}
+    return replace(old, state=state, metadata=metadata)
+
+
+UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {
+    1: _add_relaxation,
+    2: _add_near_charges,
+    3: _forget_errors,
+}
+"""``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
+
+
+def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
+    """SHA-256 of ``header`` and of every tensor's name, type, shape and bytes, in order of names.
+
+    Of what a file says, not of its bytes: another order or layout of the same is the same.
+    """
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def pack(tensors: dict[str, Tensor], key: str, header: dict[str, Any]) -> bytes:
+    """A safetensors file of ``tensors`` with ``header`` and a checksum under ``key``."""
+    stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    # As it will be read: JSON knows neither tuples nor whole numbers for keys.
+    header = json.loads(json.dumps(header))
+    sealed = {"sha256": _digest(stored, header), **header}
+    # One entry: safetensors writes several in random order.
+    return serialize(stored, metadata={key: json.dumps(sealed)})
+
+
+def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises CheckpointError for one that is not whole, or larger than ``LARGEST``.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise CheckpointError(
+                f"{path} has {size} bytes: expected a model file of at most {LARGEST}; check the "
+                "path"
+            )
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} could not be read ({error}): expected a complete safetensors file; restore it "
+            "from a copy"
+        ) from error
+
+
+def verify(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Refuse, with a CheckpointError, what is not what the ``sha256`` in ``header`` is of."""
+    stored = header.get("sha256")
+    if stored != _digest(tensors, {k: v for k, v in header.items() if k != "sha256"}):
+        raise CheckpointError(
+            f"{path} is damaged: expected weights and configuration of the SHA-256 checksum "
+            f"{str(stored)[:12]}…; restore it from a copy"
+        )
+
+
+@contextmanager
+def no_larger_than(state: dict[str, Tensor]) -> Iterator[None]:
+    """Inside, modules are built of no more parameters than ``state`` holds; ValueError at the next.
+
+    A configuration of a few words can ask for any amount of memory.
+    """
+    thread = threading.get_ident()
+    left = sum(tensor.numel() for tensor in state.values())
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal left
+        if parameter is not None and threading.get_ident() == thread:
+            left -= parameter.numel()
+            if left < 0:
+                raise ValueError("the configuration asks for more weights than the file holds")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def save(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint``, whole or not at all.
+
+    Raises CheckpointError when the file cannot be written.
+    """
+    path = Path(path)
+    header = {
+        "version": VERSION,
+        "config": checkpoint.config,
+        "metadata": checkpoint.metadata,
+    }
+    content = pack(checkpoint.state, "esml", header)
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output"
+        ) from error
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a model file.
+
+    Raises CheckpointError for a file that is missing, damaged, foreign, or newer than this package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} does not exist: expected a model file (.safetensors); check the path"
+        )
+    state, entries = unpack(path)
+    text = entries.get("esml")
+    if text is None:
+        raise CheckpointError(
+            f"{path} is a safetensors file but not an esml model: expected the metadata key "
+            "'esml'; give a file written by `esml train`"
+        )
+    try:
+        header = json.loads(text)
+        version = int(header["version"])
+        if version > VERSION:
+            raise CheckpointError(
+                f"{path} has format version {version}: expected at most {VERSION}; update esml"
+            )
+        if version > 1 or "sha256" in header:
+            verify(path, state, header)
+        found = Checkpoint(state, dict(header["config"]), dict(header["metadata"]))
+        for step in range(version, VERSION):
+            found = UPGRADES[step](found)
+        return found
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} has a damaged header ({error!r}): expected version, config and metadata; "
+            "restore it from a copy"
+        ) from error

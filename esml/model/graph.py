@@ -1,0 +1,107 @@
+"""ASE structures → one batched graph of concatenated atoms and directed pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from esml.io.structure_checks import StructureError, check_structure, molecular_charge
+
+
+@dataclass(frozen=True)
+class Graph:
+    """M molecules as N concatenated atoms and E directed pairs within a cutoff.
+
+    Each pair of atoms stands twice, once in each direction, sorted by source and then target;
+    pairs never join two molecules. ``positions`` may require gradients: everything geometric is
+    derived from it.
+    """
+
+    numbers: Tensor  # (N,) atomic numbers
+    positions: Tensor  # (N, 3) Å
+    molecule: Tensor  # (N,) molecule of each atom, ascending
+    charges: Tensor  # (M,) total charges, e
+    edge_source: Tensor  # (E,)
+    edge_target: Tensor  # (E,)
+    edge_reverse: Tensor  # (E,) the pair in the other direction
+    cutoff: float  # Å, within which all pairs are listed
+
+    @property
+    def n_molecules(self) -> int:
+        return int(self.charges.shape[0])
+
+    def vectors(self) -> Tensor:
+        """(E, 3) Å from source to target."""
+        return self.positions[self.edge_target] - self.positions[self.edge_source]
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Graph:
+        """The same graph elsewhere; ``dtype`` is that of the positions."""
+        return replace(
+            self,
+            numbers=self.numbers.to(device),
+            positions=self.positions.to(device=device, dtype=dtype),
+            molecule=self.molecule.to(device),
+            charges=self.charges.to(device),
+            edge_source=self.edge_source.to(device),
+            edge_target=self.edge_target.to(device),
+            edge_reverse=self.edge_reverse.to(device),
+        )
+
+
+def build_graph(
+    structures: Sequence[Atoms],
+    cutoff: float,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    charges: Sequence[int] | None = None,
+) -> Graph:
+    """One graph of all ``structures`` with every pair of atoms within ``cutoff`` (Å).
+
+    ``charges`` replaces the charges the structures carry. The work grows linearly with the number
+    of atoms. Raises StructureError, naming the structure when there are several.
+    """
+    if len(structures) == 0:
+        raise StructureError("no structures were given where at least one is expected: pass a list")
+    if charges is not None and len(charges) != len(structures):
+        raise ValueError(f"{len(charges)} charges were given for {len(structures)} structures")
+    totals: list[int] = []
+    pairs: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+    start = 0
+    for index, atoms in enumerate(structures):
+        try:
+            total = molecular_charge(atoms) if charges is None else int(charges[index])
+            check_structure(atoms, charge=total)
+        except StructureError as error:
+            if len(structures) == 1:
+                raise
+            raise StructureError(f"structure {index}: {error}") from None
+        found = cKDTree(atoms.positions).query_pairs(cutoff, output_type="ndarray")
+        pairs.append(found.astype(np.int64).reshape(-1, 2) + start)
+        totals.append(total)
+        start += len(atoms)
+    half = np.concatenate(pairs)
+    source = np.concatenate([half[:, 0], half[:, 1]])
+    target = np.concatenate([half[:, 1], half[:, 0]])
+    order = np.lexsort((target, source))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    reverse = place[(order + len(half)) % max(len(order), 1)]
+    return Graph(
+        numbers=torch.from_numpy(np.concatenate([a.numbers for a in structures])).long(),
+        positions=torch.from_numpy(np.concatenate([a.positions for a in structures])),
+        molecule=torch.from_numpy(np.repeat(np.arange(len(structures)), [*map(len, structures)])),
+        charges=torch.tensor(totals, dtype=torch.int64),
+        edge_source=torch.from_numpy(source[order]),
+        edge_target=torch.from_numpy(target[order]),
+        edge_reverse=torch.from_numpy(reverse),
+        cutoff=float(cutoff),
+    ).to(device, dtype)

@@ -1,0 +1,340 @@
+"""Structure → effective Hamiltonian, dipole operator and two-electron interaction.
+
+    H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B c(R_AB) γ^K(R_AB) q_B
+
+(μ on A, ν on B). The network predicts H⁰, whose blocks between atoms carry the switch f: 1 up to
+``pair_onset`` and 0 from ``pair_cutoff``. The rest is a mean field: nonlocal exchange between atoms
+and the potential of the charges q, with the γ of the elements. Density matrix P and charges are
+those of H⁰ in a first step and of the H it gives in a second (``mean_field_steps``), so that
+charges screen themselves. Far away both terms are known physics, so molecules longer than any seen
+in training keep the right long-range coupling. Nearby, they are learned fractions of the same,
+x = x₀ f + 1 − f and c = c₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are
+and what a distant group draws from an atom, P and q tell. The ``mean_field`` of a configuration
+says how much of this there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import expm1, log
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import silu, softplus
+
+from esml.model.backbones import BackboneConfig, build
+from esml.model.backbones.equivariant import NetworkConfig
+from esml.model.blocks import Blocks
+from esml.model.graph import Graph
+from esml.model.pairs import Pairs, species
+from esml.model.tensors import switch
+from esml.physics.basis import ELEMENTS, N_SLOTS, OrbitalLayout
+from esml.physics.interaction import Interaction, distances, gamma
+from esml.physics.orbitals import charges, density_matrix, diagonalize
+from esml.units import BOHR
+
+ONSITE = ("s", "p", "sp_dipole")
+"""Names of the on-site baselines: ε_s and ε_p (eV), ⟨s|x|p_x⟩ (bohr)."""
+
+COUPLINGS = (
+    "hardness_coulomb",
+    "hardness_exchange",
+    "singlet_dipole",
+    "singlet_quadrupole",
+    "triplet_monopole",
+    "triplet_dipole",
+    "triplet_quadrupole",
+    "exchange_dipole",
+    "exchange_quadrupole",
+    "relaxation_s",
+    "relaxation_p",
+)
+"""Names of an atom's two-electron parameters (eV): η^K, η^J, then as in ``Interaction``."""
+
+N_SIGNED = 2
+"""The last so many may have either sign and are shifted, not multiplied, by the network."""
+
+# In the order of ONSITE + COUPLINGS. Levels are of the size of valence ionization energies and
+# ⟨s|x|p_x⟩ is that of Slater's orbitals: they only start a fit. Couplings are those that serve
+# reference Hamiltonians best, one set for each element (scripts/seam_test.py). H carries no p
+# orbitals: its dipole and quadrupole couplings act on nothing.
+_DEFAULTS: dict[int, tuple[float, ...]] = {
+    1: (-6.0, 0.0, 0.0, 11.2, 7.84, 0.0, 0.0, -0.77, 0.0, 0.0, 0.0, 0.0, -1.08, 0.0),
+    6: (-13.0, -4.0, 0.89, 11.06, 5.96, 2.75, 0.5, -0.47, -0.72, -0.62, 1.9, 0.14, -2.56, -0.64),
+    7: (-18.0, -6.0, 0.74, 13.33, 6.25, 2.6, 0.74, -0.7, -1.19, -0.97, 0.56, 0.24, -2.31, -0.77),
+    8: (-24.0, -8.0, 0.63, 15.28, 7.03, 0.79, 1.18, -0.82, -1.75, -0.9, 0.47, 0.27, -2.11, -0.92),
+    9: (-30.0, -10.0, 0.56, 20.2, 7.37, 1.53, 1.14, -0.45, -1.87, -0.97, 1.23, 0.12, -1.4, 0.17),
+    16: (-17.0, -6.0, 1.11, 10.2, 5.45, 3.57, 0.78, -0.27, -1.19, -0.79, 1.04, 0.18, -0.89, -1.0),
+    17: (-21.0, -8.0, 0.99, 10.05, 6.17, 2.83, 0.67, -1.33, -0.75, -0.64, 0.57, 0.34, -0.18, -0.46),
+}
+_EXPONENTS = (1.75, 2.32)  # of γ^K and γ^J, from the same fit
+_VIRTUAL_SCALE = -0.18
+_NEAR_EXCHANGE = 0.8  # x₀
+_NEAR_COULOMB = 0.35  # c₀
+
+_UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
+
+
+class HamiltonianConfig(BaseModel):
+    """Everything that fixes the form of an ``EffectiveHamiltonian``; its weights are the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["hamiltonian"] = "hamiltonian"
+    network: BackboneConfig = Field(
+        default_factory=NetworkConfig, description="the backbone, see NetworkConfig"
+    )
+    pair_onset: float = Field(
+        default=4.0, ge=0, description="distance where pair blocks begin to fade, Å"
+    )
+    pair_cutoff: float = Field(
+        default=6.0, gt=0, description="distance where pair blocks are zero, Å"
+    )
+    pair_channels: int = Field(
+        default=32, ge=1, le=1024, description="vectors and tensors of a pair"
+    )
+    hidden: int = Field(default=64, ge=1, le=4096, description="hidden scalars of atoms and pairs")
+    products: int = Field(
+        default=4, ge=1, le=256, description="products of vectors summed in a p–p block"
+    )
+    exchange_limit: float = Field(
+        default=0.65, gt=0, description="long-range fraction of exact exchange, α + β of CAM-B3LYP"
+    )
+    mean_field: Literal["none", "far", "full"] = Field(
+        default="full",
+        description="far: exchange beyond the pair cutoff; full: everywhere, and electrostatics",
+    )
+    mean_field_steps: int = Field(
+        default=2, ge=1, le=16, description="times that the mean field follows from the density"
+    )
+
+    @model_validator(mode="after")
+    def _check_switch(self) -> HamiltonianConfig:
+        if self.pair_onset >= self.pair_cutoff:
+            raise ValueError(
+                f"pair_onset ({self.pair_onset}) must be below pair_cutoff ({self.pair_cutoff})"
+            )
+        return self
+
+    @property
+    def cutoff(self) -> float:
+        """Å within which a graph must list its pairs."""
+        return max(self.network.cutoff, self.pair_cutoff)
+
+
+@dataclass(frozen=True)
+class Operators:
+    """What the model says of a batch of molecules, padded as ``layout`` tells."""
+
+    layout: OrbitalLayout
+    hamiltonian: Tensor  # (M, n, n) eV
+    dipole: Tensor  # (M, 3, n, n) ⟨μ|r|ν⟩ in bohr, δ_μν R_A included
+    interaction: Interaction
+    features: Tensor  # (N, C) rotation-invariant features of the atoms
+
+
+class EffectiveHamiltonian(nn.Module):
+    """A graph → ``Operators``, differentiable in positions and weights.
+
+    Untrained, the Hamiltonian is a Slater–Koster model on per-element levels and every parameter of
+    the interaction its element's baseline (``set_baseline``): the network learns deviations.
+    """
+
+    baseline: Tensor
+
+    def __init__(self, config: HamiltonianConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or HamiltonianConfig()
+        features = config.network.channels
+        self.network = build(config.network)
+        self.blocks = Blocks(
+            features,
+            config.hidden,
+            config.pair_channels,
+            config.products,
+            config.network.radial,
+            config.pair_cutoff,
+        )
+        self.couplings_hidden = nn.Linear(features, config.hidden)
+        self.couplings = nn.Linear(config.hidden, len(COUPLINGS))
+        # Deviations of the elements as such: what a fit of global parameters moves.
+        self.element_couplings = nn.Parameter(torch.zeros(len(ELEMENTS), len(COUPLINGS)))
+        nn.init.zeros_(self.couplings.weight)
+        nn.init.zeros_(self.couplings.bias)
+        # γ = λC / [R^y + …]^(1/y), y = 1 + softplus(·), for γ^K and γ^J.
+        start = [log(expm1(y - 1.0)) for y in _EXPONENTS]
+        self.exponents = nn.Parameter(torch.tensor(start))
+        self.virtual_scale = nn.Parameter(torch.tensor(_VIRTUAL_SCALE))
+        if config.mean_field == "full":
+            self.near_exchange = nn.Parameter(torch.tensor(_NEAR_EXCHANGE))
+            self.near_coulomb = nn.Parameter(torch.tensor(_NEAR_COULOMB))
+        table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
+        self.register_buffer("baseline", table)
+
+    @property
+    def cutoff(self) -> float:
+        """Å within which a graph must list its pairs."""
+        return self.config.cutoff
+
+    def set_baseline(self, values: Mapping[int, Mapping[str, float]]) -> None:
+        """Replace baselines: atomic number → name in ``ONSITE`` or ``COUPLINGS`` → value.
+
+        What is not named stays. But for the relaxations the sign of a coupling is that of its
+        baseline; its size is learned and a coupling whose baseline is zero stays zero. Raises
+        ValueError for unknown elements and names and for hardnesses that are not positive.
+        """
+        names = ONSITE + COUPLINGS
+        for number, entries in values.items():
+            if number not in ELEMENTS:
+                raise ValueError(f"element {number} is not among the supported {list(ELEMENTS)}")
+            for name, value in entries.items():
+                if name not in names:
+                    raise ValueError(f"{name!r} is not a baseline; known are {', '.join(names)}")
+                if name.startswith("hardness") and value <= 0:
+                    raise ValueError(f"{name} of element {number} must be positive, got {value}")
+                self.baseline[ELEMENTS.index(number), names.index(name)] = value
+
+    def forward(self, graph: Graph) -> Operators:
+        """Operators of every molecule of ``graph``.
+
+        Raises ValueError if the graph lists pairs to less than ``cutoff`` or its positions are not
+        of the weights' dtype.
+        """
+        self._check(graph)
+        config = self.config
+        kinds = species(graph.numbers)
+        layout = OrbitalLayout.build(graph.numbers, graph.molecule, graph.charges)
+        pairs = Pairs.of(graph)
+        x: Tensor = self.network(pairs, kinds)
+        baseline = self.baseline[kinds]
+        envelope = switch(pairs.distance, config.pair_onset, config.pair_cutoff)
+        near, local, relaxing = self.blocks(
+            x, pairs, graph.edge_reverse, envelope, kinds, baseline[:, : len(ONSITE)]
+        )
+        assembled = layout.assembly(pairs.source, pairs.target)
+        hamiltonian = assembled(near.onsite, near.offsite)
+        eye = torch.eye(N_SLOTS, dtype=x.dtype, device=x.device)[:, :, None]
+        dipole = assembled(
+            local.onsite + eye * (graph.positions / BOHR)[:, None, None, :], local.offsite
+        ).movedim(-1, 1)
+        separation = distances(layout.pad_atoms(graph.positions))
+        relaxation = assembled(relaxing.onsite, relaxing.offsite)
+        if config.mean_field != "none":
+            hamiltonian, potential = self._mean_field(hamiltonian, kinds, separation, layout)
+            # The scale of virtual levels is one of what binds them, not of where zero lies.
+            relaxation = relaxation - self.virtual_scale * potential
+        interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
+        return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
+
+    def _check(self, graph: Graph) -> None:
+        if graph.cutoff < self.cutoff:
+            raise ValueError(
+                f"the graph lists pairs within {graph.cutoff} Å where {self.cutoff} Å is expected: "
+                "build it with build_graph(structures, cutoff=model.cutoff)"
+            )
+        if graph.positions.dtype != self.baseline.dtype:
+            raise ValueError(
+                f"positions are {graph.positions.dtype} where the weights are "
+                f"{self.baseline.dtype}: use graph.to(dtype={self.baseline.dtype})"
+            )
+
+    def interaction(
+        self,
+        kinds: Tensor,
+        scalars: Tensor | None,
+        layout: OrbitalLayout,
+        separation: Tensor,
+        relaxation: Tensor | None = None,
+    ) -> Interaction:
+        """The two-electron parameters of atoms of ``kinds`` (N,), γ between all at ``separation``.
+
+        A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and positive
+        always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``). δ is
+        the element's own deviation plus, if given, what the network makes of the invariant
+        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged. The relaxation of the
+        virtual orbitals is ``relaxation`` (M, n, n), if given, plus one value for the s and one for
+        the p orbitals of an atom.
+        """
+        deviation = self.element_couplings[kinds]
+        if scalars is not None:
+            deviation = deviation + self.couplings(silu(self.couplings_hidden(scalars)))
+        baseline = self.baseline[kinds][:, len(ONSITE) :]
+        sized = baseline[:, :-N_SIGNED] * softplus(deviation[:, :-N_SIGNED] + _UNIT)
+        signed = baseline[:, -N_SIGNED:] + deviation[:, -N_SIGNED:]
+        values = layout.pad_atoms(sized)
+        padded = dict(zip(COUPLINGS[:-N_SIGNED], values.unbind(2), strict=True))
+        exponents = 1.0 + softplus(self.exponents)
+        limits = (1.0, self.config.exchange_limit)
+        kernels = []
+        for name, limit, exponent in zip(COUPLINGS, limits, exponents, strict=False):
+            kernels.append(_kernel(separation, padded.pop(name), limit, exponent))
+        shells = torch.cat([signed[:, :1], signed[:, 1:].expand(-1, N_SLOTS - 1)], 1)
+        slots = layout.slot_mask
+        place = layout.molecule[:, None] * layout.n_max + layout.slot_orbital
+        flat = shells.new_zeros(layout.n_molecules * layout.n_max)
+        flat = flat.index_add(0, place[slots], shells[slots])
+        diagonal = torch.diag_embed(flat.view(layout.n_molecules, layout.n_max))
+        return Interaction(
+            coulomb=kernels[0],
+            exchange=kernels[1],
+            virtual_scale=self.virtual_scale,
+            relaxation=diagonal if relaxation is None else relaxation.to(diagonal) + diagonal,
+            **padded,
+        )
+
+    def _mean_field(
+        self, bare: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
+    ) -> tuple[Tensor, Tensor]:
+        """``bare`` and its mean field, and the potential in it, (M, n, n) eV.
+
+        γ has the constants of the elements: those of the response are learned, and what is best for
+        the one need not be for the other.
+        """
+        config = self.config
+        hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
+        coulomb, exchange = (
+            _kernel(separation, eta, limit, exponent)
+            for eta, limit, exponent in zip(
+                hardness.unbind(2), (1.0, config.exchange_limit), _EXPONENTS, strict=True
+            )
+        )
+        near = switch(separation, config.pair_onset, config.pair_cutoff)
+        full = config.mean_field == "full"
+        fraction = self.near_exchange * near * (separation > 0) if full else 0.0
+        exchange = (1.0 - near + fraction) * exchange
+        owner = layout.orbital_atom()
+        width = owner.shape[1]
+        rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
+        elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
+        if full:
+            coulomb = (1.0 - near + self.near_coulomb * near) * coulomb
+        hamiltonian, potential = bare, torch.zeros_like(bare)
+        for _ in range(config.mean_field_steps):
+            orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
+            field = -0.5 * density_matrix(orbitals) * elements
+            if full:
+                charge = charges(orbitals, layout).to(coulomb)
+                at_atoms = -(coulomb @ charge[:, :, None])[:, :, 0]
+                shift = torch.gather(at_atoms, 1, owner) * layout.orbital_mask
+                potential = torch.diag_embed(shift)
+            hamiltonian = bare + field + potential
+        return hamiltonian, potential
+
+
+def _kernel(separation: Tensor, hardness: Tensor, limit: float, exponent: float | Tensor) -> Tensor:
+    """γ (M, K, K) between atoms of ``hardness`` (M, K), symmetric to the last digit.
+
+    Powers of equal numbers are rounded differently in different places of an array, and iterations
+    converge no further than their matrices are symmetric.
+    """
+    mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
+    found = gamma(separation, mean, limit, exponent)
+    return 0.5 * (found + found.mT)
+
+
+def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:
+    """An untrained model from ``HamiltonianConfig.model_dump()``; unknown keys are refused."""
+    return EffectiveHamiltonian(HamiltonianConfig.model_validate(config))

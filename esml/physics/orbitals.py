@@ -1,0 +1,221 @@
+"""From an effective Hamiltonian to orbitals, density, charges and dipole.
+
+Works on any padded batch of real symmetric matrices in an orthonormal basis. Shape letters: M
+molecules, n the most orbitals of one molecule, o and v the most occupied and virtual orbitals of
+one molecule, K the most atoms, N all atoms of the batch. Energies in eV.
+
+Gradients. The textbook derivative of an eigenvector divides by the differences of all eigenvalues
+and is infinite in a symmetric molecule. Physical quantities do not need it: they depend on the
+occupied and the virtual *space*, and a rotation within either is a choice of axes. The occupied and
+virtual coefficients here follow a change dH by parallel transport,
+
+    dC_o = C_v U ,   dC_v = −C_o Uᵀ ,   U_ai = −(C_vᵀ dH C_o)_ai / (ε_a − ε_i) ,
+
+whose denominators are occupied–virtual gaps only, and the Hamiltonian within each space is handed
+on as a matrix (``fock_occupied``, ``fock_virtual``), so what is left out is exactly the choice of
+axes. First derivatives of every quantity invariant under that choice are exact; others (a single
+coefficient, say) have no meaningful derivative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from esml.physics.basis import OrbitalLayout, valence_electrons
+from esml.units import BOHR
+
+MINIMUM_GAP = 1e-3
+"""eV; smaller occupied–virtual gaps count as this in gradients, which keeps them finite."""
+
+
+@dataclass(frozen=True)
+class Orbitals:
+    """Canonical orbitals of a batch, filled from the bottom. Columns in padding are zero."""
+
+    energies: Tensor  # (M, n) eV, ascending, nan in padding; Hellmann–Feynman gradients
+    coefficients: Tensor  # (M, n, n) columns are orbitals, padding last; no gradient
+    occupied: Tensor  # (M, n, o) occupied coefficients, gradients by parallel transport
+    virtual: Tensor  # (M, n, v)
+    occupied_mask: Tensor  # (M, o)
+    virtual_mask: Tensor  # (M, v)
+    fock_occupied: Tensor  # (M, o, o) C_oᵀ H C_o, eV: diagonal in value, not in gradient
+    fock_virtual: Tensor  # (M, v, v)
+    n_orbitals: Tensor  # (M,)
+    n_occupied: Tensor  # (M,)
+
+    @property
+    def homo(self) -> Tensor:
+        """(M,) energy of the highest occupied orbital, eV; nan if there is none."""
+        return self._energy_at(self.n_occupied - 1)
+
+    @property
+    def lumo(self) -> Tensor:
+        """(M,) energy of the lowest virtual orbital, eV; nan if there is none."""
+        return self._energy_at(self.n_occupied)
+
+    @property
+    def gap(self) -> Tensor:
+        """(M,) lumo − homo, eV."""
+        return self.lumo - self.homo
+
+    def _energy_at(self, orbital: Tensor) -> Tensor:
+        exists = (orbital >= 0) & (orbital < self.n_orbitals)
+        found = self.energies.gather(1, torch.where(exists, orbital, 0)[:, None])[:, 0]
+        return torch.where(exists, found, torch.nan)
+
+
+class _ParallelTransport(torch.autograd.Function):
+    """Hands on (C_o, C_v) unchanged and gives them the gradient described in the module."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hamiltonian: Tensor,
+        occupied: Tensor,
+        virtual: Tensor,
+        gaps: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(occupied, virtual, gaps)
+        return occupied.clone(), virtual.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_occupied: Tensor, grad_virtual: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        occupied, virtual, gaps = ctx.saved_tensors
+        # dL = <g_o, C_v U> − <g_v, C_o Uᵀ> = <C_vᵀ g_o − g_vᵀ C_o, U>
+        grad_rotation = virtual.mT @ grad_occupied - grad_virtual.mT @ occupied
+        grad = virtual @ (-grad_rotation / gaps) @ occupied.mT
+        return 0.5 * (grad + grad.mT), None, None, None
+
+
+def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenpairs of symmetric ``matrix`` (M, s, s), whose padding (not in ``mask``) sorts last."""
+    if matrix.shape[1] == 0:
+        return matrix.new_zeros(mask.shape), matrix
+    # Padding decouples exactly; above every eigenvalue (Gershgorin) it sorts last.
+    top = matrix.abs().sum(2).amax(1) + 1.0
+    shifted = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * ~mask)
+    values, vectors = torch.linalg.eigh(shifted)
+    return values, vectors
+
+
+def stack_times(stack: Tensor, matrix: Tensor) -> Tensor:
+    """(M, S, a, c) all of a ``stack`` (M, S, a, b) times its molecule's ``matrix`` (M, b, c).
+
+    In one product for each molecule, where broadcasting would copy the matrix S times.
+    """
+    product: Tensor = (stack.flatten(1, 2) @ matrix).unflatten(1, stack.shape[1:3])
+    return product
+
+
+def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> Orbitals:
+    """Orbitals of H C = C ε, the ``n_occupied`` lowest of each molecule doubly occupied.
+
+    Parameters
+    ----------
+    hamiltonian:
+        (M, n, n) eV, real; only its symmetric part counts. Rows and columns in padding are ignored.
+    n_orbitals:
+        (M,) size of each molecule's own block, upper left.
+    n_occupied:
+        (M,) doubly occupied orbitals of each.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a molecule has more occupied orbitals than orbitals, or an element of
+        the Hamiltonian is not finite.
+    """
+    if hamiltonian.dim() != 3 or hamiltonian.shape[1] != hamiltonian.shape[2]:
+        raise ValueError(f"hamiltonian must be (M, n, n), got {tuple(hamiltonian.shape)}")
+    n_molecules, n_max = hamiltonian.shape[:2]
+    for name, count in (("n_orbitals", n_orbitals), ("n_occupied", n_occupied)):
+        if tuple(count.shape) != (n_molecules,):
+            raise ValueError(f"{name} must be ({n_molecules},), got {tuple(count.shape)}")
+    if bool((n_orbitals > n_max).any()):
+        raise ValueError(f"n_orbitals exceeds the {n_max} rows of hamiltonian")
+    wrong = (n_occupied < 0) | (n_occupied > n_orbitals)
+    if bool(wrong.any()):
+        molecule = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"molecule {molecule} has {int(n_orbitals[molecule])} orbitals, of which "
+            f"{int(n_occupied[molecule])} cannot be occupied"
+        )
+
+    places = torch.arange(n_max, device=hamiltonian.device)
+    mask = places < n_orbitals[:, None]
+    inside = mask[:, :, None] & mask[:, None, :]
+    h = torch.where(inside, 0.5 * (hamiltonian + hamiltonian.mT), 0.0)
+    with torch.no_grad():
+        unfinite = ~h.isfinite().flatten(1).all(1)
+        if bool(unfinite.any()):
+            molecule = int(unfinite.nonzero()[0])
+            raise ValueError(f"the Hamiltonian of molecule {molecule} is not finite")
+        levels, coefficients = eigh(h, mask)
+        levels, coefficients = levels * mask, coefficients * inside
+    differentiable = torch.is_grad_enabled() and h.requires_grad
+    energies = levels
+    if differentiable:
+        energies = torch.einsum("mup,muv,mvp->mp", coefficients, h, coefficients)
+
+    n_virtual = n_orbitals - n_occupied
+    o, v = int(n_occupied.max()), int(n_virtual.max())
+    occupied_mask = places[:o] < n_occupied[:, None]
+    virtual_mask = places[:v] < n_virtual[:, None]
+    start = torch.where(virtual_mask, n_occupied[:, None] + places[:v], 0)
+    c_occupied = coefficients[:, :, :o] * occupied_mask[:, None, :]
+    c_virtual = coefficients.gather(2, start[:, None, :].expand(-1, n_max, -1))
+    c_virtual = c_virtual * virtual_mask[:, None, :]
+    lower, upper = levels[:, :o] * occupied_mask, levels.gather(1, start) * virtual_mask
+    gaps = upper[:, :, None] - lower[:, None, :]
+    occupied, virtual = _ParallelTransport.apply(  # type: ignore[no-untyped-call]
+        h, c_occupied, c_virtual, gaps.clamp(min=MINIMUM_GAP)
+    )
+    return Orbitals(
+        energies=torch.where(mask, energies, torch.nan),
+        coefficients=coefficients,
+        occupied=occupied,
+        virtual=virtual,
+        occupied_mask=occupied_mask,
+        virtual_mask=virtual_mask,
+        # C_vᵀ H C_o = 0, so to first order the transported coefficients add nothing here.
+        fock_occupied=c_occupied.mT @ h @ c_occupied if differentiable else lower.diag_embed(),
+        fock_virtual=c_virtual.mT @ h @ c_virtual if differentiable else upper.diag_embed(),
+        n_orbitals=n_orbitals,
+        n_occupied=n_occupied,
+    )
+
+
+def density_matrix(orbitals: Orbitals) -> Tensor:
+    """P = 2 C_o C_oᵀ (M, n, n), the one-electron density matrix, symmetric to the last bit."""
+    half = orbitals.occupied @ orbitals.occupied.mT
+    return half + half.mT  # on some processors a product is not quite symmetric
+
+
+def charges(orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
+    """Net atomic charges Z_A − Σ_{μ∈A} P_μμ (M, K) in e, zero in padding; Z_A counts valence."""
+    populations = 2.0 * layout.gather_slots(orbitals.occupied).square().sum((2, 3))
+    nuclei = layout.pad_atoms(valence_electrons(layout.numbers).to(populations.dtype))
+    return nuclei - populations
+
+
+def dipole(
+    orbitals: Orbitals, layout: OrbitalLayout, positions: Tensor, dipole_operator: Tensor
+) -> Tensor:
+    """Dipole moment μ = Σ_A Z_A R_A − tr(P r) (M, 3) in e·bohr.
+
+    ``positions`` (N, 3) in Å; ``dipole_operator`` (M, 3, n, n) is ⟨μ|r|ν⟩ in bohr, the atoms' own
+    δ_μν R_A included. The moment of a charged molecule depends on the origin.
+    """
+    nuclei = valence_electrons(layout.numbers).to(positions.dtype)[:, None] * positions / BOHR
+    nuclear = positions.new_zeros((layout.n_molecules, 3)).index_add(0, layout.molecule, nuclei)
+    occupied = orbitals.occupied
+    electronic = torch.einsum("mxuv,muv->mx", dipole_operator, 2.0 * occupied @ occupied.mT)
+    return nuclear - electronic

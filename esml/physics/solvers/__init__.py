@@ -1,0 +1,1 @@
+"""How lowest excited states are found."""

@@ -1,0 +1,111 @@
+"""Gradients of excitation energies: how excited-state surfaces run relative to the ground state.
+
+    g = ∂ω/∂R
+
+A ground-state calculator's energy E₀ and forces F₀ make the excited state's surface,
+E = E₀ + ω and F = F₀ − ∂ω/∂R (``esml.interfaces.ase.ExcitedStateCalculator``).
+
+Degenerate states have no gradients of their own: in a symmetric molecule a displacement splits
+them, and which of them goes up is a choice of axes. What has a derivative is their mean, and that
+is what each member of a degenerate set is given here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+
+from esml.physics.excitations import InstabilityError
+from esml.predict.surrogate import Surrogate
+
+Array = NDArray[Any]
+
+DEGENERATE = 1e-3
+"""eV; states closer than this count as degenerate."""
+
+LARGEST_SET = 5
+"""Dimension of the largest irreducible representation of a point group (icosahedral H)."""
+
+
+@dataclass(frozen=True)
+class ExcitationGradients:
+    """Gradients of the excitation energies of one molecule, for the states asked for."""
+
+    kind: Literal["singlets", "triplets"]
+    states: Array  # (S,) places among the states, from 0
+    energies: Array  # (S,) eV
+    gradients: Array  # (S, N, 3) eV/Å
+    degeneracies: Array  # (S,) states that share the gradient; 1 for one of its own
+
+
+def excitation_gradients(
+    model: Surrogate,
+    atoms: Atoms,
+    states: int | Sequence[int] = 0,
+    kind: Literal["singlets", "triplets"] = "singlets",
+    degenerate: float = DEGENERATE,
+) -> ExcitationGradients:
+    """∂ω/∂R of the ``states`` (counted from 0, as in ``result.singlets``) of ``atoms``.
+
+    Exact first derivatives of the model's energies, in the precision of its network: load it with
+    ``dtype=torch.float64`` where more than four digits count. States within ``degenerate`` (eV) of
+    each other are given the gradient of their mean; 0 turns that off.
+
+    Raises StructureError for a structure the model cannot treat, InstabilityError where the closed
+    shell is unstable, ValueError for a state the molecule does not have.
+    """
+    if kind not in ("singlets", "triplets"):
+        raise ValueError(f"kind is {kind!r}: expected 'singlets' or 'triplets'")
+    wanted = np.atleast_1d(np.asarray(states, dtype=np.int64))
+    if wanted.ndim != 1 or len(wanted) == 0 or wanted.min() < 0:
+        raise ValueError(f"states is {states!r}: expected one or several numbers from 0 on")
+    graph = model.graph([atoms])
+    graph.positions.requires_grad_(True)
+    with torch.enable_grad():
+        solution = model(graph, int(wanted.max()) + LARGEST_SET)
+    for found in (solution.singlets, solution.triplets):
+        if not bool(found.stable.all()):
+            raise InstabilityError(
+                f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
+                "unstable, so its excitation energies have no gradients: expected a closed-shell "
+                "molecule near its equilibrium; check the structure"
+            )
+    energies = getattr(solution, kind).energies[0]
+    levels = energies.detach().cpu().numpy()
+    available = int(np.isfinite(levels).sum())
+    if wanted.max() >= available:
+        raise ValueError(
+            f"states asks for number {wanted.max()} of {available} {kind} from 0 on: expected less "
+            f"than {available}"
+        )
+    sets = _sets(levels[:available], degenerate)
+    gradients: dict[range, Array] = {}
+    for state in wanted:
+        members = sets[state]
+        if members not in gradients:
+            mean = energies[members.start : members.stop].mean()
+            (slope,) = torch.autograd.grad(mean, graph.positions, retain_graph=True)
+            gradients[members] = slope.cpu().numpy().astype(np.float64)
+    return ExcitationGradients(
+        kind=kind,
+        states=wanted,
+        energies=levels[wanted].astype(np.float64),
+        gradients=np.stack([gradients[sets[state]] for state in wanted]),
+        degeneracies=np.array([len(sets[state]) for state in wanted]),
+    )
+
+
+def _sets(levels: Array, degenerate: float) -> list[range]:
+    """For each of the ascending ``levels`` the run of levels it is degenerate with."""
+    breaks = np.flatnonzero(np.diff(levels) > degenerate) + 1
+    if degenerate == 0:
+        breaks = np.arange(1, len(levels))
+    edges = [0, *breaks.tolist(), len(levels)]
+    return [range(start, stop) for start, stop in pairwise(edges) for _ in range(start, stop)]

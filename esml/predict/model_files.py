@@ -1,0 +1,103 @@
+"""Models by name or path: the shipped ones and those in files."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from esml.confidence.domain import Domain
+from esml.confidence.uncertainty import ErrorModel
+from esml.model import checkpoint
+from esml.model.hamiltonian import from_config
+from esml.predict.surrogate import Surrogate
+
+DEFAULT_MODEL = "default"
+"""Name of the model ``load_model()`` loads."""
+
+
+DOMAIN, ERRORS = "domain.", "uncertainty."
+"""Prefixes, in a model file, of the tensors that are not weights of the Hamiltonian."""
+
+
+def content(model: Surrogate) -> checkpoint.Checkpoint:
+    """What a file of ``model`` holds."""
+    state = dict(model.hamiltonian.state_dict())
+    for prefix, part in ((DOMAIN, model.domain), (ERRORS, model.error_model)):
+        if part is not None:
+            state |= {prefix + name: tensor for name, tensor in part.state().items()}
+    return checkpoint.Checkpoint(
+        state=state,
+        config=model.hamiltonian.config.model_dump(),
+        metadata=model.metadata,
+    )
+
+
+def save_model(model: Surrogate, path: str | Path) -> None:
+    """Write ``model`` to one safetensors file."""
+    checkpoint.save(path, content(model))
+
+
+def _check_device(device: torch.device | str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    # Torch has its own exception for every kind of device it was built without.
+    except Exception as error:
+        raise ValueError(
+            f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}): expected 'cpu' "
+            "or an accelerator of this machine such as 'cuda'; choose one"
+        ) from error
+
+
+def available_models() -> list[str]:
+    """Names of the models shipped with the package."""
+    folder = files("esml") / "weights"
+    return sorted(
+        p.name.removesuffix(".safetensors")
+        for p in folder.iterdir()
+        if p.name.endswith(".safetensors")
+    )
+
+
+def load_model(
+    name: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Surrogate:
+    """A trained model: the shipped one, another shipped one by name, or a file by path.
+
+    Raises CheckpointError where there is no such model or its file cannot be used, ValueError for
+    a device there is not.
+    """
+    _check_device(device)
+    name = DEFAULT_MODEL if name is None else name
+    path = Path(name)
+    if str(name) in available_models():
+        path = Path(str(files("esml") / "weights" / f"{name}.safetensors"))
+    elif not path.is_file():
+        raise checkpoint.CheckpointError(
+            f"no model {str(name)!r}: expected one of {', '.join(available_models()) or 'none'} or "
+            "the path of a .safetensors file; check the name or the path"
+        )
+    found = checkpoint.load(path)
+    try:
+        domain, errors = (found.split_off(prefix) for prefix in (DOMAIN, ERRORS))
+        with checkpoint.no_larger_than(found.state):
+            hamiltonian = from_config(found.config).to(dtype)
+        hamiltonian.load_state_dict(found.state)
+        return (
+            Surrogate(
+                hamiltonian,
+                found.metadata,
+                Domain(domain) if domain else None,
+                ErrorModel(errors) if errors else None,
+            )
+            .to(device)
+            .eval()
+        )
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise checkpoint.CheckpointError(
+            f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
+            "expected weights and configuration of one model; train it again or update esml"
+        ) from error

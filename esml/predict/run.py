@@ -1,0 +1,216 @@
+"""Predictions of all structures of many files in one output, which a killed run goes on with.
+
+    files → windows of structures → predictions → journal → output
+
+Which structures are predicted together decides the last bits of single precision. It depends on the
+stream of structures alone (``esml.predict.batching.read_ahead``), so a run that goes on at the
+beginning of a window gives bit for bit what it would have given in one go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from ase import Atoms
+
+from esml.export import open_writer
+from esml.io.structures import InputError, Structure, count_structures, read_entries
+from esml.predict.batching import read_ahead
+from esml.predict.cluster import Outcomes, predict_windows
+from esml.predict.journal import Journal, Outcome, Position
+from esml.predict.model_files import content
+from esml.predict.surrogate import Surrogate
+from esml.results import Failure, Result
+
+MOST_REASONS = 10
+"""Reasons of failures that are kept in mind."""
+
+
+@dataclass
+class Tally:
+    """How far a run is."""
+
+    expected: int = 0
+    """Structures in all, as far as is known."""
+    resumed: int = 0
+    """Of those done, how many an earlier run had kept."""
+    predicted: int = 0
+    failed: int = 0
+    outside: int = 0
+    """Predicted, but unlike what the model was trained on."""
+    reasons: list[str] = field(default_factory=list)
+    """Of the first failures, with their places."""
+
+    @property
+    def done(self) -> int:
+        return self.predicted + self.failed
+
+    def count(self, outcome: Outcome) -> None:
+        found = outcome.found
+        if not isinstance(found, str):
+            self.predicted += 1
+            self.outside += not found.in_domain
+            return
+        self.failed += 1
+        if len(self.reasons) < MOST_REASONS:
+            # The sentences of a reader name their file.
+            where = f"{outcome.source}, structure {outcome.index}: "
+            self.reasons.append(found if outcome.source in found else where + found)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Structures that are predicted together, and what could not be read before, amid or after."""
+
+    atoms: list[Atoms]
+    entries: list[Structure | Outcome]
+    end: Position
+
+    def outcomes(self, found: Outcomes) -> list[Outcome]:
+        """All outcomes in the order of the input; ``found`` are those of ``atoms``."""
+        results = iter(found)
+        return [
+            entry if isinstance(entry, Outcome) else _outcome(entry, next(results))
+            for entry in self.entries
+        ]
+
+
+def _outcome(structure: Structure, result: Result | Failure) -> Outcome:
+    found = result.reason if isinstance(result, Failure) else result
+    return Outcome(structure.name, structure.source, structure.index, found, structure.atoms)
+
+
+class Sources:
+    """The structures of many files from ``start`` on, a window at a time."""
+
+    def __init__(self, files: Sequence[Path], start: Position) -> None:
+        self._files = files
+        self._position = start
+        self._entries: list[Structure | Outcome] = []
+        self._counts = [count_structures(path) for path in files]
+
+    @property
+    def expected(self) -> int:
+        """Structures of all files, as far as is known."""
+        return sum(self._counts)
+
+    def windows(self) -> Iterator[Window]:
+        """All windows; the last may hold no structure."""
+        stream = self._stream()
+        while atoms := read_ahead(stream):
+            yield self._window(atoms)
+        if self._entries:
+            yield self._window([])
+
+    def _window(self, atoms: list[Atoms]) -> Window:
+        window = Window(atoms, self._entries, self._position)
+        self._entries = []
+        return window
+
+    def _stream(self) -> Iterator[Atoms]:
+        first, skip = self._position
+        for place, path in enumerate(self._files[first:], start=first):
+            n = skip
+            try:
+                for entry in read_entries(path, skip):
+                    n += 1
+                    self._position = Position(place, n)
+                    if isinstance(entry, InputError):
+                        self._entries.append(Outcome(path.stem, str(path), n - 1, str(entry)))
+                        continue
+                    self._entries.append(entry)
+                    yield entry.atoms
+            except InputError as error:
+                self._entries.append(Outcome(path.stem, str(path), n, str(error)))
+                n += 1
+            self._counts[place] = n
+            self._position, skip = Position(place + 1, 0), 0
+
+
+def _content(files: Sequence[Path]) -> str:
+    """SHA-256 of the names and the contents of ``files``."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0")
+        try:
+            # Nothing else ends: pipes, devices.
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        except (OSError, ValueError):
+            pass  # reading it will say why
+    return digest.hexdigest()
+
+
+def predict_files(
+    model: Surrogate,
+    files: Sequence[Path],
+    output: Path,
+    n_states: int,
+    *,
+    format: str | None = None,
+    dask: str | None = None,
+    restart: bool = False,
+    label: str = "shipped",
+) -> Generator[Tally, None, None]:
+    """Predict ``n_states`` singlets and triplets of all structures of ``files`` into ``output``.
+
+    Goes on after what an earlier run with the same files, model and states has kept in the journal
+    of ``output`` (see ``esml.predict.journal``), unless ``restart``. ``format`` is one of
+    ``esml.export.FORMATS``, ``dask`` the address of a cluster, ``label`` the name of the model in
+    the output. Yields one and the same tally when all is ready and after every window; not gone
+    through to its end, it leaves a journal. The caller holds the lock of the output.
+
+    Raises ExportError and OSError where output or journal cannot be written, or the journal is of
+    another run; ClusterError as ``predict_windows``.
+    """
+    run = {
+        "set of input files": _content(files),
+        "model": content(model).fingerprint(),
+        "number of states": n_states,
+        "version of esml": version("esml"),
+        "version of torch": str(torch.__version__),
+    }
+    attributes = {"model": label, "esml_version": version("esml")}
+    tally = Tally()
+    with (
+        Journal(output, run, restart) as journal,
+        open_writer(output, n_states, format, **attributes) as writer,
+    ):
+        for outcomes in journal.kept():
+            for outcome in outcomes:
+                outcome.write(writer)
+                tally.count(outcome)
+        tally.resumed = tally.done
+        sources = Sources(files, journal.position)
+        tally.expected = sources.expected
+        yield tally
+        begun: deque[Window] = deque()
+
+        def windows() -> Iterator[list[Atoms]]:
+            for window in sources.windows():
+                begun.append(window)
+                yield window.atoms
+
+        results = (
+            predict_windows(model, windows(), n_states, dask)
+            if dask
+            else (list(model.predict_many(w, n_states, errors="return")) for w in windows())
+        )
+        with closing(results):
+            for found in results:
+                window = begun.popleft()
+                outcomes = window.outcomes(found)
+                journal.append(outcomes, window.end)
+                for outcome in outcomes:
+                    outcome.write(writer)
+                    tally.count(outcome)
+                tally.expected = sources.expected
+                yield tally

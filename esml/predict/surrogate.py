@@ -1,0 +1,229 @@
+"""The surrogate: from structures to orbitals, excitations and spectra, with one trained model.
+
+    structure → effective Hamiltonian (network) → orbitals → linear response → excited states
+
+The network runs in the model's own precision, everything after it in double precision, for
+differences of large numbers are what excitation energies are made of. Only the iterations towards
+excited states run in the model's precision again: energies are stationary there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from torch import nn
+
+from esml.confidence.domain import Domain, Verdict, unfamiliar
+from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
+from esml.io.structure_checks import StructureError, check_structure
+from esml.model.graph import Graph, build_graph
+from esml.model.hamiltonian import EffectiveHamiltonian
+from esml.physics import orbitals
+from esml.physics.excitations import singlets, triplets
+from esml.physics.response import Response
+from esml.predict.batching import Wanted, batches, check_size, n_orbitals, read_ahead
+from esml.predict.solution import Solution, Stated, in_double, results
+from esml.results import Failure, Result
+
+Array = NDArray[np.float64]
+
+
+class Surrogate(nn.Module):
+    """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it."""
+
+    def __init__(
+        self,
+        hamiltonian: EffectiveHamiltonian,
+        metadata: dict[str, Any] | None = None,
+        domain: Domain | None = None,
+        error_model: ErrorModel | None = None,
+    ) -> None:
+        super().__init__()
+        self.hamiltonian = hamiltonian
+        self.metadata = dict(metadata or {})
+        self.domain = domain
+        self.error_model = error_model
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the network."""
+        return self.hamiltonian.baseline.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.hamiltonian.baseline.device
+
+    def graph(self, structures: Sequence[Atoms]) -> Graph:
+        """The graph of ``structures`` as this model reads it. Raises StructureError."""
+        graph = build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+        if self.device.type == "cpu":
+            for atoms in structures:
+                check_size(atoms)
+        return graph
+
+    def forward(
+        self,
+        graph: Graph,
+        n_states: int = 10,
+        energy_window: float | None = None,
+        n_triplets: int | None = None,
+    ) -> Solution:
+        """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
+
+        Fewer where no molecule has so many; ``n_triplets`` where that is given; with
+        ``energy_window`` all below it (eV) instead.
+        Energies, charges and dipoles carry exact first derivatives with respect to
+        ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
+        dipoles).
+        """
+        operators = in_double(self.hamiltonian(graph))
+        layout = operators.layout
+        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+        response = Response(found, operators.interaction, layout)
+        most = max(1, int(response.n_available.max()))
+        n_singlets = min(n_states, most)
+        n_triplets = n_singlets if n_triplets is None else min(n_triplets, most)
+        # Gradients are of first order in what iterations leave undone.
+        precision = torch.float64 if torch.is_grad_enabled() else self.dtype
+        return Solution(
+            operators=operators,
+            orbitals=found,
+            singlets=singlets(response, operators.dipole, n_singlets, precision, energy_window),
+            triplets=triplets(response, n_triplets, precision, energy_window),
+            charges=orbitals.charges(found, layout),
+            dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
+        )
+
+    def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
+        """What is to be expected of the errors of ``solution``, that of ``graph``; no gradients.
+
+        Without an error model the root mean square error on validation molecules, the same for all
+        states of a multiplicity; without a domain only elements and charges are looked at.
+        """
+        layout, atoms = solution.operators.layout, None
+        verdicts = []
+        if self.domain is not None:
+            surroundings = self.domain(graph, solution.operators.features)
+            verdicts = self.domain.verdicts(graph, surroundings)
+            atoms = of_atoms(layout, solution.charges.detach(), surroundings)
+        else:
+            seen = set(self.metadata.get("elements", ()))
+            sizes = layout.n_atoms.tolist()
+            for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
+                reasons = unfamiliar(numbers.tolist(), int(charge), seen)
+                verdicts.append(Verdict(not reasons, tuple(reasons)))
+        stated = []
+        for kind, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
+            if self.error_model is not None and atoms is not None:
+                values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplets")
+                stated.append(self.error_model(values))
+            else:
+                error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, np.nan))
+                stated.append(torch.full_like(found.energies, error))
+        return Stated(stated[0], stated[1], verdicts)
+
+    def predict(
+        self,
+        atoms: Atoms,
+        n_states: int = 10,
+        energy_window: float | None = None,
+        n_triplets: int | None = None,
+    ) -> Result:
+        """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
+
+        ``n_triplets`` asks for another number of triplets: a spectrum needs only one, which tells
+        whether the closed shell is the ground state, and takes a third less time. With
+        ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
+        Molecules with fewer excited states than asked for in the minimal basis give all they have.
+        Raises StructureError for a structure the model cannot treat, InstabilityError where the
+        predicted closed-shell ground state is unstable, ValueError for numbers below 1.
+        """
+        result = self._solve([atoms], Wanted(n_states, n_triplets, energy_window))[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def predict_many(
+        self,
+        structures: Iterable[Atoms],
+        n_states: int = 10,
+        errors: Literal["raise", "return"] = "raise",
+        wavefunctions: bool = False,
+        energy_window: float | None = None,
+        n_triplets: int | None = None,
+    ) -> Iterator[Result | Failure]:
+        """Predict a stream of structures in batches, in order, with bounded memory.
+
+        ``n_triplets`` and ``energy_window`` are those of ``predict``.
+
+        ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
+
+        ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
+        and goes on; ``"raise"`` raises as ``predict`` does, when it comes to that structure.
+        """
+        wanted = Wanted(n_states, n_triplets, energy_window)
+        if errors not in ("raise", "return"):
+            raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
+        return self._stream(iter(structures), wanted, errors, wavefunctions)
+
+    def _stream(
+        self,
+        stream: Iterator[Atoms],
+        wanted: Wanted,
+        errors: str,
+        wavefunctions: bool,
+    ) -> Iterator[Result | Failure]:
+        while window := read_ahead(stream):
+            outcomes = self._window(window, wanted, wavefunctions)
+            for atoms, outcome in zip(window, outcomes, strict=True):
+                if isinstance(outcome, Result):
+                    yield outcome
+                elif errors == "raise":
+                    raise outcome
+                else:
+                    yield Failure.of(atoms, str(outcome))
+
+    def _window(
+        self,
+        structures: Sequence[Atoms],
+        wanted: Wanted,
+        wavefunctions: bool,
+    ) -> list[Result | Exception]:
+        """Outcomes in order, computed in batches of molecules of like size."""
+        outcomes: dict[int, Result | Exception] = {}
+        sizes: dict[int, int] = {}
+        for index, atoms in enumerate(structures):
+            try:
+                check_structure(atoms)
+                sizes[index] = n_orbitals(atoms)
+            except StructureError as error:
+                outcomes[index] = error
+        for batch in batches(sizes):
+            found = self._solve([structures[i] for i in batch], wanted, wavefunctions)
+            outcomes.update(zip(batch, found, strict=True))
+        return [outcomes[index] for index in range(len(structures))]
+
+    def _solve(
+        self, structures: Sequence[Atoms], wanted: Wanted, wavefunctions: bool = True
+    ) -> list[Result | Exception]:
+        """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
+        try:
+            with torch.no_grad():
+                graph = self.graph(structures)
+                solution = self(
+                    graph,
+                    wanted.n_states,
+                    wanted.energy_window,
+                    wanted.n_triplets,
+                )
+                stated = self.uncertainties(graph, solution)
+        except (ValueError, RuntimeError) as error:
+            if len(structures) == 1:
+                return [error]
+            return [self._solve([atoms], wanted, wavefunctions)[0] for atoms in structures]
+        return results(structures, solution, stated, wavefunctions)

@@ -1,0 +1,193 @@
+"""The predictions file: what is written comes back, and a kill leaves it readable."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.build import molecule
+
+from esml.export import ExportError, ResultWriter, part_path, read_results
+
+
+def prediction(n_atoms: int, n_states: int, seed: int = 0) -> Any:
+    """Random arrays in the shapes of a result."""
+    rng = np.random.default_rng(seed)
+    n = 4 * n_atoms
+    return SimpleNamespace(
+        orbital_energies=np.sort(rng.normal(size=n)),
+        n_occupied=n // 2,
+        charges=rng.normal(size=n_atoms),
+        dipole=rng.normal(size=3),
+        singlets=SimpleNamespace(
+            energies=np.sort(rng.uniform(3, 9, n_states)),
+            oscillator_strengths=rng.uniform(0, 1, n_states),
+            transition_dipoles=rng.normal(size=(n_states, 3)),
+            uncertainties=rng.uniform(0, 0.3, n_states),
+        ),
+        triplets=SimpleNamespace(
+            energies=np.sort(rng.uniform(2, 8, n_states)),
+            uncertainties=np.full(n_states, np.nan),
+        ),
+        in_domain=seed % 2 == 0,
+        warnings=("ungewöhnlich: a", "b")[: seed % 3],
+    )
+
+
+def test_what_is_written_comes_back(tmp_path: Path) -> None:
+    molecules = [molecule(name) for name in ("H2O", "C6H6", "CH4")]
+    written = [prediction(len(a), k, seed=k) for a, k in zip(molecules, (3, 10, 0), strict=True)]
+    path = tmp_path / "out.h5"
+    with ResultWriter(path, model="a model", n_states=10) as writer:
+        for i, (atoms, result) in enumerate(zip(molecules, written, strict=True)):
+            writer.add(result, atoms, name=f"molécule {i}", source="all.xyz", index=i)
+        writer.add_failure("bad", "two atoms coincide", source="bad.xyz", index=7)
+        assert not path.exists()
+    assert not part_path(path).exists()
+
+    stored = read_results(path)
+    assert stored.attributes["model"] == "a model"
+    assert stored.attributes["schema_version"] == 2
+    assert len(stored) == 3
+    for i, (atoms, result, back) in enumerate(zip(molecules, written, stored, strict=True)):
+        assert (back.name, back.source, back.index) == (f"molécule {i}", "all.xyz", i)
+        assert back.n_occupied == result.n_occupied
+        assert (back.in_domain, back.warnings) == (result.in_domain, result.warnings)
+        assert back.atoms == atoms
+        np.testing.assert_array_equal(back.orbital_energies, result.orbital_energies)
+        np.testing.assert_array_equal(back.charges, result.charges)
+        np.testing.assert_array_equal(back.dipole, result.dipole)
+        for field in vars(result.singlets):
+            np.testing.assert_array_equal(
+                getattr(back.singlets, field), getattr(result.singlets, field)
+            )
+        np.testing.assert_array_equal(back.triplets.energies, result.triplets.energies)
+        assert np.isnan(back.triplets.uncertainties).all()
+    (failure,) = stored.failures
+    assert (failure.name, failure.source, failure.index) == ("bad", "bad.xyz", 7)
+    assert failure.reason == "two atoms coincide"
+    assert stored[-1].name == stored[2].name
+    assert [r.name for r in stored[:2]] == ["molécule 0", "molécule 1"]
+
+
+def test_many_flushes_and_no_flush_are_the_same(tmp_path: Path) -> None:
+    water = molecule("H2O")
+    for name, seconds in (("often.h5", 0.0), ("once.h5", 1e9)):
+        with ResultWriter(tmp_path / name, flush_seconds=seconds) as writer:
+            for i in range(20):
+                writer.add(prediction(3, 2, seed=i), water, name=str(i))
+                writer.add_failure(f"f{i}", "why")
+    often, once = (read_results(tmp_path / name) for name in ("often.h5", "once.h5"))
+    assert [r.name for r in often] == [r.name for r in once]
+    assert often.failures == once.failures
+    for a, b in zip(often, once, strict=True):
+        np.testing.assert_array_equal(a.singlets.energies, b.singlets.energies)
+
+
+def test_a_file_of_version_1_is_read() -> None:
+    """Made before predictions said whether they are in domain."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-1.h5")
+    assert stored.attributes["schema_version"] == 1
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert [(result.in_domain, result.warnings) for result in stored] == 2 * [(True, ())]
+    assert len(stored[0].singlets.energies) == 2
+    assert stored.failures[0].reason == "two atoms coincide"
+
+
+def test_an_empty_file_reads_as_empty(tmp_path: Path) -> None:
+    with ResultWriter(tmp_path / "out.h5"):
+        pass
+    stored = read_results(tmp_path / "out.h5")
+    assert len(stored) == 0
+    assert stored.failures == []
+    with pytest.raises(IndexError):
+        stored[0]
+
+
+def test_a_wrong_shape_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    water = molecule("H2O")
+    wrong = prediction(3, 2)
+    wrong.charges = np.zeros(4)
+    with ResultWriter(tmp_path / "out.h5") as writer:
+        writer.add(prediction(3, 2), water, name="good")
+        with pytest.raises(ExportError, match=r"charges of 'bad' has shape \(4,\): expected"):
+            writer.add(wrong, water, name="bad")
+        writer.add(prediction(3, 2), water, name="good again")
+    assert [r.name for r in read_results(tmp_path / "out.h5")] == ["good", "good again"]
+
+
+def test_an_exception_keeps_the_part_file_and_the_old_result(tmp_path: Path) -> None:
+    path = tmp_path / "out.h5"
+    with ResultWriter(path) as writer:
+        writer.add(prediction(3, 2), molecule("H2O"), name="old")
+    with pytest.raises(KeyboardInterrupt), ResultWriter(path) as writer:
+        writer.add(prediction(3, 2), molecule("H2O"), name="new")
+        raise KeyboardInterrupt
+    assert [r.name for r in read_results(path)] == ["old"]
+    assert [r.name for r in read_results(part_path(path))] == ["new"]
+
+
+ENDLESS = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_export import prediction
+from ase.build import molecule
+from esml.export import ResultWriter
+with ResultWriter({path!r}, flush_seconds=0.0) as writer:
+    i = 0
+    while True:
+        writer.add(prediction(3, 2, seed=i), molecule("H2O"), name=str(i))
+        writer.add_failure(str(i), "why")
+        i += 1
+"""
+
+
+def read_along(path: Path) -> int:
+    """Number of results another process has written so far."""
+    try:
+        return len(read_results(path))
+    except ExportError:  # not there yet, or being set up
+        return 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize("delay", [0.0, 0.13])
+def test_a_kill_leaves_a_readable_file(tmp_path: Path, delay: float) -> None:
+    path = tmp_path / "out.h5"
+    script = ENDLESS.format(tests=os.path.dirname(__file__), path=str(path))
+    process = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        deadline = time.monotonic() + 60
+        while read_along(part_path(path)) < 20:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(delay)
+    finally:
+        process.kill()
+        process.wait()
+    stored = read_results(part_path(path))
+    assert len(stored) >= 20
+    assert len(stored) - len(stored.failures) in (0, 1)
+    for i, result in enumerate(stored):
+        assert result.name == str(i)
+        expected = prediction(3, 2, seed=i).singlets.energies
+        np.testing.assert_array_equal(result.singlets.energies, expected)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="no file"):
+        read_results(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(ExportError, match="cannot read"):
+        read_results(tmp_path / "text.h5")
+    with pytest.raises(ExportError, match="cannot write"):
+        ResultWriter(tmp_path / "missing" / "out.h5")

@@ -1,0 +1,94 @@
+"""The shipped recipe with one part changed: that nothing else changes, and that it runs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).parents[1] / "data" / "tiny.h5"
+
+
+@pytest.fixture(scope="module")
+def varying() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "scripts"))
+        yield importlib.import_module("vary_training")
+
+
+def differences(one: Any, other: Any, name: str = "") -> set[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {
+            found
+            for key in one.keys() | other.keys()
+            for found in differences(one.get(key), other.get(key), f"{name}.{key}".strip("."))
+        }
+    return set() if one == other else {name}
+
+
+def test_a_variant_differs_from_the_shipped_recipe_in_what_it_names(
+    varying: ModuleType, tmp_path: Path
+) -> None:
+    plan = varying.Plan.of(ROOT / "configs" / "variants.yaml")
+    base = plan.base.model_dump()
+    always = {"data", "output", "name", "epochs", "validate_every"}
+    found = list(varying.jobs(plan))
+    assert len({job.name for job in found}) == len(found)
+    for job in found:
+        config = job.config(plan.base, tmp_path / "data.h5", tmp_path / "run").model_dump()
+        assert differences(base, config) - always == set(job.changes), job.name
+    assert {job.variant for job in found} == {"", *plan.variants}
+
+
+def test_variants_are_trained_and_shown(varying: ModuleType, tmp_path: Path) -> None:
+    base = {
+        "data": [str(TINY)],
+        "output": str(tmp_path / "never"),
+        "model": {
+            "network": {"channels": 4, "layers": 1, "radial": 4, "radial_hidden": 4},
+            "pair_channels": 4,
+            "hidden": 4,
+            "products": 1,
+        },
+        "epochs": 1,
+        "exact_from": 1.0,
+    }
+    content = {
+        "base": "base.yaml",
+        "extrapolation": str(TINY),
+        "seed": 0,
+        "sizes": [2],
+        "ablation": {"size": 3, "epochs": 1},
+        "variants": {"as shipped": {}, "other": {"losses.alignment": 0.0}},
+    }
+    for name, settings in (("base", base), ("variants", content)):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+    plan = varying.Plan.of(tmp_path / "variants.yaml")
+    path = tmp_path / "variants.csv"
+    varying.run(plan, tmp_path / "runs", path, only=["size-*"])
+    varying.run(plan, tmp_path / "runs", path)
+    rows = varying.read_table(path)
+    held = {(r["variant"], int(r["structures"])) for r in rows}
+    assert {variant for variant, _ in held} == {"", "as shipped", "other"}
+    varying.run(plan, tmp_path / "runs", path)
+    assert varying.read_table(path) == rows
+    # The test split is looked at in the learning curve only.
+    assert {r["set"] for r in rows if r["variant"]} == {"validation", "extrapolation"}
+    assert {r["set"] for r in rows if not r["variant"]} == {"validation", "extrapolation", "test"}
+    assert len(varying.Found(rows).sizes) == 2
+    shown = varying.variants_table(rows).splitlines()
+    assert len(shown) == 4
+    assert all(line.count("|") == len(varying.SHOWN) + 2 for line in shown)
+
+
+def test_the_exponent_is_that_of_a_power_law(varying: ModuleType) -> None:
+    sizes = [100, 300, 900]
+    assert varying.exponent(sizes, [3.0 * n**-0.4 for n in sizes]) == pytest.approx(0.4)
