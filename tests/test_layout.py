@@ -51,7 +51,7 @@ ONLY_INSIDE_FUNCTIONS = {
 """What esml imports where it is used, because a user may lack it."""
 
 ONLY_USERS = {
-    "rdkit": {"esml.io.structures", "esml.commands.app"},
+    "rdkit": {"esml.io.structures"},
     "pyscf": {"esml.interfaces.pyscf"},
     "dask": {"esml.predict.cluster"},
     "distributed": {"esml.predict.cluster"},

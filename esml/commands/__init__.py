@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: ``app`` holds the commands, one module each."""

@@ -1,0 +1,77 @@
+"""``esml evaluate``: how far a model is from the labels of a dataset."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esml.commands.messages import fail, note, refusing
+from esml.commands.options import check_output, check_picture, load
+
+if TYPE_CHECKING:
+    from esml.training import Scores
+
+SHOWN = {
+    "S1": ("s1", "eV"),
+    "T1": ("t1", "eV"),
+    "HOMO–LUMO gap": ("gap", "eV"),
+    "valence singlets": ("singlets", "eV"),
+    "valence triplets": ("triplets", "eV"),
+    "oscillator strengths": ("oscillator", ""),
+}
+"""Panels of the picture: title, key of ``Scores.pairs`` and unit."""
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Name or path of a model.")],
+    data: Annotated[Path, typer.Argument(help="Dataset: a shard or a directory of shards.")],
+    split: Annotated[str, typer.Option(help="Part of the dataset.")] = "test",
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write the numbers here as well.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw predictions over labels here (.png, .pdf, .svg).")
+    ] = None,
+) -> None:
+    """Compare a model's predictions with the labels of a dataset."""
+    check_output(json_path, "--json")
+    check_output(plot, "--plot")
+    check_picture(plot)
+    if not data.exists():
+        fail(f"no dataset '{data}': expected an HDF5 shard or a directory of them; check the path")
+    from esml.training import Scores, format_evaluation
+    from esml.training import evaluate as run
+
+    surrogate = load(model)
+    with refusing(ValueError, OSError):
+        scores = Scores()
+        numbers = run(surrogate, data, split=split, scores=scores)
+    typer.echo(format_evaluation(numbers))
+    with refusing(OSError):
+        if json_path is not None:
+            json_path.write_text(json.dumps(_finite(numbers), indent=2) + "\n", encoding="utf-8")
+        if plot is not None:
+            _draw(scores, plot)
+
+
+def _finite(value: object) -> object:
+    """``value`` with null where a number is not finite: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _draw(scores: Scores, path: Path) -> None:
+    from esml.plots.figures import plot_parity
+
+    pairs = scores.pairs()
+    figure = plot_parity(
+        {title: pairs[key] for title, (key, _) in SHOWN.items() if key in pairs},
+        {title: unit for title, (_, unit) in SHOWN.items()},
+    )
+    figure.savefig(path, dpi=200)
+    note(f"picture: {path}")

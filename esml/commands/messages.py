@@ -1,0 +1,64 @@
+"""What the commands say on stderr, and the codes they end with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+
+BAD_INPUT = 2
+SOME_FAILED = 1
+INTERRUPTED = 130
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Click's error for wrong options, wherever this version of typer has it from."""
+
+
+def note(message: str) -> None:
+    """Print a line to stderr."""
+    typer.echo(message, err=True)
+
+
+def fail(message: object, code: int = BAD_INPUT) -> NoReturn:
+    """Print ``error: message`` on one line and end the command with ``code``."""
+    note(f"error: {' '.join(str(message).split())}")
+    raise typer.Exit(code)
+
+
+@contextmanager
+def refusing(*errors: type[Exception], code: int = BAD_INPUT) -> Iterator[None]:
+    """Turn expected ``errors`` into one sentence and an exit code, in place of a traceback."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except errors as error:
+        if isinstance(error, ValidationError):
+            from esml.io.comparison import validation_reasons
+
+            fail(validation_reasons(error), code)
+        if isinstance(error, OSError):
+            where = f"'{error.filename}'" if error.filename else "a file"
+            fail(
+                f"{where} could not be read or written ({error.strerror or error}): expected a "
+                "place that may be written to, with room; free space or choose another",
+                code,
+            )
+        fail(error, code)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Report wrong options as all other bad input is reported: in one sentence."""
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        command = error.ctx.command_path if error.ctx else "esml"
+        fail(
+            f"{error.format_message().rstrip('.')}: expected what `{command} --help` lists; mend "
+            "the command"
+        )

@@ -1,0 +1,77 @@
+"""Options that several commands share, and the checks made before any work is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esml.commands.messages import fail, refusing
+
+if TYPE_CHECKING:
+    from esml.predict.surrogate import Surrogate
+
+PICTURES = (".png", ".pdf", ".svg")
+"""Ends of the names of pictures."""
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="Name or path of a model; the shipped one if left out."),
+]
+StatesOption = Annotated[
+    int, typer.Option("--n-states", help="Singlets and triplets, as many of each.")
+]
+
+
+def load(model: str | None) -> Surrogate:
+    """The model of a command's option or argument."""
+    from esml.predict.model_files import load_model
+
+    with refusing(ValueError, OSError):
+        return load_model(model)
+
+
+def check_n_states(n_states: int) -> None:
+    """Refuse a number of states below 1."""
+    if n_states < 1:
+        fail(f"--n-states is {n_states}: expected a number of states of at least 1; choose one")
+
+
+def check_output(path: Path | None, option: str) -> None:
+    """Refuse a file that cannot be written, before the work is done."""
+    if path is None:
+        return
+    if path.is_dir():
+        fail(f"{option} '{path}' is a directory: expected the name of a file to write; add one")
+    if not path.parent.is_dir():
+        fail(
+            f"{option} '{path}' lies in no directory that exists: expected '{path.parent}'; make "
+            "it or choose another place"
+        )
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse a picture that cannot be drawn, before the work is done."""
+    if path is None:
+        return
+    if path.suffix.lower() not in PICTURES:
+        fail(
+            f"--plot '{path}' ends in '{path.suffix}': expected one of {', '.join(PICTURES)}; "
+            "rename it"
+        )
+    check_packages("matplotlib", option="--plot", extra="plot")
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+
+
+def check_packages(*packages: str, option: str, extra: str) -> None:
+    """Refuse ``option`` where a package it needs is not installed."""
+    from importlib import import_module
+
+    for package in packages:
+        try:
+            import_module(package)
+        except ImportError:
+            fail(f'{option} needs {package}: pip install "esml[{extra}]"')

@@ -1,0 +1,170 @@
+"""``esml predict``: all structures of many files into one file of predictions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esml.commands.messages import INTERRUPTED, SOME_FAILED, fail, note, refusing
+from esml.commands.options import ModelOption, StatesOption, check_n_states, check_output, load
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from rich.progress import Progress
+
+    from esml.predict.run import Tally
+
+
+def predict(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Geometries; all structures of each.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="File to write; its name's end tells the format."),
+    ],
+    n_states: StatesOption = 10,
+    model: ModelOption = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Predict on the Dask cluster whose scheduler is there; local: on a process for "
+            "each core here.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="hdf5, csv, parquet, json, jsonl, xyz or chemiscope, whatever the name's end.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--restart", help="Continue from what a stopped run has kept, if any."
+        ),
+    ] = True,
+) -> None:
+    """Predict all structures of many files into one file.
+
+    Formats: HDF5 (.h5; everything, read back with esml.export.read_results), tables (.csv,
+    .parquet), .json, .jsonl, extended xyz (.xyz) and a map for chemiscope (.chemiscope.json). A
+    molecule or file that fails is recorded with its reason and the rest go on. Run the same
+    command again to continue a run that was stopped.
+    """
+    check_n_states(n_states)
+    check_output(output, "--output")
+    _check_apart(output, files)
+
+    from esml.export import ExportError, format_of
+    from esml.io.files import BusyError, sole_writer
+    from esml.predict.cluster import ClusterError
+    from esml.predict.journal import journal_path
+    from esml.predict.run import predict_files
+
+    with refusing(ExportError):
+        format = format or format_of(output)
+    surrogate = load(model)
+    lock = output.with_name(f".{output.name}.lock")
+    refused = refusing(BusyError, ClusterError, ExportError, OSError)
+    with refused, sole_writer(lock, output):
+        try:
+            tally = _follow(
+                predict_files(
+                    surrogate,
+                    files,
+                    output,
+                    n_states,
+                    format=format,
+                    dask=dask,
+                    restart=not resume,
+                    label=model or "shipped",
+                )
+            )
+        except KeyboardInterrupt:
+            kept = journal_path(output)
+            note(
+                f"stopped: what was predicted is kept in {kept}; run the same command to continue"
+                if kept.exists()
+                else "stopped: nothing was predicted yet"
+            )
+            raise typer.Exit(INTERRUPTED) from None
+    _report(tally, output, listed=format not in ("xyz", "chemiscope"))
+
+
+def _check_apart(output: Path, files: Sequence[Path]) -> None:
+    """Refuse an output that is no regular file, or one of the input files."""
+    if output.exists() and not output.is_file():
+        fail(
+            f"--output '{output}' is no regular file: expected one, which is put in place whole; "
+            "choose another name"
+        )
+    # Not Path.resolve, which raises where links go in circles.
+    if any(os.path.realpath(output) == os.path.realpath(path) for path in files):
+        fail(
+            f"--output '{output}' is one of the input files: expected a file of its own; choose "
+            "another name"
+        )
+
+
+def _follow(tallies: Generator[Tally, None, None]) -> Tally:
+    """Go through a run with a progress bar on stderr."""
+    tally = next(tallies)
+    with closing(tallies), _progress() as progress:
+        task = progress.add_task("molecules")
+        progress.update(task, completed=tally.done, total=tally.expected)
+        for tally in tallies:
+            progress.update(task, completed=tally.done, total=tally.expected)
+    return tally
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _report(tally: Tally, output: Path, listed: bool) -> None:
+    """Say what came of a run; exit code 1 where something failed.
+
+    ``listed``: the output lists all failures.
+    """
+    if tally.resumed:
+        note(f"note: {tally.resumed} of them are from an earlier run, which this one continued")
+    typer.echo(f"{tally.predicted} predicted, {tally.failed} failed: {output}")
+    if tally.outside:
+        note(
+            f"warning: {tally.outside} of the predicted are unlike what the model was trained on; "
+            "in_domain tells which"
+        )
+    if tally.failed:
+        for line in tally.reasons:
+            note(f"failed: {line}")
+        if tally.failed > len(tally.reasons):
+            where = f", listed in {output}" if listed else ""
+            note(f"… and {tally.failed - len(tally.reasons)} more{where}")
+        raise typer.Exit(SOME_FAILED)

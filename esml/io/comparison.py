@@ -1,0 +1,85 @@
+"""A reference calculation to show beside a prediction, as a JSON file that people write.
+
+``examples/README.md`` describes the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from esml.io.structures import InputError
+
+
+class ReferenceStates(BaseModel):
+    """States of one multiplicity, ascending in energy."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    energies: list[float] = Field(min_length=1, description="eV")
+    oscillator_strengths: list[float] | None = None
+
+    @model_validator(mode="after")
+    def _match(self) -> ReferenceStates:
+        strengths = self.oscillator_strengths
+        if strengths is not None and len(strengths) != len(self.energies):
+            raise ValueError(f"{len(self.energies)} energies but {len(strengths)} strengths")
+        if self.energies != sorted(self.energies):
+            raise ValueError("energies are not ascending")
+        return self
+
+
+class ReferenceOrbitals(BaseModel):
+    """Frontier orbital energies."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    homo: float = Field(description="eV")
+    lumo: float = Field(description="eV")
+
+
+class Comparison(BaseModel):
+    """A reference calculation to print beside a prediction; further fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    level: str = Field(description="level of theory, for people to read")
+    singlets: ReferenceStates
+    triplets: ReferenceStates | None = None
+    orbitals: ReferenceOrbitals | None = None
+
+
+def validation_reasons(error: ValidationError) -> str:
+    """What a pydantic validation found, on one line: ``path.to.field: reason; …``."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'all'}: {item['msg']}"
+        for item in error.errors()
+    )
+
+
+def read_comparison(path: Path) -> Comparison:
+    """The reference calculation in the JSON file ``path``.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, is not JSON, or lacks the level or the singlets.
+    """
+    try:
+        return Comparison.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(
+            f"cannot read '{path}' ({error.strerror or error}): expected a reference in JSON; "
+            "check the path"
+        ) from error
+    except ValidationError as error:
+        raise InputError(
+            f"'{path}' is not a reference esml can compare with ({validation_reasons(error)}): "
+            "expected level and singlets; mend the file"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"'{path}' is not JSON ({error}): expected a reference calculation; mend the file"
+        ) from error
