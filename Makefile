@@ -62,7 +62,7 @@ lint: install-dev
 audit: install-dev
 	@$(PIP) install --quiet --retries 1 --timeout 10 --target $(VENV)/audit --upgrade pip-audit \
 	  2>/dev/null || echo "pip-audit cannot be installed here"
-	$(BIN)/python scripts/audit.py --tools $(VENV)/audit
+	$(BIN)/python -m scripts.robustness.audit --tools $(VENV)/audit
 
 docs: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

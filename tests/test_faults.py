@@ -1,6 +1,7 @@
 """Kills and full disks: nothing computed is lost, and nothing half written passes for whole.
 
-`scripts/kill_runs.py` does the same many times over; `test_generate` kills a generation twice.
+`scripts.robustness.kill_runs` does the same many times over; `test_generate` kills a generation
+twice.
 """
 
 from __future__ import annotations
@@ -18,32 +19,23 @@ from test_cli import refusal, run
 
 from esml.export import part_path, read_results
 from esml.io.files import BusyError, sole_writer
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-
-
-@pytest.fixture
-def kill_runs(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import kill_runs
-
-    return kill_runs
+from scripts.robustness import kill_runs
 
 
-def test_a_killed_training_ends_as_one_left_in_peace(kill_runs: Any, tmp_path: Path) -> None:
+def test_a_killed_training_ends_as_one_left_in_peace(tmp_path: Path) -> None:
     assert kill_runs.kill_training(tmp_path, 1, np.random.default_rng(0)) == []
 
 
-def test_a_killed_prediction_is_gone_on_with(kill_runs: Any, tmp_path: Path) -> None:
+def test_a_killed_prediction_is_gone_on_with(tmp_path: Path) -> None:
     assert kill_runs.kill_prediction(tmp_path, 1, np.random.default_rng(0)) == []
 
 
-def test_a_full_disk_is_said_in_one_sentence(kill_runs: Any, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     assert kill_runs.full(tmp_path, tmp_path / "small", 100, most_bytes=24_576) == []
 
 
-def test_a_limit_on_the_size_of_files_costs_nothing(kill_runs: Any, tmp_path: Path) -> None:
+def test_a_limit_on_the_size_of_files_costs_nothing(tmp_path: Path) -> None:
     assert kill_runs.limited(tmp_path) == []
 
 

@@ -6,7 +6,6 @@ import ast
 import os
 import pickle
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import torch
 from ase.build import molecule
 from ase.io import write
 from test_cli import refusal, run
+
+from scripts.robustness import audit
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [
@@ -169,16 +170,7 @@ def test_the_report_escapes_what_a_file_says(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(&quot;x&quot;)" in text
 
 
-@pytest.fixture
-def audit(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import audit
-
-    yield audit
-    sys.modules.pop("audit")
-
-
-def test_the_audit_finds_what_is_not_as_pinned(audit: Any) -> None:
+def test_the_audit_finds_what_is_not_as_pinned() -> None:
     wanted = audit.pins("# pins\nTorch_X==2.4.1\nnumpy==1.26\n")
     assert wanted == {"torch-x": "2.4.1", "numpy": "1.26"}
     assert audit.differences(wanted, {"torch-x": "2.4.1+cpu", "other": "1"}) == []

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 SCREENING = 0.8
-"""s; with Δ the best for Hartree–Fock in def2-SVP (``scripts/benchmark_scf_guess.py --scan``)."""
+"""s; with Δ the best for Hartree–Fock in def2-SVP (``scripts/speed/scf_guess.py --scan``)."""
 
 LEVEL_SHIFT = 1.0
 """Δ, hartree."""

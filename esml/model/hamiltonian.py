@@ -59,8 +59,8 @@ N_SIGNED = 2
 
 # In the order of ONSITE + COUPLINGS. Levels are of the size of valence ionization energies and
 # ⟨s|x|p_x⟩ is that of Slater's orbitals: they only start a fit. Couplings are those that serve
-# reference Hamiltonians best, one set for each element (scripts/seam_test.py). H carries no p
-# orbitals: its dipole and quadrupole couplings act on nothing.
+# reference Hamiltonians best, one set for each element (scripts/accuracy/without_network.py).
+# H carries no p orbitals: its dipole and quadrupole couplings act on nothing.
 _DEFAULTS: dict[int, tuple[float, ...]] = {
     1: (-6.0, 0.0, 0.0, 11.2, 7.84, 0.0, 0.0, -0.77, 0.0, 0.0, 0.0, 0.0, -1.08, 0.0),
     6: (-13.0, -4.0, 0.89, 11.06, 5.96, 2.75, 0.5, -0.47, -0.72, -0.62, 1.9, 0.14, -2.56, -0.64),

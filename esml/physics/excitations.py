@@ -54,7 +54,7 @@ from esml.units import HARTREE
 DENSE = 120
 """Single excitations (of the largest molecule of a batch) up to which matrices are built.
 
-Measured by ``scripts/benchmark_speed.py crossover``.
+Measured by ``scripts/speed/benchmark.py crossover``.
 """
 
 DENSE_PER_STATE = 6

@@ -6,8 +6,8 @@ leaves whole molecules out; and the factor that makes intervals hold 90 % of the
 predictions for molecules left out, the upper end of what their small number leaves open.
 
 Validation molecules are like those trained on. What is larger when a molecule is not, models tell
-that were trained without some of them (``LeftOut``, scripts/cross_fit.py): their errors are learned
-from as well, in units of the mean error each makes on validation molecules.
+that were trained without some of them (``LeftOut``, scripts/training/cross_fit.py): their errors
+are learned from as well, in units of the mean error each makes on validation molecules.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ DIRECTORIES = sorted(path for path in ALL.iterdir() if path.is_dir())
 DATA = [ALL / "small", ALL / "pool", ALL / "chromophores"]
 NAMES = ("key", "inchikey", "smiles", "split")
 SAMPLE = 150
-"""Records of each directory that are checked here; scripts/validate_reference_set.py checks all."""
+"""Records of each directory that are checked here; ``scripts.data.validate_reference_set``
+checks all."""
 
 
 @pytest.fixture(scope="module")

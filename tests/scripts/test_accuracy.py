@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,21 +15,10 @@ from ase import Atoms
 from ase.build import molecule
 
 from esml.io.records import Record, read
+from scripts.accuracy import benchmark, methods, peers, quest
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.h5"
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module
-
-
-@pytest.fixture
-def quest(script: Any) -> ModuleType:
-    module: ModuleType = script("quest")
-    return module
 
 
 def state(
@@ -59,7 +46,7 @@ STATES = (
 )
 
 
-def test_states_are_matched_by_multiplicity_and_place(quest: ModuleType) -> None:
+def test_states_are_matched_by_multiplicity_and_place() -> None:
     """Rydberg and doubly excited states hold no place; mixed and σπ* ones do, but do not score."""
     found = quest.Molecule("H2CO", molecule("H2CO"), STATES)
     computed = quest.Computed(
@@ -77,7 +64,7 @@ def test_states_are_matched_by_multiplicity_and_place(quest: ModuleType) -> None
     assert [p.place for p in quest.match(found, fewer)] == [0, 0, 1]
 
 
-def test_degenerate_states_are_joined_where_there_can_be_any(quest: ModuleType) -> None:
+def test_degenerate_states_are_joined_where_there_can_be_any() -> None:
     assert quest.may_be_degenerate(molecule("C6H6"))
     assert quest.may_be_degenerate(molecule("HCN"))
     assert not quest.may_be_degenerate(molecule("H2CO"))
@@ -94,7 +81,7 @@ def test_degenerate_states_are_joined_where_there_can_be_any(quest: ModuleType) 
     assert [p.computed for p in quest.match(water, computed)] == [5.1, 5.1]
 
 
-def test_the_brightest_state_is_sought_near_the_estimate(quest: ModuleType) -> None:
+def test_the_brightest_state_is_sought_near_the_estimate() -> None:
     listed = (*STATES[2:], state(1, "V", "ppi", 6.0, 0.95))
     found = quest.Molecule("H2CO", molecule("H2CO"), listed)
     energies = np.array([3.0, 5.5, 6.9, 9.0])
@@ -108,7 +95,7 @@ def test_the_brightest_state_is_sought_near_the_estimate(quest: ModuleType) -> N
     assert quest.brightest(quest.Molecule("H2CO", molecule("H2CO"), STATES), dark) is None
 
 
-def test_deviations(quest: ModuleType) -> None:
+def test_deviations() -> None:
     d = quest.Deviations.of([0.1, -0.3, 0.5])
     assert d.count == 3
     assert d.mae == pytest.approx(0.3)
@@ -117,7 +104,7 @@ def test_deviations(quest: ModuleType) -> None:
     assert quest.Deviations.of([]).count == 0
 
 
-def test_states_all_methods_have(quest: ModuleType) -> None:
+def test_states_all_methods_have() -> None:
     found = quest.Molecule("H2CO", molecule("H2CO"), STATES)
     most = quest.Computed(np.array([3.1, 4.4, 5.6, 6.3]), np.zeros(4), np.array([2.4]))
     least = quest.Computed(np.array([3.3]), np.zeros(1), np.array([2.0, 3.0]))
@@ -127,7 +114,7 @@ def test_states_all_methods_have(quest: ModuleType) -> None:
     assert [p.computed for p in shared["b"]] == [3.3, 2.0]
 
 
-def test_estimates_that_are_none_are_refused(quest: ModuleType, tmp_path: Path) -> None:
+def test_estimates_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(quest.BenchmarkError, match=r"nothing\.json"):
         quest.load(tmp_path / "nothing.json")
     (tmp_path / "other.json").write_text('[{"name": "water"}]')
@@ -135,7 +122,7 @@ def test_estimates_that_are_none_are_refused(quest: ModuleType, tmp_path: Path) 
         quest.load(tmp_path / "other.json")
 
 
-def test_ions_are_left_out_and_small_ones_come_first(quest: ModuleType, tmp_path: Path) -> None:
+def test_ions_are_left_out_and_small_ones_come_first(tmp_path: Path) -> None:
     entries = [
         {"name": n, "charge": q, "symbols": s, "positions_angstrom": p, "states": []}
         for n, q, s, p in (
@@ -154,8 +141,7 @@ def bright_record() -> Record:
     return next(r for r in read(TINY) if "S" in r.smiles)
 
 
-def test_equal_spectra_overlap_wholly(script: Any, bright_record: Record) -> None:
-    benchmark, methods = script("benchmark_accuracy"), script("methods")
+def test_equal_spectra_overlap_wholly(bright_record: Record) -> None:
     same = methods.Prediction(
         bright_record.singlet_energies, bright_record.singlet_strengths, np.zeros(0)
     )
@@ -171,17 +157,15 @@ def test_equal_spectra_overlap_wholly(script: Any, bright_record: Record) -> Non
     assert benchmark.similarity(shifted, bright_record) < 0.05
 
 
-def test_dark_spectra_are_not_compared(script: Any, bright_record: Record) -> None:
-    benchmark, methods = script("benchmark_accuracy"), script("methods")
+def test_dark_spectra_are_not_compared(bright_record: Record) -> None:
     dark = replace(bright_record, singlet_strengths=0.0 * bright_record.singlet_strengths)
     states = methods.Prediction(np.array([4.0]), np.array([1.0]), np.zeros(0))
     assert benchmark.similarity(states, dark) is None
     assert benchmark.similarity(replace(states, strengths=np.zeros(1)), bright_record) == 0.0
 
 
-def test_peers_run_once(script: Any, tmp_path: Path) -> None:
+def test_peers_run_once(tmp_path: Path) -> None:
     """What a program gave, and that it failed, is kept; that it is missing is not."""
-    methods, peers = script("methods"), script("peers")
     asked = []
 
     def run(atoms: Atoms, n_states: int) -> Any:
@@ -228,10 +212,11 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
     (tmp_path / "best.json").write_text(json.dumps([entry]))
     done = subprocess.run(
         [
-            *(sys.executable, str(ROOT / "scripts" / "benchmark_accuracy.py"), "--no-peers"),
+            *(sys.executable, "-m", "scripts.accuracy.benchmark", "--no-peers"),
             *("--data", str(TINY), "--extrapolation", str(TINY)),
             *("--quest", str(tmp_path / "best.json"), "--json", str(tmp_path / "out.json")),
         ],
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )

@@ -23,7 +23,7 @@ import esml
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_speed.py"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -98,7 +98,10 @@ def test_a_spectrum_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
 
 def test_the_script_measures_a_molecule() -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "single", "glycines-16"], capture_output=True, text=True
+        [sys.executable, "-m", "scripts.speed.benchmark", "single", "glycines-16"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     row = json.loads(done.stdout)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,16 +17,11 @@ from esml.model.hamiltonian import HamiltonianConfig
 from esml.predict.model_files import load_model
 from esml.training import TrainingConfig
 from reference import molecules
+from scripts.training import calibrate_uncertainty as calibrating
+from scripts.training import cross_fit as crossing
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parents[1] / "data" / "tiny.h5"
-
-
-@pytest.fixture(scope="module")
-def scripts() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "scripts"))
-        yield importlib.import_module
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +29,7 @@ def training() -> list[Record]:
     return read(ROOT / "data" / "small", split="train")
 
 
-def test_no_model_knows_a_core_of_its_group(scripts: Any, training: list[Record]) -> None:
-    crossing = scripts("cross_fit")
+def test_no_model_knows_a_core_of_its_group(training: list[Record]) -> None:
     plan = replace(crossing.Plan.of(ROOT / "configs" / "cross_fit.yaml"), known=0)
     held = crossing.holders(training, plan)
     kept = crossing.left_out(training, plan)
@@ -61,8 +52,7 @@ def test_no_model_knows_a_core_of_its_group(scripts: Any, training: list[Record]
     assert kept["size"] == larger
 
 
-def test_left_out_molecules_reach_the_calibration(scripts: Any, tmp_path: Path) -> None:
-    crossing, calibrating = scripts("cross_fit"), scripts("calibrate_uncertainty")
+def test_left_out_molecules_reach_the_calibration(tmp_path: Path) -> None:
     base = TrainingConfig(
         data=[TINY],
         output=tmp_path / "never",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -23,8 +22,8 @@ BLOCK = re.compile(r"(?<=-->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "data_card.py"), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "scripts.data.card", *map(str, arguments)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
     )
@@ -82,7 +81,7 @@ def test_pictures_are_made_and_small(made: tuple[str, Path]) -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    """Run scripts/data_card.py after every change of data/."""
+    """Run scripts/data/card.py after every change of data/."""
     keys: set[str] = set()
     for path in shard_paths(ROOT / "data"):
         if path.parent.name == "distorted":  # no part of the sample

@@ -1,28 +1,17 @@
-"""A little of ``scripts/fuzz.py``: odd structures and options, and mutated files."""
+"""A little of ``scripts/robustness/fuzz.py``: odd structures and options, and mutated files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from scripts.robustness import fuzz
 
 
-@pytest.fixture
-def fuzz(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import fuzz
-
-    return fuzz
-
-
-def test_structures_and_options_are_predicted_or_refused(fuzz: Any) -> None:
+def test_structures_and_options_are_predicted_or_refused() -> None:
     counts = fuzz.fuzz_structures(200, seed=1)
     assert sum(counts.values()) >= 200
     assert min(counts["predicted"], counts["refused"]) >= 20
 
 
-def test_mutated_files_are_read_or_refused(fuzz: Any, tmp_path: Path) -> None:
+def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
     assert fuzz.fuzz_files(tmp_path, 130, seed=1) == []

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from scripts.accuracy import peers
 
 # MOPAC 22.0.6, formaldehyde, INDO CIS WRTCI=5.
 OUTPUT = """\
@@ -36,33 +33,27 @@ State    2  3.1774     CI coeff  CI percent
 """
 
 
-@pytest.fixture
-def peers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module("peers")
-
-
-def test_mopac_states_are_read(peers: ModuleType) -> None:
+def test_mopac_states_are_read() -> None:
     energies, strengths = peers.parse_mopac(OUTPUT)
     np.testing.assert_allclose(energies, [3.1774253, 8.1657342, 8.6468213, 8.8619445])
     np.testing.assert_allclose(strengths, [0.0, 0.025179, 0.332055, 0.018021])
 
 
-def test_a_triplet_below_the_ground_state_is_read(peers: ModuleType) -> None:
+def test_a_triplet_below_the_ground_state_is_read() -> None:
     text = OUTPUT.replace(
         "   2      3.1774253    25628.    390.20", "   2     -0.2500000    -2016.  -4959.37"
     )
     assert peers.parse_mopac(text)[0][0] == -0.25
 
 
-def test_output_without_states_is_refused(peers: ModuleType) -> None:
+def test_output_without_states_is_refused() -> None:
     with pytest.raises(peers.PeerError, match="Unable to go on"):
         peers.parse_mopac("INDO CALCULATION\n * Unable to go on: too few electrons\n")
     with pytest.raises(peers.PeerError, match="no reason found"):
         peers.parse_mopac("")
 
 
-def test_a_missing_program_is_said(peers: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(peers.PeerMissingError, match="apt-get install mopac"):
         peers.run_mopac_indo(molecule("H2O"), 3)
@@ -77,7 +68,7 @@ def turned(atoms: Atoms) -> Atoms:
 
 
 @pytest.mark.parametrize("name", ["INDO/S CIS", "TD-DFTB3", "TD-DFTB2"])
-def test_states_of_benzene(peers: ModuleType, name: str) -> None:
+def test_states_of_benzene(name: str) -> None:
     """E1u is a degenerate pair and carries the strength; nothing depends on the orientation."""
     if name == "INDO/S CIS" and shutil.which("mopac") is None:
         pytest.skip("no mopac")
@@ -97,7 +88,7 @@ def test_states_of_benzene(peers: ModuleType, name: str) -> None:
     np.testing.assert_allclose(again.triplets, states.triplets, atol=2e-4)
 
 
-def test_an_element_without_parameters_is_said(peers: ModuleType) -> None:
+def test_an_element_without_parameters_is_said() -> None:
     pytest.importorskip("scine_sparrow")
     with pytest.raises(peers.PeerError, match="H and Cl"):
         peers.run_sparrow_td_dftb2(molecule("CH3Cl"), 3)

@@ -1,16 +1,16 @@
 """What must hold for the shipped model whatever the molecule: invariances, no jumps, sound numbers.
 
 The same for models of random weights, and term by term, is in ``test_surrogate``,
-``test_hamiltonian`` and ``test_network``; ``scripts/check_soundness.py`` goes through all data.
+``test_hamiltonian`` and ``test_network``; ``scripts.robustness.soundness`` goes
+through all data.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from scipy.spatial.transform import Rotation
 
 import esml
 from esml.predict.surrogate import Surrogate
+from scripts.robustness import soundness
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("H2CO", "C2H4", "HCOOH", "CH3CHO", "C4H4O", "CH3CN", "C6H6", "CH3SH", "HCN")
@@ -203,20 +204,11 @@ def test_the_same_molecule_gives_the_same_numbers(model: Surrogate, atoms: Atoms
         np.testing.assert_array_equal(one.hamiltonian, two.hamiltonian)
 
 
-@pytest.fixture
-def check_soundness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import check_soundness
-
-    yield check_soundness
-    sys.modules.pop("check_soundness")
-
-
 def test_data_as_they_are_and_distorted_are_sound_or_refused(
-    check_soundness: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arguments = [str(ROOT / "data" / name) for name in ("small", "extrapolation")]
     monkeypatch.setattr(sys, "argv", ["check", *arguments, "--limit", "20", "--distortions", "1"])
     with pytest.raises(SystemExit) as ended:
-        check_soundness.main()
+        soundness.main()
     assert ended.value.code == 0

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import importlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,35 +26,12 @@ from esml.predict.model_files import save_model
 from esml.predict.surrogate import Surrogate
 from esml.training import loop
 from esml.training.objectives import onsite_levels
+from scripts.inductive_bias import page, study
+from scripts.inductive_bias import scores as scoring
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.h5"
 CONFIG = ROOT / "configs" / "study.yaml"
-
-
-@pytest.fixture(scope="module")
-def scripts() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "scripts"))
-        yield importlib.import_module
-
-
-@pytest.fixture(scope="module")
-def study(scripts: Any) -> ModuleType:
-    module: ModuleType = scripts("study_inductive_bias")
-    return module
-
-
-@pytest.fixture(scope="module")
-def scoring(scripts: Any) -> ModuleType:
-    module: ModuleType = scripts("study_scores")
-    return module
-
-
-@pytest.fixture(scope="module")
-def page(scripts: Any) -> ModuleType:
-    module: ModuleType = scripts("study_page")
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +40,7 @@ def records() -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def small(study: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The committed study in small: few molecules, small networks, a second for a cell."""
     settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     settings |= {"data": [str(TINY)], "sizes": [5, "all"], "seeds": [0], "steps": 9}
@@ -99,7 +73,7 @@ def molecules(records: list[Record]) -> set[str]:
     return {r.inchikey for r in records}
 
 
-def test_subsets_are_nested_whole_molecules(study: ModuleType, records: list[Record]) -> None:
+def test_subsets_are_nested_whole_molecules(records: list[Record]) -> None:
     # Copies as other geometries: several structures of a molecule.
     many = [replace(r, key=f"{r.key}{k}") for r in records for k in range(3)]
     whole = Counter(r.inchikey for r in many)
@@ -117,12 +91,12 @@ def test_subsets_are_nested_whole_molecules(study: ModuleType, records: list[Rec
     assert [r.key for r in again] == [r.key for r in study.subset(many, 9, 0)]
 
 
-def test_too_large_a_size_is_refused(study: ModuleType, records: list[Record]) -> None:
+def test_too_large_a_size_is_refused(records: list[Record]) -> None:
     with pytest.raises(ValueError, match="expected at least 1000; lower the sizes"):
         study.subset(records, 1000, 0)
 
 
-def test_the_committed_study_is_fair(study: ModuleType) -> None:
+def test_the_committed_study_is_fair() -> None:
     form = study.load_study(CONFIG)
     assert len(form.sizes) >= 4
     assert len(form.seeds) >= 2
@@ -150,7 +124,7 @@ def test_the_committed_study_is_fair(study: ModuleType) -> None:
     assert abs(np.mean(steps) - form.steps) < 0.05 * form.steps
 
 
-def test_cells_come_in_balanced_order(study: ModuleType) -> None:
+def test_cells_come_in_balanced_order() -> None:
     form = study.load_study(CONFIG)
     found = list(study.cells(form))
     assert len({c.name for c in found}) == len(found) == 16 * len(form.seeds)
@@ -161,7 +135,7 @@ def test_cells_come_in_balanced_order(study: ModuleType) -> None:
     assert [c.seed for c in found] == sorted(c.seed for c in found)
 
 
-def test_the_best_rate_is_that_of_the_least_error(study: ModuleType) -> None:
+def test_the_best_rate_is_that_of_the_least_error() -> None:
     errors = {("a", "x", 1e-3): 0.3, ("a", "x", 2e-3): 0.2, ("a", "x", 4e-3): float("nan")}
     errors |= {("b", "x", 1e-3): 0.1, ("b", "x", 2e-3): 0.4}
     rows = [
@@ -176,9 +150,7 @@ def test_the_best_rate_is_that_of_the_least_error(study: ModuleType) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    study: ModuleType, small: Any, tmp_path_factory: pytest.TempPathFactory
-) -> list[dict[str, str]]:
+def whole(small: Any, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     """The table of a study that nothing interrupted."""
     directory = tmp_path_factory.mktemp("whole")
     study.run(small, directory, directory / "study.csv")
@@ -186,7 +158,6 @@ def whole(
 
 
 def test_a_cut_study_goes_on_where_it_stopped(
-    study: ModuleType,
     small: Any,
     whole: list[dict[str, str]],
     tmp_path: Path,
@@ -228,7 +199,7 @@ def test_a_cut_study_goes_on_where_it_stopped(
 
 
 def test_a_cell_that_fails_costs_no_other(
-    study: ModuleType, small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     form = small.model_copy(update={"sizes": [5]})
     failing, *others = (cell.name for cell in study.cells(form))
@@ -242,7 +213,7 @@ def test_a_cell_that_fails_costs_no_other(
     assert study.names_of(rows, rows[0]["protocol"], path) == set(others)
 
 
-def test_the_table_is_tidy(study: ModuleType, whole: list[dict[str, str]], small: Any) -> None:
+def test_the_table_is_tidy(whole: list[dict[str, str]], small: Any) -> None:
     assert all(tuple(row) == study.COLUMNS for row in whole)
     keys = Counter(tuple(row[c] for c in study.COLUMNS[:7]) for row in whole)
     assert set(keys.values()) == {1}
@@ -265,9 +236,7 @@ def test_the_table_is_tidy(study: ModuleType, whole: list[dict[str, str]], small
     assert all(len(values) == 2 for values in per_size.values())  # the same for all four kinds
 
 
-def test_rows_of_another_protocol_are_not_mixed_in(
-    study: ModuleType, small: Any, tmp_path: Path
-) -> None:
+def test_rows_of_another_protocol_are_not_mixed_in(small: Any, tmp_path: Path) -> None:
     path = tmp_path / "study.csv"
     cell = next(study.cells(small))
     row = {**cell.columns, "set": "test", "rotations": 1, "quantity": "s1", "value": 1.0, "n": 1}
@@ -281,7 +250,7 @@ def test_rows_of_another_protocol_are_not_mixed_in(
 # --- scores ---------------------------------------------------------------------------------------
 
 
-def test_the_labels_themselves_have_no_error(scoring: ModuleType, records: list[Record]) -> None:
+def test_the_labels_themselves_have_no_error(records: list[Record]) -> None:
     scores = scoring.score(records, [scoring.truth(r)[0] for r in records])
     assert {"s1", "t1", "bright", "bright_f", "occupied", "gap"} < set(scores.values)
     assert all(scores.mae(name) == 0.0 for name in scores.values)
@@ -293,9 +262,7 @@ def test_the_labels_themselves_have_no_error(scoring: ModuleType, records: list[
     assert len(scores.values["s1"]) == in_reach < valence
 
 
-def test_a_refusal_is_counted_and_scored_nowhere(
-    scoring: ModuleType, records: list[Record]
-) -> None:
+def test_a_refusal_is_counted_and_scored_nowhere(records: list[Record]) -> None:
     scores = scoring.score(records[:2], [None, scoring.truth(records[1])[0]])
     assert scores.values["refused"] == [1.0, 0.0]
     assert len(scores.values["gap"]) == 1
@@ -310,7 +277,7 @@ BACKBONES = {
 @pytest.mark.parametrize("head", ["hamiltonian", "direct"])
 @pytest.mark.parametrize("backbone", list(BACKBONES))
 def test_averaging_over_orientations(
-    scoring: ModuleType, records: list[Record], tmp_path: Path, backbone: str, head: str
+    records: list[Record], tmp_path: Path, backbone: str, head: str
 ) -> None:
     torch.manual_seed(3)
     path = tmp_path / "model.safetensors"
@@ -383,7 +350,7 @@ def made_up(value: dict[tuple[str, str], Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def test_the_page_is_filled_from_the_table(page: ModuleType, tmp_path: Path) -> None:
+def test_the_page_is_filled_from_the_table(tmp_path: Path) -> None:
     copy = tmp_path / "page.md"
     copy.write_text((ROOT / "docs" / "physics-and-scaling.md").read_text(encoding="utf-8"))
     laws = {
@@ -407,6 +374,6 @@ def test_the_page_is_filled_from_the_table(page: ModuleType, tmp_path: Path) -> 
     assert page.meeting(base, slow).startswith("never")
 
 
-def test_no_page_without_a_table(page: ModuleType, tmp_path: Path) -> None:
+def test_no_page_without_a_table(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="run some cells first"):
         page.draw([], [], tmp_path / "page.md")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,15 +10,10 @@ import yaml
 
 pytest.importorskip("matplotlib")
 
+from scripts.training import vary_training as varying
+
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parents[1] / "data" / "tiny.h5"
-
-
-@pytest.fixture(scope="module")
-def varying() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "scripts"))
-        yield importlib.import_module("vary_training")
 
 
 def differences(one: Any, other: Any, name: str = "") -> set[str]:
@@ -34,9 +26,7 @@ def differences(one: Any, other: Any, name: str = "") -> set[str]:
     return set() if one == other else {name}
 
 
-def test_a_variant_differs_from_the_shipped_recipe_in_what_it_names(
-    varying: ModuleType, tmp_path: Path
-) -> None:
+def test_a_variant_differs_from_the_shipped_recipe_in_what_it_names(tmp_path: Path) -> None:
     plan = varying.Plan.of(ROOT / "configs" / "variants.yaml")
     base = plan.base.model_dump()
     always = {"data", "output", "name", "epochs", "validate_every"}
@@ -48,7 +38,7 @@ def test_a_variant_differs_from_the_shipped_recipe_in_what_it_names(
     assert {job.variant for job in found} == {"", *plan.variants}
 
 
-def test_variants_are_trained_and_shown(varying: ModuleType, tmp_path: Path) -> None:
+def test_variants_are_trained_and_shown(tmp_path: Path) -> None:
     base = {
         "data": [str(TINY)],
         "output": str(tmp_path / "never"),
@@ -89,6 +79,6 @@ def test_variants_are_trained_and_shown(varying: ModuleType, tmp_path: Path) -> 
     assert all(line.count("|") == len(varying.SHOWN) + 2 for line in shown)
 
 
-def test_the_exponent_is_that_of_a_power_law(varying: ModuleType) -> None:
+def test_the_exponent_is_that_of_a_power_law() -> None:
     sizes = [100, 300, 900]
     assert varying.exponent(sizes, [3.0 * n**-0.4 for n in sizes]) == pytest.approx(0.4)

@@ -1,0 +1,1 @@
+"""How accurate predictions and labels are, and where they fail."""

@@ -1,0 +1,70 @@
+"""Does the model's S1 have the character of the reference's? Table over one split of a dataset.
+
+    python -m scripts.accuracy.character_agreement data/small --split test
+
+Both are characterized by the same tool, once from the predicted amplitudes and once from those of
+the records, so what differs is the state. Label states a minimal basis cannot hold (valence weight
+below 0.85) are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+import numpy as np
+from ase import Atoms
+
+import esml
+from esml.analysis.characters import Wavefunctions, characterize
+from esml.io.records import Record, read
+from esml.results import Result
+
+LEAST_WEIGHT = 0.85
+
+
+def reference(record: Record, kind: str) -> Wavefunctions:
+    x = getattr(record, f"{kind}_x").astype(float)
+    return Wavefunctions(
+        atoms=Atoms(record.numbers, record.positions),
+        coefficients=record.coefficients.astype(float),
+        orbital_energies=record.energies.astype(float),
+        n_occupied=int(record.n_occupied),
+        energies=getattr(record, f"{kind}_energies").astype(float),
+        X=x,
+        Y=record.singlet_y.astype(float) if kind == "singlet" else np.zeros_like(x),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--model")
+    arguments = parser.parse_args()
+    records = read(arguments.data, split=arguments.split)
+    model = esml.load_model(arguments.model)
+    structures = [Atoms(r.numbers, r.positions, info={"charge": int(r.charge)}) for r in records]
+    results = list(model.predict_many(structures, 5, errors="return", wavefunctions=True))
+    for kind, label in (("singlet", "S1"), ("triplet", "T1")):
+        counts: Counter[tuple[str, str]] = Counter()
+        refused = 0
+        for record, result in zip(records, results, strict=True):
+            if getattr(record, f"{kind}_valence_weights")[0] < LEAST_WEIGHT:
+                continue
+            if not isinstance(result, Result):
+                refused += 1
+                continue
+            expected = characterize(reference(record, kind))[0]
+            found = result.characters("singlets" if kind == "singlet" else "triplets")[0]
+            leading = tuple(max(c.weights, key=lambda k: c.weights[k]) for c in (expected, found))
+            counts[leading] += 1
+        total = sum(counts.values())
+        same = sum(n for (a, b), n in counts.items() if a == b)
+        print(f"{label}: the same character in {same} of {total} structures, {refused} refused")
+        for (a, b), n in counts.most_common():
+            print(f"   reference {a:<4} model {b:<4} {n:4d}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The committed reference data: made, checked, described."""

@@ -1,0 +1,115 @@
+"""Make the reference set again: sample, compute, join.
+
+    python -m scripts.data.reference_set RUN [--only NAME ...] [--workers 2] [--dask ADDRESS]
+                                             [--beside DATA]
+
+For each part of the set (SAMPLES below, and the larger molecules of reference/molecules.py as
+"extrapolation") the structures land in RUN/NAME.xyz and the records in RUN/NAME as shards, small
+molecules first. Resumable: run it again after an interruption. On a cluster give --dask the
+scheduler's address. --beside leaves out what a set holds already, to go on with one whose run
+directory is gone. All of it takes a day on two cores.
+
+Everything follows from the seeds; the xTB relaxations make positions agree to about 1e-4 Å between
+machines, so content keys may differ where the numbers do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase.io
+from ase import Atoms
+
+from esml.io.records import iterate
+from reference.families import Family
+from reference.generate import generate, join_parts
+from reference.sample import write_extrapolation, write_sample
+from reference.scf import Level
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Molecules skip, …, n_molecules − 1 of a seeded sample, a distorted structure of each."""
+
+    n_molecules: int
+    skip: int = 0
+    max_heavy: int = 7
+    n_distorted: int = 1
+    relaxed_share: float = 0.5
+    seed: int = 0
+    family: Family | None = None
+    level: Level = Level()
+
+
+SAMPLES = {
+    # A first run of it gave data/small and data/pool: 889 of its 1,050 structures.
+    "first": Sample(n_molecules=700),
+    "more": Sample(n_molecules=2000, skip=700),
+    # Those of up to five heavy atoms of what would come next: cheap, and rich in functional groups.
+    "small-ones": Sample(n_molecules=1900, skip=818, max_heavy=5),
+    # The equilibria of small molecules that "small-ones" holds distorted only.
+    "equilibria": Sample(n_molecules=1900, skip=818, max_heavy=5, n_distorted=0, relaxed_share=1.0),
+    # Parts of dyes, which are large for a sample of small molecules.
+    "benzenoid": Sample(n_molecules=220, max_heavy=8, family="benzenoid"),
+    "hydrocarbons": Sample(n_molecules=55, max_heavy=9, family="hydrocarbon", relaxed_share=1.0),
+    # The tail of nine heavy atoms.
+    "fused": Sample(n_molecules=129, max_heavy=9, family="fused", relaxed_share=0.2),
+}
+
+EXTRAPOLATION = "extrapolation"
+EXTRAPOLATION_LEVEL = Level(n_singlets=5, n_triplets=3)
+
+
+def images_of(name: str, path: Path) -> list[Atoms]:
+    """The structures of a part of the set, drawn where ``path`` lacks them, smallest first."""
+    if name == EXTRAPOLATION:
+        write_extrapolation(path)
+    else:
+        s = SAMPLES[name]
+        write_sample(
+            path,
+            s.n_molecules,
+            s.max_heavy,
+            s.n_distorted,
+            s.relaxed_share,
+            s.seed,
+            s.skip,
+            s.family,
+        )
+    images: list[Atoms] = ase.io.read(path, index=":")
+    # A run cut short still holds a fair sample of the smaller ones.
+    return sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
+
+
+def fresh(images: list[Atoms], data: Path) -> list[Atoms]:
+    """Those of ``images`` of which ``data`` has no structure of that molecule and kind.
+
+    Not by content key: relaxations on two machines differ in the last digits.
+    """
+    held = {(record.inchikey, record.geometry) for record in iterate(data)}
+    return [a for a in images if (a.info["inchikey"], a.info["geometry"]) not in held]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path, metavar="RUN")
+    parser.add_argument("--only", nargs="+", choices=[*SAMPLES, EXTRAPOLATION])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--dask", help="address of a scheduler, or local")
+    parser.add_argument("--beside", type=Path, metavar="DATA", help="a set to add to")
+    args = parser.parse_args()
+    for name in args.only or [*SAMPLES, EXTRAPOLATION]:
+        images = images_of(name, args.directory / f"{name}.xyz")
+        if args.beside:
+            images = fresh(images, args.beside)
+        level = EXTRAPOLATION_LEVEL if name == EXTRAPOLATION else SAMPLES[name].level
+        output = args.directory / name
+        summary = generate(images, output, level, workers=args.workers, dask=args.dask)
+        join_parts(output)
+        print(f"{name}: {summary}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Every check on every committed record.
+
+    python -m scripts.data.validate_reference_set [DATA ...]
+
+DATA are directories of records, every one in data/ by default, checked together: no record is twice
+in them, no molecule in two splits, and each split is the one the hash of the molecule gives. By
+default data/distorted, whose molecules are some of the test split once more, is checked by itself.
+Exit code 1 when something is wrong, 2 for a file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from esml.io.records import DatasetError, iterate
+from reference.molecules import assign_split, molecule_from_smiles
+from reference.validate import validate
+from scripts import ROOT
+
+
+def misplaced(directories: list[Path]) -> list[str]:
+    """Molecules in another split than the hash of their connectivity gives."""
+    splits = {r.smiles: r.split for r in iterate(directories) if r.smiles}
+    found = []
+    for smiles, split in splits.items():
+        expected = assign_split(molecule_from_smiles(smiles))
+        if split not in (expected, "extrapolation" if expected == "test" else expected):
+            found.append(f"{smiles} is in the split {split!r}: expected {expected!r}")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="*", type=Path)
+    args = parser.parse_args()
+    home = ROOT / "data"
+    every = sorted(path for path in home.iterdir() if path.is_dir())
+    apart = [path for path in every if path.name == "distorted"]
+    sets = [args.data] if args.data else [[path for path in every if path not in apart], apart]
+    wrong = False
+    for directories in filter(None, sets):
+        try:
+            report = validate(directories)
+            report.errors += misplaced(directories)
+        except DatasetError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        print(", ".join(path.name for path in directories))
+        print(report.summary())
+        wrong |= bool(report.errors)
+    sys.exit(wrong)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What symmetry and a Hamiltonian buy, at equal budgets."""

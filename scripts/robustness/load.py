@@ -1,0 +1,98 @@
+"""Predict many molecules in one process: does memory grow, does anything fail, is it repeatable?
+
+    python -m scripts.robustness.load [--molecules 20000] [--seed 0] [DATA...]
+
+Structures of the data (by default what the shipped model is trained on) are drawn at random and
+shaken by 0.02 Å, so that no two are alike; every hundredth is one of a few that come again and
+again, at other places of the stream and so in other batches. Exit code 1 where the process holds
+more memory at any time after the first fifth of the way than then by more than GROWTH, where a
+structure is refused for anything but a closed shell that is not the ground state (the model's own
+limit, which it says), or where the same molecule gives other energies than before by more than SAME
+(batches differ, and the network runs in single precision).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+
+import esml
+from esml.io.records import iterate
+from scripts import ROOT
+
+DATA = tuple(ROOT / "data" / n for n in ("small", "pool", "chromophores"))
+
+GROWTH = 64
+"""MiB."""
+
+SAME = 2e-4
+"""eV."""
+
+REPEATED = 20
+
+
+def memory() -> float:
+    """MiB this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="*", type=Path, default=list(DATA))
+    parser.add_argument("--molecules", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--n-states", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(args.seed)
+    known = [Atoms(r.numbers, r.positions, info={"name": r.key}) for r in iterate(args.data)]
+    model = esml.load_model()
+    again = [known[i] for i in rng.choice(len(known), REPEATED, replace=False)]
+    places: list[int | None] = []
+
+    def stream() -> Iterator[Atoms]:
+        for n in range(args.molecules):
+            if n % 100 == 0:
+                places.append(int(rng.integers(REPEATED)))
+                yield again[places[-1]]
+                continue
+            places.append(None)
+            atoms = known[rng.integers(len(known))].copy()
+            atoms.positions += rng.normal(scale=0.02, size=atoms.positions.shape)
+            yield atoms
+
+    first: dict[int, np.ndarray] = {}
+    differ, refused, failed, held = 0.0, 0, 0, []
+    began = time.perf_counter()
+    results = model.predict_many(stream(), args.n_states, errors="return")
+    for n, result in enumerate(results):
+        if isinstance(result, esml.Failure):
+            refused += 1
+            if "closed shell" not in result.reason and "closed-shell" not in result.reason:
+                failed += 1
+                print(f"structure {n}: {result.reason}")
+        elif (place := places[n]) is not None:
+            energies = first.setdefault(place, result.singlets.energies)
+            differ = max(differ, float(np.abs(energies - result.singlets.energies).max()))
+        places[n] = None
+        if (n + 1) % (args.molecules // 10) == 0:
+            held.append(memory())
+            rate = (n + 1) / (time.perf_counter() - began)
+            print(f"{n + 1:7} molecules, {rate:5.0f} a second, {held[-1]:.0f} MiB", flush=True)
+    grown = max(held[2:]) - held[1]
+    print(f"memory grew by {grown:.0f} MiB after the first fifth (at most {GROWTH})")
+    print(f"{refused} of {args.molecules} refused, {failed} of them for another reason than that")
+    print(f"the same molecule differs by {differ:.1e} eV")
+    sys.exit(grown > GROWTH or differ > SAME or bool(failed))
+
+
+if __name__ == "__main__":
+    main()

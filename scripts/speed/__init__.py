@@ -1,0 +1,1 @@
+"""How fast predictions and labels are."""

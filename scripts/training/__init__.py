@@ -1,0 +1,1 @@
+"""Training beyond `esml train`: error models, learning curves, variants of the recipe."""

@@ -1,0 +1,54 @@
+"""Add to a model file what the model knows of its own limits: domain and error model.
+
+    python -m scripts.training.calibrate_uncertainty MODEL.safetensors DATA... [-o OUT.safetensors]
+                                            [--left-out RUN]
+
+`esml train` does the same when it is done, but for RUN: models of cross_fit.py, trained
+without some of the training molecules. The domain is taken from the training split of DATA, which
+should be what the model was trained on, the error model fitted to the validation split and to what
+the models of RUN do not know; the test split is not touched. A minute or two for a thousand
+structures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from esml.io.records import Record, read
+from esml.predict.model_files import load_model
+from esml.training import LeftOut, calibrate_file
+
+
+def left_out(directory: Path, training: list[Record]) -> list[LeftOut]:
+    """The models in ``directory``, each with the records of ``training`` kept from it."""
+    found = []
+    for path in sorted(directory.glob("*/left_out.txt")):
+        keys = set(path.read_text().split())
+        records = [r for r in training if r.inchikey in keys]
+        found.append(LeftOut(load_model(path.with_name("model.safetensors")), records))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("-o", "--output", type=Path, help="write here, not back to MODEL")
+    parser.add_argument(
+        "--left-out", type=Path, metavar="RUN", help="of scripts.training.cross_fit"
+    )
+    args = parser.parse_args()
+    records = read(args.data)
+    split = {name: [r for r in records if r.split == name] for name in ("train", "validation")}
+    if not split["train"] or not split["validation"]:
+        parser.error("the data hold no training or no validation records: expected some of both")
+    others = left_out(args.left_out, split["train"]) if args.left_out else []
+    if args.left_out and not others:
+        parser.error(f"{args.left_out} holds no models: expected */left_out.txt and their models")
+    model = calibrate_file(args.model, split["train"], split["validation"], args.output, others)
+    print(model.metadata.get("uncertainty", "too few validation molecules for an error model"))
+
+
+if __name__ == "__main__":
+    main()

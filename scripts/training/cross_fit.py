@@ -1,0 +1,125 @@
+"""Models trained without some molecules: what the shipped one's error model learns from.
+
+    python -m scripts.training.cross_fit RUN [--config configs/cross_fit.yaml] [--only NAME ...]
+    python -m scripts.training.calibrate_uncertainty MODEL DATA... --left-out RUN
+
+Validation molecules are built from the same cores (chromophores, rings, chains) as those trained
+on. How wrong a model is about cores it never saw, they cannot tell. So the unsaturated cores of
+reference/molecules.py are dealt into groups, and for each group a model is trained without any
+molecule that holds one of its cores, and without some that hold none; one more is trained on small
+molecules only. What they say of the molecules left out has the errors of the unknown.
+
+RUN/NAME gets the model and ``left_out.txt``, the InChIKeys of the molecules it was not trained on.
+A run that was cut goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from rdkit import Chem
+
+from esml.io.files import write_whole
+from esml.io.records import Record, read, write_shard
+from esml.training import TrainingConfig, load_config, train
+from reference import molecules
+from scripts import ROOT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The file configs/cross_fit.yaml."""
+
+    base: TrainingConfig
+    epochs: int
+    seed: int
+    groups: int
+    least_atoms: int
+    most_common: float
+    known: int
+    smaller_than: int
+
+    @classmethod
+    def of(cls, path: Path) -> Plan:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return cls(**(content | {"base": load_config(path.parent / content["base"])}))
+
+
+def holders(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
+    """Cores that may be left out, and the InChIKeys of the molecules of ``records`` with each."""
+    smiles = {r.inchikey: r.smiles for r in records}
+    known = {key: Chem.MolFromSmiles(text) for key, text in smiles.items()}
+    tables = (molecules.FUSED, molecules.RINGS, molecules.CHAINS)
+    found = {}
+    for name, text in (entry for table in tables for entry in table.items()):
+        core = Chem.MolFromSmiles(text)
+        if core.GetNumAtoms() < plan.least_atoms:
+            continue
+        holding = {key for key, each in known.items() if each.HasSubstructMatch(core)}
+        if 0 < len(holding) <= plan.most_common * len(known):
+            found[name] = holding
+    return found
+
+
+def deal(held: dict[str, set[str]], keys: set[str], plan: Plan) -> list[set[str]]:
+    """The molecules left out of each group's model: groups as small as they can be, and alike."""
+    rng = np.random.default_rng(plan.seed)
+    names = sorted(held, key=lambda name: -len(held[name]))
+    order = sorted(rng.permutation(len(names)), key=lambda i: -len(held[names[i]]))
+    groups: list[set[str]] = [set() for _ in range(plan.groups)]
+    for place in order:
+        holding = held[names[place]]
+        min(groups, key=lambda group: (len(group | holding), rng.random())).update(holding)
+    for group in groups:
+        rest = sorted(keys.difference(*groups))
+        group.update(rest[i] for i in rng.permutation(len(rest))[: plan.known])
+    return groups
+
+
+def left_out(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
+    """By name of a model, the InChIKeys of the training molecules ``records`` kept from it."""
+    keys = {r.inchikey for r in records}
+    groups = deal(holders(records, plan), keys, plan)
+    found = {f"cores-{place}": group for place, group in enumerate(groups)}
+    found["size"] = {r.inchikey for r in records if (r.numbers > 1).sum() >= plan.smaller_than}
+    return found
+
+
+def run(plan: Plan, directory: Path, only: Sequence[str] = ()) -> None:
+    """Train every model of ``plan`` that ``directory`` lacks."""
+    records = read(plan.base.data)
+    training = [r for r in records if r.split == "train"]
+    validation = [r for r in records if r.split == "validation"]
+    for name, without in left_out(training, plan).items():
+        if only and not any(fnmatch(name, pattern) for pattern in only):
+            continue
+        output = directory / name
+        output.mkdir(parents=True, exist_ok=True)
+        shard = output / "data.h5"
+        if not shard.exists():
+            write_shard(shard, [r for r in [*training, *validation] if r.inchikey not in without])
+        write_whole(output / "left_out.txt", "\n".join([*sorted(without), ""]).encode())
+        changes = {"data": [shard], "output": output, "name": name, "epochs": plan.epochs}
+        print(f"{name}: {len(without)} molecules left out", flush=True)
+        train(plan.base.model_copy(update=changes | {"validate_every": plan.epochs}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path, metavar="RUN")
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "cross_fit.yaml")
+    parser.add_argument("--only", nargs="+", default=(), metavar="NAME")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    run(Plan.of(args.config), args.directory, args.only)
+
+
+if __name__ == "__main__":
+    main()
