@@ -65,7 +65,7 @@ audit: install-dev
 	$(BIN)/python -m scripts.robustness.audit --tools $(VENV)/audit
 
 docs: install-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: install-dev
 	$(BIN)/ruff check --fix .
