@@ -1,8 +1,9 @@
 """Make reference data of your own, train a model on it, and use the model.
 
-    python examples/train_your_own.py                  # half an hour on two cores
-    python examples/train_your_own.py --smoke          # under a minute: shows the steps only
+    python -m examples.train_your_own                  # half an hour on two cores
+    python -m examples.train_your_own --smoke          # under a minute: shows the steps only
 
+Run it in a clone: pip does not install the package `reference` that it uses.
 Everything goes to the folder my-model. What the commands do is in docs/reference-data.md; every key
 of the configuration is explained in esml/training/config.py.
 """

@@ -165,6 +165,7 @@ def results(
         except Exception as error:
             raise ClusterError(
                 f"the cluster could not run the calculations ({type(error).__name__}: {error}): "
-                "expected a living scheduler and workers with the same esml[reference] installed; "
-                "mend it and run again, what was computed is kept"
+                "expected a running scheduler and workers that can import the same esml and "
+                "reference (put the clone on their PYTHONPATH); mend it and run again, what was "
+                "computed is kept"
             ) from error

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from test_layout import imports, modules
 
 import esml
@@ -19,7 +22,7 @@ import esml
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-OWN = {"esml", "reference"}
+OWN = {"esml", "reference", "scripts"}
 
 
 def canonical(requirement: str) -> str:
@@ -50,6 +53,7 @@ def imported(package: str) -> set[str]:
     [
         ("esml", [*USERS, "reference"]),  # PySCF, for esml.interfaces.pyscf
         ("reference", ["reference"]),
+        ("scripts", [*USERS, "reference", "dev", "peers"]),
     ],
 )
 def test_every_import_is_a_declared_dependency(package: str, extras: list[str]) -> None:
@@ -69,9 +73,51 @@ def test_every_dependency_is_pinned_and_no_place_is_named() -> None:
     assert "://" not in text
 
 
-def test_versions_agree() -> None:
-    assert PROJECT["version"] == esml.__version__
+def test_the_version_is_that_of_the_package() -> None:
+    """``esml.__version__`` is its one source; the changelog has a section of it."""
+    assert PROJECT["dynamic"] == ["version"]
     assert f"[{esml.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_wheel_installs_esml_alone(tmp_path: Path) -> None:
+    """``reference`` and ``scripts`` would be modules of other people's environments."""
+    clone = tmp_path / "clone"
+    for folder in ("esml", "reference", "scripts", "examples", "tests"):
+        shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"),
+            *("--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(clone)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    dist_info = f"esml-{esml.__version__}.dist-info"
+    assert {name.split("/")[0] for name in held} == {"esml", dist_info}
+    # All that prediction needs is in it: every module, and the data beside them.
+    source = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "esml").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in held if name.startswith("esml/")} == source
+
+
+@pytest.mark.parametrize("module", ["reference", "scripts.accuracy.peers"])
+def test_what_the_wheel_lacks_runs_in_a_clone(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_licence_is_as_declared() -> None:
@@ -81,8 +127,36 @@ def test_the_licence_is_as_declared() -> None:
     assert "The esml developers" in text
 
 
-def test_ci_is_executable() -> None:
+def test_ci_runs_on_the_declared_versions_of_python() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    declared = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["classifiers"]))
+    assert job["strategy"]["matrix"]["python"] == declared
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+FORMS = [p for p in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if p.stem != "config"]
+
+
+@pytest.mark.parametrize("path", FORMS, ids=[path.stem for path in FORMS])
+def test_issue_forms_ask_what_they_need(path: Path) -> None:
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert form["name"]
+    assert form["description"]
+    asked = [field for field in form["body"] if field["type"] != "markdown"]
+    assert all(field["attributes"]["label"] for field in asked)
+    assert any(field.get("validations", {}).get("required") for field in asked)
+    assert len({field["id"] for field in asked}) == len(asked)
+
+
+def test_the_citation_is_of_this_project() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["title"].startswith("esml")
+    assert citation["license"] == PROJECT["license"]
+    assert citation["authors"] == PROJECT["authors"]
+    assert citation["repository-code"] == PROJECT["urls"]["Repository"]
 
 
 def blocks(language: str) -> list[str]:

@@ -184,5 +184,5 @@ def test_a_lost_scheduler_ends_the_run(tmp_path: Path, monkeypatch: pytest.Monke
         found = results(worker_functions.compute, names, str(tmp_path), cluster.scheduler_address)
         next(found)
         cluster.close()
-        with pytest.raises(ClusterError, match="expected a living scheduler"):
+        with pytest.raises(ClusterError, match="expected a running scheduler"):
             list(found)
