@@ -1,9 +1,9 @@
-"""Relaxation in an excited state: absorption, emission and what the geometry does between them.
+"""Relaxation in an excited state: absorption, emission, and how the geometry changes between them.
 
     python examples/excited_state_surface.py
 
-The ground state of formaldehyde is GFN2-xTB's (tblite), the excitation energy and its gradient are
-esml's: E = E₀ + ω, F = F₀ − ∂ω/∂R.
+The ground state of formaldehyde comes from GFN2-xTB (tblite), the excitation energy and its
+gradient from esml: E = E₀ + ω, F = F₀ − ∂ω/∂R.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import esml
 
 
 def relaxed(atoms: Atoms, state: str | None, model: esml.Surrogate) -> Atoms:
-    """The geometry of lowest energy in the ground state, or in ``state``."""
+    """``atoms`` relaxed in the ground state, or in ``state``."""
     atoms = atoms.copy()
     ground = TBLite(method="GFN2-xTB", verbosity=0)
     if state is None:

@@ -2,8 +2,8 @@
 
     python examples/read_a_state.py
 
-writes a picture of the brightest state's natural transition orbitals and a Molden file of them into
-the current directory.
+also writes a picture and a Molden file of the brightest state's natural transition orbitals to the
+current directory.
 """
 
 from __future__ import annotations

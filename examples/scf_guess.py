@@ -1,6 +1,8 @@
-"""Starting a PySCF calculation from the predicted density.
+"""Start a PySCF calculation from the predicted density.
 
-python examples/scf_guess.py
+    python examples/scf_guess.py
+
+The molecule is benzene unless you name another file. PySCF is in the extra "reference".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Screening 1,000 push–pull dyes for strong absorption in a window of wavelengths.
+"""Screen 1,000 push–pull dyes for strong absorption in a range of wavelengths.
 
     python examples/screening.py                 # all 1,000, some minutes
     python examples/screening.py -n 20           # the first 20 of a shuffled list
@@ -50,7 +50,7 @@ ACCEPTORS = (
 
 
 def geometries(smiles: list[str]) -> Iterator[Atoms]:
-    """Force-field geometries, one at a time: nothing is held for long."""
+    """Force-field geometries, one at a time, so memory stays flat."""
     for text in smiles:
         try:
             atoms = from_smiles(text).atoms

@@ -1,9 +1,9 @@
 """A thermal spectrum: the average over geometries of molecular dynamics.
 
     python examples/thermal_spectrum.py                # pyridine, 10 ps at 300 K, some minutes
-    python examples/thermal_spectrum.py --steps 60     # a taste
+    python examples/thermal_spectrum.py --steps 60     # a quick look
 
-Dynamics are GFN2-xTB's (tblite). The frames go to pyridine.extxyz, the picture to pyridine.png.
+GFN2-xTB (tblite) runs the dynamics. Frames go to pyridine.extxyz, the picture to pyridine.png.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ mpl.use("Agg")  # pictures go to files, no window is needed
 
 
 def frames(atoms: Atoms, steps: int, every: int, temperature: float) -> list[Atoms]:
-    """Every ``every``-th geometry of a trajectory with steps of 1 fs, its first fifth left out."""
+    """Every ``every``-th geometry of ``steps`` fs, after ``steps`` / 5 fs of equilibration."""
     generator = np.random.default_rng(0)
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=generator)
     dynamics = Langevin(
@@ -70,7 +70,7 @@ def main() -> None:
             print(f"left out: {result.reason}")
             continue
         transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
-    # The lines are narrow: their width is the motion's now.
+    # Narrow lines: the motion now gives the width.
     spectrum = average(transitions, fwhm=0.1)
 
     print(f"{spectrum.n_frames} of {len(trajectory)} frames at {given.temperature:.0f} K")

@@ -1,11 +1,11 @@
-"""Make reference data of your own, train a model on it, and use the model.
+"""Compute your own reference data, train a model on them, and use it.
 
-    python -m examples.train_your_own                  # half an hour on two cores
-    python -m examples.train_your_own --smoke          # under a minute: shows the steps only
+    python -m examples.train_your_own                  # ten minutes
+    python -m examples.train_your_own --smoke          # two minutes: shows the steps only
 
-Run it in a clone: pip does not install the package `reference` that it uses.
-Everything goes to the folder my-model. What the commands do is in docs/reference-data.md; every key
-of the configuration is explained in esml/training/config.py.
+Run it in a clone: pip does not install the package `reference` that it uses. Everything goes to the
+folder my-model. docs/reference-data.md explains the commands, and esml/training/config.py every key
+of the configuration.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TINY = {
 
 
 def tiny_structures() -> list[Atoms]:
-    """A handful of molecules, distorted so that there is something to learn; no one's real set."""
+    """A handful of distorted molecules: enough to run the steps, too few to learn from."""
     structures = []
     for split, names in TINY.items():
         for seed, name in enumerate(names):
@@ -59,16 +59,16 @@ def main() -> None:
     folder = Path("my-model")
     folder.mkdir(exist_ok=True)
 
-    # 1. Structures. Yours may come from any file ASE reads; atoms.info["split"] says what for.
+    # 1. Structures, from any file ASE reads. atoms.info["split"] says what each is for.
     structures = tiny_structures() if given.smoke else sampled_structures(folder, given.n)
     write(folder / "structures.xyz", structures, format="extxyz")
 
-    # 2. Reference calculations. Run it again after an interruption: what is there is kept.
+    # 2. Reference calculations. After an interruption, run this again: it keeps what is there.
     level = Level(basis="sto-3g") if given.smoke else Level()
     summary = generate(structures, folder / "data", level, progress=sys.stderr.isatty())
     print(f"records: {summary.computed} computed, {summary.present} there, {summary.failed} failed")
 
-    # 3. Training, as `esml train my-model/config.yaml` does it.
+    # 3. Training, like `esml train my-model/config.yaml`.
     config = {"name": "my-model", "data": ["data"], "output": "run", "epochs": 60, "batch_size": 8}
     if given.smoke:
         network = {"channels": 8, "layers": 1, "radial": 4, "radial_hidden": 8}
@@ -77,11 +77,11 @@ def main() -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     train(folder / "config.yaml")
 
-    # 4. How good is it, on molecules it has not seen? As `esml evaluate MODEL DATA`.
+    # 4. How good is it on unseen molecules? Like `esml evaluate MODEL DATA`.
     model = esml.load_model(folder / "run" / "model.safetensors")
     print(format_evaluation(evaluate(model, folder / "data", split="test")))
 
-    # 5. Use it like the shipped one.
+    # 5. Use it like the shipped model.
     result = model.predict(molecule("C2H4"), n_states=3)
     print("ethylene, singlets:", result.singlets.energies.round(2), "eV")
 
