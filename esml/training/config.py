@@ -1,4 +1,4 @@
-"""Training configuration: one source for defaults, documentation and validation."""
+"""The training configuration: defaults, documentation and validation in one place."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from esml.model.hamiltonian import HamiltonianConfig
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used, said in one sentence."""
+    """A configuration that cannot be used; the message is one sentence."""
 
 
 class LossWeights(BaseModel):
-    """Weights of the loss terms; each is a mean over its own quantity, in the unit named."""
+    """Weights of the loss terms. Each term is a mean over its quantity, in the unit given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,14 +30,14 @@ class LossWeights(BaseModel):
     dipole: float = Field(10.0, ge=0, description="dipole moment, (e·bohr)²")
     energies: float = Field(1.0, ge=0, description="excitation energies, eV")
     alignment: float = Field(
-        0.3, ge=0, description="couplings between label states, which should not mix, eV²"
+        0.3, ge=0, description="couplings between label states (which should not mix), eV²"
     )
     transition_dipoles: float = Field(3.0, ge=0, description="transition dipoles, (e·bohr)²")
     exact_energies: float = Field(1.0, ge=0, description="energies of solved states, eV")
 
 
 class DirectLossWeights(BaseModel):
-    """Weights of the loss terms of a direct model, in the unit named."""
+    """Weights of the loss terms of a direct model, in the unit given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -45,19 +45,19 @@ class DirectLossWeights(BaseModel):
     oscillator_strengths: float = Field(1.0, ge=0, description="oscillator strengths")
     levels: float = Field(1.0, ge=0, description="HOMO energy and gap, eV")
     orbitals: float = Field(
-        1.0, ge=0, description="all occupied orbital energies, of a model that predicts them, eV"
+        1.0, ge=0, description="all occupied orbital energies, if the model predicts them, eV"
     )
 
 
 def _kind(config: Any) -> str:
-    """Which kind of model a configuration is of; an effective Hamiltonian unless it says so."""
+    """The kind of model a configuration describes; an effective Hamiltonian by default."""
     if isinstance(config, dict):
         return f"<{config.get('kind', 'hamiltonian')}>"
     return "<direct>" if isinstance(config, DirectConfig) else "<hamiltonian>"
 
 
 class TrainingConfig(BaseModel):
-    """What ``esml train`` reads from YAML."""
+    """What ``esml train`` reads from a YAML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -68,48 +68,46 @@ class TrainingConfig(BaseModel):
         Annotated[HamiltonianConfig, Tag("<hamiltonian>")]
         | Annotated[DirectConfig, Tag("<direct>")],
         Discriminator(_kind),
-    ] = Field(default_factory=HamiltonianConfig, description="what is trained")
+    ] = Field(default_factory=HamiltonianConfig, description="the model to train")
     augment: bool = Field(
-        False, description="turn every structure at random, for a backbone that is not equivariant"
+        False, description="rotate structures at random, for a backbone that is not equivariant"
     )
     epochs: int = Field(100, ge=1, le=10**9, description="passes over the training molecules")
-    batch_size: int = Field(16, ge=1, le=10**6, description="structures of one step")
-    learning_rate: float = Field(2e-3, gt=0, description="largest step size; cosine decay to 1 %")
+    batch_size: int = Field(16, ge=1, le=10**6, description="structures per step")
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate; cosine decay to 1 %")
     weight_decay: float = Field(1e-5, ge=0, description="decoupled weight decay")
     warmup: int = Field(200, ge=0, description="steps of linear warm-up")
-    gradient_clip: float = Field(5.0, gt=0, description="largest norm of a gradient")
+    gradient_clip: float = Field(5.0, gt=0, description="largest gradient norm")
     average: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights")
-    initial: Path | None = Field(
-        None, description="model file whose weights training starts from, of the same form"
-    )
+    initial: Path | None = Field(None, description="model file of the same form to start from")
     frozen: list[str] = Field(
         default_factory=list,
-        description="patterns, such as blocks.*, of the weights that stay as they start",
+        description="name patterns, such as blocks.*, of weights that are not trained",
     )
     excitations_from: float = Field(
-        0.0, ge=0, le=1, description="share of the epochs after which excited states are learned"
+        0.0, ge=0, le=1, description="fraction of the epochs before excited states enter the loss"
     )
     exact_from: float = Field(
-        0.7, ge=0, le=1, description="share of the epochs after which states are solved as well"
+        0.7, ge=0, le=1, description="fraction of the epochs before solved states enter the loss"
     )
     hamiltonian_decay: float = Field(
-        0.1, ge=0, le=1, description="what is left of the weight on H at the end"
+        0.1, ge=0, le=1, description="fraction of the weight on H that remains at the end"
     )
-    valence_weight: float = Field(0.85, ge=0, le=1, description="states below are left out")
-    energy_limit: float = Field(9.0, gt=0, description="states above are left out, eV")
+    valence_weight: float = Field(0.85, ge=0, le=1, description="label states below are left out")
+    energy_limit: float = Field(9.0, gt=0, description="label states above are left out, eV")
     losses: LossWeights = Field(
-        default_factory=LossWeights, description="weights of the loss terms, see LossWeights"
+        default_factory=LossWeights, description="weights of the loss terms (LossWeights)"
     )
     direct_losses: DirectLossWeights = Field(
-        default_factory=DirectLossWeights, description="those of a direct model"
+        default_factory=DirectLossWeights, description="the same for a direct model"
     )
     validate_every: int = Field(5, ge=1, description="epochs between validations")
-    seed: int = Field(0, ge=0, lt=2**32, description="seed of initial weights and order")
-    threads: int = Field(1, ge=1, le=1024, description="threads of torch")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of initial weights and data order")
+    threads: int = Field(1, ge=1, le=1024, description="PyTorch threads")
 
 
 def _expected(error: Mapping[str, Any]) -> str:
-    """What a validation error says was expected, without how pydantic came to it."""
+    """What a validation error expected, without pydantic's internals."""
     if error["type"] == "union_tag_invalid":
         kinds = error["ctx"]["expected_tags"].translate(str.maketrans("", "", "<>"))
         return f"kind should be one of {kinds}"
@@ -117,10 +115,32 @@ def _expected(error: Mapping[str, Any]) -> str:
     return f"{error['msg']}{more.get(error['type'], '')}"
 
 
-def load_config(path: str | Path) -> TrainingConfig:
-    """Read a YAML file; paths in it are relative to its own directory.
+def difference(stored: Any, current: Any, name: str) -> str | None:
+    """The first entry in which two configurations differ: its dotted name and both values.
 
-    Raises ConfigError for a missing or malformed file, unknown keys (by dotted path), wrong types.
+    Returns None if they are equal.
+    """
+    if isinstance(stored, dict) and isinstance(current, dict):
+        for key in sorted(stored.keys() | current.keys()):
+            found = difference(stored.get(key), current.get(key), f"{name}.{key}")
+            if found:
+                return found
+        return None
+    return None if stored == current else f"{name} {stored!r}, the configuration says {current!r}"
+
+
+def load_config(path: str | Path) -> TrainingConfig:
+    """Read a training configuration.
+
+    Parameters
+    ----------
+    path:
+        A YAML file. Paths in it are relative to its directory.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or malformed, or has unknown keys or wrong types.
     """
     path = Path(path)
     try:
@@ -129,27 +149,27 @@ def load_config(path: str | Path) -> TrainingConfig:
         raise ConfigError(
             f"{path} does not exist: expected a training configuration (YAML); check the path"
         ) from error
-    # PyYAML lets through what the constructors of its values raise: of an impossible date, say.
+    # PyYAML does not catch what its value constructors raise, for example for an impossible date.
     except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} is not readable YAML ({' '.join(str(error).split())}): expected keys such as "
-            "data, output, epochs; mend the file"
+            "data, output, epochs; correct the file"
         ) from error
     if not isinstance(content, dict):
         raise ConfigError(
-            f"{path} holds no mapping: expected keys such as data, output, epochs; mend the file"
+            f"{path} holds no mapping: expected keys such as data, output, epochs; correct the file"
         )
     try:
         config = TrainingConfig.model_validate(content)
     except ValidationError as error:
-        # A misspelt key also leaves another missing, and is the one to name.
+        # A misspelt key also leaves another one missing; name the misspelt one.
         errors = error.errors()
         first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-        # Which kind of model or backbone it is (<kind>) is no key of the file.
+        # Pydantic's tags (<kind>) are not keys of the file.
         keys = [str(part) for part in first["loc"]]
         where = ".".join(key for key in keys if not key.startswith("<"))
         raise ConfigError(
-            f"{path}: {where}: {_expected(first)} (got {reprlib.repr(first['input'])}); mend or "
+            f"{path}: {where}: {_expected(first)} (got {reprlib.repr(first['input'])}); correct or "
             "remove that entry"
         ) from error
     root = path.resolve().parent

@@ -1,8 +1,7 @@
-"""Labels, losses and scores of the direct model: what ``targets``, ``losses`` and ``evaluation``
-are for the Hamiltonian.
+"""Labels, losses and scores of the direct model.
 
-Its quantities are those of the valence states only, as a minimal basis could hold them, so that
-both kinds of model are asked for the same.
+This is what ``targets``, ``losses`` and ``evaluation`` are for the Hamiltonian. Only valence states
+count, those a minimal basis can hold, so that both kinds of model answer the same question.
 """
 
 from __future__ import annotations
@@ -17,15 +16,27 @@ from torch import Tensor
 from esml.io.records import Record
 from esml.model.direct import N_SINGLETS, Direct, Quantities
 from esml.model.graph import build_graph
-from esml.training.evaluation import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.losses import huber, masked_mean
+from esml.training.scores import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.targets import structure, valence_states
 
 BATCH = 64
 
 
 def labels(records: Sequence[Record], least_weight: float, highest: float) -> Quantities:
-    """The quantities of ``records``, nan where a molecule has no such state."""
+    """What a direct model predicts, from labels.
+
+    Parameters
+    ----------
+    records:
+        M records.
+    least_weight, highest:
+        States with a smaller valence weight, or above this energy (eV), do not count.
+
+    Returns
+    -------
+    The quantities, NaN where a molecule has no such state.
+    """
     shape = (len(records), N_SINGLETS)
     singlets, strengths = np.full(shape, np.nan), np.full(shape, np.nan)
     triplet, homo, gap = np.full((3, len(records)), np.nan)
@@ -52,9 +63,9 @@ def labels(records: Sequence[Record], least_weight: float, highest: float) -> Qu
 
 
 def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
-    """Huber deviations: energies (eV) of singlets and triplet, strengths, levels (eV).
+    """Huber deviations of energies (eV), oscillator strengths and levels (HOMO and gap, eV).
 
-    ``orbitals`` (eV) only of a model that predicts all occupied ones.
+    ``orbitals`` (eV) is present if the model predicts all occupied orbital energies.
     """
 
     def deviation(name: str) -> Tensor:
@@ -74,10 +85,10 @@ def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
 
 
 def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]:
-    """Mean absolute errors of ``model`` under the names of ``evaluation.evaluate_records``.
+    """Mean absolute errors of ``model``, named as in ``evaluation.evaluate_records``.
 
-    S1 and T1 are scored where the lowest state of the label is a valence state, singlets and
-    strengths over the states the model knows, by rank.
+    S1 and T1 are scored where the lowest label state is a valence state. Singlets and strengths are
+    compared by rank, over the states that the model predicts.
     """
     scores = Scores()
     for begin in range(0, len(records), BATCH):

@@ -1,15 +1,15 @@
-"""How good a model is, in the quantities people use, beside what composition alone tells.
+"""How good a model is, in the quantities people use, beside what composition alone predicts.
 
-A state of the label and a state of the prediction are the same when their transition densities
-overlap most (one to one, ``losses.match``); S1 and T1 are compared as a user sees them: the lowest
-predicted state against the lowest label state. Label states a minimal basis cannot hold (valence
-weight below ``LEAST_WEIGHT``) are left out and counted.
+Label states and predicted states are paired one to one by the overlap of their transition
+densities (``losses.match``). S1 and T1 are compared as a user sees them: the lowest predicted state
+against the lowest label state. Label states that a minimal basis cannot hold (valence weight below
+``LEAST_WEIGHT``) are counted but not scored.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,76 +20,36 @@ from scipy.stats import spearmanr
 
 from esml.io.records import DatasetError, Record, read
 from esml.model.graph import Graph, build_graph
-from esml.physics.basis import ELEMENTS
 from esml.predict.solution import Solution
 from esml.predict.surrogate import Surrogate
 from esml.results import half_width
+from esml.training.baseline import CompositionBaseline
 from esml.training.losses import match
-from esml.training.targets import collate, structure, valence_states
+from esml.training.scores import BRIGHT, HIGHEST, LEAST_WEIGHT, QUANTITIES, Scores, valence
+from esml.training.targets import collate, structure
 from esml.units import DEBYE
 
-Array = NDArray[np.float64]
-
-LEAST_WEIGHT = 0.85
-"""Valence weight from which a label state counts as one a minimal basis can hold."""
-
-HIGHEST = 8.0
-"""eV; label states above are not scored."""
-
-BRIGHT = 0.1
-"""Oscillator strength from which a state is bright."""
-
 BATCH = 16
-
-
-class Scores:
-    """Deviations collected by quantity; a mean absolute error of each."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, list[float]] = {}
-        self.labels: dict[str, list[float]] = {}
-
-    def compare(self, name: str, found: Any, label: Any) -> None:
-        """Add the deviations of ``found`` from ``label``, and keep the labels."""
-        labels = np.atleast_1d(np.asarray(label, dtype=float)).ravel()
-        self.labels.setdefault(name, []).extend(labels.tolist())
-        self.add(name, np.asarray(found, dtype=float) - label)
-
-    def pairs(self) -> dict[str, tuple[Array, Array]]:
-        """Labels and predictions of every quantity that was compared."""
-        return {
-            name: (np.array(labels), np.array(labels) + np.array(self.values[name]))
-            for name, labels in self.labels.items()
-        }
-
-    def add(self, name: str, deviations: Any) -> None:
-        found = np.atleast_1d(np.asarray(deviations, dtype=float)).ravel()
-        self.values.setdefault(name, []).extend(found.tolist())
-
-    def mae(self, name: str) -> float:
-        found = self.values.get(name)
-        return float(np.abs(found).mean()) if found else float("nan")
-
-    def rmse(self, name: str) -> float:
-        found = self.values.get(name)
-        return float(np.sqrt(np.square(found).mean())) if found else float("nan")
-
-
-def _valence(record: Record, kind: str, highest: float = HIGHEST) -> NDArray[np.bool_]:
-    return valence_states(
-        getattr(record, f"{kind}_energies"),
-        getattr(record, f"{kind}_valence_weights"),
-        LEAST_WEIGHT,
-        highest,
-    ).astype(bool)
 
 
 def solve(
     model: Surrogate, group: Sequence[Record], highest: float = HIGHEST
 ) -> tuple[Graph, Solution, dict[str, NDArray[np.int64]]]:
-    """Graph and states of ``group``, and for each kind the (M, S) place of each label state.
+    """Predict ``group`` and find the label states among the predicted ones.
 
-    A place is −1 where no solved state resembles the label's (``losses.match``).
+    Parameters
+    ----------
+    model:
+        The surrogate.
+    group:
+        Records of M structures.
+    highest:
+        Label states above this energy (eV) are not looked for.
+
+    Returns
+    -------
+    The graph, the solution, and for "singlet" and "triplet" the (M, S) index of the predicted state
+    that matches each label state, −1 where none does (``losses.match``).
     """
     atoms = [structure(r) for r in group]
     most = max(len(r.singlet_energies) for r in group), max(len(r.triplet_energies) for r in group)
@@ -111,12 +71,27 @@ def partners(
     exists: torch.Tensor,
     highest: float = HIGHEST,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Valence states of the label of ``record``, and the solved state each is compared with.
+    """The scored label states of ``record``, and the predicted state each is compared with.
 
-    ``places`` (S,) are those of ``solve``, ``exists`` (S',) tells which states were solved. A label
-    state no solved state resembles is scored against the nearest by rank.
+    Parameters
+    ----------
+    record:
+        The labels.
+    kind:
+        "singlet" or "triplet".
+    places:
+        (S,) matches of this structure, from ``solve``.
+    exists:
+        (S',) which states were predicted.
+    highest:
+        Label states above this energy (eV) are not scored.
+
+    Returns
+    -------
+    Indices of label states and of predicted states, of equal length. A label state without a match
+    is compared with the predicted state of the same rank.
     """
-    states = np.flatnonzero(_valence(record, kind, highest))
+    states = np.flatnonzero(valence(record, kind, highest))
     index = places[states]
     return states, np.where(index >= 0, index, np.minimum(states, int(exists.sum()) - 1))
 
@@ -135,7 +110,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
         scores.add("charges", solution.charges[m, :k].numpy() - record.charges)
         dipole = solution.dipole[m].numpy() - record.dipole
         scores.add("dipole", float(np.linalg.norm(dipole)) * DEBYE)
-        # What ``predict`` refuses is not scored, but counted.
+        # Structures that ``predict`` refuses are counted, not scored.
         if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
             scores.add("unstable", 1.0)
             continue
@@ -145,7 +120,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
             ("triplet", solution.triplets, "t1"),
         ):
             labels = getattr(record, f"{kind}_energies")
-            chosen = _valence(record, kind)
+            chosen = valence(record, kind)
             below = labels <= HIGHEST
             scores.add(f"{kind}_left_out", (below & ~chosen)[below].astype(float))
             values = found.energies[m].numpy()
@@ -165,27 +140,23 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
                     scores.add("brightest", float(strengths.argmax() == truth.argmax()))
 
 
-QUANTITIES = {
-    "occupied_mae_eV": "occupied",
-    "gap_mae_eV": "gap",
-    "s1_mae_eV": "s1",
-    "t1_mae_eV": "t1",
-    "singlets_mae_eV": "singlets",
-    "triplets_mae_eV": "triplets",
-    "oscillator_mae": "oscillator",
-    "bright_oscillator_mae": "bright_oscillator",
-    "dipole_mae_debye": "dipole",
-    "charges_mae_e": "charges",
-}
-"""Names in the report, and of the deviations behind them."""
-
-
 def evaluate_records(
     model: Surrogate, records: Sequence[Record], scores: Scores | None = None
 ) -> dict[str, Any]:
     """Mean absolute errors of ``model`` on ``records``, per orbital, per state and per molecule.
 
-    ``scores``, if given, keeps the deviations behind them.
+    Parameters
+    ----------
+    model:
+        The surrogate.
+    records:
+        Labels to compare with.
+    scores:
+        If given, collects the deviations behind the errors.
+
+    Returns
+    -------
+    Errors by name (``QUANTITIES``), counts, and how well stated uncertainties fit the errors.
     """
     scores = Scores() if scores is None else scores
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
@@ -217,11 +188,11 @@ def evaluate_records(
 
 
 STATED = ("uncertainty_spearman", "coverage_90", "out_of_domain_share")
-"""Names, in the report, of what is said of stated uncertainties."""
+"""Entries of the report about stated uncertainties."""
 
 
 def _calibration(scores: Scores) -> dict[str, float]:
-    """Whether stated uncertainties are the errors of the states; nan where none are stated."""
+    """How well stated uncertainties fit the errors of the states; NaN where none are stated."""
     stated, errors = (np.array(scores.values.get(name, [])) for name in ("stated", "errors"))
     known = np.isfinite(stated)
     stated, errors = stated[known], np.abs(errors[known])
@@ -235,78 +206,6 @@ def _calibration(scores: Scores) -> dict[str, float]:
     }
 
 
-def _composition(record: Record) -> Array:
-    """(9,) counts of each element, their sum's logarithm and a constant."""
-    counts = [float((record.numbers == z).sum()) for z in ELEMENTS]
-    return np.array([*counts, np.log(sum(counts)), 1.0])
-
-
-def _with_rank(record: Record, fractions: Array) -> Array:
-    """Composition times powers of a rank in [0, 1]: (len(fractions), 36)."""
-    powers = np.stack([np.ones_like(fractions), fractions, fractions**2, fractions**3], axis=1)
-    composition = _composition(record)
-    rows: Array = powers[:, :, None] * composition
-    return rows.reshape(len(fractions), powers.shape[1] * len(composition))
-
-
-class CompositionBaseline:
-    """Ridge regression of every quantity on the elements' counts (and, for levels, on the rank)."""
-
-    def __init__(self, training: Sequence[Record], ridge: float = 1e-2) -> None:
-        self._ridge = ridge
-        self._fits: dict[str, Array] = {}
-        for name, pick in _PICKS.items():
-            rows, values = zip(*(pick(r) for r in training), strict=True)
-            self._fits[name] = self._fit(np.concatenate(rows), np.concatenate(values))
-
-    def _fit(self, rows: Array, values: Array) -> Array:
-        gram = rows.T @ rows + self._ridge * np.eye(rows.shape[1])
-        return np.linalg.solve(gram, rows.T @ values).astype(np.float64)
-
-    def evaluate(self, records: Sequence[Record]) -> dict[str, float]:
-        """The same mean absolute errors as ``evaluate_records`` gives."""
-        scores = Scores()
-        for record in records:
-            for name, pick in _PICKS.items():
-                rows, values = pick(record)
-                scores.add(name, rows @ self._fits[name] - values)
-        return {name: scores.mae(source) for name, source in QUANTITIES.items() if source in _PICKS}
-
-
-def _pick_occupied(record: Record) -> tuple[Array, Array]:
-    o = int(record.n_occupied)
-    fractions = (np.arange(o) + 0.5) / o
-    return _with_rank(record, fractions), record.energies[:o].astype(float)
-
-
-def _pick_gap(record: Record) -> tuple[Array, Array]:
-    o = int(record.n_occupied)
-    value = record.energies[o : o + 1] - record.energies[o - 1 : o]
-    return _composition(record)[None, :][: len(value)], value.astype(float)
-
-
-def _pick_states(kind: str, quantity: str, lowest: bool) -> Callable[[Record], tuple[Array, Array]]:
-    def pick(record: Record) -> tuple[Array, Array]:
-        states = np.flatnonzero(_valence(record, kind))
-        if lowest:
-            states = states[states == 0]
-        values = getattr(record, f"{kind}_{quantity}")[states].astype(float)
-        return _with_rank(record, states / 10.0), values
-
-    return pick
-
-
-_PICKS: dict[str, Callable[[Record], tuple[Array, Array]]] = {
-    "occupied": _pick_occupied,
-    "gap": _pick_gap,
-    "s1": _pick_states("singlet", "energies", True),
-    "t1": _pick_states("triplet", "energies", True),
-    "singlets": _pick_states("singlet", "energies", False),
-    "triplets": _pick_states("triplet", "energies", False),
-    "oscillator": _pick_states("singlet", "strengths", False),
-}
-
-
 def evaluate(
     model: Surrogate,
     data: str | Path | Sequence[str | Path],
@@ -315,9 +214,25 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score ``model`` on one split of a dataset, beside a baseline fitted to its training split.
 
-    ``scores``, if given, keeps the model's deviations, and labels and predictions (``pairs``).
-    Returns the errors by name (``QUANTITIES``), counts, and ``baselines``: name → the same errors.
-    Raises DatasetError where the data cannot be read or hold nothing of that split.
+    Parameters
+    ----------
+    model:
+        The surrogate.
+    data:
+        Shards, or directories of shards.
+    split:
+        "train", "validation", "test" or "extrapolation".
+    scores:
+        If given, collects the deviations, and labels with predictions (``Scores.pairs``).
+
+    Returns
+    -------
+    What ``evaluate_records`` returns, and ``baselines``: the errors of each baseline by name.
+
+    Raises
+    ------
+    DatasetError
+        If the data cannot be read or have no records of that split.
     """
     records = read(data)
     chosen = [r for r in records if r.split == split]
@@ -350,7 +265,7 @@ _LABELS = {
 
 
 def format_evaluation(result: dict[str, Any]) -> str:
-    """The table of ``evaluate`` as text: mean absolute errors, model beside baselines."""
+    """The result of ``evaluate`` as a text table: mean absolute errors, model beside baselines."""
     baselines: dict[str, dict[str, float]] = result.get("baselines", {})
     header = f"{'mean absolute error':<30}{'unit':>5}{'model':>10}"
     header += "".join(f"{name:>14}" for name in baselines)

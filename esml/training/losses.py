@@ -1,18 +1,21 @@
 """What training minimizes: deviations of operators, observables and excited states from labels.
 
 Excited states are compared without differentiating an eigenvector. The label's own amplitudes are
-expressed in the predicted orbitals and the predicted response matrices are contracted with them:
+expressed in the predicted orbitals, and the predicted response matrices are contracted with them:
 
     T_sᵀ (A+B) T_t   and   U_sᵀ (A−B) U_t ,   T = X + Y ,   U = X − Y .
 
-The diagonals of both should be the label's energies (their mean alone would leave the solved energy
-free to fall below it: T → cT, U → U/c makes √(T†(A+B)T · U†(A−B)U) of it), and the off-diagonals
-½ (ω_s + ω_t) T_sᵀU_t: zero where projected label states are orthogonal, as they are up to what the
-minimal basis cannot hold. Where all hold the label states are eigenstates of the prediction. No
-state is matched by its index.
+Both diagonals should equal the label energies. Their mean alone would not do: scaling T → cT and
+U → U/c lowers the solved energy √(TᵀA₊T · UᵀA₋U), A± = A ± B, below the mean. The off-diagonal
+elements should equal ½ (ω_s + ω_t) T_sᵀU_t, which is zero for orthogonal label states (projected
+ones are orthogonal up to what the minimal basis cannot hold). If all of this is satisfied, the
+label states are eigenstates of the prediction. No state is matched by its index.
 
-``exact_energies`` compares solved states instead, matched to the labels by their overlap, with
+``exact_energies`` compares solved states instead, matched to the labels by overlap, with
 Hellmann–Feynman gradients.
+
+Shape letters: M molecules, S states, n orbitals of the basis, o and v occupied and virtual ones.
+Energies in eV.
 """
 
 from __future__ import annotations
@@ -33,28 +36,41 @@ from esml.physics.solvers.davidson import ConvergenceError
 from esml.training.targets import StateTargets, Targets
 
 N_VIRTUAL = 3
-"""Lowest virtual orbitals whose energies are compared, beside all occupied ones."""
+"""Number of lowest virtual orbitals whose energies are compared, beside all occupied ones."""
 
 LEAST_OVERLAP = 0.5
-"""Label states whose projection keeps less of their norm are not compared yet."""
+"""Label states that keep less of their norm in the predicted orbitals are not compared yet."""
 
 LEAST_MATCH = 0.6
-"""Overlap from which a solved state counts as the label's."""
+"""Smallest overlap at which a solved state counts as the label state."""
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of ``values`` where ``mask``; zero where nothing is."""
+    """Mean of ``values`` where ``mask`` is true; zero if it is true nowhere."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
 
 def huber(x: Tensor, width: float) -> Tensor:
-    """x²/2·width⁻¹ near zero and |x| far away: outliers pull no harder than their neighbours."""
+    """x² / (2 width) near zero and |x| − width/2 far away, so outliers do not dominate."""
     size = x.abs()
     return torch.where(size < width, 0.5 * size.square() / width, size - 0.5 * width)
 
 
 def project(orbitals: Orbitals, states: StateTargets) -> tuple[Tensor, Tensor, Tensor]:
-    """Label T, U (M, S, o, v) in predicted orbitals, scaled to TᵀU = 1, and which may be used."""
+    """Express label states in the predicted orbitals.
+
+    Parameters
+    ----------
+    orbitals:
+        Predicted orbitals of M molecules.
+    states:
+        Label states in the orthonormal basis.
+
+    Returns
+    -------
+    T and U (M, S, o, v), scaled to TᵀU = 1, and (M, S) which states keep enough of their norm
+    (``LEAST_OVERLAP``) to be used.
+    """
     plus, minus = (
         torch.einsum("mui,msuv,mva->msia", orbitals.occupied, density, orbitals.virtual)
         for density in (states.plus, states.minus)
@@ -68,10 +84,21 @@ def project(orbitals: Orbitals, states: StateTargets) -> tuple[Tensor, Tensor, T
 def rayleigh(
     response: Response, states: StateTargets, kinds: tuple[Kind, Kind]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(energies, alignment, T, usable) of the label states under the predicted response.
+    """Contract the predicted response with the label states.
 
-    ``energies`` (scalar, eV) is the Huber deviation of the diagonals, ``alignment`` (scalar, eV²)
-    the mean square of what couples the states.
+    Parameters
+    ----------
+    response:
+        The predicted response.
+    states:
+        Label states of one multiplicity.
+    kinds:
+        The matrices for T and for U: A+B and A−B for singlets, the triplet A twice for triplets.
+
+    Returns
+    -------
+    ``energies`` (scalar, eV), the Huber deviation of the diagonals; ``alignment`` (scalar, eV²),
+    the mean square coupling between label states; T and usable, as ``project`` returns them.
     """
     plus, minus, usable = project(response.orbitals, states)
     shape = plus.flatten(2).shape
@@ -94,9 +121,14 @@ def rayleigh(
 
 
 def match(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tensor:
-    """(M, S) index of the solved state that each label state is, −1 where there is none.
+    """Find the label states among solved states.
 
-    The assignment maximizes the sum of |X_foundᵀU_label|-like overlaps, one to one.
+    The assignment is one to one and maximizes the sum of |½ (T_foundᵀ U + U_foundᵀ T)|.
+
+    Returns
+    -------
+    (M, S) index of the solved state for each label state, −1 where no overlap reaches
+    ``LEAST_MATCH``.
     """
     plus, minus, usable = project(orbitals, states)
     with torch.no_grad():
@@ -115,14 +147,14 @@ def match(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tenso
 
 
 def exact_energies(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tensor:
-    """Huber deviation (eV) of solved energies from those of the label states they match."""
+    """Huber deviation (eV) of solved energies from the label states they match."""
     index = match(found, orbitals, states)
     energies = torch.nan_to_num(found.energies).gather(1, index.clamp(min=0))
     return masked_mean(huber(energies - states.energies, 0.1), index >= 0)
 
 
 EXCITATIONS = ("energies", "alignment", "transition_dipoles", "exact_energies")
-"""Names of the terms that need the response."""
+"""Names of the loss terms that need the response."""
 
 
 def losses(
@@ -131,7 +163,23 @@ def losses(
     targets: Targets,
     wanted: Collection[str],
 ) -> dict[str, Tensor]:
-    """The ``wanted`` terms of ``LossWeights``, unweighted, by name."""
+    """The loss terms.
+
+    Parameters
+    ----------
+    operators:
+        What the network predicts for M molecules, in double precision.
+    graph:
+        Their structures.
+    targets:
+        Their labels.
+    wanted:
+        Names of the terms to compute, from ``LossWeights``.
+
+    Returns
+    -------
+    The terms by name, unweighted scalars in the units that ``LossWeights`` gives.
+    """
     layout = operators.layout
     orbitals = diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
     terms = _ground_state(operators, orbitals, graph, targets, wanted)
@@ -150,7 +198,7 @@ def _ground_state(
 ) -> dict[str, Tensor]:
     layout = operators.layout
     inside = layout.orbital_mask[:, :, None] & layout.orbital_mask[:, None, :]
-    # Elements between orbitals far apart are many and tiny: a mean per row, not per element.
+    # Elements between distant orbitals are many and tiny: average per row, not per element.
     rows = layout.orbital_mask.sum()
 
     def elements(deviation: Tensor) -> Tensor:
@@ -203,9 +251,9 @@ def _solved(
 ) -> Tensor:
     """``exact_energies`` of both multiplicities; zero for a batch that cannot be solved.
 
-    That happens to a ground state on the brink of an instability, early in a run.
+    That happens early in a run, when a ground state is close to an instability.
     """
-    # Single precision for the iterations: what they leave undone is far below a label's error.
+    # Single precision is enough for the iterations: their error is far below that of a label.
     single = torch.float32
     n_singlets = targets.singlets.mask.shape[1] + 4
     n_triplets = targets.triplets.mask.shape[1] + 4

@@ -1,4 +1,4 @@
-"""What a run trains, on what it is judged and how it is kept, for either kind of model."""
+"""For each kind of model: how it is built, trained, scored and saved."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from esml.training.losses import EXCITATIONS, losses
 from esml.training.targets import collate
 
 N_BASELINE = 2000
-"""Records from which per-element levels are averaged before training."""
+"""Number of records over which the on-site levels of the elements are averaged."""
 
 
 class Objective(Protocol):
-    """What the training loop needs to know of a kind of model."""
+    """What the training loop needs from a kind of model."""
 
     def build(self) -> Any:
         """An untrained model, with a ``cutoff``."""
 
     def prepare(self, model: Any, records: Sequence[Record]) -> None:
-        """Start ``model`` from the means of ``records``."""
+        """Set the starting values of ``model`` to means over ``records``."""
 
     def weights(self, progress: float) -> dict[str, float]:
-        """Weights of the loss terms when ``progress`` (0 to 1) of the run is done."""
+        """Weights of the loss terms by name; ``progress`` runs from 0 to 1 over the run."""
 
     def terms(
         self, model: Any, graph: Graph, records: Sequence[Record], progress: float
     ) -> dict[str, Tensor]:
-        """Loss terms, unweighted, by the same names."""
+        """Unweighted loss terms by the same names."""
 
     def evaluate(self, model: Any, records: Sequence[Record]) -> dict[str, Any]:
         """Mean absolute errors by name."""
@@ -55,11 +55,11 @@ class Objective(Protocol):
     def complete(
         self, path: Path, training: Sequence[Record], validation: Sequence[Record]
     ) -> None:
-        """Add to the finished model file what needs all records, not only weights."""
+        """Add the domain and the error model to the finished model file."""
 
 
 def objective(config: TrainingConfig) -> Objective:
-    """The objective of the kind of model ``config`` names."""
+    """The objective for the kind of model that ``config`` describes."""
     if isinstance(config.model, DirectConfig):
         return DirectObjective(config, config.model)
     return HamiltonianObjective(config, config.model)
@@ -125,7 +125,7 @@ class HamiltonianObjective:
 
 
 class DirectObjective:
-    """Energies and strengths straight from the atoms' features."""
+    """Energies and strengths read directly from the features of the atoms."""
 
     def __init__(self, config: TrainingConfig, form: DirectConfig) -> None:
         self._config, self._form = config, form
@@ -158,4 +158,4 @@ class DirectObjective:
     def complete(
         self, path: Path, training: Sequence[Record], validation: Sequence[Record]
     ) -> None:
-        """A direct model states no uncertainties."""
+        """Nothing to add: a direct model states no uncertainties."""

@@ -1,4 +1,4 @@
-"""Reference records as padded tensors: what a batch of predictions is compared with."""
+"""Labels as padded tensors, to compare with a batch of predictions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DTYPE = torch.float64
 
 @dataclass(frozen=True)
 class StateTargets:
-    """Label states of one multiplicity in the orthonormal basis; S states at most.
+    """Label states of one multiplicity in the orthonormal basis; at most S states.
 
-    ``plus`` and ``minus`` are C_o (X ± Y) C_vᵀ, scaled to tr(plusᵀ minus) = 1; in the Tamm–Dancoff
-    approximation they are the same.
+    ``plus`` and ``minus`` are C_o (X ± Y) C_vᵀ, scaled to tr(plusᵀ minus) = 1. In the Tamm–Dancoff
+    approximation they are equal.
     """
 
     energies: Tensor  # (M, S) eV
@@ -34,7 +34,7 @@ class StateTargets:
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels of M molecules, padded like the predictions; n orbitals, K atoms at most."""
+    """Labels of M molecules, padded like the predictions; at most n orbitals and K atoms."""
 
     hamiltonian: Tensor  # (M, n, n) eV
     dipole_operator: Tensor  # (M, 3, n, n) e·bohr
@@ -46,7 +46,7 @@ class Targets:
 
 
 def structure(record: Record) -> Atoms:
-    """The molecule of ``record``."""
+    """The molecule of ``record``, with its charge and name."""
     return Atoms(
         numbers=record.numbers,
         positions=record.positions,
@@ -55,10 +55,17 @@ def structure(record: Record) -> Atoms:
 
 
 def turned(record: Record, rotation: np.ndarray) -> Record:
-    """``record`` as an observer turned by the orthogonal matrix ``rotation`` (3, 3) sees it.
+    """``record`` rotated (or mirrored).
 
-    Positions, vectors and operators turn, and with them the p orbitals; energies and amplitudes
-    over canonical orbitals stay.
+    Positions, vectors, operators and p orbitals change; energies and amplitudes between canonical
+    orbitals do not.
+
+    Parameters
+    ----------
+    record:
+        The labels.
+    rotation:
+        (3, 3) orthogonal matrix.
     """
     blocks = [np.eye(1) if z == 1 else block_diag(1.0, rotation) for z in record.numbers]
     orbitals = block_diag(*blocks)
@@ -79,7 +86,7 @@ def turned(record: Record, rotation: np.ndarray) -> Record:
 def valence_states(
     energies: np.ndarray, weights: np.ndarray, least_weight: float, highest: float
 ) -> np.ndarray:
-    """(S,) which label states a minimal basis can hold: valence weight and energy within bounds."""
+    """(S,) which label states count: weight ≥ ``least_weight`` and energy ≤ ``highest`` (eV)."""
     chosen: np.ndarray = (weights >= least_weight) & (energies <= highest)
     return chosen
 
@@ -113,9 +120,18 @@ def _states(
 
 
 def collate(records: Sequence[Record], least_weight: float, highest: float) -> Targets:
-    """Labels of ``records`` as one padded batch, double precision.
+    """Labels of ``records`` as one padded batch in double precision.
 
-    A dipole operator that a record lacks is not a number.
+    Parameters
+    ----------
+    records:
+        M records.
+    least_weight, highest:
+        Label states with a smaller valence weight, or above this energy (eV), are masked.
+
+    Returns
+    -------
+    The targets. A dipole operator that a record lacks is NaN.
     """
     n = max(len(r.energies) for r in records)
     atoms = max(len(r.numbers) for r in records)

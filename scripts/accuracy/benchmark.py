@@ -36,15 +36,9 @@ from esml.analysis.spectrum import broaden
 from esml.io.records import Record, read
 from esml.predict.surrogate import Surrogate
 from esml.results import Result, half_width
-from esml.training.evaluation import (
-    BATCH,
-    HIGHEST,
-    LEAST_WEIGHT,
-    evaluate,
-    evaluate_records,
-    format_evaluation,
-)
+from esml.training.evaluation import BATCH, evaluate, evaluate_records, format_evaluation
 from esml.training.losses import match
+from esml.training.scores import HIGHEST, LEAST_WEIGHT
 from esml.training.targets import collate, structure
 from scripts.accuracy import quest
 from scripts.accuracy.methods import (

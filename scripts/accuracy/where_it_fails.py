@@ -23,7 +23,8 @@ import esml
 from esml.analysis.characters import characterize
 from esml.io.records import Record, read
 from esml.predict.surrogate import Surrogate
-from esml.training.evaluation import BATCH, LEAST_WEIGHT, partners, solve
+from esml.training.evaluation import BATCH, partners, solve
+from esml.training.scores import LEAST_WEIGHT
 from reference.molecules import held_out_core, molecule_from_smiles
 from scripts.accuracy.character_agreement import reference
 

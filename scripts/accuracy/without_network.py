@@ -28,8 +28,8 @@ from esml.physics.excitations import singlets, triplets
 from esml.physics.interaction import distances
 from esml.physics.orbitals import diagonalize
 from esml.physics.response import Response
-from esml.training.evaluation import HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.losses import exact_energies, match, rayleigh
+from esml.training.scores import HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.targets import collate, structure
 
 UNIT = float(np.log(np.expm1(1.0)))

@@ -30,7 +30,7 @@ from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from esml.io.records import Record, iterate, shard_paths
-from esml.training.evaluation import BRIGHT, LEAST_WEIGHT
+from esml.training.scores import BRIGHT, LEAST_WEIGHT
 from reference.molecules import held_out_core, molecule_from_smiles
 from scripts import ROOT
 

@@ -32,7 +32,7 @@ from esml.model.graph import build_graph
 from esml.physics.solvers.davidson import ConvergenceError
 from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
-from esml.training.evaluation import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
+from esml.training.scores import BRIGHT, HIGHEST, LEAST_WEIGHT, Scores
 from esml.training.targets import structure, valence_states
 
 BATCH = 16

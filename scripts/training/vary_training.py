@@ -33,7 +33,8 @@ from esml.io.files import sole_writer, write_whole
 from esml.io.records import Record, read, write_shard
 from esml.predict.model_files import load_model
 from esml.training import TrainingConfig, load_config, train
-from esml.training.evaluation import QUANTITIES, evaluate_records
+from esml.training.evaluation import evaluate_records
+from esml.training.scores import QUANTITIES
 from scripts import ROOT
 from scripts.inductive_bias.page import fill, table
 from scripts.inductive_bias.study import subset

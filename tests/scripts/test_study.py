@@ -167,7 +167,7 @@ def test_a_cut_study_goes_on_where_it_stopped(
     trained: list[str] = []
     train = study.train
 
-    save = loop._save_state
+    save = loop.save_state
 
     def killed(run: Any, file: Path) -> None:
         save(run, file)
@@ -181,7 +181,7 @@ def test_a_cut_study_goes_on_where_it_stopped(
 
     monkeypatch.setattr(study, "train", noted)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_save_state", killed)
+        patch.setattr(loop, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
             study.run(small, tmp_path / "cut", path)
     assert {row["head"] for row in table(path)} == {"hamiltonian"}  # one whole cell

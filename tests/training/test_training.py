@@ -39,9 +39,14 @@ from esml.training import (
     train,
 )
 from esml.training import loop as training_loop
+from esml.training.card import data_hash
 from esml.training.config import LossWeights
-from esml.training.evaluation import QUANTITIES, evaluate_records
+from esml.training.evaluation import evaluate_records
+from esml.training.log import take_back
 from esml.training.losses import exact_energies, losses, match, rayleigh
+from esml.training.run import Run, batches, learning_rate, start, train_epoch
+from esml.training.scores import QUANTITIES
+from esml.training.state import STATE, load_state
 from esml.training.targets import StateTargets, Targets, collate, structure
 
 DATA = Path(__file__).parents[1] / "data" / "tiny.h5"
@@ -140,7 +145,7 @@ def test_hamiltonians_alone_can_be_learned_and_started_from(
 def test_frozen_weights_stay_as_they_start(tmp_path: Path) -> None:
     frozen = ["couplings.*", "couplings_hidden.*", "exponents"]
     config = configuration(tmp_path / "a", frozen=frozen)
-    before = training_loop.start(config, read(DATA)).model.state_dict()
+    before = start(config, read(DATA)).model.state_dict()
     after = load_file(train(config, progress=False))
     kept = [n for n in before if n.startswith("couplings") or n == "exponents"]
     assert len(kept) == 5
@@ -279,15 +284,15 @@ def test_a_run_leaves_a_model_that_loads_and_says_what_it_is(finished: Path) -> 
 
 def test_the_hash_of_the_data_depends_on_the_records_alone(records: list[Record]) -> None:
     training, validation = records[:7], records[7:9]
-    card = training_loop._data(training, validation)
+    card = data_hash(training, validation)
     assert card["train"] == 7
     assert card["validation"] == 2
-    assert training_loop._data(training[::-1], validation) == card
+    assert data_hash(training[::-1], validation) == card
     others = (
-        training_loop._data(training[1:], validation),
-        training_loop._data(training, validation[1:]),
-        training_loop._data(validation, training),
-        training_loop._data([*training[1:], replace(training[0], key="other")], validation),
+        data_hash(training[1:], validation),
+        data_hash(training, validation[1:]),
+        data_hash(validation, training),
+        data_hash([*training[1:], replace(training[0], key="other")], validation),
     )
     assert len({card["sha256"], *(other["sha256"] for other in others)}) == 5
 
@@ -297,9 +302,9 @@ def test_a_run_killed_and_resumed_takes_the_same_steps(
 ) -> None:
     """Bit for bit: weights, their averages, the optimizer and the log."""
     config = configuration(tmp_path)
-    epoch = training_loop.train_epoch
+    epoch = train_epoch
 
-    def killed(run: training_loop.Run, *arguments: Any, **named: Any) -> dict[str, float]:
+    def killed(run: Run, *arguments: Any, **named: Any) -> dict[str, float]:
         if run.epoch == 1:
             epoch(run, *arguments, **named)  # what is not on disk yet is lost
             raise KeyboardInterrupt
@@ -324,7 +329,7 @@ def test_a_run_killed_and_resumed_takes_the_same_steps(
 
 def test_the_log_of_a_killed_run_is_taken_back_to_its_state(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
-    training_loop._take_back(log, 1)
+    take_back(log, 1)
     assert not log.exists()
     for text, epoch, left in (
         ("epoch,seconds\n1,5\n2,5\n", 2, "epoch,seconds\n1,5\n2,5\n"),
@@ -333,10 +338,10 @@ def test_the_log_of_a_killed_run_is_taken_back_to_its_state(tmp_path: Path) -> N
         ("epoch,seconds\n1,5\n1", 2, "epoch,seconds\n1,5\n"),
     ):
         log.write_text(text)
-        training_loop._take_back(log, epoch)
+        take_back(log, epoch)
         assert log.read_text() == left
     log.write_text("epo")
-    training_loop._take_back(log, 0)
+    take_back(log, 0)
     assert not log.exists()
 
 
@@ -364,14 +369,14 @@ def test_a_finished_run_is_not_trained_again(
 
 def test_other_seeds_are_other_runs_and_equal_seeds_equal_ones(records: list[Record]) -> None:
     def weights(seed: int) -> torch.Tensor:
-        run = training_loop.start(configuration(Path(), seed=seed), records)
+        run = start(configuration(Path(), seed=seed), records)
         return torch.cat([p.detach().flatten() for p in run.model.parameters()])
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
 
     def order(seed: int, epoch: int) -> list[str]:
-        return [r.key for b in training_loop.batches(records, 2, seed, epoch) for r in b]
+        return [r.key for b in batches(records, 2, seed, epoch) for r in b]
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1)
@@ -381,7 +386,7 @@ def test_other_seeds_are_other_runs_and_equal_seeds_equal_ones(records: list[Rec
 
 def test_the_learning_rate_warms_up_and_falls_to_one_percent(tmp_path: Path) -> None:
     config = configuration(tmp_path, warmup=10, learning_rate=0.1)
-    rates = [training_loop._schedule(config, step, 200) for step in range(201)]
+    rates = [learning_rate(config, step, 200) for step in range(201)]
     assert rates[0] == pytest.approx(0.01)
     assert rates[9] == pytest.approx(0.1, rel=0.01)
     assert np.all(np.diff(rates[:10]) > 0)
@@ -437,21 +442,19 @@ def test_bytes_changed_anywhere_in_a_state_are_found(finished: Path, tmp_path: P
         changed = bytes([whole[place] ^ 0xFF])
         path.write_bytes(whole[:place] + changed + whole[place + 1 :])
         with pytest.raises(ConfigError, match=r"state\.safetensors .*delete it to train afresh"):
-            training_loop._load_state(
-                training_loop.start(configuration(tmp_path), read(DATA)), path
-            )
+            load_state(start(configuration(tmp_path), read(DATA)), path)
 
 
 def test_a_state_from_before_there_were_checksums_is_still_gone_on_from(
     finished: Path, tmp_path: Path
 ) -> None:
     with safe_open(finished / "state.safetensors", framework="pt") as file:
-        header = json.loads(file.metadata()[training_loop.STATE])
+        header = json.loads(file.metadata()[STATE])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     old = {key: json.dumps(header[key]) for key in ("config", "progress")}
     save_file(tensors, tmp_path / "state.safetensors", metadata=old)
-    run = training_loop.start(configuration(tmp_path), read(DATA))
-    training_loop._load_state(run, tmp_path / "state.safetensors")
+    run = start(configuration(tmp_path), read(DATA))
+    load_state(run, tmp_path / "state.safetensors")
     assert (run.epoch, run.step) == (2, 14)
     for name, value in run.model.state_dict().items():
         assert torch.equal(value, tensors[f"model.{name}"])
@@ -464,8 +467,8 @@ def test_a_state_that_does_not_say_how_far_it_is_is_refused(
     finished: Path, tmp_path: Path, progress: Any
 ) -> None:
     tensors, entries = checkpoint.unpack(finished / "state.safetensors")
-    header = {"config": json.loads(entries[training_loop.STATE])["config"], "progress": progress}
-    packed = checkpoint.pack(tensors, training_loop.STATE, header)
+    header = {"config": json.loads(entries[STATE])["config"], "progress": progress}
+    packed = checkpoint.pack(tensors, STATE, header)
     (tmp_path / "state.safetensors").write_bytes(packed)
     with pytest.raises(ConfigError, match=r"state\.safetensors"):
         train(configuration(tmp_path), progress=False)
@@ -498,7 +501,7 @@ def test_progress_goes_to_standard_error(
 def test_a_step_without_a_finite_gradient_changes_nothing(
     tmp_path: Path, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = training_loop.start(configuration(tmp_path), records)
+    run = start(configuration(tmp_path), records)
     before = {k: v.clone() for k, v in run.model.state_dict().items()}
     true = objectives.losses
 
@@ -506,7 +509,7 @@ def test_a_step_without_a_finite_gradient_changes_nothing(
         return {name: math.nan * term for name, term in true(*arguments).items()}
 
     monkeypatch.setattr(objectives, "losses", broken)
-    training_loop.train_epoch(run, records[:3])
+    train_epoch(run, records[:3])
     assert all(torch.equal(v, before[k]) for k, v in run.model.state_dict().items())
     assert all(v.isfinite().all() for v in run.average.values())
 

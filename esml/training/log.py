@@ -1,0 +1,83 @@
+"""What a run reports: a row per epoch in ``log.csv``, a line and a bar on the terminal."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from esml.io.files import write_whole
+from esml.training.config import TrainingConfig
+
+COLUMNS = (
+    "epoch", "seconds", "hamiltonian", "orbitals", "dipole_operator", "charges", "dipole",
+    "energies", "alignment", "transition_dipoles", "exact_energies", "oscillator_strengths",
+    "levels", "occupied_mae_eV", "homo_mae_eV",
+    "gap_mae_eV", "s1_mae_eV", "t1_mae_eV", "singlets_mae_eV", "triplets_mae_eV",
+    "oscillator_mae",
+)  # fmt: skip
+
+
+def take_back(path: Path, epoch: int) -> None:
+    """Remove the rows after ``epoch`` from a log; those epochs are trained again."""
+    if not path.exists():
+        return
+    # A kill can cut the last line short.
+    lines = path.read_text(errors="replace").splitlines(keepends=True)
+    head, *rows = [line for line in lines if line.endswith("\n")] or [""]
+    kept = [row for row in rows if (n := row.split(",")[0]).isdigit() and int(n) <= epoch]
+    if [head, *kept] != lines:
+        path.unlink() if not head else write_whole(path, "".join([head, *kept]).encode())
+
+
+def append(path: Path, row: dict[str, float]) -> None:
+    """Add one epoch's row to a log."""
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+
+def progress_bar(enabled: bool) -> Progress:
+    """A live line on standard error; without a terminal, only the lines printed above it."""
+    return Progress(
+        TextColumn("step"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, quiet=not enabled),
+        disable=not enabled,
+        # Steps differ in size, and only the late ones solve for states.
+        speed_estimate_period=600.0,
+    )
+
+
+def epoch_line(config: TrainingConfig, row: dict[str, float]) -> str:
+    """The terminal line for one epoch."""
+    left = (config.epochs - row["epoch"]) * row["seconds"] / 60
+    line = f"epoch {row['epoch']:4.0f}/{config.epochs}  {row['seconds']:6.1f} s  left {left:5.0f} "
+    line += "min"
+    if "hamiltonian" in row:
+        line += f"  H {row['hamiltonian']:.4f}"
+    if "energies" in row:
+        line += f"  E {row['energies']:.3f} eV"
+    if "s1_mae_eV" in row:
+        line += "  | validation MAE, eV:"
+        for name in ("occupied", "homo", "gap", "s1", "t1", "singlets", "triplets"):
+            if f"{name}_mae_eV" in row:
+                line += f" {name} {row[f'{name}_mae_eV']:.3f} "
+        line += f" f {row['oscillator_mae']:.4f}"
+    return line
