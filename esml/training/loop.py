@@ -86,9 +86,9 @@ def _train(
     steps = steps_per_epoch(config, len(training))
     if run.step != run.epoch * steps:
         raise ConfigError(
-            f"{state} is of a run with {run.step // max(run.epoch, 1)} steps an epoch where the "
-            f"data now make {steps}: expected the same training records; choose another output or "
-            "train afresh"
+            f"{state} belongs to a run with {run.step // max(run.epoch, 1)} steps an epoch where "
+            f"the data now make {steps}: expected the same training records; choose another "
+            "output or train afresh"
         )
     log = config.output / "log.csv"
     take_back(log, run.epoch)

@@ -101,8 +101,8 @@ def _adopt(model: Any, path: Path) -> None:
     mismatch = difference(found.config | free, current, "model")
     if mismatch:
         raise ConfigError(
-            f"{path} is of another form: expected {mismatch}; choose another initial model or "
-            "that form"
+            f"{path} has another form: expected {mismatch}; choose another initial model or "
+            "configure that form"
         )
     # The domain and error model of the other weights are not taken over.
     model.load_state_dict({k: found.state.get(k, v) for k, v in model.state_dict().items()})

@@ -64,8 +64,8 @@ def load_state(run: Run, path: Path) -> None:
         mismatch = difference(stored.get(key), current[key], key)
         if mismatch:
             raise ConfigError(
-                f"{path} is of another run: expected {mismatch}; choose another output or train "
-                "afresh"
+                f"{path} belongs to another run: expected {mismatch}; choose another output or "
+                "train afresh"
             )
 
     def part(prefix: str) -> dict[str, Tensor]:
