@@ -1,1 +1,40 @@
-"""Physics of the minimal basis: works on any symmetric matrix; no network, no files."""
+"""Orbitals and excited states in the minimal basis.
+
+Works on any real symmetric matrix in an orthonormal basis: no network, no files.
+
+    basis        which orbitals an atom carries, where they stand in padded matrices
+    orbitals     a Hamiltonian's orbitals, density, charges, dipole
+    interaction  the effective two-electron interaction
+    response     the matrices A and B of linear response, applied without being built
+    excitations  singlets and triplets
+    solvers      how the lowest states are found: ``solvers.problem`` chooses the way
+"""
+
+from esml.physics.basis import OrbitalLayout
+from esml.physics.excitations import (
+    Excitations,
+    InstabilityError,
+    singlets,
+    singlets_and_triplets,
+    triplets,
+)
+from esml.physics.interaction import Interaction
+from esml.physics.orbitals import Orbitals, diagonalize
+from esml.physics.response import Response
+from esml.physics.solvers.davidson import ConvergenceError
+from esml.physics.solvers.strategy import Strategy
+
+__all__ = [
+    "ConvergenceError",
+    "Excitations",
+    "InstabilityError",
+    "Interaction",
+    "OrbitalLayout",
+    "Orbitals",
+    "Response",
+    "Strategy",
+    "diagonalize",
+    "singlets",
+    "singlets_and_triplets",
+    "triplets",
+]

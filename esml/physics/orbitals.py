@@ -160,7 +160,7 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
             raise ValueError(f"the Hamiltonian of molecule {molecule} is not finite")
         levels, coefficients = eigh(h, mask)
         levels, coefficients = levels * mask, coefficients * inside
-    differentiable = torch.is_grad_enabled() and h.requires_grad
+    differentiable = h.requires_grad  # h is new: it does only where autograd records
     energies = levels
     if differentiable:
         energies = torch.einsum("mup,muv,mvp->mp", coefficients, h, coefficients)

@@ -24,8 +24,9 @@ from esml.io.structure_checks import StructureError, check_structure
 from esml.model.graph import Graph, build_graph
 from esml.model.hamiltonian import EffectiveHamiltonian
 from esml.physics import orbitals
-from esml.physics.excitations import singlets, triplets
+from esml.physics.excitations import singlets_and_triplets
 from esml.physics.response import Response
+from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.batching import Wanted, batches, check_size, n_orbitals, read_ahead
 from esml.predict.solution import Solution, Stated, in_double, results
 from esml.results import Failure, Result
@@ -42,12 +43,14 @@ class Surrogate(nn.Module):
         metadata: dict[str, Any] | None = None,
         domain: Domain | None = None,
         error_model: ErrorModel | None = None,
+        strategy: Strategy = DEFAULT,
     ) -> None:
         super().__init__()
         self.hamiltonian = hamiltonian
         self.metadata = dict(metadata or {})
         self.domain = domain
         self.error_model = error_model
+        self.strategy = strategy
 
     @property
     def dtype(self) -> torch.dtype:
@@ -89,12 +92,21 @@ class Surrogate(nn.Module):
         n_singlets = min(n_states, most)
         n_triplets = n_singlets if n_triplets is None else min(n_triplets, most)
         # Gradients are of first order in what iterations leave undone.
-        precision = torch.float64 if torch.is_grad_enabled() else self.dtype
+        precision = torch.float64 if response.requires_grad else self.dtype
+        of_singlets, of_triplets = singlets_and_triplets(
+            response,
+            operators.dipole,
+            n_singlets,
+            n_triplets,
+            precision,
+            energy_window,
+            self.strategy,
+        )
         return Solution(
             operators=operators,
             orbitals=found,
-            singlets=singlets(response, operators.dipole, n_singlets, precision, energy_window),
-            triplets=triplets(response, n_triplets, precision, energy_window),
+            singlets=of_singlets,
+            triplets=of_triplets,
             charges=orbitals.charges(found, layout),
             dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
         )

@@ -29,7 +29,7 @@ from torch import Tensor
 from esml.model.graph import Graph
 from esml.model.hamiltonian import Operators
 from esml.physics import orbitals as orbital_properties
-from esml.physics.excitations import Excitations, singlets, triplets
+from esml.physics.excitations import Excitations, singlets_and_triplets
 from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Kind, Response
 from esml.physics.solvers.davidson import ConvergenceError
@@ -258,10 +258,7 @@ def _solved(
     n_singlets = targets.singlets.mask.shape[1] + 4
     n_triplets = targets.triplets.mask.shape[1] + 4
     try:
-        found = (
-            singlets(response, operators.dipole, n_singlets, single),
-            triplets(response, n_triplets, single),
-        )
+        found = singlets_and_triplets(response, operators.dipole, n_singlets, n_triplets, single)
     except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         return operators.hamiltonian.new_zeros(())
     return 0.5 * (

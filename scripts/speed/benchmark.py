@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -618,9 +619,7 @@ def solvers(model: Any, batch: list[Atoms]) -> dict[str, float]:
     """Processor time of both solvers, s per molecule."""
     import torch
 
-    from esml.physics import excitations, orbitals
-    from esml.physics.excitations import singlets, triplets
-    from esml.physics.response import Response
+    from esml.physics import Response, Strategy, orbitals, singlets_and_triplets
     from esml.predict.solution import in_double
 
     torch.set_num_threads(1)
@@ -629,17 +628,12 @@ def solvers(model: Any, batch: list[Atoms]) -> dict[str, float]:
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)
-
-        def both() -> None:
-            singlets(response, operators.dipole, N_STATES, torch.float32)
-            triplets(response, N_STATES, torch.float32)
-
+        wanted = operators.dipole, N_STATES, N_STATES, torch.float32
         row: dict[str, float] = {"singles": int(response.n_available[0])}
-        chosen = excitations.DENSE, excitations.DENSE_PER_STATE
         for kind, limit in (("dense", 10**9), ("iterative", 0)):
-            excitations.DENSE = excitations.DENSE_PER_STATE = limit
+            strategy = Strategy(dense=limit, dense_per_state=limit)
+            both = partial(singlets_and_triplets, response, *wanted, strategy=strategy)
             row[kind] = fine(both, 7) / len(batch)
-        excitations.DENSE, excitations.DENSE_PER_STATE = chosen
     return row
 
 

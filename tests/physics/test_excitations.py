@@ -17,6 +17,7 @@ from esml.physics.excitations import Excitations, InstabilityError, singlets, tr
 from esml.physics.interaction import ONE_CENTRE, Interaction, distances, gamma
 from esml.physics.orbitals import diagonalize
 from esml.physics.response import Kind, Response
+from esml.physics.solvers.strategy import DEFAULT
 from esml.units import HARTREE
 
 MOLECULES = [[6, 1, 1, 8], [7, 1, 1, 1], [16, 6], [1, 1], [6, 7, 1]]
@@ -32,9 +33,9 @@ class System:
     dipole_operator: Tensor
     interaction: Interaction
 
-    def response(self) -> Response:
+    def response(self, chunk: int = DEFAULT.chunk) -> Response:
         orbitals = diagonalize(self.hamiltonian, self.layout.n_orbitals, self.layout.n_occupied)
-        return Response(orbitals, self.interaction, self.layout)
+        return Response(orbitals, self.interaction, self.layout, chunk)
 
     def singlets(self, n_states: int | None = None) -> Excitations:
         return singlets(self.response(), self.dipole_operator, n_states)
@@ -212,17 +213,16 @@ def test_matrices_are_those_of_the_formulas(molecules: list[list[int]]) -> None:
             assert not dense[m][:, ~singles].any()
 
 
-def test_application_is_the_dense_matrix_in_chunks_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    response = random_system(MOLECULES).response()
+def test_application_is_the_dense_matrix_in_chunks_too() -> None:
+    system = random_system(MOLECULES)
+    response, in_chunks = system.response(), system.response(chunk=5000)
     trial = torch.randn(len(MOLECULES), 3, *response.singles_mask.shape[1:], dtype=torch.float64)
     trial = trial * response.singles_mask[:, None]
     for kind in get_args(Kind):
         whole = response.dense(kind)
         expected = (whole @ trial.flatten(2).mT).mT
         assert torch.allclose(response.apply(trial, kind).flatten(2), expected, atol=1e-12)
-        with monkeypatch.context() as patch:
-            patch.setattr("esml.physics.response.CHUNK", 5000)
-            assert torch.allclose(response.dense(kind), whole, atol=1e-13)
+        assert torch.allclose(in_chunks.dense(kind), whole, atol=1e-13)
 
 
 # ---- results known by hand --------------------------------------------------------------------

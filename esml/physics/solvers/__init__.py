@@ -1,1 +1,13 @@
-"""How lowest excited states are found."""
+"""How the lowest excited states are found.
+
+problem          chooses the way
+strategy         every threshold
+dense            matrices, built and diagonalized
+davidson         iterations, in a ``space`` on which the problem is solved by ``projection``
+preconditioners  what turns residuals into corrections
+representations  the problem between relaxed or local orbitals
+near_pairs       the problem of pairs of local orbitals that are near each other
+local_orbitals   local orbitals of a large molecule
+banded           matrices that are zero but for a band
+pair_model       a small model of a large molecule, where iterations start
+"""

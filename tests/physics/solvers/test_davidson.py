@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +17,17 @@ from torch import Tensor
 
 import esml
 from esml.io.records import read
-from esml.physics import excitations, orbitals
+from esml.physics import orbitals
 from esml.physics.excitations import Excitations, singlets, triplets
-from esml.physics.response import Kind, LocalResponse, NearResponse, RelaxedResponse, Response
-from esml.physics.solvers import davidson, excitons, locality
-from esml.physics.solvers.excitons import Excitons
-from esml.physics.solvers.locality import NearTurn, Window
+from esml.physics.response import Kind, Multiplicity, Response
+from esml.physics.solvers import davidson
+from esml.physics.solvers.banded import Window, WindowTurn
+from esml.physics.solvers.near_pairs import Near
+from esml.physics.solvers.pair_model import Frontier, PairModel
+from esml.physics.solvers.problem import Problem
+from esml.physics.solvers.representations import Relaxed, Representations
+from esml.physics.solvers.space import Space, products
+from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 
@@ -37,13 +41,8 @@ def model() -> Surrogate:
     return esml.load_model(dtype=torch.float64)
 
 
-@contextmanager
-def solver(kind: str) -> Iterator[None]:
-    limit = {"dense": 10**9, "iterative": 0}[kind]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(excitations, "DENSE", limit)
-        patch.setattr(excitations, "DENSE_PER_STATE", limit)
-        yield
+DENSE = Strategy(dense=10**9)
+ITERATIVE = Strategy(dense=0, dense_per_state=0)
 
 
 def problem(model: Surrogate, structures: list[Atoms]) -> tuple[Response, Tensor]:
@@ -55,12 +54,12 @@ def problem(model: Surrogate, structures: list[Atoms]) -> tuple[Response, Tensor
 
 
 def solved(
-    response: Response, dipole: Tensor, n_states: int, precision: torch.dtype, kind: str
+    response: Response, dipole: Tensor, n_states: int, precision: torch.dtype, strategy: Strategy
 ) -> tuple[Excitations, Excitations]:
-    with solver(kind), torch.no_grad():
+    with torch.no_grad():
         return (
-            singlets(response, dipole, n_states, precision),
-            triplets(response, n_states, precision),
+            singlets(response, dipole, n_states, precision, strategy=strategy),
+            triplets(response, n_states, precision, strategy=strategy),
         )
 
 
@@ -74,9 +73,15 @@ def strength_below(found: Excitations, gap: float = 1e-3) -> list[float]:
     return sums
 
 
-def assert_agree(response: Response, dipole: Tensor, n_states: int, precision: torch.dtype) -> None:
-    dense = solved(response, dipole, n_states, precision, "dense")
-    iterative = solved(response, dipole, n_states, precision, "iterative")
+def assert_agree(
+    response: Response,
+    dipole: Tensor,
+    n_states: int,
+    precision: torch.dtype,
+    strategy: Strategy = ITERATIVE,
+) -> None:
+    dense = solved(response, dipole, n_states, precision, DENSE)
+    iterative = solved(response, dipole, n_states, precision, strategy)
     for one, other in zip(iterative, dense, strict=True):
         assert torch.equal(one.stable, other.stable)
         torch.testing.assert_close(
@@ -161,7 +166,7 @@ def test_nearly_dependent_vectors_are_no_instability() -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("name", ["_project_one", "_project_pair"])
+@pytest.mark.parametrize("name", ["project_one", "project_pair"])
 def test_numbers_lost_in_single_precision_are_found_in_double(
     model: Surrogate, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -185,13 +190,13 @@ def test_products_of_long_vectors_are_exact_in_single_precision() -> None:
     vectors = torch.randn(1, 3, 2**20, generator=generator)
     vectors /= torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
     exact = vectors.double() @ vectors.double().mT
-    torch.testing.assert_close(davidson._products(vectors, vectors), exact, atol=3e-7, rtol=0)
+    torch.testing.assert_close(products(vectors, vectors, DEFAULT.piece), exact, atol=3e-7, rtol=0)
 
 
 def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
     """Again and again, in single precision: errors do not grow from one addition to the next."""
     generator = torch.Generator().manual_seed(0)
-    space = davidson._Space(torch.zeros(1, 5000), 1, 40)
+    space = Space(torch.zeros(1, 5000), 1, 40, DEFAULT)
     for _ in range(8):
         vectors = torch.randn(1, 4, 5000, generator=generator)
         if space.size:
@@ -208,15 +213,15 @@ def test_products_between_relaxed_orbitals_are_those_between_canonical_ones(
     assorted: tuple[Response, Tensor], kind: Kind
 ) -> None:
     response, _ = assorted
-    relaxed = RelaxedResponse(response, torch.float64)
+    relaxed = Representations(response, DEFAULT).relaxed(torch.float64)
     mask = response.singles_mask[:, None]
     amplitudes = torch.randn(len(mask), 3, *mask.shape[2:], dtype=torch.float64) * mask
-    expected = response.apply(relaxed.turned(amplitudes), kind)
-    found = relaxed.turned(relaxed.apply(amplitudes, kind))
+    expected = response.apply(relaxed.to_canonical(amplitudes), kind)
+    found = relaxed.to_canonical(relaxed.apply(amplitudes, kind))
     torch.testing.assert_close(found * mask, expected * mask, atol=1e-10, rtol=0)
     some = torch.tensor([3, 1])
     torch.testing.assert_close(
-        relaxed.of(some).apply(amplitudes[some], kind), relaxed.apply(amplitudes, kind)[some]
+        relaxed.some(some).apply(amplitudes[some], kind), relaxed.apply(amplitudes, kind)[some]
     )
 
 
@@ -224,11 +229,12 @@ def test_without_interaction_relaxed_orbitals_leave_nothing_to_do(
     assorted: tuple[Response, Tensor],
 ) -> None:
     """The diagonal is all there is, however much the virtual orbitals relax."""
-    response = RelaxedResponse(scaled_exchange(assorted[0], 0.0), torch.float64)
+    response = scaled_exchange(assorted[0], 0.0)
+    relaxed = Representations(response, DEFAULT).relaxed(torch.float64)
     mask = response.singles_mask[:, None]
     amplitudes = torch.randn(len(mask), 1, *mask.shape[2:], dtype=torch.float64) * mask
-    found = response.apply(amplitudes, "A-B")
-    expected = response.diagonal()[:, None] * amplitudes
+    found = relaxed.apply(amplitudes, "A-B")
+    expected = relaxed.diagonal()[:, None] * amplitudes
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
 
 
@@ -238,18 +244,18 @@ def test_molecules_that_are_done_are_left_behind(
     """And those that go on are no other for it."""
     response, dipole = assorted
     sizes = []
-    apply = Response.apply_pair
+    apply = Relaxed.apply_pair
 
-    def noted(self: Response, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
+    def noted(self: Relaxed, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
         sizes.append(len(plus))
         return apply(self, plus, minus)
 
-    monkeypatch.setattr(Response, "apply_pair", noted)
-    with solver("iterative"), torch.no_grad():
-        found = singlets(response, dipole, 10, torch.float64).energies
+    monkeypatch.setattr(Relaxed, "apply_pair", noted)
+    with torch.no_grad():
+        found = singlets(response, dipole, 10, torch.float64, strategy=ITERATIVE).energies
         assert sizes[0] == len(found) > sizes[-2] > 0
-        monkeypatch.setattr(davidson, "FEW", 0.0)
-        together = singlets(response, dipole, 10, torch.float64).energies
+        strategy = replace(ITERATIVE, left_behind=0.0)
+        together = singlets(response, dipole, 10, torch.float64, strategy=strategy).energies
     torch.testing.assert_close(found, together, atol=1e-10, rtol=0, equal_nan=True)
 
 
@@ -266,19 +272,14 @@ def row_of_formaldehydes(n_molecules: int) -> Atoms:
     return row
 
 
-@pytest.mark.parametrize("kind", ["A+B", "triplet"])
-def test_a_model_of_all_pairs_is_the_matrix(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch, kind: Kind
-) -> None:
+@pytest.mark.parametrize("coupling", ["singlet", "triplet"])
+def test_a_model_of_all_pairs_is_the_matrix(model: Surrogate, coupling: Multiplicity) -> None:
     """With every local orbital and every pair it has the states of A, whatever is local."""
-    monkeypatch.setattr(excitons, "WIDTH", 1e6)
-    monkeypatch.setattr(excitons, "_RANK", 1e-9)
-    monkeypatch.setattr(excitons, "_NEAR", -1.0)
+    strategy = Strategy(frontier_width=1e6, frontier_rank=1e-9, frontier_overlap=0.0)
     response, _ = problem(model, [molecule("CH3CHO")])
-    whole = response.dense(kind)
-    if kind == "A+B":
-        whole = 0.5 * (whole + response.dense("A-B"))
-    found = Excitons(response.frontier(int(response.n_available)), response.coupling(kind))
+    whole = response.dense("A" if coupling == "singlet" else "triplet")
+    frontier = Frontier(response, int(response.n_available), strategy)
+    found = PairModel.of(frontier, response.kernel, coupling, strategy)
     energies, vectors = torch.linalg.eigh(whole[0])
     torch.testing.assert_close(found.energies, energies, atol=1e-9, rtol=0)
     # And so its inverse is that of A − ω.
@@ -297,24 +298,18 @@ def test_a_model_of_all_pairs_is_the_matrix(
     "make", [lambda: butadiene_chain(4), lambda: row_of_formaldehydes(4)], ids=["polyene", "row"]
 )
 def test_iterations_from_the_model_agree(
-    model: Surrogate,
-    monkeypatch: pytest.MonkeyPatch,
-    make: Callable[[], Atoms],
-    precision: torch.dtype,
+    model: Surrogate, make: Callable[[], Atoms], precision: torch.dtype
 ) -> None:
-    monkeypatch.setattr(excitations, "LARGE", 0)
     response, dipole = problem(model, [make()])
-    assert_agree(response, dipole, 10, precision)
+    assert_agree(response, dipole, 10, precision, replace(ITERATIVE, large=0))
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_corrections_are_the_same_a_few_vectors_at_a_time(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch, at_once: int
-) -> None:
-    monkeypatch.setattr(excitations, "LARGE", 0)
+def test_corrections_are_the_same_a_few_vectors_at_a_time(model: Surrogate, at_once: int) -> None:
     response, dipole = problem(model, [row_of_formaldehydes(4)])
-    monkeypatch.setattr(davidson, "ROOM", 2 * at_once * int(response.n_available))
-    assert_agree(response, dipole, 10, torch.float64)
+    room = 2 * at_once * int(response.n_available)
+    strategy = replace(ITERATIVE, large=0, correction_room=room)
+    assert_agree(response, dipole, 10, torch.float64, strategy)
 
 
 # ---- local orbitals ---------------------------------------------------------------------------
@@ -322,38 +317,38 @@ def test_corrections_are_the_same_a_few_vectors_at_a_time(
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_products_between_local_orbitals_are_those_between_canonical_ones(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch, kind: Kind
+    model: Surrogate, kind: Kind
 ) -> None:
-    monkeypatch.setattr(locality, "STRIP", 16)
     response, _ = problem(model, [butadiene_chain(10)])
-    local = LocalResponse(response, torch.float64)
+    local = Representations(response, Strategy(strip_rows=16)).local(torch.float64)
     amplitudes = torch.randn(1, 3, *response.singles_mask.shape[1:], dtype=torch.float64)
-    expected = response.apply(local.turned(amplitudes), kind)
-    found = local.turned(local.apply(amplitudes, kind))
+    expected = response.apply(local.to_canonical(amplitudes), kind)
+    found = local.to_canonical(local.apply(amplitudes, kind))
     torch.testing.assert_close(found, expected, atol=1e-7, rtol=0)
 
 
-def test_an_order_is_found_in_which_a_chain_is_narrow(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_order_is_found_in_which_a_chain_is_narrow(model: Surrogate) -> None:
     """However its atoms are numbered; a compact molecule fills all of the matrix."""
-    monkeypatch.setattr(locality, "STRIP", 16)
     chain = butadiene_chain(40)
     shuffled = chain[np.random.default_rng(0).permutation(len(chain))]
-    for atoms in (chain, shuffled):
+
+    def is_narrow(atoms: Atoms) -> bool:
         response, _ = problem(model, [atoms])
-        assert response.narrow(torch.float32)
-    assert not problem(model, [cubane()])[0].narrow(torch.float32)
+        return Representations(response, Strategy(strip_rows=16)).is_narrow(torch.float32)
+
+    assert is_narrow(chain)
+    assert is_narrow(shuffled)
+    assert not is_narrow(cubane())
 
 
 def test_the_inverse_is_that_of_differences_of_levels(model: Surrogate) -> None:
     response, _ = problem(model, [butadiene_chain(10)])
-    local = LocalResponse(response, torch.float64)
+    local = Representations(response, DEFAULT).local(torch.float64)
     shape = response.singles_mask.shape[1:]
     omega = torch.tensor([[[2.0], [-6.0]]], dtype=torch.float64)
     sought = torch.randn(1, 2, *shape, dtype=torch.float64)
     given = local._levels(sought) - omega[:, :, :, None] * sought
-    found = local.divided(given.flatten(2), omega).unflatten(2, shape)
+    found = local.levels.excitation(given.flatten(2), omega).unflatten(2, shape)
     assert float((found - sought).norm() / sought.norm()) < 0.1
 
 
@@ -362,36 +357,28 @@ def test_the_inverse_is_that_of_differences_of_levels(model: Surrogate) -> None:
     "make", [lambda: butadiene_chain(4), lambda: row_of_formaldehydes(4)], ids=["polyene", "row"]
 )
 def test_iterations_between_local_orbitals_agree(
-    model: Surrogate,
-    monkeypatch: pytest.MonkeyPatch,
-    make: Callable[[], Atoms],
-    precision: torch.dtype,
+    model: Surrogate, make: Callable[[], Atoms], precision: torch.dtype
 ) -> None:
-    monkeypatch.setattr(excitations, "LARGE", 0)
-    monkeypatch.setattr("esml.physics.response.WIDEST", 2.0)
     response, dipole = problem(model, [make()])
-    assert_agree(response, dipole, 10, precision)
+    assert_agree(response, dipole, 10, precision, replace(ITERATIVE, large=0, widest_band=2.0))
 
 
 # ---- near pairs -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["A+B", "triplet"])
+@pytest.mark.parametrize("coupling", ["singlet", "triplet"])
 def test_products_of_near_pairs_are_those_of_all_pairs_between_them(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch, kind: Kind
+    model: Surrogate, coupling: Multiplicity
 ) -> None:
     """Whatever strips there are, and of a window that is a small part of all pairs."""
-    monkeypatch.setattr(locality, "STRIP", 16)
-    monkeypatch.setattr(locality, "NARROW", 1)
-    monkeypatch.setattr("esml.physics.response.BOUND", 3.0)
-    monkeypatch.setattr("esml.physics.response.WIDEST", 2.0)
+    strategy = Strategy(strip_rows=16, strip_holes=1, binding=3.0, widest_band=2.0)
     response, _ = problem(model, [butadiene_chain(10)])
-    local = LocalResponse(response, torch.float64)
+    local = Representations(response, strategy).local(torch.float64)
     window = local.near()
     assert window is not None
-    near = NearResponse(local, window, kind)
+    near = Near(local, window, coupling)
     assert 0.05 < near.window.fill < 0.7
-    names: list[Kind] = ["A+B", "A-B"] if kind == "A+B" else [kind]
+    names: list[Kind] = ["A+B", "A-B"] if coupling == "singlet" else ["triplet"]
     vectors = [torch.randn(1, 3, near.window.size, dtype=torch.float64) for _ in names]
     shape = response.singles_mask.shape[1:]
     for name, vector, found in zip(names, vectors, near.apply(vectors), strict=True):
@@ -405,7 +392,7 @@ def test_a_window_holds_what_is_near_and_forgets_nothing() -> None:
     for hole in range(200):
         near[hole, max(0, hole // 2 - 5) : hole // 2 + 5] = True
     near[130:] = False  # holes without an electron near them
-    window = Window(near)
+    window = Window(near, DEFAULT.strip_holes)
     everything = torch.randn(2, near.numel(), dtype=torch.float64)
     inside = window.gathered(everything)
     back = window.spread(inside)
@@ -416,8 +403,7 @@ def test_a_window_holds_what_is_near_and_forgets_nothing() -> None:
     torch.testing.assert_close(window.joined(window.parts(inside)), inside, atol=0, rtol=0)
 
 
-def test_a_turn_of_a_window_is_that_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locality, "NARROW", 8)
+def test_a_turn_of_a_window_is_that_of_all_pairs() -> None:
     generator = torch.Generator().manual_seed(0)
     place = torch.arange(40.0, dtype=torch.float64)
     near = (place[:30, None] - place).abs() < 6
@@ -427,8 +413,8 @@ def test_a_turn_of_a_window_is_that_of_all_pairs(monkeypatch: pytest.MonkeyPatch
         for n, k in ((30, 7), (40, 10))
     )
     pairs = (torch.arange(7)[:, None] - torch.arange(10)).abs() < 2
-    window = Window(near)
-    turn = NearTurn(window, left, right, pairs)
+    window = Window(near, 8)
+    turn = WindowTurn(window, left, right, pairs, DEFAULT.rough)
     inside = torch.randn(3, window.size, generator=generator, dtype=torch.float64)
     amplitudes = window.spread(inside).unflatten(1, near.shape)
     expected = left.mT @ amplitudes @ right
@@ -438,76 +424,56 @@ def test_a_turn_of_a_window_is_that_of_all_pairs(monkeypatch: pytest.MonkeyPatch
     torch.testing.assert_close(turn.back(turned), window.gathered(back))
 
 
+def from_near_pairs(binding: float) -> Strategy:
+    """Iterations of any molecule between local orbitals, from pairs bound by so many eV."""
+    return replace(ITERATIVE, large=0, widest_band=2.0, binding=binding, strip_holes=1)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS, ids=str)
 @pytest.mark.parametrize("n_states", [1, 4, 13])
 def test_no_state_of_equal_molecules_far_apart_is_missed(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch, n_states: int, precision: torch.dtype
+    model: Surrogate, n_states: int, precision: torch.dtype
 ) -> None:
     """Exactly degenerate states, more of them than are asked for or fewer, from near pairs."""
-    monkeypatch.setattr(excitations, "LARGE", 0)
-    monkeypatch.setattr("esml.physics.response.WIDEST", 2.0)
-    monkeypatch.setattr("esml.physics.response.BOUND", 2.0)
-    monkeypatch.setattr(locality, "NARROW", 1)
     row = Atoms()
     for place in range(6):
         unit = molecule("H2CO")
         unit.positions += [0.0, 0.0, 60.0 * place]
         row += unit
     response, dipole = problem(model, [row])
-    dense = solved(response, dipole, n_states, torch.float64, "dense")
-    found = solved(response, dipole, n_states, precision, "iterative")
+    dense = solved(response, dipole, n_states, torch.float64, DENSE)
+    found = solved(response, dipole, n_states, precision, from_near_pairs(2.0))
     tolerance = {torch.float32: 1e-6, torch.float64: 1e-10}[precision]
     for one, other in zip(found, dense, strict=True):
         torch.testing.assert_close(one.energies, other.energies, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("bound", [2.0, 4.0])
-def test_near_pairs_only_start_the_iterations(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch, bound: float
-) -> None:
+def test_near_pairs_only_start_the_iterations(model: Surrogate, bound: float) -> None:
     """The answer is that of all pairs, however many are near, in double precision."""
-    monkeypatch.setattr(excitations, "LARGE", 0)
-    monkeypatch.setattr("esml.physics.response.WIDEST", 2.0)
-    monkeypatch.setattr("esml.physics.response.BOUND", bound)
-    monkeypatch.setattr(locality, "NARROW", 1)
     response, dipole = problem(model, [row_of_formaldehydes(4)])
-    sizes = []
-    lowest = davidson.lowest
-
-    def noted(apply: davidson.Apply, diagonal: Tensor, *rest: Any, **more: Any) -> davidson.Roots:
-        sizes.append(diagonal.shape[1])
-        return lowest(apply, diagonal, *rest, **more)
-
-    monkeypatch.setattr(davidson, "lowest", noted)
-    assert_agree(response, dipole, 10, torch.float64)
+    strategy = from_near_pairs(bound)
+    assert_agree(response, dipole, 10, torch.float64, strategy)
+    runs = Problem(response, torch.float64, strategy).lowest("singlet", 10).statistics
+    sizes = [run.dimension for run in runs]
     assert min(sizes) < 0.9 * max(sizes)
 
 
-def test_the_model_saves_iterations_where_states_crowd(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    response, dipole = problem(model, [row_of_formaldehydes(10)])
-    multiplied = []
-    apply = Response.apply_pair
-
-    def counted(self: Response, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
-        multiplied[-1] += plus.shape[1]
-        return apply(self, plus, minus)
-
-    monkeypatch.setattr(Response, "apply_pair", counted)
-    for limit in (0, 10**9):
-        monkeypatch.setattr(excitations, "LARGE", limit)
-        multiplied.append(0)
-        with torch.no_grad():
-            singlets(response, dipole, 10, torch.float32)
-    assert multiplied[0] < 0.8 * multiplied[1]
+def test_the_model_saves_iterations_where_states_crowd(model: Surrogate) -> None:
+    response, _ = problem(model, [row_of_formaldehydes(10)])
+    multiplied = [
+        Problem(response, torch.float32, Strategy(large=large)).lowest("singlet", 10)
+        for large in (0, 10**9)
+    ]
+    with_model, without = (found.statistics[-1].products for found in multiplied)
+    assert with_model < 0.8 * without
 
 
 @pytest.mark.slow
 def test_the_multiplets_of_a_fullerene_are_whole(model: Surrogate) -> None:
     """No matrix fits: ten states must be the first ten of thirty, in sets of 1, 3, 4 or 5."""
     response, dipole = problem(model, [molecule("C60")])
-    few, many = (solved(response, dipole, n, torch.float64, "iterative")[1] for n in (10, 30))
+    few, many = (solved(response, dipole, n, torch.float64, ITERATIVE)[1] for n in (10, 30))
     torch.testing.assert_close(few.energies, many.energies[:, :10], atol=1e-8, rtol=0)
     cuts = (many.energies[0].diff() > 1e-3).nonzero()[:, 0]
     sizes = torch.cat([cuts[:1] + 1, cuts.diff()])
@@ -555,8 +521,8 @@ def test_both_solvers_call_the_same_molecules_unstable(
     seen = set()
     for factor in (1.0, 1.3, 1.6, 1.9, 2.2, 2.5):
         stronger = scaled_exchange(response, factor)
-        dense = solved(stronger, dipole, 5, precision, "dense")
-        iterative = solved(stronger, dipole, 5, precision, "iterative")
+        dense = solved(stronger, dipole, 5, precision, DENSE)
+        iterative = solved(stronger, dipole, 5, precision, ITERATIVE)
         for one, other in zip(iterative, dense, strict=True):
             assert torch.equal(one.stable, other.stable), factor
             seen |= set(other.stable.tolist())
@@ -592,27 +558,16 @@ def test_results_do_not_depend_on_the_batch(dtype: torch.dtype) -> None:
                 )
 
 
-def test_states_that_do_not_converge_are_said_to(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(davidson, "MOST_ITERATIONS", 2)
+def test_states_that_do_not_converge_are_said_to(model: Surrogate) -> None:
     response, dipole = problem(model, [polygon(6)])
-    with (
-        solver("iterative"),
-        torch.no_grad(),
-        pytest.raises(davidson.ConvergenceError, match=r"molecule 0 .* did not converge"),
-    ):
-        singlets(response, dipole, 5)
+    with pytest.raises(davidson.ConvergenceError, match=r"molecule 0 .* did not converge"):
+        singlets(response, dipole, 5, strategy=replace(ITERATIVE, most_iterations=2))
 
 
-def test_a_space_that_starts_again_finds_the_same(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_space_that_starts_again_finds_the_same(model: Surrogate) -> None:
     response, dipole = problem(model, [polygon(6)])
-    with monkeypatch.context() as patch:
-        patch.setattr(davidson, "MEMORY", 0)
-        small = solved(response, dipole, 6, torch.float64, "iterative")
-    large = solved(response, dipole, 6, torch.float64, "iterative")
+    small = solved(response, dipole, 6, torch.float64, replace(ITERATIVE, memory=0))
+    large = solved(response, dipole, 6, torch.float64, ITERATIVE)
     for one, other in zip(small, large, strict=True):
         torch.testing.assert_close(one.energies, other.energies, atol=1e-10, rtol=0)
 

@@ -1,0 +1,207 @@
+"""Matrices of a large molecule that are zero but for a band, and pairs of orbitals near each other.
+
+Between local orbitals in an order in which neighbours stand together coefficients fill a band,
+narrow for a chain and all of the matrix for a compact molecule
+(:mod:`esml.physics.solvers.local_orbitals`). A band is kept as strips of rows, each with the
+columns from its first to its last.
+
+An exciton is local too: pairs of a hole and an electron far from each other hardly take part. The
+pairs near enough are a :class:`Window` on the matrix of all pairs, which follows its diagonal as a
+band.
+
+Shape letters: n rows, k columns, r rows of another matrix, S matrices, o holes and v electrons, w
+pairs in a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def extent(rows: Tensor, negligible: float) -> slice:
+    """The columns from the first to the last in which ``rows`` hold something; maybe none."""
+    places = (rows.abs() > negligible).any(0).nonzero()[:, 0]
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+
+
+def strips(matrix: Tensor, negligible: float, n_rows: int) -> Iterator[tuple[slice, slice]]:
+    """Rows of ``matrix`` (n, k), ``n_rows`` at a time, with their columns from first to last."""
+    for start in range(0, len(matrix), n_rows):
+        rows = slice(start, start + n_rows)
+        columns = extent(matrix[rows], negligible)
+        if columns.stop:
+            yield rows, columns
+
+
+class Banded:
+    """A matrix (n, k) as strips of ``n_rows`` rows, without what is ``negligible`` around them."""
+
+    def __init__(self, matrix: Tensor, negligible: float, n_rows: int) -> None:
+        self._rows = len(matrix)
+        self._strips = [
+            (rows, columns, matrix[rows, columns].contiguous())
+            for rows, columns in strips(matrix, negligible, n_rows)
+        ]
+
+    def times(self, other: Tensor) -> Tensor:
+        """The matrix times ``other`` (S, k, r): (S, n, r)."""
+        product = other.new_zeros((len(other), self._rows, other.shape[2]))
+        for rows, columns, block in self._strips:
+            for one, out in zip(other, product, strict=True):
+                torch.mm(block, one[columns], out=out[rows])
+        return product
+
+    def transposed_after(self, other: Tensor) -> Tensor:
+        """``other`` (r, k) times the transpose of the matrix: (r, n)."""
+        product = other.new_zeros((len(other), self._rows))
+        self.add_transposed_after(product, other)
+        return product
+
+    def add_transposed_after(self, total: Tensor, other: Tensor) -> None:
+        """Add ``transposed_after`` of ``other`` to ``total`` (r, n)."""
+        for rows, columns, block in self._strips:
+            total[:, rows].addmm_(other[:, columns], block.mT)
+
+
+class Window:
+    """Pairs of a hole and an electron: strips of holes, each with electrons from first to last.
+
+    ``near`` (o, v) says which pairs must be among them, ``n_holes`` how many holes a strip has.
+    Vectors of numbers for the pairs, strip after strip, have ``size`` w.
+    """
+
+    def __init__(self, near: Tensor, n_holes: int) -> None:
+        self.shape = near.shape
+        self.strips: list[tuple[slice, slice]] = []
+        places = torch.arange(near.numel(), device=near.device).view(near.shape)
+        found = []
+        for start in range(0, len(near), n_holes):
+            holes = slice(start, min(start + n_holes, len(near)))
+            electrons = extent(near[holes].double(), 0.5)
+            if electrons.stop:
+                self.strips.append((holes, electrons))
+                found.append(places[holes, electrons].flatten())
+        self._places = torch.cat(found) if found else places.flatten()[:0]
+        self.size = len(self._places)
+        self.fill = self.size / max(1, near.numel())
+
+    def gathered(self, amplitudes: Tensor) -> Tensor:
+        """(…, w) what of ``amplitudes`` (…, o·v) is inside."""
+        return amplitudes[..., self._places]
+
+    def spread(self, inside: Tensor) -> Tensor:
+        """(…, o·v) ``inside`` (…, w), zeros around it."""
+        amplitudes = inside.new_zeros((*inside.shape[:-1], self.shape.numel()))
+        amplitudes[..., self._places] = inside
+        return amplitudes
+
+    def parts(self, inside: Tensor) -> list[Tensor]:
+        """The strips of ``inside`` (S, w), each (S, holes, electrons), views of it."""
+        sizes = [(h.stop - h.start, e.stop - e.start) for h, e in self.strips]
+        parts = inside.split([a * b for a, b in sizes], 1)
+        return [part.unflatten(1, size) for part, size in zip(parts, sizes, strict=True)]
+
+    def joined(self, parts: list[Tensor]) -> Tensor:
+        """The inverse of ``parts``."""
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+class Sandwich:
+    """Amplitudes T (S, o·v) → L T R, with symmetric local ``left`` (o, o) and ``right`` (v, v)."""
+
+    def __init__(self, left: Tensor, right: Tensor, negligible: float, n_rows: int) -> None:
+        self._shape = len(left), len(right)
+        self._left = Banded(left, negligible, n_rows)
+        self._right = Banded(right, negligible, n_rows)
+
+    def __call__(self, amplitudes: Tensor) -> Tensor:
+        turned = self._right.transposed_after(amplitudes.view(-1, self._shape[1]))
+        return self._left.times(turned.view(-1, *self._shape)).flatten(1)
+
+
+class WindowSandwich:
+    """The same within a ``window``, for amplitudes (S, w); a side may be missing, for 1."""
+
+    def __init__(
+        self, window: Window, left: Tensor | None, right: Tensor | None, negligible: float
+    ) -> None:
+        self._window = window
+        self._right = self._left = None
+        if right is not None:
+            self._right = [right[e, e].contiguous() for _, e in window.strips]
+        if left is not None:
+            self._left = [
+                [
+                    (k, left[h, other].contiguous(), *_shared(e, others))
+                    for k, (other, others) in enumerate(window.strips)
+                    if bool((left[h, other].abs() > negligible).any())
+                    and min(e.stop, others.stop) > max(e.start, others.start)
+                ]
+                for h, e in window.strips
+            ]
+
+    def __call__(self, inside: Tensor) -> Tensor:
+        parts = self._window.parts(inside)
+        if self._right is not None:
+            parts = [part @ right for part, right in zip(parts, self._right, strict=True)]
+        if self._left is not None:
+            parts = [self._combined(parts, k) for k in range(len(parts))]
+        return self._window.joined(parts)
+
+    def _combined(self, parts: list[Tensor], k: int) -> Tensor:
+        """What ``left`` makes of all strips for the ``k``-th."""
+        assert self._left is not None
+        total = torch.zeros_like(parts[k])
+        for other, block, mine, theirs in self._left[k]:
+            total[:, :, mine] += block @ parts[other][:, :, theirs]
+        return total
+
+
+def _shared(one: slice, other: slice) -> tuple[slice, slice]:
+    """Where in ``one`` and where in ``other`` lies what both have."""
+    start = max(one.start, other.start)
+    stop = max(start, min(one.stop, other.stop))
+    return slice(start - one.start, stop - one.start), slice(
+        start - other.start, stop - other.start
+    )
+
+
+class WindowTurn:
+    """Amplitudes (S, w) in a ``window`` in terms of fewer orbitals, LᵀTR (S, h, e), and back.
+
+    Columns of ``left`` (o, h) and ``right`` (v, e) are local, and neighbours stand together; what
+    of them is ``negligible`` is left out. Only the elements in ``pairs`` (h, e) have a meaning, and
+    only they may be other than zero.
+    """
+
+    def __init__(
+        self, window: Window, left: Tensor, right: Tensor, pairs: Tensor, negligible: float
+    ) -> None:
+        self._window = window
+        self._shape = pairs.shape
+        self._strips = []
+        for holes, electrons in window.strips:
+            h = extent(left[holes], negligible)
+            e = extent(pairs[h].double(), 0.5)
+            columns = extent(right[electrons, e].mT, negligible)
+            of_electrons = right[electrons, e][columns].contiguous()
+            self._strips.append((h, e, columns, left[holes, h].contiguous(), of_electrons))
+
+    def turned(self, inside: Tensor) -> Tensor:
+        """LᵀTR (S, h, e) of T ``inside`` (S, w)."""
+        total = inside.new_zeros((len(inside), *self._shape))
+        for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
+            h, e, columns, left, right = strip
+            total[:, h, e] += left.mT @ (part[:, :, columns] @ right)
+        return total
+
+    def back(self, turned: Tensor) -> Tensor:
+        """L T Rᵀ (S, w) of T ``turned`` (S, h, e), what of it is inside."""
+        inside = turned.new_zeros((len(turned), self._window.size))
+        for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
+            h, e, columns, left, right = strip
+            part[:, :, columns] = left @ (turned[:, h, e] @ right.mT)
+        return inside

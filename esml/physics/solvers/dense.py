@@ -1,0 +1,49 @@
+"""All states of small molecules, from their matrices.
+
+The singlets' problem is reduced to a symmetric one: with A − B = LLᵀ the matrix Lᵀ(A + B)L has the
+values ω².
+
+Shape letters: M molecules, S states, o and v occupied and virtual orbitals (padded).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from esml.physics.orbitals import eigh
+from esml.physics.response import Response
+
+
+def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]:
+    """T and U (M, S, o, v) of the lowest states by energy, zeros where there are no more.
+
+    And which molecules are stable (M,).
+    """
+    mask = response.singles_mask.flatten(1)
+    difference = response.dense("A-B") + torch.diag_embed((~mask).to(response.dtype))
+    identity = torch.eye(mask.shape[1]).to(difference)
+    factor, failed = torch.linalg.cholesky_ex(0.5 * (difference + difference.mT))
+    positive = failed == 0
+    factor = torch.where(positive[:, None, None], factor, identity)
+    square, vectors = eigh(factor.mT @ response.dense("A+B") @ factor, mask)
+    stable = positive & (square > 0).all(1)
+    root = torch.where(stable[:, None], square, 1.0) ** 0.25
+    plus = factor @ vectors / root[:, None, :]
+    minus = torch.linalg.solve_triangular(factor.mT, vectors, upper=True) * root[:, None, :]
+    return _lowest(response, plus, n_states), _lowest(response, minus, n_states), stable
+
+
+def triplets(response: Response, n_states: int) -> Tensor:
+    """X (M, S, o, v) of the lowest triplets by energy, zeros where there are no more."""
+    _, vectors = eigh(response.dense("triplet"), response.singles_mask.flatten(1))
+    return _lowest(response, vectors, n_states)
+
+
+def _lowest(response: Response, vectors: Tensor, n_states: int) -> Tensor:
+    """The first ``n_states`` columns of ``vectors`` (M, o·v, o·v) as (M, S, o, v), zero-padded."""
+    n_molecules, o, v = response.singles_mask.shape
+    chosen = vectors[:, :, :n_states].mT
+    missing = n_states - chosen.shape[1]
+    chosen = torch.nn.functional.pad(chosen, (0, 0, 0, missing))
+    return chosen.reshape(n_molecules, n_states, o, v)

@@ -1,0 +1,241 @@
+"""Which way the lowest excited states of a batch are found.
+
+    small molecules, or nearly all states wanted    matrices, diagonalized
+    else                                            Davidson iterations, between
+      any molecules                                   relaxed virtual orbitals
+      one large molecule                              the same, from a model of local pairs
+      one large molecule, bands narrow                local orbitals, from near pairs
+
+Iterations run in single precision if so asked, and again in double where that was not enough.
+
+Shape letters: M molecules, S states, o and v occupied and virtual orbitals (padded), d = o·v.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esml.physics.response import Kind, Multiplicity, Response
+from esml.physics.solvers import dense
+from esml.physics.solvers.davidson import ConvergenceError, Davidson, Operators, Roots, Statistics
+from esml.physics.solvers.near_pairs import Near
+from esml.physics.solvers.pair_model import PairModel
+from esml.physics.solvers.preconditioners import Diagonal, Preconditioner, WithPairModel
+from esml.physics.solvers.projection import resolved
+from esml.physics.solvers.representations import Local, Matrices, Relaxed, Representations
+from esml.physics.solvers.strategy import DEFAULT, Strategy
+
+KINDS: dict[Multiplicity, tuple[Kind, ...]] = {"singlet": ("A+B", "A-B"), "triplet": ("triplet",)}
+"""The matrices whose states are sought."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The lowest states of a batch, between canonical orbitals, without gradients."""
+
+    plus: Tensor  # (M, S, o, v) T = X + Y by energy, TᵀU = 1; zeros where there are no more
+    minus: Tensor  # (M, S, o, v) U = X − Y; T of triplets
+    stable: Tensor  # (M,) whether ω² is positive throughout; no statement about triplets
+    energies: Tensor | None = None  # (M, S) eV, where they came in the precision of the response
+    statistics: tuple[Statistics, ...] = ()  # of each run of iterations, the last one last
+
+
+class Problem:
+    """The excited states of ``response``, singlets and triplets, by a ``strategy``.
+
+    Parameters
+    ----------
+    response:
+        The matrices; in double precision where iterations are needed.
+    precision:
+        That of iterations, should there be any; that of ``response`` if None.
+    strategy:
+        Thresholds of the choice and of what follows from it.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        precision: torch.dtype | None = None,
+        strategy: Strategy = DEFAULT,
+    ) -> None:
+        self.response = response
+        self.precision = precision or response.dtype
+        self.strategy = strategy
+        self.forms = Representations(response, strategy)
+
+    @torch.no_grad()
+    def lowest(self, multiplicity: Multiplicity, n_states: int) -> Solution:
+        """The ``n_states`` lowest states.
+
+        Raises
+        ------
+        ConvergenceError
+            If iterations end before all states are found.
+        """
+        if self._is_small(n_states):
+            return self._dense(multiplicity, n_states)
+        exact = self.response.dtype
+        if self.precision != exact:
+            # Close to an instability single precision is not enough, and it may see one where the
+            # vectors of many states are nearly dependent.
+            try:
+                found = self._iterated(multiplicity, n_states, self.precision)
+                if bool(found.stable.all()):
+                    return found
+            except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
+                pass
+        return self._iterated(multiplicity, n_states, exact)
+
+    def _is_small(self, n_states: int) -> bool:
+        """Whether matrices are built and diagonalized."""
+        singles = int(self.response.n_available.max())
+        return singles <= max(self.strategy.dense, self.strategy.dense_per_state * n_states)
+
+    def _is_large(self) -> bool:
+        """Whether there is one molecule for whose size local orbitals may pay."""
+        layout = self.response.layout
+        return layout.n_molecules == 1 and layout.n_max >= self.strategy.large
+
+    def _dense(self, multiplicity: Multiplicity, n_states: int) -> Solution:
+        if multiplicity == "singlet":
+            return Solution(*dense.singlets(self.response, n_states))
+        amplitudes = dense.triplets(self.response, n_states)
+        stable = torch.ones_like(self.response.n_available, dtype=torch.bool)
+        return Solution(amplitudes, amplitudes, stable)
+
+    def _iterated(self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype) -> Solution:
+        """By iterations in precision ``dtype``."""
+        if self._is_large() and self.forms.is_narrow(dtype):
+            return self._in_local_orbitals(multiplicity, n_states, dtype)
+        return self._in_relaxed_orbitals(multiplicity, n_states, dtype)
+
+    def _in_relaxed_orbitals(
+        self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
+    ) -> Solution:
+        form = self.forms.relaxed(dtype)
+        model = self._pair_model(form, multiplicity, n_states)
+        return self._converged(form, model, multiplicity, n_states)
+
+    def _in_local_orbitals(
+        self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
+    ) -> Solution:
+        form = self.forms.local(dtype)
+        model = self._pair_model(self.forms.canonical(dtype), multiplicity, n_states)
+        if model is not None:
+            model = model.turned(form.turn_hole, form.turn_electron)
+        start, runs = self._near_states(form, model, multiplicity, n_states)
+        if model is not None:
+            model = model.within(form.everywhere())
+        return self._converged(form, model, multiplicity, n_states, start, runs)
+
+    def _pair_model(
+        self, between: Relaxed | Response, multiplicity: Multiplicity, n_states: int
+    ) -> PairModel | None:
+        """The model of a large molecule; None for others, or where it would be too large."""
+        s, response = self.strategy, self.response
+        n_atoms = response.layout.n_atoms_max
+        n_pairs = max(s.pairs_per_atom * n_atoms, s.pairs_per_state * n_states)
+        if not self._is_large() or s.singles_per_pair * n_pairs > response.n_available[0]:
+            return None
+        frontier = self.forms.frontier(between, n_pairs)
+        return PairModel.of(frontier, between.kernel, multiplicity, s)
+
+    def _near_states(
+        self, form: Local, model: PairModel | None, multiplicity: Multiplicity, n_states: int
+    ) -> tuple[list[Tensor], tuple[Statistics, ...]]:
+        """(1, S, d) T and U, or X, of the near pairs alone; none where they are no help."""
+        window, n_crowd = form.near(), 0
+        if window is None:
+            return [], ()
+        if model is not None:
+            model, n_crowd = model.within(window), model.crowd(n_states)
+        near = Near(form, window, multiplicity)
+        roots = self._iterate(near, near, model, n_states, n_crowd=n_crowd)
+        states = [roots.plus, roots.minus][: near.n_matrices] if bool(roots.stable.all()) else []
+        return [window.spread(x) for x in states], (roots.statistics,)
+
+    def _converged(
+        self,
+        form: Relaxed | Local,
+        model: PairModel | None,
+        multiplicity: Multiplicity,
+        n_states: int,
+        start: list[Tensor] | None = None,
+        runs: tuple[Statistics, ...] = (),
+    ) -> Solution:
+        """The states of the whole problem in a representation ``form``, from ``start`` if given."""
+        mask = self.response.singles_mask
+        if not start and model is not None and multiplicity == "singlet":
+            # The states of A alone are near those of A ± B and cost half.
+            alone = Matrices(form, ("A",), mask)
+            tolerance = self.strategy.start_tolerance
+            nearly = self._iterate(form, alone, model, n_states, tolerance=tolerance)
+            start, runs = [nearly.plus, nearly.plus], (*runs, nearly.statistics)
+        operators = Matrices(form, KINDS[multiplicity], mask)
+        roots = self._iterate(form, operators, model, n_states, start)
+        energies, states = None, [roots.plus, roots.minus][: operators.n_matrices]
+        if model is not None and bool(roots.stable.all()):
+            # Parted with those beyond the wanted ones, which may crowd with them.
+            energies, states = self._parted(form, states, multiplicity)
+            energies = energies[:, :n_states]
+        plus, minus = self._canonical(form, states, n_states)
+        return Solution(plus, minus, roots.stable, energies, (*runs, roots.statistics))
+
+    def _iterate(
+        self,
+        form: Relaxed | Local | Near,
+        operators: Operators,
+        model: PairModel | None,
+        n_states: int,
+        start: list[Tensor] | None = None,
+        n_crowd: int = 0,
+        tolerance: float | None = None,
+    ) -> Roots:
+        """Davidson iterations, from the states of the ``model`` where no ``start`` is given."""
+        preconditioner = self.preconditioner(form, operators, model)
+        davidson = Davidson(operators, preconditioner, n_states, self.strategy, n_crowd, tolerance)
+        if not start and model is not None:
+            start = [model.lowest(davidson.n_start)[None]] * operators.n_matrices
+        return davidson.solve(start or ())
+
+    def preconditioner(
+        self, form: Relaxed | Local | Near, operators: Operators, model: PairModel | None
+    ) -> Preconditioner:
+        """What makes corrections of residuals in a representation ``form``."""
+        inverse: Preconditioner
+        if isinstance(form, Relaxed):
+            smallest = self.strategy.smallest_denominator
+            inverse = Diagonal(operators.diagonal, operators.mask, smallest)
+        else:
+            inverse = form.levels
+        return inverse if model is None else WithPairModel(inverse, model)
+
+    def _parted(
+        self, form: Relaxed | Local, states: list[Tensor], multiplicity: Multiplicity
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Energies (M, S) and states among ``states`` (M, S, d), in the response's precision."""
+        exact = self.response.dtype
+        same = self.forms.local(exact) if isinstance(form, Local) else self.forms.relaxed(exact)
+        operators = Matrices(same, KINDS[multiplicity], self.response.singles_mask)
+        states = [x.to(exact) for x in states]
+        return resolved(states, operators.apply(states), self.strategy.piece)
+
+    def _canonical(
+        self, form: Relaxed | Local, states: list[Tensor], n_states: int
+    ) -> tuple[Tensor, Tensor]:
+        """T and U (M, n_states, o, v) between canonical orbitals, TᵀU = 1, of (M, S, d)."""
+        shape = self.response.singles_mask.shape[1:]
+        states = [
+            form.to_canonical(x[:, :n_states].unflatten(2, shape)).to(self.response.dtype)
+            for x in states
+        ]
+        plus, minus = states[0], states[-1]
+        norm = (plus * minus).sum((2, 3), keepdim=True)
+        plus, minus = (x * torch.where(norm > 0, norm, 1.0).rsqrt() for x in (plus, minus))
+        missing = n_states - plus.shape[1]
+        plus, minus = (torch.nn.functional.pad(x, (0, 0, 0, 0, 0, missing)) for x in (plus, minus))
+        return plus, minus

@@ -1,0 +1,91 @@
+"""The response problem projected on a space, solved exactly in double precision.
+
+For linear response the projected matrices are factorized, A + B = RRᵀ and A − B = LLᵀ; with the
+overlap S of the two spaces, R⁻¹ S L⁻ᵀ has the singular values 1/ω.
+
+Shape letters: M molecules, S vectors, d single excitations, m dimension of a space.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from esml.physics.solvers.space import products
+
+_LEAST = 1e-9
+"""1/eV²; inverse squares below it are rounding, of no energy."""
+
+
+def project_pair(
+    projected: Tensor, overlap: Tensor, n_wanted: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The lowest solutions of the linear-response problem between vectors T and vectors U.
+
+    Parameters
+    ----------
+    projected:
+        (2 M, m, m) A + B between the T and A − B between the U, eV.
+    overlap:
+        (M, m, m) the products TᵀU.
+    n_wanted:
+        Solutions asked for.
+
+    Returns
+    -------
+    The lowest energies (M, n_wanted), eV, the coefficients (2 M, m, n_wanted) of T and of U, and
+    where both matrices are positive definite (M,).
+    """
+    factor, bad = _factor(projected)
+    positive = ~bad.unflatten(0, (2, -1)).any(0)
+    identity = torch.eye(factor.shape[1]).to(factor)
+    factor = torch.where(positive.repeat(2)[:, None, None], factor, identity)
+    r, l = factor.chunk(2)
+    left = torch.linalg.solve_triangular(r, overlap.double(), upper=False)
+    kernel = torch.linalg.solve_triangular(l, left.mT, upper=False).mT
+    values, vectors = torch.linalg.eigh((kernel @ kernel.mT).to(overlap))
+    values, vectors = (x[..., -n_wanted:].double().flip(-1) for x in (values, vectors))
+    found = values > _LEAST
+    energies = torch.where(found, values, torch.inf).rsqrt()
+    root = torch.where(found, values, 1.0).pow(-0.25) * found
+    both = torch.cat([vectors * root[:, None], kernel.mT @ vectors * root[:, None] ** 3])
+    return energies, torch.linalg.solve_triangular(factor.mT, both, upper=True), positive
+
+
+def project_one(projected: Tensor, overlap: Tensor, n_wanted: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The lowest states of one matrix between vectors X; arguments as for ``project_pair``."""
+    factor, _ = _factor(overlap)
+    left = torch.linalg.solve_triangular(factor, projected.double(), upper=False)
+    matrix = torch.linalg.solve_triangular(factor, left.mT, upper=False)
+    # Empty places sort last (Gershgorin).
+    top = matrix.abs().sum(2).amax(1) + 1.0
+    empty = overlap.diagonal(dim1=1, dim2=2) == 0
+    matrix = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * empty)
+    energies, vectors = torch.linalg.eigh(matrix.to(overlap))
+    x = torch.linalg.solve_triangular(factor.mT, vectors[:, :, :n_wanted].double(), upper=True)
+    return energies[:, :n_wanted], x, torch.ones_like(top, dtype=torch.bool)
+
+
+def resolved(
+    vectors: list[Tensor], applied: list[Tensor], piece: int
+) -> tuple[Tensor, list[Tensor]]:
+    """The states among combinations of ``vectors`` (M, S, d), one list of T and U or of X.
+
+    And before them their energies (M, S), eV. ``applied`` is what the matrices make of the vectors.
+    In double precision this parts states that single precision cannot tell from each other.
+    """
+    project = project_pair if len(vectors) == 2 else project_one
+    projected = torch.cat([products(a, x, piece) for a, x in zip(applied, vectors, strict=True)])
+    overlap = products(vectors[0], vectors[-1], piece)
+    energies, coefficients, _ = project(projected, overlap, vectors[0].shape[1])
+    of_each = coefficients.mT.to(vectors[0]).chunk(len(vectors))
+    return energies, [c @ x for c, x in zip(of_each, vectors, strict=True)]
+
+
+def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Cholesky factors (M, m, m) with 1 for an empty place; which matrices are not positive."""
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    factor, failed = torch.linalg.cholesky_ex(
+        matrix.double() + torch.diag_embed((diagonal == 0).double())
+    )
+    return factor, failed > 0

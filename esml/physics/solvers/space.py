@@ -1,0 +1,162 @@
+"""The space of vectors that iterations span, and what matrices make of them.
+
+What is done to the vectors of both matrices is done at once, to a stack of P·M: those of the first
+matrix of every molecule, then, where P = 2, those of the second.
+
+Shape letters: M molecules, P matrices of each, S vectors, d single excitations (padded), m
+dimension of a space.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from esml.physics.solvers.strategy import Strategy
+
+
+def products(left: Tensor, right: Tensor, piece: int) -> Tensor:
+    """Scalar products (M, a, b) of vectors (M, a, d) and (M, b, d), in ``precision`` of them."""
+    if left.shape[2] <= piece:
+        return left @ right.mT
+    total = left.new_zeros((*left.shape[:2], right.shape[1]), dtype=precision(left, piece))
+    for one, other in zip(left.split(piece, 2), right.split(piece, 2), strict=True):
+        total += one @ other.mT
+    return total
+
+
+def precision(vectors: Tensor, piece: int) -> torch.dtype:
+    """Of sums over (…, d): in single precision rounding is no longer small in those of a million.
+
+    Vectors of up to ``piece`` numbers keep to their own, in which projected problems are solved in
+    half the time.
+    """
+    return vectors.dtype if vectors.shape[-1] <= piece else torch.float64
+
+
+def stacked(molecules: Tensor, n_molecules: int, n_matrices: int) -> Tensor:
+    """Places in a stack of P·M of some ``molecules`` of M."""
+    return torch.cat([molecules + p * n_molecules for p in range(n_matrices)])
+
+
+class Space:
+    """Vectors well apart, of norm 1, and what symmetric matrices make of them: a stack.
+
+    Parameters
+    ----------
+    like:
+        (M, d), of the dtype and on the device of the vectors.
+    n_matrices:
+        P.
+    capacity:
+        Most vectors there is room for.
+    strategy:
+        What counts as dependent.
+    """
+
+    def __init__(self, like: Tensor, n_matrices: int, capacity: int, strategy: Strategy) -> None:
+        n_molecules, d = like.shape
+        stack = n_matrices * n_molecules, capacity
+        self.size = 0
+        self.capacity = capacity
+        self._n_matrices = n_matrices
+        self._piece, self._independent = strategy.piece, strategy.independent
+        self._dependent = strategy.dependent.of(like.dtype)
+        self._vectors = like.new_empty((*stack, d))
+        self._applied = like.new_empty((*stack, d))
+        dtype = precision(like, strategy.piece)
+        self._projected = like.new_empty((*stack, capacity), dtype=dtype)
+        self._overlap = like.new_empty((n_molecules, capacity, capacity), dtype=dtype)
+
+    @property
+    def vectors(self) -> Tensor:
+        """(P·M, m, d); some molecules have fewer than others, and zeros in their place."""
+        return self._vectors[:, : self.size]
+
+    @property
+    def applied(self) -> Tensor:
+        """(P·M, m, d) the matrices times ``vectors``."""
+        return self._applied[:, : self.size]
+
+    @property
+    def projected(self) -> Tensor:
+        """(P·M, m, m) the matrices between ``vectors``."""
+        return self._projected[:, : self.size, : self.size]
+
+    @property
+    def overlap(self) -> Tensor:
+        """(M, m, m) products of the vectors for the first matrix with those for the last."""
+        return self._overlap[:, : self.size, : self.size]
+
+    def add(self, vectors: Tensor, applied: list[Tensor]) -> None:
+        """Take in ``vectors`` (P·M, S, d) and what each matrix makes of its own, (M, S, d)."""
+        old, new = self.size, self.size + vectors.shape[1]
+        self._vectors[:, old:new] = vectors
+        torch.cat(applied, out=self._applied[:, old:new])
+        self._multiply(old, new)
+
+    def restrict(self, coefficients: Tensor) -> None:
+        """Keep only the combinations ``coefficients`` (P·M, m, S), orthonormalized."""
+        # Those of empty places may be anything; what they combine is zero.
+        orthonormal = torch.linalg.qr(coefficients)[0].mT.to(self._vectors)
+        vectors, applied = orthonormal @ self.vectors, orthonormal @ self.applied
+        new = coefficients.shape[2]
+        self._vectors[:, :new] = vectors
+        self._applied[:, :new] = applied
+        self._multiply(0, new)
+
+    def _multiply(self, old: int, new: int) -> None:
+        """Scalar products of the vectors from ``old`` to ``new``, the last, with all."""
+        self.size = new
+        added = slice(old, new)
+        rows = products(self._applied[:, added], self.vectors, self._piece)
+        self._projected[:, added, :new] = rows
+        self._projected[:, :old, added] = rows[:, :, :old].mT
+        n_molecules = len(self._overlap)
+        first, last = self.vectors[:n_molecules], self.vectors[-n_molecules:]
+        self._overlap[:, added, :new] = products(first[:, added], last, self._piece)
+        self._overlap[:, :old, added] = products(first[:, :old], last[:, added], self._piece)
+
+    def keep(self, molecules: Tensor) -> None:
+        """Leave all but some ``molecules`` behind."""
+        stack = stacked(molecules, len(self._overlap), self._n_matrices)
+        self._vectors = self._rows(self._vectors, stack)
+        self._applied = self._rows(self._applied, stack)
+        self._projected = self._rows(self._projected, stack)
+        self._overlap = self._rows(self._overlap, molecules)
+
+    def _rows(self, old: Tensor, rows: Tensor) -> Tensor:
+        """Some ``rows`` of what is in use of ``old``, with as much room."""
+        kept = old.new_empty((len(rows), *old.shape[1:]))
+        kept[:, : self.size] = old[rows, : self.size]
+        return kept
+
+    def apart(self, vectors: Tensor) -> Tensor:
+        """What of ``vectors`` (P·M, S, d) is new, orthonormal but for rounding, zeros last.
+
+        ``vectors`` are overwritten.
+        """
+        vectors = self._rid(_normalized(vectors))
+        values, axes = torch.linalg.eigh(products(vectors, vectors, self._piece))
+        kept = values > self._dependent**2
+        axes = axes * torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
+        first = vectors.shape[1] - int(kept.sum(1).max())
+        new: Tensor = axes[:, :, first:].flip(2).mT.to(vectors) @ vectors
+        # Of little that remains much is rounding, which no step must make grow into a state.
+        n_sure = int((values > self._independent**2).sum(1).min())
+        unsure = new[:, n_sure:]
+        _normalized(self._rid(unsure))
+        return new
+
+    def _rid(self, vectors: Tensor) -> Tensor:
+        """``vectors`` (P·M, S, d), rid in place of their part in the space."""
+        if self.size and vectors.shape[1]:
+            inside = products(vectors, self.vectors, self._piece).to(vectors)
+            vectors.baddbmm_(inside, self.vectors, alpha=-1.0)
+        return vectors
+
+
+def _normalized(vectors: Tensor) -> Tensor:
+    """``vectors`` (M, S, d), divided in place by their norms."""
+    norm = torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
+    return vectors.div_(torch.where(norm > 0, norm, 1.0))
