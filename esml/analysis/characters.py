@@ -33,7 +33,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from esml.analysis.bonding import Bonding, analyze
-from esml.analysis.symmetry import StateSymmetry, point_group, state_symmetries
+from esml.analysis.irreps import StateSymmetry, state_symmetries
+from esml.analysis.point_group import point_group
 
 Array = NDArray[np.float64]
 

@@ -2,7 +2,6 @@
 
 from esml.plots.figures import (
     draw_band,
-    draw_scene,
     levels,
     plot_densities,
     plot_levels,
@@ -12,6 +11,7 @@ from esml.plots.figures import (
     plot_spectrum,
 )
 from esml.plots.page import write_page
+from esml.plots.raster import draw_scene
 
 __all__ = [
     "draw_band",

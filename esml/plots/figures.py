@@ -6,20 +6,17 @@ space are an illustration (``esml.analysis.orbital_shapes``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from ase import Atoms
-from ase.data import covalent_radii
-from ase.data.colors import jmol_colors
 from numpy.typing import ArrayLike, NDArray
 
-from esml.analysis.bonding import analyze
-from esml.analysis.characters import MissingWavefunctionsError
-from esml.analysis.orbital_shapes import Grid, Shapes, isovalue, surface
+from esml.analysis.orbital_shapes import Shapes, isovalue
 from esml.analysis.spectrum import CURVE_COLOUR, Shape, Spectrum, broaden, uncertainty_band
+from esml.plots.raster import draw_scene
+from esml.plots.style import ATTACHMENT, DETACHMENT, ENCLOSED, NEGATIVE, POSITIVE, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,38 +26,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-POSITIVE, NEGATIVE = "#2f6db5", "#e08a2c"
-"""Colours of the two signs of an orbital; told apart by any eye."""
-
-ATTACHMENT, DETACHMENT = "#1b8a6b", "#9a3d8f"
-"""Colours of the density a state gains and loses."""
-
-SERIES = ("#1f4e79", "#b3402a", "#3b7d3a", "#7a4fa3", "#a97a12", "#28808c")
-"""Colours of several molecules in one picture."""
-
 SAME_LEVEL = 0.02
 """eV; orbitals closer than this are drawn side by side."""
-
-TILT = 38.0
-"""Degrees a molecule is turned from being seen face on, so that lobes show on both sides."""
-
-LIGHT = np.array([-0.35, 0.5, 0.79])
-"""Where the light comes from, from the viewer's side."""
-
-OPACITY = 0.68
-"""Of surfaces."""
-
-STICK = 0.11
-"""Å, radius of a bond."""
-
-SECTORS = 14
-"""Sides of a bond."""
-
-PIXELS = 800
-"""Samples along the longer side of a picture; two by two make one point."""
-
-ENCLOSED = 0.7
-"""Share of an orbital's density inside the surface drawn."""
 
 
 def _pyplot() -> Any:
@@ -313,193 +280,3 @@ def plot_parity(
     for ax in list(axes.flat)[len(kept) :]:
         ax.set_visible(False)
     return figure
-
-
-# Molecules and surfaces in space
-
-
-def draw_scene(
-    ax: Axes, result: Result, surfaces: Sequence[tuple[Array, Grid, float, str]] = ()
-) -> None:
-    """Draw the molecule of ``result`` into ``ax``, with surfaces of fields on grids.
-
-    ``surfaces`` are fields, their grids, levels and colours. They are translucent: what lies behind
-    the first of them shines through, other surfaces do not.
-    """
-    from matplotlib.colors import to_rgb
-
-    view = _view(result.atoms)
-    centre = result.atoms.positions.mean(0)
-    solid = [mesh.seen(centre, view).facing() for mesh in _ball_and_stick(result)]
-    lobes = []
-    for field, grid, level, name in surfaces:
-        vertices, faces = surface(field, grid, level)
-        if len(faces):
-            normals = _vertex_normals(vertices, faces)
-            lobes.append(_Mesh(vertices[faces], normals[faces], np.array(to_rgb(name))))
-    lobes = [mesh.seen(centre, view) for mesh in lobes]
-    corners = np.concatenate([mesh.corners.reshape(-1, 3) for mesh in (*solid, *lobes)])
-    low, high = corners[:, :2].min(0) - 0.3, corners[:, :2].max(0) + 0.3
-    depth, colours = _render(solid, low, high)
-    front, tints = _render(lobes, low, high)
-    picture = np.where(np.isfinite(depth)[..., None], colours, 1.0)
-    before = (front > depth)[..., None]
-    picture = np.where(before, OPACITY * tints + (1.0 - OPACITY) * picture, picture)
-    # Four samples make one point, for smooth edges.
-    rows, columns = picture.shape[0] // 2, picture.shape[1] // 2
-    picture = picture.reshape(rows, 2, columns, 2, 3).mean((1, 3))
-    extent = (low[0], high[0], low[1], high[1])
-    ax.imshow(picture, extent=extent, origin="lower", interpolation="antialiased")
-    ax.set_axis_off()
-
-
-@dataclass(frozen=True)
-class _Mesh:
-    """Triangles of one colour with normals at their corners."""
-
-    corners: Array  # (T, 3, 3)
-    normals: Array  # (T, 3, 3)
-    colour: Array  # (3,)
-
-    def seen(self, centre: Array, view: Array) -> _Mesh:
-        """The same from where the viewer stands: x to the right, y up, z towards the viewer."""
-        return _Mesh((self.corners - centre) @ view.T, self.normals @ view.T, self.colour)
-
-    def facing(self) -> _Mesh:
-        """The triangles of a closed body that the viewer can see."""
-        kept = self.normals[..., 2].sum(1) > 0.0
-        return _Mesh(self.corners[kept], self.normals[kept], self.colour)
-
-    def shades(self) -> Array:
-        """Colours (T, 3, 3) of the corners under a lamp, either side lit."""
-        towards = self.normals * np.where(self.normals[..., 2:] < 0.0, -1.0, 1.0)
-        lit = np.clip(towards @ (LIGHT / np.linalg.norm(LIGHT)), 0.0, 1.0)[..., None]
-        shades: Array = np.clip(self.colour * (0.5 + 0.5 * lit) + 0.25 * lit**16, 0.0, 1.0)
-        return shades
-
-
-def _render(meshes: Sequence[_Mesh], low: Array, high: Array) -> tuple[Array, Array]:
-    """Depth (h, w), −inf where there is nothing, and colour (h, w, 3) of the foremost triangles."""
-    scale = PIXELS / float((high - low).max())
-    width, height = (2 * (int(np.ceil(scale * extent)) // 2 + 1) for extent in high - low)
-    depth = np.full((height, width), -np.inf)
-    colours = np.zeros((height, width, 3))
-    scale_x, scale_y = width / (high[0] - low[0]), height / (high[1] - low[1])
-    for mesh in meshes:
-        points = (mesh.corners[..., :2] - low) * (scale_x, scale_y) - 0.5
-        firsts = np.ceil(points.min(1)).astype(int).clip(0)
-        lasts = np.floor(points.max(1)).astype(int)
-        for (a, b, c), z, shade, first, last in zip(
-            points, mesh.corners[..., 2], mesh.shades(), firsts, lasts, strict=True
-        ):
-            area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])
-            if area == 0.0 or (first > last).any():
-                continue
-            x = np.arange(first[0], min(last[0], width - 1) + 1)
-            y = np.arange(first[1], min(last[1], height - 1) + 1)[:, None]
-            # Barycentric coordinates of every sample in the box around the triangle.
-            v = ((x - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (y - a[1])) / area
-            w = ((b[0] - a[0]) * (y - a[1]) - (x - a[0]) * (b[1] - a[1])) / area
-            u = 1.0 - v - w
-            found = u * z[0] + v * z[1] + w * z[2]
-            box = (slice(first[1], last[1] + 1), slice(first[0], last[0] + 1))
-            shown = (u >= 0.0) & (v >= 0.0) & (w >= 0.0) & (found > depth[box])
-            depth[box][shown] = found[shown]
-            weights = np.stack([u[shown], v[shown], w[shown]], axis=1)
-            colours[box][shown] = weights @ shade
-    return depth, colours
-
-
-def _view(atoms: Atoms) -> Array:
-    """Axes (3, 3) of the picture: right, up and towards the viewer, in rows."""
-    spread = atoms.positions - atoms.positions.mean(0)
-    axes = np.linalg.svd(spread, full_matrices=True)[2]
-    axes[2] = np.cross(axes[0], axes[1])
-    angle = np.deg2rad(TILT)
-    turn = np.array(
-        [
-            [1.0, 0.0, 0.0],
-            [0.0, np.cos(angle), np.sin(angle)],
-            [0.0, -np.sin(angle), np.cos(angle)],
-        ]
-    )
-    view: Array = turn @ axes
-    return view
-
-
-def _vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
-    """Unit normals (V, 3): of the faces around a vertex, by their areas."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, faces[:, k], np.cross(b - a, c - a))
-    unit: Array = normals / (np.linalg.norm(normals, axis=1)[:, None] + 1e-12)
-    return unit
-
-
-def _ball_and_stick(result: Result) -> list[_Mesh]:
-    """A ball for every atom, two half sticks for every bond."""
-    atoms = result.atoms
-    if result.coefficients is None:
-        raise MissingWavefunctionsError(
-            "this result carries no orbitals, which tell the bonds: expected one of predict, or of "
-            "predict_many(…, wavefunctions=True)"
-        )
-    bonds = analyze(atoms, result.coefficients, result.n_occupied).bonds
-    sphere = ball()
-    parts = []
-    for number, position in zip(atoms.numbers, atoms.positions, strict=True):
-        radius = 0.45 * float(covalent_radii[number])
-        parts.append(_Mesh(position + radius * sphere, sphere, atom_colour(number)))
-    for a, b in bonds:
-        start, end = atoms.positions[a], atoms.positions[b]
-        middle = 0.5 * (start + end)
-        around = _ring(start, end, SECTORS)
-        normals = _triangles(np.stack([around, around]))
-        for near, number in ((start, atoms.numbers[a]), (end, atoms.numbers[b])):
-            net = np.stack([near + STICK * around, middle + STICK * around])
-            parts.append(_Mesh(_triangles(net), normals, atom_colour(number)))
-    return parts
-
-
-def atom_colour(number: int) -> Array:
-    """Red, green and blue, 0 to 1, of an element: those of Jmol but for H and C."""
-    # Jmol's carbon hides shading, its white hydrogen a white page.
-    greys = {1: 0.88, 6: 0.38}
-    colour: Array = np.full(3, greys[number]) if number in greys else jmol_colors[number]
-    return colour
-
-
-def ball(rings: int = 12, sectors: int = 20) -> Array:
-    """Triangles (T, 3, 3) of a unit sphere, which are their own normals."""
-    theta, phi = np.linspace(0.0, np.pi, rings + 1), np.linspace(0.0, 2.0 * np.pi, sectors + 1)
-    points = np.stack(
-        [
-            np.outer(np.sin(theta), np.cos(phi)),
-            np.outer(np.sin(theta), np.sin(phi)),
-            np.outer(np.cos(theta), np.ones_like(phi)),
-        ],
-        axis=2,
-    )
-    return _triangles(points)
-
-
-def stick(start: Array, end: Array, sectors: int) -> Array:
-    """Triangles (T, 3, 3) of an open cylinder of radius ``STICK``."""
-    ring = _ring(start, end, sectors)
-    return _triangles(np.stack([start + STICK * ring, end + STICK * ring]))
-
-
-def _ring(start: Array, end: Array, sectors: int) -> Array:
-    """Unit vectors (sectors + 1, 3) around the axis from ``start`` to ``end``."""
-    across = np.linalg.svd((end - start)[None])[2][1:]
-    phi = np.linspace(0.0, 2.0 * np.pi, sectors + 1)
-    ring: Array = np.outer(np.cos(phi), across[0]) + np.outer(np.sin(phi), across[1])
-    return ring
-
-
-def _triangles(points: Array) -> Array:
-    """Two triangles for each cell of a net of points (r, s, 3)."""
-    a, b, c, d = points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]
-    net: Array = np.stack([np.stack([a, b, c], 2), np.stack([a, c, d], 2)], 2).reshape(-1, 3, 3)
-    return net

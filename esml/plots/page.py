@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ from esml.analysis.characters import Character
 from esml.analysis.orbital_shapes import STATEMENT, Shapes, isovalue, surface
 from esml.analysis.spectrum import CURVE_COLOUR, STICK_COLOUR, uncertainty_band, wavelength_ticks
 from esml.io.files import write_whole
-from esml.plots.figures import NEGATIVE, POSITIVE, atom_colour, ball, levels, stick
+from esml.plots.bodies import ball, stick
+from esml.plots.figures import levels
+from esml.plots.style import ENCLOSED, NEGATIVE, POSITIVE, atom_colour
 from esml.units import HC
 
 if TYPE_CHECKING:
@@ -33,9 +36,6 @@ Array = NDArray[np.float64]
 
 SPACING = 0.25
 """Å between the points surfaces are drawn from: fine enough to look at, and a small file."""
-
-ENCLOSED = 0.7
-"""Share of an orbital's density inside its surface."""
 
 ROOM = 1.6
 """Å around the molecule that lobes may need."""
@@ -90,9 +90,9 @@ def page(result: Result, name: str = "", fwhm: float = 0.3, notes: Sequence[str]
     formula = result.atoms.get_chemical_formula()
     heading = escape(name or formula)
     lines = [f"<p>{escape(note)}</p>" for note in notes]
-    return _PAGE.format(
+    return _part("page.html").format(
         title=f"{heading} – esml",
-        style=_STYLE,
+        style=_part("page.css"),
         heading=heading,
         formula=_subscripts(formula),
         notes="\n".join(lines),
@@ -104,8 +104,13 @@ def page(result: Result, name: str = "", fwhm: float = 0.3, notes: Sequence[str]
         statement=escape(STATEMENT),
         plotly=get_plotlyjs(),
         data=text,
-        script=_SCRIPT,
+        script=_part("page.js"),
     )
+
+
+def _part(name: str) -> str:
+    """The text of a file of the page's template."""
+    return (files("esml.plots") / name).read_text(encoding="utf-8")
 
 
 def _subscripts(formula: str) -> str:
@@ -324,231 +329,3 @@ def _levels(result: Result) -> list[dict[str, Any]]:
                 }
             )
     return lines
-
-
-_STYLE = """
-:root { --ink: #1d2733; --soft: #5d6b7a; --line: #dfe4ea; --accent: #1f4e79; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1240px; padding: 1.4rem 1.4rem 2rem; color: var(--ink);
-  font: 15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; background: #fff; }
-h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1rem; margin: 0 0 .5rem; color: var(--accent); }
-header { border-bottom: 2px solid var(--accent); padding-bottom: .7rem; margin-bottom: 1rem; }
-header p { margin: .2rem 0 0; color: var(--soft); }
-dl { display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; margin: .6rem 0 0; }
-dl div, dt, dd { display: inline; margin: 0; }
-dt { color: var(--soft); } dd { font-variant-numeric: tabular-nums; margin-right: 1rem; }
-main { display: grid; grid-template-columns: repeat(12, 1fr); gap: 1rem; }
-section { border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; min-width: 0; }
-.wide { grid-column: span 12; } .big { grid-column: span 8; } .small { grid-column: span 4; }
-@media (max-width: 900px) { .big, .small { grid-column: span 12; } }
-.plot { width: 100%; height: 360px; } #scene-a, #scene-b { height: 400px; }
-#scenes { display: grid; grid-template-columns: 1fr 1fr; gap: .5rem; }
-#scenes.single { grid-template-columns: 1fr; } #scenes.single #part-b { display: none; }
-.caption { text-align: center; color: var(--soft); font-size: .9rem; min-height: 1.3rem; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; color: var(--soft); border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-th, td { padding: .22rem .55rem; } td { white-space: nowrap; }
-td:nth-child(8) { white-space: normal; min-width: 11rem; }
-tbody + tbody tr:first-child td { border-top: 1px solid var(--line); }
-tr[data-state] { cursor: pointer; } tr[data-state]:hover { background: #f3f6fa; }
-tr.chosen { background: #e4edf7 !important; }
-select { font: inherit; padding: .2rem .4rem; margin-left: .5rem; }
-footer { color: var(--soft); font-size: .86rem; margin-top: 1rem; }
-"""
-
-_SCRIPT = """
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const config = {responsive: true, displaylogo: false, displayModeBar: false};
-const ink = "#1d2733";
-const font = {family: 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif', size: 12, color: ink};
-const light = {ambient: 0.55, diffuse: 0.75, specular: 0.25, roughness: 0.6, fresnel: 0.1,
-  facenormalsepsilon: 0, vertexnormalsepsilon: 0};
-const hidden = {visible: false, showspikes: false};
-const layout3d = {
-  margin: {l: 0, r: 0, t: 0, b: 0}, showlegend: false, uirevision: "keep", font,
-  scene: {xaxis: {...hidden, range: data.scene.ranges[0]},
-    yaxis: {...hidden, range: data.scene.ranges[1]},
-    zaxis: {...hidden, range: data.scene.ranges[2]},
-    aspectmode: "manual", aspectratio: data.scene.aspect, dragmode: "orbit",
-    camera: {eye: {x: 0, y: -0.75, z: 1.05}, up: {x: 0, y: 1, z: 0},
-      projection: {type: "orthographic"}}},
-};
-const molecule = [
-  {type: "mesh3d", ...data.scene.mesh, facecolor: data.scene.colours, hoverinfo: "skip",
-    flatshading: false, lighting: light},
-  {type: "scatter3d", mode: "markers", ...data.scene.atoms, text: data.scene.texts,
-    hoverinfo: "text", marker: {size: 9, opacity: 0.01, color: "#ffffff"}},
-];
-function lobes(key) {
-  return data.surfaces[key].signs.map((mesh, k) => ({type: "mesh3d", ...mesh, opacity: 0.62,
-    color: data.colours[k], hoverinfo: "skip", flatshading: false, lighting: light}));
-}
-function draw(place, key) {
-  const traces = key ? molecule.concat(lobes(key)) : molecule;
-  Plotly.react("scene-" + place, traces, structuredClone(layout3d), config);
-  document.getElementById("caption-" + place).textContent = key ? data.surfaces[key].text : "";
-}
-const choice = document.getElementById("choice"), pair = document.getElementById("pair");
-function show(key, number = 1) {
-  const state = data.surfaces[key + "-hole-1"] !== undefined;
-  if (!state && data.surfaces[key] === undefined) { return; }
-  choice.value = key;
-  document.getElementById("scenes").classList.toggle("single", !state);
-  if (state) {
-    pair.hidden = data.surfaces[key + "-hole-2"] === undefined;
-    pair.value = String(number);
-    draw("a", key + "-hole-" + number);
-    draw("b", key + "-electron-" + number);
-  } else {
-    pair.hidden = true;
-    draw("a", key);
-  }
-  for (const part of state ? ["a", "b"] : ["a"]) { Plotly.Plots.resize("scene-" + part); }
-  for (const row of document.querySelectorAll("tr[data-state]")) {
-    row.classList.toggle("chosen", row.dataset.state === key);
-  }
-}
-choice.addEventListener("change", () => show(choice.value));
-pair.addEventListener("change", () => show(choice.value, Number(pair.value)));
-for (const row of document.querySelectorAll("tr[data-state]")) {
-  row.addEventListener("click", () => show(row.dataset.state));
-  row.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") { show(row.dataset.state); }
-  });
-}
-
-const s = data.spectrum;
-if (s.energies) {
-  const traces = [];
-  if (s.band) {
-    traces.push({x: s.energies, y: s.band[0], mode: "lines", line: {width: 0}, hoverinfo: "skip"});
-    traces.push({x: s.energies, y: s.band[1], mode: "lines", line: {width: 0}, hoverinfo: "skip",
-      fill: "tonexty", fillcolor: "rgba(31,78,121,0.16)"});
-  }
-  traces.push({x: s.energies, y: s.absorption, mode: "lines", hoverinfo: "skip",
-    line: {color: s.colours[0], width: 2}});
-  traces.push({x: s.sticks, y: s.strengths, yaxis: "y2", type: "bar", width: 0.02,
-    marker: {color: s.colours[1]}, hoverinfo: "skip"});
-  traces.push({x: s.sticks, y: s.strengths, yaxis: "y2", mode: "markers", hoverinfo: "text",
-    text: s.texts, marker: {color: s.colours[1], size: 6}});
-  traces.push({x: [s.energies[0]], y: [0], xaxis: "x2", mode: "markers", hoverinfo: "skip",
-    marker: {opacity: 0}});
-  const range = [s.energies[0], s.energies[s.energies.length - 1]];
-  const frame = {showline: true, linecolor: "#333", ticks: "inside", showgrid: false,
-    zeroline: false};
-  Plotly.newPlot("spectrum", traces, {
-    margin: {l: 62, r: 62, t: 48, b: 48}, showlegend: false, font, hovermode: "closest",
-    barmode: "overlay",
-    xaxis: {...frame, title: {text: "Energy (eV)"}, range},
-    xaxis2: {...frame, title: {text: "Wavelength (nm)"}, range, overlaying: "x", side: "top",
-      matches: "x", tickvals: s.ticks, ticktext: s.nanometres},
-    yaxis: {...frame, title: {text: "ε (10³ L mol⁻¹ cm⁻¹)"}, rangemode: "tozero"},
-    yaxis2: {...frame, title: {text: "Oscillator strength"}, overlaying: "y", side: "right",
-      tickmode: "auto", nticks: 7, color: s.colours[1],
-      range: [0, 1.08 * Math.max(0.001, ...s.strengths)]},
-  }, config);
-  document.getElementById("spectrum").on("plotly_click", (event) => {
-    if (event.points.length) { show("S" + (event.points[0].pointNumber + 1)); }
-  });
-}
-
-const lines = [];
-for (const occupied of [true, false]) {
-  const x = [], y = [];
-  for (const level of data.levels.filter((each) => each.occupied === occupied)) {
-    x.push(level.x - 0.26, level.x + 0.26, null);
-    y.push(level.energy, level.energy, null);
-  }
-  lines.push({x, y, mode: "lines", hoverinfo: "skip",
-    line: {width: 3, color: occupied ? "#1f4e79" : "#9aa5b1"}});
-}
-lines.push({x: data.levels.map((level) => level.x), y: data.levels.map((level) => level.energy),
-  mode: "text", hoverinfo: "text", text: data.levels.map((level) => level.occupied ? "↑↓" : " "),
-  textfont: {size: 12, color: ink},
-  hovertext: data.levels.map((level) => level.label + "<br>" + level.energy.toFixed(2) + " eV"
-    + (level.set > 1 ? "<br>one of " + level.set + " of this energy" : ""))});
-const frontier = data.levels.filter((level) => level.label === "HOMO" || level.label === "LUMO");
-Plotly.newPlot("levels", lines, {
-  margin: {l: 58, r: 10, t: 10, b: 20}, showlegend: false, font, hovermode: "closest",
-  xaxis: {visible: false, range: [-1.3, 2.1]},
-  yaxis: {title: {text: "Orbital energy (eV)"}, showline: true, linecolor: "#333",
-    ticks: "inside", showgrid: false, zeroline: false},
-  annotations: frontier.map((level) => ({x: 1.0, y: level.energy, xanchor: "left",
-    showarrow: false, text: level.label + " " + level.energy.toFixed(2)})),
-}, config);
-document.getElementById("levels").on("plotly_click", (event) => {
-  if (event.points.length) { show(data.levels[event.points[0].pointNumber].label); }
-});
-show(data.start);
-document.body.dataset.ready = "yes";
-"""
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
-<h1>{heading}</h1>
-<p>{formula}, point group {group}</p>
-{notes}
-<dl>{facts}</dl>
-</header>
-<main>
-<section class="wide">
-<h2>Orbitals
-<select id="choice" aria-label="orbital or state">{choices}</select>
-<select id="pair" aria-label="orbital pair" hidden>
-<option value="1">first pair</option><option value="2">second pair</option>
-</select>
-</h2>
-<div id="scenes">
-<div id="part-a"><div class="plot" id="scene-a"></div>
-<div class="caption" id="caption-a"></div></div>
-<div id="part-b"><div class="plot" id="scene-b"></div>
-<div class="caption" id="caption-b"></div></div>
-</div>
-</section>
-<section class="wide table">
-<h2>Excited states</h2>
-<table>
-<thead><tr><th>state</th><th>E (eV)</th><th>± (eV)</th><th>λ (nm)</th><th>f</th><th>character</th>
-<th>symmetry</th><th>where</th><th title="participation ratio">pairs</th>
-<th title="charge-transfer number">CT</th>
-<th title="root mean square distance of electron and hole">d (Å)</th></tr></thead>
-{states}
-</table>
-</section>
-<section class="big">
-<h2>Absorption spectrum, lines of {fwhm} eV</h2>
-<div class="plot" id="spectrum"></div>
-</section>
-<section class="small">
-<h2>Orbital energies</h2>
-<div class="plot" id="levels"></div>
-</section>
-</main>
-<footer>
-<p>Click a state, a stick or a level to see its orbitals; turn the molecule with the mouse. Singlets
-(S) from linear response, triplets (T) in the Tamm–Dancoff approximation; ± is one standard
-deviation and the band around the curve what it makes of the spectrum. <i>pairs</i>: pairs of
-natural transition orbitals that take part; <i>CT</i>: probability of electron and hole on different
-fragments; <i>d</i>: root mean square distance between the two.</p>
-<p>Surfaces: {statement}; each encloses 70 % of its density. Valence states in vacuum, for closed
-shells of H, C, N, O, F, S and Cl; Rydberg states are outside the model. Made by esml.</p>
-</footer>
-<script type="application/json" id="data">{data}</script>
-<script>{plotly}</script>
-<script>{script}</script>
-</body>
-</html>
-"""

@@ -15,7 +15,8 @@ from ase.io import read
 import esml
 from esml.analysis.bonding import FragmentError, analyze, bond_orders, orbital_owner
 from esml.analysis.characters import MissingWavefunctionsError, Wavefunctions, characterize
-from esml.analysis.symmetry import point_group, state_symmetries
+from esml.analysis.irreps import state_symmetries
+from esml.analysis.point_group import point_group
 from esml.results import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -1,18 +1,16 @@
-"""Point groups of molecules, and the irreducible representations their excited states belong to.
+"""The point group of a molecule: its symmetry operations and its Schoenflies symbol.
 
-Operations are looked for where they can be: on the axes of inertia, and for symmetric and spherical
-tops on directions between equivalent atoms. An operation R turns the transition density matrix D of
-a state into U D Uᵀ, and the traces of such operations within a set of degenerate states are the
-characters that name its representation. States form a set when an operation mixes them, so states
-that lie close by accident are not called degenerate.
+Operations are sought where they can be: about the axes of inertia and, in symmetric and spherical
+tops, about directions between equivalent atoms.
 
-Conventions (R. S. Mulliken, J. Chem. Phys. 23, 1997 (1955)). z is the principal axis. C2v: the
-plane that holds most atoms is yz, so B1 is antisymmetric to it. D2h and D2: x is perpendicular to
-that plane, z of the two others the axis through most atoms; B1, B2, B3 are symmetric about z, y, x.
-Elsewhere 1 and 2 tell symmetric and antisymmetric under the twofold axis perpendicular to z, or the
-vertical plane, that holds most atoms. Cubic groups: by the fourfold operation.
+Axes are chosen as R. S. Mulliken, J. Chem. Phys. 23, 1997 (1955), recommends. z is the principal
+axis. C2v: yz is the plane that holds most atoms, so that B1 is antisymmetric to it. D2h and D2: x
+is perpendicular to the plane that holds most atoms, and z is the one of the two other axes that
+passes through most atoms; B1, B2, B3 are symmetric about z, y, x. In other groups the subscripts 1
+and 2 mean symmetric and antisymmetric under the perpendicular twofold axis, or the vertical plane,
+that holds most atoms. Cubic groups: under the fourfold operation.
 
-Shape letters: S states, N atoms, n orbitals.
+Shape letter: N atoms. Lengths in Å.
 """
 
 from __future__ import annotations
@@ -20,9 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from math import acos, cos, pi, sin
+from math import cos, pi, sin
 
-import networkx as nx
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
@@ -31,22 +28,13 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 TOLERANCE = 0.1
-"""Å an atom may be off the place where an operation puts it."""
+"""Å between an atom and the place where an operation puts its partner, at most."""
 
 HIGHEST_ORDER = 8
-"""Largest order of an axis looked for, but for linear molecules."""
-
-MIXING = 0.05
-"""Squared overlap of a state with the image of another from which the two form a set."""
-
-NEARBY = 0.1
-"""eV; states further apart are not degenerate, whatever the overlap."""
-
-CLOSED = 0.8
-"""Share of the image of a set within the set from which it carries a representation."""
+"""Highest order of a rotation axis that is sought in a molecule that is not linear."""
 
 LINEAR_TURN = 2.0 * pi / 7.0
-"""Angle that tells Σ, Π, Δ and Φ of a linear molecule apart."""
+"""Angle of the rotation that tells Σ, Π, Δ and Φ of a linear molecule apart."""
 
 
 @dataclass(frozen=True)
@@ -67,37 +55,6 @@ class PointGroup:
     """By role: "rotation", "improper", "second", "horizontal", "inversion", "x", "y", "third"."""
 
 
-@dataclass(frozen=True)
-class StateSymmetry:
-    """The representation a state belongs to, and the states it is degenerate with."""
-
-    label: str
-    """Mulliken's symbol; empty where there is no symmetry or it cannot be told."""
-    group: str
-    """Schoenflies symbol of the molecule."""
-    partners: tuple[int, ...]
-    """The states (from 0) of the set, this one included."""
-    complete: bool = True
-    """False where the set goes on beyond the highest state asked for."""
-
-    @property
-    def degeneracy(self) -> int:
-        """States of the set at hand."""
-        return len(self.partners)
-
-    @property
-    def text(self) -> str:
-        """``B2u``, ``E1u (degenerate pair)``; empty without symmetry."""
-        if not self.complete:
-            return "degenerate (its partner lies beyond the states asked for)"
-        name = {2: "degenerate pair", 3: "degenerate triple"}.get(
-            self.degeneracy, f"set of {self.degeneracy}"
-        )
-        if self.degeneracy == 1:
-            return self.label
-        return f"{self.label} ({name})" if self.label else name
-
-
 def point_group(atoms: Atoms, tolerance: float = TOLERANCE) -> PointGroup:
     """The point group of ``atoms``, each atom within ``tolerance`` Å of where it should be."""
     finder = _Finder(atoms, tolerance)
@@ -110,101 +67,6 @@ def point_group(atoms: Atoms, tolerance: float = TOLERANCE) -> PointGroup:
     if len(high) > 1:
         return finder.cubic(axes)
     return finder.axial(axes)
-
-
-def state_symmetries(
-    group: PointGroup, densities: Array, energies: Array, owner: Index
-) -> list[StateSymmetry]:
-    """The symmetry of each state.
-
-    ``densities`` (S, n, n) are transition densities, each of norm 1, ``energies`` (S,) in eV,
-    ``owner`` (n,) the atom that carries each orbital (``bonding.orbital_owner``).
-    """
-    overlaps = {
-        role: _overlaps(operation, densities, owner) for role, operation in group.operations.items()
-    }
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(energies)))
-    for matrix in overlaps.values():
-        for i, j in combinations(range(len(energies)), 2):
-            mixed = max(matrix[i, j] ** 2, matrix[j, i] ** 2) > MIXING
-            if mixed and abs(energies[i] - energies[j]) < NEARBY:
-                graph.add_edge(i, j)
-    found: dict[int, StateSymmetry] = {}
-    for part in nx.connected_components(graph):
-        states = tuple(sorted(part))
-        inside = {role: matrix[np.ix_(states, states)] for role, matrix in overlaps.items()}
-        closed = all(np.square(m).sum() / len(states) > CLOSED for m in inside.values())
-        label = _label(group, {role: float(np.trace(m)) for role, m in inside.items()}, len(states))
-        at_end = energies[-1] - energies[states[-1]] < NEARBY
-        for state in states:
-            found[state] = StateSymmetry(
-                label=label if closed else "",
-                group=group.name,
-                partners=states,
-                complete=closed or not at_end,
-            )
-    return [found[state] for state in range(len(energies))]
-
-
-def _overlaps(operation: Operation, densities: Array, owner: Index) -> Array:
-    """⟨D_i | U D_j Uᵀ⟩ (S, S)."""
-    n = len(owner)
-    starts = np.searchsorted(owner, np.arange(int(owner.max()) + 1))
-    sizes = np.bincount(owner)
-    u = np.zeros((n, n))
-    for a, b in enumerate(operation.image):
-        u[starts[b], starts[a]] = 1.0
-        if sizes[a] > 1:
-            here, there = (slice(starts[k] + 1, starts[k] + 4) for k in (a, b))
-            u[there, here] = operation.matrix
-    images = u @ densities @ u.T
-    overlaps: Array = densities.reshape(len(densities), -1) @ images.reshape(len(densities), -1).T
-    return overlaps
-
-
-def _label(group: PointGroup, traces: dict[str, float], dimension: int) -> str:
-    """Mulliken's symbol of a set of states with these traces of operations."""
-    if group.name in ("C1", "K"):
-        return ""
-    if group.order == 0:
-        return _linear_label(traces, dimension)
-    ending = ""
-    if "inversion" in traces:
-        ending = "g" if traces["inversion"] > 0 else "u"
-    elif "horizontal" in traces:
-        ending = "'" if traces["horizontal"] > 0 else "''"
-    if group.name in ("D2", "D2h"):
-        axes = {"1": "rotation", "2": "y", "3": "x"}
-        even = [number for number, role in axes.items() if traces[role] > 0]
-        return ("A" if len(even) == 3 else "B" + "".join(even)) + ending
-    if "third" in traces:
-        letter = {1: "A", 2: "E", 3: "T", 4: "G", 5: "H"}.get(dimension, "")
-        subscript = ""
-        if dimension in (1, 3) and group.name in ("Td", "O", "Oh"):
-            subscript = "1" if traces["rotation"] > 0 else "2"
-        return letter + subscript + ending
-    if dimension > 2:
-        return ""
-    improper = "improper" in traces
-    turn = traces.get("improper", traces.get("rotation", float(dimension)))
-    if dimension == 2:
-        order = 2 * group.order if improper else group.order
-        if order < 3:
-            return ""
-        place = round(acos(max(-1.0, min(1.0, 0.5 * turn))) * order / (2.0 * pi))
-        return f"E{place if order > 4 else ''}{ending}"
-    letter = "A" if turn > 0 else "B"
-    subscript = "" if "second" not in traces else "1" if traces["second"] > 0 else "2"
-    return letter + subscript + ending
-
-
-def _linear_label(traces: dict[str, float], dimension: int) -> str:
-    ending = "" if "inversion" not in traces else "g" if traces["inversion"] > 0 else "u"
-    if dimension == 1:
-        return f"Σ{ending}{'+' if traces['second'] > 0 else '-'}"
-    place = round(acos(max(-1.0, min(1.0, 0.5 * traces["rotation"]))) / LINEAR_TURN)
-    return f"{'?ΠΔΦ'[place]}{ending}" if dimension == 2 else ""
 
 
 class _Finder:
