@@ -7,6 +7,7 @@ twice.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from ase.build import molecule
 from ase.io import write
 from test_cli import refusal, run
 
-from esml.export import part_path, read_results
+from esml.export import open_writer, part_path, read_results
 from esml.io.files import BusyError, sole_writer
 from scripts.robustness import kill_runs
 
@@ -57,10 +58,10 @@ def test_hdf5_is_not_let_run_out_of_room(
         free = min(found.f_bavail, room() // found.f_frsize)
         return SimpleNamespace(f_bavail=free, f_frsize=found.f_frsize)
 
-    monkeypatch.setattr("esml.export.hdf5.FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr("esml.export.formats.FLUSH_SECONDS", 0.0)
+    at_once = partial(open_writer, flush_seconds=0.0)
+    monkeypatch.setattr("esml.predict.run.open_writer", at_once)
     if scarce == "disk":
-        monkeypatch.setattr("esml.export.hdf5.os.statvfs", disk)
+        monkeypatch.setattr("esml.export.hdf5_writer.os.statvfs", disk)
     else:
         monkeypatch.setattr("resource.getrlimit", lambda kind: (room(), -1))
     result = run("predict", tmp_path / "a.xyz", "-o", out, "--n-states", "1")

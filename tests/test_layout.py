@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 # Low to high: a room may import those before it.
 ORDER = (
     "units",
+    "typing",
     "physics",
     "io",
     "model",

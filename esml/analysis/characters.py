@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from esml.analysis.bonding import Bonding, analyze
 from esml.analysis.irreps import StateSymmetry, state_symmetries
-from esml.analysis.point_group import point_group
+from esml.analysis.point_group import PointGroup, point_group
 
 Array = NDArray[np.float64]
 
@@ -168,18 +168,24 @@ class Character:
 
 
 def characterize(
-    states: Wavefunctions, fragments: Sequence[Sequence[int]] | None = None
+    states: Wavefunctions,
+    fragments: Sequence[Sequence[int]] | None = None,
+    *,
+    bonding: Bonding | None = None,
+    group: PointGroup | None = None,
 ) -> list[Character]:
     """What each of ``states`` is.
 
     ``fragments`` are lists of atoms (from 0); they are found where left out (``bonding.analyze``).
-    Raises FragmentError for lists that do not fit the molecule.
+    ``bonding`` and ``group`` are those of the molecule, found where left out. Raises FragmentError
+    for lists that do not fit the molecule.
     """
     if len(states) == 0:
         return []
-    bonding = analyze(states.atoms, states.coefficients, states.n_occupied, fragments)
+    if bonding is None:
+        bonding = analyze(states.atoms, states.coefficients, states.n_occupied, fragments)
+    group = group or point_group(states.atoms)
     densities = np.stack([states.transition_density(state) for state in range(len(states))])
-    group = point_group(states.atoms)
     symmetries = state_symmetries(group, densities, states.energies, bonding.owner)
     return [
         _character(states.atoms, bonding, density, symmetry)

@@ -5,45 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 from rich.table import Table
 
-from esml.units import HC
+from esml.results.states import REMARK, cell, screen_table
 
 if TYPE_CHECKING:
     from esml.io.comparison import Comparison, ReferenceStates
-    from esml.results import Result, States
-
-
-def _numbers(values: ArrayLike) -> list[float]:
-    return [float(v) for v in np.asarray(values).ravel()]
-
-
-def _cell(values: list[float], i: int, digits: int) -> str:
-    known = i < len(values) and np.isfinite(values[i])
-    return f"{values[i]:.{digits}f}" if known else "–"
-
-
-def _state_rows(label: str, states: States, reference: ReferenceStates | None) -> list[list[str]]:
-    """Rows label, E, λ, f, ±, reference E, reference f of one multiplicity."""
-    energies = _numbers(states.energies)
-    # Triplets are dark here: there is no spin–orbit coupling.
-    strengths = _numbers(states.oscillator_strengths) if label == "S" else []
-    uncertainties = _numbers(states.uncertainties)
-    reference_energies = reference.energies if reference else []
-    reference_strengths = (reference.oscillator_strengths or []) if reference else []
-    return [
-        [
-            f"{label}{i + 1}",
-            f"{energy:.2f}",
-            f"{HC / energy:.0f}",
-            _cell(strengths, i, 3),
-            _cell(uncertainties, i, 2),
-            _cell(reference_energies, i, 2),
-            _cell(reference_strengths, i, 3),
-        ]
-        for i, energy in enumerate(energies)
-    ]
+    from esml.results import Result
 
 
 def states_table(result: Result, comparison: Comparison | None = None) -> Table:
@@ -51,28 +19,42 @@ def states_table(result: Result, comparison: Comparison | None = None) -> Table:
 
     With a ``comparison`` the reference state of the same rank takes the place of the description.
     """
-    headings = ["state", "E (eV)", "λ (nm)", "f", "± (eV)"]
-    if comparison:
-        headings += ["reference E (eV)", "reference f"]
+    both = (result.singlets, result.triplets)
+    described = comparison is None and result.coefficients is not None
+    remarks: dict[str, list[str]] = {}
+    if described:
+        for states in both:
+            characters = result.characters(states.multiplicity)
+            remarks[states.multiplicity] = [each.description for each in characters]
+    headings, rows = screen_table(*both, remarks=remarks)
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "state" else "right")
-    described = comparison is None and result.coefficients is not None
-    if described:
-        table.add_column("what it is", overflow="fold")
-    groups = (
-        ("S", result.singlets, comparison.singlets if comparison else None),
-        ("T", result.triplets, comparison.triplets if comparison else None),
-    )
-    for label, states, reference in groups:
-        characters = []
-        if described:
-            characters = result.characters("singlets" if label == "S" else "triplets")
-        for k, row in enumerate(_state_rows(label, states, reference)):
-            described_as = [characters[k].description] if described else []
-            table.add_row(*row[: len(headings)], *described_as)
+        if heading == REMARK:
+            table.add_column(heading, overflow="fold")
+        else:
+            table.add_column(heading, justify="left" if heading == "state" else "right")
+    references = {}
+    if comparison:
+        table.add_column("reference E (eV)", justify="right")
+        table.add_column("reference f", justify="right")
+        references = {"singlet": comparison.singlets, "triplet": comparison.triplets}
+    position = iter(rows)
+    for states in both:
+        for k in range(len(states)):
+            beside = _reference_cells(references[states.multiplicity], k) if comparison else []
+            table.add_row(*next(position), *beside)
         table.add_section()
     return table
+
+
+def _reference_cells(reference: ReferenceStates | None, k: int) -> list[str]:
+    """Energy and oscillator strength of the reference state of rank ``k``, as far as there is."""
+    energies = reference.energies if reference else []
+    strengths = (reference.oscillator_strengths or []) if reference else []
+    return [
+        cell(values[k], digits) if k < len(values) else "–"
+        for values, digits in ((energies, 2), (strengths, 3))
+    ]
 
 
 def ground_state_table(result: Result, comparison: Comparison | None = None) -> Table:

@@ -24,13 +24,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 
-from esml.export.writer import Prediction, TextWriter, frontier
+from esml.export.plain import to_plain
+from esml.export.writer import TextWriter
 from esml.io.structure_checks import molecular_charge
+from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
@@ -59,91 +60,59 @@ class JsonWriter(TextWriter):
             return ""
         return f'\n], "failures": {json.dumps(self._failures, ensure_ascii=False)}}}\n'
 
-    def piece(self, result: Prediction, atoms: Atoms, name: str, source: str, index: int) -> str:
-        text = json.dumps(record(result, atoms, name, source, index), ensure_ascii=False)
+    def piece(self, result: Result) -> str:
+        text = json.dumps(_rounded(to_plain(result)), ensure_ascii=False)
         if self._lines:
             return text + "\n"
         return ("," if self.n_results else "") + "\n" + text
 
-    def failure(self, name: str, reason: str, source: str, index: int) -> str:
-        entry = {"name": name, "source": source, "index": index, "reason": reason}
+    def failure(self, failure: Failure) -> str:
+        entry = to_plain(failure)
         if self._lines:
             return json.dumps(entry, ensure_ascii=False) + "\n"
         self._failures.append(entry)
         return ""
 
 
-def record(result: Prediction, atoms: Atoms, name: str, source: str, index: int) -> dict[str, Any]:
-    """A prediction as an object that JSON can hold; see the module."""
-    singlets, triplets = result.singlets, result.triplets
-    return {
-        "name": name,
-        "source": source,
-        "index": index,
-        "numbers": atoms.numbers.tolist(),
-        "positions": _plain(atoms.positions),
-        "charge": molecular_charge(atoms),
-        "charges": _plain(result.charges),
-        "dipole": _plain(result.dipole),
-        "n_occupied": int(result.n_occupied),
-        "orbital_energies": _plain(result.orbital_energies),
-        "in_domain": bool(result.in_domain),
-        "warnings": list(result.warnings),
-        "singlets": {
-            "energies": _plain(singlets.energies),
-            "uncertainties": _plain(singlets.uncertainties),
-            "oscillator_strengths": _plain(singlets.oscillator_strengths),
-            "transition_dipoles": _plain(singlets.transition_dipoles),
-        },
-        "triplets": {
-            "energies": _plain(triplets.energies),
-            "uncertainties": _plain(triplets.uncertainties),
-        },
-    }
-
-
-def _plain(values: Any) -> Any:
-    """Nested lists of numbers, null where one is not finite."""
-
-    def known(value: Any) -> Any:
-        if isinstance(value, list):
-            return [known(entry) for entry in value]
-        return round(value, 8) if math.isfinite(value) else None
-
-    return known(np.asarray(values, dtype=np.float64).tolist())
+def _rounded(entry: Any) -> Any:
+    """``entry`` with eight decimals, and null for a number that is not finite."""
+    if isinstance(entry, dict):
+        return {key: _rounded(value) for key, value in entry.items()}
+    if isinstance(entry, list):
+        return [_rounded(value) for value in entry]
+    if isinstance(entry, float):
+        return round(entry, 8) if math.isfinite(entry) else None
+    return entry
 
 
 class XyzWriter(TextWriter):
     """Streams predictions to extended xyz; see the module."""
 
-    def piece(self, result: Prediction, atoms: Atoms, name: str, source: str, index: int) -> str:
-        homo, lumo = frontier(result)
-        bare = Atoms(atoms.numbers, atoms.positions)
-        texts = {"name": name, "source": source}
+    def piece(self, result: Result) -> str:
+        bare = Atoms(result.numbers, result.positions)
+        texts = {"name": result.name, "source": result.source}
         bare.info = {key: _one_line(text) for key, text in texts.items() if text.strip()}
         bare.info |= {
-            "index": index,
-            "charge": molecular_charge(atoms),
-            "homo_eV": homo,
-            "lumo_eV": lumo,
-            "gap_eV": lumo - homo,
-            "S_eV": np.asarray(result.singlets.energies),
-            "S_f": np.asarray(result.singlets.oscillator_strengths),
-            "S_uncertainty_eV": np.asarray(result.singlets.uncertainties),
-            "T_eV": np.asarray(result.triplets.energies),
-            "T_uncertainty_eV": np.asarray(result.triplets.uncertainties),
-            "in_domain": bool(result.in_domain),
+            "index": result.index,
+            "charge": molecular_charge(result.atoms),
+            "homo_eV": result.homo,
+            "lumo_eV": result.lumo,
+            "gap_eV": result.gap,
         }
+        for states in (result.singlets, result.triplets):
+            for name, how in PROPERTIES.items():
+                if how.column and how.concerns(states.multiplicity):
+                    key = f"{states.multiplicity[0].upper()}_{how.ending or how.column}"
+                    bare.info[key] = getattr(states, name)
+        bare.info["in_domain"] = result.in_domain
         bare.calc = SinglePointCalculator(
-            bare,
-            charges=np.asarray(result.charges),
-            dipole=np.asarray(result.dipole) / DEBYE * BOHR,
+            bare, charges=result.charges, dipole=result.dipole / DEBYE * BOHR
         )
         text = io.StringIO()
         write_extxyz(text, [bare])
         return text.getvalue()
 
-    def failure(self, name: str, reason: str, source: str, index: int) -> str:
+    def failure(self, failure: Failure) -> str:
         return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from esml.export.documents import JsonWriter, XyzWriter
-from esml.export.hdf5 import FLUSH_SECONDS, ResultWriter
+from esml.export.hdf5_writer import ResultWriter
 from esml.export.structure_map import ChemiscopeWriter
 from esml.export.tables import CsvWriter, ParquetWriter
 from esml.export.writer import ExportError, Writer
@@ -43,6 +43,8 @@ def open_writer(
     path: str | Path,
     n_states: int,
     format: str | None = None,
+    *,
+    flush_seconds: float = 5.0,
     **attributes: str | int | float,
 ) -> Writer:
     """A writer of predictions with up to ``n_states`` singlets and triplets to ``path``.
@@ -58,7 +60,7 @@ def open_writer(
         return ParquetWriter(path, n_states, **attributes)
     attributes = {**attributes, "n_states": n_states}
     if chosen == "hdf5":
-        return ResultWriter(path, flush_seconds=FLUSH_SECONDS, **attributes)
+        return ResultWriter(path, flush_seconds=flush_seconds, **attributes)
     if chosen in ("json", "jsonl"):
         return JsonWriter(path, lines=chosen == "jsonl", **attributes)
     if chosen == "xyz":

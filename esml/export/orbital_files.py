@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io.cube import write_cube as write_ase_cube
-from numpy.typing import NDArray
 
 from esml.analysis.orbital_shapes import STATEMENT, Grid, Shapes, contraction
 from esml.io.files import write_whole
+from esml.typing import Array, MultiplicityName, renamed
 from esml.units import BOHR, HARTREE
 
 if TYPE_CHECKING:
     from esml.results import Result
-
-Array = NDArray[np.float64]
 
 LEAST_WEIGHT = 0.05
 """Weight from which a natural transition orbital pair is written."""
@@ -46,11 +44,12 @@ def write_molden(result: Result, path: str | Path) -> None:
     write_whole(Path(path), text.encode())
 
 
+@renamed(kind="multiplicity")
 def write_natural_orbitals(
     result: Result,
     state: int,
     path: str | Path,
-    kind: Literal["singlets", "triplets"] = "singlets",
+    multiplicity: MultiplicityName = "singlet",
 ) -> None:
     """Natural transition orbitals of ``state`` (from 0), as a Molden file.
 
@@ -58,16 +57,17 @@ def write_natural_orbitals(
     electron. Their weight stands as occupation, the mean of the Hamiltonian in them as energy.
     Raises as ``write_molden``, and IndexError for a state that was not computed.
     """
-    states = result.wavefunctions(kind)
+    states = result.wavefunctions(multiplicity)
     if not 0 <= state < len(states):
         raise IndexError(f"state {state}: expected 0 to {len(states) - 1}")
     natural = states.natural_orbitals(state)
     kept = max(1, int((natural.weights >= LEAST_WEIGHT).sum()))
     pairs = np.stack([natural.holes[:, :kept], natural.electrons[:, :kept]], axis=2)
     orbitals = pairs.reshape(len(pairs), 2 * kept)
-    energies = np.einsum("mk,mn,nk->k", orbitals, result.hamiltonian, orbitals)
+    # The Hamiltonian is diagonal in the canonical orbitals.
+    energies = states.orbital_energies @ np.square(states.coefficients.T @ orbitals)
     labels = [f"{part}{k + 1}" for k in range(kept) for part in ("hole", "electron")]
-    title = f"natural transition orbitals of {kind[0].upper()}{state + 1}"
+    title = f"natural transition orbitals of {multiplicity[0].upper()}{state + 1}"
     weights = np.repeat(natural.weights[:kept], 2)
     text = _molden(states.atoms, orbitals, energies, weights, labels, title)
     write_whole(Path(path), text.encode())
@@ -138,18 +138,19 @@ def _write_values(atoms: Atoms, values: Array, grid: Grid, path: Path, title: st
         write_ase_cube(file, boxed, values, origin=grid.origin, comment=comment)
 
 
+@renamed(kind="multiplicity")
 def write_cubes(
     result: Result,
     folder: str | Path,
     states: int = 3,
-    kind: Literal["singlets", "triplets"] = "singlets",
+    multiplicity: MultiplicityName = "singlet",
 ) -> list[Path]:
     """Cube files of HOMO, LUMO and the leading natural transition orbitals of the first ``states``.
 
     Written to ``folder``, made if need be, as ``homo.cube``, ``lumo.cube``, ``S1-hole.cube``,
     ``S1-electron.cube``, …. Returns the paths. Raises as ``write_molden``.
     """
-    found = result.wavefunctions(kind)
+    found = result.wavefunctions(multiplicity)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     n = found.n_occupied
@@ -158,7 +159,7 @@ def write_cubes(
         orbitals["lumo"] = found.coefficients[:, n]
     for state in range(min(states, len(found))):
         natural = found.natural_orbitals(state)
-        label = f"{kind[0].upper()}{state + 1}"
+        label = f"{multiplicity[0].upper()}{state + 1}"
         orbitals[f"{label}-hole"] = natural.holes[:, 0]
         orbitals[f"{label}-electron"] = natural.electrons[:, 0]
     paths = []

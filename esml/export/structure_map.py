@@ -17,7 +17,8 @@ import numpy as np
 from ase import Atoms
 
 from esml.analysis.spectrum import broaden
-from esml.export.writer import ExportError, Prediction, Writer, frontier, part_path
+from esml.export.writer import ExportError, Writer, part_path
+from esml.results import Failure, Outcome
 
 CURVE = np.linspace(1.0, 9.0, 81)
 """Energies of the stored absorption curves, eV."""
@@ -68,43 +69,35 @@ class ChemiscopeWriter:
     def __enter__(self) -> Writer:
         return self
 
-    def add(
-        self, result: Prediction, atoms: Atoms, *, name: str, source: str = "", index: int = 0
-    ) -> None:
-        """Put the prediction ``result`` for ``atoms`` on the map."""
-        energies = np.asarray(result.singlets.energies, dtype=np.float64)
-        triplets = np.asarray(result.triplets.energies, dtype=np.float64)
-        if not len(energies) or not len(triplets):
-            self.add_failure(name, "it has no excited state to show", source=source, index=index)
+    def add(self, outcome: Outcome) -> None:
+        """Put a result on the map; count what has no place there."""
+        if isinstance(outcome, Failure) or not len(outcome.singlets) or not len(outcome.triplets):
+            self.n_failures += 1
             return
-        strengths = np.asarray(result.singlets.oscillator_strengths, dtype=np.float64)
+        singlets, triplets = outcome.singlets, outcome.triplets
+        energies, strengths = singlets.energies, singlets.oscillator_strengths
         bright = int(strengths.argmax())
-        homo, lumo = frontier(result)
         found: dict[str, Any] = {
-            "name": name,
+            "name": outcome.name,
             "S1": energies[0],
             "f(S1)": strengths[0],
-            "S1 uncertainty": np.nan_to_num(np.asarray(result.singlets.uncertainties)[0]),
-            "in domain": int(result.in_domain),
-            "T1": triplets[0],
-            "S1 - T1": energies[0] - triplets[0],
+            "S1 uncertainty": np.nan_to_num(singlets.uncertainties)[0],
+            "in domain": int(outcome.in_domain),
+            "T1": triplets.energies[0],
+            "S1 - T1": energies[0] - triplets.energies[0],
             "brightest": energies[bright],
             "f(brightest)": strengths[bright],
-            "HOMO": homo,
-            "LUMO": lumo,
-            "gap": lumo - homo,
-            "dipole": np.linalg.norm(np.asarray(result.dipole)),
+            "HOMO": outcome.homo,
+            "LUMO": outcome.lumo,
+            "gap": outcome.gap,
+            "dipole": np.linalg.norm(outcome.dipole),
         }
         for key, value in found.items():
             self._values[key].append(value if isinstance(value, str) else round(float(value), 5))
         curve = broaden(energies, strengths, fwhm=CURVE_FWHM, energies=CURVE)
         self._curves.append(np.round(curve.absorption / 1e3, 3))
-        self._atoms.append(Atoms(atoms.numbers, atoms.positions))
+        self._atoms.append(Atoms(outcome.numbers, outcome.positions))
         self.n_results += 1
-
-    def add_failure(self, name: str, reason: str, *, source: str = "", index: int = 0) -> None:
-        """Count a molecule that is not on the map."""
-        self.n_failures += 1
 
     def __exit__(
         self,

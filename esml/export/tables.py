@@ -31,18 +31,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 
-from esml.export.writer import (
-    ExportError,
-    Prediction,
-    TextWriter,
-    Writer,
-    cannot_write,
-    frontier,
-    part_path,
-)
+from esml.export.writer import ExportError, TextWriter, Writer, cannot_write, part_path
 from esml.io.structure_checks import molecular_charge
+from esml.results import PROPERTIES, Failure, Outcome, Result
+from esml.typing import MULTIPLICITIES, Multiplicity
 
 ROWS = 1024
 """Rows of a Parquet file written together."""
@@ -55,37 +48,46 @@ def columns(n_states: int) -> list[str]:
     """Names of the columns for ``n_states`` singlets and triplets."""
     names = ["name", "source", "index", "formula", "n_atoms", "charge"]
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
-    for k in range(1, n_states + 1):
-        names += [f"S{k}_eV", f"S{k}_f", f"S{k}_uncertainty_eV"]
-    for k in range(1, n_states + 1):
-        names += [f"T{k}_eV", f"T{k}_uncertainty_eV"]
+    for multiplicity in MULTIPLICITIES:
+        letter, endings = multiplicity[0].upper(), _endings(multiplicity).values()
+        names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
     return [*names, "in_domain", "warnings", "error"]
 
 
-def row(result: Prediction, atoms: Atoms, name: str, source: str, index: int) -> dict[str, Any]:
-    """The cells of one molecule by column; what is unknown is left out."""
-    homo, lumo = frontier(result)
-    cells: dict[str, Any] = {
-        "name": name,
-        "source": source,
-        "index": index,
-        "formula": atoms.get_chemical_formula(),
-        "n_atoms": len(atoms),
-        "charge": molecular_charge(atoms),
-        "homo_eV": homo,
-        "lumo_eV": lumo,
-        "gap_eV": lumo - homo,
-        "dipole_debye": float(np.linalg.norm(np.asarray(result.dipole))),
-        "in_domain": int(result.in_domain),
+def _endings(multiplicity: Multiplicity) -> dict[str, str]:
+    """Ends of the columns of a state, by the property they hold."""
+    return {
+        name: how.ending or how.column
+        for name, how in PROPERTIES.items()
+        if how.column and how.concerns(multiplicity)
     }
-    if result.warnings:
-        cells["warnings"] = "; ".join(result.warnings)
-    for letter, states in (("S", result.singlets), ("T", result.triplets)):
-        for k, energy in enumerate(np.asarray(states.energies), start=1):
-            cells[f"{letter}{k}_eV"] = float(energy)
-            cells[f"{letter}{k}_uncertainty_eV"] = float(np.asarray(states.uncertainties)[k - 1])
-    for k, strength in enumerate(np.asarray(result.singlets.oscillator_strengths), start=1):
-        cells[f"S{k}_f"] = float(strength)
+
+
+def row(outcome: Outcome) -> dict[str, Any]:
+    """The cells of one molecule by column; what is unknown is left out."""
+    cells: dict[str, Any] = {
+        "name": outcome.name,
+        "source": outcome.source,
+        "index": outcome.index,
+    }
+    if isinstance(outcome, Failure):
+        return cells | {"error": outcome.reason}
+    cells |= {
+        "formula": outcome.atoms.get_chemical_formula(),
+        "n_atoms": len(outcome.atoms),
+        "charge": molecular_charge(outcome.atoms),
+        "homo_eV": outcome.homo,
+        "lumo_eV": outcome.lumo,
+        "gap_eV": outcome.gap,
+        "dipole_debye": float(np.linalg.norm(outcome.dipole)),
+        "in_domain": int(outcome.in_domain),
+    }
+    if outcome.warnings:
+        cells["warnings"] = "; ".join(outcome.warnings)
+    for states in (outcome.singlets, outcome.triplets):
+        for name, ending in _endings(states.multiplicity).items():
+            values = zip(states.labels, getattr(states, name).tolist(), strict=True)
+            cells |= {f"{label}_{ending}": value for label, value in values}
     return {
         key: value
         for key, value in cells.items()
@@ -103,11 +105,11 @@ class CsvWriter(TextWriter):
     def head(self) -> str:
         return self._line(dict(zip(self._columns, self._columns, strict=True)))
 
-    def piece(self, result: Prediction, atoms: Atoms, name: str, source: str, index: int) -> str:
-        return self._line(row(result, atoms, name, source, index))
+    def piece(self, result: Result) -> str:
+        return self._line(row(result))
 
-    def failure(self, name: str, reason: str, source: str, index: int) -> str:
-        return self._line({"name": name, "source": source, "index": index, "error": reason})
+    def failure(self, failure: Failure) -> str:
+        return self._line(row(failure))
 
     def _line(self, cells: dict[str, Any]) -> str:
         line = io.StringIO()
@@ -137,8 +139,8 @@ class ParquetWriter:
         self.n_failures = 0
         self._arrow: Any = pa
         self._rows: list[dict[str, Any]] = []
-        kinds = {**dict.fromkeys(_TEXTS, pa.string()), **dict.fromkeys(_WHOLE, pa.int64())}
-        fields = [(name, kinds.get(name, pa.float64())) for name in columns(n_states)]
+        types = {**dict.fromkeys(_TEXTS, pa.string()), **dict.fromkeys(_WHOLE, pa.int64())}
+        fields = [(name, types.get(name, pa.float64())) for name in columns(n_states)]
         metadata = {key: str(value) for key, value in attributes.items()}
         self._schema: Any = pa.schema(fields, metadata=metadata)
         try:
@@ -160,20 +162,13 @@ class ParquetWriter:
         if kind is None:
             os.replace(part_path(self.path), self.path)
 
-    def add(
-        self, result: Prediction, atoms: Atoms, *, name: str, source: str = "", index: int = 0
-    ) -> None:
-        """Append the prediction ``result`` for ``atoms``, structure ``index`` of ``source``."""
-        self._append(row(result, atoms, name, source, index))
-        self.n_results += 1
-
-    def add_failure(self, name: str, reason: str, *, source: str = "", index: int = 0) -> None:
-        """Record that there is no prediction for ``name``, structure ``index`` of ``source``."""
-        self._append({"name": name, "source": source, "index": index, "error": reason})
-        self.n_failures += 1
-
-    def _append(self, cells: dict[str, Any]) -> None:
-        self._rows.append(cells)
+    def add(self, outcome: Outcome) -> None:
+        """Append a result or a failure."""
+        self._rows.append(row(outcome))
+        if isinstance(outcome, Failure):
+            self.n_failures += 1
+        else:
+            self.n_results += 1
         if len(self._rows) == ROWS:
             self._flush()
 

@@ -6,64 +6,17 @@ import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from ase import Atoms
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from esml.results import Failure, Outcome, Result
 
 
 class ExportError(ValueError):
     """A predictions file that cannot be written or read."""
 
 
-class SingletStates(Protocol):
-    """What a writer needs of singlet states; see ``Prediction``."""
-
-    @property
-    def energies(self) -> Any: ...
-    @property
-    def uncertainties(self) -> Any: ...
-    @property
-    def oscillator_strengths(self) -> Any: ...
-    @property
-    def transition_dipoles(self) -> Any: ...
-
-
-class TripletStates(Protocol):
-    """What a writer needs of triplet states; see ``Prediction``."""
-
-    @property
-    def energies(self) -> Any: ...
-    @property
-    def uncertainties(self) -> Any: ...
-
-
-class Prediction(Protocol):
-    """What a writer needs of a result; arrays are anything ``numpy.asarray`` takes."""
-
-    @property
-    def orbital_energies(self) -> Any: ...
-    @property
-    def n_occupied(self) -> int: ...
-    @property
-    def charges(self) -> Any: ...
-    @property
-    def dipole(self) -> Any: ...
-    @property
-    def singlets(self) -> SingletStates: ...
-    @property
-    def triplets(self) -> TripletStates: ...
-    @property
-    def in_domain(self) -> bool: ...
-    @property
-    def warnings(self) -> tuple[str, ...]: ...
-
-
 class Writer(Protocol):
-    """Takes predictions one after the other; a context manager.
+    """Takes results and failures one after the other; a context manager.
 
     What is written grows under the name ``part_path(path)`` and gets its own name when the block
     ends without an exception.
@@ -80,10 +33,7 @@ class Writer(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-    def add(
-        self, result: Prediction, atoms: Atoms, *, name: str, source: str = "", index: int = 0
-    ) -> None: ...
-    def add_failure(self, name: str, reason: str, *, source: str = "", index: int = 0) -> None: ...
+    def add(self, outcome: Outcome) -> None: ...
 
 
 def part_path(path: str | Path) -> Path:
@@ -132,17 +82,14 @@ class TextWriter(ABC):
         if kind is None:
             os.replace(part_path(self.path), self.path)
 
-    def add(
-        self, result: Prediction, atoms: Atoms, *, name: str, source: str = "", index: int = 0
-    ) -> None:
-        """Append the prediction ``result`` for ``atoms``, structure ``index`` of ``source``."""
-        self._file.write(self.piece(result, atoms, name, source, index))
-        self.n_results += 1
-
-    def add_failure(self, name: str, reason: str, *, source: str = "", index: int = 0) -> None:
-        """Record that there is no prediction for ``name``, structure ``index`` of ``source``."""
-        self._file.write(self.failure(name, reason, source, index))
-        self.n_failures += 1
+    def add(self, outcome: Outcome) -> None:
+        """Append a result, or a failure where the format has a place for it."""
+        if isinstance(outcome, Failure):
+            self._file.write(self.failure(outcome))
+            self.n_failures += 1
+        else:
+            self._file.write(self.piece(outcome))
+            self.n_results += 1
 
     def head(self) -> str:
         """What stands before the first molecule."""
@@ -153,17 +100,9 @@ class TextWriter(ABC):
         return ""
 
     @abstractmethod
-    def piece(
-        self, result: Prediction, atoms: Atoms, name: str, source: str, index: int
-    ) -> str: ...
+    def piece(self, result: Result) -> str:
+        """What stands for a result."""
 
     @abstractmethod
-    def failure(self, name: str, reason: str, source: str, index: int) -> str: ...
-
-
-def frontier(result: Prediction) -> tuple[float, float]:
-    """Energies of the highest occupied and the lowest virtual orbital, eV, nan for none."""
-    energies = np.asarray(result.orbital_energies, dtype=np.float64)
-    n = int(result.n_occupied)
-    homo = float(energies[n - 1]) if n else float("nan")
-    return homo, float(energies[n]) if n < len(energies) else float("nan")
+    def failure(self, failure: Failure) -> str:
+        """What stands for a failure."""

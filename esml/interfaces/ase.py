@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import (
@@ -24,13 +24,11 @@ from esml.predict.gradients import excitation_gradients
 from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
+from esml.typing import MULTIPLICITIES, Multiplicity
 from esml.units import BOHR, DEBYE
 
 NEEDS_ENERGY = ("energy", "free_energy", "energies", "forces", "stress", "stresses")
-GRADIENTS: dict[str, Literal["singlets", "triplets"]] = {
-    "singlet_gradients": "singlets",
-    "triplet_gradients": "triplets",
-}
+GRADIENTS: dict[str, Multiplicity] = {f"{each}_gradients": each for each in MULTIPLICITIES}
 
 
 class _ChargeAware(Calculator):
@@ -139,10 +137,10 @@ class SurrogateCalculator(_ChargeAware):
                 triplet_energies=triplets.energies,
                 triplet_uncertainties=triplets.uncertainties,
             )
-        for name, kind in GRADIENTS.items():
+        for name, multiplicity in GRADIENTS.items():
             if name in properties:
-                states = range(len(self.results[f"{kind[:-1]}_energies"]))
-                found_gradients = excitation_gradients(self.model, self.atoms, states, kind)
+                states = range(len(self.results[f"{multiplicity}_energies"]))
+                found_gradients = excitation_gradients(self.model, self.atoms, states, multiplicity)
                 self.results[name] = found_gradients.gradients
 
 
@@ -177,7 +175,7 @@ class ExcitedStateCalculator(_ChargeAware):
         self.ground = ground
         self.model = load_model() if model is None else model
         self.state = state
-        self._kind: Literal["singlets", "triplets"] = "singlets" if named[1] == "S" else "triplets"
+        self._multiplicity: Multiplicity = "singlet" if named[1] == "S" else "triplet"
         self._index = int(named[2]) - 1
 
     def calculate(
@@ -189,7 +187,7 @@ class ExcitedStateCalculator(_ChargeAware):
         """Fill ``results`` with energy, forces and the excitation energy."""
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
-        found = excitation_gradients(self.model, self.atoms, self._index, self._kind)
+        found = excitation_gradients(self.model, self.atoms, self._index, self._multiplicity)
         excitation = float(found.energies[0])
         self.results = {
             "energy": self.ground.get_property("energy", self.atoms) + excitation,

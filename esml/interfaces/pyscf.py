@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from ase import Atoms
-from numpy.typing import NDArray
 
 from esml.io.structure_checks import StructureError
 from esml.physics import orbitals
@@ -33,12 +32,11 @@ from esml.physics.basis import ELEMENTS
 from esml.predict.model_files import load_model
 from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
+from esml.typing import Array
 from esml.units import BOHR
 
 if TYPE_CHECKING:
     from pyscf.gto import Mole
-
-Array = NDArray[np.float64]
 
 SCREENING = 0.8
 """s; with Δ the best for Hartree–Fock in def2-SVP (``scripts/speed/scf_guess.py --scan``)."""

@@ -19,7 +19,6 @@ import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
-from esml.analysis.bonding import analyze
 from esml.analysis.characters import Character
 from esml.analysis.orbital_shapes import STATEMENT, Shapes, isovalue, surface
 from esml.analysis.spectrum import CURVE_COLOUR, STICK_COLOUR, uncertainty_band, wavelength_ticks
@@ -179,7 +178,7 @@ def _scene(result: Result) -> dict[str, Any]:
     for number, place in zip(atoms.numbers, places, strict=True):
         net = ball(8, 12)
         bodies.append((place + 0.42 * float(covalent_radii[number]) * net, atom_colour(number)))
-    for a, b in analyze(atoms, result.coefficients, result.n_occupied).bonds:
+    for a, b in result.bonding.bonds:
         middle = 0.5 * (places[a] + places[b])
         for end in (a, b):
             net = stick(places[end], middle, 8)

@@ -13,7 +13,6 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from esml.analysis.bonding import analyze
 from esml.analysis.characters import MissingWavefunctionsError
 from esml.analysis.orbital_shapes import Grid, surface
 from esml.plots.bodies import Mesh, balls_and_sticks, vertex_normals
@@ -83,7 +82,7 @@ def _molecule(result: Result) -> list[Mesh]:
             "this result has no orbitals, which tell the bonds to draw: expected a result of "
             "predict, or of predict_many(…, wavefunctions=True)"
         )
-    bonding = analyze(result.atoms, result.coefficients, result.n_occupied)
+    bonding = result.bonding
     return balls_and_sticks(result.atoms, bonding.bonds)
 
 

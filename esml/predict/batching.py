@@ -14,22 +14,6 @@ from ase import Atoms
 from esml.io.structure_checks import StructureError
 from esml.physics.basis import orbitals_per_atom
 
-WINDOW = 256
-"""Structures read ahead, sorted by size into batches, and handed out again in order."""
-
-
-READ_AHEAD = 2**24
-"""Most numbers in all Hamiltonians of those structures: fewer large ones are read ahead."""
-
-
-BATCH_SINGLES = 2**13
-"""Most single excitations of one batch: what iterations hold fits the caches of a processor, and
-memory is bounded (at about 10 kB for each)."""
-
-
-MEMORY = 1300
-"""Bytes that a large molecule needs for each pair of its orbitals, about (docs/speed.md)."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -55,18 +39,6 @@ class Wanted:
             )
 
 
-def check_size(atoms: Atoms) -> None:
-    """Refuse a molecule for which the memory of this machine cannot do."""
-    needed = MEMORY * n_orbitals(atoms) ** 2
-    there = physical_memory()
-    if there is not None and needed > there:
-        raise StructureError(
-            f"{len(atoms)} atoms need about {needed / 2**30:.0f} GiB of memory where at most the "
-            f"{there / 2**30:.0f} GiB of this machine are expected: predict parts of the structure "
-            "or choose a larger machine"
-        )
-
-
 def physical_memory() -> int | None:
     """Bytes of memory of this machine, where it tells."""
     try:
@@ -76,30 +48,73 @@ def physical_memory() -> int | None:
 
 
 def n_orbitals(atoms: Atoms) -> int:
+    """Orbitals of ``atoms`` in the minimal basis."""
     return int(orbitals_per_atom(torch.from_numpy(atoms.numbers)).sum())
 
 
-def read_ahead(stream: Iterator[Atoms]) -> list[Atoms]:
-    """The next structures of ``stream``, as many as ``WINDOW`` and ``READ_AHEAD`` allow."""
-    window: list[Atoms] = []
-    numbers = 0
-    for atoms in islice(stream, WINDOW):
-        window.append(atoms)
-        numbers += n_orbitals(atoms) ** 2
-        if numbers > READ_AHEAD:
-            break
-    return window
+@dataclass(frozen=True)
+class Batching:
+    """How structures are read ahead and grouped, and how large a molecule may be.
 
+    Which structures are solved together decides the last bits of single precision.
 
-def batches(sizes: dict[int, int]) -> Iterator[list[int]]:
-    """Group structures by size, so that padding is little and batches are bounded."""
-    batch: list[int] = []
-    for index in sorted(sizes, key=lambda i: sizes[i]):
-        # A molecule of n orbitals has about (n/2)² single excitations; the last one the most.
-        singles = (len(batch) + 1) * (sizes[index] / 2) ** 2
-        if batch and (singles > BATCH_SINGLES or sizes[index] > 1.15 * sizes[batch[0]] + 2):
+    Parameters
+    ----------
+    window
+        Structures read ahead, sorted by size into batches, and handed out again in order.
+    window_numbers
+        Most numbers in all Hamiltonians of a window: fewer large structures are read ahead.
+    batch_singles
+        Most single excitations of a batch: what iterations hold then fits the caches of a
+        processor, and memory is bounded (at about 10 kB for each).
+    bytes_per_pair
+        Memory that a large molecule needs for each pair of its orbitals, about (docs/speed.md).
+    memory
+        Bytes of memory a molecule may need; those of this machine if None.
+    """
+
+    window: int = 256
+    window_numbers: int = 2**24
+    batch_singles: int = 2**13
+    bytes_per_pair: int = 1300
+    memory: int | None = None
+
+    def read_ahead(self, stream: Iterator[Atoms]) -> list[Atoms]:
+        """The next window of ``stream``; empty at its end."""
+        window: list[Atoms] = []
+        numbers = 0
+        for atoms in islice(stream, self.window):
+            window.append(atoms)
+            numbers += n_orbitals(atoms) ** 2
+            if numbers > self.window_numbers:
+                break
+        return window
+
+    def batches(self, sizes: dict[int, int]) -> Iterator[list[int]]:
+        """Group structures by number of orbitals: little padding, bounded batches.
+
+        ``sizes`` holds the number of orbitals of each structure; its keys are what is grouped.
+        """
+        batch: list[int] = []
+        for index in sorted(sizes, key=lambda i: sizes[i]):
+            # A molecule of n orbitals has about (n/2)² single excitations; the last one the most.
+            singles = (len(batch) + 1) * (sizes[index] / 2) ** 2
+            if batch and (
+                singles > self.batch_singles or sizes[index] > 1.15 * sizes[batch[0]] + 2
+            ):
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
             yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+
+    def check_size(self, atoms: Atoms) -> None:
+        """Refuse, with a StructureError, a molecule that needs more memory than there is."""
+        needed = self.bytes_per_pair * n_orbitals(atoms) ** 2
+        there = physical_memory() if self.memory is None else self.memory
+        if there is not None and needed > there:
+            raise StructureError(
+                f"{len(atoms)} atoms need about {needed / 2**30:.0f} GiB of memory where at most "
+                f"the {there / 2**30:.0f} GiB of this machine are expected: predict parts of the "
+                "structure or choose a larger machine"
+            )

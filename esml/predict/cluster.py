@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from ase import Atoms
 
-from esml.predict.batching import Wanted, read_ahead
+from esml.predict.batching import Wanted
 from esml.predict.surrogate import Surrogate
-from esml.results import Failure, Result
+from esml.results import Failure, Outcome
 
 if TYPE_CHECKING:
     from dask.distributed import Client, Future
@@ -34,7 +34,7 @@ ANSWER_WITHIN = 30.0  # s; time for a scheduler to answer
 MODEL = "esml-model"
 """Name under which workers hold the model."""
 
-Outcomes = list[Result | Failure]
+Outcomes = list[Outcome]
 
 
 class ClusterError(ValueError):
@@ -101,7 +101,7 @@ def predict_on_cluster(
     n_states: int = 10,
     address: str = LOCAL,
     workers: int | None = None,
-) -> Iterator[Result | Failure]:
+) -> Iterator[Outcome]:
     """What ``model.predict_many(structures, n_states, errors="return")`` yields, in order.
 
     ``address`` is that of a Dask scheduler, or ``"local"`` for ``workers`` processes on this
@@ -112,11 +112,11 @@ def predict_on_cluster(
     workers cannot run esml.
     """
     stream = iter(structures)
-    windows = iter(lambda: read_ahead(stream), [])
+    windows = iter(lambda: model.batching.read_ahead(stream), [])
     return _flat(predict_windows(model, windows, n_states, address, workers))
 
 
-def _flat(windows: Generator[Outcomes, None, None]) -> Iterator[Result | Failure]:
+def _flat(windows: Generator[Outcomes, None, None]) -> Iterator[Outcome]:
     with closing(windows):
         for outcomes in windows:
             yield from outcomes

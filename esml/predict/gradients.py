@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from esml.physics.excitations import InstabilityError
 from esml.predict.surrogate import Surrogate
+from esml.typing import Multiplicity, MultiplicityName, as_multiplicity, renamed
 
 Array = NDArray[Any]
 
@@ -38,18 +39,19 @@ LARGEST_SET = 5
 class ExcitationGradients:
     """Gradients of the excitation energies of one molecule, for the states asked for."""
 
-    kind: Literal["singlets", "triplets"]
+    multiplicity: Multiplicity
     states: Array  # (S,) places among the states, from 0
     energies: Array  # (S,) eV
     gradients: Array  # (S, N, 3) eV/Å
     degeneracies: Array  # (S,) states that share the gradient; 1 for one of its own
 
 
+@renamed(kind="multiplicity")
 def excitation_gradients(
     model: Surrogate,
     atoms: Atoms,
     states: int | Sequence[int] = 0,
-    kind: Literal["singlets", "triplets"] = "singlets",
+    multiplicity: MultiplicityName = "singlet",
     degenerate: float = DEGENERATE,
 ) -> ExcitationGradients:
     """∂ω/∂R of the ``states`` (counted from 0, as in ``result.singlets``) of ``atoms``.
@@ -61,8 +63,7 @@ def excitation_gradients(
     Raises StructureError for a structure the model cannot treat, InstabilityError where the closed
     shell is unstable, ValueError for a state the molecule does not have.
     """
-    if kind not in ("singlets", "triplets"):
-        raise ValueError(f"kind is {kind!r}: expected 'singlets' or 'triplets'")
+    chosen = as_multiplicity(multiplicity)
     wanted = np.atleast_1d(np.asarray(states, dtype=np.int64))
     if wanted.ndim != 1 or len(wanted) == 0 or wanted.min() < 0:
         raise ValueError(f"states is {states!r}: expected one or several numbers from 0 on")
@@ -77,13 +78,14 @@ def excitation_gradients(
                 "unstable, so its excitation energies have no gradients: expected a closed-shell "
                 "molecule near its equilibrium; check the structure"
             )
-    energies = getattr(solution, kind).energies[0]
+    excitations = solution.singlets if chosen == "singlet" else solution.triplets
+    energies = excitations.energies[0]
     levels = energies.detach().cpu().numpy()
     available = int(np.isfinite(levels).sum())
     if wanted.max() >= available:
         raise ValueError(
-            f"states asks for number {wanted.max()} of {available} {kind} from 0 on: expected less "
-            f"than {available}"
+            f"states asks for number {wanted.max()} of {available} {chosen}s from 0 on: expected "
+            f"less than {available}"
         )
     sets = _sets(levels[:available], degenerate)
     gradients: dict[range, Array] = {}
@@ -94,7 +96,7 @@ def excitation_gradients(
             (slope,) = torch.autograd.grad(mean, graph.positions, retain_graph=True)
             gradients[members] = slope.cpu().numpy().astype(np.float64)
     return ExcitationGradients(
-        kind=kind,
+        multiplicity=chosen,
         states=wanted,
         energies=levels[wanted].astype(np.float64),
         gradients=np.stack([gradients[sets[state]] for state in wanted]),

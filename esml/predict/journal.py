@@ -16,17 +16,13 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import numpy as np
-from ase import Atoms
-
-from esml.export.hdf5 import StoredResult, StoredStates
-from esml.export.writer import ExportError, Prediction, Writer
-from esml.io.structure_checks import molecular_charge
+from esml.export.plain import from_plain, to_plain
+from esml.export.writer import ExportError
+from esml.results import Outcome
 
 FORMAT = "esml-journal"
 VERSION = 1
@@ -39,25 +35,6 @@ class Position(NamedTuple):
 
     file: int
     entries: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of structure ``index`` of ``source``: a prediction, or the reason for none."""
-
-    name: str
-    source: str
-    index: int
-    found: Prediction | str
-    atoms: Atoms | None = None  # of a prediction
-
-    def write(self, writer: Writer) -> None:
-        """Hand it to ``writer``."""
-        if isinstance(self.found, str):
-            writer.add_failure(self.name, self.found, source=self.source, index=self.index)
-        else:
-            assert self.atoms is not None
-            writer.add(self.found, self.atoms, name=self.name, source=self.source, index=self.index)
 
 
 def journal_path(path: str | Path) -> Path:
@@ -160,7 +137,7 @@ class Journal:
 
     def append(self, outcomes: Sequence[Outcome], position: Position) -> None:
         """Keep the outcomes of a window; the next one begins at ``position``."""
-        window = {"position": position, "outcomes": [_plain(outcome) for outcome in outcomes]}
+        window = {"position": position, "outcomes": [to_plain(outcome) for outcome in outcomes]}
         text = json.dumps(window).encode()
         self._write(_checksum(text) + b" " + text + b"\n")
         self._n_windows += 1
@@ -178,74 +155,6 @@ def _window(line: bytes) -> tuple[Position, list[Outcome]] | None:
         return None
     try:
         window = json.loads(text)
-        return Position(*window["position"]), [_outcome(entry) for entry in window["outcomes"]]
+        return Position(*window["position"]), [from_plain(entry) for entry in window["outcomes"]]
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _numbers(values: Any) -> Any:
-    return np.asarray(values, dtype=np.float64).tolist()
-
-
-def _plain(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as an object that JSON can hold without loss."""
-    entry = {"name": outcome.name, "source": outcome.source, "index": outcome.index}
-    result, atoms = outcome.found, outcome.atoms
-    if isinstance(result, str):
-        return entry | {"reason": result}
-    assert atoms is not None
-    singlets, triplets = result.singlets, result.triplets
-    return entry | {
-        "numbers": atoms.numbers.tolist(),
-        "positions": _numbers(atoms.positions),
-        "charge": molecular_charge(atoms),
-        "charges": _numbers(result.charges),
-        "dipole": _numbers(result.dipole),
-        "n_occupied": int(result.n_occupied),
-        "orbital_energies": _numbers(result.orbital_energies),
-        "in_domain": bool(result.in_domain),
-        "warnings": list(result.warnings),
-        "singlets": {
-            "energies": _numbers(singlets.energies),
-            "uncertainties": _numbers(singlets.uncertainties),
-            "oscillator_strengths": _numbers(singlets.oscillator_strengths),
-            "transition_dipoles": _numbers(singlets.transition_dipoles),
-        },
-        "triplets": {
-            "energies": _numbers(triplets.energies),
-            "uncertainties": _numbers(triplets.uncertainties),
-        },
-    }
-
-
-def _outcome(entry: dict[str, Any]) -> Outcome:
-    """The inverse of ``_plain``."""
-    where = {key: entry[key] for key in ("name", "source", "index")}
-    if "reason" in entry:
-        return Outcome(**where, found=entry["reason"])
-
-    def array(values: list[Any], *tail: int) -> Any:
-        return np.array(values, dtype=np.float64).reshape(-1, *tail)
-
-    singlets, triplets = entry["singlets"], entry["triplets"]
-    result = StoredResult(
-        **where,
-        numbers=np.array(entry["numbers"], dtype=np.int64),
-        positions=array(entry["positions"], 3),
-        charges=array(entry["charges"]),
-        n_occupied=entry["n_occupied"],
-        orbital_energies=array(entry["orbital_energies"]),
-        dipole=array(entry["dipole"]),
-        singlets=StoredStates(
-            array(singlets["energies"]),
-            array(singlets["uncertainties"]),
-            array(singlets["oscillator_strengths"]),
-            array(singlets["transition_dipoles"], 3),
-        ),
-        triplets=StoredStates(array(triplets["energies"]), array(triplets["uncertainties"])),
-        in_domain=entry["in_domain"],
-        warnings=tuple(entry["warnings"]),
-    )
-    atoms = result.atoms
-    atoms.info["charge"] = entry["charge"]
-    return Outcome(**where, found=result, atoms=atoms)

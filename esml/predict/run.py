@@ -3,7 +3,7 @@
     files → windows of structures → predictions → journal → output
 
 Which structures are predicted together decides the last bits of single precision. It depends on the
-stream of structures alone (``esml.predict.batching.read_ahead``), so a run that goes on at the
+stream of structures alone (``esml.predict.batching.Batching``), so a run that goes on at the
 beginning of a window gives bit for bit what it would have given in one go.
 """
 
@@ -13,7 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from ase import Atoms
 
 from esml.export import open_writer
 from esml.io.structures import InputError, Structure, count_structures, read_entries
-from esml.predict.batching import read_ahead
-from esml.predict.cluster import Outcomes, predict_windows
-from esml.predict.journal import Journal, Outcome, Position
+from esml.predict.batching import Batching
+from esml.predict.cluster import predict_windows
+from esml.predict.journal import Journal, Position
 from esml.predict.model_files import content
 from esml.predict.surrogate import Surrogate
-from esml.results import Failure, Result
+from esml.results import Failure, Outcome, Result
 
 MOST_REASONS = 10
 """Reasons of failures that are kept in mind."""
@@ -53,16 +53,16 @@ class Tally:
         return self.predicted + self.failed
 
     def count(self, outcome: Outcome) -> None:
-        found = outcome.found
-        if not isinstance(found, str):
+        if isinstance(outcome, Result):
             self.predicted += 1
-            self.outside += not found.in_domain
+            self.outside += not outcome.in_domain
             return
         self.failed += 1
         if len(self.reasons) < MOST_REASONS:
             # The sentences of a reader name their file.
             where = f"{outcome.source}, structure {outcome.index}: "
-            self.reasons.append(found if outcome.source in found else where + found)
+            named = outcome.source in outcome.reason
+            self.reasons.append(outcome.reason if named else where + outcome.reason)
 
 
 @dataclass(frozen=True)
@@ -70,30 +70,31 @@ class Window:
     """Structures that are predicted together, and what could not be read before, amid or after."""
 
     atoms: list[Atoms]
-    entries: list[Structure | Outcome]
+    entries: list[Structure | Failure]
     end: Position
 
-    def outcomes(self, found: Outcomes) -> list[Outcome]:
+    def outcomes(self, found: Sequence[Outcome]) -> list[Outcome]:
         """All outcomes in the order of the input; ``found`` are those of ``atoms``."""
         results = iter(found)
         return [
-            entry if isinstance(entry, Outcome) else _outcome(entry, next(results))
+            entry if isinstance(entry, Failure) else _placed(next(results), entry)
             for entry in self.entries
         ]
 
 
-def _outcome(structure: Structure, result: Result | Failure) -> Outcome:
-    found = result.reason if isinstance(result, Failure) else result
-    return Outcome(structure.name, structure.source, structure.index, found, structure.atoms)
+def _placed(outcome: Outcome, structure: Structure) -> Outcome:
+    """``outcome`` with the name and place of its structure."""
+    return replace(outcome, name=structure.name, source=structure.source, index=structure.index)
 
 
 class Sources:
     """The structures of many files from ``start`` on, a window at a time."""
 
-    def __init__(self, files: Sequence[Path], start: Position) -> None:
+    def __init__(self, files: Sequence[Path], start: Position, batching: Batching) -> None:
         self._files = files
+        self._batching = batching
         self._position = start
-        self._entries: list[Structure | Outcome] = []
+        self._entries: list[Structure | Failure] = []
         self._counts = [count_structures(path) for path in files]
 
     @property
@@ -104,7 +105,7 @@ class Sources:
     def windows(self) -> Iterator[Window]:
         """All windows; the last may hold no structure."""
         stream = self._stream()
-        while atoms := read_ahead(stream):
+        while atoms := self._batching.read_ahead(stream):
             yield self._window(atoms)
         if self._entries:
             yield self._window([])
@@ -123,12 +124,12 @@ class Sources:
                     n += 1
                     self._position = Position(place, n)
                     if isinstance(entry, InputError):
-                        self._entries.append(Outcome(path.stem, str(path), n - 1, str(entry)))
+                        self._entries.append(Failure(path.stem, str(entry), str(path), n - 1))
                         continue
                     self._entries.append(entry)
                     yield entry.atoms
             except InputError as error:
-                self._entries.append(Outcome(path.stem, str(path), n, str(error)))
+                self._entries.append(Failure(path.stem, str(error), str(path), n))
                 n += 1
             self._counts[place] = n
             self._position, skip = Position(place + 1, 0), 0
@@ -178,18 +179,17 @@ def predict_files(
         "version of esml": version("esml"),
         "version of torch": str(torch.__version__),
     }
-    attributes = {"model": label, "esml_version": version("esml")}
     tally = Tally()
     with (
         Journal(output, run, restart) as journal,
-        open_writer(output, n_states, format, **attributes) as writer,
+        open_writer(output, n_states, format, model=label, esml_version=version("esml")) as writer,
     ):
         for outcomes in journal.kept():
             for outcome in outcomes:
-                outcome.write(writer)
+                writer.add(outcome)
                 tally.count(outcome)
         tally.resumed = tally.done
-        sources = Sources(files, journal.position)
+        sources = Sources(files, journal.position, model.batching)
         tally.expected = sources.expected
         yield tally
         begun: deque[Window] = deque()
@@ -210,7 +210,7 @@ def predict_files(
                 outcomes = window.outcomes(found)
                 journal.append(outcomes, window.end)
                 for outcome in outcomes:
-                    outcome.write(writer)
+                    writer.add(outcome)
                     tally.count(outcome)
                 tally.expected = sources.expected
                 yield tally

@@ -7,17 +7,15 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 from torch import Tensor
 
 from esml.confidence.domain import Verdict
 from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
 from esml.physics.orbitals import Orbitals
-from esml.results import Result, States
+from esml.results import PROPERTIES, Result, States, name_of
+from esml.typing import Array, Multiplicity
 from esml.units import DEBYE
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ def results(
 ) -> list[Result | Exception]:
     """Results of the molecules of a batch, or why there is none."""
     orbitals, operators = solution.orbitals, solution.operators
-    of_singlets = _states(solution.singlets, stated.singlets, orbitals, wavefunctions)
-    of_triplets = _states(solution.triplets, stated.triplets, orbitals, wavefunctions)
+    of_singlets = _states("singlet", solution.singlets, stated.singlets, orbitals, wavefunctions)
+    of_triplets = _states("triplet", solution.triplets, stated.triplets, orbitals, wavefunctions)
     # As arrays of the whole batch first: an element of a tensor takes longer than one of an array.
     levels, hamiltonian, charges, dipole = map(
         _numpy, (orbitals.energies, operators.hamiltonian, solution.charges, solution.dipole)
@@ -65,6 +63,7 @@ def results(
         n = n_orbitals[m]
         result = Result(
             atoms=atoms.copy(),
+            name=name_of(atoms),
             # Degenerate ones ascend but for their last digit.
             orbital_energies=np.maximum.accumulate(levels[m, :n]),
             n_occupied=n_occupied[m],
@@ -101,29 +100,30 @@ def _instability(atoms: Atoms, singlets: bool, triplets: bool) -> InstabilityErr
 
 
 def _states(
-    found: Excitations, uncertainties: Tensor, orbitals: Orbitals, wavefunctions: bool
+    multiplicity: Multiplicity,
+    found: Excitations,
+    uncertainties: Tensor,
+    orbitals: Orbitals,
+    wavefunctions: bool,
 ) -> list[States]:
-    """The states of each molecule of a batch."""
-    energies, strengths, dipoles, errors = map(
-        _numpy,
-        (found.energies, found.oscillator_strengths, found.transition_dipoles, uncertainties),
-    )
-    amplitudes = [_numpy(x) for x in (found.X, found.Y)] if wavefunctions else []
+    """The states of each molecule of a batch: every property by the name it has in ``found``."""
+    known = {"uncertainties": uncertainties}
+    values = {
+        name: _numpy(known[name] if name in known else getattr(found, name)) for name in PROPERTIES
+    }
+    amplitudes = {"X": _numpy(found.X), "Y": _numpy(found.Y)} if wavefunctions else {}
     n_occupied, n_orbitals = orbitals.n_occupied.tolist(), orbitals.n_orbitals.tolist()
     mask = found.mask.cpu().numpy()
     states = []
     for m, (o, n) in enumerate(zip(n_occupied, n_orbitals, strict=True)):
         exists = np.flatnonzero(mask[m])
         # Iterations leave degenerate states in any order.
-        exists = exists[energies[m, exists].argsort(kind="stable")]
-        own = (x[m, exists, :o, : n - o] for x in amplitudes)
+        exists = exists[values["energies"][m, exists].argsort(kind="stable")]
         states.append(
             States(
-                energies[m, exists],
-                strengths[m, exists],
-                dipoles[m, exists],
-                errors[m, exists],
-                *own,
+                multiplicity,
+                **{name: array[m, exists] for name, array in values.items()},
+                **{name: array[m, exists, :o, : n - o] for name, array in amplitudes.items()},
             )
         )
     return states

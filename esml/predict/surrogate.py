@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from ase import Atoms
-from numpy.typing import NDArray
 from torch import nn
 
 from esml.confidence.domain import Domain, Verdict, unfamiliar
@@ -27,15 +26,16 @@ from esml.physics import orbitals
 from esml.physics.excitations import singlets_and_triplets
 from esml.physics.response import Response
 from esml.physics.solvers.strategy import DEFAULT, Strategy
-from esml.predict.batching import Wanted, batches, check_size, n_orbitals, read_ahead
+from esml.predict.batching import Batching, Wanted, n_orbitals
 from esml.predict.solution import Solution, Stated, in_double, results
 from esml.results import Failure, Result
 
-Array = NDArray[np.float64]
-
 
 class Surrogate(nn.Module):
-    """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it."""
+    """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it.
+
+    ``batching`` says how ``predict_many`` groups structures and how large they may be.
+    """
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Surrogate(nn.Module):
         domain: Domain | None = None,
         error_model: ErrorModel | None = None,
         strategy: Strategy = DEFAULT,
+        batching: Batching | None = None,
     ) -> None:
         super().__init__()
         self.hamiltonian = hamiltonian
@@ -51,6 +52,12 @@ class Surrogate(nn.Module):
         self.domain = domain
         self.error_model = error_model
         self.strategy = strategy
+        self.batching = batching or Batching()
+
+    def with_batching(self, batching: Batching) -> Surrogate:
+        """This model, its weights shared, with another ``batching``."""
+        parts = (self.hamiltonian, self.metadata, self.domain, self.error_model, self.strategy)
+        return Surrogate(*parts, batching)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -66,7 +73,7 @@ class Surrogate(nn.Module):
         graph = build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
         if self.device.type == "cpu":
             for atoms in structures:
-                check_size(atoms)
+                self.batching.check_size(atoms)
         return graph
 
     def forward(
@@ -130,12 +137,12 @@ class Surrogate(nn.Module):
                 reasons = unfamiliar(numbers.tolist(), int(charge), seen)
                 verdicts.append(Verdict(not reasons, tuple(reasons)))
         stated = []
-        for kind, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
+        for name, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
             if self.error_model is not None and atoms is not None:
-                values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplets")
+                values = descriptors(found, solution.orbitals, layout, atoms, name == "triplets")
                 stated.append(self.error_model(values))
             else:
-                error = float(self.metadata.get("validation_rmse_eV", {}).get(kind, np.nan))
+                error = float(self.metadata.get("validation_rmse_eV", {}).get(name, np.nan))
                 stated.append(torch.full_like(found.energies, error))
         return Stated(stated[0], stated[1], verdicts)
 
@@ -190,7 +197,7 @@ class Surrogate(nn.Module):
         errors: str,
         wavefunctions: bool,
     ) -> Iterator[Result | Failure]:
-        while window := read_ahead(stream):
+        while window := self.batching.read_ahead(stream):
             outcomes = self._window(window, wanted, wavefunctions)
             for atoms, outcome in zip(window, outcomes, strict=True):
                 if isinstance(outcome, Result):
@@ -215,7 +222,7 @@ class Surrogate(nn.Module):
                 sizes[index] = n_orbitals(atoms)
             except StructureError as error:
                 outcomes[index] = error
-        for batch in batches(sizes):
+        for batch in self.batching.batches(sizes):
             found = self._solve([structures[i] for i in batch], wanted, wavefunctions)
             outcomes.update(zip(batch, found, strict=True))
         return [outcomes[index] for index in range(len(structures))]

@@ -210,8 +210,8 @@ def seeds(folder: Path) -> list[Path]:
     model = esml.load_model()
     with open_writer(folder / "now.h5.out", 3, "hdf5", model="shipped") as writer:
         for atoms in molecules:
-            writer.add(model.predict(atoms, 3), atoms, name=str(atoms.symbols))
-        writer.add_failure("nothing", "no atoms")
+            writer.add(model.predict(atoms, 3))
+        writer.add(esml.Failure("nothing", "no atoms"))
     (folder / "now.h5.out").rename(folder / "now.predictions")
     (folder / "now.yaml").write_text(
         "data: [tiny.h5]\noutput: run\nname: trial\nepochs: 3\nlearning_rate: 0.001\nseed: 3\n"

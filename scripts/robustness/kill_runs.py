@@ -47,12 +47,14 @@ from safetensors.numpy import load_file
 from esml.export import part_path
 from esml.io.records import Record, read
 from esml.model import checkpoint
-from esml.predict.batching import WINDOW
+from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
 from reference.generate import join_parts
 from scripts import ROOT
 
 DATA = ROOT / "tests" / "data" / "tiny.h5"
+
+WINDOW = Batching().window
 
 ESML = ("-m", "esml")
 

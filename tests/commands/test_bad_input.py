@@ -25,6 +25,7 @@ from test_cli import refusal, run
 import esml
 from esml.analysis.spectrum import broaden
 from esml.export import read_results
+from esml.predict.batching import Batching
 from esml.predict.surrogate import Surrogate
 
 DATA = Path(__file__).parents[1] / "data" / "tiny.h5"
@@ -311,15 +312,13 @@ def test_the_rest_of_a_batch_of_bad_structures_goes_on(model: Surrogate) -> None
         )
 
 
-def test_five_thousand_atoms_are_refused_where_memory_cannot_do(
-    model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_five_thousand_atoms_are_refused_where_memory_cannot_do(model: Surrogate) -> None:
     """Water, molecules 6 Å apart; else the system would end the process, or another one."""
     water = molecule("H2O")
     cells = np.stack(np.meshgrid(*[np.arange(12)] * 3), -1).reshape(-1, 3)[:1667]
     positions = (6.0 * cells[:, None] + water.positions).reshape(-1, 3)
     many = Atoms(np.tile(water.numbers, 1667), positions)
-    monkeypatch.setattr("esml.predict.batching.physical_memory", lambda: 64 * 2**30)
+    model = model.with_batching(Batching(memory=64 * 2**30))
     failure, result = model.predict_many([many, water], 1, errors="return")
     assert isinstance(failure, esml.Failure)
     assert_helpful(failure.reason, "5001 atoms need about 121 GiB of memory")

@@ -22,6 +22,7 @@ import esml
 from esml.commands.app import app
 from esml.export import part_path, read_results
 from esml.physics.excitations import InstabilityError
+from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
 from esml.predict.surrogate import Surrogate
 
@@ -334,7 +335,8 @@ def test_an_interrupted_predict_keeps_what_it_has(
         windows.append(len(todo))
         return predict_many(self, todo, *rest, **options)
 
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 2)
+    model = esml.load_model().with_batching(Batching(window=2))
+    monkeypatch.setattr("esml.predict.model_files.load_model", lambda name: model)
     path = save(tmp_path / "a.xyz", *[molecule(m) for m in ("H2CO", "C2H4", "HCN", "CH4", "CH3")])
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     command = ["predict", path, "--n-states", "2", "-o"]

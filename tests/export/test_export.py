@@ -7,49 +7,55 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import molecule
 
 from esml.export import ExportError, ResultWriter, part_path, read_results
+from esml.results import PROPERTIES, Failure, Result, States
 
 
-def prediction(n_atoms: int, n_states: int, seed: int = 0) -> Any:
-    """Random arrays in the shapes of a result."""
+def prediction(atoms: Atoms, n_states: int, seed: int = 0, **where: Any) -> Result:
+    """A result of random arrays."""
     rng = np.random.default_rng(seed)
+    n_atoms = len(atoms)
     n = 4 * n_atoms
-    return SimpleNamespace(
+    return Result(
+        atoms=atoms,
         orbital_energies=np.sort(rng.normal(size=n)),
         n_occupied=n // 2,
         charges=rng.normal(size=n_atoms),
         dipole=rng.normal(size=3),
-        singlets=SimpleNamespace(
+        singlets=States(
+            "singlet",
             energies=np.sort(rng.uniform(3, 9, n_states)),
             oscillator_strengths=rng.uniform(0, 1, n_states),
             transition_dipoles=rng.normal(size=(n_states, 3)),
             uncertainties=rng.uniform(0, 0.3, n_states),
         ),
-        triplets=SimpleNamespace(
-            energies=np.sort(rng.uniform(2, 8, n_states)),
-            uncertainties=np.full(n_states, np.nan),
-        ),
+        triplets=States.of("triplet", {"energies": np.sort(rng.uniform(2, 8, n_states))}),
         in_domain=seed % 2 == 0,
         warnings=("ungewöhnlich: a", "b")[: seed % 3],
+        **where,
     )
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
     molecules = [molecule(name) for name in ("H2O", "C6H6", "CH4")]
-    written = [prediction(len(a), k, seed=k) for a, k in zip(molecules, (3, 10, 0), strict=True)]
+    written = [
+        prediction(atoms, k, seed=k, name=f"molécule {i}", source="all.xyz", index=i)
+        for i, (atoms, k) in enumerate(zip(molecules, (3, 10, 0), strict=True))
+    ]
     path = tmp_path / "out.h5"
     with ResultWriter(path, model="a model", n_states=10) as writer:
-        for i, (atoms, result) in enumerate(zip(molecules, written, strict=True)):
-            writer.add(result, atoms, name=f"molécule {i}", source="all.xyz", index=i)
-        writer.add_failure("bad", "two atoms coincide", source="bad.xyz", index=7)
+        for result in written:
+            writer.add(result)
+        writer.add(Failure("bad", "two atoms coincide", source="bad.xyz", index=7))
         assert not path.exists()
     assert not part_path(path).exists()
 
@@ -65,10 +71,11 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(back.orbital_energies, result.orbital_energies)
         np.testing.assert_array_equal(back.charges, result.charges)
         np.testing.assert_array_equal(back.dipole, result.dipole)
-        for field in vars(result.singlets):
+        for name in PROPERTIES:
             np.testing.assert_array_equal(
-                getattr(back.singlets, field), getattr(result.singlets, field)
+                getattr(back.singlets, name), getattr(result.singlets, name)
             )
+        assert back == result
         np.testing.assert_array_equal(back.triplets.energies, result.triplets.energies)
         assert np.isnan(back.triplets.uncertainties).all()
     (failure,) = stored.failures
@@ -83,8 +90,8 @@ def test_many_flushes_and_no_flush_are_the_same(tmp_path: Path) -> None:
     for name, seconds in (("often.h5", 0.0), ("once.h5", 1e9)):
         with ResultWriter(tmp_path / name, flush_seconds=seconds) as writer:
             for i in range(20):
-                writer.add(prediction(3, 2, seed=i), water, name=str(i))
-                writer.add_failure(f"f{i}", "why")
+                writer.add(prediction(water, 2, seed=i, name=str(i)))
+                writer.add(Failure(f"f{i}", "why"))
     often, once = (read_results(tmp_path / name) for name in ("often.h5", "once.h5"))
     assert [r.name for r in often] == [r.name for r in once]
     assert often.failures == once.failures
@@ -114,22 +121,21 @@ def test_an_empty_file_reads_as_empty(tmp_path: Path) -> None:
 
 def test_a_wrong_shape_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
     water = molecule("H2O")
-    wrong = prediction(3, 2)
-    wrong.charges = np.zeros(4)
+    wrong = replace(prediction(water, 2, name="bad"), charges=np.zeros(4))
     with ResultWriter(tmp_path / "out.h5") as writer:
-        writer.add(prediction(3, 2), water, name="good")
+        writer.add(prediction(water, 2, name="good"))
         with pytest.raises(ExportError, match=r"charges of 'bad' has shape \(4,\): expected"):
-            writer.add(wrong, water, name="bad")
-        writer.add(prediction(3, 2), water, name="good again")
+            writer.add(wrong)
+        writer.add(prediction(water, 2, name="good again"))
     assert [r.name for r in read_results(tmp_path / "out.h5")] == ["good", "good again"]
 
 
 def test_an_exception_keeps_the_part_file_and_the_old_result(tmp_path: Path) -> None:
     path = tmp_path / "out.h5"
     with ResultWriter(path) as writer:
-        writer.add(prediction(3, 2), molecule("H2O"), name="old")
+        writer.add(prediction(molecule("H2O"), 2, name="old"))
     with pytest.raises(KeyboardInterrupt), ResultWriter(path) as writer:
-        writer.add(prediction(3, 2), molecule("H2O"), name="new")
+        writer.add(prediction(molecule("H2O"), 2, name="new"))
         raise KeyboardInterrupt
     assert [r.name for r in read_results(path)] == ["old"]
     assert [r.name for r in read_results(part_path(path))] == ["new"]
@@ -141,11 +147,12 @@ sys.path.insert(0, {tests!r})
 from test_export import prediction
 from ase.build import molecule
 from esml.export import ResultWriter
+from esml.results import Failure
 with ResultWriter({path!r}, flush_seconds=0.0) as writer:
     i = 0
     while True:
-        writer.add(prediction(3, 2, seed=i), molecule("H2O"), name=str(i))
-        writer.add_failure(str(i), "why")
+        writer.add(prediction(molecule("H2O"), 2, seed=i, name=str(i)))
+        writer.add(Failure(str(i), "why"))
         i += 1
 """
 
@@ -179,7 +186,7 @@ def test_a_kill_leaves_a_readable_file(tmp_path: Path, delay: float) -> None:
     assert len(stored) - len(stored.failures) in (0, 1)
     for i, result in enumerate(stored):
         assert result.name == str(i)
-        expected = prediction(3, 2, seed=i).singlets.energies
+        expected = prediction(molecule("H2O"), 2, seed=i).singlets.energies
         np.testing.assert_array_equal(result.singlets.energies, expected)
 
 

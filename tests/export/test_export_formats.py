@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from esml.export import (
     write_molden,
     write_natural_orbitals,
 )
-from esml.results import Result
+from esml.results import Failure, Result
 from esml.units import BOHR, DEBYE, HARTREE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -53,8 +54,8 @@ def nitroaniline() -> Result:
 def export(path: Path, **options: Any) -> Path:
     with open_writer(path, STATES, model="a model", **options) as writer:
         for k, (result, name) in enumerate(zip(predictions(), NAMES, strict=True)):
-            writer.add(result, result.atoms, name=name, source="all.xyz", index=k)
-        writer.add_failure("broken", "two atoms coincide", source="all.xyz", index=3)
+            writer.add(replace(result, name=name, source="all.xyz", index=k))
+        writer.add(Failure("broken", "two atoms coincide", source="all.xyz", index=3))
         assert writer.n_results == 3
         assert writer.n_failures == 1
     assert not part_path(path).exists()
@@ -120,7 +121,7 @@ def test_json_has_null_for_what_is_unknown(tmp_path: Path) -> None:
     result.singlets.uncertainties[:] = np.nan
     path = tmp_path / "out.json"
     with open_writer(path, STATES) as writer:
-        writer.add(result, result.atoms, name="x")
+        writer.add(result)
     predictions.cache_clear()
     assert "NaN" not in path.read_text()
     assert json.loads(path.read_text())["results"][0]["singlets"]["uncertainties"] == [None] * 3
@@ -203,7 +204,7 @@ def test_an_interrupted_run_leaves_the_part_file_and_no_other(tmp_path: Path, fo
     path = tmp_path / "out"
     result = predictions()[0]
     with pytest.raises(KeyboardInterrupt), open_writer(path, STATES, format=format_) as writer:
-        writer.add(result, result.atoms, name="first")
+        writer.add(result)
         raise KeyboardInterrupt
     assert not path.exists()
     assert part_path(path).stat().st_size > 0
@@ -269,6 +270,7 @@ def test_ase_reads_cubes(tmp_path: Path) -> None:
         "S1-hole.cube",
         "S1-electron.cube",
     ]
+    assert result.coefficients is not None
     homo = result.coefficients[:, result.n_occupied - 1]
     with paths[0].open() as file:
         found = read_cube(file)

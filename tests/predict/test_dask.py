@@ -18,6 +18,7 @@ import esml
 from esml.commands.app import app
 from esml.export import read_results
 from esml.predict import cluster as module
+from esml.predict.batching import Batching
 from esml.predict.cluster import ClusterError, predict_on_cluster
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
@@ -94,10 +95,8 @@ def test_the_command_writes_what_one_process_writes(cluster: LocalCluster, tmp_p
         assert a.dipole == pytest.approx(b.dipole, abs=1e-4)
 
 
-def test_a_lost_worker_costs_no_result(
-    cluster: LocalCluster, model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 4)
+def test_a_lost_worker_costs_no_result(cluster: LocalCluster, model: Surrogate) -> None:
+    model = model.with_batching(Batching(window=4))
     todo = structures(60)
     stream = predict_on_cluster(model, todo, 2, cluster.scheduler_address)
     found = [next(stream)]
@@ -110,7 +109,7 @@ def test_a_lost_worker_costs_no_result(
 
 @pytest.mark.slow
 def test_a_structure_that_kills_its_worker_is_a_failure_and_no_other_is(
-    cluster: LocalCluster, model: Surrogate, monkeypatch: pytest.MonkeyPatch
+    cluster: LocalCluster, model: Surrogate
 ) -> None:
     class Bomb(WorkerPlugin):
         """Makes a worker die of the structure named bomb, as one does that runs out of memory."""
@@ -130,7 +129,7 @@ def test_a_structure_that_kills_its_worker_is_a_failure_and_no_other_is(
         def teardown(self, worker: Worker) -> None:
             Surrogate.predict_many = self.before  # type: ignore[method-assign]
 
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 4)
+    model = model.with_batching(Batching(window=4))
     todo = structures(14)
     todo[6].info["name"] = "bomb"
     with Client(cluster, set_as_default=False) as client:
@@ -145,10 +144,8 @@ def test_a_structure_that_kills_its_worker_is_a_failure_and_no_other_is(
         same(found[i], truth[i])
 
 
-def test_reading_ahead_is_bounded(
-    cluster: LocalCluster, model: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 2)
+def test_reading_ahead_is_bounded(cluster: LocalCluster, model: Surrogate) -> None:
+    model = model.with_batching(Batching(window=2))
     read = 0
 
     def endless() -> Iterator[Atoms]:

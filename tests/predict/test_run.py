@@ -16,6 +16,7 @@ from ase.build import molecule
 import esml
 from esml.export import ExportError
 from esml.io.structures import read_entries
+from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
 from esml.predict.run import Tally, predict_files
 from esml.predict.surrogate import Surrogate
@@ -31,14 +32,13 @@ class StoppedError(Exception):
 
 @pytest.fixture(scope="module")
 def model() -> Surrogate:
-    return esml.load_model()
+    return esml.load_model().with_batching(Batching(window=2))
 
 
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def files(tmp_path: Path) -> list[Path]:
     """Good structures and bad ones of every kind; in all six windows."""
     pytest.importorskip("rdkit")
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 2)
     names = ("missing.xyz", "a.xyz", "b.smi", "broken.xyz", "c.xyz", "none.xyz")
     paths = [tmp_path / name for name in names]
     charged = molecule("HCN")
@@ -140,7 +140,7 @@ def test_what_is_done_is_not_read_again(
 ) -> None:
     """A conformer of a SMILES takes longer than its prediction."""
     pytest.importorskip("rdkit")
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 1)
+    model = model.with_batching(Batching(window=1))
     path, asked = tmp_path / "a.smi", []
     path.write_text("C=O\nC#N\nC=C\n")
 

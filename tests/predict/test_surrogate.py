@@ -28,6 +28,7 @@ from esml.model.checkpoint import save as save_checkpoint
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.physics.basis import ELEMENTS
 from esml.physics.excitations import InstabilityError
+from esml.predict.batching import Batching
 from esml.predict.solution import Solution
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result, States
@@ -501,10 +502,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("window", [1, 3, 64])
-def test_many_are_what_each_is_alone(
-    model: Surrogate, window: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esml.predict.batching.WINDOW", window)
+def test_many_are_what_each_is_alone(model: Surrogate, window: int) -> None:
+    model = model.with_batching(Batching(window=window))
     structures = assorted()
     if window == 3:
         structures.reverse()
@@ -532,14 +531,14 @@ def test_batches_are_bounded_and_hold_everyone_once(
         return solve(self, batch, *wanted)
 
     monkeypatch.setattr(Surrogate, "_solve", counted)
-    monkeypatch.setattr("esml.predict.batching.BATCH_SINGLES", 100)
+    small = small.with_batching(Batching(batch_singles=100))
     found = list(small.predict_many(structures, 2))
     assert sum(seen) == len(found) == 20
     assert len(seen) > 4
 
 
-def test_failures_stand_in_their_place(small: Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 5)
+def test_failures_stand_in_their_place(small: Surrogate) -> None:
+    small = small.with_batching(Batching(window=5))
     good = assorted()
     structures: list[Atoms] = []
     for name, atoms in zip([*BAD, *[None] * 4], good, strict=True):
@@ -571,10 +570,8 @@ def test_bad_structures_are_refused_when_their_turn_comes(small: Surrogate, name
         next(stream)
 
 
-def test_structures_are_read_as_they_are_needed(
-    small: Surrogate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esml.predict.batching.WINDOW", 4)
+def test_structures_are_read_as_they_are_needed(small: Surrogate) -> None:
+    small = small.with_batching(Batching(window=4))
     taken = 0
 
     def endless() -> Iterator[Atoms]:

@@ -1,0 +1,104 @@
+"""Predictions of many molecules in one HDF5 file, written as they come.
+
+Molecules differ in size, so every quantity is stored flat, one molecule after the other, with the
+offsets of each molecule beside it: the atoms of molecule i are
+``numbers[offsets/atoms[i] : offsets/atoms[i + 1]]``.
+
+=============================== =========== =================== ========
+dataset                         shape       meaning             unit
+=============================== =========== =================== ========
+counts                          (2,)        molecules, failures
+offsets/atoms, …/orbitals,      (M + 1,)    see above
+…/singlets, …/triplets
+names/text, sources/text        (bytes,)    UTF-8, with its own
+                                            ``offsets``
+index                           (M,)        place in its source
+numbers                         (atoms,)    atomic numbers
+positions                       (atoms, 3)                      Å
+charges                         (atoms,)    atomic charges      e
+n_occupied                      (M,)        occupied orbitals
+orbital_energies                (orbitals,) ascending           eV
+dipole                          (M, 3)                          debye
+singlets/energies               (singlets,) ascending           eV
+singlets/uncertainties          (singlets,) nan: unknown        eV
+singlets/oscillator_strengths   (singlets,)
+singlets/transition_dipoles     (singlets,                      e·bohr
+                                3)
+triplets/energies               (triplets,) ascending           eV
+triplets/uncertainties          (triplets,) nan: unknown        eV
+in_domain                       (M,)        1 if the molecule is
+                                            like those trained on
+warnings/text                   (bytes,)    like names; a line for
+                                            each warning
+failures/names, …/sources,      (bytes,)    molecules without a
+…/reasons                                   prediction, and why
+failures/index                  (F,)        place in its source
+=============================== =========== =================== ========
+
+The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
+given; version 1 had neither ``in_domain`` nor ``warnings``. A file grows under the name
+``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is readable up
+to its last flush.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from esml.results import PROPERTIES
+from esml.typing import MULTIPLICITIES
+
+FORMAT = "esml-predictions"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One dataset: which axis its rows run along, and the shape, type and unit of a row."""
+
+    path: str
+    axis: str  # a key of offsets, or "molecules" for one row a molecule
+    tail: tuple[int, ...]
+    dtype: type[np.generic]
+    unit: str = ""
+    since: int = 1  # first version of the schema that has it
+    missing: float = np.nan  # what is read from older files
+
+
+STATE_COLUMNS = {
+    (multiplicity, name): Column(
+        f"{multiplicity}s/{name}",
+        f"{multiplicity}s",
+        how.shape,
+        np.float64,
+        how.unit,
+        how.since,
+    )
+    for multiplicity in MULTIPLICITIES
+    for name, how in PROPERTIES.items()
+    if how.concerns(multiplicity)
+}
+"""The properties of states, by multiplicity and name."""
+
+COLUMNS = (
+    Column("index", "molecules", (), np.int64),
+    Column("numbers", "atoms", (), np.int64),
+    Column("positions", "atoms", (3,), np.float64, "Å"),
+    Column("charges", "atoms", (), np.float64, "e"),
+    Column("n_occupied", "molecules", (), np.int64),
+    Column("orbital_energies", "orbitals", (), np.float64, "eV"),
+    Column("dipole", "molecules", (3,), np.float64, "debye"),
+    *STATE_COLUMNS.values(),
+    Column("in_domain", "molecules", (), np.int8, since=2, missing=1),
+)
+FAILURE_COLUMNS = (Column("failures/index", "failures", (), np.int64),)
+
+AXES = ("atoms", "orbitals", *(f"{multiplicity}s" for multiplicity in MULTIPLICITIES))
+
+TEXTS = {"names": 1, "sources": 1, "warnings": 2}
+"""Texts of a molecule, and the first version of the schema that has them."""
+
+FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
+
+SCHEMA_VERSION = max(*TEXTS.values(), *(column.since for column in COLUMNS))

@@ -1,0 +1,78 @@
+"""Results as objects that JSON can hold, and back, without loss.
+
+A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges``
+(e), ``dipole`` (debye), ``n_occupied``, ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and
+``singlets`` and ``triplets`` with the properties of ``esml.results.States`` by name. A failure is
+``name``, ``source``, ``index`` and ``reason``. Wave functions are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from esml.io.structure_checks import molecular_charge
+from esml.results import PROPERTIES, Failure, Outcome, Result, States
+from esml.typing import Multiplicity
+
+
+def to_plain(outcome: Outcome) -> dict[str, Any]:
+    """``outcome`` as dictionaries, lists, numbers and texts; numbers may be nan."""
+    where = {"name": outcome.name, "source": outcome.source, "index": outcome.index}
+    if isinstance(outcome, Failure):
+        return where | {"reason": outcome.reason}
+    return where | {
+        "numbers": outcome.numbers.tolist(),
+        "positions": outcome.positions.tolist(),
+        "charge": molecular_charge(outcome.atoms),
+        "charges": outcome.charges.tolist(),
+        "dipole": outcome.dipole.tolist(),
+        "n_occupied": outcome.n_occupied,
+        "orbital_energies": outcome.orbital_energies.tolist(),
+        "in_domain": outcome.in_domain,
+        "warnings": list(outcome.warnings),
+        "singlets": _plain_states(outcome.singlets),
+        "triplets": _plain_states(outcome.triplets),
+    }
+
+
+def _plain_states(states: States) -> dict[str, Any]:
+    return {
+        name: getattr(states, name).tolist()
+        for name, how in PROPERTIES.items()
+        if how.concerns(states.multiplicity)
+    }
+
+
+def from_plain(entry: dict[str, Any]) -> Outcome:
+    """The inverse of ``to_plain``. Raises KeyError, TypeError or ValueError for what is none."""
+    where = {key: entry[key] for key in ("name", "source", "index")}
+    if "reason" in entry:
+        return Failure(reason=entry["reason"], **where)
+    atoms = Atoms(entry["numbers"], np.reshape(entry["positions"], (-1, 3)))
+    atoms.info["charge"] = entry["charge"]
+    return Result(
+        atoms=atoms,
+        orbital_energies=_array(entry["orbital_energies"]),
+        n_occupied=entry["n_occupied"],
+        charges=_array(entry["charges"]),
+        dipole=_array(entry["dipole"]),
+        singlets=_states("singlet", entry["singlets"]),
+        triplets=_states("triplet", entry["triplets"]),
+        in_domain=entry["in_domain"],
+        warnings=tuple(entry["warnings"]),
+        **where,
+    )
+
+
+def _states(multiplicity: Multiplicity, values: dict[str, Any]) -> States:
+    return States.of(
+        multiplicity,
+        {name: _array(values[name], *PROPERTIES[name].shape) for name in values},
+    )
+
+
+def _array(values: Any, *tail: int) -> Any:
+    return np.array(values, dtype=np.float64).reshape(-1, *tail)

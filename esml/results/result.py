@@ -1,0 +1,261 @@
+"""The answer for one molecule: a ``Result``, or a ``Failure``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from html import escape
+from typing import Any, TypeVar
+
+from ase import Atoms
+
+from esml.analysis.bonding import Bonding, analyze
+from esml.analysis.characters import (
+    Character,
+    MissingWavefunctionsError,
+    Wavefunctions,
+    characterize,
+)
+from esml.analysis.spectrum import Shape, Spectrum, broaden
+from esml.analysis.point_group import PointGroup, point_group
+from esml.results.states import PROPERTIES, States, html_table, same, screen_table
+from esml.typing import Array, MultiplicityName, as_multiplicity, renamed
+from esml.units import HC
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What the model predicts for one molecule.
+
+    The wave functions (``coefficients``, ``dipole_operator`` and the amplitudes of the states) grow
+    with the square of the molecule and faster than all the rest; ``Surrogate.predict`` gives them,
+    ``Surrogate.predict_many`` only where asked to, and None else. Amplitudes refer to these very
+    ``coefficients``: signs, and the axes within degenerate sets, are those of one diagonalization.
+    A result that was read from a file has neither them nor the Hamiltonian.
+
+    Bonding, point group, characters and spectra are worked out when first asked for and kept.
+    """
+
+    atoms: Atoms
+    orbital_energies: Array  # (n_orbitals,) eV, ascending; valence orbitals
+    n_occupied: int
+    charges: Array  # (n_atoms,) e
+    dipole: Array  # (3,) debye
+    singlets: States
+    triplets: States
+    hamiltonian: Array | None = None  # (n_orbitals, n_orbitals) eV, minimal orthonormal basis
+    coefficients: Array | None = None  # (n_orbitals, n_orbitals) canonical orbitals in columns
+    dipole_operator: Array | None = None  # (3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr
+    in_domain: bool = True  # whether the molecule is like those the model was trained on
+    warnings: tuple[str, ...] = ()  # why it is not, and what else to know of this prediction
+    name: str = ""  # of the molecule; its formula where it has none
+    source: str = ""  # file or SMILES the structure is from
+    index: int = 0  # place among the structures of its source
+
+    @property
+    def homo(self) -> float:
+        """Energy of the highest occupied orbital, eV; nan where none exists."""
+        occupied = self.orbital_energies[: self.n_occupied]
+        return float(occupied[-1]) if len(occupied) else float("nan")
+
+    @property
+    def lumo(self) -> float:
+        """Energy of the lowest unoccupied orbital, eV; nan where none exists."""
+        virtual = self.orbital_energies[self.n_occupied :]
+        return float(virtual[0]) if len(virtual) else float("nan")
+
+    @property
+    def gap(self) -> float:
+        """lumo − homo, eV."""
+        return self.lumo - self.homo
+
+    @property
+    def numbers(self) -> Any:
+        """(n_atoms,) atomic numbers."""
+        return self.atoms.numbers
+
+    @property
+    def positions(self) -> Array:
+        """(n_atoms, 3) Å."""
+        positions: Array = self.atoms.positions
+        return positions
+
+    @renamed(kind="multiplicity")
+    def states(self, multiplicity: MultiplicityName = "singlet") -> States:
+        """``singlets`` or ``triplets``, by name."""
+        return self.singlets if as_multiplicity(multiplicity) == "singlet" else self.triplets
+
+    @renamed(kind="multiplicity")
+    def wavefunctions(self, multiplicity: MultiplicityName = "singlet") -> Wavefunctions:
+        """Orbitals and amplitudes of the excited states, to ask what the states are.
+
+        Raises
+        ------
+        MissingWavefunctionsError
+            For a result of ``predict_many`` without them, or one that was read from a file.
+        """
+        states = self.states(multiplicity)
+        if self.coefficients is None or states.X is None or states.Y is None:
+            raise MissingWavefunctionsError(
+                "this result carries no wave functions: expected one of predict, or of "
+                "predict_many(…, wavefunctions=True)"
+            )
+        return Wavefunctions(
+            atoms=self.atoms,
+            coefficients=self.coefficients,
+            orbital_energies=self.orbital_energies,
+            n_occupied=self.n_occupied,
+            energies=states.energies,
+            X=states.X,
+            Y=states.Y,
+        )
+
+    @cached_property
+    def bonding(self) -> Bonding:
+        """Bonds, π system, lone pairs and fragments; raises as ``wavefunctions``."""
+        states = self.wavefunctions()
+        return analyze(self.atoms, states.coefficients, self.n_occupied)
+
+    @cached_property
+    def point_group(self) -> PointGroup:
+        """The point group of the geometry."""
+        return point_group(self.atoms)
+
+    @renamed(kind="multiplicity")
+    def characters(
+        self,
+        multiplicity: MultiplicityName = "singlet",
+        fragments: Sequence[Sequence[int]] | None = None,
+    ) -> list[Character]:
+        """What each excited state is (see ``esml.analysis.characters``).
+
+        Parameters
+        ----------
+        multiplicity
+            ``"singlets"`` or ``"triplets"``.
+        fragments
+            Lists of atoms (from 0) between which charge transfer is counted; those of ``bonding``
+            if left out.
+
+        Raises
+        ------
+        MissingWavefunctionsError
+            As ``wavefunctions``.
+        FragmentError
+            For lists that do not fit the molecule.
+        """
+        chosen = as_multiplicity(multiplicity)
+        if fragments is not None:
+            return characterize(self.wavefunctions(chosen), fragments, group=self.point_group)
+        kept = self._once(
+            ("characters", chosen),
+            lambda: characterize(
+                self.wavefunctions(chosen), bonding=self.bonding, group=self.point_group
+            ),
+        )
+        return list(kept)
+
+    def spectrum(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Spectrum:
+        """Absorption spectrum of the predicted singlets, broadened to ``fwhm`` (eV)."""
+        return self._once(("spectrum", fwhm, shape), lambda: self._broadened(fwhm, shape))
+
+    def _broadened(self, fwhm: float, shape: Shape) -> Spectrum:
+        """The spectrum, read-only since it is kept."""
+        singlets = self.singlets
+        curve = broaden(singlets.energies, singlets.oscillator_strengths, fwhm=fwhm, shape=shape)
+        for values in (curve.energies, curve.absorption, curve.stick_energies):
+            values.flags.writeable = False
+        curve.stick_strengths.flags.writeable = False
+        return curve
+
+    @cached_property
+    def _kept(self) -> dict[Hashable, Any]:
+        """Answers by question."""
+        return {}
+
+    def _once(self, question: Hashable, find: Callable[[], Answer]) -> Answer:
+        """What ``find`` returned when ``question`` was first asked."""
+        if question not in self._kept:
+            self._kept[question] = find()
+        answer: Answer = self._kept[question]
+        return answer
+
+    def to_dataframe(self) -> Any:
+        """A pandas table with a row for every state; needs pandas.
+
+        The index is S1, S2, …, T1, …; columns are ``multiplicity``, ``energy_eV``,
+        ``wavelength_nm``, ``f`` (oscillator strength), ``uncertainty_eV``, and, with wave
+        functions, ``character``. What is zero by symmetry is 0, what is unknown nan.
+        """
+        import pandas as pd  # type: ignore[import-untyped]
+
+        tables = []
+        for states in (self.singlets, self.triplets):
+            columns: dict[str, Any] = {"multiplicity": states.multiplicity}
+            for name, how in PROPERTIES.items():
+                if how.column:
+                    columns[how.column] = getattr(states, name)
+                if name == "energies":
+                    columns["wavelength_nm"] = HC / states.energies
+            if self.coefficients is not None:
+                characters = self.characters(states.multiplicity)
+                columns["character"] = [character.description for character in characters]
+            tables.append(pd.DataFrame(columns, index=pd.Index(states.labels, name="state")))
+        return pd.concat(tables)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Result) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What was predicted, without what was worked out from it."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
+
+    def __repr__(self) -> str:
+        parts = [self.atoms.get_chemical_formula(), f"gap {self.gap:.2f} eV"]
+        for states in (self.singlets, self.triplets):
+            if len(states):
+                parts.append(
+                    f"{len(states)} {states.multiplicity}s from {states.energies[0]:.2f} eV"
+                )
+        if not self.in_domain:
+            parts.append("outside the training domain")
+        return f"Result({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        characters: dict[str, list[str]] = {}
+        if self.coefficients is not None:
+            for states in (self.singlets, self.triplets):
+                found = self.characters(states.multiplicity)
+                characters[states.multiplicity] = [each.description for each in found]
+        heading, rows = screen_table(self.singlets, self.triplets, remarks=characters)
+        title = f"{self.name or self.atoms.get_chemical_formula()}: {self!r}"
+        return f"<p>{escape(title)}</p>{html_table(heading, rows)}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A structure that could not be predicted, and why."""
+
+    name: str
+    reason: str
+    source: str = ""
+    index: int = 0
+
+    @classmethod
+    def of(cls, atoms: Atoms, reason: str) -> Failure:
+        """That of ``atoms``, under its name or, if it has none, its formula."""
+        return cls(name_of(atoms), reason)
+
+
+Outcome = Result | Failure
+"""What comes of a structure."""
+
+
+def name_of(atoms: Atoms) -> str:
+    """``atoms.info["name"]`` or, where there is none, the formula."""
+    return str(atoms.info.get("name", "")) or str(atoms.get_chemical_formula())

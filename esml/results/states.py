@@ -1,0 +1,221 @@
+"""The excited states of a molecule, and what there is to know of a property of a state.
+
+A property of a state is one field of ``States``. The ``Property`` of the field says how it is
+shaped, stored and shown; files, tables and screens follow from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from esml.typing import Array, Multiplicity
+from esml.units import HC
+
+
+@dataclass(frozen=True)
+class Property:
+    """How a property of a state is shaped, stored and shown.
+
+    Parameters
+    ----------
+    unit
+        For people to read.
+    shape
+        Shape of one state's value.
+    column
+        Name of its column in a table with a row for every state; out of tables if empty.
+    ending
+        What stands behind the state in a table with a row for every molecule: ``eV`` for
+        ``S1_eV``. The same as ``column`` if left out.
+    heading, digits
+        Heading and digits on screen; not shown if empty.
+    zero_for_triplets
+        The property is zero for triplets by symmetry, and not stored or shown for them.
+    since
+        First version of the HDF5 schema that stores it; ``nan`` is read from older files.
+    """
+
+    unit: str = ""
+    shape: tuple[int, ...] = ()
+    column: str = ""
+    ending: str = ""
+    heading: str = ""
+    digits: int = 3
+    zero_for_triplets: bool = False
+    since: int = 1
+
+    def concerns(self, multiplicity: Multiplicity) -> bool:
+        """Whether states of ``multiplicity`` have a value that is worth telling."""
+        return not (self.zero_for_triplets and multiplicity == "triplet")
+
+
+def state_property(**how: Any) -> Any:
+    """A field of ``States`` with its ``Property``."""
+    return field(metadata={"property": Property(**how)})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class States:
+    """Excited states of one molecule and multiplicity, ascending in energy.
+
+    ``states[:3]`` are the three lowest, ``states[states.energies < 5.0]`` those below 5 eV;
+    ``states[0]`` holds the lowest alone.
+
+    An uncertainty u is the error to expect of an energy, against the level of theory the model was
+    trained on: the standard deviation of a normal distribution whose central 90 %, ±1.645 u, hold
+    90 % of the errors on molecules not trained on. nan where the model file knows none.
+    """
+
+    multiplicity: Multiplicity
+    energies: Array = state_property(  # (n_states,) eV
+        unit="eV", column="energy_eV", ending="eV", heading="E (eV)", digits=2
+    )
+    oscillator_strengths: Array = state_property(  # (n_states,)
+        column="f", heading="f", zero_for_triplets=True
+    )
+    transition_dipoles: Array = state_property(  # (n_states, 3) e·bohr, sign arbitrary
+        unit="e·bohr", shape=(3,), zero_for_triplets=True
+    )
+    uncertainties: Array = state_property(  # (n_states,) eV, one standard deviation
+        unit="eV", column="uncertainty_eV", heading="± (eV)", digits=2
+    )
+    X: Array | None = None  # (n_states, o, v) excitation amplitudes, see Result.coefficients
+    Y: Array | None = None  # (n_states, o, v) de-excitation amplitudes, zero for triplets
+
+    @classmethod
+    def of(cls, multiplicity: Multiplicity, values: Mapping[str, Array]) -> States:
+        """States with the properties that ``values`` holds by name.
+
+        Others are zero where that is known of triplets, else nan.
+        """
+        n_states = len(values["energies"])
+        filled = {}
+        for name, how in PROPERTIES.items():
+            missing = np.nan if how.concerns(multiplicity) else 0.0
+            filled[name] = (
+                values[name] if name in values else np.full((n_states, *how.shape), missing)
+            )
+        return cls(multiplicity, **filled)
+
+    @property
+    def labels(self) -> list[str]:
+        """``S1``, ``S2``, … or ``T1``, ``T2``, …, as many as there are states."""
+        return [f"{self.multiplicity[0].upper()}{k + 1}" for k in range(len(self))]
+
+    def __len__(self) -> int:
+        return len(self.energies)
+
+    def __getitem__(self, which: int | slice | Sequence[int] | NDArray[Any]) -> States:
+        if isinstance(which, int | np.integer):
+            if not -len(self) <= which < len(self):
+                raise IndexError(f"state {which} of {len(self)}")
+            which = [int(which)]
+        chosen = {name: getattr(self, name)[which] for name in PROPERTIES}
+        X, Y = (None if a is None else a[which] for a in (self.X, self.Y))
+        return States(self.multiplicity, **chosen, X=X, Y=Y)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, States) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        number = f"{len(self)} {self.multiplicity}{'' if len(self) == 1 else 's'}"
+        if not len(self):
+            return f"States({number})"
+        low, high = self.energies[0], self.energies[-1]
+        return f"States({number}, {low:.2f} to {high:.2f} eV)"
+
+    def _repr_html_(self) -> str:
+        return html_table(*screen_table(self))
+
+    def interval(self, level: float = 0.9) -> Array:
+        """(n_states, 2) lower and upper end, eV, of what holds a share ``level`` of the errors.
+
+        Calibrated at 0.9; at other levels as far as errors are distributed normally. Raises
+        ValueError for a level outside 0 to 1.
+        """
+        half = half_width(level) * self.uncertainties
+        return np.stack([self.energies - half, self.energies + half], axis=1)
+
+
+PROPERTIES: Mapping[str, Property] = {
+    part.name: part.metadata["property"] for part in fields(States) if "property" in part.metadata
+}
+"""The properties of a state by name, in the order of the fields of ``States``."""
+
+
+def half_width(level: float) -> float:
+    """Standard deviations on either side that hold a share ``level`` of a normal distribution.
+
+    Raises ValueError for a share outside 0 to 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
+    return float(ndtri(0.5 + 0.5 * level))
+
+
+def same(first: object, second: object) -> bool:
+    """Whether all fields of two dataclasses are equal; nan equals nan."""
+    for part in fields(first):  # type: ignore[arg-type]
+        a, b = getattr(first, part.name), getattr(second, part.name)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            if not np.array_equal(a, b, equal_nan=True):
+                return False
+        elif a is not b and a != b:
+            return False
+    return True
+
+
+# On screen
+
+REMARK = "what it is"
+"""Heading of the column of remarks."""
+
+
+def screen_table(
+    *groups: States, remarks: Mapping[str, Sequence[str]] | None = None
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of a table of states for people to read.
+
+    ``remarks`` holds, by multiplicity, a last cell for every state. An unknown value, and what is
+    zero by symmetry, is a dash.
+    """
+    shown = {name: how for name, how in PROPERTIES.items() if how.heading}
+    headings = ["state"]
+    for name, how in shown.items():
+        headings += [how.heading] + (["λ (nm)"] if name == "energies" else [])
+    rows = []
+    for states in groups:
+        for k, label in enumerate(states.labels):
+            row = [label]
+            for name, how in shown.items():
+                known = how.concerns(states.multiplicity)
+                row.append(cell(getattr(states, name)[k], how.digits) if known else "–")
+                if name == "energies":
+                    row.append(cell(HC / states.energies[k], 0))
+            if remarks:
+                row.append(remarks[states.multiplicity][k])
+            rows.append(row)
+    return headings + ([REMARK] if remarks else []), rows
+
+
+def cell(value: float, digits: int) -> str:
+    """A number with so many digits, or a dash for nan."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "–"
+
+
+def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a notebook."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
