@@ -17,8 +17,8 @@ from esml.analysis.characters import (
     Wavefunctions,
     characterize,
 )
-from esml.analysis.spectrum import Shape, Spectrum, broaden
 from esml.analysis.point_group import PointGroup, point_group
+from esml.analysis.spectrum import Shape, Spectrum, broaden
 from esml.results.states import PROPERTIES, States, html_table, same, screen_table
 from esml.typing import Array, MultiplicityName, as_multiplicity, renamed
 from esml.units import HC
