@@ -31,7 +31,7 @@ def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-USERS = ["plot", "report", "tables", "chemiscope", "smiles", "cluster"]
+USERS = ["plot", "report", "tables", "chemiscope", "smiles", "cclib", "cluster"]
 """Extras for those who predict."""
 
 

@@ -7,55 +7,23 @@ expected and how to mend it; nothing behind this module checks again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from scipy.spatial import cKDTree
 
+from esml.io.charge_and_spin import StructureError, check_closed_shell, molecular_charge
+from esml.io.plausibility import implausible
 from esml.physics.basis import ELEMENTS, N_SLOTS, VALENCE_ELECTRONS
+
+__all__ = ["StructureError", "check_structure", "molecular_charge"]
 
 FARTHEST = 1000.0  # Å; coordinates of single precision are exact to 6e-5 Å there
 
 
 CLOSEST = 0.3
 """Atoms closer than this (Å) are taken for an error in the input."""
-
-
-class StructureError(ValueError):
-    """A structure the model cannot treat; the message is one sentence for the user."""
-
-
-def molecular_charge(atoms: Atoms) -> int:
-    """Total charge: ``atoms.info["charge"]`` if present, else the sum of the initial charges.
-
-    Raises StructureError where that is not a whole number.
-    """
-    given: Any = atoms.info.get("charge")
-    value = _number(given, "charge") if given is not None else _initial_charge(atoms)
-    if not np.isfinite(value) or abs(value - round(value)) > 0.01:
-        raise StructureError(
-            f"the total charge is {value:g} e where a whole number is expected: "
-            "set atoms.info['charge'] to it"
-        )
-    return round(value)
-
-
-def _initial_charge(atoms: Atoms) -> float:
-    # Partial charges of a neutral molecule rarely sum to zero exactly.
-    total = float(np.sum(atoms.arrays.get("initial_charges", 0.0)))
-    return float(round(total)) if abs(total - round(total)) < 0.1 else total
-
-
-def _number(value: Any, name: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise StructureError(
-            f"atoms.info[{name!r}] is {value!r} where a number is expected: set it to one or "
-            "delete it"
-        ) from None
 
 
 def _name(atoms: Atoms, index: int) -> str:
@@ -69,8 +37,9 @@ def check_structure(
 
     ``charge`` stands in for the charge of ``atoms`` (see ``molecular_charge``). Atoms are counted
     from 0, as ASE does. Raises StructureError for an empty or periodic structure, coordinates that
-    are not finite or beyond 1000 Å, elements outside ``elements``, atoms closer than 0.3 Å and open
-    shells.
+    are not finite or beyond 1000 Å, elements outside ``elements``, atoms closer than 0.3 Å,
+    implausible coordinates (see ``esml.io.plausibility``), open shells, and filled ones without a
+    virtual orbital.
     """
     if len(atoms) == 0:
         raise StructureError(
@@ -111,6 +80,8 @@ def check_structure(
             f"{_name(atoms, i)} and {_name(atoms, j)} are {distance:.3f} Å apart where at least "
             f"{CLOSEST} Å is expected: look for a doubled atom or coordinates not in Å"
         )
+    if reason := implausible(atoms):
+        raise StructureError(reason)
     _check_shell(atoms, molecular_charge(atoms) if charge is None else charge)
 
 
@@ -122,24 +93,15 @@ def _check_shell(atoms: Atoms, charge: int) -> None:
     mend = "set atoms.info['charge'] to the total charge"
     if not 0 < electrons <= capacity:
         raise StructureError(f"{what} where 1 to {capacity} are expected: {mend}")
+    if electrons == capacity:
+        raise StructureError(
+            f"{what}, which fill all its valence orbitals, where an empty one is expected: there "
+            "is no virtual orbital and so no valence excited state; look for another method, or "
+            f"{mend} if it is another"
+        )
     if electrons % 2:
         raise StructureError(
-            f"{what}, an odd number, where a closed shell is expected: {mend} or complete the "
-            "structure with the missing atom"
+            f"{what}, an odd number, where a closed shell is expected: open shells (radicals) "
+            f"cannot be treated, {mend} or complete the structure with the missing atom"
         )
-    # Some files write the multiplicity under "spin", others the unpaired electrons: with an even
-    # number of electrons both 0 and 1 can only mean a singlet.
-    spin = _number(atoms.info.get("spin", 0), "spin")
-    multiplicity = _number(atoms.info.get("multiplicity", 1), "multiplicity")
-    moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))
-    if spin not in (0.0, 1.0) or multiplicity != 1 or moment > 0.5:
-        if spin not in (0.0, 1.0):
-            shown = f"atoms.info['spin'] = {spin:g}"
-        elif multiplicity != 1:
-            shown = f"atoms.info['multiplicity'] = {multiplicity:g}"
-        else:
-            shown = f"initial magnetic moments summing to {moment:g}"
-        raise StructureError(
-            f"the structure has {shown} where a closed shell is expected: open shells cannot be "
-            "treated, remove it if the ground state is a singlet"
-        )
+    check_closed_shell(atoms)

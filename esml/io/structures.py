@@ -1,56 +1,69 @@
-"""Structures from outside: geometry files and databases ASE reads, SMILES, and lists of SMILES.
+"""Structures from outside: geometry files of all kinds, drawings, SMILES and lists of SMILES.
 
-Everything that can be wrong with an input is said in one sentence, as an ``InputError``.
+    file → reader (esml.io.formats) → atoms, drawings and SMILES → geometries → structures
+
+Everything that can be wrong with an input is said in one sentence, as an ``InputError``; what was
+decided on the way goes to the ``Provenance`` of a structure. No record of a file is passed over
+without either.
 """
 
 from __future__ import annotations
 
-import re
 import stat
-import warnings
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import ase.db
 import ase.io
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError, ioformats, open_with_compression
 
-SEED = 7
-"""Seed of the conformer embedding: one SMILES always gives one geometry."""
+from esml.io.atom_tables import Table
+from esml.io.charge_and_spin import (
+    CHARGE_KEYS,
+    StructureError,
+    molecular_charge,
+    stated_charge,
+)
+from esml.io.embedding import Settings
+from esml.io.formats import IN_CAPITALS, SUFFIXES, kind_of
+from esml.io.geometry import Built, parse_smiles
+from esml.io.geometry_workers import Request, build, build_many
+from esml.io.provenance import (
+    ASSUMED,
+    GIVEN,
+    InputError,
+    Provenance,
+    ReadingOptions,
+    Structure,
+    structure,
+)
+from esml.io.rdkit_files import records
+from esml.io.reading import Item, items_of
+from esml.io.smiles_lists import count_rows
+from esml.io.xyz import count_xyz
 
-SMILES_LISTS = (".smi", ".smiles")
-"""Ends of the names of files with a SMILES, and if wanted a name, on every line."""
+__all__ = [
+    "InputError",
+    "Provenance",
+    "ReadingOptions",
+    "Structure",
+    "check_file",
+    "conformers",
+    "count_structures",
+    "from_smiles",
+    "looks_like_file",
+    "read_entries",
+    "read_structure",
+    "read_structures",
+]
 
-MOST_ATOMS = 1_000_000
-"""Atoms a structure may declare: more than any model here can treat."""
+DEFAULT = ReadingOptions()
 
-LONGEST_LINE = 2**20
-"""Bytes of a line of an xyz file that are looked at."""
-
-_SUFFIXES = {extension for form in ioformats.values() for extension in form.extensions} | {
-    "extxyz",
-    *(suffix.lstrip(".") for suffix in SMILES_LISTS),
-}
-
-
-class InputError(ValueError):
-    """An input that cannot be read; the message says what was wrong and how to mend it."""
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A molecule and where it came from."""
-
-    atoms: Atoms
-    name: str
-    source: str
-    """The file, or the SMILES."""
-    index: int
-    """Place among the structures of the file, from 0."""
+SMALLEST_CELL = 3.0
+"""Å³ for each atom; a smaller cell means nothing (crystals have 5 and more)."""
 
 
 def check_file(path: Path) -> None:
@@ -76,150 +89,15 @@ def check_file(path: Path) -> None:
         raise InputError(f"'{path}' is empty: expected at least one structure; check the file")
 
 
-def _reason(error: Exception) -> str:
-    """What went wrong inside a reader, on one line."""
-    if isinstance(error, UnknownFileTypeError):
-        return "the format is none that ASE knows"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not text in UTF-8"
-    if isinstance(error, PermissionError):
-        return "reading it is not permitted"
-    if isinstance(error, KeyError) and len(error.args) == 1:
-        return f"{error.args[0]!r} is no element or entry its format knows"
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def read_structures(path: Path) -> Iterator[Structure]:
-    """All structures of a file, one at a time.
-
-    A structure's name is ``atoms.info["name"]``, that of its row in a database (``.db``) or its
-    line in a list of SMILES (``.smi``, ``SMILES name``), else the file's stem. Raises
-    ``InputError`` where reading fails; structures before the damaged one have been yielded by then.
-    """
-    for entry in read_entries(path):
-        if isinstance(entry, InputError):
-            raise entry
-        yield entry
-
-
-def read_entries(path: Path, skip: int = 0) -> Iterator[Structure | InputError]:
-    """All structures of a file but the first ``skip``, and where one line of a list of SMILES is
-    bad, why.
-
-    Else as ``read_structures``.
-    """
-    check_file(path)
-    if path.suffix in SMILES_LISTS:
-        yield from _smiles_list(path, skip)
-        return
-    index = 0
+def looks_like_file(text: str) -> bool:
+    """Whether ``text`` is meant as a path: it exists, or ends like a geometry file's name."""
+    path = Path(text)
+    suffix = path.suffix.lstrip(".")
     try:
-        _check_counts(path)
-        with warnings.catch_warnings():
-            # Readers warn of fields that carry no geometry.
-            warnings.simplefilter("ignore")
-            for atoms in _images(path):
-                if index >= skip:
-                    name = str(atoms.info.get("name", path.stem))
-                    yield Structure(atoms, name, str(path), index)
-                index += 1
-    except InputError:
-        raise
-    # Readers of a hundred formats raise whatever their parsers meet.
-    except Exception as error:
-        where = f" beyond its structure {index}" if index else ""
-        raise InputError(
-            f"cannot read '{path}'{where} ({_reason(error)}): expected whole structures in the "
-            "format of its name; mend it or write it as .xyz"
-        ) from error
-    if index == 0:
-        raise InputError(f"'{path}' holds no structure: expected at least one; check the file")
-
-
-def _frames(file: IO[bytes], name: Path) -> Iterator[int]:
-    """Numbers of atoms of the frames of an xyz file, up to where it is none.
-
-    ASE makes room for, and goes through, whatever number a file declares; so absurd ones are an
-    ``InputError`` here.
-    """
-    while re.fullmatch(rb"[+-]?\d{1,99}", line := file.readline(LONGEST_LINE).strip()):
-        n_atoms = int(line)
-        widths = re.search(rb'Properties="?([^\s"]+)', file.readline(LONGEST_LINE))
-        columns = re.findall(rb":(\d{1,99})", widths[1]) if widths else []
-        n_columns = sum(int(width) for width in columns)
-        for what, n, most in (("atoms", n_atoms, MOST_ATOMS), ("columns", n_columns, 1000)):
-            if not 0 <= n <= most:
-                raise InputError(
-                    f"'{name}' declares {n} {what} in a structure: expected 0 to {most}; mend the "
-                    "file"
-                )
-        for _ in range(n_atoms):
-            if not file.readline(LONGEST_LINE):
-                return  # cut short
-        yield n_atoms
-
-
-def _check_counts(path: Path) -> None:
-    """Refuse what declares absurd numbers, whatever the name of the file: ASE looks inside."""
-    with open_with_compression(str(path), "rb") as file:
-        for _ in _frames(file, path):
-            pass
-
-
-def _images(path: Path) -> Iterator[Atoms]:
-    if path.suffix != ".db":
-        yield from ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True)
-        return
-    # ASE's reader keeps the rows' names to itself.
-    for row in ase.db.connect(str(path)).select():
-        atoms = row.toatoms()
-        atoms.info |= {key: row[key] for key in ("name", "charge") if key in row}
-        yield atoms
-
-
-def _smiles_list(path: Path, skip: int) -> Iterator[Structure | InputError]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read '{path}' ({_reason(error)}): expected a SMILES on every line; mend the "
-            "file"
-        ) from error
-    entries = [line.split(maxsplit=1) for line in lines if line.strip()]
-    if not entries:
-        raise InputError(
-            f"'{path}' holds no structure: expected a SMILES on every line; check the file"
-        )
-    for index, (smiles, *rest) in enumerate(entries[skip:], start=skip):
-        try:
-            found = from_smiles(smiles)
-        except InputError as error:
-            yield error
-        else:
-            yield Structure(found.atoms, rest[0].strip() if rest else smiles, str(path), index)
-
-
-def read_structure(path: Path, index: int | None = None) -> Structure:
-    """One structure of a file.
-
-    ``index`` counts from 0, negative ones from the end; ``None`` takes the last, as ASE does (the
-    relaxed geometry of an optimization). Raises ``InputError``.
-    """
-    wanted = -1 if index is None else index
-    last: deque[Structure] = deque(maxlen=max(-wanted, 1))
-    count = 0
-    for structure in read_structures(path):
-        if structure.index == wanted:
-            return structure
-        last.append(structure)
-        count += 1
-    if wanted < 0 and len(last) == -wanted:
-        return last[0]
-    raise InputError(
-        f"no structure {wanted} in '{path}': it holds {count}, so the index runs from {-count} to "
-        f"{count - 1}"
-    )
+        known = suffix in SUFFIXES if suffix == suffix.lower() else suffix.lower() in IN_CAPITALS
+        return known or path.exists()
+    except OSError:  # a SMILES longer than a file's name may be
+        return False
 
 
 def count_structures(path: Path) -> int:
@@ -228,58 +106,233 @@ def count_structures(path: Path) -> int:
         check_file(path)
         if path.suffix == ".db":
             return int(ase.db.connect(str(path)).count())
-        if path.suffix in SMILES_LISTS:
-            return sum(bool(line.strip()) for line in path.read_bytes().splitlines())
-        if path.suffix not in {".xyz", ".extxyz"}:
-            return 1
-        with path.open("rb") as file:
-            return sum(1 for _ in _frames(file, path))
+        kind = kind_of(path)
+        if kind == "smiles":
+            return count_rows(path)
+        if kind == "xyz":
+            return count_xyz(path)
+        if kind == "sdf":
+            return sum(1 for _ in records(path))
+        return 1
     # A database that is none raises what its backend does.
     except Exception:
         return 0
 
 
-def looks_like_file(text: str) -> bool:
-    """Whether ``text`` is meant as a path: it exists, or ends like a geometry file's name."""
-    path = Path(text)
-    suffix = path.suffix.lstrip(".")
-    try:
-        return (suffix == suffix.lower() and suffix in _SUFFIXES) or path.exists()
-    except OSError:  # a SMILES longer than a file's name may be
-        return False
+# --- single structures ----------------------------------------------------------------------------
 
 
-def from_smiles(smiles: str) -> Structure:
-    """A force-field geometry of the molecule ``smiles``: ETKDG conformer, relaxed with MMFF94.
+def from_smiles(smiles: str, options: ReadingOptions = DEFAULT) -> Structure:
+    """A geometry of the molecule ``smiles``, relaxed with GFN2-xTB unless ``options`` say else.
 
-    The total formal charge goes to ``atoms.info["charge"]``. Needs RDKit. Raises ``InputError`` for
-    text that is no SMILES or a molecule that cannot be embedded.
+    The total formal charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for xTB.
+    Raises ``InputError`` for text that is no SMILES or a molecule that cannot be embedded.
     """
-    try:
-        from rdkit import Chem, rdBase
-        from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
-    except ImportError as error:
-        raise InputError(
-            f"'{smiles}' is no existing file, and reading it as SMILES needs RDKit: "
-            'pip install "esml[smiles]"'
-        ) from error
-    with rdBase.BlockLogs():
-        bare: Any = Chem.MolFromSmiles(smiles)
-        if bare is None or bare.GetNumAtoms() == 0:
-            raise InputError(
-                f"'{smiles}' is neither an existing file nor a SMILES that RDKit can read: "
-                "check the path or the SMILES"
-            )
-        molecule = Chem.AddHs(bare)
-        if rdDistGeom.EmbedMolecule(molecule, randomSeed=SEED) != 0:
-            raise InputError(
-                f"no three-dimensional conformer of '{smiles}' was found: give a geometry file"
-            )
-        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
-            rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=2000)
-    atoms = Atoms(
-        [atom.GetAtomicNum() for atom in molecule.GetAtoms()],
-        molecule.GetConformer().GetPositions(),
+    settings = _settings(options)
+    parse_smiles(smiles)  # without RDKit, or for no SMILES, no process need be started
+    found = build({"smiles": smiles}, settings)[0]
+    return _from_built(found, smiles, smiles, 0, options)
+
+
+def conformers(
+    smiles: str, n: int, options: ReadingOptions = DEFAULT
+) -> list[tuple[Structure, float]]:
+    """Up to ``n`` conformers of the molecule ``smiles`` with their Boltzmann weights at 298.15 K.
+
+    Raises ``InputError`` as ``from_smiles``, and for a number below 1.
+    """
+    if n < 1:
+        raise InputError(f"the number of conformers is {n}: expected at least 1; choose one")
+    settings = replace(_settings(options), conformers=100)
+    parse_smiles(smiles)
+    found = build({"smiles": smiles, "n": n}, settings)
+    return [
+        (_from_built(built, smiles, smiles, k, options), built.weight)
+        for k, built in enumerate(found)
+    ]
+
+
+def read_structure(
+    path: Path, index: int | None = None, options: ReadingOptions = DEFAULT
+) -> Structure:
+    """One structure of a file.
+
+    ``index`` counts from 0, negative ones from the end; ``None`` takes the last, as ASE does (the
+    relaxed geometry of an optimization). Raises ``InputError``.
+    """
+    wanted = -1 if index is None else index
+    check_file(path)
+    if kind_of(path) in ("smiles", "sdf"):
+        return _record(path, wanted, options)
+    last: deque[Structure] = deque(maxlen=max(-wanted, 1))
+    count = 0
+    for found in read_structures(path, options):
+        if found.index == wanted:
+            return found
+        last.append(found)
+        count += 1
+    if wanted < 0 and len(last) == -wanted:
+        return last[0]
+    raise _no_such(path, wanted, count)
+
+
+def _record(path: Path, wanted: int, options: ReadingOptions) -> Structure:
+    """One record of a list, without making geometries of the others."""
+    count = count_structures(path)
+    place = wanted if wanted >= 0 else count + wanted
+    if count and not 0 <= place < count:
+        raise _no_such(path, wanted, count)
+    with closing(read_entries(path, max(place, 0), options)) as entries:
+        entry = next(entries)
+    if isinstance(entry, InputError):
+        raise entry
+    return entry
+
+
+def _no_such(path: Path, wanted: int, count: int) -> InputError:
+    return InputError(
+        f"no structure {wanted} in '{path}': it holds {count}, so the index runs from {-count} to "
+        f"{count - 1}"
     )
-    atoms.info["charge"] = int(Chem.GetFormalCharge(molecule))
-    return Structure(atoms, smiles, smiles, 0)
+
+
+# --- all structures of a file ---------------------------------------------------------------------
+
+
+def read_structures(path: Path, options: ReadingOptions = DEFAULT) -> Iterator[Structure]:
+    """All structures of a file, one at a time.
+
+    A structure's name is what the file calls it (``atoms.info["name"]``, the title of a record, the
+    second column of a list), else the file's stem. Raises ``InputError`` where reading fails;
+    structures before the damaged one have been yielded by then.
+    """
+    for entry in read_entries(path, 0, options):
+        if isinstance(entry, InputError):
+            raise entry
+        yield entry
+
+
+def read_entries(
+    path: Path, skip: int = 0, options: ReadingOptions = DEFAULT
+) -> Generator[Structure | InputError, None, None]:
+    """All structures of a file but the first ``skip``, and where a record is bad, why.
+
+    Else as ``read_structures``.
+    """
+    check_file(path)
+    kind = kind_of(path)
+    items = items_of(path, kind, skip, options)
+    if kind in ("smiles", "sdf") or options.geometry == "xtb":
+        yield from _through_workers(items, path, options)
+        return
+    for item in items:
+        yield _finished(item, path, options)
+
+
+def _through_workers(
+    items: Iterator[Item], path: Path, options: ReadingOptions
+) -> Iterator[Structure | InputError]:
+    """Records in their order, with the geometries that are still to be made."""
+    begun: deque[Item] = deque()
+
+    def contents() -> Iterator[Table | Request | InputError]:
+        try:
+            for item in items:
+                begun.append(item)
+                yield item.content
+        except InputError as error:
+            # Told when its turn comes.
+            begun.append(Item(0, "", error, fatal=True))
+            yield error
+
+    with closing(build_many(contents(), _settings(options), options.processes)) as made:
+        for outcome in made:
+            item = begun.popleft()
+            if item.fatal and isinstance(outcome, InputError):
+                raise outcome
+            if isinstance(outcome, list):
+                found = _from_built(outcome[0], item.name, str(path), item.index, options)
+                yield _noted(found, item.notes)
+            elif isinstance(outcome, Table | InputError):
+                yield _finished(replace(item, content=outcome), path, options)
+
+
+def _noted(found: Structure, notes: tuple[str, ...]) -> Structure:
+    more = replace(found.provenance, notes=(*notes, *found.provenance.notes))
+    return structure(found.atoms, found.name, found.source, found.index, more)
+
+
+def _settings(options: ReadingOptions) -> Settings:
+    if options.geometry == "as-is":
+        raise InputError(
+            "a SMILES or a drawing has no geometry to be taken as it is: expected --geometry xtb "
+            "or mmff; choose one or give a geometry file"
+        )
+    return Settings(
+        geometry=options.geometry or "xtb",
+        largest_fragment=options.largest_fragment,
+        elements=options.elements,
+    )
+
+
+# --- what was decided -----------------------------------------------------------------------------
+
+
+def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | InputError:
+    """The structure of a record with coordinates; what is wrong with it is handed through."""
+    table = item.content
+    if not isinstance(table, Table):
+        assert isinstance(table, InputError)
+        return table
+    atoms, notes = table.atoms, table.notes
+    if atoms.pbc.any():
+        volume = abs(float(atoms.cell.volume))
+        if options.ignore_cell:
+            notes = (*notes, "the cell is left out, as asked: one isolated molecule")
+        elif volume < SMALLEST_CELL * len(atoms):
+            notes = (*notes, "the cell is too small to mean anything and is left out")
+        if len(notes) > len(table.notes):
+            atoms.set_pbc(False)
+            atoms.set_cell(None)
+    charge, source = _charge(table, options)
+    provenance = Provenance(charge, source, "as in the input", notes=notes)
+    return structure(atoms, item.name, str(path), item.index, provenance)
+
+
+def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
+    """Total charge of a record and what states it; None where it states what is no charge."""
+    if options.charge is not None:
+        _forget_charge(table.atoms)
+        return options.charge, GIVEN
+    if table.charge is not None:
+        return table.charge, table.charge_source
+    try:
+        stated = stated_charge(table.atoms.info)
+        charge = molecular_charge(table.atoms)
+    except StructureError:
+        return None, ""  # to be told where structures are checked
+    if stated is not None:
+        return charge, table.charge_source or f"{stated[0]} of the file"
+    if "initial_charges" in table.atoms.arrays:
+        return charge, "sum of the atomic charges of the file"
+    return charge, ASSUMED
+
+
+def _forget_charge(atoms: Atoms) -> None:
+    for key in CHARGE_KEYS:
+        atoms.info.pop(key, None)
+
+
+def _from_built(
+    built: Built, name: str, source: str, index: int, options: ReadingOptions
+) -> Structure:
+    charge, stated = built.charge, "formal charges of the SMILES or drawing"
+    if options.charge is not None and options.charge != charge:
+        charge, stated = (
+            options.charge,
+            f"{GIVEN}, where the formal charges sum to {built.charge:+d}",
+        )
+    provenance = Provenance(
+        charge, stated, built.geometry, built.stereo, built.fragments, built.notes
+    )
+    return structure(built.atoms, name, source, index, provenance)

@@ -1,0 +1,118 @@
+"""Total charge and spin as structures state them.
+
+Programs write them to ``atoms.info`` under many names; all usual ones are read, and where two of
+them disagree nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+CHARGE_KEYS = (
+    "charge",
+    "total_charge",
+    "Charge",
+    "tot_charge",
+    "net_charge",
+    "molecular_charge",
+    "q",
+)
+"""Keys of ``atoms.info`` for the total charge."""
+
+MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "Multiplicity", "mult")
+"""Keys of ``atoms.info`` for the multiplicity 2S + 1."""
+
+SPIN_KEYS = ("spin", "total_spin", "uhf")
+"""Keys for which some programs write the multiplicity, others the number of unpaired electrons:
+with an even number of electrons both 0 and 1 can only mean a singlet."""
+
+_TWO_NUMBERS = re.compile(r"\s*([+-]?\d)\s*,?\s+([1-9])\s*")
+
+
+class StructureError(ValueError):
+    """A structure the model cannot treat; the message is one sentence for the user."""
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise StructureError(
+            f"atoms.info[{name!r}] is {value!r} where a number is expected: set it to one or "
+            "delete it"
+        ) from None
+
+
+def _stated(info: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, float] | None:
+    found = [(key, _number(info[key], key)) for key in keys if info.get(key) is not None]
+    for key, value in found[1:]:
+        if value != found[0][1]:
+            raise StructureError(
+                f"atoms.info[{found[0][0]!r}] is {found[0][1]:g} and atoms.info[{key!r}] is "
+                f"{value:g} where one value is expected: delete the wrong one"
+            )
+    return found[0] if found else None
+
+
+def stated_charge(info: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Key and value of the total charge in ``info``; None if it states none.
+
+    Raises StructureError for what is no number, and for keys that disagree.
+    """
+    return _stated(info, CHARGE_KEYS)
+
+
+def check_closed_shell(atoms: Atoms) -> None:
+    """Raise StructureError where ``atoms`` state an open shell, of which they are told by name.
+
+    Spin, multiplicity and initial magnetic moments are looked at; the number of electrons is
+    taken to be even.
+    """
+    spin = _stated(atoms.info, SPIN_KEYS)
+    multiplicity = _stated(atoms.info, MULTIPLICITY_KEYS)
+    moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))
+    if spin is not None and spin[1] not in (0.0, 1.0):
+        shown = f"atoms.info[{spin[0]!r}] = {spin[1]:g}"
+    elif multiplicity is not None and multiplicity[1] != 1:
+        shown = f"atoms.info[{multiplicity[0]!r}] = {multiplicity[1]:g}"
+    elif moment > 0.5:
+        shown = f"initial magnetic moments summing to {moment:g}"
+    else:
+        return
+    raise StructureError(
+        f"the structure has {shown} where a closed shell is expected: open shells cannot be "
+        "treated, remove it if the ground state is a singlet"
+    )
+
+
+def charge_and_multiplicity(comment: str) -> tuple[int, int] | None:
+    """Those of a comment that holds nothing else, ``"2 1"``, as some programs write them."""
+    match = _TWO_NUMBERS.fullmatch(comment)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def molecular_charge(atoms: Atoms) -> int:
+    """Total charge: what ``atoms.info`` states, else the sum of the initial charges.
+
+    ``atoms.info`` may call it by any of ``CHARGE_KEYS``. Raises StructureError where it is no
+    whole number, and where two keys disagree.
+    """
+    stated = stated_charge(atoms.info)
+    value = stated[1] if stated else _initial_charge(atoms)
+    if not np.isfinite(value) or abs(value - round(value)) > 0.01:
+        raise StructureError(
+            f"the total charge is {value:g} e where a whole number is expected: "
+            "set atoms.info['charge'] to it"
+        )
+    return round(value)
+
+
+def _initial_charge(atoms: Atoms) -> float:
+    # Partial charges of a neutral molecule rarely sum to zero exactly.
+    total = float(np.sum(atoms.arrays.get("initial_charges", 0.0)))
+    return float(round(total)) if abs(total - round(total)) < 0.1 else total

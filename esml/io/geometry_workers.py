@@ -1,0 +1,239 @@
+"""Geometries made in processes of their own, one for each core, in the order of the requests.
+
+GFN2-xTB must run on one thread, which can only be said before its library is loaded, and a molecule
+that hangs or crashes a library must not take the whole run with it. So the work is done by
+processes that read a request (one line of JSON) and answer with a line. They end with their
+standard input, that is with the process that started them.
+
+    python -m esml.io.geometry_workers     # what is started; for no one to type
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Timer
+from typing import Any, TypeVar
+
+import numpy as np
+from ase import Atoms
+
+from esml.io.embedding import Settings
+from esml.io.geometry import Built, ensemble, from_graph, from_smiles, relax_atoms
+from esml.io.provenance import InputError
+
+SECONDS = 900.0
+"""Longest time for one molecule."""
+
+AHEAD = 16
+"""Requests for each process that are read ahead."""
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+Request = dict[str, Any]
+"""``smiles``, ``mol`` (a MOL block), or ``numbers``, ``positions`` and ``charge``; and, for
+conformers of ``smiles``, their number ``n``."""
+
+
+T = TypeVar("T")
+"""What is handed through."""
+
+
+class Worker:
+    """One process that makes geometries; started when first asked."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        root = str(Path(__file__).parents[2])
+        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        return subprocess.Popen(
+            [sys.executable, "-m", "esml.io.geometry_workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+        )
+
+    def __call__(self, request: Request, settings: Settings) -> list[Built]:
+        """What the process makes of ``request``. Raises InputError, also where the process dies."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._start()
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timer = Timer(SECONDS, process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            process.stdin.write(json.dumps({**request, "settings": asdict(settings)}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (BrokenPipeError, OSError):
+            line = ""
+        finally:
+            timer.cancel()
+        if not line:
+            self.close()
+            raise InputError(
+                f"no geometry was found within {SECONDS:.0f} s, or the process that looked for it "
+                "died: expected a molecule of some hundred atoms at most; give a geometry file"
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise InputError(answer["error"])
+        return [_built(plain) for plain in answer["built"]]
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    if pipe is not None:
+                        pipe.close()
+
+
+@cache
+def _shared() -> Worker:
+    worker = Worker()
+    atexit.register(worker.close)
+    return worker
+
+
+def build(request: Request, settings: Settings) -> list[Built]:
+    """One molecule, in a process that stays for the next. Raises InputError."""
+    return _shared()(request, settings)
+
+
+def cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS, Windows
+
+
+def build_many(
+    requests: Iterable[Request | T], settings: Settings, processes: int | None = None
+) -> Generator[list[Built] | InputError | T, None, None]:
+    """Geometries in the order of ``requests``, an InputError in place of one that has none.
+
+    ``processes`` work at once (one for each core if ``None``), a few requests ahead of what is
+    asked for, so that memory is bounded and the cores stay busy while results are used. Among the
+    requests may be anything else that is no dictionary; it is handed through in its place.
+    """
+    processes = processes or cores()
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    workers = [Worker() for _ in range(processes)]
+    for worker in workers:
+        idle.put(worker)
+
+    def work(request: Request) -> list[Built] | InputError:
+        worker = idle.get()
+        try:
+            return worker(request, settings)
+        except InputError as error:
+            return error
+        finally:
+            idle.put(worker)
+
+    pool = ThreadPoolExecutor(processes)
+    waiting: deque[Future[list[Built] | InputError] | T] = deque()
+    try:
+        for request in requests:
+            waiting.append(pool.submit(work, request) if isinstance(request, dict) else request)
+            if len(waiting) > AHEAD * processes:
+                yield _outcome(waiting.popleft())
+        while waiting:
+            yield _outcome(waiting.popleft())
+    finally:
+        for each in waiting:
+            if isinstance(each, Future):
+                each.cancel()
+        for worker in workers:
+            worker.close()
+        pool.shutdown()
+
+
+def _outcome(each: Future[list[Built] | InputError] | T) -> list[Built] | InputError | T:
+    return each.result() if isinstance(each, Future) else each
+
+
+# --- in the process -------------------------------------------------------------------------------
+
+
+def answer(request: Request) -> dict[str, Any]:
+    """The answer to one request, as JSON can hold it."""
+    plain = request["settings"]
+    settings = Settings(**{**plain, "elements": tuple(plain["elements"])})
+    try:
+        return {"built": [_plain(built) for built in _make(request, settings)]}
+    except InputError as error:
+        return {"error": str(error)}
+
+
+def _make(request: Request, settings: Settings) -> list[Built]:
+    if "numbers" in request:
+        atoms, said = relax_atoms(
+            Atoms(request["numbers"], request["positions"]), request["charge"], settings
+        )
+        return [Built(atoms, request["charge"], said)]
+    if "mol" in request:
+        from rdkit import Chem
+
+        return [from_graph(Chem.MolFromMolBlock(request["mol"]), request["name"], settings)]
+    if request.get("n"):
+        return ensemble(request["smiles"], request["n"], settings)
+    return [from_smiles(request["smiles"], settings)]
+
+
+def _plain(built: Built) -> dict[str, Any]:
+    masses = built.atoms.get_masses() if built.atoms.has("masses") else None
+    return {
+        "numbers": built.atoms.numbers.tolist(),
+        "positions": built.atoms.positions.tolist(),
+        "masses": None if masses is None else masses.tolist(),
+        "charge": built.charge,
+        "geometry": built.geometry,
+        "stereo": built.stereo,
+        "fragments": built.fragments,
+        "notes": list(built.notes),
+        "weight": built.weight,
+    }
+
+
+def _built(plain: dict[str, Any]) -> Built:
+    atoms = Atoms(plain.pop("numbers"), np.array(plain.pop("positions")).reshape(-1, 3))
+    if (masses := plain.pop("masses")) is not None:
+        atoms.set_masses(masses)
+    return Built(atoms, **{**plain, "notes": tuple(plain["notes"])})
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    # Whatever libraries print must not come between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""What is wrong with coordinates that no chemist would mean: recognized, and named.
+
+Files lose their hydrogens, carry lengths in bohr, hold drawings instead of geometries, or two
+molecules on top of each other. All of them can be computed, and give confident wrong numbers. Each
+rule below compares distances with sums r_A + r_B of covalent radii, a *reduced distance* of about 1
+for a bond, and is far from what thermal or stretched geometries reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.units import Bohr
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Reduced distances and angles at which the rules draw their lines."""
+
+    shortest: float = 0.6
+    """Shorter than any bond: N≡N has 0.77, a C–H bond at 600 K rarely less than 0.8."""
+    neighbour: float = 1.3
+    """Up to here heavy atoms count as bonded."""
+    hydrogen: float = 1.5
+    """The same where one of the two is hydrogen, which stretches farther."""
+    crowded: float = 1.15
+    """Neighbours nearer than this count against the highest valence."""
+    lonely: float = 1.5
+    """An atom without any other nearer than this has no bond at all."""
+    bent: float = 150.0
+    """Degrees; a carbon atom with two neighbours only is straight, or lacks an atom …"""
+    strongly_bent: float = 130.0
+    """… unless one of its bonds is as short as a triple bond and the angle above this."""
+    triple: float = 0.86
+    """Reduced lengths of C≡C, C≡N and cumulated C=O bonds are below."""
+    open_end: float = 0.9
+    """A carbon or nitrogen atom with one neighbour has a triple bond, which is shorter."""
+    share: float = 0.2
+    """Share of heavy atoms lacking neighbours from which hydrogens are missing."""
+
+
+LIMITS = Limits()
+
+MOST_NEIGHBOURS = {1: 1, 6: 4, 7: 4, 8: 3, 9: 1}
+"""Highest number of bonds of atoms that never have more; others are not looked at."""
+
+_REACH = 2.0 * Limits.lonely
+"""Å; no reduced distance up to ``lonely`` of the lighter elements is longer."""
+
+
+def implausible(atoms: Atoms, limits: Limits = LIMITS) -> str | None:
+    """What is wrong with the coordinates of ``atoms``, in one sentence; None if nothing is.
+
+    Recognizes lengths in bohr, drawings (two-dimensional coordinates), missing hydrogens, and atoms
+    of different molecules on top of each other. Single atoms and pairs of atoms are never judged.
+    """
+    if len(atoms) < 2:
+        return None
+    bonds = _Bonds(atoms, limits)
+    if len(atoms) > 2:
+        if bonds.in_bohr():
+            return (
+                "no atom has a bond, but all would if the lengths were in bohr: these distances "
+                "are not Å, where Å are expected; multiply all coordinates by 0.529177"
+            )
+        if reason := bonds.too_close():
+            flat = bonds.flat()
+            return _drawing(reason) if flat else reason
+        if bonds.flat() and (reason := bonds.drawn()):
+            return _drawing(reason)
+    if reason := bonds.lacking_hydrogens():
+        return _drawing(reason) if bonds.flat() and len(atoms) > 3 else reason
+    return None
+
+
+def _drawing(reason: str) -> str:
+    return (
+        "the coordinates are those of a two-dimensional drawing (all atoms lie in a plane, and "
+        f"{reason.partition(':')[0]}) where a three-dimensional geometry is expected: make one, or "
+        "give the molecule as SMILES or MOL file, from which esml makes a geometry"
+    )
+
+
+class _Bonds:
+    """Neighbours of every atom by reduced distance."""
+
+    def __init__(self, atoms: Atoms, limits: Limits) -> None:
+        self.atoms, self.limits = atoms, limits
+        self.numbers = atoms.numbers
+        self.positions = np.asarray(atoms.positions, dtype=np.float64)
+        radii = covalent_radii[self.numbers]
+        reach = max(_REACH, 2.0 * limits.lonely * float(radii.max()))
+        self.pairs = _pairs(self.positions, reach)
+        i, j = self.pairs.T
+        self.distances = np.linalg.norm(self.positions[i] - self.positions[j], axis=1)
+        self.reduced = self.distances / (radii[i] + radii[j])
+
+    def flat(self) -> bool:
+        """Whether one coordinate is the same for all atoms, as nothing but a drawing needs."""
+        return bool((np.ptp(self.positions, axis=0) < 1e-6).any())
+
+    def _nearest(self, pairs: Indices, reduced: Array) -> Array:
+        nearest = np.full(len(self.numbers), np.inf)
+        np.minimum.at(nearest, pairs[:, 0], reduced)
+        np.minimum.at(nearest, pairs[:, 1], reduced)
+        return nearest
+
+    def in_bohr(self) -> bool:
+        """No atom within ``lonely`` of another, but every one at a bond's length in bohr."""
+        if len(self.reduced) and self.reduced.min() < self.limits.lonely:
+            return False
+        radii = covalent_radii[self.numbers]
+        scaled = self.positions * Bohr
+        pairs = _pairs(scaled, 2.0 * 1.3 * float(radii.max()))
+        if not len(pairs):
+            return False
+        i, j = pairs.T
+        reduced = np.linalg.norm(scaled[i] - scaled[j], axis=1) / (radii[i] + radii[j])
+        nearest = self._nearest(pairs, reduced)
+        return bool((nearest > 0.7).all() and (nearest < 1.3).all())
+
+    def _count(self, limit: float) -> Indices:
+        near = self.pairs[self.reduced < limit]
+        return np.bincount(near.ravel(), minlength=len(self.numbers))
+
+    def too_close(self) -> str | None:
+        """Distances shorter than any bond, and atoms with more neighbours than any valence."""
+        if len(self.reduced):
+            k = int(self.reduced.argmin())
+            if self.reduced[k] < self.limits.shortest:
+                i, j = (int(x) for x in self.pairs[k])
+                return (
+                    f"{self._name(i)} and {self._name(j)} are {self.distances[k]:.2f} Å apart, "
+                    "closer than any bond: molecules overlap where they are expected apart; move "
+                    "them, or look for a doubled atom or coordinates not in Å"
+                )
+        counts = self._count(self.limits.crowded)
+        for number, most in MOST_NEIGHBOURS.items():
+            crowded = np.flatnonzero((self.numbers == number) & (counts > most))
+            if crowded.size:
+                i = int(crowded[0])
+                return (
+                    f"{self._name(i)} has {counts[i]} neighbours at the distance of a bond where "
+                    f"at most {most} are expected: molecules overlap; move them apart or mend "
+                    "the coordinates"
+                )
+        return None
+
+    def drawn(self) -> str | None:
+        """What in a flat structure shows that it was drawn."""
+        counts = self._count(self.limits.neighbour)
+        tetrahedral = np.flatnonzero((self.numbers == 6) & (counts > 3))
+        if tetrahedral.size:
+            return f"{self._name(int(tetrahedral[0]))} has four neighbours in it"
+        nearest = self._nearest(self.pairs, self.reduced)
+        long = np.flatnonzero((self.numbers == 1) & (nearest > self.limits.neighbour))
+        if long.size > 1:
+            return f"{self._name(int(long[0]))} has no bond of a real length"
+        return None
+
+    def lacking_hydrogens(self) -> str | None:
+        """Carbon and nitrogen atoms with fewer neighbours than any stable molecule gives them."""
+        heavy = int(np.count_nonzero(self.numbers != 1))
+        light = (self.numbers[self.pairs] == 1).any(axis=1)
+        limit = np.where(light, self.limits.hydrogen, self.limits.neighbour)
+        bonded = self.reduced < limit
+        counts = np.bincount(self.pairs[bonded].ravel(), minlength=len(self.numbers))
+        suspects = np.flatnonzero(np.isin(self.numbers, (6, 7)) & (counts > 0) & (counts < 3))
+        # Most molecules end here: only their sp atoms and nitrogens have so few neighbours.
+        carbon = suspects[self.numbers[suspects] == 6]
+        if not carbon.size:
+            return None
+        neighbours: dict[int, list[tuple[int, float]]] = {int(k): [] for k in suspects}
+        for (i, j), reduced in zip(
+            self.pairs[bonded].tolist(), self.reduced[bonded].tolist(), strict=True
+        ):
+            if i in neighbours:
+                neighbours[i].append((j, reduced))
+            if j in neighbours:
+                neighbours[j].append((i, reduced))
+        lacking = [k for k in neighbours if self._lacks(k, neighbours[k])]
+        n_carbon = sum(self.numbers[k] == 6 for k in lacking)
+        enough = len(lacking) > 1 or not (self.numbers == 1).any()
+        if not n_carbon or not enough or len(lacking) <= self.limits.share * heavy:
+            return None
+        return (
+            f"hydrogens are missing: {len(lacking)} of {heavy} heavy atoms, "
+            f"{self._name(lacking[0])} first, have fewer neighbours than any stable molecule gives "
+            "them, where a whole molecule is expected; add the hydrogens, or give the molecule as "
+            "SMILES"
+        )
+
+    def _lacks(self, k: int, neighbours: list[tuple[int, float]]) -> bool:
+        """Whether a carbon or nitrogen atom with one or two neighbours lacks some."""
+        if len(neighbours) == 1:
+            return neighbours[0][1] > self.limits.open_end
+        if self.numbers[k] == 7:
+            return False  # pyridine, imines and azo groups have two
+        a, b = (self.positions[n] - self.positions[k] for n, _ in neighbours)
+        cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+        angle = float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+        short = min(reduced for _, reduced in neighbours) < self.limits.triple
+        return angle < (self.limits.strongly_bent if short else self.limits.bent)
+
+    def _name(self, index: int) -> str:
+        return f"{self.atoms.symbols[index]} (atom {index})"
+
+
+def _pairs(positions: Array, reach: float) -> Indices:
+    """All pairs of atoms within ``reach``, each once, (P, 2)."""
+    n = len(positions)
+    if n > 200:
+        found = cKDTree(positions).query_pairs(reach, output_type="ndarray")
+        return np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    i, j = np.triu_indices(n, 1)
+    near = np.linalg.norm(positions[i] - positions[j], axis=1) < reach
+    return np.stack([i[near], j[near]], axis=1)

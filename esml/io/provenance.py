@@ -1,0 +1,134 @@
+"""A structure as it was read: the molecule, where it came from, and what was decided on the way.
+
+Whoever reads a number wants to know for which charge and which geometry it holds. A reader says so
+in a ``Provenance``; it travels with the atoms (``atoms.info["provenance"]``) to tables and files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from ase import Atoms
+
+KEY = "provenance"
+"""Where ``atoms.info`` keeps the provenance, as a plain dictionary."""
+
+ASSUMED = "not stated: 0 assumed"
+"""``Provenance.charge_source`` of a structure that says nothing of its charge."""
+
+GIVEN = "as given"
+"""``Provenance.charge_source`` where the user gave the charge."""
+
+GeometryKind = Literal["xtb", "mmff", "as-is"]
+GEOMETRIES: tuple[GeometryKind, ...] = ("xtb", "mmff", "as-is")
+"""What ``ReadingOptions.geometry`` may be."""
+
+
+class InputError(ValueError):
+    """An input that cannot be read; the message says what was wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What a user may ask of readers. Raises ``InputError`` for what is no such option.
+
+    Parameters
+    ----------
+    geometry
+        ``"xtb"``: relax with GFN2-xTB; ``"mmff"``: with the force field MMFF94; ``"as-is"``: only
+        coordinates the input has. ``None``: GFN2-xTB for SMILES and 2D drawings, else as it is.
+    charge
+        Total charge in place of what the input states.
+    largest_fragment
+        Keep the largest of several molecules of a SMILES or drawing.
+    smiles_column
+        Name, or number from 1, of the column of SMILES in a table; found if ``None``.
+    ignore_cell
+        Treat a periodic structure as an isolated molecule.
+    elements
+        Atomic numbers that the model knows; any if empty.
+    processes
+        Processes that build geometries of a list of SMILES; one for each core if ``None``.
+    """
+
+    geometry: GeometryKind | None = None
+    charge: int | None = None
+    largest_fragment: bool = False
+    smiles_column: str | None = None
+    ignore_cell: bool = False
+    elements: tuple[int, ...] = ()
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.geometry is not None and self.geometry not in GEOMETRIES:
+            raise InputError(
+                f"the geometry is {self.geometry!r}: expected one of {', '.join(GEOMETRIES)}; "
+                "choose one"
+            )
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What was read, and what was decided where the input left it open; empty where nothing was."""
+
+    charge: int | None = None
+    """Total charge, where the input states one."""
+    charge_source: str = ""
+    """What states it, or that nothing does."""
+    geometry: str = ""
+    """Where the coordinates come from."""
+    stereo: str = ""
+    """Which stereoisomer was taken, where the input leaves it open."""
+    fragments: str = ""
+    """What was done with several molecules."""
+    notes: tuple[str, ...] = ()
+    """What else was left out, read in an unusual way, or is worth a look; one sentence each."""
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> Provenance:
+        """That of ``atoms``; an empty one if they carry none."""
+        kept: Any = atoms.info.get(KEY)
+        return cls.from_dict(kept) if isinstance(kept, dict) else cls()
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> Provenance:
+        """The inverse of ``as_dict``; further keys are ignored."""
+        known = {f.name: kept[f.name] for f in fields(cls) if f.name in kept}
+        known["notes"] = tuple(str(note) for note in known.get("notes") or ())
+        return cls(**known)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold, without what is empty."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+            if value not in (None, "", ())
+        }
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should be told beside charge and geometry."""
+        return tuple(text for text in (self.stereo, self.fragments, *self.notes) if text)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A molecule and where it came from."""
+
+    atoms: Atoms
+    name: str
+    source: str
+    """The file, or the SMILES."""
+    index: int
+    """Place among the structures of the file, from 0."""
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+def structure(
+    atoms: Atoms, name: str, source: str, index: int, provenance: Provenance
+) -> Structure:
+    """A ``Structure`` whose atoms carry their provenance, and their charge where it is known."""
+    if provenance.charge is not None:
+        atoms.info["charge"] = provenance.charge
+    atoms.info[KEY] = provenance.as_dict()
+    return Structure(atoms, name, source, index, provenance)

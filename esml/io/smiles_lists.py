@@ -1,0 +1,194 @@
+"""Lists and tables of SMILES: ``.smi``, ``.smiles``, ``.txt``, ``.csv``, ``.tsv``.
+
+A list has a SMILES, and if wanted a name, on every line. A table has columns; the one with SMILES
+is named by its heading or by the user, or found: the one in which RDKit can read most. Lines that
+are neither are told, with their numbers, as an ``InputError`` each.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from esml.io.provenance import InputError
+from esml.io.text import read_text, suffix_of
+
+LISTS = (".smi", ".smiles")
+"""Ends of the names of lists."""
+
+TABLES = (".csv", ".tsv", ".tab")
+"""Ends of the names of tables."""
+
+EITHER = (".txt",)
+"""Ends of the names of files that hold one or the other, or something else."""
+
+LOOKED_AT = 50
+"""Rows that are read to find the column of SMILES."""
+
+_HEADING = re.compile(r"smiles", re.IGNORECASE)
+_NAMES = re.compile(r"^(name|names|id|title|compound|molecule|label|cid|cas)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A SMILES of a list and its name; both empty where the line has none."""
+
+    smiles: str
+    name: str
+    line: int
+    """From 1."""
+
+
+def read_rows(path: Path, column: str | None = None) -> list[Row]:
+    """All SMILES of a list or table, those of empty cells with an empty ``smiles``.
+
+    ``column`` is the heading of the column, or its number from 1. Raises InputError.
+    """
+    try:
+        text = read_text(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"cannot read '{path}' ({_reason(error)}): expected a SMILES on every line; mend the "
+            "file"
+        ) from error
+    lines = [(k, line) for k, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not lines:
+        raise InputError(
+            f"'{path}' holds no structure: expected a SMILES on every line; check the file"
+        )
+    table = suffix_of(path) in TABLES or column is not None or _is_table(lines)
+    return _table(path, lines, column) if table else _list(lines)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "reading it is not permitted"
+    return str(error).split("\n")[0] or type(error).__name__
+
+
+def _is_table(lines: list[tuple[int, str]]) -> bool:
+    """Whether the first line is a heading of several columns."""
+    first = lines[0][1]
+    return bool(_HEADING.search(first)) and len(_cells(first, _delimiter(first))) > 1
+
+
+def _list(lines: list[tuple[int, str]]) -> list[Row]:
+    rows = []
+    for place, (k, line) in enumerate(lines):
+        smiles, *rest = line.split(maxsplit=1)
+        if place == 0 and _HEADING.fullmatch(smiles):
+            continue
+        name = rest[0].strip() if rest else smiles
+        rows.append(Row(smiles, name, k))
+    return rows
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _delimiter(line: str) -> str:
+    """The most frequent of those that tables have."""
+    return max("\t,;", key=line.count) if any(d in line for d in "\t,;") else " "
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+
+
+def _table(path: Path, lines: list[tuple[int, str]], wanted: str | None) -> list[Row]:
+    delimiter = _delimiter(lines[0][1])
+    rows = [(k, _cells(line, delimiter)) for k, line in lines]
+    heading = rows[0][1]
+    place, has_heading = _column(path, rows, wanted)
+    names = [k for k, title in enumerate(heading) if _NAMES.match(title)] if has_heading else []
+    if not has_heading and len(heading) == 2:
+        names = [1 - place]
+    found = []
+    for k, cells in rows[has_heading:]:
+        smiles = cells[place] if place < len(cells) else ""
+        name = cells[names[0]] if names and names[0] < len(cells) else ""
+        found.append(Row(smiles, name or smiles or f"line {k}", k))
+    if not found:
+        raise InputError(
+            f"'{path}' holds no structure: expected rows below its heading; check the file"
+        )
+    return found
+
+
+def _column(path: Path, rows: list[tuple[int, list[str]]], wanted: str | None) -> tuple[int, bool]:
+    """Place of the column with SMILES, and whether the first row is a heading."""
+    heading = rows[0][1]
+    titles = [title.lower() for title in heading]
+    shown = ", ".join(heading)
+    if wanted is not None:
+        if wanted.lower() in titles:
+            return titles.index(wanted.lower()), True
+        if wanted.isdigit() and 1 <= int(wanted) <= len(heading):
+            place = int(wanted) - 1
+            return place, not _readable(heading[place])
+        raise InputError(
+            f"'{path}' has no column '{wanted}': it has {shown}, expected one of these or a number "
+            f"from 1 to {len(heading)}; choose one with --smiles-column"
+        )
+    named = [k for k, title in enumerate(titles) if _HEADING.search(title)]
+    exact = [k for k in named if titles[k] == "smiles"]
+    if len(exact or named) == 1:
+        return (exact or named)[0], True
+    if named:
+        candidates = ", ".join(heading[k] for k in named)
+        raise InputError(
+            f"'{path}' has several columns of SMILES ({candidates}) where one is expected: choose "
+            "one with --smiles-column"
+        )
+    body = [cells for _, cells in rows[1 : LOOKED_AT + 1]] or [heading]
+    shares = [
+        sum(k < len(cells) and _readable(cells[k]) for cells in body) / len(body)
+        for k in range(len(heading))
+    ]
+    best = max(range(len(shares)), key=lambda k: shares[k])
+    if shares[best] < 0.5:
+        raise InputError(
+            f"'{path}' has no column in which most cells are SMILES: it has {shown}, expected one; "
+            "choose it with --smiles-column"
+        )
+    return best, not _readable(heading[best])
+
+
+def _readable(text: str) -> bool:
+    """Whether ``text`` is a SMILES, of more than one atom or in brackets, and no number."""
+    try:
+        from rdkit import Chem, rdBase
+    except ImportError as error:
+        raise InputError(
+            'finding the column of SMILES needs RDKit: pip install "esml[smiles]"'
+        ) from error
+    if not text or re.fullmatch(r"[-+.\d eE]+", text):
+        return False
+    with rdBase.BlockLogs():
+        return Chem.MolFromSmiles(text) is not None
+
+
+def looks_like_list(path: Path, text: str) -> bool:
+    """Whether a text file, of which ``text`` is the beginning, holds SMILES."""
+    lines = [line for line in text.split("\n")[:LOOKED_AT] if line.strip()]
+    if not lines:
+        return False
+    if _HEADING.search(lines[0]):
+        return True
+    # The last line may be cut short.
+    sample = lines[:-1] or lines
+    first = [re.split(r"[\s,;]", line.strip(), maxsplit=1)[0] for line in sample]
+    return sum(_readable(word) for word in first) >= 0.5 * len(first)
+
+
+def count_rows(path: Path) -> int:
+    """Number of SMILES, as far as lines tell. Raises OSError, ValueError, InputError."""
+    lines = [line for line in read_text(path).split("\n") if line.strip()]
+    if not lines:
+        return 0
+    heading = bool(_HEADING.search(lines[0])) and not lines[0].strip().startswith("[")
+    return len(lines) - heading
