@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,13 @@ REFERENCE = modules("reference")
 
 def test_every_module_has_its_room() -> None:
     assert {room(name) for name, _ in ESML} == set(ORDER)
+
+
+def test_the_floor_plan_is_drawn_as_it_is_built() -> None:
+    """The picture in CONTRIBUTING has every room, in the order of imports, from the top down."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^ +(\w+) │", text, flags=re.MULTILINE)
+    assert drawn == [name for name in reversed(ORDER) if not name.startswith("__")]
 
 
 def test_few_modules_lie_outside_the_rooms() -> None:
