@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import product
 from typing import get_args
 
@@ -563,6 +564,27 @@ def test_a_single_degenerate_state_has_a_finite_gradient() -> None:
     (found.energies.sum() + found.oscillator_strengths.sum()).backward()
     assert system.hamiltonian.grad is not None
     assert system.hamiltonian.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("spin", ["singlets", "triplets"])
+def test_gradients_follow_from_the_response_not_from_the_mode(spin: str) -> None:
+    """A response made without gradients has none; the energies are the same with and without."""
+    system = random_system(MOLECULES[:2], seed=9)
+    system.hamiltonian.requires_grad_()
+    recorded = system.response()
+    with torch.no_grad():
+        plain = system.response()
+        solve = partial(singlets, dipole_operator=system.dipole_operator)
+        if spin == "triplets":
+            solve = triplets
+        without = solve(plain, n_states=3)
+        unrecorded = solve(recorded, n_states=3)
+    assert (recorded.requires_grad, plain.requires_grad) == (True, False)
+    energies = solve(recorded, n_states=3).energies
+    assert energies.requires_grad
+    for found in (solve(plain, n_states=3), without, unrecorded):
+        assert not found.energies.requires_grad
+        torch.testing.assert_close(found.energies, energies.detach(), equal_nan=True)
 
 
 def test_strength_gradients_hold_the_amplitudes_fixed() -> None:

@@ -76,27 +76,32 @@ class Problem:
         ConvergenceError
             If iterations end before all states are found.
         """
+
+        def iterated(dtype: torch.dtype) -> Solution:
+            if self._is_large() and self.forms.is_narrow(dtype):
+                return self._in_local_orbitals(multiplicity, n_states, dtype)
+            return self._in_relaxed_orbitals(multiplicity, n_states, dtype)
+
         if self._is_small(n_states):
             return self._dense(multiplicity, n_states)
-        exact = self.response.dtype
-        if self.precision != exact:
-            # Close to an instability single precision is not enough, and it may see one where the
-            # vectors of many states are nearly dependent.
+        if self.precision != self.response.dtype:
+            # Near an instability single precision is not enough. It may also see an instability
+            # where there is none, if the vectors of many states are nearly dependent.
             try:
-                found = self._iterated(multiplicity, n_states, self.precision)
+                found = iterated(self.precision)
                 if bool(found.stable.all()):
                     return found
             except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
                 pass
-        return self._iterated(multiplicity, n_states, exact)
+        return iterated(self.response.dtype)
 
     def _is_small(self, n_states: int) -> bool:
-        """Whether matrices are built and diagonalized."""
+        """Whether it is as fast to build and diagonalize the matrices."""
         singles = int(self.response.n_available.max())
         return singles <= max(self.strategy.dense, self.strategy.dense_per_state * n_states)
 
     def _is_large(self) -> bool:
-        """Whether there is one molecule for whose size local orbitals may pay."""
+        """Whether this is one molecule, large enough for local orbitals to pay."""
         layout = self.response.layout
         return layout.n_molecules == 1 and layout.n_max >= self.strategy.large
 
@@ -106,12 +111,6 @@ class Problem:
         amplitudes = dense.triplets(self.response, n_states)
         stable = torch.ones_like(self.response.n_available, dtype=torch.bool)
         return Solution(amplitudes, amplitudes, stable)
-
-    def _iterated(self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype) -> Solution:
-        """By iterations in precision ``dtype``."""
-        if self._is_large() and self.forms.is_narrow(dtype):
-            return self._in_local_orbitals(multiplicity, n_states, dtype)
-        return self._in_relaxed_orbitals(multiplicity, n_states, dtype)
 
     def _in_relaxed_orbitals(
         self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
