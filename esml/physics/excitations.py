@@ -9,29 +9,28 @@ With orbitals i, j occupied and a, b virtual, and the integrals K, J, K_T of
 
     Δ(ia, jb) = F'_ab δ_ij − F_ij δ_ab ,   F'_vv = (1 + σ) F_vv + C_vᵀ D C_v ,
 
-where σ and D, the relaxation of the virtual orbitals, are the interaction's too.
+where σ and D, the relaxation of the virtual orbitals, also belong to the interaction.
 
 Shape letters: M molecules, S states, n orbitals, o and v occupied and virtual orbitals (padded),
 K atoms. Energies in eV, transition dipoles in e·bohr.
 
-Gradients. The eigenvalue problem is solved without them. Where the response carries gradients, the
-energy is then evaluated once more, with X and Y held fixed, as the functional
+Gradients. The eigenvalue problem is solved without them. If the response carries gradients, the
+energy is then evaluated again with X and Y held fixed, as the functional
 
     ω = ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] ,   T = X + Y ,   U = X − Y ,   TᵀU = 1 ,
 
 which is stationary in T and U. Its gradient with respect to the Hamiltonian and the interaction is
-therefore the exact one of ω, and is finite for degenerate states (where, as always, only what is
-symmetric in the degenerate set, such as the sum, has a derivative of its own).
+therefore the exact gradient of ω. It is finite for degenerate states, of which, as always, only
+symmetric functions such as the sum have a derivative.
 
-:class:`esml.physics.solvers.problem.Problem` finds the amplitudes: the matrices of small molecules
-are built and diagonalized; of others the lowest states are found without matrices
-(:mod:`esml.physics.solvers.davidson`), in single precision if so asked. As ω is stationary and
-evaluated in the precision of the orbitals, what iterations leave undone enters squared: below 1e-6
-eV in single, below 1e-10 eV in double precision.
+:class:`esml.physics.solvers.problem.Problem` finds the amplitudes. For small molecules it builds
+and diagonalizes the matrices; for others it iterates without building them
+(:mod:`esml.physics.solvers.davidson`), in single precision on request. As ω is stationary and
+evaluated in the precision of the orbitals, the error of unconverged amplitudes enters squared:
+below 1e-6 eV in single and below 1e-10 eV in double precision.
 
 Transition dipoles and oscillator strengths are *not* stationary. Their gradient holds X and Y
-fixed: it is that through the dipole operator, the orbitals and ω, and leaves out how the amplitudes
-respond.
+fixed: it includes the dipole operator, the orbitals and ω, but not the response of the amplitudes.
 """
 
 from __future__ import annotations

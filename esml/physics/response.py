@@ -1,14 +1,14 @@
-"""The matrices of linear response in the minimal basis, applied without being built.
+"""The matrices of linear response, applied to vectors without building them.
 
-What they are is in :mod:`esml.physics.excitations`, whose states are theirs. In the minimal basis
-amplitudes T are a transition density, which acts on pairs of basis functions as a field and comes
-back between orbitals:
+:mod:`esml.physics.excitations` defines A and B. A product with amplitudes T takes three steps:
 
-    D = C_o T C_vᵀ   (density)  →  F = field(D)  →  A T = C_oᵀ F C_v + Δ T
+    D = C_o T C_vᵀ                transition density in the basis
+    F = field of D                coulomb and exchange kernels
+    A T = C_oᵀ F C_v + Δ T        back between orbitals
 
-:class:`Kernel` makes the field, which is the same in all orbitals; an :class:`Operator` knows a set
-of orbitals. :class:`Response` is the one between canonical orbitals and carries gradients; those
-that solvers use are in :mod:`esml.physics.solvers.representations`.
+:class:`Kernel` computes the field, which does not depend on the choice of orbitals. An
+:class:`Operator` adds a set of orbitals. :class:`Response` uses canonical orbitals and is
+differentiable; the solvers use the others in :mod:`esml.physics.solvers.representations`.
 
 Shape letters: M molecules, S vectors, n orbitals, o and v occupied and virtual orbitals (padded),
 K atoms, H of these with p orbitals. Energies in eV.
@@ -34,36 +34,36 @@ Kind = Literal["A+B", "A-B", "A", "triplet"]
 """The matrices of the response problem: singlet A ± B and A, and the triplet A."""
 
 SIGN: dict[Kind, float] = {"A+B": 1.0, "A-B": -1.0}
-"""With which sign the transpose of a density, de-excitation, joins it; it does not in A."""
+"""Sign with which the transposed density (de-excitation) is added; it is absent from A."""
 
 
 def multiplicity(kind: Kind) -> Multiplicity:
-    """Whose coupling acts in ``kind``; on the antisymmetric densities of A − B there is none."""
+    """Whose coulomb kernel acts in ``kind``; on the antisymmetric densities of A − B, none does."""
     return "triplet" if kind == "triplet" else "singlet"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The field that transition densities make, the two-electron part of the response.
+    """The field of a transition density: the two-electron part of the response.
 
-    Coupling of the atomic multipoles of the density, minus γ^J∘D and the one-centre exchange of its
-    atomic blocks. Rows and columns of the n basis functions may stand in any order.
+    The field is the coupling of the density's atomic multipoles, minus γ^J∘D, minus the one-centre
+    exchange of its atomic blocks. The n basis functions may be in any order.
     """
 
     minus_exchange: Tensor  # (M, n, n) −γ^J between the atoms of two basis functions
-    monopoles: dict[Multiplicity, Tensor]  # (M, n, n) between the diagonals of density and field
-    blocks: dict[Multiplicity, Tensor]  # (M, H, 16, 16) between their blocks on an atom
+    monopoles: dict[Multiplicity, Tensor]  # (M, n, n) diagonal of the density → of the field
+    blocks: dict[Multiplicity, Tensor]  # (M, H, 16, 16) block of the density → of the field
     row: Tensor  # (M, H, 16) basis functions of the elements of those blocks
     column: Tensor  # (M, H, 16)
 
     @classmethod
     def of(cls, interaction: Interaction, layout: OrbitalLayout) -> Kernel:
-        """The field of ``interaction`` in the basis ``layout``."""
+        """The kernel of an ``interaction`` in the basis ``layout``."""
         atom = layout.orbital_atom()
         molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None]
         pair = molecule[:, :, None], atom[:, :, None], atom[:, None, :]
         local = torch.diag_embed(interaction.triplet_monopole)
-        # Only atoms with p orbitals have one-centre terms beyond the monopole: H places for them.
+        # Only the H atoms with p orbitals have one-centre terms beyond the monopole.
         slot = layout.slot_index()
         heavy = slot[:, :, -1] < layout.n_max
         order = heavy.logical_not().long().argsort(dim=1, stable=True)[:, : int(heavy.sum(1).max())]
@@ -93,8 +93,8 @@ class Kernel:
         tensors = self.minus_exchange, *self.monopoles.values(), *self.blocks.values()
         return any(x.requires_grad for x in tensors)
 
-    def some(self, molecules: Tensor) -> Kernel:
-        """The same for some ``molecules`` of the batch, by index."""
+    def select(self, molecules: Tensor) -> Kernel:
+        """The kernel of some ``molecules`` of the batch, by index."""
         return Kernel(
             self.minus_exchange[molecules],
             {name: x[molecules] for name, x in self.monopoles.items()},
@@ -104,7 +104,7 @@ class Kernel:
         )
 
     def in_order(self, order: Tensor) -> Kernel:
-        """The same for basis functions that stand in an ``order`` (n,)."""
+        """The kernel for basis functions in another ``order`` (n,)."""
         place = order.argsort()
         return Kernel(
             self.minus_exchange[:, order][:, :, order],
@@ -115,16 +115,16 @@ class Kernel:
         )
 
     def field(self, density: Tensor, coupling: Multiplicity, in_place: bool) -> Tensor:
-        """What a ``density`` does to pairs of basis functions.
+        """The field of a transition density.
 
         Parameters
         ----------
         density:
             (M, n, S, n), contiguous.
         coupling:
-            Whose multipoles couple.
+            The multiplicity.
         in_place:
-            Write the field over the density, which saves memory and forbids gradients.
+            Overwrite the density with the field: saves memory, excludes gradients.
 
         Returns
         -------
@@ -146,28 +146,28 @@ class Kernel:
 
 
 class Operator(ABC):
-    """Response matrices between some set of occupied and virtual orbitals.
+    """Response matrices between occupied and virtual orbitals of some kind.
 
-    Products cost O(n³) per vector and are taken of as many vectors at a time as ``chunk`` numbers
-    allow. Vectors are amplitudes (M, S, o, v).
+    A product costs O(n³) per vector. Vectors are amplitudes (M, S, o, v), multiplied a few at a
+    time, so that their densities have at most ``chunk`` numbers.
     """
 
     kernel: Kernel
     chunk: int
 
     in_place: ClassVar[bool]
-    """Whether a field is written over its density, where no gradient is ever asked for."""
+    """Whether fields overwrite densities; False where products must be differentiable."""
 
     @abstractmethod
     def diagonal(self) -> Tensor:
-        """(M, o, v) about the diagonal of A, eV; without meaning in padding."""
+        """(M, o, v) the approximate diagonal of A, eV; meaningless in padding."""
 
     @abstractmethod
     def _density(self, first: Tensor, second: Tensor | None) -> Tensor:
         """C_o X C_vᵀ + C_v Yᵀ C_oᵀ (M, n, S, n) of X = ``first`` and, if given, Y = ``second``.
 
-        Both are (M, S, o, v). Vectors stand between the two sides, so that each product is one of
-        large matrices for all of them.
+        Both are (M, S, o, v). The index of vectors is in the middle, so that one product of large
+        matrices serves all of them.
         """
 
     @abstractmethod
@@ -179,7 +179,24 @@ class Operator(ABC):
         """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
 
     def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
-        """The matrix ``kind`` times ``amplitudes`` (M, S, o, v), eV, same shape."""
+        """Multiply vectors by a response matrix.
+
+        Parameters
+        ----------
+        amplitudes:
+            (M, S, o, v).
+        kind:
+            Which matrix.
+
+        Returns
+        -------
+        (M, S, o, v), eV.
+
+        Raises
+        ------
+        ValueError
+            If there is no such ``kind``.
+        """
         if kind not in get_args(Kind):
             raise ValueError(f"kind must be 'A+B', 'A-B', 'A' or 'triplet', got {kind!r}")
         parts = []
@@ -191,10 +208,20 @@ class Operator(ABC):
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def apply_pair(self, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
-        """(A + B) T and (A − B) U of T = ``plus`` and U = ``minus``, both (M, S, o, v).
+        """Multiply T by A + B and U by A − B, in little more than the time of one product.
 
-        With x = T + U and y = T − U they are half the sum and half the difference of A x + B y and
-        B x + A y, for which one density and its field serve: the field and its transpose.
+        With x = T + U and y = T − U the products are half the sum and half the difference of
+        A x + B y and B x + A y. Both follow from one density: from its field and the transpose of
+        that.
+
+        Parameters
+        ----------
+        plus, minus:
+            T and U, (M, S, o, v).
+
+        Returns
+        -------
+        (A + B) T and (A − B) U, (M, S, o, v), eV.
         """
         parts = []
         for t, u in zip(plus.split(self._at_once, 1), minus.split(self._at_once, 1), strict=True):
@@ -215,7 +242,7 @@ class Operator(ABC):
 
 
 class DenseOrbitals(Operator):
-    """Response matrices between orbitals that spread over all of a molecule."""
+    """Response matrices between orbitals with dense coefficients."""
 
     occupied: Tensor  # (M, n, o) coefficients
     virtual: Tensor  # (M, n, v)
@@ -225,7 +252,7 @@ class DenseOrbitals(Operator):
     def _density(self, first: Tensor, second: Tensor | None) -> Tensor:
         density = to_basis(self.occupied, first, self.virtual)
         if second is not None:
-            # There are fewer virtual orbitals: summed over last, they take fewer operations.
+            # There are fewer virtual than occupied orbitals: sum over them last.
             half = times_stack(self.occupied, second).permute(0, 3, 2, 1).flatten(2)
             density.flatten(2).baddbmm_(self.virtual, half)
         return density
@@ -244,23 +271,24 @@ class DenseOrbitals(Operator):
 class Response(DenseOrbitals):
     """The response matrices of a batch between canonical orbitals.
 
+    Products are differentiable with respect to vectors, orbitals and interaction.
+
     Parameters
     ----------
-    orbitals, interaction, layout:
-        Of the same batch and dtype.
+    orbitals:
+        Orbitals of the batch.
+    interaction:
+        The two-electron interaction, with the dtype of the orbitals.
+    layout:
+        Where orbitals stand in padded matrices.
     chunk:
-        See :class:`esml.physics.solvers.strategy.Strategy`.
+        Numbers in the densities of the vectors multiplied at once
+        (:class:`esml.physics.solvers.strategy.Strategy`).
 
     Raises
     ------
     ValueError
-        If orbitals, interaction and layout are not of the same batch and dtype.
-
-    Notes
-    -----
-    All products are differentiable, with respect to the vectors and to what the response is made
-    of. ``requires_grad`` says whether it carries gradients of its own: it does if it was made while
-    autograd records, of orbitals or an interaction that require them.
+        If orbitals, interaction and layout do not belong to the same batch or differ in dtype.
     """
 
     in_place = False
@@ -295,13 +323,16 @@ class Response(DenseOrbitals):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether products carry gradients even where the vectors do not."""
+        """Whether products have gradients with respect to orbitals or interaction.
+
+        True if the response was made while autograd recorded, from tensors that require gradients.
+        """
         tensors = self.occupied, self.virtual, self.fock_occupied, self.fock_virtual
         return self.kernel.requires_grad or any(x.requires_grad for x in tensors)
 
     @torch.no_grad()
     def to(self, dtype: torch.dtype) -> Response:
-        """The same in another precision, without gradients."""
+        """The same response in another precision, without gradients."""
         if dtype == self.dtype:
             return self
         orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
@@ -309,9 +340,9 @@ class Response(DenseOrbitals):
         return Response(orbitals, interaction, self.layout, self.chunk)
 
     def diagonal(self) -> Tensor:
-        """The diagonal of A without couplings K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
+        """The diagonal of A without the integrals K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
 
-        (M, o, v), eV; without meaning in padding.
+        (M, o, v), eV; meaningless in padding.
         """
         virtual, occupied = (
             f.diagonal(dim1=1, dim2=2) for f in (self.fock_virtual, self.fock_occupied)
@@ -320,10 +351,20 @@ class Response(DenseOrbitals):
         return levels - attraction(self.occupied, self.virtual, self.interaction, self.layout)
 
     def dense(self, kind: Kind) -> Tensor:
-        """The matrix ``kind`` (M, o·v, o·v), eV, ia as i·v + a; zero in padding."""
+        """Build a response matrix.
+
+        Parameters
+        ----------
+        kind:
+            Which matrix.
+
+        Returns
+        -------
+        (M, o·v, o·v), eV; row i·v + a is the excitation from i to a. Zero in padding.
+        """
         n_molecules, o, v = self.singles_mask.shape
         identity = torch.eye(o * v).to(self.occupied).view(1, o * v, o, v)
-        # The matrices are symmetric: rows may be built in place of columns.
+        # The matrices are symmetric, so their rows are products with unit vectors.
         rows = self.apply(identity.expand(n_molecules, -1, -1, -1), kind).flatten(2)
         return rows * self.singles_mask.flatten(1)[:, :, None]
 
@@ -337,7 +378,7 @@ class Response(DenseOrbitals):
         return (amplitudes * self.apply(amplitudes, "triplet")).sum((2, 3))
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
-        # The occupied block is diagonal in value, but not in its gradient.
+        # fock_occupied is diagonal, but its gradient is not.
         of_holes = times_stack(self.fock_occupied, amplitudes).transpose(1, 2)
         return stack_times(amplitudes, self.fock_virtual) - of_holes
 

@@ -1,13 +1,12 @@
-"""Matrices of a large molecule that are zero but for a band, and pairs of orbitals near each other.
+"""Banded matrices of large molecules, and windows on pairs of orbitals near each other.
 
-Between local orbitals in an order in which neighbours stand together coefficients fill a band,
-narrow for a chain and all of the matrix for a compact molecule
-(:mod:`esml.physics.solvers.local_orbitals`). A band is kept as strips of rows, each with the
-columns from its first to its last.
+If local orbitals are ordered so that neighbours stand together, their coefficients fill a band:
+narrow for a chain, the whole matrix for a compact molecule
+(:mod:`esml.physics.solvers.local_orbitals`). A band is stored as strips of rows, each with the
+columns from its first to its last nonzero one.
 
-An exciton is local too: pairs of a hole and an electron far from each other hardly take part. The
-pairs near enough are a :class:`Window` on the matrix of all pairs, which follows its diagonal as a
-band.
+The pairs of a hole and an electron near each other also form a band in the matrix (o, v) of all
+pairs: a :class:`Window`.
 
 Shape letters: n rows, k columns, r rows of another matrix, S matrices, o holes and v electrons, w
 pairs in a window.
@@ -22,13 +21,13 @@ from torch import Tensor
 
 
 def extent(rows: Tensor, negligible: float) -> slice:
-    """The columns from the first to the last in which ``rows`` hold something; maybe none."""
+    """The columns from the first to the last with an element above ``negligible``; maybe none."""
     places = (rows.abs() > negligible).any(0).nonzero()[:, 0]
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def strips(matrix: Tensor, negligible: float, n_rows: int) -> Iterator[tuple[slice, slice]]:
-    """Rows of ``matrix`` (n, k), ``n_rows`` at a time, with their columns from first to last."""
+    """Rows of ``matrix`` (n, k), ``n_rows`` at a time, with the columns they extend over."""
     for start in range(0, len(matrix), n_rows):
         rows = slice(start, start + n_rows)
         columns = extent(matrix[rows], negligible)
@@ -37,7 +36,17 @@ def strips(matrix: Tensor, negligible: float, n_rows: int) -> Iterator[tuple[sli
 
 
 class Banded:
-    """A matrix (n, k) as strips of ``n_rows`` rows, without what is ``negligible`` around them."""
+    """A matrix (n, k) as strips of ``n_rows`` rows; elements outside the band are omitted.
+
+    Parameters
+    ----------
+    matrix:
+        (n, k).
+    negligible:
+        Elements up to this size may be omitted.
+    n_rows:
+        Rows of a strip.
+    """
 
     def __init__(self, matrix: Tensor, negligible: float, n_rows: int) -> None:
         self._rows = len(matrix)
@@ -67,10 +76,16 @@ class Banded:
 
 
 class Window:
-    """Pairs of a hole and an electron: strips of holes, each with electrons from first to last.
+    """Pairs of a hole and an electron: strips of holes, each with a range of electrons.
 
-    ``near`` (o, v) says which pairs must be among them, ``n_holes`` how many holes a strip has.
-    Vectors of numbers for the pairs, strip after strip, have ``size`` w.
+    Vectors with a number for each pair, strip after strip, have ``size`` w.
+
+    Parameters
+    ----------
+    near:
+        (o, v) True for the pairs that must be inside.
+    n_holes:
+        Holes of a strip.
     """
 
     def __init__(self, near: Tensor, n_holes: int) -> None:
@@ -89,11 +104,11 @@ class Window:
         self.fill = self.size / max(1, near.numel())
 
     def gathered(self, amplitudes: Tensor) -> Tensor:
-        """(…, w) what of ``amplitudes`` (…, o·v) is inside."""
+        """(…, w) the part of ``amplitudes`` (…, o·v) inside."""
         return amplitudes[..., self._places]
 
     def spread(self, inside: Tensor) -> Tensor:
-        """(…, o·v) ``inside`` (…, w), zeros around it."""
+        """(…, o·v) ``inside`` (…, w) padded with zeros."""
         amplitudes = inside.new_zeros((*inside.shape[:-1], self.shape.numel()))
         amplitudes[..., self._places] = inside
         return amplitudes
@@ -105,12 +120,12 @@ class Window:
         return [part.unflatten(1, size) for part, size in zip(parts, sizes, strict=True)]
 
     def joined(self, parts: list[Tensor]) -> Tensor:
-        """The inverse of ``parts``."""
+        """(S, w) from strips; the inverse of ``parts``."""
         return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 class Sandwich:
-    """Amplitudes T (S, o·v) → L T R, with symmetric local ``left`` (o, o) and ``right`` (v, v)."""
+    """T → L T R for amplitudes (S, o·v); ``left`` (o, o) and ``right`` (v, v) symmetric, banded."""
 
     def __init__(self, left: Tensor, right: Tensor, negligible: float, n_rows: int) -> None:
         self._shape = len(left), len(right)
@@ -123,7 +138,7 @@ class Sandwich:
 
 
 class WindowSandwich:
-    """The same within a ``window``, for amplitudes (S, w); a side may be missing, for 1."""
+    """The same for amplitudes (S, w) in a ``window``; None for ``left`` or ``right`` means 1."""
 
     def __init__(
         self, window: Window, left: Tensor | None, right: Tensor | None, negligible: float
@@ -152,7 +167,7 @@ class WindowSandwich:
         return self._window.joined(parts)
 
     def _combined(self, parts: list[Tensor], k: int) -> Tensor:
-        """What ``left`` makes of all strips for the ``k``-th."""
+        """The ``k``-th strip of ``left`` times all strips."""
         assert self._left is not None
         total = torch.zeros_like(parts[k])
         for other, block, mine, theirs in self._left[k]:
@@ -161,7 +176,7 @@ class WindowSandwich:
 
 
 def _shared(one: slice, other: slice) -> tuple[slice, slice]:
-    """Where in ``one`` and where in ``other`` lies what both have."""
+    """The common part of two slices, as a slice of ``one`` and as a slice of ``other``."""
     start = max(one.start, other.start)
     stop = max(start, min(one.stop, other.stop))
     return slice(start - one.start, stop - one.start), slice(
@@ -170,11 +185,18 @@ def _shared(one: slice, other: slice) -> tuple[slice, slice]:
 
 
 class WindowTurn:
-    """Amplitudes (S, w) in a ``window`` in terms of fewer orbitals, LᵀTR (S, h, e), and back.
+    """Transforms amplitudes (S, w) in a window to fewer orbitals, LᵀTR (S, h, e), and back.
 
-    Columns of ``left`` (o, h) and ``right`` (v, e) are local, and neighbours stand together; what
-    of them is ``negligible`` is left out. Only the elements in ``pairs`` (h, e) have a meaning, and
-    only they may be other than zero.
+    Parameters
+    ----------
+    window:
+        The window on (o, v).
+    left, right:
+        (o, h) and (v, e); columns are local orbitals, neighbours stand together.
+    pairs:
+        (h, e) True for the elements that are needed; all others are zero or meaningless.
+    negligible:
+        Coefficients up to this size may be omitted.
     """
 
     def __init__(
@@ -199,7 +221,7 @@ class WindowTurn:
         return total
 
     def back(self, turned: Tensor) -> Tensor:
-        """L T Rᵀ (S, w) of T ``turned`` (S, h, e), what of it is inside."""
+        """L T Rᵀ (S, w) of T ``turned`` (S, h, e), the part inside."""
         inside = turned.new_zeros((len(turned), self._window.size))
         for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
             h, e, columns, left, right = strip

@@ -1,24 +1,24 @@
-"""Lowest excited states of a batch of response problems, without their matrices.
+"""The block Davidson method: the lowest excited states of a batch, without building matrices.
 
-Block Davidson: vectors span a small space, the problem projected on it is solved exactly, and what
-remains of the equations of every wanted state (its residual), times about their inverse (the
-preconditioner), joins the space. For linear response the two combinations of amplitudes T = X + Y
-and U = X − Y are the stationary points of
+Trial vectors span a small space. The problem projected on that space is solved exactly; the
+residual of each wanted state, multiplied by an approximate inverse (the preconditioner), then joins
+the space. For linear response the two combinations of amplitudes T = X + Y and U = X − Y are the
+stationary points of
 
     ω = ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] / TᵀU
 
-(Thouless, Nucl. Phys. 22, 78, 1961), lowest states first, so that each may have a space of its own
-and A ± B act on one kind of vector only (Bai and Li, SIAM J. Matrix Anal. Appl. 33, 1075, 2012).
-The projected problem is solved in :mod:`esml.physics.solvers.projection`.
+(Thouless, Nucl. Phys. 22, 78, 1961), so T and U have a space each, and A + B and A − B act on one
+of them only (Bai and Li, SIAM J. Matrix Anal. Appl. 33, 1075, 2012).
+:mod:`esml.physics.solvers.projection` solves the projected problem.
 
-Projected energies are upper bounds, in error by the *square* of the residual over the distance to
-the states outside the space. A state counts as converged when the norm of its residual is below the
-tolerance. So that none is missed, the space starts with at least twice the states wanted, every
-start vector carries a little of everything (a symmetry none of them had would never come in), and a
-few more states than wanted are followed.
+Projected energies are upper bounds. Their error is the *square* of the residual over the distance
+to the states outside the space. A state has converged when the norm of its residual is below the
+tolerance. Three measures ensure that none is missed: the space starts with at least twice the
+states wanted; every start vector contains a little of all single excitations, since a symmetry that
+none of them had could never enter; and a few more states than wanted are followed.
 
-Shape letters: M molecules, P matrices of each, S vectors, d single excitations (padded), m
-dimension of a space. Both matrices' vectors are one stack of P·M
+Shape letters: M molecules, P = 1 or 2 matrices of each, S vectors, d single excitations (padded), m
+dimension of a space. The vectors of both matrices form one stack (P·M, S, d)
 (:mod:`esml.physics.solvers.space`).
 """
 
@@ -42,62 +42,62 @@ class ConvergenceError(RuntimeError):
 
 
 class Operators(Protocol):
-    """One or two symmetric matrices for each molecule of a batch, known by their products.
+    """One or two symmetric matrices per molecule, known only by their products with vectors.
 
-    Two are A + B and A − B of (A + B) T = ω U, (A − B) U = ω T; one is A of A X = ω X.
+    Two are A + B and A − B in (A + B) T = ω U, (A − B) U = ω T; one is A in A X = ω X.
     """
 
     n_matrices: int
-    diagonal: Tensor  # (M, d) about that of A, eV
-    mask: Tensor  # (M, d) which single excitations are no padding
+    diagonal: Tensor  # (M, d) approximate diagonal of A, eV
+    mask: Tensor  # (M, d) False in padding
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
-        """Each times vectors of its own, (M, S, d) → (M, S, d), eV; zero in padding."""
+        """Each matrix times its own vectors, (M, S, d) → (M, S, d), eV; zero in padding."""
 
-    def some(self, molecules: Tensor) -> Operators:
-        """The same for some ``molecules`` of the batch, by index."""
+    def select(self, molecules: Tensor) -> Operators:
+        """The operators of some ``molecules`` of the batch, by index."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What iterations cost."""
+    """The cost of one run."""
 
     dimension: int  # d
     iterations: int
-    products: int  # of one matrix of one molecule and one vector
+    products: int  # matrix–vector products, summed over molecules and matrices
 
 
 @dataclass(frozen=True)
 class Roots:
-    """The states followed, ascending; without meaning for a molecule that is not ``stable``.
+    """The states followed, by ascending energy; meaningless for a molecule that is not ``stable``.
 
-    Those wanted are converged, the few above them are not.
+    The wanted ones have converged, the few above them need not have.
     """
 
     plus: Tensor  # (M, S, d) T = X + Y
     minus: Tensor  # (M, S, d) U = X − Y, TᵀU = 1
-    stable: Tensor  # (M,) bool, whether all projected matrices were positive definite
+    stable: Tensor  # (M,) bool, True where all projected matrices were positive definite
     statistics: Statistics
 
 
 class Davidson:
-    """The iterations to the ``n_states`` lowest states, in the precision of the operators.
+    """One run to the ``n_states`` lowest states, in the precision of the operators.
 
     Parameters
     ----------
     operators:
         The matrices.
     preconditioner:
-        What makes corrections of residuals.
+        Turns residuals into corrections.
     n_states:
-        States wanted.
+        Number of states wanted.
     strategy:
-        How far, how long, in how much memory.
+        Tolerances, limits and memory.
     n_crowd:
-        States that are followed, roughly, where so many crowd that they must be told apart
-        together.
+        Number of states to follow, at a loose tolerance, where states crowd and can only be
+        separated together.
     tolerance:
-        Replaces that of the strategy, eV.
+        Norm of the residual of a converged state, eV; that of the strategy if None.
 
     Examples
     --------
@@ -126,16 +126,16 @@ class Davidson:
         self.iterations = self.products = 0
 
     def solve(self, start: Sequence[Tensor] = ()) -> Roots:
-        """Iterate.
+        """Iterate until all wanted states have converged.
 
         Parameters
         ----------
         start:
-            Vectors (M, S, d) for each matrix, about its states; single excitations if empty.
+            Start vectors (M, S, d) for each matrix; single excitations if empty.
 
         Returns
         -------
-        The states, those wanted converged, and what they cost.
+        The states and their cost.
 
         Raises
         ------
@@ -148,33 +148,33 @@ class Davidson:
             self.project()
             self.find_residuals()
             self.lock()
-            if self.unfinished == 0:
+            if self.n_unfinished == 0:
                 return self.solution()
             self.correct()
             self.restart()
         raise self._failure()
 
     def _begin(self, start: Sequence[Tensor]) -> None:
-        """An empty space, and the first vectors to join it."""
+        """Make an empty space and the vectors that enter it first."""
         diagonal, mask, s = self.operators.diagonal, self.operators.mask, self.strategy
         capacity = self._capacity(self.n_start + s.plain_starts)
         self.space = Space(diagonal, self.n_matrices, capacity, s)
         n_plain = s.plain_starts if start else self.n_start
         plain = start_vectors(diagonal, mask, n_plain, s.admixture)
         starts = [torch.cat([x, plain], 1) for x in start] or [plain] * self.n_matrices
-        self.additions = self.space.apart(torch.cat(starts))
-        # The molecules not left behind, by their places in the batch.
+        self.additions = self.space.new_directions(torch.cat(starts))
+        # The molecules still iterated, by their place in the batch.
         self.molecules = torch.arange(self.n_all, device=mask.device)
         place = torch.arange(self.n_followed, device=mask.device)
         self.exists = place < mask.sum(1)[:, None]  # (M, S)
         self.limit = torch.where(place < self.n_guarded, self.tolerance, s.crowd_tolerance)
-        self.wrong = self.exists
+        self.unconverged = self.exists
         self.norm = torch.full(self.exists.shape, torch.inf)
         self.stable = torch.ones(self.n_all, dtype=torch.bool, device=mask.device)
         self._found: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _capacity(self, n_start: int) -> int:
-        """Vectors of a space that starts with ``n_start``: what is worth solving and has room."""
+        """How many vectors a space that starts with ``n_start`` may hold, by cost and memory."""
         s, diagonal = self.strategy, self.operators.diagonal
         fitting = s.memory // (2 * self.n_matrices * diagonal.nbytes)
         worth = (int(s.growth_worth * self.d**0.5) - n_start) // self.n_followed
@@ -184,14 +184,14 @@ class Davidson:
         )
 
     def expand(self) -> None:
-        """Take new vectors into the space, with what the matrices make of them."""
+        """Multiply the new vectors by the matrices and add both to the space."""
         applied = self.operators.apply(list(self.additions.chunk(self.n_matrices)))
         self.space.add(self.additions, applied)
         self.iterations += 1
         self.products += self.additions.shape[0] * self.additions.shape[1]
 
     def project(self) -> None:
-        """Solve the problem within the space: ``energies`` and ``coefficients`` of its states."""
+        """Solve the projected problem: energies ``omega`` and ``coefficients`` in the space."""
         solve = project_pair if self.n_matrices == 2 else project_one
         n_kept = min(self.n_kept, self.space.size)
         energies, self.coefficients, positive = solve(
@@ -203,7 +203,7 @@ class Davidson:
         self.omega = energies[:, : self.n_followed, None].to(like)  # (M, S, 1)
 
     def find_residuals(self) -> None:
-        """(A + B) T − ω U and (A − B) U − ω T, or A X − ω X, of each state, and their ``norm``."""
+        """(A + B) T − ω U and (A − B) U − ω T, or A X − ω X, of each state, and its ``norm``."""
         p = self.n_matrices
         self.residuals = self.chosen @ self.space.applied  # (P·M, S, d)
         others = (reversed(x.chunk(p)) for x in (self.chosen, self.space.vectors))
@@ -213,25 +213,25 @@ class Davidson:
         self.norm = norm.unflatten(0, (p, -1)).mean(0)  # (M, S)
 
     def lock(self) -> None:
-        """Which states are still ``wrong``; molecules without any are left behind."""
+        """Find the ``unconverged`` states; molecules without any leave the iterations."""
         sought = self.exists & self.stable[:, None]
         lost = ~self.norm.isfinite() & sought
         if bool(lost.any()):
-            # Where rounding made vectors dependent: no number of more iterations mends that.
-            self.wrong = lost
+            # Rounding has made vectors dependent; more iterations cannot mend that.
+            self.unconverged = lost
             raise self._failure()
-        wrong = (self.norm > self.limit) & sought
-        # A molecule that is done changes no more, whatever the others of its batch still need.
-        self.wrong = wrong & wrong[:, : self.n_states].any(1)[:, None]
-        unfinished = self.wrong.any(1)
-        self.unfinished = int(unfinished.sum())
-        if self.unfinished <= self.strategy.left_behind * len(self.molecules):
-            self._note()
-            if self.unfinished:
+        unconverged = (self.norm > self.limit) & sought
+        # A molecule whose wanted states have converged stays as it is, whatever others need.
+        self.unconverged = unconverged & unconverged[:, : self.n_states].any(1)[:, None]
+        unfinished = self.unconverged.any(1)
+        self.n_unfinished = int(unfinished.sum())
+        if self.n_unfinished <= self.strategy.left_behind * len(self.molecules):
+            self._store()
+            if self.n_unfinished:
                 self._leave_behind(unfinished.nonzero()[:, 0])
 
-    def _note(self) -> None:
-        """Write down the states as they are now."""
+    def _store(self) -> None:
+        """Keep the present states of the molecules still iterated."""
         states, n = self.chosen @ self.space.vectors, len(self.molecules)
         parts = states[:n], states[-n:], self.stable
         if self._found is None:
@@ -241,23 +241,24 @@ class Davidson:
             found[self.molecules] = part
 
     def _leave_behind(self, rest: Tensor) -> None:
-        """Go on with the ``rest`` of the molecules only."""
+        """Continue with the ``rest`` of the molecules only."""
         stack = stacked(rest, len(self.molecules), self.n_matrices)
         self.molecules = self.molecules[rest]
-        self.operators = self.operators.some(rest)
-        self.preconditioner = self.preconditioner.some(rest)
+        self.operators = self.operators.select(rest)
+        self.preconditioner = self.preconditioner.select(rest)
         self.space.keep(rest)
         self.coefficients, self.residuals = self.coefficients[stack], self.residuals[stack]
-        self.norm, self.wrong, self.omega = self.norm[rest], self.wrong[rest], self.omega[rest]
-        self.exists, self.stable = self.exists[rest], self.stable[rest]
+        self.norm, self.omega = self.norm[rest], self.omega[rest]
+        self.unconverged, self.exists = self.unconverged[rest], self.exists[rest]
+        self.stable = self.stable[rest]
 
     def correct(self) -> None:
-        """Put in place of residuals of wrong states what the preconditioner makes of them."""
+        """Replace the residuals of unconverged states by corrections."""
         p = self.n_matrices
-        width = int(self.wrong.sum(1).max())
-        self.residuals *= self.wrong.repeat(p, 1)[:, :, None]
+        width = int(self.unconverged.sum(1).max())
+        self.residuals *= self.unconverged.repeat(p, 1)[:, :, None]
         if width < self.n_followed:
-            order = self.wrong.logical_not().long().argsort(dim=1, stable=True)[:, :width]
+            order = self.unconverged.logical_not().long().argsort(dim=1, stable=True)[:, :width]
             rows = torch.arange(len(self.residuals), device=order.device)[:, None]
             self.residuals = self.residuals[rows, order.repeat(p, 1)]
             self.omega = self.omega.gather(1, order[:, :, None])
@@ -267,7 +268,7 @@ class Davidson:
             self._precondition(residuals, omega)
 
     def _precondition(self, residuals: Tensor, omega: Tensor) -> None:
-        """Overwrite ``residuals`` (P·M, S, d) of states of energy ``omega`` (M, S, 1)."""
+        """Overwrite ``residuals`` (P·M, S, d) with corrections; ``omega`` (M, S, 1) in eV."""
         inverse = self.preconditioner
         if self.n_matrices == 1:
             residuals.copy_(inverse.excitation(residuals, omega))
@@ -279,24 +280,24 @@ class Davidson:
         torch.sub(x, y, out=minus)
 
     def restart(self) -> None:
-        """Make room in a space that is full, and make the corrections apart from it."""
+        """Shrink a full space to its best vectors; orthogonalize the corrections to the space."""
         if self.space.size + self.residuals.shape[1] > self.space.capacity:
             self.space.restrict(self.coefficients)
-        self.additions = self.space.apart(self.residuals)
-        if not bool(self.wrong[:, self.n_guarded :].any()):
-            # The crowd is told apart: it stays in the space, but changes no more.
+        self.additions = self.space.new_directions(self.residuals)
+        if not bool(self.unconverged[:, self.n_guarded :].any()):
+            # The crowd has been separated: it stays in the space, but is not refined further.
             self.n_followed = self.n_guarded
             self.exists = self.exists[:, : self.n_followed]
             self.limit = self.limit[: self.n_followed]
 
     def solution(self) -> Roots:
-        """The states of all molecules and what they cost."""
+        """The states of all molecules and their cost."""
         assert self._found is not None
         statistics = Statistics(self.d, self.iterations, self.products)
         return Roots(*self._found, statistics)
 
     def _failure(self) -> ConvergenceError:
-        molecule = int(self.wrong.any(1).nonzero()[0])
+        molecule = int(self.unconverged.any(1).nonzero()[0])
         return ConvergenceError(
             f"the excited states of molecule {int(self.molecules[molecule])} of the batch did not "
             f"converge: a residual of {float(self.norm[molecule].max()):.1e} eV remains where "
@@ -305,14 +306,14 @@ class Davidson:
 
 
 def start_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int, admixture: float) -> Tensor:
-    """(M, S, d) the single excitations lowest on the ``diagonal``, each with a bit of all others.
+    """(M, S, d) the single excitations lowest on the ``diagonal``, with a little of all others.
 
-    The bits, of norm about ``admixture``, are a fixed irregular sequence: the same molecule always
-    starts alike.
+    The admixture, of norm about ``admixture``, is a fixed irregular sequence, so the same molecule
+    always starts from the same vectors.
     """
     order = diagonal.masked_fill(~mask, torch.inf).argsort(dim=1, stable=True)
     count = torch.arange(1, order.shape[1] + 1, device=order.device, dtype=torch.float64)
-    # Counted by rank, not by place, the sequence does not depend on the padding of a batch.
+    # The sequence runs by rank, not by place, so that it does not depend on padding.
     irregular = torch.sin(12.9898 * count + 78.233 * count[:n_vectors, None]) * 43758.5453
     size = admixture * (3.0 / mask.sum(1).clamp(min=1)).sqrt()
     vectors = (2.0 * irregular.frac().abs() - 1.0).to(diagonal).expand(len(order), -1, -1)

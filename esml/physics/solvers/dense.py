@@ -1,7 +1,7 @@
-"""All states of small molecules, from their matrices.
+"""States of small molecules from their full matrices.
 
-The singlets' problem is reduced to a symmetric one: with A − B = LLᵀ the matrix Lᵀ(A + B)L has the
-values ω².
+The singlet problem is reduced to a symmetric one: with A − B = LLᵀ, the eigenvalues of Lᵀ(A + B)L
+are ω².
 
 Shape letters: M molecules, S states, o and v occupied and virtual orbitals (padded).
 """
@@ -16,9 +16,12 @@ from esml.physics.response import Response
 
 
 def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]:
-    """T and U (M, S, o, v) of the lowest states by energy, zeros where there are no more.
+    """The lowest singlets.
 
-    And which molecules are stable (M,).
+    Returns
+    -------
+    T and U (M, S, o, v) by ascending energy, zero beyond the last state, and (M,) which molecules
+    are stable.
     """
     mask = response.singles_mask.flatten(1)
     difference = response.dense("A-B") + torch.diag_embed((~mask).to(response.dtype))
@@ -35,7 +38,7 @@ def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]
 
 
 def triplets(response: Response, n_states: int) -> Tensor:
-    """X (M, S, o, v) of the lowest triplets by energy, zeros where there are no more."""
+    """X (M, S, o, v) of the lowest triplets by ascending energy, zero beyond the last state."""
     _, vectors = eigh(response.dense("triplet"), response.singles_mask.flatten(1))
     return _lowest(response, vectors, n_states)
 

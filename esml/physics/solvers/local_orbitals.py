@@ -1,13 +1,12 @@
 """Local orbitals of a large molecule.
 
-Canonical orbitals spread over all of a molecule; those of the occupied and those of the virtual
-space may be turned into local ones, whose tails fall off exponentially. With atomic and local
-orbitals in an order in which neighbours stand together (Cuthill and McKee, 1969) the coefficients
+Canonical orbitals spread over the whole molecule. A rotation within the occupied and within the
+virtual space makes local orbitals of them, which decay exponentially. If basis functions and local
+orbitals are ordered so that neighbours stand together (Cuthill and McKee, 1969), the coefficients
 fill a band.
 
-The local orbitals are columns of the projector P = C Cᵀ on the space, those that pivoted Cholesky
-decomposition chooses, orthonormalized (Damle, Lin and Ying, J. Chem. Theory Comput. 11, 1463,
-2015).
+The local orbitals are columns of the projector P = C Cᵀ on the space, chosen by pivoted Cholesky
+decomposition and orthonormalized (Damle, Lin and Ying, J. Chem. Theory Comput. 11, 1463, 2015).
 
 Shape letters: n orbitals of the basis, k orbitals of the space, o holes and v electrons.
 """
@@ -26,14 +25,14 @@ from esml.physics.solvers.banded import strips
 
 
 def in_line(coupled: Tensor) -> Tensor:
-    """(n,) an order of orbitals in which those ``coupled`` (n, n) stand near each other."""
+    """(n,) an order in which orbitals that are ``coupled`` (n, n) stand close to each other."""
     graph = csr_array(coupled.cpu().numpy())
     order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype("int64")
     return torch.from_numpy(order).to(coupled.device)
 
 
 def localized(orbitals: Tensor) -> Tensor:
-    """The rotation (k, k) that makes ``orbitals`` (n, k) local, in the order of the basis."""
+    """The rotation (k, k) that makes ``orbitals`` (n, k) local; they follow the basis in order."""
     orbitals = orbitals.double()
     _, pivots, _, _ = dpstrf((orbitals @ orbitals.mT).cpu().numpy(), tol=0.0)
     chosen = torch.from_numpy(pivots[: orbitals.shape[1]].astype("int64") - 1).sort().values
@@ -44,11 +43,15 @@ def localized(orbitals: Tensor) -> Tensor:
 
 
 class Line:
-    """The basis functions of a molecule in an ``order`` in which neighbours stand together.
+    """An ``order`` of the basis functions of a molecule in which neighbours stand together.
 
-    ``density`` (n, n) is the projector on the occupied orbitals, whose elements above ``coupled``
-    make neighbours. That on the virtual ones is zero in the same places, and local orbitals are
-    columns of either.
+    Parameters
+    ----------
+    density:
+        (n, n) projector on the occupied orbitals. The projector on the virtual ones is zero in the
+        same places; local orbitals are columns of either.
+    coupled:
+        Basis functions are neighbours if their element of the density exceeds this.
     """
 
     def __init__(self, density: Tensor, coupled: float) -> None:
@@ -56,19 +59,29 @@ class Line:
         self._density = density[self.order][:, self.order]
 
     def fill(self, negligible: float, n_rows: int) -> float:
-        """Share of the coefficients of local orbitals that a band in strips of ``n_rows`` takes."""
+        """Share of the coefficients of local orbitals inside a band with strips of ``n_rows``."""
         density = self._density
         kept = sum(density[place].numel() for place in strips(density, negligible, n_rows))
         return kept / max(1, density.numel())
 
 
 class LocalOrbitals:
-    """Occupied (n, o) and virtual (n, v) orbitals of a molecule made local, in double precision.
+    """The local orbitals of one molecule, in double precision.
 
-    ``order`` is that of the basis functions in ``hole`` (n, o) and ``electron`` (n, v), which are
-    the given orbitals times the rotations ``turn_hole`` and ``turn_electron``; what the Fock
-    matrices, of the given orbitals, are between them is ``levels_hole`` and ``levels_electron``,
-    eV. ``decay_times`` (1/eV) are those of ``decays``.
+    ``hole`` (n, o) and ``electron`` (n, v) are the given orbitals times the rotations ``turn_hole``
+    and ``turn_electron``, with basis functions in the given order. ``levels_hole`` (o, o) and
+    ``levels_electron`` (v, v) are the Fock matrices between them, eV.
+
+    Parameters
+    ----------
+    order:
+        (n,) order of the basis functions.
+    occupied, virtual:
+        (n, o) and (n, v) coefficients.
+    fock_occupied, fock_virtual:
+        (o, o) and (v, v) Fock matrices between them, eV.
+    decay_times:
+        Times t of ``decays``, 1/eV.
     """
 
     def __init__(
@@ -94,13 +107,13 @@ class LocalOrbitals:
 
     @property
     def extremes(self) -> tuple[float, float]:
-        """The smallest and the largest difference between levels of an electron and a hole, eV."""
+        """The smallest and the largest difference of an electron's and a hole's level, eV."""
         (lower, _), (upper, _) = self._eigen
         return float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
 
     @cached_property
     def decays(self) -> list[tuple[Tensor, Tensor]]:
-        """exp(t F_o) (o, o) and exp(−t F_v) (v, v), from the frontier, for each decay time t."""
+        """exp(t F_o) (o, o) and exp(−t F_v) (v, v) for each t; energies from HOMO and LUMO."""
         (lower, of_lower), (upper, of_upper) = self._eigen
         return [
             (

@@ -1,8 +1,8 @@
-"""A small problem with nearly the same lowest states: only pairs of local orbitals near each other.
+"""The response matrices between near pairs: pairs of local orbitals close to each other.
 
-An exciton is local: pairs of a hole and an electron far from each other hardly take part. The
-matrices between the pairs in a :class:`esml.physics.solvers.banded.Window` cost little to apply,
-and their states start the iterations of the whole problem.
+Excitons are local: pairs of a hole and an electron far apart hardly contribute. The matrices
+between the pairs in a :class:`esml.physics.solvers.banded.Window` cost little to apply and have
+nearly the same lowest states as the whole problem, whose iterations start from them.
 
 Shape letters: S vectors, n orbitals of the basis, h and e holes and electrons of a strip, w pairs
 in the window. One molecule. Energies in eV.
@@ -24,21 +24,27 @@ from esml.physics.solvers.representations import Local
 
 @dataclass(frozen=True)
 class _Strip:
-    """What a strip of near pairs has to do with the basis."""
+    """A strip of near pairs and the basis functions it extends over."""
 
     rows: slice  # basis functions of the holes
-    columns: slice  # and of the electrons
+    columns: slice  # basis functions of the electrons
     hole: Tensor  # (rows, holes) coefficients
-    electron: Tensor  # (columns, electrons)
-    onsite: Tensor  # which elements of the field on one atom are inside
-    place: Tensor  # and where, in (rows, columns) flattened
+    electron: Tensor  # (columns, electrons) coefficients
+    onsite: Tensor  # which one-centre elements of the field lie inside
+    place: Tensor  # their place in (rows, columns), flattened
 
 
 class Near:
     """Singlet A ± B or triplet A of one large molecule between near pairs of local orbitals.
 
-    ``window`` holds them, as ``Local.near``. What the matrices have in other places is left out,
-    which is no longer the same problem, but a small one with nearly the same lowest states.
+    Parameters
+    ----------
+    local:
+        The whole problem between local orbitals.
+    window:
+        The near pairs, as from ``Local.near``; all matrix elements of other pairs are omitted.
+    coupling:
+        The multiplicity.
     """
 
     def __init__(self, local: Local, window: Window, coupling: Multiplicity) -> None:
@@ -51,7 +57,7 @@ class Near:
         n = len(self._minus_exchange)
         self._place = (local.kernel.row[0] * n + local.kernel.column[0]).flatten()
         self._back = self._place % n * n + self._place // n
-        # Elements of the field on one atom: those of its block, and the diagonal by multipoles.
+        # One-centre elements of the field: atomic blocks, and the diagonal from the monopoles.
         self._onsite = torch.cat(
             [self._place, (n + 1) * torch.arange(n, device=self._place.device)]
         )
@@ -72,7 +78,7 @@ class Near:
         self._at_once = max(1, strategy.chunk // n**2)
 
     def _strip(self, hole: Tensor, electron: Tensor, negligible: float) -> _Strip:
-        """Of pairs of the local orbitals ``hole`` (n, h) and ``electron`` (n, e)."""
+        """The strip of the local orbitals ``hole`` (n, h) and ``electron`` (n, e)."""
         n = len(self._minus_exchange)
         row, column = self._onsite // n, self._onsite % n
         rows, columns = extent(hole.mT, negligible), extent(electron.mT, negligible)
@@ -84,11 +90,11 @@ class Near:
         hole, electron = hole[rows].contiguous(), electron[columns].contiguous()
         return _Strip(rows, columns, hole, electron, which, place)
 
-    def some(self, molecules: Tensor) -> Near:
-        return self  # there is one molecule only
+    def select(self, molecules: Tensor) -> Near:
+        return self  # a batch of one molecule
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
-        """A + B and A − B times one set of vectors (1, S, w) each, or the triplet A times one."""
+        """A + B and A − B times their vectors (1, S, w), or the triplet A times its own."""
         if len(vectors) == 1:
             return [self._applied(vectors[0][0], None)[None]]
         return [self._applied(x[0], s)[None] for x, s in zip(vectors, (1.0, -1.0), strict=True)]
@@ -107,12 +113,12 @@ class Near:
     def _add_coupling(
         self, product: Tensor, inside: Tensor, sign: float | None, density: Tensor
     ) -> None:
-        """Add what electrons and holes ``inside`` (S, w) do to each other to ``product`` (S, w).
+        """Add the two-electron part of the product with ``inside`` (S, w) to ``product`` (S, w).
 
-        ``density`` (S, n, n) is room for that of the pairs.
+        ``density`` (S, n, n) is working memory for the transition densities.
         """
         density.zero_()
-        # There are fewer orbitals in a strip than functions: first to the one side, then the other.
+        # A strip has fewer orbitals than basis functions: transform one side, then the other.
         for part, strip in zip(self.window.parts(inside), self._strips, strict=True):
             density[:, strip.rows, strip.columns] += strip.hole @ (part @ strip.electron.mT)
         flat = density.flatten(1)

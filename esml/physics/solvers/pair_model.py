@@ -1,16 +1,17 @@
-"""A small model of a large molecule, pairs of local orbitals: where iterations start.
+"""The pair model of a large molecule, from which its iterations start.
 
-The canonical orbitals of a large molecule spread over all of it, and no difference of their
-energies is near that of an electron bound to its hole: iterations that know of orbital energies
-only take ever more steps as molecules grow and states crowd. Local orbitals know more. Here a small
-model of the molecule is solved exactly: frontier orbitals made local, the pairs of them lowest in
-energy, attraction included, and the matrix A between those pairs. Its states start the iterations
-and its inverse replaces that of the diagonal within its space
-(:mod:`esml.physics.solvers.davidson`); what the iterations converge to does not depend on it.
+The canonical orbitals of a large molecule spread over all of it, and the differences of their
+energies say little about an electron bound to its hole. Iterations preconditioned with orbital
+energies therefore need more and more steps as molecules grow and states crowd.
 
-Orbitals are localized by pivoted Cholesky decomposition of the density of the frontier,
-Σ_i w_i c_i c_iᵀ with w_i = exp(−|ε_i − ε_F|/τ) (Aquilante et al., J. Chem. Phys. 125, 174101,
-2006): its pivots are the atomic orbitals on which local ones are centred.
+The pair model works with local orbitals instead. Frontier orbitals are localized, the pairs of a
+hole and an electron lowest in energy (including their attraction) are selected, and the matrix A
+between these pairs is diagonalized. Its states start the iterations and its inverse preconditions
+them (:mod:`esml.physics.solvers.davidson`); the result does not depend on it.
+
+Orbitals are localized by pivoted Cholesky decomposition of the frontier density Σ_i w_i c_i c_iᵀ,
+w_i = exp(−|ε_i − ε_F|/τ) (Aquilante et al., J. Chem. Phys. 125, 174101, 2006). Its pivots are the
+basis functions on which the local orbitals are centred.
 
 Shape letters: n orbitals of the basis, o and v occupied and virtual ones, h and e local holes and
 electrons, p pairs of these, d amplitudes of a vector. One molecule at a time. Energies in eV.
@@ -31,9 +32,16 @@ from esml.physics.solvers.strategy import Strategy
 
 
 class Frontier:
-    """The ``n_pairs`` pairs of local orbitals lowest in energy, attraction included.
+    """The pairs of local frontier orbitals lowest in energy, including their attraction.
 
-    They are made of the orbitals of the first molecule of ``between``.
+    Parameters
+    ----------
+    between:
+        The orbitals; those of its first molecule are used.
+    n_pairs:
+        Number of pairs.
+    strategy:
+        Thresholds of localization and exchange.
     """
 
     def __init__(self, between: DenseOrbitals, n_pairs: int, strategy: Strategy) -> None:
@@ -51,30 +59,30 @@ class Frontier:
         i, a = self.i, self.a = self.place // level.shape[1], self.place % level.shape[1]
         matrix = upper[a[:, None], a] * (i[:, None] == i) - lower[i[:, None], i] * (a[:, None] == a)
         matrix += _exchange(self.hole, self.electron, i, a, minus_exchange, strategy)
-        self.matrix = matrix  # (p, p) what singlets and triplets have in common
+        self.matrix = matrix  # (p, p) the part of A common to singlets and triplets
 
     @property
     def embedding(self) -> Embedding:
-        """Where the pairs stand among amplitudes between the orbitals they are made of."""
+        """The pairs among amplitudes between the orbitals they are made of."""
         return Embedding(self.turn_hole, self.turn_electron, self.place)
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Where the pairs of local orbitals stand among the amplitudes T (o, v) of vectors."""
+    """Transforms between amplitudes (o, v) of orbitals and amplitudes (p) of local pairs."""
 
     hole: Tensor  # (o, h) local holes in terms of the occupied orbitals
     electron: Tensor  # (v, e) local electrons in terms of the virtual orbitals
     place: Tensor  # (p,) of the pairs in (h, e), flattened
 
     def gathered(self, amplitudes: Tensor) -> Tensor:
-        """(S, p) the part of ``amplitudes`` (S, o·v) in each pair."""
+        """(S, p) the components of ``amplitudes`` (S, o·v) in the pairs."""
         shape = len(amplitudes), len(self.hole), len(self.electron)
         local = self.hole.mT @ (amplitudes.view(shape) @ self.electron)
         return local.flatten(1)[:, self.place]
 
     def spread(self, pairs: Tensor) -> Tensor:
-        """(S, o·v) amplitudes made of those of ``pairs`` (S, p)."""
+        """(S, o·v) amplitudes from those of the ``pairs`` (S, p)."""
         local = pairs.new_zeros((len(pairs), self.hole.shape[1] * self.electron.shape[1]))
         local[:, self.place] = pairs
         local = local.view(len(pairs), self.hole.shape[1], -1)
@@ -82,12 +90,12 @@ class Embedding:
         return found
 
     def turned(self, occupied: Tensor, virtual: Tensor) -> Embedding:
-        """The same between other orbitals: these times rotations (o, o) and (v, v)."""
+        """The same for orbitals rotated by (o, o) and (v, v)."""
         return Embedding(occupied.mT @ self.hole, virtual.mT @ self.electron, self.place)
 
     def within(self, window: Window, negligible: float) -> WindowEmbedding:
-        """The same for vectors (S, w) of the pairs of local orbitals in a ``window`` on (o, v)."""
-        # The local holes and electrons, put in line with those of the window.
+        """The same for amplitudes (S, w) in a ``window`` on pairs of local orbitals (o, v)."""
+        # Order the frontier orbitals like the local orbitals of the window.
         hole, electron = (x.abs().argmax(0).argsort() for x in (self.hole, self.electron))
         i, a = self.place // len(electron), self.place % len(electron)
         place = hole.argsort()[i] * len(electron) + electron.argsort()[a]
@@ -99,18 +107,18 @@ class Embedding:
 
 @dataclass(frozen=True)
 class WindowEmbedding:
-    """The same among the amplitudes (w) of pairs in a window."""
+    """Transforms between amplitudes (w) in a window and amplitudes (p) of local pairs."""
 
     turn: WindowTurn
     shape: torch.Size  # (h, e)
     place: Tensor  # (p,)
 
     def gathered(self, amplitudes: Tensor) -> Tensor:
-        """(S, p) the part of ``amplitudes`` (S, w) in each pair."""
+        """(S, p) the components of ``amplitudes`` (S, w) in the pairs."""
         return self.turn.turned(amplitudes).flatten(1)[:, self.place]
 
     def spread(self, pairs: Tensor) -> Tensor:
-        """(S, w) amplitudes made of those of ``pairs`` (S, p)."""
+        """(S, w) amplitudes from those of the ``pairs`` (S, p)."""
         local = pairs.new_zeros((len(pairs), self.shape.numel()))
         local[:, self.place] = pairs
         return self.turn.back(local.unflatten(1, self.shape))
@@ -118,19 +126,19 @@ class WindowEmbedding:
 
 @dataclass(frozen=True)
 class PairModel:
-    """The states of the pairs of a frontier, and where these stand among amplitudes."""
+    """The states of A between the pairs of a frontier."""
 
     energies: Tensor  # (p,) eV, ascending
     states: Tensor  # (p, p) columns
-    embedding: Embedding  # of the pairs among amplitudes between orbitals
-    view: Embedding | WindowEmbedding  # and among those of the vectors in use
+    embedding: Embedding  # of the pairs in amplitudes between orbitals
+    view: Embedding | WindowEmbedding  # of the pairs in the vectors of the iterations
     strategy: Strategy
 
     @classmethod
     def of(
         cls, frontier: Frontier, kernel: Kernel, coupling: Multiplicity, strategy: Strategy
     ) -> PairModel:
-        """The model with the ``coupling`` of the first molecule of ``kernel``."""
+        """The model for one multiplicity, ``coupling``, of the first molecule of ``kernel``."""
         hole, electron, i, a = frontier.hole, frontier.electron, frontier.i, frontier.a
         products = (hole[:, i] * electron[:, a]).mT  # (p, n)
         matrix = frontier.matrix + products @ kernel.monopoles[coupling][0] @ products.mT
@@ -142,16 +150,16 @@ class PairModel:
         return cls(energies, states, frontier.embedding, frontier.embedding, strategy)
 
     def turned(self, occupied: Tensor, virtual: Tensor) -> PairModel:
-        """The same between other orbitals: these times rotations (o, o) and (v, v)."""
+        """The same model for orbitals rotated by (o, o) and (v, v)."""
         embedding = self.embedding.turned(occupied, virtual)
         return replace(self, embedding=embedding, view=embedding)
 
     def within(self, window: Window) -> PairModel:
-        """The same for vectors (S, w) of the pairs of local orbitals in a ``window``."""
+        """The same model for vectors (S, w) in a ``window`` on pairs of local orbitals."""
         return replace(self, view=self.embedding.within(window, self.strategy.rough))
 
     def crowd(self, n_states: int) -> int:
-        """How many states there are up to those that crowd the ``n_states``-th."""
+        """Number of states up to those that crowd the ``n_states``-th one."""
         highest = self.energies[min(n_states, len(self.energies)) - 1] + self.strategy.crowd
         return min(self.strategy.crowd_most, int((self.energies < highest).sum()))
 
@@ -160,9 +168,16 @@ class PairModel:
         return self.view.spread(self.states[:, :n_states].mT)
 
     def corrected(self, correction: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
-        """``correction`` (S, d) with its part within the model exchanged.
+        """``correction`` (S, d) with its components in the model replaced by (A − ω)⁻¹ r.
 
-        The model answers (A − ω)⁻¹ of the ``residual`` (S, d); ``omega`` (S, 1), eV.
+        Parameters
+        ----------
+        correction:
+            (S, d) from another preconditioner.
+        residual:
+            (S, d) r, eV.
+        omega:
+            (S, 1) ω, eV.
         """
         residual, old = (self.view.gathered(x) @ self.states for x in (residual, correction))
         denominator = self.energies - omega
@@ -172,7 +187,7 @@ class PairModel:
 
 
 def _localized(orbitals: Tensor, level: Tensor, strategy: Strategy) -> Tensor:
-    """Local orbitals in terms of the ``orbitals`` (n, k), orthonormal columns (k, r)."""
+    """Local orbitals as orthonormal combinations (k, r) of the ``orbitals`` (n, k)."""
     weight = torch.exp(-(level - level.min()) / strategy.frontier_width).sqrt()
     weighted = orbitals * weight
     density = (weighted @ weighted.mT).double().cpu().numpy()
@@ -197,7 +212,7 @@ def _exchange(
     least = strategy.frontier_overlap
     beside_hole, beside_electron = _beside(hole, least), _beside(electron, least)
     found = minus_exchange.new_zeros((len(i), len(i)))
-    # A strip of holes in line has to do with few others and with few functions of the basis.
+    # A strip of neighbouring holes interacts with few others and has few basis functions.
     for holes in in_line(beside_hole).split(strategy.frontier_strip):
         mine = torch.isin(i, holes).nonzero()[:, 0]
         near = beside_hole[holes].any(0)[i] & beside_electron[a[mine]].any(0)[a]
@@ -219,10 +234,10 @@ def _beside(local: Tensor, least: float) -> Tensor:
 def _overlapping(
     local: Tensor, one: Tensor, other: Tensor, beside: Tensor, least: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Products of the local orbitals ``one`` (x,) with those of ``other`` (y,) that overlap.
+    """Products of the local orbitals ``one`` (x,) with the overlapping ones of ``other`` (y,).
 
-    The basis functions (m,) where there is more than ``least`` of them, the products (m, P) there,
-    and the place (x, y) of each, or P.
+    Returns the basis functions (m,) with coefficients above ``least``, the products (m, P) on them,
+    and for each pair (x, y) the number of its product, or P if there is none.
     """
     (mine, of_mine), (theirs, of_theirs) = (x.unique(return_inverse=True) for x in (one, other))
     row, column = beside[mine[:, None], theirs].nonzero().unbind(1)

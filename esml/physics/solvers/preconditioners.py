@@ -1,11 +1,11 @@
-"""Preconditioners: what turns a residual into a correction of its state.
+"""Preconditioners turn the residual of a state into a correction.
 
-A residual r of a state with energy ω asks for about (A − ω)⁻¹ r. Where A ± B have two vectors, the
-half sum of their residuals is that of the excitations, with (A − ω)⁻¹, and the half difference that
-of the de-excitations, with (A + ω)⁻¹. A better inverse saves iterations; what these converge to
-does not depend on it.
+The residual r of a state with energy ω is multiplied by an approximation to (A − ω)⁻¹. For A ± B
+half the sum of the two residuals belongs to the excitations X, with (A − ω)⁻¹, and half the
+difference to the de-excitations Y, with (A + ω)⁻¹. A better approximation saves iterations; the
+result does not depend on it.
 
-To add one: write a class here with ``excitation`` and ``some``, and choose it in
+To add a preconditioner, write a class here with ``excitation`` and ``select`` and choose it in
 :meth:`esml.physics.solvers.problem.Problem.preconditioner`.
 
 Shape letters: M molecules, S vectors, d single excitations.
@@ -29,45 +29,77 @@ class Preconditioner(ABC):
 
     @abstractmethod
     def excitation(self, residual: Tensor, omega: Tensor) -> Tensor:
-        """About (A − ω)⁻¹ r (M, S, d) of r = ``residual`` (M, S, d), ``omega`` (M, S, 1) eV."""
+        """Approximate (A − ω)⁻¹ r.
+
+        Parameters
+        ----------
+        residual:
+            (M, S, d) r, eV; not changed.
+        omega:
+            (M, S, 1) ω, eV.
+
+        Returns
+        -------
+        (M, S, d), a new tensor.
+        """
 
     def de_excitation(self, residual: Tensor, omega: Tensor) -> Tensor:
-        """About (A + ω)⁻¹ r; arguments as for ``excitation``."""
+        """Approximate (A + ω)⁻¹ r; parameters as for ``excitation``."""
         return self.excitation(residual, -omega)
 
     @abstractmethod
-    def some(self, molecules: Tensor) -> Preconditioner:
-        """The same for some ``molecules`` of the batch, by index."""
+    def select(self, molecules: Tensor) -> Preconditioner:
+        """The preconditioner of some ``molecules`` of the batch, by index."""
 
 
 class Diagonal(Preconditioner):
-    """Residuals divided by the ``diagonal`` (M, d) of A minus ω, zero outside ``mask`` (M, d)."""
+    """Divides residuals by the diagonal of A minus ω.
+
+    Parameters
+    ----------
+    diagonal:
+        (M, d) approximate diagonal of A, eV.
+    mask:
+        (M, d) False in padding, where corrections are zero.
+    smallest:
+        Denominators smaller than this are replaced by it, eV.
+    """
 
     def __init__(self, diagonal: Tensor, mask: Tensor, smallest: float) -> None:
-        self._diagonal, self._mask = diagonal, mask
-        self._smallest = smallest  # eV, of denominators
+        self._diagonal, self._mask, self._smallest = diagonal, mask, smallest
 
     def excitation(self, residual: Tensor, omega: Tensor) -> Tensor:
         denominator = self._diagonal[:, None] - omega
         size = denominator.abs().clamp_(min=self._smallest)
-        # In place: for large molecules a new tensor costs more than what is done to it.
+        # In place: for large molecules, allocating a tensor costs more than computing it.
         torch.copysign(size, denominator, out=denominator)
         return torch.div(residual, denominator, out=denominator).mul_(self._mask[:, None])
 
-    def some(self, molecules: Tensor) -> Diagonal:
+    def select(self, molecules: Tensor) -> Diagonal:
         return Diagonal(self._diagonal[molecules], self._mask[molecules], self._smallest)
 
 
 Between = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
-"""Matrices (o, o) and (v, v) → what multiplies amplitudes (S, d) from both sides."""
+"""Makes of L (o, o) and R (v, v) the map T → L T R of amplitudes (S, d)."""
 
 
 class Levels(Preconditioner):
-    """About (Δ − ω)⁻¹, Δ = F_v ⊗ 1 − 1 ⊗ F_o, between the local orbitals of one molecule.
+    """(Δ − ω)⁻¹ between the local orbitals of one molecule, Δ = F_v ⊗ 1 − 1 ⊗ F_o.
 
-    As 1/(Δ − ω) is nearly a sum of exponentials Σ_k w_k exp(−t_k Δ), and these are products of
-    matrices of holes and of electrons, every one of them local (Häser and Almlöf, J. Chem. Phys.
-    96, 489, 1992).
+    1/(Δ − ω) is nearly a sum of exponentials Σ_k w_k exp(−t_k Δ). Each exponential is a product of
+    a matrix of holes and one of electrons, and both are local (Häser and Almlöf, J. Chem. Phys. 96,
+    489, 1992).
+
+    Parameters
+    ----------
+    orbitals:
+        The local orbitals.
+    dtype:
+        Precision of residuals.
+    between:
+        How both matrices are applied to amplitudes.
+    strategy:
+        Decay times t_k and the smallest denominator.
     """
 
     def __init__(
@@ -87,13 +119,13 @@ class Levels(Preconditioner):
             total.addcmul_(weight[:, None], term(residual[0]))
         return total[None]
 
-    def some(self, molecules: Tensor) -> Levels:
-        return self  # there is one molecule only
+    def select(self, molecules: Tensor) -> Levels:
+        return self  # a batch of one molecule
 
     def _weights(self, omega: Tensor) -> Tensor:
-        """w_k (S, k) of the exponentials for energies ``omega`` (S,), in double precision."""
+        """Weights w_k (S, k) of the exponentials for ``omega`` (S,), in double precision."""
         wanted = (self._grid[:, None] - omega).clamp(min=self._smallest)  # (grid, S)
-        # Relative errors count: each column has equations of its own.
+        # Relative errors count, so each energy has its own equations.
         equations = wanted.mT[:, :, None] * self._decay
         weights: Tensor = torch.linalg.lstsq(
             equations, torch.ones_like(wanted.mT)[:, :, None]
@@ -102,7 +134,10 @@ class Levels(Preconditioner):
 
 
 class WithPairModel(Preconditioner):
-    """Another preconditioner, but the inverse of the ``model`` of one molecule within its pairs."""
+    """Within the pairs of the pair model its exact inverse, elsewhere the ``other`` preconditioner.
+
+    For one molecule.
+    """
 
     def __init__(self, other: Preconditioner, model: PairModel) -> None:
         self._other, self._model = other, model
@@ -112,8 +147,8 @@ class WithPairModel(Preconditioner):
         return self._model.corrected(correction[0], residual[0], omega[0])[None]
 
     def de_excitation(self, residual: Tensor, omega: Tensor) -> Tensor:
-        # No state of the model is near −ω.
+        # −ω is far from all states of the model, so the model cannot improve this.
         return self._other.de_excitation(residual, omega)
 
-    def some(self, molecules: Tensor) -> WithPairModel:
-        return self  # there is one molecule only
+    def select(self, molecules: Tensor) -> WithPairModel:
+        return self  # a batch of one molecule

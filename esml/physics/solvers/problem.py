@@ -1,12 +1,12 @@
-"""Which way the lowest excited states of a batch are found.
+"""How the lowest excited states of a batch are found: the choice of a method.
 
-    small molecules, or nearly all states wanted    matrices, diagonalized
-    else                                            Davidson iterations, between
-      any molecules                                   relaxed virtual orbitals
-      one large molecule                              the same, from a model of local pairs
-      one large molecule, bands narrow                local orbitals, from near pairs
+    small molecules, or most states wanted     matrices are built and diagonalized
+    all others                                 Davidson iterations between
+      a batch, or a molecule of medium size      occupied and relaxed virtual orbitals
+      one large molecule                         the same, started from the pair model
+      one large molecule with narrow bands       local orbitals, started from near pairs
 
-Iterations run in single precision if so asked, and again in double where that was not enough.
+Iterations run in single precision on request, and again in double precision where that fails.
 
 Shape letters: M molecules, S states, o and v occupied and virtual orbitals (padded), d = o·v.
 """
@@ -29,31 +29,31 @@ from esml.physics.solvers.representations import Local, Matrices, Relaxed, Repre
 from esml.physics.solvers.strategy import DEFAULT, Strategy
 
 KINDS: dict[Multiplicity, tuple[Kind, ...]] = {"singlet": ("A+B", "A-B"), "triplet": ("triplet",)}
-"""The matrices whose states are sought."""
+"""The matrices whose lowest states are sought."""
 
 
 @dataclass(frozen=True)
 class Solution:
     """The lowest states of a batch, between canonical orbitals, without gradients."""
 
-    plus: Tensor  # (M, S, o, v) T = X + Y by energy, TᵀU = 1; zeros where there are no more
-    minus: Tensor  # (M, S, o, v) U = X − Y; T of triplets
-    stable: Tensor  # (M,) whether ω² is positive throughout; no statement about triplets
-    energies: Tensor | None = None  # (M, S) eV, where they came in the precision of the response
-    statistics: tuple[Statistics, ...] = ()  # of each run of iterations, the last one last
+    plus: Tensor  # (M, S, o, v) T = X + Y by energy, TᵀU = 1; zero beyond the last state
+    minus: Tensor  # (M, S, o, v) U = X − Y; equal to T for triplets
+    stable: Tensor  # (M,) whether all ω² are positive; always True for triplets
+    energies: Tensor | None = None  # (M, S) eV, if known in the precision of the response
+    statistics: tuple[Statistics, ...] = ()  # of each Davidson run, in order
 
 
 class Problem:
-    """The excited states of ``response``, singlets and triplets, by a ``strategy``.
+    """Finds the lowest singlets and triplets of a batch.
 
     Parameters
     ----------
     response:
-        The matrices; in double precision where iterations are needed.
+        The response matrices; in double precision if iterations are needed.
     precision:
-        That of iterations, should there be any; that of ``response`` if None.
+        Precision of the iterations; that of ``response`` if None.
     strategy:
-        Thresholds of the choice and of what follows from it.
+        All thresholds.
     """
 
     def __init__(
@@ -65,20 +65,20 @@ class Problem:
         self.response = response
         self.precision = precision or response.dtype
         self.strategy = strategy
-        self.forms = Representations(response, strategy)
+        self.representations = Representations(response, strategy)
 
     @torch.no_grad()
     def lowest(self, multiplicity: Multiplicity, n_states: int) -> Solution:
-        """The ``n_states`` lowest states.
+        """The ``n_states`` lowest states, without gradients.
 
         Raises
         ------
         ConvergenceError
-            If iterations end before all states are found.
+            If the iterations end before all states have converged.
         """
 
         def iterated(dtype: torch.dtype) -> Solution:
-            if self._is_large() and self.forms.is_narrow(dtype):
+            if self._is_large() and self.representations.is_narrow(dtype):
                 return self._in_local_orbitals(multiplicity, n_states, dtype)
             return self._in_relaxed_orbitals(multiplicity, n_states, dtype)
 
@@ -96,12 +96,12 @@ class Problem:
         return iterated(self.response.dtype)
 
     def _is_small(self, n_states: int) -> bool:
-        """Whether it is as fast to build and diagonalize the matrices."""
+        """Whether building and diagonalizing the matrices is as fast as iterating."""
         singles = int(self.response.n_available.max())
         return singles <= max(self.strategy.dense, self.strategy.dense_per_state * n_states)
 
     def _is_large(self) -> bool:
-        """Whether this is one molecule, large enough for local orbitals to pay."""
+        """Whether this is a single molecule, large enough for local orbitals to pay."""
         layout = self.response.layout
         return layout.n_molecules == 1 and layout.n_max >= self.strategy.large
 
@@ -115,15 +115,15 @@ class Problem:
     def _in_relaxed_orbitals(
         self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
     ) -> Solution:
-        form = self.forms.relaxed(dtype)
+        form = self.representations.relaxed(dtype)
         model = self._pair_model(form, multiplicity, n_states)
         return self._converged(form, model, multiplicity, n_states)
 
     def _in_local_orbitals(
         self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
     ) -> Solution:
-        form = self.forms.local(dtype)
-        model = self._pair_model(self.forms.canonical(dtype), multiplicity, n_states)
+        form = self.representations.local(dtype)
+        model = self._pair_model(self.representations.canonical(dtype), multiplicity, n_states)
         if model is not None:
             model = model.turned(form.turn_hole, form.turn_electron)
         start, runs = self._near_states(form, model, multiplicity, n_states)
@@ -134,19 +134,19 @@ class Problem:
     def _pair_model(
         self, between: Relaxed | Response, multiplicity: Multiplicity, n_states: int
     ) -> PairModel | None:
-        """The model of a large molecule; None for others, or where it would be too large."""
+        """The pair model of a large molecule; None for others, or if it would be too large."""
         s, response = self.strategy, self.response
         n_atoms = response.layout.n_atoms_max
         n_pairs = max(s.pairs_per_atom * n_atoms, s.pairs_per_state * n_states)
         if not self._is_large() or s.singles_per_pair * n_pairs > response.n_available[0]:
             return None
-        frontier = self.forms.frontier(between, n_pairs)
+        frontier = self.representations.frontier(between, n_pairs)
         return PairModel.of(frontier, between.kernel, multiplicity, s)
 
     def _near_states(
         self, form: Local, model: PairModel | None, multiplicity: Multiplicity, n_states: int
     ) -> tuple[list[Tensor], tuple[Statistics, ...]]:
-        """(1, S, d) T and U, or X, of the near pairs alone; none where they are no help."""
+        """T and U, or X, (1, S, d) of the near pairs alone; empty if they are of no help."""
         window, n_crowd = form.near(), 0
         if window is None:
             return [], ()
@@ -166,10 +166,10 @@ class Problem:
         start: list[Tensor] | None = None,
         runs: tuple[Statistics, ...] = (),
     ) -> Solution:
-        """The states of the whole problem in a representation ``form``, from ``start`` if given."""
+        """The states of the whole problem in the representation ``form``."""
         mask = self.response.singles_mask
         if not start and model is not None and multiplicity == "singlet":
-            # The states of A alone are near those of A ± B and cost half.
+            # The states of A alone are close to those of A ± B and cost half as much.
             alone = Matrices(form, ("A",), mask)
             tolerance = self.strategy.start_tolerance
             nearly = self._iterate(form, alone, model, n_states, tolerance=tolerance)
@@ -178,8 +178,8 @@ class Problem:
         roots = self._iterate(form, operators, model, n_states, start)
         energies, states = None, [roots.plus, roots.minus][: operators.n_matrices]
         if model is not None and bool(roots.stable.all()):
-            # Parted with those beyond the wanted ones, which may crowd with them.
-            energies, states = self._parted(form, states, multiplicity)
+            # Including the states above the wanted ones, which may crowd with them.
+            energies, states = self._separated(form, states, multiplicity)
             energies = energies[:, :n_states]
         plus, minus = self._canonical(form, states, n_states)
         return Solution(plus, minus, roots.stable, energies, (*runs, roots.statistics))
@@ -194,7 +194,7 @@ class Problem:
         n_crowd: int = 0,
         tolerance: float | None = None,
     ) -> Roots:
-        """Davidson iterations, from the states of the ``model`` where no ``start`` is given."""
+        """One Davidson run, from the states of the ``model`` unless ``start`` is given."""
         preconditioner = self.preconditioner(form, operators, model)
         davidson = Davidson(operators, preconditioner, n_states, self.strategy, n_crowd, tolerance)
         if not start and model is not None:
@@ -204,7 +204,7 @@ class Problem:
     def preconditioner(
         self, form: Relaxed | Local | Near, operators: Operators, model: PairModel | None
     ) -> Preconditioner:
-        """What makes corrections of residuals in a representation ``form``."""
+        """What turns residuals into corrections in the representation ``form``."""
         inverse: Preconditioner
         if isinstance(form, Relaxed):
             smallest = self.strategy.smallest_denominator
@@ -213,12 +213,15 @@ class Problem:
             inverse = form.levels
         return inverse if model is None else WithPairModel(inverse, model)
 
-    def _parted(
+    def _separated(
         self, form: Relaxed | Local, states: list[Tensor], multiplicity: Multiplicity
     ) -> tuple[Tensor, list[Tensor]]:
-        """Energies (M, S) and states among ``states`` (M, S, d), in the response's precision."""
-        exact = self.response.dtype
-        same = self.forms.local(exact) if isinstance(form, Local) else self.forms.relaxed(exact)
+        """Solve between the ``states`` (M, S, d) in the precision of the response.
+
+        Returns energies (M, S), eV, and states. Single precision cannot separate crowded states.
+        """
+        exact, made = self.response.dtype, self.representations
+        same = made.local(exact) if isinstance(form, Local) else made.relaxed(exact)
         operators = Matrices(same, KINDS[multiplicity], self.response.singles_mask)
         states = [x.to(exact) for x in states]
         return resolved(states, operators.apply(states), self.strategy.piece)

@@ -1,7 +1,7 @@
-"""The response problem projected on a space, solved exactly in double precision.
+"""Solves the response problem projected on a space.
 
-For linear response the projected matrices are factorized, A + B = RRᵀ and A − B = LLᵀ; with the
-overlap S of the two spaces, R⁻¹ S L⁻ᵀ has the singular values 1/ω.
+The projected matrices are factorized, A + B = RRᵀ and A − B = LLᵀ. With the overlap S of the two
+spaces, R⁻¹ S L⁻ᵀ has the singular values 1/ω.
 
 Shape letters: M molecules, S vectors, d single excitations, m dimension of a space.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 from esml.physics.solvers.space import products
 
 _LEAST = 1e-9
-"""1/eV²; inverse squares below it are rounding, of no energy."""
+"""1/eV²; smaller values of 1/ω² are rounding errors."""
 
 
 def project_pair(
@@ -25,16 +25,16 @@ def project_pair(
     Parameters
     ----------
     projected:
-        (2 M, m, m) A + B between the T and A − B between the U, eV.
+        (2 M, m, m) A + B between the vectors T and A − B between the vectors U, eV.
     overlap:
-        (M, m, m) the products TᵀU.
+        (M, m, m) scalar products TᵀU.
     n_wanted:
-        Solutions asked for.
+        Number of solutions.
 
     Returns
     -------
-    The lowest energies (M, n_wanted), eV, the coefficients (2 M, m, n_wanted) of T and of U, and
-    where both matrices are positive definite (M,).
+    The lowest energies (M, n_wanted), eV; the coefficients (2 M, m, n_wanted) of T and of U; and
+    (M,) True where both matrices are positive definite.
     """
     factor, bad = _factor(projected)
     positive = ~bad.unflatten(0, (2, -1)).any(0)
@@ -69,10 +69,20 @@ def project_one(projected: Tensor, overlap: Tensor, n_wanted: int) -> tuple[Tens
 def resolved(
     vectors: list[Tensor], applied: list[Tensor], piece: int
 ) -> tuple[Tensor, list[Tensor]]:
-    """The states among combinations of ``vectors`` (M, S, d), one list of T and U or of X.
+    """The states within the span of given vectors.
 
-    And before them their energies (M, S), eV. ``applied`` is what the matrices make of the vectors.
-    In double precision this parts states that single precision cannot tell from each other.
+    Parameters
+    ----------
+    vectors:
+        T and U, or X, (M, S, d) each.
+    applied:
+        Products of the matrices with the vectors, eV.
+    piece:
+        See :class:`esml.physics.solvers.strategy.Strategy`.
+
+    Returns
+    -------
+    Energies (M, S), eV, and the states, like ``vectors``.
     """
     project = project_pair if len(vectors) == 2 else project_one
     projected = torch.cat([products(a, x, piece) for a, x in zip(applied, vectors, strict=True)])
@@ -83,7 +93,7 @@ def resolved(
 
 
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Cholesky factors (M, m, m) with 1 for an empty place; which matrices are not positive."""
+    """Cholesky factors (M, m, m), 1 in empty places, and which matrices are not positive."""
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     factor, failed = torch.linalg.cholesky_ex(
         matrix.double() + torch.diag_embed((diagonal == 0).double())

@@ -1,14 +1,15 @@
-"""The response between other than canonical orbitals, where states are found faster.
+"""The response matrices between other orbitals than the canonical ones.
 
-:class:`esml.physics.response.Response` multiplies vectors between canonical orbitals. Here are
+:class:`esml.physics.response.Response` uses canonical orbitals. Iterations converge faster, or cost
+less, between other ones:
 
-    Relaxed    virtual orbitals whose levels are those of A: the rest is all due to the interaction
+    Relaxed    virtual orbitals that diagonalize F', so that Δ is diagonal
     Local      local orbitals of one large molecule, whose matrices are banded
 
-and in :mod:`esml.physics.solvers.near_pairs` only those pairs of local orbitals that are near each
-other. ``to_canonical`` turns vectors into those between canonical orbitals. None carries gradients:
-they are made and used where autograd does not record. :class:`Representations` makes each when
-first asked for, so that singlets and triplets share them.
+:mod:`esml.physics.solvers.near_pairs` keeps only those pairs of local orbitals that are near each
+other. ``to_canonical`` transforms vectors to canonical orbitals. Representations carry no gradients
+and are made and used under ``torch.no_grad``. :class:`Representations` makes each one when it is
+first asked for, so that singlets and triplets share it.
 
 Shape letters: M molecules, S vectors, n orbitals, o and v occupied and virtual orbitals (padded),
 d = o·v. Energies in eV.
@@ -32,7 +33,7 @@ from esml.physics.solvers.strategy import Strategy
 
 
 class RelaxedOrbitals:
-    """Virtual orbitals in which F' is diagonal, in double precision."""
+    """The virtual orbitals that diagonalize F', in double precision."""
 
     def __init__(self, response: Response) -> None:
         mask = response.orbitals.virtual_mask
@@ -55,14 +56,14 @@ class Relaxed(DenseOrbitals):
     fock_occupied: Tensor  # (M, o, o) eV, diagonal
     fock_virtual: Tensor  # (M, v, v) eV, diagonal
     differences: Tensor  # (M, o, v) Δ, eV
-    turn: Tensor  # (M, v, v) from canonical to relaxed virtual orbitals, in double precision
-    diagonal_a: Tensor  # (M, o, v) that of A without couplings K, eV
+    turn: Tensor  # (M, v, v) relaxed in terms of canonical virtual orbitals, double precision
+    diagonal_a: Tensor  # (M, o, v) diagonal of A without the integrals K, eV
 
     in_place = True
 
     @classmethod
     def of(cls, response: Response, orbitals: RelaxedOrbitals, chunk: int) -> Relaxed:
-        """``response``, in its precision, between relaxed ``orbitals``."""
+        """``response`` between relaxed ``orbitals``, in the precision of ``response``."""
         dtype = response.dtype
         occupied, virtual = response.occupied, orbitals.virtual.to(dtype)
         upper = orbitals.levels.to(dtype)
@@ -81,10 +82,10 @@ class Relaxed(DenseOrbitals):
             - attraction(occupied, virtual, response.interaction, response.layout),
         )
 
-    def some(self, molecules: Tensor) -> Relaxed:
-        """The same for some ``molecules`` of the batch, by index."""
+    def select(self, molecules: Tensor) -> Relaxed:
+        """The representation of some ``molecules`` of the batch, by index."""
         return Relaxed(
-            self.kernel.some(molecules),
+            self.kernel.select(molecules),
             self.chunk,
             self.occupied[molecules],
             self.virtual[molecules],
@@ -99,7 +100,7 @@ class Relaxed(DenseOrbitals):
         return self.diagonal_a
 
     def to_canonical(self, amplitudes: Tensor) -> Tensor:
-        """``amplitudes`` (M, S, o, v) between these orbitals in terms of canonical ones."""
+        """Transform ``amplitudes`` (M, S, o, v) to canonical orbitals."""
         return stack_times(amplitudes.to(self.turn), self.turn.mT)
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
@@ -109,18 +110,18 @@ class Relaxed(DenseOrbitals):
 class Local(Operator):
     """The response of one large molecule between local orbitals.
 
-    Amplitudes are T' = U_oᵀ T U_v, with C_o U_o and C_v U_v local
-    (:mod:`esml.physics.solvers.local_orbitals`), so that all matrices but T' itself are banded.
-    What these leave out changes a product by less than iterations notice.
+    Amplitudes are T' = U_oᵀ T U_v, where C_o U_o and C_v U_v are local
+    (:mod:`esml.physics.solvers.local_orbitals`). All matrices except T' are then banded. What the
+    bands omit changes a product by less than the tolerance of the iterations.
 
     Parameters
     ----------
     response:
-        In the precision wanted.
+        The response of the molecule, in the precision wanted.
     orbitals:
-        The local orbitals of its molecule.
+        Its local orbitals.
     strategy:
-        What is left out, how near pairs are.
+        What bands omit and which pairs are near.
     """
 
     in_place = True
@@ -144,7 +145,7 @@ class Local(Operator):
         return Banded(matrix, negligible, self.strategy.strip_rows)
 
     def near(self) -> Window | None:
-        """The pairs bound by enough; None if these are too many to be worth a window, or none."""
+        """The pairs bound strongly; None if there are none, or too many for a window to pay."""
         window = Window(-self.attraction > self.strategy.binding, self.strategy.strip_holes)
         return window if 0 < window.fill < self.strategy.widest_band else None
 
@@ -154,28 +155,28 @@ class Local(Operator):
 
     @cached_property
     def attraction(self) -> Tensor:
-        """(o, v) of the electron and the hole of each pair, negative, eV."""
+        """(o, v) attraction of the electron and the hole of each pair, negative, eV."""
         minus_exchange = self.kernel.minus_exchange[0]
         found: Tensor = self.hole.mT.square() @ minus_exchange @ self.electron.square()
         return found
 
     @cached_property
     def levels(self) -> Levels:
-        """About (Δ − ω)⁻¹, Δ the differences of levels."""
+        """The preconditioner (Δ − ω)⁻¹."""
         between = partial(Sandwich, negligible=self.strategy.rough, n_rows=self.strategy.strip_rows)
         return Levels(self.orbitals, self.hole.dtype, between, self.strategy)
 
     def diagonal(self) -> Tensor:
-        """(1, o, v) the diagonal of A without couplings K, eV."""
+        """(1, o, v) the diagonal of A without the integrals K, eV."""
         orbitals = self.orbitals
         levels = orbitals.levels_electron.diagonal() - orbitals.levels_hole.diagonal()[:, None]
         return (levels.to(self.hole) + self.attraction)[None]
 
-    def some(self, molecules: Tensor) -> Local:
-        return self  # there is one molecule only
+    def select(self, molecules: Tensor) -> Local:
+        return self  # a batch of one molecule
 
     def to_canonical(self, amplitudes: Tensor) -> Tensor:
-        """U_o T' U_vᵀ (1, S, o, v), in terms of canonical orbitals, of ``amplitudes`` T'."""
+        """Transform ``amplitudes`` T' (1, S, o, v) to canonical orbitals, U_o T' U_vᵀ."""
         amplitudes = amplitudes.to(self.hole)
         canonical: Tensor = self.turn_hole @ (amplitudes @ self.turn_electron.mT)
         return canonical
@@ -203,16 +204,22 @@ class Local(Operator):
 
 
 class Matrices:
-    """The matrices ``kinds`` of a representation, times flat vectors as iterations have them.
+    """Matrices of a representation, applied to flat vectors (M, S, d) as iterations have them.
 
-    ``kinds`` are ("A+B", "A-B"), ("A",) or ("triplet",); ``mask`` (M, o, v) says which single
-    excitations are no padding.
+    Parameters
+    ----------
+    form:
+        The representation.
+    kinds:
+        ("A+B", "A-B"), ("A",) or ("triplet",).
+    mask:
+        (M, o, v) False in padding.
     """
 
     def __init__(self, form: Relaxed | Local, kinds: tuple[Kind, ...], mask: Tensor) -> None:
         self._form, self._kinds, self._mask = form, kinds, mask
         self.n_matrices = len(kinds)
-        self.diagonal = form.diagonal().flatten(1)  # (M, d) about that of A, eV
+        self.diagonal = form.diagonal().flatten(1)  # (M, d) approximate diagonal of A, eV
         self.mask = mask.flatten(1)  # (M, d)
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
@@ -223,16 +230,15 @@ class Matrices:
             return [x.flatten(2) for x in products]
         return [self._form.apply(trials[0], self._kinds[0]).flatten(2)]
 
-    def some(self, molecules: Tensor) -> Matrices:
-        """The same for some ``molecules`` of the batch, by index."""
-        return Matrices(self._form.some(molecules), self._kinds, self._mask[molecules])
+    def select(self, molecules: Tensor) -> Matrices:
+        """The matrices of some ``molecules`` of the batch, by index."""
+        return Matrices(self._form.select(molecules), self._kinds, self._mask[molecules])
 
 
 class Representations:
-    """What solvers make of a ``response``, each once. Without gradients.
+    """The representations of a ``response``; each is made once, when first asked for.
 
-    Orbitals are turned in double precision; the representations are in the precision ``dtype``
-    asked for.
+    Orbitals are transformed in double precision, then converted to the precision ``dtype``.
     """
 
     def __init__(self, response: Response, strategy: Strategy) -> None:
@@ -258,30 +264,32 @@ class Representations:
         return LocalOrbitals(self._line.order, *parts, self.strategy.decay_times)
 
     def is_narrow(self, dtype: torch.dtype) -> bool:
-        """Whether between local orbitals of the first molecule bands leave out enough."""
+        """Whether bands between local orbitals of the first molecule omit enough to pay."""
         negligible = self.strategy.negligible.of(dtype)
         return self._line.fill(negligible, self.strategy.strip_rows) < self.strategy.widest_band
 
     def canonical(self, dtype: torch.dtype) -> Response:
+        """Between canonical orbitals."""
         if dtype not in self._canonical:
             self._canonical[dtype] = self.response.to(dtype)
         return self._canonical[dtype]
 
     def relaxed(self, dtype: torch.dtype) -> Relaxed:
+        """Between occupied and relaxed virtual orbitals."""
         if dtype not in self._relaxed:
             canonical, orbitals = self.canonical(dtype), self._relaxed_orbitals
             self._relaxed[dtype] = Relaxed.of(canonical, orbitals, self.strategy.chunk)
         return self._relaxed[dtype]
 
     def local(self, dtype: torch.dtype) -> Local:
-        """Of the first molecule."""
+        """Between local orbitals of the first molecule."""
         if dtype not in self._local:
             canonical, orbitals = self.canonical(dtype), self._local_orbitals
             self._local[dtype] = Local(canonical, orbitals, self.strategy)
         return self._local[dtype]
 
     def frontier(self, between: DenseOrbitals, n_pairs: int) -> Frontier:
-        """The lowest ``n_pairs`` pairs of local orbitals of the first molecule."""
+        """The ``n_pairs`` lowest pairs of local frontier orbitals of the first molecule."""
         key = between.occupied.dtype, n_pairs
         if key not in self._frontiers:
             self._frontiers[key] = Frontier(between, n_pairs, self.strategy)

@@ -1,7 +1,7 @@
-"""The space of vectors that iterations span, and what matrices make of them.
+"""The space that the vectors of the iterations span.
 
-What is done to the vectors of both matrices is done at once, to a stack of P·M: those of the first
-matrix of every molecule, then, where P = 2, those of the second.
+The vectors of both matrices form one stack of P·M: those of the first matrix of every molecule,
+then, if P = 2, those of the second. All operations act on the whole stack.
 
 Shape letters: M molecules, P matrices of each, S vectors, d single excitations (padded), m
 dimension of a space.
@@ -16,7 +16,7 @@ from esml.physics.solvers.strategy import Strategy
 
 
 def products(left: Tensor, right: Tensor, piece: int) -> Tensor:
-    """Scalar products (M, a, b) of vectors (M, a, d) and (M, b, d), in ``precision`` of them."""
+    """Scalar products (M, a, b) of vectors (M, a, d) and (M, b, d), in their ``precision``."""
     if left.shape[2] <= piece:
         return left @ right.mT
     total = left.new_zeros((*left.shape[:2], right.shape[1]), dtype=precision(left, piece))
@@ -26,32 +26,32 @@ def products(left: Tensor, right: Tensor, piece: int) -> Tensor:
 
 
 def precision(vectors: Tensor, piece: int) -> torch.dtype:
-    """Of sums over (…, d): in single precision rounding is no longer small in those of a million.
+    """The dtype in which products of ``vectors`` (…, d) are summed.
 
-    Vectors of up to ``piece`` numbers keep to their own, in which projected problems are solved in
-    half the time.
+    Single precision is too inaccurate for sums of a million products. Vectors of up to ``piece``
+    numbers keep their own precision, in which the projected problem takes half the time.
     """
     return vectors.dtype if vectors.shape[-1] <= piece else torch.float64
 
 
 def stacked(molecules: Tensor, n_molecules: int, n_matrices: int) -> Tensor:
-    """Places in a stack of P·M of some ``molecules`` of M."""
+    """Places of some ``molecules`` in a stack of P·M."""
     return torch.cat([molecules + p * n_molecules for p in range(n_matrices)])
 
 
 class Space:
-    """Vectors well apart, of norm 1, and what symmetric matrices make of them: a stack.
+    """Nearly orthonormal vectors and their products with symmetric matrices.
 
     Parameters
     ----------
     like:
-        (M, d), of the dtype and on the device of the vectors.
+        (M, d) a tensor with the dtype and device of the vectors.
     n_matrices:
         P.
     capacity:
-        Most vectors there is room for.
+        Largest number of vectors of each matrix.
     strategy:
-        What counts as dependent.
+        Thresholds of linear dependence.
     """
 
     def __init__(self, like: Tensor, n_matrices: int, capacity: int, strategy: Strategy) -> None:
@@ -70,26 +70,26 @@ class Space:
 
     @property
     def vectors(self) -> Tensor:
-        """(P·M, m, d); some molecules have fewer than others, and zeros in their place."""
+        """(P·M, m, d); zeros fill the places of molecules that have fewer vectors."""
         return self._vectors[:, : self.size]
 
     @property
     def applied(self) -> Tensor:
-        """(P·M, m, d) the matrices times ``vectors``."""
+        """(P·M, m, d) products of the matrices with ``vectors``."""
         return self._applied[:, : self.size]
 
     @property
     def projected(self) -> Tensor:
-        """(P·M, m, m) the matrices between ``vectors``."""
+        """(P·M, m, m) the matrices projected on ``vectors``."""
         return self._projected[:, : self.size, : self.size]
 
     @property
     def overlap(self) -> Tensor:
-        """(M, m, m) products of the vectors for the first matrix with those for the last."""
+        """(M, m, m) scalar products of the vectors of the first matrix with those of the last."""
         return self._overlap[:, : self.size, : self.size]
 
     def add(self, vectors: Tensor, applied: list[Tensor]) -> None:
-        """Take in ``vectors`` (P·M, S, d) and what each matrix makes of its own, (M, S, d)."""
+        """Add ``vectors`` (P·M, S, d) and the products of each matrix with its own, (M, S, d)."""
         old, new = self.size, self.size + vectors.shape[1]
         self._vectors[:, old:new] = vectors
         torch.cat(applied, out=self._applied[:, old:new])
@@ -97,7 +97,7 @@ class Space:
 
     def restrict(self, coefficients: Tensor) -> None:
         """Keep only the combinations ``coefficients`` (P·M, m, S), orthonormalized."""
-        # Those of empty places may be anything; what they combine is zero.
+        # Coefficients of empty places are arbitrary; the vectors there are zero.
         orthonormal = torch.linalg.qr(coefficients)[0].mT.to(self._vectors)
         vectors, applied = orthonormal @ self.vectors, orthonormal @ self.applied
         new = coefficients.shape[2]
@@ -106,7 +106,7 @@ class Space:
         self._multiply(0, new)
 
     def _multiply(self, old: int, new: int) -> None:
-        """Scalar products of the vectors from ``old`` to ``new``, the last, with all."""
+        """Update the scalar products for the vectors from ``old`` to ``new``, the last ones."""
         self.size = new
         added = slice(old, new)
         rows = products(self._applied[:, added], self.vectors, self._piece)
@@ -118,7 +118,7 @@ class Space:
         self._overlap[:, :old, added] = products(first[:, :old], last[:, added], self._piece)
 
     def keep(self, molecules: Tensor) -> None:
-        """Leave all but some ``molecules`` behind."""
+        """Keep only some ``molecules`` of the batch, by index."""
         stack = stacked(molecules, len(self._overlap), self._n_matrices)
         self._vectors = self._rows(self._vectors, stack)
         self._applied = self._rows(self._applied, stack)
@@ -126,30 +126,30 @@ class Space:
         self._overlap = self._rows(self._overlap, molecules)
 
     def _rows(self, old: Tensor, rows: Tensor) -> Tensor:
-        """Some ``rows`` of what is in use of ``old``, with as much room."""
+        """Some ``rows`` of ``old``, with the same capacity; copies only what is in use."""
         kept = old.new_empty((len(rows), *old.shape[1:]))
         kept[:, : self.size] = old[rows, : self.size]
         return kept
 
-    def apart(self, vectors: Tensor) -> Tensor:
-        """What of ``vectors`` (P·M, S, d) is new, orthonormal but for rounding, zeros last.
+    def new_directions(self, vectors: Tensor) -> Tensor:
+        """Orthonormal vectors that span what ``vectors`` (P·M, S, d) add to the space.
 
-        ``vectors`` are overwritten.
+        Those of molecules with fewer new directions end in zeros. ``vectors`` are overwritten.
         """
-        vectors = self._rid(_normalized(vectors))
+        vectors = self._project_out(_normalized(vectors))
         values, axes = torch.linalg.eigh(products(vectors, vectors, self._piece))
         kept = values > self._dependent**2
         axes = axes * torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
         first = vectors.shape[1] - int(kept.sum(1).max())
         new: Tensor = axes[:, :, first:].flip(2).mT.to(vectors) @ vectors
-        # Of little that remains much is rounding, which no step must make grow into a state.
+        # Small remainders are mostly rounding errors, which must not grow into a state.
         n_sure = int((values > self._independent**2).sum(1).min())
         unsure = new[:, n_sure:]
-        _normalized(self._rid(unsure))
+        _normalized(self._project_out(unsure))
         return new
 
-    def _rid(self, vectors: Tensor) -> Tensor:
-        """``vectors`` (P·M, S, d), rid in place of their part in the space."""
+    def _project_out(self, vectors: Tensor) -> Tensor:
+        """Remove from ``vectors`` (P·M, S, d), in place, their part in the space."""
         if self.size and vectors.shape[1]:
             inside = products(vectors, self.vectors, self._piece).to(vectors)
             vectors.baddbmm_(inside, self.vectors, alpha=-1.0)
@@ -157,6 +157,6 @@ class Space:
 
 
 def _normalized(vectors: Tensor) -> Tensor:
-    """``vectors`` (M, S, d), divided in place by their norms."""
+    """``vectors`` (M, S, d) divided by their norms, in place."""
     norm = torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
     return vectors.div_(torch.where(norm > 0, norm, 1.0))

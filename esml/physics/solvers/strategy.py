@@ -1,8 +1,8 @@
-"""Every threshold of the solvers, in one place.
+"""All thresholds of the solvers in one place.
 
-A :class:`Strategy` says when matrices are built and when states are found by iterations, how far
-these go, and what of a large molecule is left out on the way. It decides how long an answer takes
-and how much memory; the answer itself is converged whatever it says, unless a tolerance is raised.
+A :class:`Strategy` says when matrices are built and when the solvers iterate, how tightly they
+converge, and what they may omit on the way for large molecules. It decides how much time and memory
+a calculation takes. The energies do not depend on it, as long as ``tolerance`` stays.
 
 >>> from esml.physics import Strategy, singlets
 >>> singlets(response, dipole_operator, 10, strategy=Strategy(large=0))
@@ -23,7 +23,7 @@ class ByPrecision(NamedTuple):
     double: float
 
     def of(self, dtype: torch.dtype) -> float:
-        """The one for ``dtype``."""
+        """The threshold for ``dtype``."""
         return self.double if dtype == torch.float64 else self.single
 
 
@@ -37,154 +37,152 @@ class Strategy:
         If a field is negative.
     """
 
-    # ---- which way ----
+    # ---- which method (esml.physics.solvers.problem) ----
 
     dense: int = 120
-    """Single excitations, of the largest molecule of a batch, up to which matrices are built and
-    diagonalized. Measured by the command ``crossover`` of the speed benchmark."""
+    """Up to so many single excitations (of the largest molecule of a batch) matrices are built and
+    diagonalized. Measured by ``python -m scripts.speed.benchmark crossover``."""
 
     dense_per_state: int = 6
-    """Matrices are built, too, up to so many single excitations for each state wanted."""
+    """Matrices are also built up to so many single excitations for each state wanted."""
 
     large: int = 150
-    """Orbitals of a molecule from which iterations start from a model of local pairs
+    """From so many orbitals on, iterations for a single molecule start from the pair model
     (:mod:`esml.physics.solvers.pair_model`) and may run between local orbitals."""
 
     widest_band: float = 0.5
-    """Share of a matrix up to which its band is worth the use: of the coefficients of local
-    orbitals, and of all pairs those in a window of near ones."""
+    """Largest share of a matrix that a band may fill and still be used: of the coefficients of
+    local orbitals, and of all pairs of a hole and an electron."""
 
     chunk: int = 2**18
-    """Numbers in the largest intermediate (M, S, n, n) of a product, if more than one vector has so
-    many: a megabyte stays in the cache of a core."""
+    """Numbers in the densities (M, S, n, n) of the vectors multiplied at once, but at least one
+    vector: a megabyte stays in the cache of a core."""
 
     # ---- iterations (esml.physics.solvers.davidson) ----
 
     tolerance: ByPrecision = ByPrecision(5e-4, 1e-8)
-    """Largest norm of the residual of a converged state, eV. Energies are in error by its square
-    over the distance to other states."""
+    """Largest norm of the residual of a converged state, eV. The error of its energy is the square
+    of this over the distance to other states."""
 
     start_tolerance: float = 0.05
-    """Norm of the residual, eV, to which the states of A alone are found where those of A ± B
-    start from them."""
+    """The same for states of A alone from which the iterations for A ± B start, eV."""
 
     crowd_tolerance: float = 0.15
-    """Norm of the residual, eV, to which states are found that only crowd the wanted ones."""
+    """The same for states that only crowd the wanted ones, eV."""
 
     most_iterations: int = 200
-    """Iterations after which states that have not converged are an error."""
+    """Iterations after which ConvergenceError is raised."""
 
     guards: int = 2
-    """States followed beyond the wanted ones, so that none is missed."""
+    """Additional states that are followed, so that no wanted one is missed."""
 
     states_per_guard: int = 8
-    """One more state is followed for each so many wanted."""
+    """One more state is followed for every so many wanted ones."""
 
     starts_per_state: int = 2
-    """Vectors a space starts with for each state wanted."""
+    """Start vectors for each state wanted."""
 
     kept_per_state: int = 2
-    """Vectors a full space keeps for each state followed."""
+    """Vectors that a full space keeps for each state followed."""
 
     plain_starts: int = 3
-    """Start vectors that are single excitations, beside those from a model."""
+    """Single excitations among the start vectors if the others come from a model."""
 
     admixture: float = 0.03
-    """Norm of what breaks the symmetry of a start vector."""
+    """Norm of the irregular part of a start vector, which breaks its symmetry."""
 
     memory: int = 3 * 2**30
-    """Bytes for the spaces of one batch; one that outgrows its share starts again from the best."""
+    """Bytes for the spaces of a batch; one that outgrows them restarts from its best vectors."""
 
     growth_least: int = 3
-    """Additions of all states followed before a space starts again, at least, if memory allows."""
+    """Iterations before a space restarts: at least so many, if memory allows."""
 
     growth_most: int = 16
-    """The same, at most."""
+    """Iterations before a space restarts: at most so many."""
 
     growth_worth: float = 2.5
-    """Vectors of a space for each of √d, d single excitations: solving the problem projected on it
-    takes the cube of their number, what another iteration costs grows with √d³."""
+    """A space restarts at so many vectors times √d, d single excitations: the cost of the projected
+    problem grows with the cube of the number of vectors, that of a product with √d³."""
 
     left_behind: float = 0.85
-    """Share of a batch's molecules up to which those not converged go on without the others."""
+    """When at most this share of a batch's molecules has not converged, they go on alone."""
 
     dependent: ByPrecision = ByPrecision(1e-3, 1e-7)
-    """Norm below which the rest of a vector adds nothing to a space."""
+    """Norm of the part of a unit vector outside the space below which it is dropped."""
 
     independent: float = 0.1
-    """Smallest norm at which a new direction counts as independent; below it, it is made orthogonal
-    to the space once more, as much of it is rounding."""
+    """Smallest norm at which a new direction counts as independent; below it, it is orthogonalized
+    once more, as much of it is rounding error."""
 
     piece: int = 8192
-    """Numbers of a vector whose products are summed in their own precision; longer ones in
-    double."""
+    """Length of vectors up to which scalar products are summed in the precision of the vectors;
+    for longer ones in double precision."""
 
     correction_room: int = 2**22
-    """Numbers corrected at a time: for large molecules new memory costs more than what is done in
-    it."""
+    """Numbers in the residuals corrected at once: for large molecules, allocating memory costs more
+    than computing."""
 
     # ---- preconditioners (esml.physics.solvers.preconditioners) ----
 
     smallest_denominator: float = 0.3
-    """Smallest absolute difference between a diagonal element and an energy, eV, that a residual is
-    divided by."""
+    """Smallest absolute value of a denominator (diagonal element of A minus energy), eV."""
 
     smallest_pair_denominator: float = 0.05
-    """The same for states of the model of local pairs, eV."""
+    """The same for the states of the pair model, eV."""
 
     decay_times: tuple[float, ...] = (0.05, 0.3, 1.5)
-    """Times t of the exponentials exp(−tΔ) that make up about 1/(Δ − ω), 1/eV."""
+    """Times t of the exponentials exp(−tΔ) whose sum approximates 1/(Δ − ω), 1/eV."""
 
     rough: float = 1e-3
-    """Coefficients left out of matrices that only improve steps."""
+    """Coefficients below this are omitted from matrices that only precondition."""
 
     # ---- local orbitals (esml.physics.solvers.local_orbitals, banded) ----
 
     coupled: float = 1e-2
-    """Element of the density matrix from which two basis functions are neighbours."""
+    """Two basis functions are neighbours if their element of the density matrix exceeds this."""
 
     negligible: ByPrecision = ByPrecision(1e-5, 1e-10)
-    """Coefficients left out of the matrices of a large molecule."""
+    """Coefficients below this are omitted from banded matrices."""
 
     strip_rows: int = 48
     """Rows of a strip of a banded matrix."""
 
     strip_holes: int = 48
-    """Holes of a strip of near pairs: of fewer, products are too small to be fast."""
+    """Holes of a strip of near pairs; products of smaller strips are slow."""
 
     binding: float = 0.7
-    """Attraction of electron and hole, eV, from which a pair counts as near."""
+    """A pair is near if its hole and electron attract each other by more than this, eV."""
 
-    # ---- the model of local pairs (esml.physics.solvers.pair_model) ----
+    # ---- the pair model (esml.physics.solvers.pair_model) ----
 
     pairs_per_atom: int = 2
-    """Pairs of local orbitals in the model for each atom, if these are more than ..."""
+    """Pairs in the model for each atom."""
 
     pairs_per_state: int = 4
-    """... so many for each state wanted."""
+    """Pairs in the model for each state wanted, if that is more."""
 
     singles_per_pair: int = 4
-    """Single excitations for each pair of the model below which the model is not worth its cost."""
+    """The model is used only if there are so many single excitations for each of its pairs."""
 
     frontier_width: float = 2.0
-    """How far from the frontier, eV, orbitals count when they are made local."""
+    """Energy τ over which the weight of an orbital decays away from HOMO or LUMO, eV."""
 
     frontier_rank: float = 0.05
-    """Share of the largest element at which the Cholesky decomposition of the density of the
-    frontier ends."""
+    """Pivot, as a share of the largest one, at which the Cholesky decomposition of the frontier
+    density ends."""
 
     frontier_overlap: float = 1e-4
-    """Overlap of densities, and coefficient, from which local orbitals interact by exchange."""
+    """Local orbitals whose densities overlap by less, and coefficients below this, are omitted from
+    the exchange."""
 
     frontier_strip: int = 32
-    """Holes whose exchange with others is evaluated together."""
+    """Holes whose exchange is evaluated together."""
 
     crowd: float = 0.2
-    """States within so many eV above the highest wanted one crowd it: they are told apart only
-    together."""
+    """States up to so far above the highest wanted one crowd it and are separated with it, eV."""
 
     crowd_most: int = 256
-    """States that are told apart together, at most."""
+    """Largest number of states that are separated together."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -194,4 +192,4 @@ class Strategy:
 
 
 DEFAULT = Strategy()
-"""What is used unless a caller says otherwise."""
+"""The strategy used if a caller gives none."""

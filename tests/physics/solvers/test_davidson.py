@@ -36,7 +36,7 @@ def test_what_is_new_of_nearly_dependent_vectors_is_apart() -> None:
         if space.size:
             mixture = torch.randn(1, 4, space.size, generator=generator)
             vectors = mixture @ space.vectors + 1e-4 * vectors
-        new = space.apart(vectors)
+        new = space.new_directions(vectors)
         space.add(new, [new])
     identity = torch.eye(space.size, dtype=torch.float64)[None]
     torch.testing.assert_close(space.projected.double(), identity, atol=1e-4, rtol=0)

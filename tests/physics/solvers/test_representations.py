@@ -41,7 +41,7 @@ def test_products_between_relaxed_orbitals_are_those_between_canonical_ones(
     torch.testing.assert_close(found * mask, expected * mask, atol=1e-10, rtol=0)
     some = torch.tensor([3, 1])
     torch.testing.assert_close(
-        relaxed.some(some).apply(amplitudes[some], kind), relaxed.apply(amplitudes, kind)[some]
+        relaxed.select(some).apply(amplitudes[some], kind), relaxed.apply(amplitudes, kind)[some]
     )
 
 
