@@ -7,7 +7,7 @@ import math
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,6 +86,7 @@ def generate(
     n_singlets: Annotated[int, typer.Option(min=1, help="most singlets kept")] = 16,
     n_triplets: Annotated[int, typer.Option(min=1, help="most triplets kept")] = 12,
     retry: Annotated[bool, typer.Option("--retry", help="try earlier failures again")] = False,
+    parts_per_shard: Annotated[int, typer.Option(min=1, help="records of a shard")] = 500,
 ) -> None:
     """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
     import ase.io
@@ -97,7 +98,7 @@ def generate(
     from .generate import generate as run
     from .scf import Level
 
-    images = []
+    images: list[Any] = []
     for path in structures:
         try:
             images.extend(ase.io.read(path, index=":"))
@@ -118,7 +119,15 @@ def generate(
         n_triplets=n_triplets,
     )
     try:
-        summary = run(images, output, level, workers, retry, dask=dask)
+        summary = run(
+            images,
+            output,
+            level,
+            workers,
+            retry,
+            dask=dask,
+            parts_per_shard=parts_per_shard,
+        )
     except (DatasetError, ClusterError, WorkerError) as error:
         raise _fail(str(error)) from error
     typer.echo(
@@ -206,7 +215,7 @@ def info(
     except DatasetError as error:
         raise _fail(str(error)) from error
 
-    def line(counter: Counter) -> str:
+    def line(counter: Counter[Any]) -> str:
         return ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()))
 
     typer.echo(f"structures  {n} of {len(molecules)} molecules")

@@ -73,6 +73,7 @@ def _client(address: str, workers: int) -> Iterator[tuple[Client, Callable[[], N
             f"Dask is not installed ({error}): expected dask[distributed]; install "
             "'esml[reference]' or leave out --dask"
         ) from error
+    revive: Callable[[], None] | None = None
     with ExitStack() as stack:
         if address == LOCAL:
             stack.enter_context(dask.config.set(LOCAL_SETTINGS))
@@ -81,12 +82,13 @@ def _client(address: str, workers: int) -> Iterator[tuple[Client, Callable[[], N
             )
             stack.enter_context(cluster)
 
-            def revive() -> None:
+            def anew() -> None:
                 cluster.scale(0)
                 cluster.scale(workers)
 
+            revive = anew
         else:
-            cluster, revive = address, None
+            cluster = address
         try:
             if revive is None:  # a client of a malformed address would hang when it ends
                 comm.get_address_host_port(address)
@@ -109,7 +111,7 @@ def _run(
     from dask.distributed import KilledWorker, wait
 
     todo, suspects = deque(jobs), deque[Job]()
-    pending: dict[Future, Job] = {}
+    pending: dict[Future[Any], Job] = {}
     alone = False
     while todo or suspects or pending:
         alone = alone or not (todo or pending)

@@ -278,11 +278,13 @@ def generate(
     retry_failures: bool = False,
     progress: bool = True,
     dask: str | None = None,
+    parts_per_shard: int = PARTS_PER_SHARD,
 ) -> Summary:
     """Compute the records of ``structures`` that ``directory`` lacks.
 
     ``dask`` is the address of a scheduler whose workers then compute, or ``"local"`` for a cluster
-    of ``workers`` processes on this machine. Raises DatasetError when another process writes there,
+    of ``workers`` processes on this machine. Records are joined into shards of
+    ``parts_per_shard``. Raises DatasetError when another process writes there,
     a shard there is damaged or the disk refuses, ClusterError when the cluster fails, WorkerError
     when worker processes do not start; what was computed before stays readable.
     """
@@ -290,7 +292,7 @@ def generate(
     directory = Path(directory)
     with _sole_writer(directory), _one_thread_each():
         known = stored_keys(directory)
-        join_parts(directory, PARTS_PER_SHARD)
+        join_parts(directory, parts_per_shard)
         failures = {} if retry_failures else read_failures(directory)
         distinct = {content_key(atoms, level): atoms for atoms in structures}
         todo = [a for key, a in distinct.items() if key not in known and key not in failures]
@@ -306,8 +308,8 @@ def generate(
             if isinstance(result, Record):
                 write_shard(directory / "parts" / f"{result.key}.h5", [result])
                 computed += 1
-                if computed % PARTS_PER_SHARD == 0:
-                    join_parts(directory, PARTS_PER_SHARD)
+                if computed % parts_per_shard == 0:
+                    join_parts(directory, parts_per_shard)
             else:
                 failed += 1
                 name = str(atoms.info.get("name", atoms.symbols))

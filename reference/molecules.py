@@ -448,7 +448,7 @@ def parse(smiles: str) -> Mol:
 
 def _inchikey(mol: Mol) -> str:
     """InChIKey of ``mol``, empty if it has none."""
-    return str(Chem.MolToInchiKey(mol))  # type: ignore[no-untyped-call]
+    return str(Chem.MolToInchiKey(mol))
 
 
 def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:

@@ -206,7 +206,8 @@ def _summed_kernels(
 
 
 def _mirrored(upper: np.ndarray) -> np.ndarray:
-    return np.triu(upper) + np.triu(upper, 1).T
+    whole: np.ndarray = np.triu(upper) + np.triu(upper, 1).T
+    return whole
 
 
 def _add_upper(out: np.ndarray, left: np.ndarray, right: np.ndarray, n_strips: int = 8) -> None:

@@ -20,7 +20,7 @@ from test_cli import refusal, run
 
 from esml.export import open_writer, part_path, read_results
 from esml.io.files import BusyError, sole_writer
-from scripts.robustness import kill_runs
+from scripts.robustness import full_disks, kill_runs
 
 
 def test_a_killed_training_ends_as_one_left_in_peace(tmp_path: Path) -> None:
@@ -33,11 +33,11 @@ def test_a_killed_prediction_is_gone_on_with(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
-    assert kill_runs.full(tmp_path, tmp_path / "small", 100, most_bytes=24_576) == []
+    assert full_disks.full(tmp_path, tmp_path / "small", 100, most_bytes=24_576) == []
 
 
 def test_a_limit_on_the_size_of_files_costs_nothing(tmp_path: Path) -> None:
-    assert kill_runs.limited(tmp_path) == []
+    assert full_disks.limited(tmp_path) == []
 
 
 @pytest.mark.parametrize("scarce", ["disk", "limit"])

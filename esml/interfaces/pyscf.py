@@ -48,15 +48,38 @@ POTENTIALS = "sapgrasplarge"
 """PySCF's name of the fitted atomic potentials."""
 
 
-def pyscf_guess(mol: Mole, model: Surrogate | None = None) -> Any:
+def pyscf_guess(
+    mol: Mole,
+    model: Surrogate | None = None,
+    screening: float = SCREENING,
+    level_shift: float = LEVEL_SHIFT,
+) -> Any:
     """A density matrix to start an SCF of the PySCF molecule ``mol`` from: ``mf.kernel(dm0)``.
 
-    (n_ao, n_ao), idempotent in the overlap of ``mol``, of any basis, with ``mo_coeff`` and
-    ``mo_occ`` attached as PySCF likes it. For an unrestricted SCF give it ``[dm0 / 2, dm0 / 2]``.
-    ``model`` is the shipped one if left out. Needs PySCF.
+    For an unrestricted SCF give it ``[dm0 / 2, dm0 / 2]``. Needs PySCF.
 
-    Raises StructureError for open shells, effective core potentials, ghost atoms and whatever
-    ``Surrogate.predict`` refuses.
+    Parameters
+    ----------
+    mol
+        A closed-shell molecule of the model's elements, in any basis.
+    model
+        The shipped one if left out.
+    screening
+        s of the polarization (see the top of the module).
+    level_shift
+        Δ, hartree.
+
+    Returns
+    -------
+    ndarray
+        (n_ao, n_ao), idempotent in the overlap of ``mol``, with ``mo_coeff`` and ``mo_occ``
+        attached as PySCF likes it.
+
+    Raises
+    ------
+    StructureError
+        For open shells, effective core potentials, ghost atoms and whatever ``Surrogate.predict``
+        refuses.
     """
     from pyscf import lib
     from pyscf.lo import orth
@@ -68,7 +91,8 @@ def pyscf_guess(mol: Mole, model: Surrogate | None = None) -> Any:
     occupied = valence @ coefficients
     minimal = np.hstack([core, valence])
     fock = mol.intor_symmetric("int1e_kin") + _potential(mol, charges)
-    found = np.hstack([core, occupied + _polarization(fock, overlap, minimal, occupied)])
+    polarization = _polarization(fock, overlap, minimal, occupied, level_shift)
+    found = np.hstack([core, occupied + screening * polarization])
     found = found @ orth.lowdin(found.T @ overlap @ found)
     density = 2.0 * found @ found.T
     return lib.tag_array(density, mo_coeff=found, mo_occ=np.full(found.shape[1], 2.0))
@@ -158,8 +182,10 @@ def _potential(mol: Mole, charges: Array) -> Array:
     return potential
 
 
-def _polarization(fock: Array, overlap: Array, minimal: Array, occupied: Array) -> Array:
-    """δC (n_ao, n_occupied) of the ``occupied`` orbitals from outside the ``minimal`` functions."""
+def _polarization(
+    fock: Array, overlap: Array, minimal: Array, occupied: Array, level_shift: float
+) -> Array:
+    """δC / s (n_ao, n_occupied) of the ``occupied`` from outside the ``minimal`` functions."""
     from pyscf.scf import addons
 
     # In an orthonormal basis, the left singular vectors that belong to no singular value span the
@@ -171,6 +197,6 @@ def _polarization(fock: Array, overlap: Array, minimal: Array, occupied: Array) 
     outside = outside @ axes
     energies = np.einsum("pi,pq,qi->i", occupied, fock, occupied, optimize=True)
     coupling = outside.T @ fock @ occupied
-    denominators = energies[None, :] - levels[:, None] - LEVEL_SHIFT
-    polarization: Array = SCREENING * outside @ (coupling / denominators)
+    denominators = energies[None, :] - levels[:, None] - level_shift
+    polarization: Array = outside @ (coupling / denominators)
     return polarization

@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
 
 import esml
-from esml.analysis.characters import Wavefunctions, characterize
+from esml.analysis.characters import Character, Wavefunctions, characterize
 from esml.io.records import Record, read
-from esml.results import Result
+from esml.results import Failure, Result
 
 LEAST_WEIGHT = 0.85
 
 
 def reference(record: Record, kind: str) -> Wavefunctions:
+    """The states of a record, "singlet" or "triplet", as the characters see them."""
     x = getattr(record, f"{kind}_x").astype(float)
     return Wavefunctions(
         atoms=Atoms(record.numbers, record.positions),
@@ -34,6 +36,32 @@ def reference(record: Record, kind: str) -> Wavefunctions:
         X=x,
         Y=record.singlet_y.astype(float) if kind == "singlet" else np.zeros_like(x),
     )
+
+
+def leading(character: Character) -> str:
+    """What most of a state is, such as "nπ*"."""
+    return max(character.weights, key=lambda name: character.weights[name])
+
+
+def agreement(
+    records: Sequence[Record], results: Sequence[Result | Failure], kind: str
+) -> tuple[Counter[tuple[str, str]], int]:
+    """How often the lowest state is what by the reference and by the model, and refusals.
+
+    Of structures whose lowest label is a valence state.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    refused = 0
+    for record, result in zip(records, results, strict=True):
+        if getattr(record, f"{kind}_valence_weights")[0] < LEAST_WEIGHT:
+            continue
+        if not isinstance(result, Result):
+            refused += 1
+            continue
+        expected = characterize(reference(record, kind))[0]
+        found = result.characters("singlets" if kind == "singlet" else "triplets")[0]
+        counts[leading(expected), leading(found)] += 1
+    return counts, refused
 
 
 def main() -> None:
@@ -47,18 +75,7 @@ def main() -> None:
     structures = [Atoms(r.numbers, r.positions, info={"charge": int(r.charge)}) for r in records]
     results = list(model.predict_many(structures, 5, errors="return", wavefunctions=True))
     for kind, label in (("singlet", "S1"), ("triplet", "T1")):
-        counts: Counter[tuple[str, str]] = Counter()
-        refused = 0
-        for record, result in zip(records, results, strict=True):
-            if getattr(record, f"{kind}_valence_weights")[0] < LEAST_WEIGHT:
-                continue
-            if not isinstance(result, Result):
-                refused += 1
-                continue
-            expected = characterize(reference(record, kind))[0]
-            found = result.characters("singlets" if kind == "singlet" else "triplets")[0]
-            leading = tuple(max(c.weights, key=lambda k: c.weights[k]) for c in (expected, found))
-            counts[leading] += 1
+        counts, refused = agreement(records, results, kind)
         total = sum(counts.values())
         same = sum(n for (a, b), n in counts.items() if a == b)
         print(f"{label}: the same character in {same} of {total} structures, {refused} refused")

@@ -54,7 +54,7 @@ def known(record: Record) -> bool:
 
 def pulled(name: str, first: int, second: int, stretch: float) -> Atoms:
     """The molecule ``name`` with all that hangs on the atom ``second`` moved along the bond."""
-    atoms = molecule(name)
+    atoms: Atoms = molecule(name)
     length = atoms.get_distance(first, second)
     axis = (atoms.positions[second] - atoms.positions[first]) / length
     # Atoms nearer to the second atom than to the first go with it.

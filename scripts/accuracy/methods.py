@@ -28,6 +28,9 @@ from esml.predict.surrogate import Surrogate
 from esml.results import Failure
 from scripts.accuracy.peers import PeerError, PeerMissingError, PeerStates
 
+OWN = "esml"
+"""The name of the model in tables."""
+
 N_STATES = 24
 """States of each multiplicity that are asked for."""
 

@@ -216,7 +216,8 @@ def main() -> None:
     parser.add_argument("structure", type=Path)
     parser.add_argument("--n-states", type=int, default=10)
     args = parser.parse_args()
-    atoms = ase.io.read(args.structure)
+    atoms = ase.io.read(args.structure, index=-1)
+    assert isinstance(atoms, Atoms)
     for name, run in PEERS.items():
         try:
             states = run(atoms, args.n_states)

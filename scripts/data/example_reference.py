@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
+from ase import Atoms
 
 from esml.units import HARTREE
 from reference.downfold import downfold
@@ -22,13 +24,8 @@ from reference.response import excitations
 from reference.scf import Level, ground_state, molecule
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("structure", type=Path)
-    parser.add_argument("--n-states", type=int, default=10)
-    args = parser.parse_args()
-    level = Level(n_singlets=args.n_states, n_triplets=args.n_states)
-    atoms = ase.io.read(args.structure)
+def calculated(atoms: Atoms, level: Level) -> dict[str, Any]:
+    """States and frontier orbitals as `esml spectrum --compare` reads them."""
     mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
     space, singlets, triplets = excitations(mean_field, level)
     minimal = downfold(mean_field)
@@ -37,8 +34,7 @@ def main() -> None:
     triplet_weights = project(triplets, space, minimal, overlap)[2]
     n_occupied = int(np.count_nonzero(mean_field.mo_occ))
     orbital = mean_field.mo_energy * HARTREE
-    result = {
-        "level": "CAM-B3LYP/def2-SVP, TDDFT singlets, TDA triplets",
+    return {
         "singlets": {
             "energies": singlets.energies.round(4).tolist(),
             "oscillator_strengths": singlets.oscillator_strengths.round(5).tolist(),
@@ -54,8 +50,19 @@ def main() -> None:
             "lumo_large_basis": round(float(orbital[n_occupied]), 4),
         },
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("structure", type=Path)
+    parser.add_argument("--n-states", type=int, default=10)
+    args = parser.parse_args()
+    atoms = ase.io.read(args.structure, index=-1)
+    assert isinstance(atoms, Atoms)
+    level = Level(n_singlets=args.n_states, n_triplets=args.n_states)
     path = args.structure.with_suffix(".reference.json")
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    found = {"level": "CAM-B3LYP/def2-SVP, TDDFT singlets, TDA triplets"}
+    path.write_text(json.dumps(found | calculated(atoms, level), indent=2) + "\n")
     print(path)
 
 

@@ -78,7 +78,8 @@ def images_of(name: str, path: Path) -> list[Atoms]:
             s.skip,
             s.family,
         )
-    images: list[Atoms] = ase.io.read(path, index=":")
+    images = ase.io.read(path, index=":")
+    assert isinstance(images, list)
     # A run cut short still holds a fair sample of the smaller ones.
     return sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
 

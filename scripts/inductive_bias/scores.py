@@ -104,7 +104,7 @@ def _of_hamiltonian(model: Surrogate, structures: Sequence[Atoms]) -> list[Answe
     try:
         with torch.no_grad():
             found = model(model.graph(structures), N_SINGLETS, n_triplets=1)
-    except (ConvergenceError, torch.linalg.LinAlgError):
+    except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         if len(structures) == 1:
             return [None]
         return [answer for atoms in structures for answer in _of_hamiltonian(model, [atoms])]

@@ -52,7 +52,7 @@ from esml.physics.basis import ELEMENTS
 from esml.training import ConfigError
 from esml.training.config import load_config
 from scripts import ROOT
-from scripts.speed.benchmark import peak_memory
+from scripts.measuring import peak_memory
 
 MEMORY = 2 * 2**30
 """Bytes; the mutated files have at most 200 kB, of which a shard may unfold to 1100 times."""
@@ -71,7 +71,7 @@ MOLECULES = ("H2O", "H2CO", "C2H4", "HCN", "CH3OH", "C6H6", "HCOOH", "CH3Cl", "C
 def structures(draw: st.DrawFn) -> Atoms:
     """A molecule more or less distorted, or any atoms anywhere; odd charges, spins and cells."""
     if draw(st.booleans()):
-        atoms = ase.build.molecule(draw(st.sampled_from(MOLECULES)))
+        atoms: Atoms = ase.build.molecule(draw(st.sampled_from(MOLECULES)))
         size = draw(st.sampled_from([0.0, 0.02, 0.1, 0.5]))
         noise = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         atoms.positions += noise.normal(scale=size, size=atoms.positions.shape)
@@ -293,7 +293,8 @@ def mutant(seed_file: Path, rng: np.random.Generator) -> bytes:
 def serve(connection: Connection) -> None:
     """Read files by the names that come, and answer with what came of each."""
     torch.set_num_threads(1)
-    held = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+    (held_kb,) = re.findall(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())
+    held = int(held_kb) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # kills
     while True:

@@ -24,11 +24,6 @@ Exit code 1 unless all holds.
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import resource
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -38,8 +33,6 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
-import ase.build
-import ase.io
 import h5py
 import numpy as np
 from safetensors.numpy import load_file
@@ -47,108 +40,23 @@ from safetensors.numpy import load_file
 from esml.export import part_path
 from esml.io.records import Record, read
 from esml.model import checkpoint
-from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
 from reference.generate import join_parts
-from scripts import ROOT
-
-DATA = ROOT / "tests" / "data" / "tiny.h5"
-
-WINDOW = Batching().window
-
-ESML = ("-m", "esml")
-
-GENERATE = (
-    "-c",
-    "import sys; from reference import generate; from reference.__main__ import app;"
-    "generate.PARTS_PER_SHARD = 5; app()",
-    "generate",
+from scripts.robustness.full_disks import fill_disk, lines, resumed
+from scripts.robustness.processes import (
+    CONFIG,
+    DATA,
+    ESML,
+    WINDOW,
+    changed,
+    finish,
+    killed,
+    start,
+    wait_for,
+    write_molecules,
 )
 
-CONFIG = """
-data: [{data}]
-output: {output}
-epochs: {epochs}
-batch_size: 2
-validate_every: 3
-seed: 3
-model:
-  network: {{channels: 8, layers: 1, radial: 4, radial_hidden: 8}}
-  pair_channels: 4
-  hidden: 8
-"""
-
-
-def start(*arguments: str | Path, most_bytes: int | None = None) -> subprocess.Popen[str]:
-    """A process of Python, its files limited to ``most_bytes``."""
-
-    def limit() -> None:
-        if most_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=limit,
-    )
-
-
-def finish(*arguments: str | Path, most_bytes: int | None = None) -> tuple[int, str]:
-    """Exit code and standard error of a process of Python."""
-    with start(*arguments, most_bytes=most_bytes) as process:
-        _, error = process.communicate()
-    return process.returncode, error
-
-
-def wait_for(process: subprocess.Popen[str], begun: Callable[[], object]) -> None:
-    """Return when ``begun()`` has changed, or the process has ended."""
-    before = begun()
-    while process.poll() is None and begun() == before:
-        time.sleep(0.002)
-
-
-def killed(
-    command: tuple[str | Path, ...],
-    begun: Callable[[], object],
-    starting: float,
-    span: float,
-    rng: np.random.Generator,
-) -> bool:
-    """Start ``command`` and kill it; whether that came before its end.
-
-    Either within the ``starting`` seconds it takes until ``begun()`` changes, or up to ``span``
-    seconds after that.
-    """
-    with start(*command) as process:
-        if rng.random() < 0.3:
-            time.sleep(rng.uniform(0, starting))
-        else:
-            wait_for(process, begun)
-            time.sleep(rng.uniform(0, span))
-        process.kill()
-        process.communicate()
-    return process.returncode == -signal.SIGKILL
-
-
-def changed(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-MOLECULES = ("H2CO", "C2H4", "CH3OH", "HCOOH", "CH3CHO", "C4H4O", "C6H6")
-
-
-def write_molecules(
-    path: Path, n: int, rng: np.random.Generator, names: tuple[str, ...] = MOLECULES
-) -> None:
-    images = []
-    for i in range(n):
-        atoms = ase.build.molecule(names[i % len(names)])
-        atoms.positions += rng.normal(scale=0.03, size=atoms.positions.shape)
-        images.append(atoms)
-    ase.io.write(path, images)
+GENERATE = ("-m", "reference", "generate", "--parts-per-shard", "5")
 
 
 # ---- generate ------------------------------------------------------------------------------------
@@ -180,7 +88,9 @@ def kill_generation(
     n = 4 * kills + 8
     write_molecules(structures, n, rng, ("H2O", "H2CO", "C2H4", "HCN"))
     options = ["--workers", "2", "--functional", "hf", "--basis", "3-21g"]
-    commands = [(*GENERATE, structures, "-o", run, *options) for run in runs]
+    commands: list[tuple[str | Path, ...]] = [
+        (*GENERATE, structures, "-o", run, *options) for run in runs
+    ]
 
     def written(run: Path) -> list[int]:
         return [changed(run / "parts"), len(list(run.rglob("*.h5")))]
@@ -255,11 +165,6 @@ def kill_training(folder: Path, kills: int, rng: np.random.Generator) -> list[st
 # ---- predict -------------------------------------------------------------------------------------
 
 
-def lines(path: Path) -> int:
-    """Lines of a journal: one, and one for each window."""
-    return path.read_bytes().count(b"\n") if path.exists() else 1
-
-
 def content(path: Path) -> object:
     """What a file holds; HDF5 lays out the same data in many ways."""
     if path.suffix != ".h5":
@@ -273,12 +178,6 @@ def content(path: Path) -> object:
     with h5py.File(path) as file:
         file.visititems(note)
         return found, dict(file.attrs)
-
-
-def resumed(error: str) -> int:
-    """How many predictions a run says it found."""
-    told = re.search(r"note: (\d+) of them are from an earlier run", error)
-    return int(told[1]) if told else 0
 
 
 def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[str]:
@@ -309,68 +208,6 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[
             found.append(f"the last prediction into {suffix} left more than its output")
         if content(quiet) != content(other):
             found.append(f"the {suffix} files differ")
-    return found
-
-
-# ---- disk ----------------------------------------------------------------------------------------
-
-
-def fill_disk(folder: Path, n: int) -> list[str]:
-    """Train and predict where there is no room; returns what went wrong."""
-    small = folder / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(small)]
-    found = []
-    if subprocess.run(mount, capture_output=True).returncode == 0:
-        try:
-            found += full(folder, small, n, None)
-        finally:
-            subprocess.run(["umount", str(small)], check=True)
-    else:
-        print("  no tmpfs can be mounted here: limits on the size of files only")
-    return found + full(folder, small, n, 24_576) + limited(folder)
-
-
-def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]:
-    """What goes wrong where nothing fits into ``small``, or no file may be above ``most_bytes``."""
-    found = []
-    structures = folder / "many.xyz"
-    write_molecules(structures, n, np.random.default_rng(0))
-    (folder / "full.yaml").write_text(CONFIG.format(data=DATA, output=small / "run", epochs=2))
-    ends = (".h5", ".csv", ".json")
-    commands = [("predict", structures, "-o", small / f"out{end}") for end in ends]
-    commands.append(("train", folder / "full.yaml"))
-    for command in commands:
-        code, error = finish(*ESML, *command, most_bytes=most_bytes)
-        name = f"{command[0]} to {command[-1].suffix}"
-        last = error.strip().splitlines()[-1] if error.strip() else ""
-        if code != 2 or not last.startswith("error: ") or "Traceback" in error:
-            found.append(f"{name} on a full disk ended with {code}: {error[-500:]}")
-        if "expected" not in last:
-            found.append(f"{name} on a full disk said: {last}")
-        whole = [p for p in small.rglob("*") if p.is_file() and p.stat().st_size]
-        left = [p.name for p in whole if p.suffix != ".part" and p.name != "log.csv"]
-        if left:
-            found.append(f"{name} on a full disk left {left}")
-        for path in whole:
-            path.unlink()
-    return found
-
-
-def limited(folder: Path) -> list[str]:
-    """What is lost where no file may hold the journal of a run, two windows and a bit."""
-    structures, output = folder / "limited.xyz", folder / "limited.csv"
-    write_molecules(structures, 2 * WINDOW + 4, np.random.default_rng(0))
-    command = (*ESML, "predict", structures, "-o", output, "--n-states", "1")
-    code, error = finish(*command, most_bytes=WINDOW * 2_400)  # a prediction takes 1,330
-    found = []
-    if code != 2 or not error.strip().splitlines()[-1].startswith("error: ") or output.exists():
-        found.append(f"predict with limited files ended with {code}: {error[-500:]}")
-    if lines(journal_path(output)) < 2:
-        found.append("predict with limited files kept nothing")
-    code, error = finish(*command)
-    if code or not resumed(error):
-        found.append(f"predict after the limit was raised ended with {code}: {error[-500:]}")
     return found
 
 

@@ -26,6 +26,7 @@ from ase import Atoms
 import esml
 from esml.io.records import iterate
 from scripts import ROOT
+from scripts.measuring import memory
 
 DATA = tuple(ROOT / "data" / n for n in ("small", "pool", "chromophores"))
 
@@ -36,12 +37,6 @@ SAME = 2e-4
 """eV."""
 
 REPEATED = 20
-
-
-def memory() -> float:
-    """MiB this process holds now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
 
 
 def main() -> None:
@@ -61,8 +56,9 @@ def main() -> None:
     def stream() -> Iterator[Atoms]:
         for n in range(args.molecules):
             if n % 100 == 0:
-                places.append(int(rng.integers(REPEATED)))
-                yield again[places[-1]]
+                place = int(rng.integers(REPEATED))
+                places.append(place)
+                yield again[place]
                 continue
             places.append(None)
             atoms = known[rng.integers(len(known))].copy()

@@ -39,14 +39,14 @@ def stretched(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     distances = atoms.get_all_distances()
     bonded = (distances < 1.25 * (radii[:, None] + radii)) & (distances > 0)
     bonds = np.argwhere(np.triu(bonded))
+    found: Atoms = atoms.copy()
     if not len(bonds):
-        return atoms.copy()
+        return found
     i, j = bonds[rng.integers(len(bonds))]
     bonded[i, j] = bonded[j, i] = False
     _, part = connected_components(coo_array(bonded), directed=False)
     # In a ring nothing is beyond: one atom moves alone.
     beyond = part == part[j] if part[i] != part[j] else np.arange(len(atoms)) == j
-    found = atoms.copy()
     along = atoms.positions[j] - atoms.positions[i]
     found.positions[beyond] += rng.uniform(0, 2) * along
     return found
@@ -54,7 +54,7 @@ def stretched(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     """Every atom moved, by a normal distribution of up to half an Å."""
-    found = atoms.copy()
+    found: Atoms = atoms.copy()
     found.positions += rng.normal(scale=rng.uniform(0, 0.5), size=found.positions.shape)
     return found
 

@@ -2,8 +2,7 @@
 
     python -m scripts.speed.scf_guess data/small --method hf --basis def2-svp -n 24
     python -m scripts.speed.scf_guess data/small --method pbe0 --json guess.json
-    python -m scripts.speed.scf_guess data/small --scan      # what esml.interfaces.pyscf's
-    constants serve
+    python -m scripts.speed.scf_guess data/small --scan      # the constants of the guess
 
 One geometry of each of n molecules of the test split, evenly spaced. An iteration is what PySCF
 counts: one diagonalization and one Fock matrix, with its default convergence (1e-9 hartree) and
@@ -26,7 +25,6 @@ from pyscf import dft, gto, scf
 from pyscf.lo import orth
 
 import esml
-from esml.interfaces import pyscf as guess
 from esml.io.records import Record, read
 from esml.units import BOHR
 
@@ -106,13 +104,11 @@ def scan(records: list[Record], method: str, basis: str) -> None:
     for screening in (0.0, 0.4, 0.6, 0.7, 0.8, 1.0, 1.4):
         errors = []
         for shift in shifts:
-            guess.SCREENING, guess.LEVEL_SHIFT = screening, shift
-            errors.append(
-                statistics.mean(
-                    float(np.linalg.norm(root @ (esml.pyscf_guess(mol, model) - density) @ root))
-                    for mol, density, root in converged
-                )
-            )
+            distances = []
+            for mol, density, root in converged:
+                guess = esml.pyscf_guess(mol, model, screening, shift)
+                distances.append(float(np.linalg.norm(root @ (guess - density) @ root)))
+            errors.append(statistics.mean(distances))
         print(f"{screening:9.2f}" + "".join(f"{error:8.3f}" for error in errors), flush=True)
 
 

@@ -17,33 +17,35 @@ variants the test split is not looked at: they are what choices are made from.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+
+mpl.use("Agg")
+
 import numpy as np
 import torch
 import yaml
+from matplotlib import pyplot
 
-from esml.io.files import sole_writer, write_whole
+from esml.io.files import sole_writer
 from esml.io.records import Record, read, write_shard
 from esml.predict.model_files import load_model
 from esml.training import TrainingConfig, load_config, train
 from esml.training.evaluation import evaluate_records
 from esml.training.scores import QUANTITIES
 from scripts import ROOT
-from scripts.inductive_bias.page import fill, table
-from scripts.inductive_bias.study import subset
+from scripts.csv_rows import Row, add_rows, read_rows
+from scripts.inductive_bias.plan import subset
+from scripts.pages import fill, table
 
 COLUMNS = ("variant", "structures", "passes", "set", "quantity", "value", "n")
 SHIPPED = "as shipped"
 """The variant that others are compared with."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def jobs(plan: Plan) -> Iterator[Job]:
         yield Job(name, plan.ablation["size"], plan.ablation["epochs"], changes)
 
 
-def scores(model: Path | str, sets: dict[str, Sequence[Record]]) -> list[Row]:
+def scores(model: Path | str, sets: Mapping[str, Sequence[Record]]) -> list[Row]:
     """Mean absolute errors of a model on ``sets``, as rows without what was trained."""
     found = load_model(model)
     rows = []
@@ -119,23 +121,10 @@ def scores(model: Path | str, sets: dict[str, Sequence[Record]]) -> list[Row]:
     return rows
 
 
-def read_table(path: Path) -> list[Row]:
-    """Rows of the CSV, all entries text; none where there is no file."""
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def append(path: Path, rows: Sequence[Row]) -> None:
-    """Add ``rows`` to the CSV ``path``, all or none."""
+    """Add ``rows`` to the table, all or none, as its only writer."""
     with sole_writer(path.with_name(f".{path.name}.lock"), path):
-        content = io.StringIO()
-        writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(read_table(path))
-        writer.writerows({**row, "value": f"{row['value']:.6g}"} for row in rows)
-        write_whole(path, content.getvalue().encode())
+        add_rows(path, rows, COLUMNS)
 
 
 def run(plan: Plan, directory: Path, path: Path, only: Sequence[str] = ()) -> None:
@@ -147,7 +136,7 @@ def run(plan: Plan, directory: Path, path: Path, only: Sequence[str] = ()) -> No
     test = [r for r in records if r.split == "test"]
     larger = read(plan.extrapolation)
     for job in jobs(plan):
-        held = {(r["variant"], int(r["structures"])) for r in read_table(path)}
+        held = {(r["variant"], int(r["structures"])) for r in read_rows(path)}
         chosen = subset(training, job.size, plan.seed)
         wanted = not only or any(fnmatch(job.name, pattern) for pattern in only)
         if (job.variant, len(chosen)) in held or not wanted:
@@ -162,7 +151,7 @@ def run(plan: Plan, directory: Path, path: Path, only: Sequence[str] = ()) -> No
         facts = {"variant": job.variant, "structures": len(chosen), "passes": job.epochs}
         append(path, [facts | row for row in scores(model, sets)])
     shipped = ("", len(training))
-    if shipped not in {(r["variant"], int(r["structures"])) for r in read_table(path)}:
+    if shipped not in {(r["variant"], int(r["structures"])) for r in read_rows(path)}:
         facts = {"variant": "", "structures": len(training), "passes": plan.base.epochs}
         sets = {"validation": validation, "extrapolation": larger, "test": test}
         append(path, [facts | row for row in scores("default", sets)])
@@ -237,11 +226,6 @@ def variants_table(rows: Sequence[Row]) -> str:
 
 def draw(found: Found, path: Path) -> None:
     """Learning curves of unseen small and of larger molecules, both axes logarithmic."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     figure, panels = pyplot.subplots(1, 2, figsize=(9.0, 3.8), sharey=True, layout="constrained")
     for axes, name, title in zip(
         panels, ("test", "extrapolation"), ("unseen molecules", "larger molecules"), strict=True
@@ -280,7 +264,7 @@ def main() -> None:
     if args.command == "run":
         run(Plan.of(args.config), args.directory, args.csv, args.only)
         return
-    rows = read_table(args.csv)
+    rows = read_rows(args.csv)
     found = Found(rows)
     draw(found, args.figures / "learning.png")
     fill(args.page, {"sizes": sizes_table(found), "variants": variants_table(rows)})

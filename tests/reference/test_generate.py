@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import h5py
@@ -57,7 +58,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def run(structures: Sequence[Atoms], output: Path, **options: bool) -> Summary:
+def run(structures: Sequence[Atoms], output: Path, **options: Any) -> Summary:
     return generate(structures, output, LEVEL, progress=False, **options)
 
 
@@ -117,8 +118,7 @@ def test_another_level_is_another_record(tmp_path: Path, here: pytest.MonkeyPatc
 
 
 def test_parts_are_joined_as_they_gather(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
-    here.setattr(module, "PARTS_PER_SHARD", 3)
-    run(WATERS, tmp_path)
+    run(WATERS, tmp_path, parts_per_shard=3)
     shards = sorted(path.name for path in tmp_path.glob("*.h5"))
     assert shards == ["shard-000.h5", "shard-001.h5"]
     assert [len(read_shard(tmp_path / name)) for name in shards] == [3, 3]

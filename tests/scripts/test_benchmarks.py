@@ -98,7 +98,7 @@ def test_a_spectrum_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
 
 def test_the_script_measures_a_molecule() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.speed.benchmark", "single", "glycines-16"],
+        [sys.executable, "-m", "scripts.speed.single", "glycines-16"],
         cwd=ROOT,
         capture_output=True,
         text=True,

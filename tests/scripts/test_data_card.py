@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,19 +13,17 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("rdkit")
 
 from esml.io.records import read, shard_paths
+from scripts.data import card
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "data.md"
 BLOCK = re.compile(r"(?<=-->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.data.card", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+def run(*arguments: object) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["card", *map(str, arguments)])
+        card.main()
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     directory = tmp_path_factory.mktemp("card")
     page = directory / "data.md"
     page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    done = run(ROOT / "data" / "small", "--page", page, "--figures", directory)
-    assert done.returncode == 0, done.stderr
+    run(ROOT / "data" / "small", "--page", page, "--figures", directory)
     return page.read_text(encoding="utf-8"), directory
 
 
@@ -95,7 +91,6 @@ def test_a_page_without_a_block_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "data.md"
     page.write_text(PAGE.read_text(encoding="utf-8").replace("data card: cost", "data card: price"))
     before = page.read_text()
-    done = run(ROOT / "data" / "pool", "--page", page, "--figures", tmp_path)
-    assert done.returncode == 1
-    assert "has no single block '<!-- data card: cost -->'" in done.stderr
+    with pytest.raises(SystemExit, match="has no single block '<!-- data card: cost -->'"):
+        run(ROOT / "data" / "extrapolation", "--page", page, "--figures", tmp_path)
     assert page.read_text() == before

@@ -26,7 +26,8 @@ from esml.predict.model_files import save_model
 from esml.predict.surrogate import Surrogate
 from esml.training import loop
 from esml.training.objectives import onsite_levels
-from scripts.inductive_bias import page, study
+from scripts.csv_rows import add_rows
+from scripts.inductive_bias import bench, curves, page, plan, study
 from scripts.inductive_bias import scores as scoring
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings["turned"] |= {"structures": 2, "orientations": 2}
     path = tmp_path_factory.mktemp("config") / "study.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
-    return study.load_study(path)
+    return plan.load_study(path)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -78,26 +79,26 @@ def test_subsets_are_nested_whole_molecules(records: list[Record]) -> None:
     many = [replace(r, key=f"{r.key}{k}") for r in records for k in range(3)]
     whole = Counter(r.inchikey for r in many)
     for seed in range(3):
-        chosen = [study.subset(many, size, seed) for size in (3, 10, 20, "all")]
+        chosen = [plan.subset(many, size, seed) for size in (3, 10, 20, "all")]
         for size, found in zip((3, 10, 20), chosen, strict=False):
             assert size <= len(found) < size + max(whole.values())
             assert all(n == whole[key] for key, n in Counter(r.inchikey for r in found).items())
         for fewer, more in pairwise(chosen):
             assert {r.key for r in fewer} < {r.key for r in more}
         assert len(chosen[-1]) == len(many)
-    first, second = (molecules(study.subset(many, 9, seed)) for seed in (0, 1))
+    first, second = (molecules(plan.subset(many, 9, seed)) for seed in (0, 1))
     assert first != second
-    again = study.subset(many[::-1], 9, 0)
-    assert [r.key for r in again] == [r.key for r in study.subset(many, 9, 0)]
+    again = plan.subset(many[::-1], 9, 0)
+    assert [r.key for r in again] == [r.key for r in plan.subset(many, 9, 0)]
 
 
 def test_too_large_a_size_is_refused(records: list[Record]) -> None:
     with pytest.raises(ValueError, match="expected at least 1000; lower the sizes"):
-        study.subset(records, 1000, 0)
+        plan.subset(records, 1000, 0)
 
 
 def test_the_committed_study_is_fair() -> None:
-    form = study.load_study(CONFIG)
+    form = plan.load_study(CONFIG)
     assert len(form.sizes) >= 4
     assert len(form.seeds) >= 2
     assert {(b, h) for b in form.backbones for h in form.heads} == {
@@ -107,7 +108,7 @@ def test_the_committed_study_is_fair() -> None:
     records = read(TINY)
     for n in (200, 500, 1300, 3245):
         configs = [
-            study.training_config(form, b, h, 0, n, Path("run"), Path("shard"))
+            plan.training_config(form, b, h, 0, n, Path("run"), Path("shard"))
             for b in form.backbones
             for h in form.heads
         ]
@@ -118,15 +119,15 @@ def test_the_committed_study_is_fair() -> None:
         assert {c.augment for c in configs} == {False, True}
         steps.append(configs[0].epochs * -(-n // configs[0].batch_size))
         assert {c.learning_rate for c in configs} <= set(form.tuning.rates)
-        sizes = [study.n_parameters(c, records) for c in configs]
+        sizes = [bench.n_parameters(c, records) for c in configs]
         assert max(sizes) < 1.1 * min(sizes)
     assert max(steps) < 1.06 * min(steps)
     assert abs(np.mean(steps) - form.steps) < 0.05 * form.steps
 
 
 def test_cells_come_in_balanced_order() -> None:
-    form = study.load_study(CONFIG)
-    found = list(study.cells(form))
+    form = plan.load_study(CONFIG)
+    found = list(plan.cells(form))
     assert len({c.name for c in found}) == len(found) == 16 * len(form.seeds)
     for begin in range(0, len(found), 4):
         group = found[begin : begin + 4]
@@ -165,7 +166,7 @@ def test_a_cut_study_goes_on_where_it_stopped(
 ) -> None:
     path = tmp_path / "cut.csv"
     trained: list[str] = []
-    train = study.train
+    train = bench.train
 
     save = loop.save_state
 
@@ -179,7 +180,7 @@ def test_a_cut_study_goes_on_where_it_stopped(
         found: Path = train(config, **options)
         return found
 
-    monkeypatch.setattr(study, "train", noted)
+    monkeypatch.setattr(bench, "train", noted)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -202,8 +203,8 @@ def test_a_cell_that_fails_costs_no_other(
     small: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     form = small.model_copy(update={"sizes": [5]})
-    failing, *others = (cell.name for cell in study.cells(form))
-    directory = study.Bench(form, tmp_path / "runs").directory
+    failing, *others = (cell.name for cell in plan.cells(form))
+    directory = bench.Bench(form, tmp_path / "runs").directory
     (directory / failing).write_text("in the way of its training run")
     path = tmp_path / "study.csv"
     with pytest.raises(SystemExit):
@@ -218,7 +219,7 @@ def test_the_table_is_tidy(whole: list[dict[str, str]], small: Any) -> None:
     keys = Counter(tuple(row[c] for c in study.COLUMNS[:7]) for row in whole)
     assert set(keys.values()) == {1}
     assert {row["backbone"] + row["head"] + row["size"] for row in whole} == {
-        f"{c.backbone}{c.head}{c.size}" for c in study.cells(small)
+        f"{c.backbone}{c.head}{c.size}" for c in plan.cells(small)
     }
     assert [r for r in whole if not (np.isfinite(float(r["value"])) and int(r["n"]) > 0)] == []
     sets = {(row["set"], row["rotations"], row["backbone"]) for row in whole}
@@ -238,9 +239,9 @@ def test_the_table_is_tidy(whole: list[dict[str, str]], small: Any) -> None:
 
 def test_rows_of_another_protocol_are_not_mixed_in(small: Any, tmp_path: Path) -> None:
     path = tmp_path / "study.csv"
-    cell = next(study.cells(small))
+    cell = next(plan.cells(small))
     row = {**cell.columns, "set": "test", "rotations": 1, "quantity": "s1", "value": 1.0, "n": 1}
-    study.append(path, [{**row, "protocol": "other"}], study.COLUMNS)
+    add_rows(path, [{**row, "protocol": "other"}], study.COLUMNS)
     before = path.read_bytes()
     with pytest.raises(SystemExit, match="is of protocol other, configuration and data make"):
         study.run(small, tmp_path / "run", path)
@@ -368,10 +369,10 @@ def test_the_page_is_filled_from_the_table(tmp_path: Path) -> None:
     assert pictures == {f"{name}.png" for name in page.FIGURES}
     assert all(f"(figures/study/{name})" in text for name in pictures)
     # 20 n^-3/4 = 2 n^-1/2 at n = 10⁴; the slower one never catches up.
-    found = page.Table(made_up(laws))
-    base, fast, slow = (page.law(found.curve(*kind, "test", "s1")) for kind in laws)
-    assert page.meeting(base, fast) == "10,000"
-    assert page.meeting(base, slow).startswith("never")
+    found = curves.Table(made_up(laws))
+    base, fast, slow = (curves.law(found.curve(*kind, "test", "s1")) for kind in laws)
+    assert curves.meeting(base, fast) == "10,000"
+    assert curves.meeting(base, slow).startswith("never")
 
 
 def test_no_page_without_a_table(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 pytest.importorskip("matplotlib")
 
+from scripts.csv_rows import read_rows
 from scripts.training import vary_training as varying
 
 ROOT = Path(__file__).parents[2]
@@ -65,11 +66,11 @@ def test_variants_are_trained_and_shown(tmp_path: Path) -> None:
     path = tmp_path / "variants.csv"
     varying.run(plan, tmp_path / "runs", path, only=["size-*"])
     varying.run(plan, tmp_path / "runs", path)
-    rows = varying.read_table(path)
+    rows = read_rows(path)
     held = {(r["variant"], int(r["structures"])) for r in rows}
     assert {variant for variant, _ in held} == {"", "as shipped", "other"}
     varying.run(plan, tmp_path / "runs", path)
-    assert varying.read_table(path) == rows
+    assert read_rows(path) == rows
     # The test split is looked at in the learning curve only.
     assert {r["set"] for r in rows if r["variant"]} == {"validation", "extrapolation"}
     assert {r["set"] for r in rows if not r["variant"]} == {"validation", "extrapolation", "test"}

@@ -1,0 +1,114 @@
+"""Stated uncertainties beside errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from esml.io.records import Record
+from esml.predict.surrogate import Surrogate
+from esml.results import Result, half_width
+from esml.training.evaluation import BATCH
+from esml.training.losses import match
+from esml.training.scores import HIGHEST, LEAST_WEIGHT
+from esml.training.targets import collate, structure
+from scripts.accuracy.methods import N_STATES
+
+
+def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """Stated uncertainties beside errors, of S1, T1, all valence states found, and structures.
+
+    For a structure both are root mean squares over its states. Each: count, Spearman's rank
+    correlation of uncertainty and |error| (nan where the uncertainty is always the same), what it
+    is for normal errors of exactly the stated deviations, share of errors inside the 90 % interval,
+    mean uncertainty and error (eV). Of all states also the rank correlation of |error| with its
+    mean over the states of its molecule: what knowing how wrong each molecule is would give.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    by_molecule: dict[str, list[float]] = {}
+    order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
+    for begin in range(0, len(order), BATCH):
+        group = [records[i] for i in order[begin : begin + BATCH]]
+        atoms = [structure(r) for r in group]
+        results = list(model.predict_many(atoms, n_states=N_STATES, errors="return"))
+        with torch.no_grad():
+            solution = model(model.graph(atoms), N_STATES)
+            targets = collate(group, LEAST_WEIGHT, HIGHEST)
+            places = {
+                kind: match(
+                    getattr(solution, kind), solution.orbitals, getattr(targets, kind)
+                ).numpy()
+                for kind in ("singlets", "triplets")
+            }
+        for m, (record, result) in enumerate(zip(group, results, strict=True)):
+            if not isinstance(result, Result):
+                continue
+            own = []
+            for kind, lowest in (("singlets", "S1"), ("triplets", "T1")):
+                states = getattr(result, kind)
+                labels = getattr(record, f"{kind[:-1]}_energies")
+                weights = getattr(record, f"{kind[:-1]}_valence_weights")
+                if weights[0] >= LEAST_WEIGHT:
+                    error = abs(float(states.energies[0] - labels[0]))
+                    found.setdefault(lowest, []).append((float(states.uncertainties[0]), error))
+                for label, place in enumerate(places[kind][m, : len(labels)]):
+                    if place >= 0:
+                        error = abs(float(states.energies[place] - labels[label]))
+                        own.append((float(states.uncertainties[place]), error))
+                        found.setdefault(kind, []).append(own[-1])
+            by_molecule.setdefault(record.inchikey, []).extend(error for _, error in own)
+            if own:
+                stated, error = np.sqrt(np.square(own).mean(0))
+                found.setdefault("structures", []).append((float(stated), float(error)))
+    found["all"] = found.get("singlets", []) + found.get("triplets", [])
+    result_table = {}
+    for name, pairs in found.items():
+        if not pairs:
+            continue
+        stated, error = np.array(pairs).T
+        varies = np.ptp(stated) > 1e-9
+        result_table[name] = {
+            "count": len(pairs),
+            "spearman": float(spearmanr(stated, error).statistic) if varies else float("nan"),
+            "spearman_if_exact": if_exact(stated),
+            "inside_90": float(np.mean(error <= half_width(0.9) * stated)),
+            "mean_uncertainty_eV": float(stated.mean()),
+            "mean_error_eV": float(error.mean()),
+        }
+    errors = [np.array(e) for e in by_molecule.values() if e]
+    if "all" in result_table:
+        means = np.concatenate([np.full(len(e), e.mean()) for e in errors])
+        known = spearmanr(means, np.concatenate(errors)).statistic
+        result_table["all"]["spearman_of_molecule"] = float(known)
+    return result_table
+
+
+def if_exact(stated: np.ndarray) -> float:
+    """Rank correlation of ``stated`` deviations with the sizes of normal errors of just those."""
+    if len(stated) < 3 or np.ptp(stated) < 1e-9:
+        return float("nan")
+    drawn = np.abs(np.random.default_rng(0).normal(size=(20, len(stated)))) * stated
+    return float(np.mean([spearmanr(stated, errors).statistic for errors in drawn]))
+
+
+def format_calibration(table: dict[str, dict[str, float]]) -> str:
+    lines = [
+        f"{'':<12}{'count':>7}{'Spearman':>10}{'if exact':>10}{'in 90 %':>9}{'mean σ/eV':>11}"
+        f"{'mean error/eV':>15}"
+    ]
+    for name in ("S1", "T1", "singlets", "triplets", "all", "structures"):
+        if t := table.get(name):
+            lines.append(
+                f"{name:<12}{t['count']:>7}{t['spearman']:>10.2f}"
+                f"{t['spearman_if_exact']:>10.2f}{t['inside_90']:>9.1%}"
+                f"{t['mean_uncertainty_eV']:>11.3f}{t['mean_error_eV']:>15.3f}"
+            )
+    if t := table.get("all"):
+        lines.append(
+            "were every molecule's mean error known and stated, Spearman of all states would be "
+            f"{t['spearman_of_molecule']:.2f}"
+        )
+    return "\n".join(lines)

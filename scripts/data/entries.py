@@ -1,0 +1,113 @@
+"""What the data card needs of the committed records, and of their molecules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from esml.io.records import Record, iterate
+
+ENDS = (6.0, 8.0)
+"""eV; spectra are looked at below these."""
+LARGEST_SAMPLED = 9
+"""Heavy atoms; larger molecules are there for extrapolation."""
+
+GROUPS = {
+    "C=C outside aromatic rings": "[C;!a]=[C;!a]",
+    "C≡C": "C#C",
+    "cumulated double bonds": "*=[C;!a]=*",
+    "benzene ring": "c1ccccc1",
+    "five-membered heteroaromatic ring": "[a;r5;!#6]",
+    "six-membered heteroaromatic ring": "[a;r6;!#6]",
+    "aldehyde or ketone": "[CX3;!a;!$(C[#7,#8,#16,F,Cl])]=[OX1]",
+    "carbonyl on N, O, S or halogen": "[CX3;!a](=O)[#7,#8,#16,F,Cl]",
+    "C=S": "[#6]=S",
+    "C=N outside aromatic rings": "[C;!a]=[N;!a]",
+    "nitrile": "C#N",
+    "N=N": "[N;!a]=[N;!a]",
+    "nitroso": "[*][NX2]=O",
+    "nitro": "[NX3+](=O)[O-]",
+    "S=O": "S=O",
+    "NH, NR₂": "[NX3;!a;!$(*~O);!$(*C=O)]",
+    "OH, OR outside carbonyls": "[OX2;!a;!$(*C=O)]",
+    "SH, SR outside aromatic rings": "[SX2;!a]",
+    "F, Cl": "[F,Cl]",
+}
+"""What a molecule may contain (name: SMARTS)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the card needs of one record."""
+
+    directory: str
+    molecule: str
+    smiles: str
+    split: str
+    geometry: str
+    symbols: frozenset[str]
+    n_heavy: int
+    singlets: np.ndarray  # eV
+    strengths: np.ndarray
+    singlet_weights: np.ndarray
+    triplets: np.ndarray  # eV
+    triplet_weights: np.ndarray
+    level: str
+    provenance: dict[str, object]
+
+    @classmethod
+    def of(cls, directory: str, record: Record) -> Entry:
+        return cls(
+            directory,
+            record.inchikey or record.name,
+            record.smiles,
+            record.split,
+            record.geometry,
+            frozenset(chemical_symbols[z] for z in record.numbers),
+            int((record.numbers > 1).sum()),
+            record.singlet_energies,
+            record.singlet_strengths,
+            record.singlet_valence_weights,
+            record.triplet_energies,
+            record.triplet_valence_weights,
+            record.level,
+            json.loads(record.provenance or "{}"),
+        )
+
+    @property
+    def is_larger(self) -> bool:
+        return self.n_heavy > LARGEST_SAMPLED
+
+    @property
+    def seconds(self) -> float:
+        return float(str(self.provenance.get("seconds_total", "nan")))
+
+    def reaches(self, end: float) -> bool:
+        """Whether all singlets below ``end`` (eV) are stored."""
+        every = len(self.singlets) < json.loads(self.level)["n_singlets"]
+        return every or bool(self.singlets[-1] >= end)
+
+
+def collect(directories: Sequence[Path]) -> list[Entry]:
+    """One entry for every distinct record, those of the first directory first."""
+    entries, seen = [], set()
+    for directory in directories:
+        for record in iterate(directory):
+            if record.key not in seen:
+                seen.add(record.key)
+                entries.append(Entry.of(directory.name, record))
+    return entries
+
+
+def molecules(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """One entry for every molecule."""
+    return {entry.molecule: entry for entry in reversed(entries)}
+
+
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "–"

@@ -1,0 +1,87 @@
+"""How time and memory grow with the molecule: one process for each size, other programs beside."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from scripts.measuring import in_own_process
+from scripts.speed.molecules import FAMILIES
+
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+TIME_LIMIT = 1800.0
+"""s, wall, for one molecule."""
+MINUTES = 180.0
+"""s, wall, for one molecule by another program."""
+LARGEST_BATCH = 128
+"""Atoms; larger molecules are predicted one by one."""
+
+
+def measured(
+    name: str, most_s: float = TIME_LIMIT, *arguments: str, threads: int = 1
+) -> dict[str, Any]:
+    """What ``scripts.speed.single`` says of the molecule ``name``."""
+    options = (*arguments, "--threads", str(threads))
+    found = in_own_process("scripts.speed.single", name, *options, threads=threads, most_s=most_s)
+    return {"name": name} | found
+
+
+def beside() -> list[dict[str, Any]]:
+    """Batches of one size, and other programs up to the first size that takes them minutes."""
+    rows = []
+    for program in ("batch", "sparrow", "mopac", "label"):
+        for family in FAMILIES:
+            for size in SIZES:
+                if program == "batch" and size > LARGEST_BATCH:
+                    break
+                name = f"{family}-{size}"
+                row = measured(name, MINUTES, "--program", program) | {"program": program}
+                print(json.dumps(row), flush=True)
+                rows.append(row)
+                # Twice as many atoms take at least five times as long.
+                if row["outcome"] != "ok" or row["wall_s"] > MINUTES / 5:
+                    break
+    return rows
+
+
+def sizes(smallest: int, largest: int, known: list[dict[str, Any]]) -> dict[str, Any]:
+    """Single molecules of sizes from ``smallest`` to ``largest``, C60 and β-carotene; exponents.
+
+    Rows ``known`` of other sizes are kept.
+    """
+    names = ["C60", "beta-carotene"] if smallest <= 60 else []
+    names += [f"{f}-{size}" for size in SIZES if smallest <= size <= largest for f in FAMILIES]
+    rows = [row for row in known if row["name"] not in names]
+    for name in names:
+        row = measured(name)
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    return {"molecules": rows, "exponents": exponents(rows)}
+
+
+def exponents(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Powers of the number of atoms with which processor time grows, by family, from 128 atoms."""
+    found = {}
+    for family in FAMILIES:
+        points = [
+            (r["n_atoms"], r["cpu_s"])
+            for r in rows
+            if r["name"].startswith(family) and r.get("n_atoms", 0) >= 120
+        ]
+        if len(points) > 1:
+            n, t = np.log(np.array(points)).T
+            found[family] = float(np.polyfit(n, t, 1)[0])
+    return found
+
+
+def largest() -> dict[str, Any]:
+    """The largest molecules, on all cores."""
+    rows = {}
+    for family in FAMILIES:
+        row = measured(f"{family}-{max(SIZES)}", threads=os.cpu_count() or 1)
+        print(json.dumps(row), flush=True)
+        rows[family] = row
+    return rows

@@ -1,0 +1,61 @@
+"""Picture of time and memory against the size of the molecule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from scripts.speed.growth import SIZES
+from scripts.speed.molecules import FAMILIES
+from scripts.speed.single import N_STATES
+
+
+def plot(results: dict[str, Any], picture: Path) -> None:
+    """Time and memory against size."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.0), layout="constrained")
+    for family, marker in zip(FAMILIES, "osd", strict=True):
+        rows = [
+            r
+            for r in [*results["sizes"]["molecules"], *results.get("largest", {}).values()]
+            if r["name"].startswith(family) and "cpu_s" in r
+        ]
+        n = [r["n_atoms"] for r in rows]
+        left.loglog(n, [r["cpu_s"] for r in rows], marker=marker, label=family)
+        right.loglog(n, [r["peak_MB"] for r in rows], marker=marker, label=family)
+    styles = {
+        "batch": ("tab:gray", "esml, in batches"),
+        "sparrow": ("tab:red", "Sparrow, TD-DFTB3"),
+        "mopac": ("tab:purple", "MOPAC, INDO/S"),
+        "label": ("black", "PySCF, labels"),
+    }
+    for program, (color, label) in styles.items():
+        # One line for all families, geometric means of what was done.
+        points = []
+        for size in SIZES:
+            done = [
+                (r["n_atoms"], r["cpu_s"])
+                for r in results.get("beside", [])
+                if (r["program"], r["outcome"]) == (program, "ok")
+                and r["name"].endswith(f"-{size}")
+            ]
+            if done:
+                points.append(np.exp(np.log(done).mean(0)))
+        if points:
+            left.loglog(*np.array(points).T, "--", marker=".", color=color, label=label)
+    left.set(
+        xlabel="atoms",
+        ylabel="processor time, s",
+        title=f"{N_STATES} singlets with strengths",
+    )
+    right.set(xlabel="atoms", ylabel="peak memory, MB")
+    left.legend(fontsize=7)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(picture, dpi=110)
