@@ -5,9 +5,10 @@ Works on any real symmetric matrix in an orthonormal basis: no network, no files
     basis        which orbitals an atom carries, where they stand in padded matrices
     orbitals     a Hamiltonian's orbitals, density, charges, dipole
     interaction  the effective two-electron interaction
-    response     the matrices A and B of linear response, applied without being built
+    kernel       the field of a transition density
+    response     the matrices A and B of linear response, applied without building them
     excitations  singlets and triplets
-    solvers      how the lowest states are found: ``solvers.problem`` chooses the way
+    solvers      find the lowest states; ``solvers.problem`` chooses the method
 """
 
 from esml.physics.basis import OrbitalLayout

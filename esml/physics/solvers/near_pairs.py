@@ -16,10 +16,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from esml.physics.response import Multiplicity
 from esml.physics.solvers.banded import Window, WindowSandwich, extent
 from esml.physics.solvers.preconditioners import Levels
 from esml.physics.solvers.representations import Local
+from esml.typing import Multiplicity
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,12 @@ import torch
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
-from esml.physics.response import DenseOrbitals, Kernel, Multiplicity
+from esml.physics.kernel import Kernel
+from esml.physics.response import DenseOrbitals
 from esml.physics.solvers.banded import Window, WindowTurn
 from esml.physics.solvers.local_orbitals import in_line
 from esml.physics.solvers.strategy import Strategy
+from esml.typing import Multiplicity
 
 
 class Frontier:

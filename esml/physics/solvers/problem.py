@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from esml.physics.response import Kind, Multiplicity, Response
+from esml.physics.response import Kind, Response
 from esml.physics.solvers import dense
 from esml.physics.solvers.davidson import ConvergenceError, Davidson, Operators, Roots, Statistics
 from esml.physics.solvers.near_pairs import Near
@@ -27,6 +27,7 @@ from esml.physics.solvers.preconditioners import Diagonal, Preconditioner, WithP
 from esml.physics.solvers.projection import resolved
 from esml.physics.solvers.representations import Local, Matrices, Relaxed, Representations
 from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.typing import Multiplicity
 
 KINDS: dict[Multiplicity, tuple[Kind, ...]] = {"singlet": ("A+B", "A-B"), "triplet": ("triplet",)}
 """The matrices whose lowest states are sought."""

@@ -23,8 +23,9 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
+from esml.physics.kernel import Kernel
 from esml.physics.orbitals import eigh, stack_times
-from esml.physics.response import DenseOrbitals, Kernel, Kind, Operator, Response, attraction
+from esml.physics.response import DenseOrbitals, Kind, Operator, Response, attraction
 from esml.physics.solvers.banded import Banded, Sandwich, Window
 from esml.physics.solvers.local_orbitals import Line, LocalOrbitals
 from esml.physics.solvers.pair_model import Frontier

@@ -17,13 +17,14 @@ from solver_cases import (
     solved,
 )
 
-from esml.physics.response import Kind, Multiplicity
+from esml.physics.response import Kind
 from esml.physics.solvers.banded import Window, WindowTurn
 from esml.physics.solvers.near_pairs import Near
 from esml.physics.solvers.problem import Problem
 from esml.physics.solvers.representations import Representations
 from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.surrogate import Surrogate
+from esml.typing import Multiplicity
 
 
 @pytest.mark.parametrize("coupling", ["singlet", "triplet"])

@@ -18,11 +18,11 @@ from solver_cases import (
     row_of_formaldehydes,
 )
 
-from esml.physics.response import Multiplicity
 from esml.physics.solvers.pair_model import Frontier, PairModel
 from esml.physics.solvers.problem import Problem
 from esml.physics.solvers.strategy import Strategy
 from esml.predict.surrogate import Surrogate
+from esml.typing import Multiplicity
 
 
 @pytest.mark.parametrize("coupling", ["singlet", "triplet"])
