@@ -8,7 +8,8 @@ import numpy as np
 
 from esml.io.records import Record
 from esml.physics.basis import ELEMENTS
-from esml.training.scores import QUANTITIES, Array, Scores, valence
+from esml.training.scores import QUANTITIES, Scores, valence
+from esml.typing import Array, Multiplicity
 
 
 def _composition(record: Record) -> Array:
@@ -69,12 +70,14 @@ def _pick_gap(record: Record) -> tuple[Array, Array]:
     return _composition(record)[None, :][: len(value)], value.astype(float)
 
 
-def _pick_states(kind: str, quantity: str, lowest: bool) -> Callable[[Record], tuple[Array, Array]]:
+def _pick_states(
+    multiplicity: Multiplicity, quantity: str, lowest: bool
+) -> Callable[[Record], tuple[Array, Array]]:
     def pick(record: Record) -> tuple[Array, Array]:
-        states = np.flatnonzero(valence(record, kind))
+        states = np.flatnonzero(valence(record, multiplicity))
         if lowest:
             states = states[states == 0]
-        values = getattr(record, f"{kind}_{quantity}")[states].astype(float)
+        values = getattr(record, f"{multiplicity}_{quantity}")[states].astype(float)
         return _with_rank(record, states / 10.0), values
 
     return pick

@@ -33,6 +33,7 @@ from esml.predict.model_files import load_model, save_model
 from esml.predict.surrogate import Surrogate
 from esml.training.evaluation import partners, solve
 from esml.training.targets import structure
+from esml.typing import MULTIPLICITIES
 
 Array = NDArray[np.float64]
 
@@ -334,7 +335,7 @@ def states(model: Surrogate, records: Sequence[Record]) -> Errors:
         layout = solution.operators.layout
         surroundings = model.domain(graph, solution.operators.features)
         atoms = of_atoms(layout, solution.charges, surroundings)
-        for kind in ("singlet", "triplet"):
+        for kind in MULTIPLICITIES:
             found = getattr(solution, f"{kind}s")
             values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplet").numpy()
             for m, record in enumerate(group):

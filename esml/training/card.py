@@ -64,7 +64,7 @@ def model_card(
             if isinstance(v, int | float) and k not in STATED  # uncertainties are not known yet
         },
         "validation_rmse_eV": {
-            kind: metrics.get(f"{kind}_rmse_eV", float("nan")) for kind in ("singlets", "triplets")
+            name: metrics.get(f"{name}_rmse_eV", float("nan")) for name in ("singlets", "triplets")
         },
         "data": data_hash(train, validation),
         "config": _settings(config),

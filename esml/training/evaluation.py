@@ -27,6 +27,7 @@ from esml.training.baseline import CompositionBaseline
 from esml.training.losses import match
 from esml.training.scores import BRIGHT, HIGHEST, LEAST_WEIGHT, QUANTITIES, Scores, valence
 from esml.training.targets import collate, structure
+from esml.typing import MULTIPLICITIES, Multiplicity
 from esml.units import DEBYE
 
 BATCH = 16
@@ -66,7 +67,7 @@ def solve(
 
 def partners(
     record: Record,
-    kind: str,
+    multiplicity: Multiplicity,
     places: NDArray[np.int64],
     exists: torch.Tensor,
     highest: float = HIGHEST,
@@ -77,7 +78,7 @@ def partners(
     ----------
     record:
         The labels.
-    kind:
+    multiplicity:
         "singlet" or "triplet".
     places:
         (S,) matches of this structure, from ``solve``.
@@ -91,7 +92,7 @@ def partners(
     Indices of label states and of predicted states, of equal length. A label state without a match
     is compared with the predicted state of the same rank.
     """
-    states = np.flatnonzero(valence(record, kind, highest))
+    states = np.flatnonzero(valence(record, multiplicity, highest))
     index = places[states]
     return states, np.where(index >= 0, index, np.minimum(states, int(exists.sum()) - 1))
 
@@ -115,23 +116,24 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
             scores.add("unstable", 1.0)
             continue
         scores.add("out_of_domain", float(not stated.verdicts[m].in_domain))
-        for kind, found, lowest in (
-            ("singlet", solution.singlets, "s1"),
-            ("triplet", solution.triplets, "t1"),
+        for multiplicity, found, lowest in zip(
+            MULTIPLICITIES, (solution.singlets, solution.triplets), ("s1", "t1"), strict=True
         ):
-            labels = getattr(record, f"{kind}_energies")
-            chosen = valence(record, kind)
+            labels = getattr(record, f"{multiplicity}_energies")
+            chosen = valence(record, multiplicity)
             below = labels <= HIGHEST
-            scores.add(f"{kind}_left_out", (below & ~chosen)[below].astype(float))
+            scores.add(f"{multiplicity}_left_out", (below & ~chosen)[below].astype(float))
             values = found.energies[m].numpy()
             if chosen[:1].any():
                 scores.compare(lowest, values[0], labels[0])
-            states, index = partners(record, kind, places[kind][m], found.mask[m])
-            scores.compare(f"{kind}s", values[index], labels[states])
-            scores.add("stated", getattr(stated, f"{kind}s")[m].numpy()[index])
+            states, index = partners(record, multiplicity, places[multiplicity][m], found.mask[m])
+            scores.compare(f"{multiplicity}s", values[index], labels[states])
+            scores.add("stated", getattr(stated, f"{multiplicity}s")[m].numpy()[index])
             scores.add("errors", values[index] - labels[states])
-            scores.add(f"{kind}_matched", (places[kind][m, states] >= 0).astype(float))
-            if kind == "singlet":
+            scores.add(
+                f"{multiplicity}_matched", (places[multiplicity][m, states] >= 0).astype(float)
+            )
+            if multiplicity == "singlet":
                 strengths = found.oscillator_strengths[m].numpy()[index]
                 truth = record.singlet_strengths[states]
                 scores.compare("oscillator", strengths, truth)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from esml.io.records import Record
 from esml.training.targets import valence_states
-
-Array = NDArray[np.float64]
+from esml.typing import Array, Multiplicity
 
 LEAST_WEIGHT = 0.85
 """A label state with at least this valence weight counts as valence."""
@@ -72,11 +71,13 @@ class Scores:
         return float(np.sqrt(np.square(found).mean())) if found else float("nan")
 
 
-def valence(record: Record, kind: str, highest: float = HIGHEST) -> NDArray[np.bool_]:
-    """(S,) which label states of ``record`` are scored; ``kind`` is "singlet" or "triplet"."""
+def valence(
+    record: Record, multiplicity: Multiplicity, highest: float = HIGHEST
+) -> NDArray[np.bool_]:
+    """(S,) which label states of ``record`` are scored: valence states up to ``highest`` (eV)."""
     return valence_states(
-        getattr(record, f"{kind}_energies"),
-        getattr(record, f"{kind}_valence_weights"),
+        getattr(record, f"{multiplicity}_energies"),
+        getattr(record, f"{multiplicity}_valence_weights"),
         LEAST_WEIGHT,
         highest,
     ).astype(bool)

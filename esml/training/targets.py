@@ -12,6 +12,7 @@ from scipy.linalg import block_diag
 from torch import Tensor
 
 from esml.io.records import Record, pack, unpack
+from esml.typing import Multiplicity
 
 DTYPE = torch.float64
 
@@ -92,9 +93,9 @@ def valence_states(
 
 
 def _states(
-    records: Sequence[Record], kind: str, n: int, least: float, highest: float
+    records: Sequence[Record], multiplicity: Multiplicity, n: int, least: float, highest: float
 ) -> StateTargets:
-    labels = [getattr(record, f"{kind}_energies") for record in records]
+    labels = [getattr(record, f"{multiplicity}_energies") for record in records]
     count = max(max(len(e) for e in labels), 1)
     shape = (len(records), count)
     energies, strengths, mask = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool)
@@ -103,16 +104,16 @@ def _states(
     for m, record in enumerate(records):
         s = len(labels[m])
         energies[m, :s] = labels[m]
-        weights = getattr(record, f"{kind}_valence_weights")
+        weights = getattr(record, f"{multiplicity}_valence_weights")
         mask[m, :s] = valence_states(labels[m], weights, least, highest)
         c = record.coefficients.astype(np.float64)
         o, size = int(record.n_occupied), len(c)
-        x = getattr(record, f"{kind}_x").astype(np.float64)
-        y = record.singlet_y.astype(np.float64) if kind == "singlet" else np.zeros_like(x)
+        x = getattr(record, f"{multiplicity}_x").astype(np.float64)
+        y = record.singlet_y.astype(np.float64) if multiplicity == "singlet" else np.zeros_like(x)
         scale = 1.0 / np.sqrt(np.maximum((x**2 - y**2).sum((1, 2)), 1e-3))[:, None, None]
         for amplitudes, out in ((x + y, plus), (x - y, minus)):
             out[m, :s, :size, :size] = c[:, :o] @ (scale * amplitudes) @ c[:, o:].T
-        if kind == "singlet":
+        if multiplicity == "singlet":
             strengths[m, :s] = record.singlet_strengths
             dipoles[m, :s] = record.singlet_dipoles
     to = torch.from_numpy

@@ -25,6 +25,7 @@ from esml.io.records import Record, read
 from esml.predict.surrogate import Surrogate
 from esml.training.evaluation import BATCH, partners, solve
 from esml.training.scores import LEAST_WEIGHT
+from esml.typing import MULTIPLICITIES
 from reference.molecules import held_out_core, molecule_from_smiles
 from scripts.accuracy.character_agreement import reference
 
@@ -82,7 +83,8 @@ def deviations(model: Surrogate, records: Sequence[Record]) -> list[Deviations |
             if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
                 continue
             out = Deviations(float("nan"), [])
-            for kind, found in (("singlet", solution.singlets), ("triplet", solution.triplets)):
+            states_of = (solution.singlets, solution.triplets)
+            for kind, found in zip(MULTIPLICITIES, states_of, strict=True):
                 values, labels = found.energies[m].numpy(), getattr(record, f"{kind}_energies")
                 states, index = partners(record, kind, matches[kind][m], found.mask[m])
                 if kind == "singlet" and record.singlet_valence_weights[0] >= LEAST_WEIGHT:
