@@ -1,10 +1,10 @@
-"""Does the model's S1 have the character of the reference's? Table over one split of a dataset.
+"""Does the model's S1 have the character of the reference's? Table for one split of a dataset.
 
     python -m scripts.accuracy.character_agreement data/small --split test
 
-Both are characterized by the same tool, once from the predicted amplitudes and once from those of
-the records, so what differs is the state. Label states a minimal basis cannot hold (valence weight
-below 0.85) are left out.
+The same code characterizes both, once from the predicted amplitudes and once from those of the
+records, so any difference is one of the states. Label states that a minimal basis cannot hold
+(valence weight below 0.85) are left out.
 """
 
 from __future__ import annotations

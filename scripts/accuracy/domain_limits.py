@@ -1,11 +1,11 @@
-"""When a model says that it knows no better: shares out of domain, bonds pulled, atoms moved.
+"""When does a model call a molecule unlike its training data? Shares, stretched bonds, moved atoms.
 
     python -m scripts.accuracy.domain_limits [MODEL] [--data DIR ...] [--extrapolation DIR]
 
-Prints Markdown. Shares of the test structures (those of known cores, those of cores that no
-training molecule contains) and of larger molecules that are out of domain; for bonds of some
-molecules the shortest length, in units of that in equilibrium, from which on they are; and the
-shares of relaxed test molecules of known cores whose atoms are moved at random.
+Prints Markdown: the share out of domain of test structures with known cores, of those with cores
+that no training molecule contains, and of larger molecules; for bonds of some molecules the length,
+in units of the equilibrium length, from which they are out of domain; and the share of relaxed test
+molecules with known cores whose atoms are moved at random.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How good the labels are: several levels of theory against best estimates.
+"""How good are the labels? Several levels of theory against best estimates.
 
     python -m scripts.accuracy.label_quality quest_main.json LABELS [--max-heavy 4] [--json OUT]
 
-LABELS is a directory of records of the benchmark's molecules at the default level, filled where it
-lacks some. Every other level goes into LABELS-FUNCTIONAL-BASIS, for molecules of at most
---max-heavy heavy atoms, through the same pipeline; levels are compared on the states that all of
-them have. Interrupt and run again at will. The default level takes about half an hour on one core,
+LABELS is a directory of records of the benchmark's molecules at the default level; missing ones are
+computed. Every other level goes into LABELS-FUNCTIONAL-BASIS, for molecules of at most --max-heavy
+heavy atoms, through the same pipeline. Levels are compared on the states that all of them have. You
+can interrupt the script and run it again. The default level takes about half an hour on one core,
 the others together about as long.
 """
 

@@ -1,8 +1,8 @@
-"""Methods that give excited states of structures, all behind one kind of function.
+"""Methods that compute excited states, all behind one kind of function.
 
 A method is a function structures → outcomes: for each structure a ``Prediction``, or a sentence
-that says why there is none. ``of_model``, ``of_direct`` and ``of_peer`` make them; anything of that
-form stands beside them in the tables of scripts.accuracy.benchmark.
+that says why there is none. ``of_model``, ``of_direct`` and ``of_peer`` make methods; the tables of
+scripts.accuracy.benchmark take any function of that form.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Where the model is good and where it fails: errors by group, size, geometry and kind of state.
+"""Where is the model good and where does it fail? Errors by group, size, geometry, kind of state.
 
     python -m scripts.accuracy.where_it_fails [MODEL] [--data DIR ...] [--split test] [--most 10]
                                      [--without DIR ...]
 
 Prints Markdown: S1 errors of structures by core (a held-out core is a chromophore that no training
 molecule contains, reference/molecules.py), functional group, number of heavy atoms and geometry;
-errors of all valence states below 8 eV by what the *label's* state is; and the worst molecules.
---without leaves out the molecules of other data, such as those a model was trained on.
+errors of all valence states below 8 eV by the character of the *label's* state; and the worst
+molecules. --without leaves out the molecules of other data, such as a model's training data.
 """
 
 from __future__ import annotations

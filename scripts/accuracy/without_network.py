@@ -1,12 +1,12 @@
-"""How far the minimal-basis physics alone goes: reference Hamiltonians, no network.
+"""How far does the minimal-basis physics alone go? Reference Hamiltonians, no network.
+
+    python -m scripts.accuracy.without_network DATA [--steps 300] [--no-relaxation]
 
 The reference H, dipole operator and label amplitudes of a dataset go through
 orbitals → excitations. The only parameters are one set of couplings per element, the exponents of γ
-and the scale of the virtual energies, fitted on the training molecules and scored on the others.
-What remains is the representation's own error: a trained model starts here and can go below it,
-since it may also move the Hamiltonian and let the couplings depend on the environment.
-
-    python -m scripts.accuracy.without_network DATA [--steps 300] [--no-relaxation]
+and the scale of the virtual energies, fitted to the training molecules and scored on the others.
+What remains is the error of the representation itself. A trained model starts there and can do
+better, because it may also change the Hamiltonian and let the couplings depend on the environment.
 """
 
 from __future__ import annotations

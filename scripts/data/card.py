@@ -1,12 +1,11 @@
-"""Numbers and pictures of the data card, docs/data.md, from the committed records.
+"""Fill the numbers and pictures of the data card, docs/data.md, from the committed records.
 
     python -m scripts.data.card [DATA ...] [--page docs/data.md] [--figures docs/figures]
 
-DATA are directories of records, by default every one in data/ but distorted/, which is no sample of
-anything; each is a row of the first table.
-Blocks of the page between ``<!-- data card: NAME -->`` and ``<!-- end -->`` are filled anew, the
-text around them is left alone. The pictures are data_*.png. A record that several directories hold
-counts for the first of them.
+DATA are directories of records; each is a row of the first table. By default they are all of data/
+except distorted/, which is not a sample. The script replaces the blocks of the page between
+``<!-- data card: NAME -->`` and ``<!-- end -->`` and the pictures data_*.png. A record that several
+directories hold counts for the first of them.
 """
 
 from __future__ import annotations

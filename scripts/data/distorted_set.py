@@ -1,14 +1,13 @@
-"""Make data/distorted: small test molecules stretched and twisted beyond what training holds.
+"""Make data/distorted: small test molecules stretched and twisted further than any in training.
 
     python -m scripts.data.distorted_set RUN [--data DATA ...] [--workers 1]
 
-From relaxed structures of the test split, of chromophores that training knows (what fails here then
-fails for the geometry). Stretched by 8 to 15 %: every second molecule in one bond between heavy
-atoms, the others as a whole; the training set holds thermal vibrations only. Twisted: a double bond
-by 60° to 75°, where training ends at 60°, or else at least two single bonds at once by 45° to 90°,
-where training turns one.
-Labels are those of the reference set. Everything follows from the seed and the molecules of DATA,
-so that a larger set gives others. Resumable.
+The structures start from relaxed ones of the test split whose chromophores occur in training, so a
+failure is due to the geometry. Stretched by 8 to 15 %: one bond between heavy atoms in every second
+molecule, the whole molecule in the others; training holds thermal vibrations only. Twisted: a
+double bond by 60° to 75°, where training ends at 60°, or at least two single bonds at once by 45°
+to 90°, where training turns one. Labels are those of the reference set. The seed and the molecules
+of DATA determine everything, so a larger DATA gives other structures. Resumable.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
     python -m scripts.data.reference_set RUN [--only NAME ...] [--workers 2] [--dask ADDRESS]
                                              [--beside DATA]
 
-For each part of the set (SAMPLES below, and the larger molecules of reference/molecules.py as
-"extrapolation") the structures land in RUN/NAME.xyz and the records in RUN/NAME as shards, small
-molecules first. Resumable: run it again after an interruption. On a cluster give --dask the
-scheduler's address. --beside leaves out what a set holds already, to go on with one whose run
-directory is gone. All of it takes a day on two cores.
+Each part of the set (SAMPLES below, and the larger molecules of reference/molecules.py as
+"extrapolation") goes to RUN/NAME.xyz as structures and to RUN/NAME as shards of records, small
+molecules first. Run the same command again to continue after an interruption. --dask takes the
+address of a scheduler. --beside leaves out what an existing set holds, to continue one whose run
+directory is gone. Everything takes a day on two cores.
 
-Everything follows from the seeds; the xTB relaxations make positions agree to about 1e-4 Å between
+The seeds determine everything. The xTB relaxations make positions agree to about 1e-4 Å between
 machines, so content keys may differ where the numbers do not.
 """
 

@@ -1,11 +1,11 @@
-"""Every check on every committed record.
+"""Run every check on every committed record.
 
     python -m scripts.data.validate_reference_set [DATA ...]
 
-DATA are directories of records, every one in data/ by default, checked together: no record is twice
-in them, no molecule in two splits, and each split is the one the hash of the molecule gives. By
-default data/distorted, whose molecules are some of the test split once more, is checked by itself.
-Exit code 1 when something is wrong, 2 for a file that cannot be read.
+DATA are directories of records, by default all of data/, checked together: no record occurs twice,
+no molecule is in two splits, and each split is the one that the hash of the molecule gives. By
+default data/distorted, whose molecules are also in the test split, is checked by itself. Exit code
+1 when something is wrong, 2 for a file that cannot be read.
 """
 
 from __future__ import annotations

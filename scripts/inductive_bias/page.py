@@ -1,7 +1,7 @@
-"""Tables and figures of docs/physics-and-scaling.md, from the table that study.py makes.
+"""Fill the tables and figures of docs/physics-and-scaling.md from the table that study.py makes.
 
-Blocks of the page between ``<!-- filled: NAME -->`` and ``<!-- end -->`` are filled anew, the text
-around them is left alone. Figures are docs/figures/study/*.png.
+Replaces the blocks of the page between ``<!-- filled: NAME -->`` and ``<!-- end -->``, and the
+figures docs/figures/study/*.png.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What the models of the study are judged by: the same questions to every kind of model.
+"""How the models of the study are scored: the same questions to every kind of model.
 
-A model of either head becomes a ``Predictor``, structures → ``Answer``s. Scored are
+A model with either head becomes a ``Predictor``, structures → ``Answer``s. The scores are
 
 - ``s1``, ``t1``: the lowest singlet and triplet, where the label's lowest is a valence state (eV);
-- ``bright``, ``bright_f``: energy (eV) and strength of the strongest among the lowest K singlets,
-  where K ≤ 5 counts the label's valence singlets below 8 eV and the strongest has f > 0.1;
+- ``bright``, ``bright_f``: energy (eV) and strength of the strongest of the lowest K singlets,
+  where K ≤ 5 is the number of the label's valence singlets below 8 eV and the strongest has f >
+  0.1;
 - ``occupied``, ``gap``: all occupied orbital energies and the HOMO–LUMO gap (eV).
 
 All are mean absolute errors. ``s1_spread`` and so on are the error of symmetry: the root mean

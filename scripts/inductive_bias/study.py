@@ -7,21 +7,22 @@
     python -m scripts.inductive_bias.study figures [--csv docs/study.csv]
     python -m scripts.inductive_bias.study dyes
 
-``run`` trains and scores the cells of the configuration that the table lacks, all four kinds of a
-size before the next size and all sizes of a seed before the next seed, so that a study cut short
-leaves a balanced table. A cell's rows are added together when it is done: the table is whole at any
-moment, and a copy of it is enough to go on elsewhere. A training run that was cut goes on from its
-own state in RUN. --only takes names of cells, such as 'equivariant-*-800-0'.
+``run`` trains and scores the cells of the configuration that the table lacks: all four kinds of
+model of one size before the next size, all sizes of one seed before the next seed, so that an
+interrupted study leaves a balanced table. A cell's rows are added together when it is done, so the
+table is complete at any moment, and a copy of it is enough to continue elsewhere. An interrupted
+training run continues from its own state in RUN. --only takes names of cells, such as
+'equivariant-*-800-0'.
 
-``tune`` tries the learning rates on which the protocol rests, on validation molecules. ``count``
-prints parameters and steps. ``figures`` fills the tables and figures of the page
-docs/physics-and-scaling.md from the CSV, ``dyes`` its section on dyes, with the shipped model.
+``tune`` tries the learning rates of the protocol on validation molecules. ``count`` prints
+parameters and steps. ``figures`` fills the tables and figures of docs/physics-and-scaling.md from
+the CSV, ``dyes`` its section on dyes, with the shipped model.
 
-The table has a row for every cell, set and quantity: ``value`` is in eV but for strengths
-(``bright_f``), shares (``refused``), times (s) and counts; ``n`` deviations are behind it;
-``rotations`` says over how many orientations predictions were averaged. What the quantities are is
-in scores.py. The set ``training`` describes the run itself. ``protocol`` is a hash of
-configuration and data: rows of different ones are not mixed.
+The table has a row for every cell, set and quantity. ``value`` is in eV except for strengths
+(``bright_f``), shares (``refused``), times (s) and counts; ``n`` is the number of deviations behind
+it; ``rotations`` is the number of orientations over which predictions were averaged. scores.py
+defines the quantities. The set ``training`` describes the run itself. ``protocol`` is a hash of
+configuration and data: rows of different protocols are never mixed.
 """
 
 from __future__ import annotations

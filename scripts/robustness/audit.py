@@ -1,12 +1,12 @@
-"""Are the installed packages the pinned ones, and is any of them known to be vulnerable?
+"""Compare the installed packages with the pins, and look for known vulnerabilities.
 
     python -m scripts.robustness.audit [--tools DIR] [--offline]
 
-The first is told here, without a network: the pins are exact, each installed package that is
-pinned has that version, none contradicts another's requirements (pip check). The second is asked
-of the database of PyPI with pip-audit, if that is installed and the database answers. Exit code 1
-for a package of another version, a contradiction, or a known vulnerability; a database that cannot
-be reached is said and is no failure, for builds without a network.
+The comparison needs no network: every pin is exact, every installed package has its pinned version,
+and none contradicts another's requirements (pip check). Vulnerabilities are looked up in the
+database of PyPI with pip-audit, if it is installed and the database answers; otherwise the script
+says that it could not look. Exit code 1 for a different version, a contradiction or a known
+vulnerability.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Throw odd structures, odd options and damaged files at esml and see that it never falls over.
+"""Give esml odd structures, odd options and damaged files, and check that it never falls over.
 
     python -m scripts.robustness.fuzz [--examples 2000] [--mutations 3000] [--seed 0]
 
@@ -6,11 +6,11 @@
    numbers of states. Each is predicted, with finite, ascending energies, strengths that are not
    negative and charges that sum to the charge, or refused in one sentence.
 2. *Files*: a model, a training state, shards of every schema, a predictions file, a configuration,
-   geometries. Each is mutated (bytes flipped, cut out, doubled, replaced; numbers in text replaced
-   by large ones), with its checksum made anew where it has one, for whoever mutates a file on
-   purpose can do that too. A child process reads the mutants, with at most MEMORY bytes of address
-   space beyond what it has when it starts, and SECONDS of time for each. Each is read, or refused
-   in one sentence by the reader's own exception.
+   geometries. Each is mutated: bytes flipped, removed, doubled or replaced, numbers in text
+   replaced by large ones. Half of the mutants get a correct checksum, as an attacker would give
+   them. A child process reads them, with at most MEMORY bytes of address space beyond what it
+   starts with and SECONDS of time for each. It reads each one, or refuses it in one sentence by the
+   reader's own exception.
 
 A child that dies, hangs or runs out of memory is a finding, as is any other exception. Exit code 1
 if there is any; the mutants stay in --directory. Peak memory and the slowest reader are printed.

@@ -1,24 +1,24 @@
-"""Kill generations, trainings and predictions again and again, fill disks, and see what is left.
+"""Kill generations, trainings and predictions again and again, fill disks, and check what is left.
 
     python -m scripts.robustness.kill_runs [--kills 30] [--only generate] [--seed 0]
                                            [--directory DIR]
 
-The kills are spread evenly over three commands. Each does the same work twice: in one run, and in
-runs that each get kill -9 at a random moment, three in ten of them while they start, until enough
-have died, then in a last run that may end.
+The kills are spread evenly over three commands. Each does the same work twice: in one undisturbed
+run, and in runs that are each killed (kill -9) at a random moment, three in ten of them during
+start-up, followed by a last run that may finish.
 
 *generate*: water, formaldehyde, ethene and hydrogen cyanide, distorted at random, by two processes
 (or on a Dask cluster, --dask local). Shards are joined every five records here, so that kills hit
 that too. Both sets must hold every structure once, with all labels equal to 1e-9.
 *train*: a small model from one seed. Model and training state must be equal bit for bit, the logs
-but for their timings, and whatever model file a kill leaves must load.
+except for their timings, and any model file that a kill leaves must load.
 *predict*: one set of molecules into HDF5, CSV and JSON lines. No kill may leave a file under the
-output's own name, the last run must go on with what the others kept, and end with the same bits.
-*disk*: train and predict on a file system of few kilobytes, a tmpfs where that can be mounted, and
-where files may not be larger (ulimit -f): one sentence, exit code 2, no file that passes for whole.
-Where files may be as large as half of what is predicted, the first half must be kept.
+output's own name; the last run must continue from what the others kept and end with the same bits.
+*disk*: train and predict on a file system of a few kilobytes, a tmpfs where one can be mounted, and
+with a limit on the size of files (ulimit -f): one sentence, exit code 2, no incomplete file that
+looks complete. Where files may hold half of the predictions, the first half must be kept.
 
-Exit code 1 unless all holds.
+Exit code 1 unless all of this holds.
 """
 
 from __future__ import annotations

@@ -3,12 +3,11 @@
     python -m scripts.robustness.load [--molecules 20000] [--seed 0] [DATA...]
 
 Structures of the data (by default what the shipped model is trained on) are drawn at random and
-shaken by 0.02 Å, so that no two are alike; every hundredth is one of a few that come again and
-again, at other places of the stream and so in other batches. Exit code 1 where the process holds
-more memory at any time after the first fifth of the way than then by more than GROWTH, where a
-structure is refused for anything but a closed shell that is not the ground state (the model's own
-limit, which it says), or where the same molecule gives other energies than before by more than SAME
-(batches differ, and the network runs in single precision).
+shaken by 0.02 Å, so that no two are alike. Every hundredth is one of a few that come again and
+again, at other places of the stream and so in other batches. Exit code 1 if memory grows by more
+than GROWTH after the first fifth of the run, if a structure is refused for any reason other than an
+unstable closed shell (the model's own limit, which it states), or if the energies of the same
+molecule differ by more than SAME (batches differ, and the network runs in single precision).
 """
 
 from __future__ import annotations

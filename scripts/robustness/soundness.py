@@ -1,13 +1,13 @@
-"""Predict every structure there is, whole and distorted until bonds break: are results sound?
+"""Predict every structure of the data, as it is and distorted until bonds break: is it sound?
 
     python -m scripts.robustness.soundness [DATA...] [--distortions 2] [--limit N] [--seed 0]
 
 Each record of the data (by default all but data/distorted) is predicted as it is and distorted at
-random: all atoms moved by up to half an Å, or one bond of it stretched by up to
-three times its length with everything on its far side. A result is sound if all of it is finite,
-energies ascend and are positive, strengths are not negative and charges sum to the charge; else
-there must be a refusal in one sentence. Printed are how many of each kind were predicted and
-refused, and for what. Exit code 1 for any result that is not sound.
+random: all atoms moved by up to half an Å, or one bond stretched by up to three times its length
+with everything on its far side. A result is sound if all of it is finite, energies ascend and are
+positive, strengths are not negative and charges sum to the charge. Anything else must be refused in
+one sentence. Prints how many of each kind were predicted and refused, and why. Exit code 1 for any
+result that is not sound.
 """
 
 from __future__ import annotations

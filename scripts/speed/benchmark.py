@@ -1,4 +1,4 @@
-"""How fast predictions are, beside what they replace and beside programs of like purpose.
+"""How fast predictions are, compared with what they replace and with similar programs.
 
     python -m scripts.speed.benchmark profile peers startup stream sizes beside largest \\
         --json docs/speed.json
@@ -6,11 +6,11 @@
     python -m scripts.speed.benchmark gpu
     python -m scripts.speed.benchmark plot --json docs/speed.json --picture docs/speed.png
 
-Parts write into one JSON file, so each may be run again by itself. All but ``largest`` run on one
-core. Times are seconds of processor time, for ratios of those hold on a busy machine too; wall
-times stand beside them. Sizes are measured with one triplet, which tells whether the closed shell
-is the ground state: what a spectrum needs. Every size is measured in a process of its own, whose
-peak memory is that of the prediction.
+The parts write into one JSON file, so you can run each again by itself. All but ``largest`` run on
+one core. Times are seconds of processor time, because their ratios hold on a busy machine too; wall
+times stand beside them. Sizes are measured with one triplet, which a spectrum needs to check that
+the closed shell is the ground state. Every size runs in a process of its own, whose peak memory is
+that of the prediction.
 """
 
 from __future__ import annotations

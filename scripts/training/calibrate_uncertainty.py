@@ -1,13 +1,13 @@
-"""Add to a model file what the model knows of its own limits: domain and error model.
+"""Add the domain and the error model to a model file: what the model knows of its own limits.
 
     python -m scripts.training.calibrate_uncertainty MODEL.safetensors DATA... [-o OUT.safetensors]
                                             [--left-out RUN]
 
-`esml train` does the same when it is done, but for RUN: models of cross_fit.py, trained
-without some of the training molecules. The domain is taken from the training split of DATA, which
-should be what the model was trained on, the error model fitted to the validation split and to what
-the models of RUN do not know; the test split is not touched. A minute or two for a thousand
-structures.
+`esml train` ends with the same step, but without RUN, the models that cross_fit.py trained without
+some of the training molecules. The domain comes from the training split of DATA, which should be
+what the model was trained on. The error model is fitted to the validation split and to the
+molecules that the models of RUN have not seen. The test split is not used. Takes a minute or two
+for a thousand structures.
 """
 
 from __future__ import annotations

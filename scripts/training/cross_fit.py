@@ -1,16 +1,16 @@
-"""Models trained without some molecules: what the shipped one's error model learns from.
+"""Train models without some of the molecules: the shipped model's error model learns from them.
 
     python -m scripts.training.cross_fit RUN [--config configs/cross_fit.yaml] [--only NAME ...]
     python -m scripts.training.calibrate_uncertainty MODEL DATA... --left-out RUN
 
-Validation molecules are built from the same cores (chromophores, rings, chains) as those trained
-on. How wrong a model is about cores it never saw, they cannot tell. So the unsaturated cores of
-reference/molecules.py are dealt into groups, and for each group a model is trained without any
+Validation molecules have the same cores (chromophores, rings, chains) as training molecules, so
+they cannot show how wrong a model is for cores it never saw. Therefore the unsaturated cores of
+reference/molecules.py are divided into groups. For each group a model is trained without any
 molecule that holds one of its cores, and without some that hold none; one more is trained on small
-molecules only. What they say of the molecules left out has the errors of the unknown.
+molecules only. Their errors for the molecules left out are those for the unknown.
 
 RUN/NAME gets the model and ``left_out.txt``, the InChIKeys of the molecules it was not trained on.
-A run that was cut goes on.
+Run the same command again to continue an interrupted run.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""The shipped model on fewer structures, and with one part of its recipe changed at a time.
+"""Train the shipped model on fewer structures, and with one part of its recipe changed at a time.
 
     python -m scripts.training.vary_training run RUN [--csv docs/variants.csv] [--only PATTERN ...]
     python -m scripts.training.vary_training show [--csv docs/variants.csv] [--page docs/model.md]
                                          [--figures docs/figures/model]
 
 ``run`` trains what configs/variants.yaml lists and the table lacks, and adds a model's rows to the
-table when it is scored: one cut short goes on from its own state in RUN. ``show`` fills the
+table once it is scored; an interrupted run continues from its own state in RUN. ``show`` fills the
 learning curve and the table of variants of the page, and draws the curve.
 
 A row of the table: variant (empty for a point of the learning curve), structures trained on,
-passes, the set scored (validation, test, extrapolation), a quantity of
-``esml.training.evaluation``, its mean absolute error and how many structures are behind it. Of
-variants the test split is not looked at: they are what choices are made from.
+passes, the set scored (validation, test, extrapolation), a quantity of ``esml.training.scores``,
+its mean absolute error and the number of structures behind it. Variants are not scored on the test
+split, because choices are made from them.
 """
 
 from __future__ import annotations

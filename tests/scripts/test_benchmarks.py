@@ -2,7 +2,7 @@
 
 The ordinary run calls every benchmark once and checks what it returns. Timings:
 
-    pytest tests/test_benchmarks.py --benchmark-enable
+    pytest tests/scripts/test_benchmarks.py --benchmark-enable
 """
 
 from __future__ import annotations
