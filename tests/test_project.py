@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import import_module
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,29 @@ def test_the_citation_is_of_this_project() -> None:
     assert citation["license"] == PROJECT["license"]
     assert citation["authors"] == PROJECT["authors"]
     assert citation["repository-code"] == PROJECT["urls"]["Repository"]
+
+
+PAGES = [
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(ROOT / folder / "README.md" for folder in ("data", "examples")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_a_page_names_only_files_and_objects_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    folders = "esml|scripts|tests|reference|examples|configs|data|docs|requirements"
+    for path in set(re.findall(rf"\b(?:{folders})/[\w./-]*\w", text)):
+        assert (ROOT / path).exists(), f"{path} does not exist"
+    for name in set(re.findall(r"(?<![\w.-])(?:esml|scripts|reference)(?:\.[A-Za-z_]\w*)+", text)):
+        module, *attributes = name.split(".")
+        found: Any = import_module(module)
+        for attribute in attributes:
+            if not hasattr(found, attribute):
+                assert find_spec(f"{found.__name__}.{attribute}"), f"{name} does not exist"
+                import_module(f"{found.__name__}.{attribute}")
+            found = getattr(found, attribute)
 
 
 def blocks(language: str) -> list[str]:
