@@ -1,8 +1,8 @@
-"""The minimal orthonormal valence basis: which orbitals an atom carries and where they stand.
+"""The minimal orthonormal valence basis: the orbitals of each atom and their order.
 
-Hydrogen carries one s orbital, every other element one s and three p orbitals of its valence
-shell; cores are frozen. Orbitals run atom by atom, within an atom s, x, y, z, so an atom has at
-most ``N_SLOTS`` = 4 of them and its p orbitals turn like a Cartesian vector.
+Hydrogen has one s orbital; every other element has one s and three p orbitals of its valence shell.
+Cores are frozen. Orbitals are ordered by atom, and on an atom as s, x, y, z, so an atom has at most
+``N_SLOTS`` = 4 of them and its p orbitals rotate like a Cartesian vector.
 
 Shape letters: N atoms of a batch, M molecules, K the most atoms of one molecule, n the most
 orbitals of one molecule, E directed pairs.
@@ -20,7 +20,7 @@ ELEMENTS: tuple[int, ...] = (1, 6, 7, 8, 9, 16, 17)
 """Atomic numbers the package supports: H C N O F S Cl."""
 
 N_SLOTS = 4
-"""Places for orbitals on one atom: s, x, y, z."""
+"""Slots for orbitals on one atom: s, x, y, z."""
 
 VALENCE_ELECTRONS: dict[int, int] = {1: 1, 6: 4, 7: 5, 8: 6, 9: 7, 16: 6, 17: 7}
 
@@ -35,12 +35,12 @@ def valence_electrons(numbers: Tensor) -> Tensor:
 
 
 def orbitals_per_atom(numbers: Tensor) -> Tensor:
-    """Orbitals on the atoms ``numbers`` (any shape): 1 for hydrogen, 4 for all others."""
+    """Number of orbitals of the atoms ``numbers`` (any shape): 1 for hydrogen, 4 for others."""
     return torch.where(numbers == 1, 1, N_SLOTS)
 
 
 def _starts(counts: Tensor) -> Tensor:
-    """Exclusive cumulative sum: where each run of ``counts`` begins."""
+    """Exclusive cumulative sum: the start of each run of ``counts``."""
     return torch.cumsum(counts, 0) - counts
 
 
@@ -48,8 +48,8 @@ def _starts(counts: Tensor) -> Tensor:
 class OrbitalLayout:
     """Where the orbitals of a batch of molecules stand in padded matrices.
 
-    Operators of the batch are dense (M, n, n) with each molecule's own block in the upper left and
-    zeros elsewhere; per-atom quantities are (N, ...) or padded (M, K, ...).
+    Operators of the batch are dense (M, n, n), with each molecule's block in the upper left and
+    zeros elsewhere. Quantities of atoms are (N, ...) or padded (M, K, ...).
     """
 
     numbers: Tensor  # (N,) atomic numbers
@@ -60,15 +60,22 @@ class OrbitalLayout:
     n_electrons: Tensor  # (M,) valence electrons
     n_occupied: Tensor  # (M,) doubly occupied orbitals
     slot_orbital: Tensor  # (N, 4) orbital, inside its molecule, of each slot
-    slot_mask: Tensor  # (N, 4) whether the slot holds an orbital
+    slot_mask: Tensor  # (N, 4) True where the slot holds an orbital
     n_atoms_max: int
     n_max: int
 
     @classmethod
     def build(cls, numbers: Tensor, molecule: Tensor, charges: Tensor) -> OrbitalLayout:
-        """Lay out the atoms ``numbers`` (N,) of ``molecule`` (N,), ascending.
+        """The layout of a batch.
 
-        ``charges`` (M,) are the molecules' total charges.
+        Parameters
+        ----------
+        numbers:
+            (N,) atomic numbers.
+        molecule:
+            (N,) molecule of each atom, ascending.
+        charges:
+            (M,) total charges of the molecules, e.
         """
         n_molecules = charges.shape[0]
         n_atoms = torch.bincount(molecule, minlength=n_molecules)
@@ -102,13 +109,13 @@ class OrbitalLayout:
 
     @property
     def atom_mask(self) -> Tensor:
-        """(M, K) whether a padded place holds an atom."""
+        """(M, K) True where a padded place holds an atom."""
         places = torch.arange(self.n_atoms_max, device=self.n_atoms.device)
         return places < self.n_atoms[:, None]
 
     @property
     def orbital_mask(self) -> Tensor:
-        """(M, n) whether a padded place holds an orbital."""
+        """(M, n) True where a padded place holds an orbital."""
         places = torch.arange(self.n_max, device=self.n_atoms.device)
         return places < self.n_orbitals[:, None]
 
@@ -124,7 +131,7 @@ class OrbitalLayout:
         return padded.index_put((self.molecule, self.atom_in_molecule), values)
 
     def assembly(self, source: Tensor, target: Tensor) -> Assembly:
-        """Where the blocks of all atoms, and of pairs ``source`` (E,) to ``target`` (E,), go."""
+        """How blocks of all atoms and of pairs ``source`` → ``target`` (E,) are assembled."""
         atoms = torch.arange(self.numbers.shape[0], device=self.numbers.device)
         rows = torch.cat([atoms, source])
         columns = torch.cat([atoms, target])
@@ -136,7 +143,7 @@ class OrbitalLayout:
         return Assembly(chosen, place.flatten()[chosen], shape)
 
     def slot_index(self) -> Tensor:
-        """(M, K, 4) orbital of each padded slot; empty slots point at ``n``, one past the last."""
+        """(M, K, 4) orbital of each padded slot; ``n``, one past the last, for empty slots."""
         index = torch.where(self.slot_mask, self.slot_orbital, self.n_max)
         return self.pad_atoms(index - self.n_max) + self.n_max
 
@@ -148,7 +155,7 @@ class OrbitalLayout:
         return rows.view(self.n_molecules, self.n_atoms_max, N_SLOTS, coefficients.shape[2])
 
     def orbital_atom(self) -> Tensor:
-        """(M, n) atom, inside its molecule, that carries each orbital; 0 in padding."""
+        """(M, n) atom of each orbital, counted inside its molecule; 0 in padding."""
         owner = self.numbers.new_zeros((self.n_molecules, self.n_max))
         molecule = self.molecule[:, None].expand(-1, N_SLOTS)[self.slot_mask]
         atom = self.atom_in_molecule[:, None].expand(-1, N_SLOTS)[self.slot_mask]
@@ -157,18 +164,25 @@ class OrbitalLayout:
 
 @dataclass(frozen=True)
 class Assembly:
-    """How atomic blocks make up the padded operators of a batch (``OrbitalLayout.assembly``)."""
+    """Assembles padded operators of a batch from atomic blocks (``OrbitalLayout.assembly``)."""
 
-    chosen: Tensor  # (k,) those of the 16 elements of each block that orbitals carry
-    place: Tensor  # (k,) of each in the operators, flattened
+    chosen: Tensor  # (k,) elements of the flattened blocks that belong to orbitals
+    place: Tensor  # (k,) place of each in the flattened operators
     shape: tuple[int, int, int]  # (M, n, n)
 
     def __call__(self, onsite: Tensor, offsite: Tensor) -> Tensor:
-        """Operators (M, n, n, ...), zero where nothing stands.
+        """Assemble operators.
 
-        ``onsite`` (N, 4, 4, ...) holds the block of each atom with itself, ``offsite``
-        (E, 4, 4, ...) that of each directed pair, rows on its source and columns on its target.
-        Trailing dimensions (a Cartesian component, say) are kept.
+        Parameters
+        ----------
+        onsite:
+            (N, 4, 4, ...) block of each atom with itself.
+        offsite:
+            (E, 4, 4, ...) block of each directed pair, rows on its source, columns on its target.
+
+        Returns
+        -------
+        (M, n, n, ...), zero where there is no block. Trailing dimensions are kept.
         """
         blocks = torch.cat([onsite, offsite]).flatten(0, 2)
         trailing = blocks.shape[1:]

@@ -1,21 +1,21 @@
 """The effective two-electron interaction between products of orbitals on one atom.
 
-A product μν of two orbitals of atom A carries nine multipoles, G_μν,c (``ONE_CENTRE``): one
-monopole, three dipoles (s·p) and five quadrupoles (p·p, traceless). Orbitals of different atoms
-have no product (zero differential overlap). A pair of orbitals i, j then has on every atom the
+A product μν of two basis functions on atom A has nine multipoles, G_μν,c (``ONE_CENTRE``): one
+monopole, three dipoles (s·p) and five quadrupoles (p·p, traceless). Products of functions on
+different atoms are neglected (zero differential overlap). A pair of orbitals i, j then has the
 multipoles
 
     q^A_ij,c = Σ_{μν∈A} C_μi C_νj G_μν,c ,
 
-and every two-electron integral is a sum over them: monopoles interact between all atoms through a
-matrix γ_AB, dipoles and quadrupoles only on their own atom. Each of the nine belongs to one
-irreducible representation of rotations (1, 3 and 5 of them), and one coupling constant serves a
-whole representation, so energies are exactly rotation-invariant.
+on every atom, and every two-electron integral is a sum over them: monopoles interact between all
+atoms through a matrix γ_AB, dipoles and quadrupoles only on the same atom. The monopole, the
+dipoles and the quadrupoles each are one irreducible representation of rotations and share one
+coupling constant, so energies are exactly invariant under rotation.
 
-The virtual orbitals of a minimal basis lie too high for excitations: in a large basis an excited
-electron relaxes into functions a minimal basis lacks. ``relaxation`` moves them in the response
-alone, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D; the ground state and its
-orbital energies stay what they are.
+The virtual orbitals of a minimal basis are too high in energy for excitations: in a large basis an
+excited electron relaxes into functions that a minimal basis lacks. ``relaxation`` shifts them in
+the response only, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D (a scissor-like
+shift). The ground state and its orbital energies do not change.
 
 Shape letters: M molecules, K the most atoms and n the most orbitals of one molecule, S densities
 per molecule. All energies in eV.
@@ -118,7 +118,7 @@ def distances(positions: Tensor) -> Tensor:
 class Interaction:
     """Two-electron parameters of a padded batch, all in eV.
 
-    Values in padding must be finite; they are never used. With the multipoles q (c = 0), d
+    Values in padding must be finite; they are not used. With the multipoles q (c = 0), d
     (c = 1…3) and Q (c = 4…8) of the module's docstring:
 
         K(ia, jb)   = Σ_AB q^A_ia γ^K_AB q^B_jb + Σ_A [k_d d_ia·d_jb + k_Q Q_ia·Q_jb]
@@ -161,21 +161,20 @@ class Interaction:
                 )
 
     def singlet_blocks(self) -> Tensor:
-        """(M, K, 16, 16) what the dipoles and quadrupoles of K make of an atom's block D_AA.
+        """(M, K, 16, 16) the maps D_AA → Σ_{c>0} k_c G^c tr(G^c D_AA) of flattened blocks.
 
-        Σ_{c>0} k_c G^c tr(G^c D_AA) on flattened blocks; monopoles reach other atoms and are left
-        out.
+        The dipole and quadrupole terms of K; monopoles, which act between atoms, are not included.
         """
         return _by_shell(_coupled, self.singlet_dipole, self.singlet_quadrupole)
 
     def triplet_blocks(self) -> Tensor:
-        """(M, K, 16, 16) the same of K_T."""
+        """(M, K, 16, 16) the same for K_T."""
         return _by_shell(_coupled, self.triplet_dipole, self.triplet_quadrupole)
 
     def exchange_blocks(self) -> Tensor:
-        """(M, K, 16, 16) what the dipoles and quadrupoles of J make of an atom's block D_AA.
+        """(M, K, 16, 16) the maps D_AA → Σ_{c>0} j_c G^c D_AA G^c of flattened blocks.
 
-        Σ_{c>0} j_c G^c D_AA G^c on flattened blocks; the monopole part γ^J_AA D_AA comes with γ^J.
+        The dipole and quadrupole terms of J; the monopole term γ^J_AA D_AA is part of γ^J.
         """
         return _by_shell(_sandwich, self.exchange_dipole, self.exchange_quadrupole)
 
@@ -185,7 +184,7 @@ def _by_shell(
     dipole: Tensor,
     quadrupole: Tensor,
 ) -> Tensor:
-    """(M, K, 16, 16) the maps ``part`` of dipoles and quadrupoles times their constants (M, K)."""
+    """(M, K, 16, 16) maps of dipoles and of quadrupoles times their constants (M, K), summed."""
     first, last = (part(a, b, dipole.dtype, dipole.device) for a, b in ((1, 4), (4, 9)))
     return dipole[:, :, None, None] * first + quadrupole[:, :, None, None] * last
 

@@ -1,20 +1,20 @@
-"""From an effective Hamiltonian to orbitals, density, charges and dipole.
+"""From a Hamiltonian to orbitals, density, charges and dipole.
 
 Works on any padded batch of real symmetric matrices in an orthonormal basis. Shape letters: M
 molecules, n the most orbitals of one molecule, o and v the most occupied and virtual orbitals of
 one molecule, K the most atoms, N all atoms of the batch. Energies in eV.
 
-Gradients. The textbook derivative of an eigenvector divides by the differences of all eigenvalues
-and is infinite in a symmetric molecule. Physical quantities do not need it: they depend on the
-occupied and the virtual *space*, and a rotation within either is a choice of axes. The occupied and
-virtual coefficients here follow a change dH by parallel transport,
+Gradients. The derivative of an eigenvector divides by differences of eigenvalues and is infinite
+for degenerate ones. Physical quantities do not need it: they depend on the occupied and the virtual
+*space*, and a rotation within either is only a choice of axes. The occupied and virtual
+coefficients here follow a change dH by parallel transport,
 
     dC_o = C_v U ,   dC_v = −C_o Uᵀ ,   U_ai = −(C_vᵀ dH C_o)_ai / (ε_a − ε_i) ,
 
-whose denominators are occupied–virtual gaps only, and the Hamiltonian within each space is handed
-on as a matrix (``fock_occupied``, ``fock_virtual``), so what is left out is exactly the choice of
-axes. First derivatives of every quantity invariant under that choice are exact; others (a single
-coefficient, say) have no meaningful derivative.
+whose denominators are occupied–virtual gaps only. The Hamiltonian within each space is passed on as
+a matrix (``fock_occupied``, ``fock_virtual``), so only the choice of axes is lost. First
+derivatives of all quantities that do not depend on that choice are exact; others, such as a single
+coefficient, have no meaningful derivative.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from esml.physics.basis import OrbitalLayout, valence_electrons
 from esml.units import BOHR
 
 MINIMUM_GAP = 1e-3
-"""eV; smaller occupied–virtual gaps count as this in gradients, which keeps them finite."""
+"""eV; smaller occupied–virtual gaps are replaced by this in gradients, which keeps them finite."""
 
 
 @dataclass(frozen=True)
 class Orbitals:
-    """Canonical orbitals of a batch, filled from the bottom. Columns in padding are zero."""
+    """Canonical orbitals of a batch, occupied from the lowest up. Columns in padding are zero."""
 
     energies: Tensor  # (M, n) eV, ascending, nan in padding; Hellmann–Feynman gradients
     coefficients: Tensor  # (M, n, n) columns are orbitals, padding last; no gradient
@@ -70,7 +70,7 @@ class Orbitals:
 
 
 class _ParallelTransport(torch.autograd.Function):
-    """Hands on (C_o, C_v) unchanged and gives them the gradient described in the module."""
+    """Passes (C_o, C_v) on unchanged, with the gradient described in the module."""
 
     @staticmethod
     def forward(
@@ -96,10 +96,10 @@ class _ParallelTransport(torch.autograd.Function):
 
 
 def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenpairs of symmetric ``matrix`` (M, s, s), whose padding (not in ``mask``) sorts last."""
+    """Eigenpairs of a symmetric ``matrix`` (M, s, s); padding (not in ``mask``) comes last."""
     if matrix.shape[1] == 0:
         return matrix.new_zeros(mask.shape), matrix
-    # Padding decouples exactly; above every eigenvalue (Gershgorin) it sorts last.
+    # Padding decouples exactly; above every eigenvalue (Gershgorin) it comes last.
     top = matrix.abs().sum(2).amax(1) + 1.0
     shifted = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * ~mask)
     values, vectors = torch.linalg.eigh(shifted)
@@ -107,9 +107,9 @@ def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def stack_times(stack: Tensor, matrix: Tensor) -> Tensor:
-    """(M, S, a, c) all of a ``stack`` (M, S, a, b) times its molecule's ``matrix`` (M, b, c).
+    """(M, S, a, c) each matrix of a ``stack`` (M, S, a, b) times ``matrix`` (M, b, c).
 
-    In one product for each molecule, where broadcasting would copy the matrix S times.
+    One product per molecule; broadcasting would copy the matrix S times.
     """
     product: Tensor = (stack.flatten(1, 2) @ matrix).unflatten(1, stack.shape[1:3])
     return product
@@ -123,9 +123,13 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     hamiltonian:
         (M, n, n) eV, real; only its symmetric part counts. Rows and columns in padding are ignored.
     n_orbitals:
-        (M,) size of each molecule's own block, upper left.
+        (M,) size of each molecule's block, upper left.
     n_occupied:
-        (M,) doubly occupied orbitals of each.
+        (M,) doubly occupied orbitals of each molecule.
+
+    Returns
+    -------
+    The orbitals.
 
     Raises
     ------
@@ -200,7 +204,7 @@ def density_matrix(orbitals: Orbitals) -> Tensor:
 
 
 def charges(orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
-    """Net atomic charges Z_A − Σ_{μ∈A} P_μμ (M, K) in e, zero in padding; Z_A counts valence."""
+    """Net atomic charges Z_A − Σ_{μ∈A} P_μμ (M, K), e, Z_A valence electrons; zero in padding."""
     populations = 2.0 * layout.gather_slots(orbitals.occupied).square().sum((2, 3))
     nuclei = layout.pad_atoms(valence_electrons(layout.numbers).to(populations.dtype))
     return nuclei - populations
@@ -209,10 +213,20 @@ def charges(orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
 def dipole(
     orbitals: Orbitals, layout: OrbitalLayout, positions: Tensor, dipole_operator: Tensor
 ) -> Tensor:
-    """Dipole moment μ = Σ_A Z_A R_A − tr(P r) (M, 3) in e·bohr.
+    """Dipole moment μ = Σ_A Z_A R_A − tr(P r).
 
-    ``positions`` (N, 3) in Å; ``dipole_operator`` (M, 3, n, n) is ⟨μ|r|ν⟩ in bohr, the atoms' own
-    δ_μν R_A included. The moment of a charged molecule depends on the origin.
+    Parameters
+    ----------
+    orbitals, layout:
+        Of the batch.
+    positions:
+        (N, 3) Å.
+    dipole_operator:
+        (M, 3, n, n) ⟨μ|r|ν⟩, bohr, including δ_μν R_A.
+
+    Returns
+    -------
+    (M, 3), e·bohr. It depends on the origin if a molecule is charged.
     """
     nuclei = valence_electrons(layout.numbers).to(positions.dtype)[:, None] * positions / BOHR
     nuclear = positions.new_zeros((layout.n_molecules, 3)).index_add(0, layout.molecule, nuclei)
