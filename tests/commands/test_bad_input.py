@@ -222,8 +222,8 @@ def test_missing_permissions_are_named(folder: Path) -> None:
 
 
 def test_a_file_of_many_structures_is_gone_through(tmp_path: Path) -> None:
-    """Ten thousand, of which one in a hundred can be predicted; ``-m slow`` for more."""
-    many(tmp_path, 10_000)
+    """Three thousand, of which one in a hundred can be predicted; ``-m slow`` for more."""
+    many(tmp_path, 3_000)
 
 
 @pytest.mark.slow

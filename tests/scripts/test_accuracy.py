@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from esml.io.records import Record, read
-from scripts.accuracy import labels, methods, peers, quest
+from scripts.accuracy import benchmark, labels, methods, peers, quest
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.h5"
@@ -194,7 +193,9 @@ def test_peers_run_once(tmp_path: Path) -> None:
     assert not any(key.startswith("gone") for key in json.loads(path.read_text()))
 
 
-def test_the_benchmark_runs(tmp_path: Path) -> None:
+def test_the_benchmark_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On the tiny shard, the model against its labels and against estimates that are its own."""
     import esml
     from esml.training.targets import structure
@@ -210,18 +211,13 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
         "states": best,
     }
     (tmp_path / "best.json").write_text(json.dumps([entry]))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "scripts.accuracy.benchmark", "--no-peers"),
-            *("--data", str(TINY), "--extrapolation", str(TINY)),
-            *("--quest", str(tmp_path / "best.json"), "--json", str(tmp_path / "out.json")),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Bars and aims" in done.stdout
+    arguments = [
+        *("--no-peers", "--data", str(TINY), "--extrapolation", str(TINY)),
+        *("--quest", str(tmp_path / "best.json"), "--json", str(tmp_path / "out.json")),
+    ]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
+    benchmark.main()
+    assert "Bars and aims" in capsys.readouterr().out
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["labels"]["n_structures"] == 2
     assert report["methods"]["esml"]["s1"]["mae"] == pytest.approx(
