@@ -77,25 +77,6 @@ def test_a_larger_molecule(timing: Callable[..., Any], model: Surrogate) -> None
     assert len(result.singlets) == 10
 
 
-LIGHT = """
-import sys
-from typer.testing import CliRunner
-from esml.commands.app import app
-done = CliRunner().invoke(app, ["spectrum", sys.argv[1]])
-assert done.exit_code == 0, done.output
-heavy = {"matplotlib", "rdkit", "pyscf", "dask", "distributed", "pandas", "tblite", "yaml"}
-print(*sorted(heavy & set(sys.modules)))
-"""
-
-
-def test_a_spectrum_imports_nothing_it_does_not_need(tmp_path: Path) -> None:
-    path = tmp_path / "molecule.xyz"
-    molecule("H2CO").write(path)
-    done = subprocess.run([sys.executable, "-c", LIGHT, str(path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == []
-
-
 def test_the_script_measures_a_molecule() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.speed.single", "glycines-16"],
