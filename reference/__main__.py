@@ -92,9 +92,8 @@ def generate(
     import ase.io
 
     from esml.io.records import DatasetError
+    from esml.io.workers import ClusterError, WorkerError
 
-    from .cluster import ClusterError
-    from .generate import WorkerError
     from .generate import generate as run
     from .scf import Level
 

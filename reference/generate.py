@@ -13,13 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import multiprocessing
-import os
-import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +23,13 @@ from ase import Atoms
 from tqdm import tqdm
 
 from esml.io.records import DamagedError, DatasetError, Record, read_shard, write_shard
+from esml.io.workers import (
+    DEFAULT_PATIENCE,
+    Patience,
+    follow_parent,
+    on_processes,
+    one_thread_each,
+)
 
 from . import cluster
 from .record import content_key, make_record
@@ -37,10 +38,6 @@ from .scf import CalculationError, Level
 PARTS_PER_SHARD = 500
 
 log = logging.getLogger(__name__)
-
-
-class WorkerError(RuntimeError):
-    """Worker processes that cannot be started."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +81,6 @@ def _sole_writer(directory: Path) -> Iterator[None]:
 def _shards(directory: Path) -> list[Path]:
     """The shards by ascending number."""
     return sorted(directory.glob("shard-*.h5"), key=lambda path: int(path.stem.split("-")[1]))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes started inside have linear algebra of one thread, whatever the machine has.
-
-    The libraries read these variables when they are loaded, before any code of a worker runs.
-    """
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def stored_keys(directory: Path) -> set[str]:
@@ -183,16 +161,8 @@ def _use_one_thread() -> None:
 
 
 def _start_worker() -> None:
-    """One thread, and no life after the parent's: a killed run must not leave workers behind."""
     _use_one_thread()
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    follow_parent()
 
 
 def _compute(atoms: Atoms, level: Level) -> Record | str:
@@ -212,10 +182,6 @@ def _compute(atoms: Atoms, level: Level) -> Record | str:
     return record
 
 
-def _ready() -> None:
-    """What a worker does first, to show that it has started."""
-
-
 def _compute_on_cluster(atoms: Atoms, level: Level) -> Record | str:
     _use_one_thread()
     return _compute(atoms, level)
@@ -224,50 +190,7 @@ def _compute_on_cluster(atoms: Atoms, level: Level) -> Record | str:
 def _results(
     structures: Sequence[Atoms], level: Level, workers: int
 ) -> Iterator[tuple[Atoms, Record | str]]:
-    """Results as they come, from a pool that survives the death of a worker.
-
-    Nobody knows which of the structures in flight killed it, so each of them is then run alone, and
-    one whose worker dies again is given up with that reason. Raises WorkerError when workers die
-    before they have done anything: no structure is to blame for that.
-    """
-    context = multiprocessing.get_context("spawn")
-    todo, suspects = deque(structures), deque[Atoms]()
-    while todo or suspects:
-        alone = bool(suspects)
-        source = suspects if alone else todo
-        most = 1 if alone else 2 * workers
-        pending: dict[Future[Record | str], Atoms] = {}
-        pool = ProcessPoolExecutor(1 if alone else workers, context, _start_worker)
-        start = pool.submit(_ready)
-        try:
-            while source or pending:
-                while source and len(pending) < most:
-                    atoms = source.popleft()
-                    try:
-                        pending[pool.submit(_compute, atoms, level)] = atoms
-                    except BrokenProcessPool:
-                        source.appendleft(atoms)
-                        raise
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    result = future.result()
-                    yield pending.pop(future), result
-        except BrokenProcessPool as error:
-            if not start.done() or start.exception() is not None:
-                raise WorkerError(
-                    "worker processes die while they start: expected a working installation and "
-                    "memory for each; see what they printed, and call generate() from a file, "
-                    "under `if __name__ == '__main__':`"
-                ) from error
-            for future, atoms in pending.items():
-                if future.done() and future.exception() is None:
-                    yield atoms, future.result()
-                elif alone:
-                    yield atoms, "its worker process died (out of memory?)"
-                else:
-                    suspects.append(atoms)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    return on_processes(_compute, structures, level, workers, _start_worker)
 
 
 def generate(
@@ -279,18 +202,19 @@ def generate(
     progress: bool = True,
     dask: str | None = None,
     parts_per_shard: int = PARTS_PER_SHARD,
+    patience: Patience = DEFAULT_PATIENCE,
 ) -> Summary:
     """Compute the records of ``structures`` that ``directory`` lacks.
 
     ``dask`` is the address of a scheduler whose workers then compute, or ``"local"`` for a cluster
-    of ``workers`` processes on this machine. Records are joined into shards of
-    ``parts_per_shard``. Raises DatasetError when another process writes there,
-    a shard there is damaged or the disk refuses, ClusterError when the cluster fails, WorkerError
-    when worker processes do not start; what was computed before stays readable.
+    of ``workers`` processes on this machine; ``patience`` says how long to wait for it. Records
+    are joined into shards of ``parts_per_shard``. Raises DatasetError when another process writes
+    there, a shard there is damaged or the disk refuses, ClusterError when the cluster fails,
+    WorkerError when worker processes do not start; what was computed before stays readable.
     """
     level = level or Level()
     directory = Path(directory)
-    with _sole_writer(directory), _one_thread_each():
+    with _sole_writer(directory), one_thread_each():
         known = stored_keys(directory)
         join_parts(directory, parts_per_shard)
         failures = {} if retry_failures else read_failures(directory)
@@ -302,7 +226,7 @@ def generate(
         results = (
             _results(todo, level, workers)
             if dask is None
-            else cluster.results(_compute_on_cluster, todo, level, dask, workers)
+            else cluster.results(_compute_on_cluster, todo, level, dask, workers, patience)
         )
         for atoms, result in results:
             if isinstance(result, Record):

@@ -33,7 +33,7 @@ ORDER = (
     "__main__",
 )
 
-REFERENCE_MAY_IMPORT = {"esml.units", "esml.physics.basis", "esml.io.records"}
+REFERENCE_MAY_IMPORT = {"esml.units", "esml.physics.basis", "esml.io.records", "esml.io.workers"}
 
 NEVER = {"reference"}
 """What nothing in esml imports."""
@@ -65,8 +65,8 @@ ONLY_USERS = {
     "tblite": {"esml.io.geometry"},
     "cclib": {"esml.io.program_files"},
     "pyscf": {"esml.interfaces.pyscf"},
-    "dask": {"esml.predict.cluster"},
-    "distributed": {"esml.predict.cluster"},
+    "dask": {"esml.io.workers", "esml.predict.cluster"},
+    "distributed": {"esml.io.workers", "esml.predict.cluster"},
 }
 """The modules that may import these at all."""
 

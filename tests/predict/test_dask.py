@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -17,9 +18,8 @@ from typer.testing import CliRunner
 import esml
 from esml.commands.app import app
 from esml.export import read_results
-from esml.predict import cluster as module
 from esml.predict.batching import Batching
-from esml.predict.cluster import ClusterError, predict_on_cluster
+from esml.predict.cluster import ClusterError, Patience, predict_on_cluster, predict_windows
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
 
@@ -163,7 +163,8 @@ def test_reading_ahead_is_bounded(cluster: LocalCluster, model: Surrogate) -> No
 
 
 def test_no_scheduler_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "ANSWER_WITHIN", 1.0)
+    soon = partial(predict_windows, patience=Patience(answer=1.0))
+    monkeypatch.setattr("esml.predict.run.predict_windows", soon)
     ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
     command = ["predict", str(tmp_path / "water.xyz"), "-o", str(tmp_path / "out.h5")]
     run = CliRunner().invoke(app, [*command, "--dask", "tcp://127.0.0.1:9"])

@@ -17,15 +17,14 @@ pytest.importorskip("dask.distributed")
 
 import dask
 import worker_functions
-from dask.distributed import Client, KilledWorker, LocalCluster, default_client
+from dask.distributed import Client, KilledWorker, LocalCluster
 from reference_cases import QUICK, assert_same, structure, water
 from typer.testing import CliRunner
 
 from esml.io.records import Record, read, write_shard
-from reference import cluster as module
 from reference import generate as generation
 from reference.__main__ import app
-from reference.cluster import ClusterError, results
+from reference.cluster import ClusterError, Patience, results
 from reference.generate import Summary, generate, read_failures
 from reference.record import content_key, make_record
 
@@ -109,11 +108,19 @@ def test_a_local_cluster_without_workers_gets_new_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask does not restart a worker that dies while its nanny still waits for it to come up."""
-    monkeypatch.setattr(module, "PATIENCE", 10.0)
+    started: list[LocalCluster] = []
+
+    class Seen(LocalCluster):
+        def __init__(self, **options: Any) -> None:
+            started.append(self)
+            super().__init__(**options)
+
+    monkeypatch.setattr("dask.distributed.LocalCluster", Seen)
     names = [f"job {i}" for i in range(30)]
-    found = results(worker_functions.compute, names, str(tmp_path), "local", workers=1)
+    soon = Patience(news=10.0)
+    found = results(worker_functions.compute, names, str(tmp_path), "local", 1, soon)
     done = [next(found)[0]]
-    default_client().cluster.scale(0)
+    started[0].scale(0)
     done += [name for name, _ in found]
     assert sorted(done) == sorted(names)
 
@@ -123,11 +130,11 @@ def killing(job: str, settings: str) -> str:
     raise KilledWorker(job, SimpleNamespace(address="nowhere"), 0)
 
 
-def test_what_dies_late_is_given_up_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_dies_late_is_given_up_all_the_same() -> None:
     """A calculation that outlasts the patience several times before it takes its worker along."""
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
     with inside() as cluster:
-        found = list(results(killing, ["a", "b"], "", cluster.scheduler_address))
+        address = cluster.scheduler_address
+        found = list(results(killing, ["a", "b"], "", address, patience=Patience(news=0.1)))
     assert dict(found) == dict.fromkeys("ab", "its worker process died (out of memory?)")
 
 
@@ -154,12 +161,10 @@ def test_few_are_in_flight_and_all_are_done(
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])
-def test_no_scheduler_is_said_so(
-    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ANSWER_WITHIN", 0.5)
+def test_no_scheduler_is_said_so(tmp_path: Path, address: str) -> None:
+    soon = Patience(answer=0.5)
     with pytest.raises(ClusterError, match=f"no Dask scheduler answers at '{address}'"):
-        generate(WATERS[:1], tmp_path, QUICK, progress=False, dask=address)
+        generate(WATERS[:1], tmp_path, QUICK, progress=False, dask=address, patience=soon)
 
 
 def test_workers_of_many_threads_are_refused(tmp_path: Path) -> None:
@@ -177,11 +182,12 @@ def test_workers_that_cannot_calculate_end_the_run() -> None:
         list(results(broken, ["a"], "", cluster.scheduler_address))
 
 
-def test_a_lost_scheduler_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_WITHIN", 1.0)
+def test_a_lost_scheduler_ends_the_run(tmp_path: Path) -> None:
+    soon = Patience(answer=1.0)
     names = [f"job {i}" for i in range(40)]
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), inside() as cluster:
-        found = results(worker_functions.compute, names, str(tmp_path), cluster.scheduler_address)
+        address = cluster.scheduler_address
+        found = results(worker_functions.compute, names, str(tmp_path), address, patience=soon)
         next(found)
         cluster.close()
         with pytest.raises(ClusterError, match="expected a running scheduler"):

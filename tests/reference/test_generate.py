@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ from reference_cases import QUICK, assert_same, structure, water
 from typer.testing import CliRunner
 
 from esml.io.records import DamagedError, DatasetError, Record, read, read_shard, write_shard
+from esml.io.workers import WorkerError, on_processes, one_thread_each
 from reference import generate as module
 from reference.__main__ import app
 from reference.generate import (
     Summary,
-    WorkerError,
     generate,
     join_parts,
     read_failures,
@@ -206,22 +207,17 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 # --- the pool -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def light_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real processes with nothing to load."""
-    monkeypatch.setattr(module, "_compute", worker_functions.compute)
-    monkeypatch.setattr(module, "_start_worker", worker_functions.start)
-    monkeypatch.setattr(module, "_ready", worker_functions.start)
+pool = partial(on_processes, start=worker_functions.start)
+"""Real processes with nothing to load."""
 
 
 def calls(directory: Path, name: str) -> int:
     return len((directory / name).read_text())
 
 
-@pytest.mark.usefixtures("light_pool")
 def test_the_death_of_a_worker_costs_only_the_structure_that_caused_it(tmp_path: Path) -> None:
     names = ["a", "b", "die", "c", "d", "e"]
-    results = list(module._results(names, str(tmp_path), 2))
+    results = list(pool(worker_functions.compute, names, str(tmp_path), 2))
     assert sorted(name for name, _ in results) == sorted(names), "each exactly once"
     reasons = dict(results)
     assert reasons.pop("die") == "its worker process died (out of memory?)"
@@ -229,10 +225,9 @@ def test_the_death_of_a_worker_costs_only_the_structure_that_caused_it(tmp_path:
     assert calls(tmp_path, "die") == 2, "once in company, once alone"
 
 
-@pytest.mark.usefixtures("light_pool")
 def test_a_structure_that_dies_in_company_only_is_computed(tmp_path: Path) -> None:
     names = ["a", "die-once", "b"]
-    results = dict(module._results(names, str(tmp_path), 2))
+    results = dict(pool(worker_functions.compute, names, str(tmp_path), 2))
     assert results == {name: f"done {name}" for name in names}
 
 
@@ -245,13 +240,11 @@ def test_workers_that_cannot_start_blame_no_structure(
     assert read_failures(tmp_path) == {}
 
 
-@pytest.mark.usefixtures("light_pool")
 def test_workers_have_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_compute", worker_functions.settings)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    with module._one_thread_each():
-        ((_, result),) = module._results(["a"], "", 1)
+    with one_thread_each():
+        ((_, result),) = pool(worker_functions.settings, ["a"], "", 1)
     assert set(result[0].values()) == {"1"}
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "OPENBLAS_NUM_THREADS" not in os.environ
