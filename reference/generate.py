@@ -22,6 +22,7 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from esml.io.journal import append_line
 from esml.io.records import DamagedError, DatasetError, Record, read_shard, write_shard
 from esml.io.workers import (
     DEFAULT_PATIENCE,
@@ -116,12 +117,9 @@ def read_failures(directory: Path) -> dict[str, str]:
 
 
 def _note_failure(directory: Path, key: str, name: str, reason: str) -> None:
-    line = json.dumps({"key": key, "name": name, "reason": reason}) + "\n"
     path = directory / "failures.jsonl"
     try:
-        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-        with open(path, "a") as file:
-            file.write("\n" + line if torn else line)
+        append_line(path, {"key": key, "name": name, "reason": reason})
     except OSError as error:
         raise DatasetError(
             f"{path} could not be written ({error}): expected a writable place with room; free "

@@ -33,7 +33,13 @@ ORDER = (
     "__main__",
 )
 
-REFERENCE_MAY_IMPORT = {"esml.units", "esml.physics.basis", "esml.io.records", "esml.io.workers"}
+REFERENCE_MAY_IMPORT = {
+    "esml.units",
+    "esml.physics.basis",
+    "esml.io.records",
+    "esml.io.workers",
+    "esml.io.journal",
+}
 
 NEVER = {"reference"}
 """What nothing in esml imports."""

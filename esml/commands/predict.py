@@ -66,6 +66,7 @@ def predict(
 
     from esml.export import ExportError, format_of
     from esml.io.files import BusyError, sole_writer
+    from esml.io.journal import JournalError
     from esml.predict.cluster import ClusterError
     from esml.predict.journal import journal_path
     from esml.predict.run import predict_files
@@ -74,7 +75,7 @@ def predict(
         format = format or format_of(output)
     surrogate = load(model)
     lock = output.with_name(f".{output.name}.lock")
-    refused = refusing(BusyError, ClusterError, ExportError, OSError)
+    refused = refusing(BusyError, ClusterError, ExportError, JournalError, OSError)
     with refused, sole_writer(lock, output):
         try:
             tally = _follow(

@@ -24,7 +24,7 @@ from esml.export import open_writer
 from esml.io.structures import InputError, Structure, count_structures, read_entries
 from esml.predict.batching import Batching
 from esml.predict.cluster import predict_windows
-from esml.predict.journal import Journal, Position
+from esml.predict.journal import Position, PredictionJournal
 from esml.predict.model_files import content
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Outcome, Result
@@ -169,8 +169,8 @@ def predict_files(
     the output. Yields one and the same tally when all is ready and after every window; not gone
     through to its end, it leaves a journal. The caller holds the lock of the output.
 
-    Raises ExportError and OSError where output or journal cannot be written, or the journal is of
-    another run; ClusterError as ``predict_windows``.
+    Raises ExportError and OSError where output or journal cannot be written, JournalError where the
+    journal is of another run; ClusterError as ``predict_windows``.
     """
     run = {
         "set of input files": _content(files),
@@ -181,7 +181,7 @@ def predict_files(
     }
     tally = Tally()
     with (
-        Journal(output, run, restart) as journal,
+        PredictionJournal(output, run, restart) as journal,
         open_writer(output, n_states, format, model=label, esml_version=version("esml")) as writer,
     ):
         for outcomes in journal.kept():
@@ -208,7 +208,7 @@ def predict_files(
             for found in results:
                 window = begun.popleft()
                 outcomes = window.outcomes(found)
-                journal.append(outcomes, window.end)
+                journal.keep(outcomes, window.end)
                 for outcome in outcomes:
                     writer.add(outcome)
                     tally.count(outcome)

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.build import molecule
 
 import esml
-from esml.export import ExportError
+from esml.io.journal import JournalError
 from esml.io.structures import read_entries
 from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
@@ -126,11 +126,11 @@ def test_another_run_is_not_gone_on_with(
     out = tmp_path / "out.csv"
     with pytest.raises(StoppedError):
         run(model, files, out, 1)
-    with pytest.raises(ExportError, match="with a different set of input files: expected the same"):
+    with pytest.raises(JournalError, match="a different set of input files: expected the same"):
         run(model, files[1:], out)
     other = esml.load_model()
     next(other.hamiltonian.parameters()).data[0] += 1e-6
-    with pytest.raises(ExportError, match="with a different model: expected the same"):
+    with pytest.raises(JournalError, match="with a different model: expected the same"):
         run(other, files, out)
     assert run(model, files, out).resumed > 0
 
