@@ -127,9 +127,12 @@ def on_processes(
         source = suspects if alone else todo
         most = 1 if alone else 2 * workers
         pending: dict[Future[Outcome], Job] = {}
-        pool = ProcessPoolExecutor(1 if alone else workers, context, start)
-        started = pool.submit(_ready)
+        size = 1 if alone else workers
+        pool = ProcessPoolExecutor(size, context, start)
+        starts: list[Future[None]] = []
         try:
+            starts += (pool.submit(_ready) for _ in range(size))
+            wait(starts, return_when=FIRST_COMPLETED)
             while source or pending:
                 while source and len(pending) < most:
                     job = source.popleft()
@@ -143,7 +146,7 @@ def on_processes(
                     result = future.result()
                     yield pending.pop(future), result
         except BrokenProcessPool as error:
-            if not started.done() or started.exception() is not None:
+            if all(not begun.done() or begun.exception() for begun in starts):
                 raise WorkerError(
                     "worker processes die while they start: expected a working installation and "
                     "memory for each; see what they printed, and call generate() from a file, "
