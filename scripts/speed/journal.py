@@ -9,6 +9,7 @@ kill only, not against a power cut.
 
 from __future__ import annotations
 
+import argparse
 import random
 import sqlite3
 import tempfile
@@ -57,6 +58,7 @@ def with_sqlite(folder: Path, texts: Sequence[str], mode: str, sync: str) -> tup
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     rng = random.Random(0)
     print(f"{'entry':>16} {'how':>12} {'ms':>8} {'MB':>8}")
     for name, (size, number) in CASES.items():

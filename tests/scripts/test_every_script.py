@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -47,6 +48,30 @@ def test_its_help_comes_without_work(
     assert ended.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert " ".join(module.__doc__.splitlines()[0].split()) in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_sets_nothing_in_another_module(name: str) -> None:
+    """What a script varies is an argument; a constant of another module stays what it says."""
+    path = ROOT / name.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    targets = [
+        target
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    for target in targets:
+        for each in target.elts if isinstance(target, ast.Tuple) else [target]:
+            if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
+                assert each.value.id not in imported, ast.unparse(each)
 
 
 def test_the_documentation_names_scripts_that_exist() -> None:

@@ -17,7 +17,7 @@ pytest.importorskip("pyscf")
 import esml
 from esml.io.records import read
 from reference.scf import Level
-from scripts.speed import benchmark, labels, programs, scf_guess, stages
+from scripts.speed import benchmark, journal, labels, programs, scf_guess, stages
 from scripts.speed.growth import exponents
 from scripts.speed.molecules import FAMILIES, cluster, glycines, named, polyene
 from scripts.speed.single import repeated
@@ -88,6 +88,16 @@ def test_guesses_are_compared_on_one_structure_of_each_molecule() -> None:
     chosen = scf_guess.choose(ROOT / "data" / "small", "test", 10)
     assert len({r.inchikey for r in chosen}) == len(chosen) == 10
     assert {r.key for r in chosen} <= {r.key for r in records}
+
+
+def test_both_kinds_of_journal_keep_all_entries(tmp_path: Path) -> None:
+    texts = ["entry " * 100, "another"]
+    for seconds, n_bytes in (
+        journal.with_lines(tmp_path, texts),
+        journal.with_sqlite(tmp_path, texts, "delete", "full"),
+    ):
+        assert seconds > 0
+        assert n_bytes > 600
 
 
 def test_the_picture_is_drawn_from_the_stored_figures(
