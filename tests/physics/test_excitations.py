@@ -1,232 +1,30 @@
+"""Excited states: by hand, identities, invariances and edges."""
+
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from functools import partial
-from itertools import product
-from typing import get_args
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from systems import (
+    MOLECULES,
+    System,
+    converted,
+    explicit_relaxed_virtuals,
+    lay_out,
+    parameters,
+    random_system,
+    take,
+)
 from torch import Tensor
 
 from esml.physics.basis import OrbitalLayout
-from esml.physics.excitations import Excitations, InstabilityError, singlets, triplets
-from esml.physics.interaction import ONE_CENTRE, Interaction, distances, gamma
-from esml.physics.orbitals import diagonalize
-from esml.physics.response import Kind, Response
-from esml.physics.solvers.strategy import DEFAULT
+from esml.physics.excitations import Excitations, InstabilityError
+from esml.physics.interaction import Interaction
 from esml.units import HARTREE
-
-MOLECULES = [[6, 1, 1, 8], [7, 1, 1, 1], [16, 6], [1, 1], [6, 7, 1]]
-VALENCE = {1: 1, 6: 4, 7: 5, 8: 6, 16: 6}
-
-
-@dataclass
-class System:
-    """A random but physically shaped batch: wide gaps, positive couplings, r with its R_A."""
-
-    layout: OrbitalLayout
-    hamiltonian: Tensor
-    dipole_operator: Tensor
-    interaction: Interaction
-
-    def response(self, chunk: int = DEFAULT.chunk) -> Response:
-        orbitals = diagonalize(self.hamiltonian, self.layout.n_orbitals, self.layout.n_occupied)
-        return Response(orbitals, self.interaction, self.layout, chunk)
-
-    def singlets(self, n_states: int | None = None) -> Excitations:
-        return singlets(self.response(), self.dipole_operator, n_states)
-
-    def triplets(self, n_states: int | None = None) -> Excitations:
-        return triplets(self.response(), n_states)
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
-def lay_out(molecules: list[list[int]]) -> OrbitalLayout:
-    numbers = torch.tensor([z for molecule in molecules for z in molecule])
-    sizes = torch.tensor([len(molecule) for molecule in molecules])
-    electrons = torch.tensor([sum(VALENCE[z] for z in molecule) for molecule in molecules])
-    molecule = torch.repeat_interleave(torch.arange(len(molecules)), sizes)
-    return OrbitalLayout.build(numbers, molecule, electrons % 2)
-
-
-def random_system(molecules: list[list[int]], seed: int = 0) -> System:
-    layout = lay_out(molecules)
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(*shape, generator=generator, dtype=torch.float64)
-
-    m, k, n = layout.n_molecules, layout.n_atoms_max, layout.n_max
-    mask = layout.orbital_mask[:, :, None] & layout.orbital_mask[:, None, :]
-    matrix, *r = ((x + x.mT) * mask for x in normal(m, 4, n, n).unbind(1))
-    # A wide gap between occupied and virtual space keeps the ground state stable.
-    hamiltonian = matrix.clone()
-    for i in range(m):
-        size, occupied = int(layout.n_orbitals[i]), int(layout.n_occupied[i])
-        _, c = torch.linalg.eigh(matrix[i, :size, :size])
-        step = torch.where(torch.arange(size) < occupied, -8.0, 6.0).double()
-        hamiltonian[i, :size, :size] += c @ torch.diag(step) @ c.mT
-    distance = distances(2.0 * normal(m, k, 3))
-    hardness = uniform(5, 9, m, k)
-    mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
-    ranges = (
-        (0.2, 2.0), (0.1, 1.0), (-2.0, -0.5), (-1.0, -0.1), (-1.0, -0.1), (0.2, 1), (0.1, 0.5),
-    )  # fmt: skip
-    relaxation = 0.3 * normal(m, n, n)
-    return System(
-        layout,
-        hamiltonian,
-        0.4 * torch.stack(r, 1),
-        Interaction(
-            gamma(distance, mean), gamma(distance, 0.8 * mean, 0.65),
-            *(uniform(low, high, m, k) for low, high in ranges),
-            relaxation=(relaxation + relaxation.mT) * mask,
-            virtual_scale=torch.tensor(-0.15, dtype=torch.float64),
-        ),
-    )  # fmt: skip
-
-
-def parameters(interaction: Interaction) -> list[Tensor]:
-    return [getattr(interaction, field.name) for field in fields(interaction)]
-
-
-def converted(
-    interaction: Interaction,
-    change: Callable[[Tensor], Tensor],
-    orbitals: Callable[[Tensor], Tensor],
-) -> Interaction:
-    """``change`` of all that belongs to atoms, ``orbitals`` of what belongs to orbitals."""
-    atoms = {
-        field.name: change(getattr(interaction, field.name))
-        for field in fields(interaction)
-        if field.name not in ("relaxation", "virtual_scale")
-    }
-    return replace(interaction, **atoms, relaxation=orbitals(interaction.relaxation))
-
-
-def take(system: System, molecule: int, numbers: list[int]) -> System:
-    """One molecule of a batch, without padding."""
-    layout = lay_out([numbers])
-    n, k, m = layout.n_max, layout.n_atoms_max, slice(molecule, molecule + 1)
-    return System(
-        layout,
-        system.hamiltonian[m, :n, :n],
-        system.dipole_operator[m, :, :n, :n],
-        converted(
-            system.interaction,
-            lambda x: x[(m, *(slice(k),) * (x.dim() - 1))],
-            lambda x: x[m, :n, :n],
-        ),
-    )
-
-
-# ---- an independent evaluation: explicit loops over orbitals and atoms ------------------------
-
-
-def explicit_relaxed_virtuals(system: System, molecule: int) -> np.ndarray:
-    """(1 + σ) ε_a δ_ab + Σ_μν C_μa D_μν C_νb of one molecule, element by element."""
-    layout, interaction = system.layout, system.interaction
-    n, o = int(layout.n_orbitals[molecule]), int(layout.n_occupied[molecule])
-    orbitals = diagonalize(system.hamiltonian, layout.n_orbitals, layout.n_occupied)
-    c = orbitals.coefficients[molecule, :n, o:n].numpy()
-    scale = 1.0 + interaction.virtual_scale.item()
-    fock = np.diag(scale * orbitals.energies[molecule, o:n].numpy())
-    for mu, nu in product(range(n), repeat=2):
-        relaxation = interaction.relaxation[molecule, mu, nu].item()
-        fock += relaxation * np.outer(c[mu], c[nu])
-    return fock
-
-
-def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
-    """A + B, A − B and the triplet A of one molecule, term by term as the formulas read."""
-    layout = system.layout
-    n, o = int(layout.n_orbitals[molecule]), int(layout.n_occupied[molecule])
-    orbitals = diagonalize(system.hamiltonian, layout.n_orbitals, layout.n_occupied)
-    c = orbitals.coefficients[molecule, :n, :n].numpy()
-    energies = orbitals.energies[molecule, :n].numpy()
-    v = n - o
-    virtuals = explicit_relaxed_virtuals(system, molecule)
-    p = {
-        f.name: getattr(system.interaction, f.name)[molecule].numpy()
-        for f in fields(Interaction)
-        if f.name != "virtual_scale"
-    }
-
-    atoms = (layout.molecule == molecule).nonzero()[:, 0]
-    multipoles = np.zeros((len(atoms), n, n, 9))
-    for atom, place in enumerate(atoms):
-        own = layout.slot_orbital[place][layout.slot_mask[place]].numpy()
-        for (s, mu), (t, nu) in product(enumerate(own), enumerate(own)):
-            multipoles[atom] += np.einsum("p,q,c->pqc", c[mu], c[nu], ONE_CENTRE[s, t].numpy())
-
-    def integral(left: np.ndarray, right: np.ndarray, name: str) -> float:
-        """Σ over atoms of the multipoles (K, 9) of two orbital pairs."""
-        total = 0.0
-        for a in range(len(atoms)):
-            if name == "triplet":
-                total += p["triplet_monopole"][a] * left[a, 0] * right[a, 0]
-            else:
-                pairs = p["coulomb" if name == "singlet" else "exchange"]
-                for b in range(len(atoms)):
-                    total += left[a, 0] * pairs[a, b] * right[b, 0]
-            total += p[f"{name}_dipole"][a] * (left[a, 1:4] @ right[a, 1:4])
-            total += p[f"{name}_quadrupole"][a] * (left[a, 4:] @ right[a, 4:])
-        return total
-
-    single = list(product(range(o), range(o, n)))
-    A, B, triplet = (np.zeros((o * v, o * v)) for _ in range(3))
-    for (row, (i, a)), (column, (j, b)) in product(enumerate(single), enumerate(single)):
-        q = multipoles
-        delta = virtuals[a - o, b - o] * (i == j) - energies[i] * (row == column)
-        coulomb = 2 * integral(q[:, i, a], q[:, j, b], "singlet")
-        exchange = integral(q[:, i, j], q[:, a, b], "exchange")
-        A[row, column] = delta + coulomb - exchange
-        B[row, column] = coulomb - integral(q[:, i, b], q[:, j, a], "exchange")
-        triplet[row, column] = delta + 2 * integral(q[:, i, a], q[:, j, b], "triplet") - exchange
-    return {"A+B": A + B, "A-B": A - B, "A": A, "triplet": triplet}
-
-
-@pytest.mark.parametrize(
-    "molecules", [[[6, 1, 1, 8]], [[7, 1, 1, 1], [16, 6]], [[1, 1, 6], [1, 1, 1, 1, 7]]]
-)
-def test_matrices_are_those_of_the_formulas(molecules: list[list[int]]) -> None:
-    system = random_system(molecules, seed=1)
-    response = system.response()
-    for kind in get_args(Kind):
-        dense = response.dense(kind)
-        for m in range(len(molecules)):
-            singles = response.singles_mask[m].flatten()
-            own = dense[m][singles][:, singles].numpy()
-            np.testing.assert_allclose(own, explicit_matrices(system, m)[kind], atol=1e-12)
-            assert not dense[m][~singles].any()
-            assert not dense[m][:, ~singles].any()
-
-
-def test_application_is_the_dense_matrix_in_chunks_too() -> None:
-    system = random_system(MOLECULES)
-    response, in_chunks = system.response(), system.response(chunk=5000)
-    trial = torch.randn(len(MOLECULES), 3, *response.singles_mask.shape[1:], dtype=torch.float64)
-    trial = trial * response.singles_mask[:, None]
-    for kind in get_args(Kind):
-        whole = response.dense(kind)
-        expected = (whole @ trial.flatten(2).mT).mT
-        assert torch.allclose(response.apply(trial, kind).flatten(2), expected, atol=1e-12)
-        assert torch.allclose(in_chunks.dense(kind), whole, atol=1e-13)
-
-
-# ---- results known by hand --------------------------------------------------------------------
 
 
 def test_two_orbitals_by_hand() -> None:
@@ -276,9 +74,6 @@ def test_without_interaction_excitations_are_orbital_energy_differences() -> Non
             n, o = int(system.layout.n_orbitals[m]), int(system.layout.n_occupied[m])
             expected = (energies[m, o:n] - energies[m, :o, None]).flatten().sort().values
             assert torch.allclose(found.energies[m, : len(expected)], expected, atol=1e-12)
-
-
-# ---- identities of the linear-response problem ------------------------------------------------
 
 
 def test_response_identities() -> None:
@@ -333,9 +128,6 @@ def test_transition_density_gives_the_transition_dipole() -> None:
     moments = 2**0.5 * torch.einsum("msuv,mxuv->msx", density, system.dipole_operator)
     # Signs agree: both come from the same amplitudes and, here, the same orbitals.
     assert torch.allclose(moments, found.transition_dipoles, atol=1e-12)
-
-
-# ---- what must not change the answer ----------------------------------------------------------
 
 
 def same_states(one: Excitations, other: Excitations, tolerance: float = 1e-10) -> None:
@@ -464,176 +256,6 @@ def test_both_precisions(dtype: torch.dtype) -> None:
     assert torch.allclose(other.triplets(5).energies.double(), reference, **options)
 
 
-# ---- gradients --------------------------------------------------------------------------------
-
-
-def assert_gradients(function: Callable[..., Tensor], arguments: list[Tensor]) -> None:
-    """Compare all gradients of a scalar with central differences along random changes."""
-    arguments = [x.detach().clone().requires_grad_() for x in arguments]
-    gradients = torch.autograd.grad(function(*arguments), arguments, materialize_grads=True)
-    generator = torch.Generator().manual_seed(11)
-    step = 1e-3
-    for which, gradient in enumerate(gradients):
-        change = torch.randn(gradient.shape, generator=generator, dtype=gradient.dtype)
-        if change.dim() >= 3:
-            change = change + change.mT
-        change = change / change.norm()
-
-        def along(distance: float, which: int = which, change: Tensor = change) -> float:
-            moved = list(arguments)
-            moved[which] = arguments[which] + distance * change
-            with torch.no_grad():
-                return function(*moved).item()
-
-        near, far = ((along(h) - along(-h)) / (2 * h) for h in (step, 2 * step))
-        numeric = (4 * near - far) / 3  # Richardson: the error is O(step⁴)
-        analytic = (gradient * change).sum().item()
-        assert analytic == pytest.approx(numeric, rel=1e-8, abs=1e-8), which
-
-
-@pytest.mark.parametrize("spin", ["singlets", "triplets"])
-def test_energy_gradients(spin: str) -> None:
-    system = random_system(MOLECULES[:3], seed=9)
-
-    def observable(hamiltonian: Tensor, *interaction: Tensor) -> Tensor:
-        changed = replace(system, hamiltonian=hamiltonian, interaction=Interaction(*interaction))
-        energies = getattr(changed, spin)(4).energies
-        assert isinstance(energies, Tensor)
-        return (energies * torch.tensor([1.0, -0.3, 0.5, 0.2], dtype=torch.float64)).sum()
-
-    assert_gradients(observable, [system.hamiltonian, *parameters(system.interaction)])
-
-
-def ring(size: int) -> System:
-    """A regular ring of hydrogens with the full symmetry of the polygon: degenerate states."""
-    angle = 2 * math.pi * torch.arange(size, dtype=torch.float64) / size
-    positions = 2.0 * torch.stack([angle.cos(), angle.sin(), 0 * angle], 1)
-    distance = distances(positions[None])
-    atoms = torch.arange(size)
-    hopping = torch.zeros(size, size, dtype=torch.float64)
-    hopping[atoms, (atoms + 1) % size] = -4.0
-    one = torch.ones(1, size, dtype=torch.float64)
-    return System(
-        lay_out([[1] * size]),
-        (hopping + hopping.mT)[None],
-        torch.diag_embed(positions.mT)[None],
-        Interaction(
-            gamma(distance, torch.tensor(10.0)).double(),
-            gamma(distance, torch.tensor(6.0), 0.65).double(),
-            *(one, one, -one, one, one, one, one),
-            0.7 * torch.eye(size, dtype=torch.float64)[None],
-            torch.tensor(-0.1, dtype=torch.float64),
-        ),
-    )
-
-
-def degenerate_sets(energies: Tensor) -> list[list[int]]:
-    sets: list[list[int]] = []
-    for state, energy in enumerate(energies.tolist()):
-        if sets and energy - energies[sets[-1][0]].item() < 1e-8:
-            sets[-1].append(state)
-        else:
-            sets.append([state])
-    return sets
-
-
-@pytest.mark.parametrize("spin", ["singlets", "triplets"])
-@pytest.mark.parametrize("size", [6, 10])
-def test_gradients_of_degenerate_states(size: int, spin: str) -> None:
-    system = ring(size)
-    sets = degenerate_sets(getattr(system, spin)().energies[0])
-    assert any(len(states) == 2 for states in sets)
-    # Only a whole degenerate set has a derivative; weight the sets differently.
-    weight = torch.zeros(int(system.layout.n_occupied) ** 2, dtype=torch.float64)
-    for number, states in enumerate(sets):
-        weight[states] = math.cos(number)
-
-    def observable(hamiltonian: Tensor, *interaction: Tensor) -> Tensor:
-        changed = replace(system, hamiltonian=hamiltonian, interaction=Interaction(*interaction))
-        energies = getattr(changed, spin)().energies
-        assert isinstance(energies, Tensor)
-        return (weight * energies).sum()
-
-    assert_gradients(observable, [system.hamiltonian, *parameters(system.interaction)])
-
-
-def test_a_single_degenerate_state_has_a_finite_gradient() -> None:
-    system = ring(6)
-    system.hamiltonian.requires_grad_()
-    found = system.singlets(3)
-    (found.energies.sum() + found.oscillator_strengths.sum()).backward()
-    assert system.hamiltonian.grad is not None
-    assert system.hamiltonian.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("spin", ["singlets", "triplets"])
-def test_gradients_follow_from_the_response_not_from_the_mode(spin: str) -> None:
-    """A response made without gradients has none; the energies are the same with and without."""
-    system = random_system(MOLECULES[:2], seed=9)
-    system.hamiltonian.requires_grad_()
-    recorded = system.response()
-    with torch.no_grad():
-        plain = system.response()
-        solve = partial(singlets, dipole_operator=system.dipole_operator)
-        if spin == "triplets":
-            solve = triplets
-        without = solve(plain, n_states=3)
-        unrecorded = solve(recorded, n_states=3)
-    assert (recorded.requires_grad, plain.requires_grad) == (True, False)
-    energies = solve(recorded, n_states=3).energies
-    assert energies.requires_grad
-    for found in (solve(plain, n_states=3), without, unrecorded):
-        assert not found.energies.requires_grad
-        torch.testing.assert_close(found.energies, energies.detach(), equal_nan=True)
-
-
-def test_strength_gradients_hold_the_amplitudes_fixed() -> None:
-    """The documented gradient: exact in r, and in H that of C_o, C_v and ω at fixed X, Y."""
-    system = random_system(MOLECULES[:2], seed=10)
-    fixed = system.singlets(3)
-
-    def strengths(hamiltonian: Tensor, operator: Tensor) -> Tensor:
-        found = replace(system, hamiltonian=hamiltonian, dipole_operator=operator).singlets(3)
-        return found.oscillator_strengths.sum()
-
-    operator = system.dipole_operator.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(strengths(system.hamiltonian, operator), operator)
-    change = torch.randn_like(operator)
-    step = 1e-4
-    ends = [strengths(system.hamiltonian, operator + s * step * change) for s in (1, -1)]
-    numeric = (ends[0] - ends[1]).item() / (2 * step)
-    assert (gradient * change).sum().item() == pytest.approx(numeric, rel=1e-6)
-
-    # A single pair of orbitals has no amplitudes that could respond beyond a factor; for H2 with
-    # B = 0 that factor is 1 too, and the gradient is the whole one.
-    pair = random_system([[1, 1]], seed=3)
-    values = [torch.zeros_like(x) for x in parameters(pair.interaction)]
-    pair.interaction = Interaction(*values)
-
-    def whole(hamiltonian: Tensor) -> Tensor:
-        return replace(pair, hamiltonian=hamiltonian).singlets().oscillator_strengths.sum()
-
-    assert_gradients(whole, [pair.hamiltonian])
-    assert not fixed.X.requires_grad
-
-
-def test_functionals_are_stationary() -> None:
-    system = random_system(MOLECULES[:2], seed=12)
-    response, found = system.response(), system.singlets(3)
-    T, U = found.X + found.Y, found.X - found.Y
-    assert torch.allclose(response.singlet_functional(T, U), found.energies, atol=1e-12)
-    noise = 1e-5 * torch.randn_like(T) * response.singles_mask[:, None]
-    # Move T and U along the constraint TᵀU = 1: scale after the step.
-    T, U = T + noise, U - noise
-    U = U / (T * U).sum((2, 3), keepdim=True)
-    assert torch.allclose(response.singlet_functional(T, U), found.energies, atol=1e-6)
-    triplet = system.triplets(3)
-    assert torch.allclose(response.triplet_functional(triplet.X), triplet.energies, atol=1e-12)
-
-
-# ---- edges ------------------------------------------------------------------------------------
-
-
 def test_more_states_than_there_are() -> None:
     system = random_system([[1, 1], [6, 8]])
     for found in (system.singlets(40), system.triplets(40)):
@@ -695,20 +317,3 @@ def test_a_triplet_below_the_ground_state_is_marked_and_given() -> None:
     assert found.energies[1, 0] < 0
     with pytest.raises(InstabilityError, match=r"molecule\(s\) 1 of the batch"):
         found.require_stable()
-
-
-def test_arguments_that_do_not_fit_are_named() -> None:
-    system = random_system([[6, 8], [1, 1]])
-    response = system.response()
-    with pytest.raises(ValueError, match="n_states must be at least 1, got 0"):
-        triplets(response, 0)
-    with pytest.raises(ValueError, match="kind must be"):
-        response.apply(torch.zeros(2, 1, 5, 3).double(), "B")  # type: ignore[arg-type]
-    single = Interaction(*(x.float() for x in parameters(system.interaction)))
-    with pytest.raises(ValueError, match=r"interaction is torch\.float32"):
-        Response(response.orbitals, single, system.layout)
-    other = random_system([[6, 8, 1], [1, 1]])
-    with pytest.raises(ValueError, match=r"orbitals must be \(2, 9, 9\)"):
-        Response(response.orbitals, other.interaction, other.layout)
-    with pytest.raises(ValueError, match=r"interaction\.coulomb must be \(2, 2, 2\)"):
-        Response(response.orbitals, other.interaction, system.layout)
