@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from esml.commands.messages import fail, refusing
 
 if TYPE_CHECKING:
+    from esml.io.structures import ReadingOptions
     from esml.predict.surrogate import Surrogate
 
 PICTURES = (".png", ".pdf", ".svg")
@@ -22,6 +24,57 @@ ModelOption = Annotated[
 StatesOption = Annotated[
     int, typer.Option("--n-states", help="Singlets and triplets, as many of each.")
 ]
+
+
+GeometryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--geometry",
+        help="xtb: relax with GFN2-xTB; mmff: with MMFF94; as-is: only coordinates given. xtb for "
+        "SMILES and drawings, else as-is, if left out.",
+    ),
+]
+ChargeOption = Annotated[
+    int | None,
+    typer.Option("--charge", help="Total charge; what the input states, or 0, if left out."),
+]
+LargestOption = Annotated[
+    bool,
+    typer.Option("--largest-fragment", help="Keep the largest molecule of a salt or complex."),
+]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--smiles-column",
+        help="Column of SMILES in a table, by heading or number from 1; found if left out.",
+    ),
+]
+CellOption = Annotated[
+    bool,
+    typer.Option("--ignore-cell", help="Treat what lies in a periodic cell as one molecule."),
+]
+
+
+def reading_options(
+    geometry: str | None,
+    charge: int | None,
+    largest_fragment: bool,
+    smiles_column: str | None,
+    ignore_cell: bool,
+    elements: Sequence[int] = (),
+) -> ReadingOptions:
+    """What a command asks of readers of structures; ends it for a geometry there is not."""
+    from esml.io.structures import InputError, ReadingOptions
+
+    with refusing(InputError):
+        return ReadingOptions(
+            geometry=geometry,  # type: ignore[arg-type]  # checked there
+            charge=charge,
+            largest_fragment=largest_fragment,
+            smiles_column=smiles_column,
+            ignore_cell=ignore_cell,
+            elements=tuple(elements),
+        )
 
 
 def load(model: str | None) -> Surrogate:

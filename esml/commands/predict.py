@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml.commands.messages import INTERRUPTED, SOME_FAILED, fail, note, refusing
-from esml.commands.options import ModelOption, StatesOption, check_n_states, check_output, load
+from esml.commands.options import (
+    CellOption,
+    ChargeOption,
+    ColumnOption,
+    GeometryOption,
+    LargestOption,
+    ModelOption,
+    StatesOption,
+    check_n_states,
+    check_output,
+    load,
+    reading_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,6 +58,11 @@ def predict(
             help="hdf5, csv, parquet, json, jsonl, xyz or chemiscope, whatever the name's end.",
         ),
     ] = None,
+    geometry: GeometryOption = None,
+    charge: ChargeOption = None,
+    largest_fragment: LargestOption = False,
+    smiles_column: ColumnOption = None,
+    ignore_cell: CellOption = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -67,6 +84,7 @@ def predict(
     from esml.export import ExportError, format_of
     from esml.io.files import BusyError, sole_writer
     from esml.io.journal import JournalError
+    from esml.physics.basis import ELEMENTS
     from esml.predict.cluster import ClusterError
     from esml.predict.journal import journal_path
     from esml.predict.run import predict_files
@@ -74,6 +92,9 @@ def predict(
     with refusing(ExportError):
         format = format or format_of(output)
     surrogate = load(model)
+    options = reading_options(
+        geometry, charge, largest_fragment, smiles_column, ignore_cell, ELEMENTS
+    )
     lock = output.with_name(f".{output.name}.lock")
     refused = refusing(BusyError, ClusterError, ExportError, JournalError, OSError)
     with refused, sole_writer(lock, output):
@@ -88,6 +109,7 @@ def predict(
                     dask=dask,
                     restart=not resume,
                     label=model or "shipped",
+                    options=options,
                 )
             )
         except KeyboardInterrupt:

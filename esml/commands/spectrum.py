@@ -11,7 +11,13 @@ import typer
 
 from esml import __version__
 from esml.commands.messages import SOME_FAILED, fail, note, refusing
+from esml.commands.molecules import decisions, for_commands, one_structure
 from esml.commands.options import (
+    CellOption,
+    ChargeOption,
+    ColumnOption,
+    GeometryOption,
+    LargestOption,
     ModelOption,
     StatesOption,
     check_n_states,
@@ -19,6 +25,7 @@ from esml.commands.options import (
     check_packages,
     check_picture,
     load,
+    reading_options,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 
     from esml.analysis.spectrum import AveragedSpectrum, Spectrum
     from esml.io.comparison import Comparison
-    from esml.io.structures import Structure
+    from esml.io.structures import ReadingOptions, Structure
     from esml.predict.surrogate import Surrogate
     from esml.results import Result
 
@@ -69,7 +76,7 @@ class Outputs:
 
 def spectrum(
     molecule: Annotated[
-        str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any format of ASE, or SMILES.")
+        str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
     ],
     n_states: StatesOption = 10,
     fwhm: Annotated[float, typer.Option(help="Full width of a line at half maximum, eV.")] = 0.3,
@@ -79,13 +86,24 @@ def spectrum(
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the curve here.")] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="JSON of a reference calculation to show beside.")
+        Path | None,
+        typer.Option(
+            help="Reference calculation to show beside: JSON, or the output of a program."
+        ),
     ] = None,
     index: Annotated[
         int | None, typer.Option(help="Structure of the file, from 0; the last if left out.")
     ] = None,
-    charge: Annotated[
-        int | None, typer.Option(help="Total charge; the file's own, or 0, if left out.")
+    geometry: GeometryOption = None,
+    charge: ChargeOption = None,
+    largest_fragment: LargestOption = False,
+    smiles_column: ColumnOption = None,
+    ignore_cell: CellOption = False,
+    conformers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Boltzmann-averaged spectrum of up to N conformers of a SMILES."
+        ),
     ] = None,
     report: Annotated[
         Path | None,
@@ -106,18 +124,24 @@ def spectrum(
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
     from esml.analysis.spectrum import check_width
+    from esml.physics.basis import ELEMENTS
 
     with refusing(ValueError):
         check_width(fwhm, "--fwhm")
     outputs = Outputs(plot, csv, report, molden, cubes)
     outputs.check()
+    options = reading_options(
+        geometry, charge, largest_fragment, smiles_column, ignore_cell, ELEMENTS
+    )
+    if conformers is not None:
+        _check_single("--conformers", compare, index, outputs)
+        if average:
+            fail("--conformers and --average are two averages: expected one; leave one out")
+        _conformers(molecule, conformers, n_states, fwhm, load(model), options, outputs)
+        return
     if average:
-        single = {"--compare": compare, "--index": index, "--report": report}
-        single |= {"--molden": molden, "--cubes": cubes}
-        for option, given in single.items():
-            if given is not None:
-                fail(f"{option} is about one structure and --average about many: leave one out")
-        _average(Path(molecule), n_states, fwhm, load(model), charge, outputs)
+        _check_single("--average", compare, index, outputs)
+        _average(Path(molecule), n_states, fwhm, load(model), options, outputs)
         return
     outputs.check_report()
     from esml.io.comparison import read_comparison
@@ -125,7 +149,7 @@ def spectrum(
 
     with refusing(InputError):
         comparison = read_comparison(compare) if compare else None
-    structure = _one_structure(molecule, index, charge)
+    structure = one_structure(molecule, index, options)
     result = _predict(load(model), structure, n_states)
     for warning in result.warnings:
         note(f"warning: {warning}")
@@ -136,27 +160,13 @@ def spectrum(
     _print_tables(result, structure, comparison)
 
 
-def _one_structure(text: str, index: int | None, charge: int | None) -> Structure:
-    """The molecule a person means by a file name or a SMILES."""
-    from esml.io.structures import InputError, from_smiles, looks_like_file, read_structure
-
-    with refusing(InputError):
-        if looks_like_file(text):
-            structure = read_structure(Path(text), index)
-            if index is None and structure.index > 0:
-                note(
-                    f"note: '{text}' holds {structure.index + 1} structures; this is the last "
-                    "(--index chooses another, esml predict takes all)"
-                )
-        else:
-            structure = from_smiles(text)
-            note(
-                "note: the geometry is one conformer from a force field (ETKDG, MMFF94); relax it "
-                "with a better method for states you mean to rely on"
-            )
-    if charge is not None:
-        structure.atoms.info["charge"] = charge
-    return structure
+def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:
+    """Refuse options about one structure beside one about many."""
+    single = {"--compare": compare, "--index": index, "--report": outputs.report}
+    single |= {"--molden": outputs.molden, "--cubes": outputs.cubes}
+    for option, given in single.items():
+        if given is not None:
+            fail(f"{option} is about one structure and {many} about many: leave one out")
 
 
 def _predict(surrogate: Surrogate, structure: Structure, n_states: int) -> Result:
@@ -167,7 +177,7 @@ def _predict(surrogate: Surrogate, structure: Structure, n_states: int) -> Resul
         try:
             return surrogate.predict(structure.atoms, n_states=n_states)
         except StructureError as error:
-            fail(str(error).replace("set atoms.info['charge']", "set --charge"))
+            fail(for_commands(str(error)))
 
 
 def _write_curve(
@@ -223,7 +233,8 @@ def _write_orbitals(
         from esml.plots.page import write_page
 
         source = structure.source if structure.source != structure.name else "SMILES"
-        notes = [f"Geometry: {source}. Model: {model or 'shipped'}, esml {__version__}."]
+        notes = [f"Source: {source}. Model: {model or 'shipped'}, esml {__version__}."]
+        notes += [f"{what}: {said}." for what, said in decisions(structure)]
         notes += [f"Warning: {warning}." for warning in result.warnings]
         write_page(result, outputs.report, name=structure.name, fwhm=fwhm, notes=notes)
         note(f"report: {outputs.report}")
@@ -254,7 +265,63 @@ def _print_tables(result: Result, structure: Structure, comparison: Comparison |
     console.print()
     console.print(ground_state_table(result, comparison))
     console.print()
+    for what, said in decisions(structure):
+        console.print(Text(f"{what}: {said}"))
+    console.print()
     console.print(states_table(result, comparison))
+
+
+# The mean spectrum of conformers
+
+
+def _conformers(
+    smiles: str,
+    n: int,
+    n_states: int,
+    fwhm: float,
+    surrogate: Surrogate,
+    options: ReadingOptions,
+    outputs: Outputs,
+) -> None:
+    """Predict conformers of a molecule and give their Boltzmann-averaged spectrum."""
+    import numpy as np
+
+    from esml.analysis.spectrum import broaden
+    from esml.io.structures import InputError, conformers, looks_like_file
+
+    with refusing(InputError):
+        if looks_like_file(smiles):
+            raise InputError(
+                f"'{smiles}' is a file: expected a SMILES, whose conformers --conformers searches; "
+                "give one, or take --average for the structures of a file"
+            )
+        found = conformers(smiles, n, options)
+    energies, strengths = [], []
+    for structure, weight in found:
+        singlets = _predict(surrogate, structure, n_states).singlets
+        energies.append(singlets.energies)
+        # Strengths add up, so a mean of spectra is a spectrum of weighted strengths.
+        strengths.append(weight * singlets.oscillator_strengths)
+        typer.echo(
+            f"conformer {structure.index + 1}: weight {weight:.3f}, S1 {singlets.energies[0]:.2f} "
+            f"eV, f {singlets.oscillator_strengths[0]:.3f}"
+        )
+    order = np.argsort(np.concatenate(energies), kind="stable")
+    curve = broaden(np.concatenate(energies)[order], np.concatenate(strengths)[order], fwhm=fwhm)
+    with refusing(OSError):
+        if outputs.csv is not None:
+            curve.to_csv(outputs.csv)
+            note(f"curve: {outputs.csv}")
+        if outputs.plot is not None:
+            _save(curve.plot(), outputs.plot)
+    top = int(curve.absorption.argmax())
+    typer.echo(
+        f"{smiles}: mean of {len(found)} conformers at 298 K, absorption maximum "
+        f"{curve.energies[top]:.2f} eV, {curve.wavelengths[top]:.0f} nm, "
+        f"{curve.absorption[top]:.0f} L/mol/cm"
+    )
+    for what, said in decisions(found[0][0]):
+        typer.echo(f"{what}: {said}")
 
 
 # The mean spectrum of a trajectory
@@ -265,7 +332,7 @@ def _average(
     n_states: int,
     fwhm: float,
     surrogate: Surrogate,
-    charge: int | None,
+    options: ReadingOptions,
     outputs: Outputs,
 ) -> None:
     """Predict all frames of a trajectory and give their mean spectrum."""
@@ -275,7 +342,7 @@ def _average(
 
     transitions, lowest, failures = [], [], []
     warnings: list[str] = []
-    frames = _frames(path, charge)
+    frames = _frames(path, options)
     with refusing(InputError):
         for result in surrogate.predict_many(frames, n_states=n_states, errors="return"):
             if isinstance(result, Failure):
@@ -303,20 +370,18 @@ def _average(
         raise typer.Exit(SOME_FAILED)
 
 
-def _frames(path: Path, charge: int | None) -> Iterator[Atoms]:
+def _frames(path: Path, options: ReadingOptions) -> Iterator[Atoms]:
     """The geometries of one molecule in a file; InputError where they are of several."""
     from esml.io.structures import InputError, read_structures
 
     formulas: set[str] = set()
-    for structure in read_structures(path):
+    for structure in read_structures(path, options):
         formulas.add(structure.atoms.get_chemical_formula())
         if len(formulas) > 1:
             raise InputError(
                 f"'{path}' holds different molecules ({', '.join(sorted(formulas))}): expected "
                 "one molecule in many geometries; take esml predict for a set"
             )
-        if charge is not None:
-            structure.atoms.info["charge"] = charge
         yield structure.atoms
 
 

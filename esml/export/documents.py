@@ -7,13 +7,16 @@ writer was told of the run, ``results`` and ``failures``. A result holds ``name`
 model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with ``energies``
 and ``uncertainties`` (eV), the former with ``oscillator_strengths`` and ``transition_dipoles``
 (e·bohr) too. A failure holds ``name``, ``source``, ``index`` and ``reason``. Numbers that are
-unknown are null. Version 1 had neither ``in_domain`` nor ``warnings``. ``.jsonl`` holds the same
+unknown are null. ``provenance`` says what the reader of the structure decided: ``charge_source``,
+``geometry``, ``stereo``, ``fragments`` and ``notes``. Version 1 had neither ``in_domain`` nor
+``warnings``, version 2 no ``provenance``. ``.jsonl`` holds the same
 results, one object a line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
-``gap_eV``, ``S_eV``, ``S_f``, ``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV`` and
-``in_domain`` in ``info``. It has no place for molecules without a prediction.
+``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``,
+``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV`` and ``in_domain`` in ``info``. It has no place
+for molecules without a prediction.
 """
 
 from __future__ import annotations
@@ -30,12 +33,13 @@ from ase.io.extxyz import write_extxyz
 
 from esml.export.plain import to_plain
 from esml.export.writer import TextWriter
+from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
 from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class JsonWriter(TextWriter):
@@ -90,7 +94,14 @@ class XyzWriter(TextWriter):
 
     def piece(self, result: Result) -> str:
         bare = Atoms(result.numbers, result.positions)
-        texts = {"name": result.name, "source": result.source}
+        provenance = Provenance.of(result.atoms)
+        texts = {
+            "name": result.name,
+            "source": result.source,
+            "charge_source": provenance.charge_source,
+            "geometry": provenance.geometry,
+            "notes": "; ".join(provenance.remarks()),
+        }
         bare.info = {key: _one_line(text) for key, text in texts.items() if text.strip()}
         bare.info |= {
             "index": result.index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from esml.export.hdf5_schema import (
     TEXTS,
 )
 from esml.export.writer import ExportError
+from esml.io.provenance import restore
 from esml.io.records import Budget, bounded, check_heaps
 from esml.results import Failure, Result, States
 from esml.typing import Multiplicity
@@ -73,6 +75,8 @@ class StoredResults(Sequence[Result]):
         atoms = Atoms(row["numbers"], row["positions"])
         # Atomic charges add up to the molecule's.
         atoms.info["charge"] = round(float(row["charges"].sum()))
+        if kept := self._texts["provenance"][i]:
+            restore(atoms, json.loads(kept))
         return Result(
             atoms=atoms,
             orbital_energies=row["orbital_energies"],

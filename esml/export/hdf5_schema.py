@@ -30,13 +30,18 @@ in_domain                       (M,)        1 if the molecule is
                                             like those trained on
 warnings/text                   (bytes,)    like names; a line for
                                             each warning
+provenance/text                 (bytes,)    like names; JSON of what
+                                            the structure's reader
+                                            decided (charge,
+                                            geometry, …)
 failures/names, …/sources,      (bytes,)    molecules without a
 …/reasons                                   prediction, and why
 failures/index                  (F,)        place in its source
 =============================== =========== =================== ========
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
-given; version 1 had neither ``in_domain`` nor ``warnings``. A file grows under the name
+given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``. A file
+grows under the name
 ``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is readable up
 to its last flush.
 """
@@ -96,7 +101,7 @@ FAILURE_COLUMNS = (Column("failures/index", "failures", (), np.int64),)
 
 AXES = ("atoms", "orbitals", *(f"{multiplicity}s" for multiplicity in MULTIPLICITIES))
 
-TEXTS = {"names": 1, "sources": 1, "warnings": 2}
+TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3}
 """Texts of a molecule, and the first version of the schema that has them."""
 
 FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from esml.export.hdf5_schema import (
     TEXTS,
 )
 from esml.export.writer import ExportError, part_path
+from esml.io.provenance import Provenance
 from esml.results import Failure, Outcome, Result
 
 Rows = NDArray[Any]
@@ -158,6 +160,7 @@ class ResultWriter:
             "names": result.name,
             "sources": result.source,
             "warnings": "\n".join(result.warnings),
+            "provenance": json.dumps(Provenance.of(result.atoms).as_dict(), ensure_ascii=False),
         }
         for path in TEXTS:
             self._append_text(path, texts[path])

@@ -1,9 +1,11 @@
 """Results as objects that JSON can hold, and back, without loss.
 
 A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges``
-(e), ``dipole`` (debye), ``n_occupied``, ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and
-``singlets`` and ``triplets`` with the properties of ``esml.results.States`` by name. A failure is
-``name``, ``source``, ``index`` and ``reason``. Wave functions are left out.
+(e), ``provenance`` (what the reader of the structure decided: see
+``esml.io.provenance.Provenance``; without what is empty), ``dipole`` (debye), ``n_occupied``,
+``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
+properties of ``esml.results.States`` by name. A failure is ``name``, ``source``, ``index`` and
+``reason``. Wave functions are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from esml.io.provenance import Provenance, restore
 from esml.io.structure_checks import molecular_charge
 from esml.results import PROPERTIES, Failure, Outcome, Result, States
 from esml.typing import Multiplicity
@@ -27,6 +30,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "numbers": outcome.numbers.tolist(),
         "positions": outcome.positions.tolist(),
         "charge": molecular_charge(outcome.atoms),
+        "provenance": Provenance.of(outcome.atoms).as_dict(),
         "charges": outcome.charges.tolist(),
         "dipole": outcome.dipole.tolist(),
         "n_occupied": outcome.n_occupied,
@@ -53,6 +57,7 @@ def from_plain(entry: dict[str, Any]) -> Outcome:
         return Failure(reason=entry["reason"], **where)
     atoms = Atoms(entry["numbers"], np.reshape(entry["positions"], (-1, 3)))
     atoms.info["charge"] = entry["charge"]
+    restore(atoms, entry.get("provenance", {}))
     return Result(
         atoms=atoms,
         orbital_energies=_array(entry["orbital_energies"]),

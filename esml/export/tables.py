@@ -15,6 +15,8 @@ T1_uncertainty_eV, …
 in_domain                       1 if the molecule is like those trained on, else 0
 warnings                        why it is not, and other remarks
 error                           why there is no prediction; empty where there is one
+charge_source, geometry,        what states the charge, where the geometry is from, and
+notes                           what else the reader of the structure decided
 ====================== ======== ====================================================
 
 What is unknown is an empty cell in CSV and null in Parquet.
@@ -33,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from esml.export.writer import ExportError, TextWriter, Writer, cannot_write, part_path
+from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
 from esml.results import PROPERTIES, Failure, Outcome, Result
 from esml.typing import MULTIPLICITIES, Multiplicity
@@ -40,7 +43,8 @@ from esml.typing import MULTIPLICITIES, Multiplicity
 ROWS = 1024
 """Rows of a Parquet file written together."""
 
-_TEXTS = ("name", "source", "formula", "warnings", "error")
+_PROVENANCE = ("charge_source", "geometry", "notes")
+_TEXTS = ("name", "source", "formula", "warnings", "error", *_PROVENANCE)
 _WHOLE = ("index", "n_atoms", "charge", "in_domain")
 
 
@@ -51,7 +55,7 @@ def columns(n_states: int) -> list[str]:
     for multiplicity in MULTIPLICITIES:
         letter, endings = multiplicity[0].upper(), _endings(multiplicity).values()
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
-    return [*names, "in_domain", "warnings", "error"]
+    return [*names, "in_domain", "warnings", "error", *_PROVENANCE]
 
 
 def _endings(multiplicity: Multiplicity) -> dict[str, str]:
@@ -82,6 +86,9 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "dipole_debye": float(np.linalg.norm(outcome.dipole)),
         "in_domain": int(outcome.in_domain),
     }
+    provenance = Provenance.of(outcome.atoms)
+    told = (provenance.charge_source, provenance.geometry, "; ".join(provenance.remarks()))
+    cells |= {key: text for key, text in zip(_PROVENANCE, told, strict=True) if text}
     if outcome.warnings:
         cells["warnings"] = "; ".join(outcome.warnings)
     for states in (outcome.singlets, outcome.triplets):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from esml.io.program_files import program_of, read_calculation
 from esml.io.structures import InputError
 
 
@@ -60,13 +61,15 @@ def validation_reasons(error: ValidationError) -> str:
 
 
 def read_comparison(path: Path) -> Comparison:
-    """The reference calculation in the JSON file ``path``.
+    """The reference calculation in the JSON file ``path``, or in the output of a program.
 
     Raises
     ------
     InputError
         For a file that cannot be read, is not JSON, or lacks the level or the singlets.
     """
+    if program_of(path) is not None:
+        return _from_output(path)
     try:
         return Comparison.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -83,3 +86,27 @@ def read_comparison(path: Path) -> Comparison:
         raise InputError(
             f"'{path}' is not JSON ({error}): expected a reference calculation; mend the file"
         ) from error
+
+
+def _from_output(path: Path) -> Comparison:
+    """Excited states and frontier orbitals in the output of a quantum-chemistry program."""
+    found = read_calculation(path)
+    if not found.singlets:
+        raise InputError(
+            f"'{path}' holds no excited singlets to compare with: expected the output of a "
+            "calculation of excited states; choose another"
+        )
+    strengths = [strength for _, strength in found.singlets if strength is not None]
+    return Comparison(
+        level=found.level,
+        singlets=ReferenceStates(
+            energies=[energy for energy, _ in found.singlets],
+            oscillator_strengths=strengths if len(strengths) == len(found.singlets) else None,
+        ),
+        triplets=ReferenceStates(energies=found.triplets) if found.triplets else None,
+        orbitals=(
+            ReferenceOrbitals(homo=found.frontier[0], lumo=found.frontier[1])
+            if found.frontier
+            else None
+        ),
+    )

@@ -22,8 +22,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Timer
+from threading import Lock, Timer
 from typing import Any, TypeVar
 
 import numpy as np
@@ -98,6 +97,12 @@ class Worker:
             raise InputError(answer["error"])
         return [_built(plain) for plain in answer["built"]]
 
+    def kill(self) -> None:
+        """End the process while another thread waits for its answer, which then is an error."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
@@ -110,16 +115,44 @@ class Worker:
                         pipe.close()
 
 
+class _Idle:
+    """Processes that wait for the next molecule, so that they need not be started anew."""
+
+    def __init__(self) -> None:
+        self._workers: list[Worker] = []
+        self._lock = Lock()
+        atexit.register(self.close)
+
+    def take(self) -> Worker:
+        """One that waits, or a new one."""
+        with self._lock:
+            return self._workers.pop() if self._workers else Worker()
+
+    def give(self, worker: Worker) -> None:
+        """Let ``worker`` wait."""
+        with self._lock:
+            self._workers.append(worker)
+
+    def close(self) -> None:
+        """End all that wait."""
+        with self._lock:
+            for worker in self._workers:
+                worker.close()
+            self._workers.clear()
+
+
 @cache
-def _shared() -> Worker:
-    worker = Worker()
-    atexit.register(worker.close)
-    return worker
+def _idle() -> _Idle:
+    return _Idle()
 
 
 def build(request: Request, settings: Settings) -> list[Built]:
     """One molecule, in a process that stays for the next. Raises InputError."""
-    return _shared()(request, settings)
+    worker = _idle().take()
+    try:
+        return worker(request, settings)
+    finally:
+        _idle().give(worker)
 
 
 def cores() -> int:
@@ -139,19 +172,18 @@ def build_many(
     requests may be anything else that is no dictionary; it is handed through in its place.
     """
     processes = processes or cores()
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    workers = [Worker() for _ in range(processes)]
-    for worker in workers:
-        idle.put(worker)
+    busy: set[Worker] = set()
 
     def work(request: Request) -> list[Built] | InputError:
-        worker = idle.get()
+        worker = _idle().take()
+        busy.add(worker)
         try:
             return worker(request, settings)
         except InputError as error:
             return error
         finally:
-            idle.put(worker)
+            busy.discard(worker)
+            _idle().give(worker)
 
     pool = ThreadPoolExecutor(processes)
     waiting: deque[Future[list[Built] | InputError] | T] = deque()
@@ -166,8 +198,9 @@ def build_many(
         for each in waiting:
             if isinstance(each, Future):
                 each.cancel()
-        for worker in workers:
-            worker.close()
+        # What is still being made is for no one any more.
+        for worker in tuple(busy):
+            worker.kill()
         pool.shutdown()
 
 

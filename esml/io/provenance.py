@@ -60,6 +60,13 @@ class ReadingOptions:
     elements: tuple[int, ...] = ()
     processes: int | None = None
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the structures read, as JSON can hold it; without what is left open."""
+        kept = {k: v for k, v in asdict(self).items() if k != "processes" and v not in (None, ())}
+        return {
+            k: list(v) if isinstance(v, tuple) else v for k, v in kept.items() if v is not False
+        }
+
     def __post_init__(self) -> None:
         if self.geometry is not None and self.geometry not in GEOMETRIES:
             raise InputError(
@@ -122,6 +129,12 @@ class Structure:
     index: int
     """Place among the structures of the file, from 0."""
     provenance: Provenance = field(default_factory=Provenance)
+
+
+def restore(atoms: Atoms, kept: dict[str, Any]) -> None:
+    """Give ``atoms`` the provenance that ``Provenance.as_dict`` made; none if that is empty."""
+    if kept:
+        atoms.info[KEY] = Provenance.from_dict(kept).as_dict()
 
 
 def structure(

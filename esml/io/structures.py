@@ -46,6 +46,7 @@ from esml.io.smiles_lists import count_rows
 from esml.io.xyz import count_xyz
 
 __all__ = [
+    "DEFAULT",
     "InputError",
     "Provenance",
     "ReadingOptions",

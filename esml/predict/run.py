@@ -21,7 +21,14 @@ import torch
 from ase import Atoms
 
 from esml.export import open_writer
-from esml.io.structures import InputError, Structure, count_structures, read_entries
+from esml.io.structures import (
+    DEFAULT,
+    InputError,
+    ReadingOptions,
+    Structure,
+    count_structures,
+    read_entries,
+)
 from esml.predict.batching import Batching
 from esml.predict.cluster import predict_windows
 from esml.predict.journal import Position, PredictionJournal
@@ -90,8 +97,15 @@ def _placed(outcome: Outcome, structure: Structure) -> Outcome:
 class Sources:
     """The structures of many files from ``start`` on, a window at a time."""
 
-    def __init__(self, files: Sequence[Path], start: Position, batching: Batching) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        start: Position,
+        batching: Batching,
+        options: ReadingOptions,
+    ) -> None:
         self._files = files
+        self._options = options
         self._batching = batching
         self._position = start
         self._entries: list[Structure | Failure] = []
@@ -120,7 +134,7 @@ class Sources:
         for place, path in enumerate(self._files[first:], start=first):
             n = skip
             try:
-                for entry in read_entries(path, skip):
+                for entry in read_entries(path, skip, self._options):
                     n += 1
                     self._position = Position(place, n)
                     if isinstance(entry, InputError):
@@ -160,14 +174,16 @@ def predict_files(
     dask: str | None = None,
     restart: bool = False,
     label: str = "shipped",
+    options: ReadingOptions = DEFAULT,
 ) -> Generator[Tally, None, None]:
     """Predict ``n_states`` singlets and triplets of all structures of ``files`` into ``output``.
 
     Goes on after what an earlier run with the same files, model and states has kept in the journal
     of ``output`` (see ``esml.predict.journal``), unless ``restart``. ``format`` is one of
     ``esml.export.FORMATS``, ``dask`` the address of a cluster, ``label`` the name of the model in
-    the output. Yields one and the same tally when all is ready and after every window; not gone
-    through to its end, it leaves a journal. The caller holds the lock of the output.
+    the output, ``options`` what is asked of the readers of structures. Yields one and the same
+    tally when all is ready and after every window; not gone through to its end, it leaves a
+    journal. The caller holds the lock of the output.
 
     Raises ExportError and OSError where output or journal cannot be written, JournalError where the
     journal is of another run; ClusterError as ``predict_windows``.
@@ -178,6 +194,7 @@ def predict_files(
         "number of states": n_states,
         "version of esml": version("esml"),
         "version of torch": str(torch.__version__),
+        "geometry, charge or other option of reading": options.fingerprint(),
     }
     tally = Tally()
     with (
@@ -189,7 +206,7 @@ def predict_files(
                 writer.add(outcome)
                 tally.count(outcome)
         tally.resumed = tally.done
-        sources = Sources(files, journal.position, model.batching)
+        sources = Sources(files, journal.position, model.batching, options)
         tally.expected = sources.expected
         yield tally
         begun: deque[Window] = deque()

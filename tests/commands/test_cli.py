@@ -124,7 +124,7 @@ def test_spectrum_of_a_smiles_notes_its_geometry() -> None:
     pytest.importorskip("rdkit")
     result = run("spectrum", "O=C(C)[NH3+]", "--n-states", "2")
     assert result.exit_code == 0, result.output
-    assert "force field" in result.stderr
+    assert "relaxed with GFN2-xTB" in result.stdout
     assert "O=C(C)[NH3+]" in result.stdout
     assert list(state_rows(result.stdout)) == ["S1", "S2", "T1", "T2"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-from esml.export import ExportError, ResultWriter, part_path, read_results
+from esml.export import ExportError, ResultWriter, open_writer, part_path, read_results
+from esml.io.provenance import Provenance
 from esml.results import PROPERTIES, Failure, Result, States
 
 
@@ -61,7 +63,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
 
     stored = read_results(path)
     assert stored.attributes["model"] == "a model"
-    assert stored.attributes["schema_version"] == 2
+    assert stored.attributes["schema_version"] == 3
     assert len(stored) == 3
     for i, (atoms, result, back) in enumerate(zip(molecules, written, stored, strict=True)):
         assert (back.name, back.source, back.index) == (f"molécule {i}", "all.xyz", i)
@@ -107,6 +109,30 @@ def test_a_file_of_version_1_is_read() -> None:
     assert [(result.in_domain, result.warnings) for result in stored] == 2 * [(True, ())]
     assert len(stored[0].singlets.energies) == 2
     assert stored.failures[0].reason == "two atoms coincide"
+
+
+def test_a_file_of_version_2_is_read() -> None:
+    """Made before predictions said what the reader of a structure decided."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-2.h5")
+    assert stored.attributes["schema_version"] == 2
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert Provenance.of(stored[0].atoms) == Provenance()
+    assert stored[0].in_domain
+
+
+def test_what_a_reader_decided_is_stored(tmp_path: Path) -> None:
+    told = Provenance(0, "as given", "relaxed", notes=("a cell is left out",))
+    result = prediction(molecule("H2O"), 2, name="water")
+    result.atoms.info["provenance"] = told.as_dict()
+    for name in ("a.h5", "a.json", "a.csv", "a.xyz"):
+        with open_writer(tmp_path / name, 2) as writer:
+            writer.add(result)
+    assert Provenance.of(read_results(tmp_path / "a.h5")[0].atoms) == told
+    kept = json.loads((tmp_path / "a.json").read_text())["results"][0]
+    assert Provenance.from_dict(kept["provenance"]) == told
+    for name in ("a.csv", "a.xyz"):
+        text = (tmp_path / name).read_text()
+        assert all(part in text for part in ("as given", "relaxed", "a cell is left out"))
 
 
 def test_an_empty_file_reads_as_empty(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ase.build import molecule
 
 import esml
 from esml.io.journal import JournalError
-from esml.io.structures import read_entries
+from esml.io.structures import ReadingOptions, read_entries
 from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
 from esml.predict.run import Tally, predict_files
@@ -144,9 +144,9 @@ def test_what_is_done_is_not_read_again(
     path, asked = tmp_path / "a.smi", []
     path.write_text("C=O\nC#N\nC=C\n")
 
-    def entries(path: Path, skip: int = 0) -> Iterator[Any]:
+    def entries(path: Path, skip: int, options: ReadingOptions) -> Iterator[Any]:
         asked.append(skip)
-        return read_entries(path, skip)
+        return read_entries(path, skip, options)
 
     monkeypatch.setattr("esml.predict.run.read_entries", entries)
     with pytest.raises(StoppedError):

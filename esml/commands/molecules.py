@@ -1,0 +1,45 @@
+"""The molecule a person means, and what to tell of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esml.commands.messages import note, refusing
+
+if TYPE_CHECKING:
+    from esml.io.structures import ReadingOptions, Structure
+
+
+def one_structure(text: str, index: int | None, options: ReadingOptions) -> Structure:
+    """The molecule a person means by a file name or a SMILES."""
+    from esml.io.structures import InputError, from_smiles, looks_like_file, read_structure
+
+    with refusing(InputError):
+        if looks_like_file(text):
+            structure = read_structure(Path(text), index, options)
+            if index is None and structure.index > 0:
+                note(
+                    f"note: '{text}' holds {structure.index + 1} structures; this is the last "
+                    "(--index chooses another, esml predict takes all)"
+                )
+        else:
+            structure = from_smiles(text, options)
+    return structure
+
+
+def for_commands(sentence: str) -> str:
+    """A sentence about an ``Atoms`` object in the words of the command line."""
+    return sentence.replace("set atoms.info['charge']", "set --charge").replace(
+        "call atoms.set_pbc(False)", "add --ignore-cell"
+    )
+
+
+def decisions(structure: Structure) -> list[tuple[str, str]]:
+    """Charge, geometry and remarks, for people to read."""
+    from esml.io.structure_checks import molecular_charge
+
+    told = structure.provenance
+    charge = f"{molecular_charge(structure.atoms):+d}".replace("+0", "0")
+    found = [("charge", f"{charge} ({told.charge_source})"), ("geometry", told.geometry)]
+    return found + [("note", remark) for remark in told.remarks()]

@@ -1,0 +1,158 @@
+"""What the commands ask of readers of structures, and what they tell and store of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from test_cli import refusal, run
+
+CASES = Path(__file__).parents[1] / "data" / "field_cases"
+
+PYSCF = """PySCF version 2.14.0
+[INPUT] num. atoms = 4
+[INPUT] charge = 0
+[INPUT] spin (= nelec alpha-beta = 2S) = 0
+[INPUT]  1 O      0.000000000000   0.000000000000   0.000000000000 AA    0.0   0.0   0.0 Bohr   0.0
+[INPUT]  2 C      0.000000000000   0.000000000000   1.200000000000 AA    0.0   0.0   2.3 Bohr   0.0
+[INPUT]  3 H      0.940000000000   0.000000000000   1.780000000000 AA    1.8   0.0   3.4 Bohr   0.0
+[INPUT]  4 H     -0.940000000000   0.000000000000   1.780000000000 AA   -1.8   0.0   3.4 Bohr   0.0
+basis = sto-3g
+XC functionals = camb3lyp
+  HOMO = -0.228225551594381  LUMO = 0.136163951036589  gap/eV = 9.91554
+nstates = 3 singlet
+
+
+Excitation energies (eV)
+[ 4.02712638  9.5165261  12.03546615]
+
+** Singlet excitation energies and oscillator strengths **
+Excited State   1:      4.02713 eV    307.87 nm  f=0.0000
+       8 -> 9         0.70746
+Excited State   2:      9.51653 eV    130.28 nm  f=0.0095
+Excited State   3:     12.03547 eV    103.02 nm  f=0.1204
+nstates = 2 triplet
+
+
+Excitation energies (eV)
+[3.06043765 6.13951269]
+"""
+"""What PySCF writes with verbose=4, shortened."""
+
+
+def test_charge_and_geometry_are_told() -> None:
+    told = run("spectrum", CASES / "04_total_charge.xyz", "--n-states", "1").stdout
+    assert "charge: +2 (total_charge= of the file)" in told
+    assert "geometry: as in the input" in told
+    told = run("spectrum", CASES / "16_atomic_numbers.xyz", "--n-states", "1").stdout
+    assert "charge: 0 (not stated: 0 assumed)" in told
+
+
+def test_what_a_reader_left_out_is_told() -> None:
+    told = run("spectrum", CASES / "21_dummy_CRYST1.pdb", "--n-states", "1").stdout
+    assert "note: the cell of the file (CRYST1) is left out" in told
+
+
+def test_charge_is_an_option_of_every_command(tmp_path: Path) -> None:
+    path, out = CASES / "04_total_charge.xyz", tmp_path / "out.csv"
+    assert run("predict", path, "-o", out, "--n-states", "1", "--charge", "0").exit_code == 0
+    row = next(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+    assert (row["charge"], row["charge_source"], row["geometry"]) == (
+        "0",
+        "as given",
+        "as in the input",
+    )
+    assert "charge: 0 (as given)" in run("spectrum", path, "--charge", "0").stdout
+
+
+def test_another_charge_is_another_run(tmp_path: Path) -> None:
+    from esml.io.provenance import ReadingOptions
+
+    assert ReadingOptions().fingerprint() == {}
+    assert ReadingOptions(charge=0).fingerprint() == {"charge": 0}
+    assert ReadingOptions(processes=3, elements=(1,)).fingerprint() == {"elements": [1]}
+
+
+def test_a_cell_can_be_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "a.xyz"
+    lattice = 'Lattice="20 0 0 0 20 0 0 0 20" Properties=species:S:1:pos:R:3'
+    path.write_text(f"2\n{lattice}\nH 0 0 0\nH 0 0 0.74\n")
+    sentence = refusal(run("spectrum", path, "--n-states", "1"))
+    assert "add --ignore-cell" in sentence
+    told = run("spectrum", path, "--n-states", "1", "--ignore-cell")
+    assert "the cell is left out, as asked" in told.stdout
+
+
+def test_all_records_of_a_file_are_predicted(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    out = tmp_path / "out.json"
+    result = run("predict", CASES / "01_three_records.sdf", "-o", out, "--n-states", "1")
+    assert "3 predicted, 0 failed" in result.stdout
+    kept = json.loads(out.read_text())["results"]
+    assert [entry["name"] for entry in kept] == ["benzene", "pyridine", "formaldehyde"]
+    assert kept[0]["provenance"]["charge_source"] == "formal charges of the record"
+
+
+def test_the_geometry_of_a_smiles_is_chosen_and_told() -> None:
+    pytest.importorskip("tblite")
+    told = run("spectrum", "C=O", "--n-states", "1").stdout
+    assert "geometry: lowest conformer found, relaxed with GFN2-xTB" in told
+    told = run("spectrum", "C=O", "--n-states", "1", "--geometry", "mmff").stdout
+    assert "geometry: conformer of ETKDG, relaxed with MMFF94" in told
+    assert "no geometry to be taken" in refusal(run("spectrum", "C=O", "--geometry", "as-is"))
+    assert "expected one of xtb" in refusal(run("spectrum", "C=O", "--geometry", "dft"))
+
+
+def test_the_largest_fragment_is_kept_on_request() -> None:
+    pytest.importorskip("rdkit")
+    options = ("--n-states", "1", "--geometry", "mmff", "--largest-fragment")
+    told = " ".join(run("spectrum", "C=[NH2+].[Cl-]", *options).stdout.split())
+    assert "the largest of 2 molecules is kept, without Cl-" in told
+    assert "charge: +1" in told
+
+
+def test_a_column_of_smiles_is_chosen(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    path, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    path.write_text("dye_smiles,solvent_smiles\nC=O,O\n,O\n")
+    options = ("-o", out, "--n-states", "1", "--geometry", "mmff", "--smiles-column", "dye_smiles")
+    result = run("predict", path, *options)
+    assert result.exit_code == 1
+    assert "1 predicted, 1 failed" in result.stdout
+    assert "line 3" in result.stderr
+
+
+def test_conformers_are_averaged(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    curve = tmp_path / "a.csv"
+    result = run("spectrum", "C=CC=O", "--conformers", "2", "--n-states", "2", "--csv", curve)
+    assert result.exit_code == 0, result.output
+    assert "conformers at 298 K" in result.stdout
+    assert len(curve.read_text().splitlines()) > 10
+    assert "leave one out" in refusal(run("spectrum", "C=O", "--conformers", "2", "--index", "1"))
+    assert "is a file" in refusal(run("spectrum", CASES / "18_bom.xyz", "--conformers", "2"))
+
+
+def test_an_output_of_a_program_is_compared_with(tmp_path: Path) -> None:
+    path = tmp_path / "calc.out"
+    path.write_text(PYSCF)
+    told = run("spectrum", path, "--n-states", "2", "--compare", path).stdout
+    assert "reference: camb3lyp/sto-3g (PySCF)" in told
+    assert "charge: 0 (output of PySCF)" in told
+    assert "4.03" in told
+    assert "9.52" in told
+    assert "-6.21" in told
+    path.write_text(PYSCF.split("nstates")[0])
+    assert "no excited singlets" in refusal(run("spectrum", path, "--compare", path))
+
+
+def test_bad_structures_from_files_end_in_one_sentence() -> None:
+    for name, words in (
+        ("06_benzene_without_hydrogens.xyz", "hydrogens are missing"),
+        ("26_bohr.xyz", "these distances are not Å"),
+        ("05_benzene_radical_cation_1_2.gjf", "open shells"),
+        ("13_halide.xyz", "no virtual orbital"),
+    ):
+        assert words in refusal(run("spectrum", CASES / name, "--n-states", "1"))
