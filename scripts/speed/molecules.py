@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import molecule
 
-from esml.io.structures import from_smiles
+from esml.io.structures import ReadingOptions, from_smiles
 
 TYPICAL = (  # 15 to 20 atoms
     "CC(=O)c1ccccc1",
@@ -23,6 +23,9 @@ TYPICAL = (  # 15 to 20 atoms
     "O=C1C=CC(=O)c2ccccc12",
     "CN(C)C=CC=O",
 )
+QUICK = ReadingOptions(geometry="mmff")
+"""Force-field geometries: here only the size of a molecule counts."""
+
 BETA_CAROTENE = (
     "CC1=C(C(CCC1)(C)C)/C=C/C(=C/C=C/C(=C/C=C/C=C(/C=C/C=C(/C=C/C2=C(CCCC2(C)C)C)\\C)\\C)/C)/C"
 )
@@ -115,10 +118,10 @@ def named(name: str) -> Atoms:
         fullerene: Atoms = molecule("C60")
         return fullerene
     if name == "beta-carotene":
-        return from_smiles(BETA_CAROTENE).atoms
+        return from_smiles(BETA_CAROTENE, QUICK).atoms
     family, _, size = name.partition("-")
     return FAMILIES[family](int(size))
 
 
 def typical() -> list[Atoms]:
-    return [from_smiles(smiles).atoms for smiles in TYPICAL]
+    return [from_smiles(smiles, QUICK).atoms for smiles in TYPICAL]
