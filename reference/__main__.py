@@ -91,8 +91,9 @@ def generate(
     """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
     import ase.io
 
+    from esml.io.dask_workers import ClusterError
     from esml.io.records import DatasetError
-    from esml.io.workers import ClusterError, WorkerError
+    from esml.io.workers import WorkerError
 
     from .generate import generate as run
     from .scf import Level

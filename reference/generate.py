@@ -22,11 +22,10 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from esml.io.dask_workers import DEFAULT_PATIENCE, Patience
 from esml.io.journal import append_line
 from esml.io.records import DamagedError, DatasetError, Record, read_shard, write_shard
 from esml.io.workers import (
-    DEFAULT_PATIENCE,
-    Patience,
     follow_parent,
     on_processes,
     one_thread_each,

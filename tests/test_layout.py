@@ -37,6 +37,7 @@ REFERENCE_MAY_IMPORT = {
     "esml.units",
     "esml.physics.basis",
     "esml.io.records",
+    "esml.io.dask_workers",
     "esml.io.workers",
     "esml.io.journal",
 }
@@ -71,8 +72,8 @@ ONLY_USERS = {
     "tblite": {"esml.io.geometry"},
     "cclib": {"esml.io.program_files"},
     "pyscf": {"esml.interfaces.pyscf"},
-    "dask": {"esml.io.workers", "esml.predict.cluster"},
-    "distributed": {"esml.io.workers", "esml.predict.cluster"},
+    "dask": {"esml.io.dask_workers", "esml.predict.cluster"},
+    "distributed": {"esml.io.dask_workers", "esml.predict.cluster"},
 }
 """The modules that may import these at all."""
 

@@ -204,7 +204,7 @@ def test_a_molecule_far_away_does_not_matter(model: Surrogate, partner: str) -> 
 
 def test_intervals_are_those_of_a_normal_distribution() -> None:
     energies, deviation = np.array([3.0, 5.0]), np.array([0.1, 0.4])
-    states = States("singlet", energies, np.zeros(2), np.zeros((2, 3)), deviation)
+    states = States.of("singlet", {"energies": energies, "uncertainties": deviation})
     # Table of the normal distribution: 90 % within 1.645, 68.3 % within one deviation.
     np.testing.assert_allclose(states.interval()[:, 1] - energies, 1.645 * deviation, rtol=1e-3)
     np.testing.assert_allclose(energies - states.interval(0.6827)[:, 0], deviation, rtol=1e-3)

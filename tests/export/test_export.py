@@ -17,7 +17,14 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-from esml.export import ExportError, ResultWriter, open_writer, part_path, read_results
+from esml.export import (
+    SCHEMA_VERSION,
+    ExportError,
+    ResultWriter,
+    open_writer,
+    part_path,
+    read_results,
+)
 from esml.io.provenance import Provenance
 from esml.results import PROPERTIES, Failure, Result, States
 
@@ -33,12 +40,14 @@ def prediction(atoms: Atoms, n_states: int, seed: int = 0, **where: Any) -> Resu
         n_occupied=n // 2,
         charges=rng.normal(size=n_atoms),
         dipole=rng.normal(size=3),
-        singlets=States(
+        singlets=States.of(
             "singlet",
-            energies=np.sort(rng.uniform(3, 9, n_states)),
-            oscillator_strengths=rng.uniform(0, 1, n_states),
-            transition_dipoles=rng.normal(size=(n_states, 3)),
-            uncertainties=rng.uniform(0, 0.3, n_states),
+            {
+                "energies": np.sort(rng.uniform(3, 9, n_states)),
+                "oscillator_strengths": rng.uniform(0, 1, n_states),
+                "transition_dipoles": rng.normal(size=(n_states, 3)),
+                "uncertainties": rng.uniform(0, 0.3, n_states),
+            },
         ),
         triplets=States.of("triplet", {"energies": np.sort(rng.uniform(2, 8, n_states))}),
         in_domain=seed % 2 == 0,
@@ -63,7 +72,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
 
     stored = read_results(path)
     assert stored.attributes["model"] == "a model"
-    assert stored.attributes["schema_version"] == 3
+    assert stored.attributes["schema_version"] == SCHEMA_VERSION
     assert len(stored) == 3
     for i, (atoms, result, back) in enumerate(zip(molecules, written, stored, strict=True)):
         assert (back.name, back.source, back.index) == (f"molécule {i}", "all.xyz", i)
