@@ -3,7 +3,7 @@
     python examples/screening.py                 # all 1,000, some minutes
     python examples/screening.py -n 20           # the first 20 of a shuffled list
 
-Donors, bridges and acceptors are combined as SMILES, given force-field geometries (RDKit),
+Donors, bridges and acceptors are combined as SMILES, given geometries (RDKit; tblite if there),
 predicted in batches, ranked, and written to screening.csv.
 """
 
@@ -54,7 +54,7 @@ QUICK = ReadingOptions(geometry="mmff")
 
 
 def geometries(smiles: list[str]) -> Iterator[Atoms]:
-    """Force-field geometries, one at a time, so memory stays flat."""
+    """Geometries, one at a time, so memory stays flat."""
     for text in smiles:
         try:
             atoms = from_smiles(text, QUICK).atoms
