@@ -9,7 +9,8 @@ those of H⁰ in a first step and of the H it gives in a second (``mean_field_st
 charges screen themselves. Far away both terms are known physics, so molecules longer than any seen
 in training keep the right long-range coupling. Nearby, they are learned fractions of the same,
 x = x₀ f + 1 − f and c = c₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are
-and what a distant group draws from an atom, P and q tell. The ``mean_field`` of a configuration
+and what a distant group draws from an atom, P and q tell. Parts of a molecule that do not touch are
+filled with electrons each by itself (``esml.model.parts``). The ``mean_field`` of a configuration
 says how much of this there is.
 """
 
@@ -30,10 +31,10 @@ from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.blocks import Blocks
 from esml.model.graph import Graph
 from esml.model.pairs import Pairs, species
+from esml.model.parts import cuts, density_and_charges
 from esml.model.tensors import switch
 from esml.physics.basis import ELEMENTS, N_SLOTS, OrbitalLayout
 from esml.physics.interaction import Interaction, distances, gamma
-from esml.physics.orbitals import charges, density_matrix, diagonalize
 from esml.units import BOHR
 
 ONSITE = ("s", "p", "sp_dipole")
@@ -311,13 +312,13 @@ class EffectiveHamiltonian(nn.Module):
         elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
         if full:
             coulomb = (1.0 - near + self.near_coulomb * near) * coulomb
+        parted = cuts(separation, layout, near, config.pair_onset)
         hamiltonian, potential = bare, torch.zeros_like(bare)
         for _ in range(config.mean_field_steps):
-            orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
-            field = -0.5 * density_matrix(orbitals) * elements
+            density, charge = density_and_charges(hamiltonian, layout, parted)
+            field = -0.5 * density * elements
             if full:
-                charge = charges(orbitals, layout).to(coulomb)
-                at_atoms = -(coulomb @ charge[:, :, None])[:, :, 0]
+                at_atoms = -(coulomb @ charge.to(coulomb)[:, :, None])[:, :, 0]
                 shift = torch.gather(at_atoms, 1, owner) * layout.orbital_mask
                 potential = torch.diag_embed(shift)
             hamiltonian = bare + field + potential
