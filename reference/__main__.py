@@ -43,16 +43,27 @@ def sample(
     extrapolation: Annotated[
         bool, typer.Option("--extrapolation", help="the larger molecules kept for tests, instead")
     ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage", help="the first -n molecules of reference/coverage.csv, instead"
+        ),
+    ] = False,
 ) -> None:
     """Draw molecules and write their relaxed and thermally distorted structures.
 
     Structures are appended as they are made; a sample cut short goes on where it stopped.
     """
-    from .sample import SampleError, write_extrapolation, write_sample
+    from .sample import SampleError, write_coverage, write_extrapolation, write_sample
+
+    if extrapolation and coverage:
+        raise _fail("--extrapolation and --coverage are two samples: give one of them")
 
     try:
         if extrapolation:
             n = write_extrapolation(output, seed)
+        elif coverage:
+            n = write_coverage(output, n_molecules, n_distorted, relaxed_share, seed)
         else:
             n = write_sample(
                 output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip, family

@@ -25,7 +25,7 @@ from pyscf.lo import iao, orth
 from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
-from .scf import core_orbitals
+from .scf import CalculationError, core_orbitals_of
 
 
 @dataclass(frozen=True)
@@ -52,24 +52,23 @@ class MinimalOrbitals:
 
 
 def _valence_functions(reference: gto.Mole) -> list[int]:
-    """Functions of a minimal-basis molecule that are valence s and p, in the order s, x, y, z."""
-    chosen: list[int] = []
-    labels = reference.ao_labels(fmt=False)
-    for atom in range(reference.natm):
-        own = [i for i, label in enumerate(labels) if label[0] == atom]
-        shell = max(int(labels[i][2][0]) for i in own)
-        valence = [i for i in own if int(labels[i][2][0]) == shell]
-        order = {"s": 0, "px": 1, "py": 2, "pz": 3}
-        valence.sort(key=lambda i: order[labels[i][2][1] + labels[i][3]])
-        chosen.extend(valence)
-    return chosen
+    """Functions of a minimal-basis molecule that are valence s and p, in the order s, x, y, z.
+
+    They are the last of their kind on each atom. Shell numbers would not do: without its core, an
+    atom's shells are counted from one.
+    """
+    last: list[dict[str, int]] = [{} for _ in range(reference.natm)]
+    for index, (atom, _, shell, component) in enumerate(reference.ao_labels(fmt=False)):
+        last[atom][shell[-1] + component] = index
+    kinds = ("s", "px", "py", "pz")
+    return [found[kind] for found in last for kind in kinds if kind in found]
 
 
 def _represent(mean_field: Any, functions: np.ndarray, valence: list[int]) -> MinimalOrbitals:
     """The Fock and dipole operators among columns ``valence`` of ``functions``, core removed."""
     mol = mean_field.mol
     overlap = mean_field.get_ovlp()
-    n_core = core_orbitals(mol.atom_charges())
+    n_core = core_orbitals_of(mol)
     core = mean_field.mo_coeff[:, :n_core]
     raw = functions[:, valence]
     raw = raw - core @ (core.T @ overlap @ raw)
@@ -86,9 +85,21 @@ def _represent(mean_field: Any, functions: np.ndarray, valence: list[int]) -> Mi
 
 
 def downfold(mean_field: Any) -> MinimalOrbitals:
-    """The large-basis Fock operator of ``mean_field`` in valence intrinsic atomic orbitals."""
+    """The large-basis Fock operator of ``mean_field`` in valence intrinsic atomic orbitals.
+
+    The free atoms' orbitals are PySCF's ``minao``: all occupied shells of the atom, for iodine only
+    those outside its 28-electron core (4s4p4d5s5p), which is what the def2 potential leaves. Raises
+    CalculationError where they are too few, which is iodine in a basis without a potential.
+    """
     mol = mean_field.mol
     occupied = mean_field.mo_coeff[:, mean_field.mo_occ > 0]
+    available = iao.reference_mol(mol, "minao").nao
+    if available < occupied.shape[1]:
+        raise CalculationError(
+            f"{occupied.shape[1]} occupied orbitals and {available} free-atom orbitals to hold "
+            f"them: expected iodine in a basis with an effective core potential, not {mol.basis!r};"
+            " choose 'def2-svp' or another def2 basis"
+        )
     functions = iao.iao(mol, occupied, minao="minao")
     functions = orth.vec_lowdin(functions, mean_field.get_ovlp())
     return _represent(mean_field, functions, _valence_functions(iao.reference_mol(mol, "minao")))

@@ -24,13 +24,14 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from rdkit import Chem, RDLogger
 
+from . import coverage
 from .families import Family
 
 RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
@@ -474,7 +475,8 @@ def benchmark_connectivities() -> frozenset[str]:
 @cache
 def _patterns(which: str) -> dict[str, Mol]:
     """Compiled SMARTS of ``UNSTABLE`` or ``HELD_OUT``."""
-    source = {"unstable": UNSTABLE, "held_out": HELD_OUT}[which]
+    held_out = HELD_OUT | coverage.held_out_patterns()
+    source = {"unstable": UNSTABLE, "held_out": held_out}[which]
     return {name: Chem.MolFromSmarts(smarts) for name, smarts in source.items()}
 
 
@@ -487,7 +489,7 @@ def unstable_group(mol: Mol) -> str | None:
 
 
 def held_out_core(molecule: Molecule) -> str | None:
-    """The first core of :data:`HELD_OUT` inside ``molecule``, or None."""
+    """The first core of :data:`HELD_OUT` or held-out group of the coverage inside ``molecule``."""
     mol = parse(molecule.smiles)
     for name, pattern in _patterns("held_out").items():
         if mol.HasSubstructMatch(pattern):
@@ -792,6 +794,18 @@ EXTRAPOLATION: Final[tuple[tuple[str, str], ...]] = (
 def extrapolation_molecules() -> tuple[Molecule, ...]:
     """:data:`EXTRAPOLATION` as molecules, under their names (scaffold ``"named"``)."""
     return tuple(molecule_from_smiles(smiles, name) for name, smiles in EXTRAPOLATION)
+
+
+@cache
+def coverage_molecules() -> tuple[Molecule, ...]:
+    """The molecules of ``coverage.csv`` in the order of ``coverage.interleaved``.
+
+    Their scaffold is the name of their group.
+    """
+    return tuple(
+        replace(molecule_from_smiles(smiles), scaffold=group.name)
+        for smiles, group in coverage.interleaved()
+    )
 
 
 @cache

@@ -95,7 +95,7 @@ def make_record(atoms: Atoms, level: Level) -> Record:
     small = lowdin(
         ground_state(molecule(atoms, level.minimal_basis), level.minimal_functional, level)
     )
-    n_stored = core_orbitals(numbers) + minimal.n_occupied + 10
+    n_stored = core_orbitals(numbers, level.basis) + minimal.n_occupied + 10
     info = atoms.info
     provenance = {
         "pyscf": version("pyscf"),

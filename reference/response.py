@@ -31,7 +31,7 @@ from pyscf.dft import numint
 
 from esml.units import HARTREE
 
-from .scf import CalculationError, Level, core_orbitals, require_known
+from .scf import CalculationError, Level, core_orbitals_of, require_known
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ActiveSpace:
 
     @classmethod
     def of(cls, mean_field: Any, level: Level) -> ActiveSpace:
-        n_core = core_orbitals(mean_field.mol.atom_charges()) if level.frozen_core else 0
+        n_core = core_orbitals_of(mean_field.mol) if level.frozen_core else 0
         n_occupied = int(np.count_nonzero(mean_field.mo_occ))
         energies = mean_field.mo_energy
         end = len(energies)

@@ -12,7 +12,13 @@ from tqdm import tqdm
 
 from .families import Family
 from .geometries import GeometryError, structures
-from .molecules import Molecule, extrapolation_molecules, fraction, sample_molecules
+from .molecules import (
+    Molecule,
+    coverage_molecules,
+    extrapolation_molecules,
+    fraction,
+    sample_molecules,
+)
 
 
 class SampleError(ValueError):
@@ -93,6 +99,23 @@ def write_extrapolation(output: str | Path, seed: int = 0) -> int:
     """
     molecules = sorted(extrapolation_molecules(), key=lambda molecule: molecule.n_heavy)
     return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")
+
+
+def write_coverage(
+    output: str | Path,
+    n_molecules: int | None = None,
+    n_distorted: int = 1,
+    relaxed_share: float = 0.5,
+    seed: int = 0,
+) -> int:
+    """Append the structures of the first ``n_molecules`` (None: all) of the coverage table.
+
+    They come in the order of ``coverage.interleaved``, so that any beginning holds molecules of
+    every group; see ``write_sample`` for the rest.
+    """
+    return _write(
+        Path(output), coverage_molecules()[:n_molecules], n_distorted, relaxed_share, seed
+    )
 
 
 def _write(

@@ -6,17 +6,22 @@ import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 from pyscf import dft, gto
 from pyscf.dft import libxc
 from pyscf.gto.basis import load as load_basis
+from pyscf.gto.basis import load_ecp
 
-from esml.physics.basis import ELEMENTS
+from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR
+
+ELEMENTS: Final = tuple(sorted(VALENCE_ELECTRONS))
+"""Atomic numbers of the elements that can be labelled."""
 
 COINCIDENT = 0.3
 """Atoms nearer than this (Å) are a mistake in the structure."""
@@ -54,17 +59,43 @@ class Level:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def core_orbitals(numbers: np.ndarray) -> int:
-    """Number of doubly occupied core orbitals: none on H, 1s on C–F, 1s2s2p on S and Cl."""
-    return int(np.where(numbers > 10, 5, np.where(numbers > 2, 1, 0)).sum())
+@cache
+def _potential(basis: str, symbol: str) -> int:
+    """Electrons that the effective core potential of ``basis`` replaces on ``symbol``; 0: none."""
+    try:
+        return int(load_ecp(basis, symbol)[0])
+    except Exception:  # PySCF raises whatever its parser stumbles over where there is none
+        return 0
+
+
+def core_orbitals(numbers: np.ndarray, basis: str) -> int:
+    """Number of doubly occupied core orbitals that a calculation in ``basis`` has.
+
+    Σ_A (Z_A − V_A − P_A) / 2 with nuclear charge Z, valence electrons V (s and p of the outermost
+    shell) and the P electrons that the effective core potential of the basis stands for: none on H,
+    1s on B to F, 1s2s2p on Si to Cl, 1s to 3d on Se and Br, 4s4p4d on I in def2 bases (1s to 4d
+    without a potential).
+    """
+    cores = (
+        int(z) - VALENCE_ELECTRONS[int(z)] - _potential(basis, chemical_symbols[int(z)])
+        for z in numbers
+    )
+    return sum(cores) // 2
+
+
+def core_orbitals_of(mol: gto.Mole) -> int:
+    """:func:`core_orbitals` of a PySCF molecule, whose nuclei are charged less by potentials."""
+    symbols = [mol.atom_pure_symbol(atom) for atom in range(mol.natm)]
+    valence = sum(VALENCE_ELECTRONS[atomic_numbers[symbol]] for symbol in symbols)
+    return (int(mol.atom_charges().sum()) - valence) // 2
 
 
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
-    """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
+    """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``, charged by ``info["charge"]``.
 
-    Raises CalculationError for coinciding atoms, an element outside
-    ``esml.physics.basis.ELEMENTS``, a basis PySCF does not know, or a number of electrons that is
-    odd or not positive.
+    Elements for which ``basis`` comes with an effective core potential get it. Raises
+    CalculationError for coinciding atoms, an element outside :data:`ELEMENTS`, a basis PySCF does
+    not know, or a number of electrons that is odd or not positive.
     """
     distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
     if not (distances > COINCIDENT).all():
@@ -99,6 +130,7 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
         atom=[(int(z), r) for z, r in zip(atoms.numbers, atoms.positions / BOHR, strict=True)],
         unit="Bohr",
         basis=basis,
+        ecp={s: basis for s in set(atoms.get_chemical_symbols()) if _potential(basis, s)},
         charge=charge,
         verbose=0,
         max_memory=8000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 from rdkit import Chem
 
 from esml.io.records import Record, iterate, unpack
-from esml.physics.basis import ELEMENTS, VALENCE_ELECTRONS
+from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
 from .downfold import valence_charges
@@ -25,7 +26,7 @@ from .molecules import (
     parse,
 )
 from .record import key_of
-from .scf import core_orbitals
+from .scf import ELEMENTS, core_orbitals
 
 OUTLIER_Z = 6.0
 LOW_TRIPLET = 0.5
@@ -85,6 +86,15 @@ def _shapes(record: Record) -> list[str]:
     ]
 
 
+@cache
+def _basis_of(level: str) -> str:
+    """The basis that a record's ``level`` names."""
+    try:
+        return str(json.loads(level)["basis"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 def check_record(record: Record) -> list[str]:
     """What is wrong with one record; empty when all holds.
 
@@ -101,9 +111,10 @@ def check_record(record: Record) -> list[str]:
 
     numbers = record.numbers
     o = int(record.n_occupied)
-    n_core = core_orbitals(numbers)
-    expect(set(numbers.tolist()) <= set(ELEMENTS), "an element outside the supported ones")
-    electrons = sum(VALENCE_ELECTRONS.get(int(z), 0) for z in numbers) - int(record.charge)
+    if not set(numbers.tolist()) <= set(ELEMENTS):
+        return ["an element outside the supported ones"]
+    n_core = core_orbitals(numbers, _basis_of(record.level))
+    electrons = sum(VALENCE_ELECTRONS[int(z)] for z in numbers) - int(record.charge)
     expect(electrons == 2 * o, f"{o} occupied orbitals for {electrons} valence electrons")
     wrong.extend(_shapes(record))
     expect(len(record.reference_energies) >= n_core + o, "too few large-basis orbital energies")

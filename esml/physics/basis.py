@@ -22,7 +22,11 @@ ELEMENTS: tuple[int, ...] = (1, 6, 7, 8, 9, 16, 17)
 N_SLOTS = 4
 """Slots for orbitals on one atom: s, x, y, z."""
 
-VALENCE_ELECTRONS: dict[int, int] = {1: 1, 6: 4, 7: 5, 8: 6, 9: 7, 16: 6, 17: 7}
+VALENCE_ELECTRONS: dict[int, int] = {
+    **{1: 1, 5: 3, 6: 4, 7: 5, 8: 6, 9: 7},
+    **{14: 4, 15: 5, 16: 6, 17: 7, 34: 6, 35: 7, 53: 7},
+}
+"""Electrons of the neutral atom in its valence s and p shells, by atomic number."""
 
 _VALENCE = torch.zeros(119, dtype=torch.int64)
 for _z, _n in VALENCE_ELECTRONS.items():

@@ -16,6 +16,7 @@ machines, so content keys may differ where the numbers do not.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from ase import Atoms
 from esml.io.records import iterate
 from reference.families import Family
 from reference.generate import generate, join_parts
-from reference.sample import write_extrapolation, write_sample
+from reference.sample import write_coverage, write_extrapolation, write_sample
 from reference.scf import Level
 
 
@@ -58,12 +59,17 @@ SAMPLES = {
     "fused": Sample(n_molecules=129, max_heavy=9, family="fused", relaxed_share=0.2),
 }
 
+COVERAGE = "coverage"
+"""The molecules of reference/coverage.csv."""
 EXTRAPOLATION = "extrapolation"
 EXTRAPOLATION_LEVEL = Level(n_singlets=5, n_triplets=3)
 
 
 def images_of(name: str, path: Path) -> list[Atoms]:
     """The structures of a part of the set, drawn where ``path`` lacks them, smallest first."""
+    if name == COVERAGE:
+        write_coverage(path)
+        return one_of_each_first(ase.io.read(path, index=":"))
     if name == EXTRAPOLATION:
         write_extrapolation(path)
     else:
@@ -84,6 +90,16 @@ def images_of(name: str, path: Path) -> list[Atoms]:
     return sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
 
 
+def one_of_each_first(images: list[Atoms]) -> list[Atoms]:
+    """``images`` with the first structure of every molecule before the second of any."""
+    seen: Counter[str] = Counter()
+    rounds = []
+    for atoms in images:
+        rounds.append(seen[atoms.info["inchikey"]])
+        seen[atoms.info["inchikey"]] += 1
+    return [images[i] for i in sorted(range(len(images)), key=rounds.__getitem__)]
+
+
 def fresh(images: list[Atoms], data: Path) -> list[Atoms]:
     """Those of ``images`` of which ``data`` has no structure of that molecule and kind.
 
@@ -96,16 +112,17 @@ def fresh(images: list[Atoms], data: Path) -> list[Atoms]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="RUN")
-    parser.add_argument("--only", nargs="+", choices=[*SAMPLES, EXTRAPOLATION])
+    parser.add_argument("--only", nargs="+", choices=[*SAMPLES, COVERAGE, EXTRAPOLATION])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dask", help="address of a scheduler, or local")
     parser.add_argument("--beside", type=Path, metavar="DATA", help="a set to add to")
     args = parser.parse_args()
-    for name in args.only or [*SAMPLES, EXTRAPOLATION]:
+    for name in args.only or [*SAMPLES, COVERAGE, EXTRAPOLATION]:
         images = images_of(name, args.directory / f"{name}.xyz")
         if args.beside:
             images = fresh(images, args.beside)
-        level = EXTRAPOLATION_LEVEL if name == EXTRAPOLATION else SAMPLES[name].level
+        levels = {COVERAGE: Level(), EXTRAPOLATION: EXTRAPOLATION_LEVEL}
+        level = levels[name] if name in levels else SAMPLES[name].level
         output = args.directory / name
         summary = generate(images, output, level, workers=args.workers, dask=args.dask)
         join_parts(output)
