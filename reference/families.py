@@ -8,5 +8,5 @@ Family = Literal["benzenoid", "hydrocarbon", "fused"]
 """Molecules to sample apart: parts of dyes, of which a sample of small molecules holds few.
 
 ``benzenoid`` have a six-membered aromatic ring, ``hydrocarbon`` are conjugated throughout and of
-carbon and hydrogen only, ``fused`` are built on a core of ``molecules.FUSED``.
+carbon and hydrogen only, ``fused`` are built on a core of ``building_blocks.FUSED``.
 """

@@ -95,7 +95,7 @@ def write_sample(
 def write_extrapolation(output: str | Path, seed: int = 0) -> int:
     """Append the relaxed structures of the larger molecules, smallest first; see ``write_sample``.
 
-    They are those of ``molecules.EXTRAPOLATION``, for testing only, and of a split of that name.
+    They are those of ``EXTRAPOLATION``, for testing only, and of a split of that name.
     """
     molecules = sorted(extrapolation_molecules(), key=lambda molecule: molecule.n_heavy)
     return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")

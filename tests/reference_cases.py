@@ -25,11 +25,28 @@ QUICK = Level(functional="hf", minimal_functional="hf", basis="6-31g")
 """No grid, a small basis: tenths of a second a molecule, and exact rotational symmetry."""
 
 
+# Å, from experiment (CRC Handbook): bond lengths, and the angle of H2Se.
+HYDRIDES = {
+    "BH3": (
+        "BH3",
+        [(0, 0, 0), *((1.19 * np.cos(a), 1.19 * np.sin(a), 0) for a in (0, 2.0944, 4.1888))],
+    ),
+    "SeH2": ("SeH2", [(0, 0, 0), (1.46, 0, 0), (1.46 * np.cos(1.587), 1.46 * np.sin(1.587), 0)]),
+    "HBr": ("BrH", [(0, 0, 0), (0, 0, 1.414)]),
+    "HI": ("IH", [(0, 0, 0), (0, 0, 1.609)]),
+    "SH-": ("SH", [(0, 0, 0), (0, 0, 1.34)]),
+}
+CHARGES = {"SH-": -1}
+
+
 def structure(name: str) -> Atoms:
-    """A molecule of ASE's G2 set by name, or NH4+, turned and moved to no special place."""
+    """A hydride above or a molecule of ASE's G2 set, turned and moved to no special place."""
     if name == "NH4+":
         corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) * 0.593
         atoms = Atoms("NH4", positions=[[0, 0, 0], *corners], info={"charge": 1})
+    elif name in HYDRIDES:
+        formula, positions = HYDRIDES[name]
+        atoms = Atoms(formula, positions=positions, info={"charge": CHARGES.get(name, 0)})
     else:
         atoms = ase.build.molecule(name)
     atoms.rotate(37.0, (1.0, 2.0, -0.5))

@@ -22,10 +22,15 @@ ELEMENTS: tuple[int, ...] = (1, 6, 7, 8, 9, 16, 17)
 N_SLOTS = 4
 """Slots for orbitals on one atom: s, x, y, z."""
 
-VALENCE_ELECTRONS: dict[int, int] = {
-    **{1: 1, 5: 3, 6: 4, 7: 5, 8: 6, 9: 7},
-    **{14: 4, 15: 5, 16: 6, 17: 7, 34: 6, 35: 7, 53: 7},
+_GROUPS: dict[int, tuple[int, ...]] = {
+    1: (1,),
+    3: (5,),
+    4: (6, 14),
+    5: (7, 15),
+    6: (8, 16, 34),
+    7: (9, 17, 35, 53),
 }
+VALENCE_ELECTRONS: dict[int, int] = {z: n for n, group in _GROUPS.items() for z in group}
 """Electrons of the neutral atom in its valence s and p shells, by atomic number."""
 
 _VALENCE = torch.zeros(119, dtype=torch.int64)

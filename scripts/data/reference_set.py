@@ -69,7 +69,7 @@ def images_of(name: str, path: Path) -> list[Atoms]:
     """The structures of a part of the set, drawn where ``path`` lacks them, smallest first."""
     if name == COVERAGE:
         write_coverage(path)
-        return one_of_each_first(ase.io.read(path, index=":"))
+        return one_of_each_first(list(ase.io.iread(path, index=":")))
     if name == EXTRAPOLATION:
         write_extrapolation(path)
     else:

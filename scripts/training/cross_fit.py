@@ -29,7 +29,7 @@ from rdkit import Chem
 from esml.io.files import write_whole
 from esml.io.records import Record, read, write_shard
 from esml.training import TrainingConfig, load_config, train
-from reference import molecules
+from reference import building_blocks
 from scripts import ROOT
 
 
@@ -56,7 +56,7 @@ def holders(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
     """Cores that may be left out, and the InChIKeys of the molecules of ``records`` with each."""
     smiles = {r.inchikey: r.smiles for r in records}
     known = {key: Chem.MolFromSmiles(text) for key, text in smiles.items()}
-    tables = (molecules.FUSED, molecules.RINGS, molecules.CHAINS)
+    tables = (building_blocks.FUSED, building_blocks.RINGS, building_blocks.CHAINS)
     found = {}
     for name, text in (entry for table in tables for entry in table.items()):
         core = Chem.MolFromSmiles(text)

@@ -27,6 +27,15 @@ from reference.scf import CalculationError, Level, core_orbitals, ground_state, 
 LEVEL = Level()
 MOLECULES = ["H2O", "HCN", "CH3Cl", "SH2", "HCl", "NH4+"]
 N_ORBITALS = {"H2O": 6, "HCN": 9, "CH3Cl": 11, "SH2": 6, "HCl": 5, "NH4+": 8}
+NEW_ELEMENTS = {  # orbitals, and core orbitals in def2-SVP: iodine has a potential for 28 electrons
+    "BH3": (7, 1),
+    "SiH4": (8, 5),
+    "PH3": (7, 5),
+    "SeH2": (6, 14),
+    "HBr": (5, 14),
+    "HI": (5, 9),
+    "SH-": (5, 5),
+}
 
 
 @cache
@@ -58,6 +67,24 @@ def test_downfolded_occupied_energies_are_those_of_the_large_basis(name: str) ->
     # Virtual energies are upper bounds (Cauchy interlacing): none below the large-basis one.
     virtual = mean_field.mo_energy[mean_field.mo_occ == 0][: len(small.energies) - len(occupied)]
     assert (small.energies[len(occupied) :] / HARTREE >= virtual - 1e-8).all()
+
+
+@pytest.mark.parametrize("name", NEW_ELEMENTS)
+def test_heavy_elements_and_anions_keep_their_occupied_energies(name: str) -> None:
+    mean_field, small = converged(name, LEVEL), downfolded(name)
+    n_orbitals, n_core = NEW_ELEMENTS[name]
+    assert small.energies.shape == (n_orbitals,)
+    occupied = mean_field.mo_energy[mean_field.mo_occ > 0][n_core:]
+    assert small.n_occupied == len(occupied)
+    np.testing.assert_allclose(small.energies[: len(occupied)] / HARTREE, occupied, atol=1e-8)
+    gram = small.basis.T @ mean_field.get_ovlp() @ small.basis
+    np.testing.assert_allclose(gram, np.eye(n_orbitals), atol=1e-10)
+
+
+def test_iodine_without_a_potential_is_refused() -> None:
+    level = Level(basis="3-21g")
+    with pytest.raises(CalculationError, match="effective core potential"):
+        downfold(converged("HI", level))
 
 
 @pytest.mark.parametrize("name", MOLECULES)
@@ -200,11 +227,14 @@ def test_the_dipole_of_a_cation_moves_with_it() -> None:
 
 
 def test_cores_are_counted() -> None:
-    numbers = np.array([1, 6, 7, 8, 9, 16, 17])
-    assert [core_orbitals(np.array([z])) for z in numbers] == [0, 1, 1, 1, 1, 5, 5]
-    for z in numbers:
-        electrons = VALENCE_ELECTRONS[int(z)] + 2 * core_orbitals(np.array([z]))
-        assert electrons == z
+    numbers = np.array([1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 34, 35])
+    counts = [core_orbitals(np.array([z]), "def2-svp") for z in numbers]
+    assert counts == [0, 1, 1, 1, 1, 1, 5, 5, 5, 5, 14, 14]
+    for z, n_core in zip(numbers, counts, strict=True):
+        assert VALENCE_ELECTRONS[int(z)] + 2 * n_core == z
+    iodine = np.array([53])
+    assert core_orbitals(iodine, "def2-svp") == 9  # 28 electrons are in the potential
+    assert core_orbitals(iodine, "sto-3g") == 23
 
 
 def test_positions_reach_pyscf_unchanged() -> None:
@@ -218,7 +248,7 @@ def test_positions_reach_pyscf_unchanged() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: a.symbols.__setitem__(0, "Si"), "Si is not supported: expected elements among"),
+        (lambda a: a.symbols.__setitem__(0, "Fe"), "Fe is not supported: expected elements among"),
         (lambda a: a.positions.__setitem__(1, a.positions[0]), "two atoms coincide"),
         (lambda a: a.positions.__setitem__((0, 0), np.nan), "not finite"),
         (lambda a: a.info.__setitem__("charge", 1), "9 electrons make no closed shell"),

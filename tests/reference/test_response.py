@@ -42,7 +42,12 @@ GROUND: dict[str, Any] = {"virtual_cutoff": None, "response_grid": 3, "frozen_co
         ("NH4+", "hf", "6-31g"),
         ("H2O", "camb3lyp", "def2-svp"),
         ("H2CO", "camb3lyp", "6-31g"),
+        ("HI", "camb3lyp", "def2-svp"),
         pytest.param("H2CO", "camb3lyp", "def2-svp", marks=pytest.mark.slow),
+        *(
+            pytest.param(name, "camb3lyp", "def2-svp", marks=pytest.mark.slow)
+            for name in ("BH3", "SiH4", "PH3", "SeH2", "HBr", "SH-")
+        ),
     ],
 )
 def test_states_are_those_of_pyscf(name: str, functional: str, basis: str) -> None:

@@ -16,7 +16,7 @@ from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.hamiltonian import HamiltonianConfig
 from esml.predict.model_files import load_model
 from esml.training import TrainingConfig
-from reference import molecules
+from reference import building_blocks
 from scripts.training import calibrate_uncertainty as calibrating
 from scripts.training import cross_fit as crossing
 
@@ -34,7 +34,7 @@ def test_no_model_knows_a_core_of_its_group(training: list[Record]) -> None:
     held = crossing.holders(training, plan)
     kept = crossing.left_out(training, plan)
     groups = [kept[f"cores-{place}"] for place in range(plan.groups)]
-    tables = (molecules.FUSED, molecules.RINGS, molecules.CHAINS)
+    tables = (building_blocks.FUSED, building_blocks.RINGS, building_blocks.CHAINS)
     smiles = {name: text for table in tables for name, text in table.items()}
     known = {r.inchikey: Chem.MolFromSmiles(r.smiles) for r in training}
     for name in held:

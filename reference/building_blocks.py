@@ -1,0 +1,45 @@
+"""The tables of ``building_blocks.yaml``: what reference molecules are built from, as SMILES.
+
+Order matters: the sample is seeded. Patterns are SMARTS.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
+
+_TABLES: Final[dict[str, Any]] = yaml.safe_load(
+    (files(__package__) / "building_blocks.yaml").read_text(encoding="utf-8")
+)
+
+CHAINS: Final[dict[str, str]] = _TABLES["chains"]
+"""Open-chain chromophores (name: SMILES)."""
+
+RINGS: Final[dict[str, str]] = _TABLES["rings"]
+"""Single rings, aromatic or conjugated (name: SMILES)."""
+
+FUSED: Final[dict[str, str]] = _TABLES["fused"]
+"""Fused rings and aromatic cores of 8 or 9 heavy atoms (name: SMILES)."""
+
+SATURATED: Final[dict[str, str]] = _TABLES["saturated"]
+"""Saturated cores (name: SMILES); they take saturated substituents only."""
+
+SMALL_SUBSTITUENTS: Final[tuple[str, ...]] = tuple(_TABLES["small_substituents"])
+"""Substituents that combine in pairs on every core; the first atom binds."""
+
+SUBSTITUENTS: Final[tuple[str, ...]] = (*SMALL_SUBSTITUENTS, *_TABLES["further_substituents"])
+"""All substituents, by SMILES; the first atom binds."""
+
+SATURATED_SUBSTITUENTS: Final[tuple[str, ...]] = tuple(_TABLES["saturated_substituents"])
+"""Substituents of saturated cores; the first atom binds."""
+
+UNSTABLE: Final[dict[str, str]] = _TABLES["unstable"]
+"""Unstable or absurd groups (what it is: SMARTS); a molecule that matches any is left out."""
+
+HELD_OUT: Final[dict[str, str]] = _TABLES["held_out"]
+"""Cores of the test split only (name: SMARTS): no molecule that contains one is trained on."""
+
+EXTRAPOLATION: Final[dict[str, str]] = _TABLES["extrapolation"]
+"""Larger molecules (name: SMILES), 10 to 24 heavy atoms: for testing transfer, never sampled."""
