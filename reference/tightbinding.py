@@ -31,6 +31,7 @@ from tblite.interface import Calculator
 from tqdm import tqdm
 
 from esml.io.records import Record, write_shard
+from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
 from .geometries import GeometryError, conformer
@@ -48,7 +49,6 @@ PER_SHARD: Final = 500
 
 # Components of a p shell in the order x, y, z; tblite has them as y, z, x.
 _P: Final = (2, 0, 1)
-_VALENCE: Final = {1: 1, 6: 4, 7: 5, 8: 6, 9: 7, 16: 6, 17: 7}
 
 
 def _kept(shell_kinds: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def record(atoms: Atoms, molecule: Molecule) -> Record:
     kept = _kept(calculator.get("angular-momenta"))
     energies, coefficients = np.linalg.eigh(fock[np.ix_(kept, kept)])
     n = len(energies)
-    o = sum(_VALENCE[z] for z in atoms.numbers.tolist()) // 2
+    o = sum(VALENCE_ELECTRONS[z] for z in atoms.numbers.tolist()) // 2
     nothing = np.zeros((0, o, n - o))
     found = Record(
         numbers=atoms.numbers,

@@ -51,7 +51,7 @@ def rekeyed(record: Record) -> None:
 
 
 def a_wrong_element(r: Record) -> None:
-    r.numbers[0] = 34
+    r.numbers[0] = 22
 
 
 def a_wrong_charge(r: Record) -> None:
