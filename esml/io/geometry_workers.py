@@ -33,7 +33,7 @@ from esml.io.geometry import Built, ensemble, from_graph, from_smiles, relax_ato
 from esml.io.provenance import InputError
 
 SECONDS = 900.0
-"""Longest time for one molecule."""
+"""Longest time for one molecule, unless another is given."""
 
 AHEAD = 16
 """Requests for each process that are read ahead."""
@@ -50,9 +50,16 @@ T = TypeVar("T")
 
 
 class Worker:
-    """One process that makes geometries; started when first asked."""
+    """One process that makes geometries; started when first asked.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    seconds
+        Longest time for one molecule, after which the process is ended.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
         self._process: subprocess.Popen[str] | None = None
 
     def _start(self) -> subprocess.Popen[str]:
@@ -75,7 +82,7 @@ class Worker:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        timer = Timer(SECONDS, process.kill)
+        timer = Timer(self.seconds, process.kill)
         timer.daemon = True
         timer.start()
         try:
@@ -89,8 +96,9 @@ class Worker:
         if not line:
             self.close()
             raise InputError(
-                f"no geometry was found within {SECONDS:.0f} s, or the process that looked for it "
-                "died: expected a molecule of some hundred atoms at most; give a geometry file"
+                f"no geometry was found within {self.seconds:.0f} s, or the process that looked "
+                "for it died: expected a molecule of some hundred atoms at most; give a "
+                "geometry file"
             )
         answer = json.loads(line)
         if "error" in answer:

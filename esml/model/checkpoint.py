@@ -3,8 +3,8 @@
 Nothing in a model file is executed when it is read. The JSON sits in the file's own metadata under
 ``esml`` and holds ``version`` (an integer, raised with every change of the format), ``config``
 (what rebuilds the network), ``metadata`` (the model card's fields) and ``sha256``, a checksum of
-all that and the tensors. An older file is lifted step by step through ``UPGRADES``; version 1 had
-no checksum.
+all that and the tensors. An older file is lifted step by step through the upgrades of ``FORMAT``;
+version 1 had no checksum.
 
 ``pack``, ``unpack`` and ``verify`` are for whatever else is kept as tensors and JSON.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +27,6 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from esml.io.files import write_whole
-
-VERSION = 4
 
 LARGEST = 2**31
 """Bytes of the largest file that is read."""
@@ -92,12 +90,16 @@ def _forget_errors(old: Checkpoint) -> Checkpoint:
     return replace(old, state=state, metadata=metadata)
 
 
-UPGRADES: dict[int, Callable[[Checkpoint], Checkpoint]] = {
-    1: _add_relaxation,
-    2: _add_near_charges,
-    3: _forget_errors,
-}
-"""``UPGRADES[n]`` turns what a file of version n holds into what one of version n + 1 does."""
+@dataclass(frozen=True)
+class Format:
+    """The version of model files that is written, and how older ones become it."""
+
+    version: int
+    upgrades: Mapping[int, Callable[[Checkpoint], Checkpoint]]
+    """``upgrades[n]`` turns what a file of version n holds into what one of version n + 1 does."""
+
+
+FORMAT = Format(4, {1: _add_relaxation, 2: _add_near_charges, 3: _forget_errors})
 
 
 def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
@@ -178,14 +180,14 @@ def no_larger_than(state: dict[str, Tensor]) -> Iterator[None]:
         hook.remove()
 
 
-def save(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint``, whole or not at all.
+def save(path: str | Path, checkpoint: Checkpoint, form: Format = FORMAT) -> None:
+    """Write ``checkpoint`` in the format ``form``, whole or not at all.
 
     Raises CheckpointError when the file cannot be written.
     """
     path = Path(path)
     header = {
-        "version": VERSION,
+        "version": form.version,
         "config": checkpoint.config,
         "metadata": checkpoint.metadata,
     }
@@ -199,8 +201,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         ) from error
 
 
-def load(path: str | Path) -> Checkpoint:
-    """Read a model file.
+def load(path: str | Path, form: Format = FORMAT) -> Checkpoint:
+    """Read a model file of the format ``form`` or an older one.
 
     Raises CheckpointError for a file that is missing, damaged, foreign, or newer than this package.
     """
@@ -219,15 +221,15 @@ def load(path: str | Path) -> Checkpoint:
     try:
         header = json.loads(text)
         version = int(header["version"])
-        if version > VERSION:
+        if version > form.version:
             raise CheckpointError(
-                f"{path} has format version {version}: expected at most {VERSION}; update esml"
+                f"{path} has format version {version}: expected at most {form.version}; update esml"
             )
         if version > 1 or "sha256" in header:
             verify(path, state, header)
         found = Checkpoint(state, dict(header["config"]), dict(header["metadata"]))
-        for step in range(version, VERSION):
-            found = UPGRADES[step](found)
+        for step in range(version, form.version):
+            found = form.upgrades[step](found)
         return found
     except CheckpointError:
         raise

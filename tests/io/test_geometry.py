@@ -9,9 +9,8 @@ import pytest
 from ase.build import molecule
 
 import esml
-from esml.io import geometry_workers
 from esml.io.embedding import Settings
-from esml.io.geometry_workers import build_many
+from esml.io.geometry_workers import Worker, build_many
 from esml.io.provenance import Provenance
 from esml.io.structure_checks import check_structure
 from esml.io.structures import (
@@ -231,13 +230,12 @@ def test_processes_share_the_work_in_order() -> None:
             np.testing.assert_array_equal(a[0].atoms.positions, b[0].atoms.positions)
 
 
-def test_a_process_that_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = geometry_workers.Worker()
+def test_a_process_that_dies_is_replaced() -> None:
+    worker = Worker(seconds=0.01)
     settings = Settings(geometry="mmff")
-    monkeypatch.setattr(geometry_workers, "SECONDS", 0.01)
     with pytest.raises(InputError, match="no geometry was found within"):
         worker({"smiles": "C" * 100}, settings)
-    monkeypatch.setattr(geometry_workers, "SECONDS", 100.0)
+    worker.seconds = 100.0
     assert worker({"smiles": "C=O"}, settings)[0].charge == 0
     worker.close()
 

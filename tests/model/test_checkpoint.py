@@ -14,8 +14,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import esml
-from esml.model import checkpoint
-from esml.model.checkpoint import Checkpoint, CheckpointError, load, save
+from esml.model.checkpoint import (
+    FORMAT,
+    LARGEST,
+    Checkpoint,
+    CheckpointError,
+    Format,
+    load,
+    save,
+)
 
 SAID = {
     1: ("H2CO", [2.51677336, 2.52511471], 4.68631932),
@@ -70,7 +77,7 @@ def test_a_file_says_its_version_and_is_readable_by_others(
     finally:
         os.umask(previous)
     with safe_open(path, framework="pt") as file:
-        assert json.loads(file.metadata()["esml"])["version"] == checkpoint.VERSION
+        assert json.loads(file.metadata()["esml"])["version"] == FORMAT.version
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
@@ -209,7 +216,7 @@ def test_a_model_of_an_earlier_format_is_still_loaded(version: int) -> None:
 
 
 def test_every_earlier_format_has_a_file_to_test() -> None:
-    assert sorted(SAID) == list(range(1, checkpoint.VERSION))
+    assert sorted(SAID) == list(range(1, FORMAT.version))
 
 
 def test_a_model_of_the_second_format_keeps_its_domain() -> None:
@@ -247,7 +254,7 @@ def test_a_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Pa
 def test_a_file_too_large_for_a_model_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     with path.open("wb") as file:
-        file.truncate(checkpoint.LARGEST + 1)  # of holes: it takes no room
+        file.truncate(LARGEST + 1)  # of holes: it takes no room
     with pytest.raises(CheckpointError, match=f"expected a model file of at most {2**31}"):
         load(path)
 
@@ -295,11 +302,9 @@ def test_a_damaged_header_is_refused(tmp_path: Path, header: str) -> None:
 
 
 def test_a_newer_file_asks_for_a_newer_package(tmp_path: Path) -> None:
-    header = json.dumps({"version": checkpoint.VERSION + 1, "weights": "elsewhere"})
+    header = json.dumps({"version": FORMAT.version + 1, "weights": "elsewhere"})
     path = with_header(tmp_path / "model.safetensors", header)
-    with pytest.raises(
-        CheckpointError, match=rf"expected at most {checkpoint.VERSION}; update esml"
-    ):
+    with pytest.raises(CheckpointError, match=rf"expected at most {FORMAT.version}; update esml"):
         load(path)
 
 
@@ -330,12 +335,10 @@ def test_a_pickle_is_refused_and_never_executed(tmp_path: Path, legacy: bool) ->
     assert trap.exists()
 
 
-def test_an_old_file_is_lifted_step_by_step(
-    tmp_path: Path, content: Checkpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_file_is_lifted_step_by_step(tmp_path: Path, content: Checkpoint) -> None:
     path = tmp_path / "model.safetensors"
     save(path, content)
-    first = checkpoint.VERSION
+    first = FORMAT.version
 
     def rename(old: Checkpoint) -> Checkpoint:
         state = {name.replace("weight", "kernel"): t for name, t in old.state.items()}
@@ -344,17 +347,16 @@ def test_an_old_file_is_lifted_step_by_step(
     def double(old: Checkpoint) -> Checkpoint:
         return Checkpoint(old.state, {**old.config, "radial": 2 * old.config["radial"]}, {})
 
-    monkeypatch.setattr(checkpoint, "VERSION", first + 2)
-    monkeypatch.setattr(checkpoint, "UPGRADES", {first: rename, first + 1: double})
-    found = load(path)
+    newer = Format(first + 2, {first: rename, first + 1: double})
+    found = load(path, newer)
     assert found.config["radial"] == 16
     assert torch.equal(found.state["kernel"], content.state["weight"])
     assert "weight" not in found.state
     assert found.metadata == {}
     # What is written now is new and needs no lifting.
-    save(path, found)
-    assert load(path).config["radial"] == 16
+    save(path, found, newer)
+    assert load(path, newer).config["radial"] == 16
 
 
 def test_every_version_has_its_upgrade() -> None:
-    assert sorted(checkpoint.UPGRADES) == list(range(1, checkpoint.VERSION))
+    assert sorted(FORMAT.upgrades) == list(range(1, FORMAT.version))
