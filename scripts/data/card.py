@@ -3,7 +3,7 @@
     python -m scripts.data.card [DATA ...] [--page docs/data.md] [--figures docs/figures]
 
 DATA are directories of records; each is a row of the first table. By default they are all of data/
-except distorted/, which is not a sample. The script replaces the blocks of the page between
+but those of ``APART``. The script replaces the blocks of the page between
 ``<!-- data card: NAME -->`` and ``<!-- end -->`` and the pictures data_*.png. A record that several
 directories hold counts for the first of them.
 """
@@ -27,6 +27,9 @@ from scripts.data.card_tables import (
 from scripts.data.entries import collect
 from scripts.pages import fill
 
+APART = ("coverage", "distorted")
+"""Sets that are described by themselves: no model is trained on the one, the other is no sample."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -35,7 +38,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, default=ROOT / "docs" / "figures")
     args = parser.parse_args()
     directories = args.data or sorted(
-        p for p in (ROOT / "data").iterdir() if p.is_dir() and p.name != "distorted"
+        p for p in (ROOT / "data").iterdir() if p.is_dir() and p.name not in APART
     )
     entries = collect(directories)
     blocks = {
