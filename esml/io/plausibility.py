@@ -49,6 +49,8 @@ class Limits:
 
 LIMITS = Limits()
 
+HALOGENS = (9, 17, 35, 53)
+
 MOST_NEIGHBOURS = {1: 1, 6: 4, 7: 4, 8: 3, 9: 1}
 """Highest number of bonds of atoms that never have more; others are not looked at."""
 
@@ -199,7 +201,15 @@ class _Bonds:
         )
 
     def _lacks(self, k: int, neighbours: list[tuple[int, float]]) -> bool:
-        """Whether a carbon or nitrogen atom with one or two neighbours lacks some."""
+        """Whether a carbon or nitrogen atom with one or two neighbours lacks some.
+
+        A file loses all hydrogens of an atom or none, so an atom that has one lacks none, however
+        far a partner was pulled away (C₂H₄ with a stretched bond). A carbon atom between two
+        halogens may be a carbene with a closed shell (CF₂, CCl₂).
+        """
+        elements = self.numbers[[n for n, _ in neighbours]]
+        if (elements == 1).any() or (len(elements) == 2 and np.isin(elements, HALOGENS).all()):
+            return False
         if len(neighbours) == 1:
             return neighbours[0][1] > self.limits.open_end
         if self.numbers[k] == 7:

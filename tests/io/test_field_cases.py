@@ -251,6 +251,30 @@ def test_molecules_without_hydrogens_that_exist_are_not_accused() -> None:
         check_structure(atoms)
 
 
+@pytest.mark.parametrize("bond", [1.76, 2.0, 2.4, 3.0])
+def test_a_stretched_double_bond_is_no_drawing_and_lacks_no_hydrogens(bond: float) -> None:
+    """Flat along the axes and turned: the carbon atoms have two neighbours each, both hydrogens."""
+    atoms = molecule("C2H4")
+    axis = atoms.positions[1] - atoms.positions[0]
+    length = float(np.linalg.norm(axis))
+    axis /= length
+    side = np.sign((atoms.positions - atoms.get_center_of_mass()) @ axis)
+    atoms.positions += 0.5 * (bond - length) * side[:, None] * axis
+    assert atoms.get_distance(0, 1) == pytest.approx(bond)
+    check_structure(atoms)
+    atoms.rotate(50.0, (1.0, 1.0, 0.0))  # no coordinate is the same for all atoms any more
+    check_structure(atoms)
+
+
+@pytest.mark.parametrize(
+    ("halogen", "length", "angle"), [("F", 1.300, 104.9), ("Cl", 1.716, 109.2)]
+)
+def test_dihalocarbenes_lack_no_hydrogens(halogen: str, length: float, angle: float) -> None:
+    turn = np.radians(angle)
+    ends = length * np.array([[1.0, 0.0, 0.0], [np.cos(turn), np.sin(turn), 0.0]])
+    check_structure(Atoms(f"C{halogen}2", [[0.0, 0.0, 0.0], *ends]))
+
+
 def test_bohr_for_angstrom_is_named(tmp_path: Path) -> None:
     assert "these distances are not Å" in refusal(CASES / "26_bohr.xyz")
     for name in ("H2O", "C6H6"):
