@@ -192,6 +192,68 @@ def test_no_import_cycles(package: str) -> None:
         visit(name, ())
 
 
+def overwritten_constants(source: str) -> list[str]:
+    """Constants (ALL_CAPS) of modules of esml that a test overwrites, as ``esml.module.NAME``.
+
+    By ``setattr`` or ``patch`` of a module or of a dotted name, or by an assignment.
+    """
+    tree = ast.parse(source)
+    homes: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                homes[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname:
+                    homes[alias.asname] = alias.name
+
+    def dotted(node: ast.expr) -> str:
+        if isinstance(node, ast.Constant):
+            return str(node.value)
+        root, dot, rest = ast.unparse(node).partition(".")
+        return homes.get(root, root) + dot + rest
+
+    changes = re.compile(r"\b(setattr|patch|patch\.object)$")
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and changes.search(ast.unparse(node.func)):
+            first, *others = node.args
+            found.append(dotted(first) if isinstance(first, ast.Constant) else "")
+            if others and isinstance(others[0], ast.Constant):
+                found.append(f"{dotted(first)}.{dotted(others[0])}")
+        elif isinstance(node, ast.Assign):
+            found += [dotted(each) for each in node.targets if isinstance(each, ast.Attribute)]
+    return [name for name in found if re.fullmatch(r"esml(\.\w+)+\.[A-Z][A-Z0-9_]+", name)]
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=[str(p.relative_to(ROOT)) for p in TESTS])
+def test_no_test_overwrites_a_constant(path: Path) -> None:
+    """What tests vary is an argument, or a field of an object that is passed in."""
+    assert overwritten_constants(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'monkeypatch.setattr("esml.io.records.MOST_BYTES", 1)',
+        'monkeypatch.setattr(records, "MOST_BYTES", 1)',
+        'monkeypatch.setattr(esml.io.records, "MOST_BYTES", 1)',
+        "records.MOST_BYTES = 1",
+    ],
+)
+def test_an_overwritten_constant_is_found(line: str) -> None:
+    source = f"import esml.io.records\nfrom esml.io import records\n{line}\n"
+    assert overwritten_constants(source) == ["esml.io.records.MOST_BYTES"]
+    assert overwritten_constants(source.replace("MOST_BYTES", "read_shard")) == []
+    assert (
+        overwritten_constants("from esml.io import records\ngetattr(records, 'MOST_BYTES')") == []
+    )
+
+
 BARE = """
 import sys
 
