@@ -1,1 +1,76 @@
-"""Files in and out: structures people bring, and records of reference calculations."""
+"""Files in and out: structures people bring, and records of reference calculations.
+
+``read_structures`` and ``from_smiles`` give structures, ``check_structure`` refuses those the model
+cannot treat, ``write_whole`` writes a file whole or not at all. Records of reference calculations
+are in ``esml.io.records``, which needs HDF5; processes that share work in ``esml.io.workers`` and
+``esml.io.dask_workers``; the journal of a run in ``esml.io.journal``.
+
+What ``__all__`` names is loaded on first use: who needs one part need not wait for the others.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "BusyError": "esml.io.files",
+    "Comparison": "esml.io.comparison",
+    "InputError": "esml.io.provenance",
+    "Provenance": "esml.io.provenance",
+    "ReadingOptions": "esml.io.provenance",
+    "Structure": "esml.io.provenance",
+    "StructureError": "esml.io.structure_checks",
+    "check_structure": "esml.io.structure_checks",
+    "conformers": "esml.io.structures",
+    "count_structures": "esml.io.structures",
+    "from_smiles": "esml.io.structures",
+    "molecular_charge": "esml.io.structure_checks",
+    "read_comparison": "esml.io.comparison",
+    "read_entries": "esml.io.structures",
+    "read_structure": "esml.io.structures",
+    "read_structures": "esml.io.structures",
+    "sole_writer": "esml.io.files",
+    "write_whole": "esml.io.files",
+}
+
+__all__ = [
+    "BusyError",
+    "Comparison",
+    "InputError",
+    "Provenance",
+    "ReadingOptions",
+    "Structure",
+    "StructureError",
+    "check_structure",
+    "conformers",
+    "count_structures",
+    "from_smiles",
+    "molecular_charge",
+    "read_comparison",
+    "read_entries",
+    "read_structure",
+    "read_structures",
+    "sole_writer",
+    "write_whole",
+]
+
+if TYPE_CHECKING:
+    from esml.io.comparison import Comparison, read_comparison
+    from esml.io.files import BusyError, sole_writer, write_whole
+    from esml.io.provenance import InputError, Provenance, ReadingOptions, Structure
+    from esml.io.structure_checks import StructureError, check_structure, molecular_charge
+    from esml.io.structures import (
+        conformers,
+        count_structures,
+        from_smiles,
+        read_entries,
+        read_structure,
+        read_structures,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'esml.io' has no attribute {name!r}")
