@@ -214,7 +214,7 @@ def read_calculation(path: Path) -> Calculation:
 
 def _through_cclib(path: Path, program: str) -> Calculation:
     try:
-        import cclib
+        import cclib.io.ccio
     except ImportError as error:
         raise InputError(
             f"'{path}' is an output of {program}, and reading its charge and states needs cclib: "
@@ -223,7 +223,7 @@ def _through_cclib(path: Path, program: str) -> Calculation:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            data: Any = cclib.io.ccread(str(path), loglevel=logging.CRITICAL)
+            data: Any = cclib.io.ccio.ccread(str(path), loglevel=logging.CRITICAL)
         # Parsers raise whatever an unfinished output leads them to.
         except Exception as error:
             raise InputError(
