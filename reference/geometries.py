@@ -20,7 +20,6 @@ Units: Å, eV, amu, K. Everything is a function of the molecule and the seed alo
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +33,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from tblite.ase import TBLite
 
 from reference.molecules import Molecule, assign_split, fraction, molecule_from_smiles, parse
+from reference.twists import twist, twistable_bonds
 
 Mol = Any
 """An RDKit molecule; RDKit ships no complete types."""
@@ -226,74 +226,6 @@ def displacement(
     """One random thermal displacement (N, 3) in Å."""
     normal = rng.standard_normal(len(frequencies)) * amplitudes(frequencies, temperature)
     return np.asarray(np.einsum("k,kax->ax", normal, modes))
-
-
-# --- twists ---------------------------------------------------------------------------------------
-
-
-def _is_unsaturated(atom: Any) -> bool:
-    return any(b.GetBondTypeAsDouble() > 1.0 for b in atom.GetBonds())
-
-
-def twistable_bonds(mol: Mol) -> list[tuple[int, int, str]]:
-    """Bonds (i, j, "single" or "double") of ``mol``, hydrogens included, worth twisting.
-
-    Double bonds between C and N atoms, single bonds between two unsaturated atoms or from one to
-    an amine nitrogen; outside rings, and neither end linear or terminal.
-    """
-    found = []
-    for bond in mol.GetBonds():
-        ends = (bond.GetBeginAtom(), bond.GetEndAtom())
-        if bond.IsInRing() or any(end.GetAtomicNum() not in (6, 7) for end in ends):
-            continue
-        if any(end.GetDegree() < 2 for end in ends):
-            continue
-        # A linear end has no plane of its own to turn.
-        if any(_is_linear(end) for end in ends):
-            continue
-        order = bond.GetBondTypeAsDouble()
-        unsaturated = [_is_unsaturated(end) for end in ends]
-        amine = [end.GetAtomicNum() == 7 and end.GetDegree() == 3 for end in ends]
-        pair = (ends[0].GetIdx(), ends[1].GetIdx())
-        if order == 2.0:
-            found.append((*pair, "double"))
-        elif all(u or a for u, a in zip(unsaturated, amine, strict=True)) and any(unsaturated):
-            found.append((*pair, "single"))
-    return found
-
-
-def _is_linear(atom: Any) -> bool:
-    orders = [b.GetBondTypeAsDouble() for b in atom.GetBonds()]
-    return 3.0 in orders or orders == [2.0, 2.0]
-
-
-def far_side(bonds: list[tuple[int, int]], i: int, j: int) -> list[int]:
-    """Atoms reached from ``j`` without crossing the bond i-j, ``j`` included."""
-    neighbours: dict[int, list[int]] = {}
-    for a, b in bonds:
-        neighbours.setdefault(a, []).append(b)
-        neighbours.setdefault(b, []).append(a)
-    reached, queue = {j}, deque([j])
-    while queue:
-        for near in neighbours[queue.popleft()]:
-            if near not in reached and near != i:
-                reached.add(near)
-                queue.append(near)
-    return sorted(reached)
-
-
-def twist(positions: Array, bonds: list[tuple[int, int]], i: int, j: int, angle: float) -> Array:
-    """``positions`` (N, 3) with j's side of the bond i-j turned about it by ``angle`` (degrees)."""
-    axis = positions[j] - positions[i]
-    axis = axis / np.linalg.norm(axis)
-    side = far_side(bonds, i, j)
-    arm = positions[side] - positions[j]
-    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    along = np.outer(arm @ axis, axis)
-    turned = along + cosine * (arm - along) + sine * np.cross(axis, arm)
-    result = positions.copy()
-    result[side] = positions[j] + turned
-    return np.asarray(result)
 
 
 # --- structures -----------------------------------------------------------------------------------

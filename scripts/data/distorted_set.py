@@ -28,11 +28,9 @@ from reference.geometries import (
     Mol,
     bonds_of,
     check_connectivity,
-    far_side,
-    twist,
-    twistable_bonds,
 )
 from reference.molecules import held_out_core, molecule_from_smiles, parse
+from reference.twists import far_side, twist, twistable_bonds
 from scripts import ROOT
 
 N_STRETCHED, N_TWISTED = 30, 20

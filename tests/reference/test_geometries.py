@@ -26,11 +26,10 @@ from reference.geometries import (
     hessian,
     relax,
     structures,
-    twist,
-    twistable_bonds,
     vibrations,
 )
 from reference.molecules import Molecule, molecule_from_smiles, parse
+from reference.twists import twist, twistable_bonds
 
 
 def with_hydrogens(smiles: str) -> Chem.Mol:
