@@ -24,8 +24,8 @@ from esml.export.hdf5_schema import (
     TEXTS,
 )
 from esml.export.writer import ExportError
+from esml.io.hdf5_guards import Budget, bounded, check_heaps
 from esml.io.provenance import restore
-from esml.io.records import Budget, bounded, check_heaps
 from esml.results import Failure, Result, States
 from esml.typing import Multiplicity
 
