@@ -17,15 +17,18 @@ from scripts.speed.molecules import FAMILIES
 from scripts.speed.single import N_STATES
 
 
+def measured(results: dict[str, Any], family: str) -> list[dict[str, Any]]:
+    """The runs of one family that finished, by size: a line through them must not turn back."""
+    runs = [*results["sizes"]["molecules"], *results.get("largest", {}).values()]
+    finished = [r for r in runs if r["name"].startswith(family) and "cpu_s" in r]
+    return sorted(finished, key=lambda r: int(r["n_atoms"]))
+
+
 def plot(results: dict[str, Any], picture: Path) -> None:
     """Time and memory against size."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.0), layout="constrained")
     for family, marker in zip(FAMILIES, "osd", strict=True):
-        rows = [
-            r
-            for r in [*results["sizes"]["molecules"], *results.get("largest", {}).values()]
-            if r["name"].startswith(family) and "cpu_s" in r
-        ]
+        rows = measured(results, family)
         n = [r["n_atoms"] for r in rows]
         left.loglog(n, [r["cpu_s"] for r in rows], marker=marker, label=family)
         right.loglog(n, [r["peak_MB"] for r in rows], marker=marker, label=family)

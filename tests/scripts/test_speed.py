@@ -20,6 +20,7 @@ from reference.scf import Level
 from scripts.speed import benchmark, journal, labels, programs, scf_guess, stages
 from scripts.speed.growth import exponents
 from scripts.speed.molecules import FAMILIES, cluster, glycines, named, polyene
+from scripts.speed.picture import measured
 from scripts.speed.single import repeated
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,18 @@ def test_exponents_are_those_of_a_power_law() -> None:
     ]
     small = {"name": "polyene-8", "n_atoms": 8, "cpu_s": 1.0}
     assert exponents([small, *rows]) == {"polyene": pytest.approx(1.7)}
+
+
+def test_the_picture_shows_finished_runs_of_a_family_by_size() -> None:
+    large = [{"name": f"polyene-{n}", "n_atoms": n, "cpu_s": 1.0} for n in (64, 256)]
+    small = [{"name": "polyene-8", "n_atoms": 8, "cpu_s": 0.1}]
+    others = [
+        {"name": "cluster-8", "n_atoms": 8, "cpu_s": 0.1},
+        {"name": "polyene-16", "n_atoms": 16, "outcome": "killed"},
+    ]
+    largest = {"polyene-1024": {"name": "polyene-1024", "n_atoms": 1026, "cpu_s": 9.0}}
+    results = {"sizes": {"molecules": [*large, *others, *small]}, "largest": largest}
+    assert [run["n_atoms"] for run in measured(results, "polyene")] == [8, 64, 256, 1026]
 
 
 def test_times_are_of_one_molecule_of_a_batch() -> None:
