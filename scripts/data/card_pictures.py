@@ -55,7 +55,8 @@ def histogram(
     axes.set_yticks([])
     axes.spines[["left", "right", "top"]].set_visible(False)
     if len(families(entries)) > 1:
-        axes.legend(frameon=False)
+        # Above the axes: inside there is no room that bars leave free.
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
 def draw_composition(entries: Sequence[Entry], path: Path) -> None:
