@@ -131,6 +131,12 @@ class Spectrum:
         ax.patch.set_visible(False)
 
 
+def show_up_to(axes: Axes, top: float) -> None:
+    """Make room for heights from 0 to ``top``, and let a taller curve drawn later make more."""
+    adapts = axes.get_autoscaley_on()  # not where a user has set the limits
+    axes.set_ylim(0.0, max(axes.get_ylim()[1], top), auto=adapts)
+
+
 def check_width(fwhm: float, name: str = "fwhm") -> None:
     """Refuse, with a ValueError, a width outside ``WIDTHS``."""
     narrowest, widest = WIDTHS
@@ -281,7 +287,7 @@ class AveragedSpectrum(Spectrum):
         high = (self.absorption + 2.0 * self.standard_error) / 1e3
         if np.isfinite(high).all():
             axes.fill_between(self.energies, low, high, color=colour, alpha=0.3, linewidth=0)
-            axes.set_ylim(0.0, max(axes.get_ylim()[1], 1.05 * float(high.max())))
+            show_up_to(axes, 1.05 * float(high.max()))
         return axes
 
 

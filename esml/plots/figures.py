@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from esml.analysis.orbital_shapes import Shapes, isovalue
-from esml.analysis.spectrum import CURVE_COLOUR, Shape, Spectrum, broaden, uncertainty_band
+from esml.analysis.spectrum import (
+    CURVE_COLOUR,
+    Shape,
+    Spectrum,
+    broaden,
+    show_up_to,
+    uncertainty_band,
+)
 from esml.plots.raster import draw_scene
 from esml.plots.style import ATTACHMENT, DETACHMENT, ENCLOSED, NEGATIVE, POSITIVE, SERIES
 
@@ -64,8 +71,7 @@ def draw_band(axes: Axes, result: Result, curve: Spectrum, colour: str = CURVE_C
         return
     low, high = (edge / 1e3 for edge in band)
     axes.fill_between(curve.energies, low, high, color=colour, alpha=0.22, linewidth=0, zorder=0)
-    top = 1.05e-3 * float(curve.absorption.max())
-    axes.set_ylim(0.0, max(axes.get_ylim()[1], 1.05 * float(high.max()), top))
+    show_up_to(axes, 1.05 * max(float(high.max()), 1e-3 * float(curve.absorption.max())))
 
 
 def plot_spectra(

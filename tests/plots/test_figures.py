@@ -143,6 +143,14 @@ def test_a_single_frame_has_no_error() -> None:
         average([])
 
 
+def test_a_taller_curve_over_an_average_is_not_clipped() -> None:
+    axes = average([([4.0], [0.1]), ([4.1], [0.1])]).plot()
+    broaden([4.0], [2.0]).plot(axes, sticks=False)
+    bottom, top = axes.get_ylim()
+    assert bottom == 0.0
+    assert top > max(line.get_ydata().max() for line in axes.get_lines())
+
+
 def test_the_average_is_written_with_its_error(tmp_path: Path) -> None:
     found = average([([4.0], [1.0]), ([4.2], [0.8])])
     found.to_csv(tmp_path / "mean.csv")
