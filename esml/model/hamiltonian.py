@@ -55,6 +55,9 @@ COUPLINGS = (
 )
 """Names of an atom's two-electron parameters (eV): η^K, η^J, then as in ``Interaction``."""
 
+RESPONSE_WEIGHTS = ("element_couplings", "couplings.weight", "couplings.bias")
+"""Weights that act on excited states alone: orbitals, charges and dipoles do not depend on them."""
+
 N_SIGNED = 2
 """The last so many may have either sign and are shifted, not multiplied, by the network."""
 
@@ -227,7 +230,8 @@ class EffectiveHamiltonian(nn.Module):
             hamiltonian, potential = self._mean_field(hamiltonian, kinds, separation, layout)
             # The scale of virtual levels is one of what binds them, not of where zero lies.
             relaxation = relaxation - self.virtual_scale * potential
-        interaction = self.interaction(kinds, x[:, 0], layout, separation, relaxation)
+        deviation = self.deviations(kinds, x[:, 0])
+        interaction = self.interaction(kinds, deviation, layout, separation, relaxation)
         return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
 
     def _check(self, graph: Graph) -> None:
@@ -242,10 +246,23 @@ class EffectiveHamiltonian(nn.Module):
                 f"{self.baseline.dtype}: use graph.to(dtype={self.baseline.dtype})"
             )
 
+    def hidden_couplings(self, scalars: Tensor) -> Tensor:
+        """(N, hidden) what ``couplings`` is linear in, of the ``scalars`` (N, C) of atoms."""
+        hidden: Tensor = self.couplings_hidden(scalars)
+        return silu(hidden)
+
+    def deviations(self, kinds: Tensor, scalars: Tensor) -> Tensor:
+        """(N, 11) deviations δ of the ``COUPLINGS`` of atoms from their elements' baselines.
+
+        The element's own deviation plus what the network makes of the atom's ``scalars`` (N, C).
+        """
+        learned: Tensor = self.couplings(self.hidden_couplings(scalars))
+        return self.element_couplings[kinds] + learned
+
     def interaction(
         self,
         kinds: Tensor,
-        scalars: Tensor | None,
+        deviation: Tensor,
         layout: OrbitalLayout,
         separation: Tensor,
         relaxation: Tensor | None = None,
@@ -253,15 +270,11 @@ class EffectiveHamiltonian(nn.Module):
         """The two-electron parameters of atoms of ``kinds`` (N,), γ between all at ``separation``.
 
         A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and positive
-        always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``). δ is
-        the element's own deviation plus, if given, what the network makes of the invariant
-        ``scalars`` (N, C) of the atoms. Hardnesses of a pair are averaged. The relaxation of the
-        virtual orbitals is ``relaxation`` (M, n, n), if given, plus one value for the s and one for
-        the p orbitals of an atom.
+        always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``), with δ
+        the ``deviation`` (N, 11) of each atom. Hardnesses of a pair are averaged. The relaxation of
+        the virtual orbitals is ``relaxation`` (M, n, n), if given, plus one value for the s and one
+        for the p orbitals of an atom.
         """
-        deviation = self.element_couplings[kinds]
-        if scalars is not None:
-            deviation = deviation + self.couplings(silu(self.couplings_hidden(scalars)))
         baseline = self.baseline[kinds][:, len(ONSITE) :]
         sized = baseline[:, :-N_SIGNED] * softplus(deviation[:, :-N_SIGNED] + _UNIT)
         signed = baseline[:, -N_SIGNED:] + deviation[:, -N_SIGNED:]

@@ -16,6 +16,8 @@ from esml.predict.surrogate import Surrogate
 DEFAULT_MODEL = "default"
 """Name of the model ``load_model()`` loads."""
 
+ALIASES = {"camb3lyp": "default"}
+"""Other names of shipped models, after the level of theory that their energies stand for."""
 
 DOMAIN, ERRORS = "domain.", "uncertainty."
 """Prefixes, in a model file, of the tensors that are not weights of the Hamiltonian."""
@@ -72,6 +74,7 @@ def load_model(
     """
     _check_device(device)
     name = DEFAULT_MODEL if name is None else name
+    name = ALIASES.get(str(name), name)
     path = Path(name)
     if str(name) in available_models():
         path = Path(str(files("esml") / "weights" / f"{name}.safetensors"))

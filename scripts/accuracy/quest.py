@@ -160,7 +160,7 @@ def labels(
     return {names[r.key]: r for r in iterate(directory) if r.key in names}
 
 
-def _listed(molecule: Molecule, multiplicity: int) -> list[dict[str, Any]]:
+def listed(molecule: Molecule, multiplicity: int) -> list[dict[str, Any]]:
     """Valence and mixed states of ``molecule`` that are no double excitations, ascending."""
     states = [
         s
@@ -180,7 +180,7 @@ def match(molecule: Molecule, computed: Computed) -> list[Pair]:
     for multiplicity, energies in ((1, computed.singlets), (3, computed.triplets)):
         if degenerate:
             energies, _ = join_degenerate(energies)
-        for place, state in enumerate(_listed(molecule, multiplicity)[: len(energies)]):
+        for place, state in enumerate(listed(molecule, multiplicity)[: len(energies)]):
             kind = state["type"].strip()
             if kind in SCORED and state["kind"] == "V":
                 pairs.append(

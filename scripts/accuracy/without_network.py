@@ -52,7 +52,9 @@ class Batch:
 
     def response(self, model: EffectiveHamiltonian) -> Response:
         """The response with the couplings ``model`` gives each element."""
-        interaction = model.interaction(self.kinds, None, self.layout, self.separation)
+        interaction = model.interaction(
+            self.kinds, model.element_couplings[self.kinds], self.layout, self.separation
+        )
         return Response(self.orbitals, interaction, self.layout)
 
 

@@ -56,7 +56,8 @@ def seam() -> Seam:
     separation = distances(layout.pad_atoms(graph.positions))
     with torch.no_grad():
         model = EffectiveHamiltonian().double()
-        interaction = model.interaction(species(graph.numbers), None, layout, separation)
+        kinds = species(graph.numbers)
+        interaction = model.interaction(kinds, model.element_couplings[kinds], layout, separation)
         response = Response(orbitals, interaction, layout)
         found = singlets(response, targets.dipole_operator, 24), triplets(response, 24)
     return Seam(records, graph, layout, targets, orbitals, *found)

@@ -1,0 +1,1 @@
+"""A second set of response parameters, fitted to energies better than the labels'."""

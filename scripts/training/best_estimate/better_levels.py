@@ -1,0 +1,215 @@
+"""Energies from better levels than TDDFT, and which predicted state each belongs to.
+
+QUEST MAIN gives best estimates of valence states (see ``scripts.accuracy.quest``), QM8 the two
+lowest singlets at RI-CC2/def2-TZVP beside those at CAM-B3LYP/def2-TZVP, and a set of azulenes S1
+and T1 at ADC(2)/cc-pVDZ, which is for validation only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from esml.io.structure_checks import StructureError, check_structure
+from scripts.accuracy import quest
+
+Source = Literal["quest", "cc2", "adc2"]
+Array = NDArray[np.float64]
+
+HIGHEST = 6.5
+"""eV; CC2 singlets above are mostly Rydberg or σ states, which a minimal basis cannot hold."""
+
+SAME_ENERGY, SAME_AMPLITUDE = 0.35, 0.15
+"""A predicted state is that of QM8 if its energy (eV) and the root of its strength agree with
+CAM-B3LYP's that well."""
+
+LARGEST_CHANGE = 0.8
+"""eV; where CC2 and CAM-B3LYP differ by more, they speak of different states."""
+
+PLANAR = 0.1
+"""Å; largest distance from its plane of an atom of a planar molecule."""
+
+
+@dataclass(frozen=True)
+class Better:
+    """A molecule with energies from a better level, singlets and triplets in ascending order."""
+
+    name: str
+    atoms: Atoms
+    source: Source
+    group: str  # molecules of one group are on the same side of a split
+    content: Any  # what the source knows of the states
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predicted states of one molecule and multiplicity, ascending."""
+
+    energies: Array  # (S,) eV
+    strengths: Array  # (S,)
+    pi: NDArray[np.bool_] | None  # (S, 2) are hole and electron π? None unless planar
+
+
+@dataclass(frozen=True)
+class Target:
+    """The energy that a predicted state ought to have."""
+
+    triplet: bool
+    state: int  # place among the predicted states, ascending
+    energy: float  # eV
+    kind: str  # npi, ppi or unknown
+
+
+def read_quest(path: Path) -> list[Better]:
+    """The neutral molecules of QUEST MAIN."""
+    return [Better(m.name, m.atoms, "quest", m.name, m) for m in quest.load(path)]
+
+
+def read_azulenes(path: Path) -> list[Better]:
+    """Aza-azulenes at ADC(2)/cc-pVDZ."""
+    return [
+        Better(str(entry["id"]), _atoms(entry), "adc2", str(entry["id"]), entry["adc2"])
+        for entry in _lines(path)
+    ]
+
+
+def read_qm8(path: Path, seed: int = 0) -> list[Better]:
+    """Unsaturated molecules of QM8 whose S1 is the same valence state at both levels, shuffled.
+
+    The group is the Murcko scaffold, or for open chains the elements they are made of.
+    """
+    found = []
+    for entry in _lines(path):
+        cc2, tddft = entry["cc2"]["energies_eV"], entry["camb3lyp"]["energies_eV"]
+        group = _scaffold(entry["smiles"])
+        if group is None or not _comparable(cc2[0], tddft[0]):
+            continue
+        found.append(Better(f"qm8-{entry['id']}", _atoms(entry), "cc2", group, entry))
+    order = np.random.default_rng(seed).permutation(len(found))
+    return [found[k] for k in order]
+
+
+def usable(molecules: Sequence[Better]) -> list[Better]:
+    """The ``molecules`` that the model does not refuse; what it refuses is printed."""
+    kept = []
+    for molecule in molecules:
+        try:
+            check_structure(molecule.atoms)
+        except StructureError as error:
+            print(f"{molecule.name} left out: {error}")
+        else:
+            kept.append(molecule)
+    return kept
+
+
+def held_out(molecule: Better) -> bool:
+    """Whether the group of ``molecule`` is among the fifth that is kept for testing."""
+    return int(hashlib.sha256(molecule.group.encode()).hexdigest(), 16) % 5 == 0
+
+
+def targets(molecule: Better, singlets: Predicted, triplets: Predicted) -> Iterator[Target]:
+    """What the better level says of the predicted states of ``molecule``."""
+    if molecule.source == "quest":
+        yield from _quest_targets(molecule.content, singlets, triplets)
+    elif molecule.source == "adc2":
+        yield Target(False, 0, molecule.content["s1_eV"], "unknown")
+        yield Target(True, 0, molecule.content["t1_eV"], "unknown")
+    else:
+        yield from _qm8_targets(molecule.content, singlets)
+
+
+def _quest_targets(
+    molecule: quest.Molecule, singlets: Predicted, triplets: Predicted
+) -> Iterator[Target]:
+    for multiplicity, predicted in ((1, singlets), (3, triplets)):
+        distinct = _distinct(molecule, predicted)
+        listed = quest.listed(molecule, multiplicity)
+        for kind in quest.SCORED:
+            if predicted.pi is None:
+                pairs = [(p, s) for p, s in zip(distinct, listed, strict=False) if _is(s, kind)]
+            else:
+                # By character: the k-th nπ* state is the k-th nπ* state, whatever lies between.
+                hole_is_pi = kind == "ppi"
+                own = [
+                    p
+                    for p in distinct
+                    if predicted.pi[p, 1] and bool(predicted.pi[p, 0]) == hole_is_pi
+                ]
+                pairs = list(zip(own, (s for s in listed if _is(s, kind)), strict=False))
+            for place, state in pairs:
+                if state["kind"] == "V":
+                    yield Target(multiplicity == 3, place, float(state["tbe_avtz_eV"]), kind)
+
+
+def _is(state: dict[str, Any], kind: str) -> bool:
+    return bool(state["type"].strip() == kind)
+
+
+def _distinct(molecule: quest.Molecule, predicted: Predicted) -> list[int]:
+    """Places of the predicted states, one of each degenerate set."""
+    places = list(range(len(predicted.energies)))
+    if not quest.may_be_degenerate(molecule.atoms):
+        return places
+    gaps = np.diff(predicted.energies, prepend=-np.inf)
+    return [p for p in places if gaps[p] >= quest.DEGENERATE]
+
+
+def _qm8_targets(entry: dict[str, Any], singlets: Predicted) -> Iterator[Target]:
+    """The k-th state, as long as all below it are the same at all three levels."""
+    tddft, cc2 = entry["camb3lyp"], entry["cc2"]
+    for k in range(min(2, len(singlets.energies))):
+        energy, better = tddft["energies_eV"][k], cc2["energies_eV"][k]
+        amplitude = max(tddft["oscillator_strengths"][k], 0.0) ** 0.5
+        if (
+            not _comparable(better, energy)
+            or abs(singlets.energies[k] - energy) > SAME_ENERGY
+            or abs(singlets.strengths[k] ** 0.5 - amplitude) > SAME_AMPLITUDE
+        ):
+            return
+        yield Target(False, k, better, "unknown")
+
+
+def _comparable(cc2: float, tddft: float) -> bool:
+    return max(cc2, tddft) < HIGHEST and abs(cc2 - tddft) < LARGEST_CHANGE
+
+
+def plane_normal(atoms: Atoms) -> Array | None:
+    """Unit normal of the plane of a planar, not linear molecule; None for others."""
+    centred = atoms.positions - atoms.positions.mean(0)
+    if len(atoms) < 3:
+        return None
+    _, size, axes = np.linalg.svd(centred, full_matrices=False)
+    normal: Array = axes[2]
+    planar = np.abs(centred @ normal).max() < PLANAR and size[1] > 0.5
+    return normal if planar else None
+
+
+def _scaffold(smiles: str) -> str | None:
+    """The group of a molecule; None for a saturated one or a text RDKit cannot read."""
+    from rdkit import Chem
+    from rdkit.Chem.Scaffolds import MurckoScaffold
+
+    molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None or all(b.GetBondTypeAsDouble() == 1 for b in molecule.GetBonds()):
+        return None
+    core: Any = MurckoScaffold
+    scaffold = Chem.MolToSmiles(core.GetScaffoldForMol(molecule))
+    return scaffold or "open " + "".join(sorted(a.GetSymbol() for a in molecule.GetAtoms()))
+
+
+def _lines(path: Path) -> Sequence[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _atoms(entry: dict[str, Any]) -> Atoms:
+    return Atoms(entry["symbols"], positions=entry["positions_angstrom"], info={"charge": 0})

@@ -1,0 +1,140 @@
+"""Response parameters fitted to better energies: slopes, fit, and what stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+
+import esml
+from esml.model.hamiltonian import RESPONSE_WEIGHTS
+from esml.predict.surrogate import Surrogate
+from scripts.training.best_estimate.better_levels import Better, Predicted, plane_normal, targets
+from scripts.training.best_estimate.linear import (
+    Batch,
+    Parameters,
+    Prior,
+    predicted_states,
+    prepared,
+    ridge,
+    rows,
+    solve,
+)
+
+NAMES = ("H2CO", "C2H4", "HCN", "HCOOH", "CH3CHO", "C4H4O")
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model("camb3lyp", dtype=torch.float64)
+
+
+def azulene_like(name: str) -> Better:
+    """A molecule whose S1 and T1 are known, here as zero: errors are the energies themselves."""
+    return Better(name, molecule(name), "adc2", name, {"s1_eV": 0.0, "t1_eV": 0.0})
+
+
+@pytest.fixture(scope="module")
+def batches(model: Surrogate) -> list[Batch]:
+    return list(prepared(model, [azulene_like(name) for name in NAMES]))
+
+
+def energies(model: Surrogate, batch: Batch, parameters: Parameters) -> np.ndarray:
+    """(molecules, 2) S1 and T1, eV."""
+    with torch.no_grad():
+        both = solve(model, batch, parameters)
+    found = [
+        [predicted_states(batch, x, m)[0].energies[0] for x in both] for m in range(len(NAMES))
+    ]
+    return np.array(found)
+
+
+def test_slopes_are_derivatives(model: Surrogate, batches: list[Batch]) -> None:
+    zero = Parameters.zero(model)
+    found = rows(model, batches, zero)
+    slopes = np.stack([row.slope for row in found]).reshape(len(NAMES), 2, -1)
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        direction = generator.normal(size=zero.flat.shape) * 0.1
+        step = 1e-3
+        ahead, behind = (
+            energies(model, batches[0], zero.like(sign * step * direction)) for sign in (1, -1)
+        )
+        np.testing.assert_allclose(
+            slopes @ direction, (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-6
+        )
+
+
+def test_a_fit_finds_energies_that_some_parameters_have(
+    model: Surrogate, batches: list[Batch]
+) -> None:
+    zero = Parameters.zero(model)
+    table = torch.zeros_like(zero.table)
+    table[1:4, 3:] = 0.15 * torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+    wanted = energies(model, batches[0], Parameters(table, zero.weight)).ravel()
+    prior = Prior(noise={"adc2": 1e-3}, huber=10.0)
+    at, start = zero, None
+    for _ in range(4):
+        found = [
+            replace(row, target=float(target))
+            for row, target in zip(rows(model, batches, at), wanted, strict=True)
+        ]
+        start = start or max(abs(row.error) for row in found)
+        at, offset = ridge(found, at, prior)
+    left = energies(model, batches[0], at).ravel() - wanted
+    assert start > 0.05
+    assert np.abs(left).max() < 2e-3
+    assert offset == pytest.approx(0.0, abs=1e-12)  # none of these is CC2
+
+
+def test_parameters_without_data_stay_zero(model: Surrogate, batches: list[Batch]) -> None:
+    at, _ = ridge(rows(model, batches, Parameters.zero(model)), Parameters.zero(model), Prior())
+    assert torch.count_nonzero(at.table[5:]) == 0  # no S, no Cl
+    assert torch.count_nonzero(at.table[1]) > 0
+
+
+def test_states_are_matched_by_character() -> None:
+    from scripts.accuracy.quest import Molecule
+
+    listed = (
+        {"multiplicity": 1, "kind": "V", "type": "npi", "tbe_avtz_eV": 4.0},
+        {"multiplicity": 1, "kind": "V", "type": "ppi", "tbe_avtz_eV": 9.0},
+    )
+    atoms = molecule("H2CO")
+    better = Better("x", atoms, "quest", "x", Molecule("x", atoms, listed))
+    none = Predicted(np.array([]), np.array([]), np.zeros((0, 2), dtype=bool))
+    # Predicted the other way round: ππ* below nπ*.
+    pi = np.array([[True, True], [False, True]])
+    singlets = Predicted(np.array([3.9, 4.1]), np.zeros(2), pi)
+    found = {t.kind: t.state for t in targets(better, singlets, none)}
+    assert found == {"npi": 1, "ppi": 0}
+
+
+def test_planes() -> None:
+    normal = plane_normal(molecule("C2H4"))
+    assert normal is not None
+    np.testing.assert_allclose(molecule("C2H4").positions @ normal, 0.0, atol=1e-9)
+    assert plane_normal(molecule("C2H6")) is None
+    assert plane_normal(molecule("CO2")) is None
+
+
+def test_the_ground_state_stays_that_of_the_labels() -> None:
+    faithful, better = (
+        esml.load_model(name).predict(molecule("C4H4O"), n_states=3)
+        for name in ("camb3lyp", "best_estimate")
+    )
+    np.testing.assert_array_equal(faithful.orbital_energies, better.orbital_energies)
+    np.testing.assert_array_equal(faithful.charges, better.charges)
+    np.testing.assert_array_equal(faithful.dipole, better.dipole)
+    assert abs(faithful.triplets.energies - better.triplets.energies).max() > 0.05
+
+
+def test_both_models_share_one_network() -> None:
+    states = [esml.load_model(n).hamiltonian.state_dict() for n in ("camb3lyp", "best_estimate")]
+    assert states[0].keys() == states[1].keys()
+    changed = {k for k in states[0] if not torch.equal(states[0][k], states[1][k])}
+    assert changed
+    assert changed <= set(RESPONSE_WEIGHTS)
