@@ -12,8 +12,8 @@ from ase.build import molecule
 import esml
 from esml.model.hamiltonian import RESPONSE_WEIGHTS
 from esml.predict.surrogate import Surrogate
-from scripts.training.best_estimate.better_levels import Better, Predicted, plane_normal, targets
-from scripts.training.best_estimate.linear import (
+from scripts.training.better_levels import Better, Predicted, plane_normal, targets
+from scripts.training.response_fit import (
     Batch,
     Parameters,
     Prior,

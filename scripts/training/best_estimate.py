@@ -24,7 +24,7 @@ from esml.predict.model_files import save_model
 from esml.predict.surrogate import Surrogate
 from esml.results import half_width
 from scripts.accuracy import quest
-from scripts.training.best_estimate.better_levels import (
+from scripts.training.better_levels import (
     Better,
     held_out,
     read_azulenes,
@@ -32,7 +32,7 @@ from scripts.training.best_estimate.better_levels import (
     read_quest,
     usable,
 )
-from scripts.training.best_estimate.linear import (
+from scripts.training.response_fit import (
     Batch,
     Parameters,
     Prior,

@@ -31,7 +31,7 @@ from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Response
 from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
-from scripts.training.best_estimate.better_levels import (
+from scripts.training.better_levels import (
     Better,
     Predicted,
     plane_normal,

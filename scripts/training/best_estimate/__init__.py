@@ -1,1 +1,0 @@
-"""A second set of response parameters, fitted to energies better than the labels'."""
