@@ -34,7 +34,7 @@ EXPECTED = re.compile(r"expected|should be|must be|it knows|the index runs|needs
 """One of these says what would have been right."""
 
 MEND = re.compile(
-    r"; |check the|write it|mend|choose|restore|set |remove|look for|move the|call |rename"
+    r"; |check the|add --|write it|mend|choose|restore|set |remove|look for|move the|call |rename"
     r"|leave one|pip install|the index runs"
 )
 """One of these says what to do."""

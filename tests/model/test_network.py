@@ -149,11 +149,13 @@ def test_features_know_distance_angle_and_element(network: Network) -> None:
 
 def test_each_layer_reaches_one_neighbour_further(network: Network) -> None:
     """Atoms 3 Å apart in a row: three layers see the third neighbour and not the fourth."""
-    row = Atoms("CCCCCC", positions=[(3.0 * i, 0.1 * i**2, 0) for i in range(6)])
+    # With a bond far away, or the lengths would be taken for bohr.
+    bond = [(40.0, 0.0, 0.0), (40.74, 0.0, 0.0)]
+    row = Atoms("FFFFFFHH", positions=[*((3.0 * i, 0.1 * i**2, 0) for i in range(6)), *bond])
     reference = features(network, graph_of(row))
     for hops, seen in ((3, True), (4, False)):
         other = row.copy()
-        other.numbers[hops] = 8
+        other.numbers[hops] = 17
         change = (features(network, graph_of(other)) - reference)[0].abs().max()
         assert bool(change > 1e-12) == seen
 

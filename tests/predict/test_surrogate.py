@@ -631,25 +631,18 @@ def test_more_states_than_there_are(model: Surrogate) -> None:
 
 
 @pytest.mark.parametrize(("symbol", "charge"), [("F", -1), ("Cl", -1), ("H", -1)])
-def test_a_filled_shell_has_orbitals_but_no_excitations(
+def test_a_filled_shell_without_a_virtual_orbital_is_refused(
     model: Surrogate, symbol: str, charge: int
 ) -> None:
     atoms = Atoms(symbol, info={"charge": charge})
-    neighbour = nitrogen()
-    for found in (model.predict(atoms), *model.predict_many([atoms, neighbour, atoms])):
-        assert isinstance(found, Result)
-        if len(found.atoms) == 2:
-            assert len(found.singlets) == 10
-            continue
-        assert found.n_occupied == len(found.orbital_energies) == (1 if symbol == "H" else 4)
-        assert len(found.singlets) == len(found.triplets) == 0
-        assert found.singlets.transition_dipoles.shape == (0, 3)
-        np.testing.assert_allclose(found.charges, [charge], atol=1e-12)
-        assert np.isnan(found.lumo)
-        assert np.isnan(found.gap)
-        assert np.isfinite(found.homo)
-        with pytest.raises(ValueError, match="no excited state"):
-            found.spectrum()
+    with pytest.raises(StructureError, match="there is no virtual orbital"):
+        model.predict(atoms)
+    first, neighbour, last = model.predict_many([atoms, nitrogen(), atoms], errors="return")
+    for found in (first, last):
+        assert isinstance(found, Failure)
+        assert "no virtual orbital" in found.reason
+    assert isinstance(neighbour, Result)
+    assert len(neighbour.singlets) == 10
 
 
 def test_single_atoms_that_are_no_closed_shell_are_refused(small: Surrogate) -> None:
