@@ -226,9 +226,9 @@ def seeds(folder: Path) -> list[Path]:
     crystal.set_cell([6, 6, 6])
     ase.io.write(folder / "now.cif", crystal)
     (folder / "now.sdf").write_text(
-        "water\n\n\n  3  0  0  0  0  0  0  0  0  0999 V2000\n"
+        "water\n\n\n  3  2  0  0  0  0  0  0  0  0999 V2000\n"
         "    0.0000    0.0000    0.1193 O   0  0\n    0.0000    0.7632   -0.4770 H   0  0\n"
-        "    0.0000   -0.7632   -0.4770 H   0  0\nM  END\n"
+        "    0.0000   -0.7632   -0.4770 H   0  0\n  1  2  1  0\n  1  3  1  0\nM  END\n"
     )
     return sorted(p for p in folder.iterdir() if p.suffix in READERS)
 
