@@ -14,7 +14,8 @@ missing bond takes an atom where no closed-shell molecule near its equilibrium h
 which is smooth, may not notice.
 
 An atom farther from all training atoms than nearly all atoms of unseen molecules are, in either
-way, puts its molecule out of domain; so do a charge and an element not trained on.
+way, puts its molecule out of domain; so do a charge, an element, and a bond or chain of elements
+(``bonds``) not trained on.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 from torch import Tensor, nn
 
+from esml.confidence.bonds import RADII, unseen_bonds
 from esml.model.graph import Graph
 from esml.model.pairs import species
 from esml.physics.basis import ELEMENTS
@@ -39,14 +41,11 @@ PAULING = 0.308
 LARGER = 1.5
 """Times the heavy atoms of the largest training molecule from which size is remarked on."""
 
-_RADII = torch.zeros(119)
-_RADII[list(ELEMENTS)] = torch.tensor([float(covalent_radii[z]) for z in ELEMENTS])
-
 
 def bonding(graph: Graph) -> Tensor:
     """(N, 3) bond orders to hydrogen, bond orders to others, twice the coordination number."""
     with torch.no_grad():
-        radii = _RADII.to(graph.positions)[graph.numbers]
+        radii = RADII.to(graph.positions)[graph.numbers]
         single = radii[graph.edge_source] + radii[graph.edge_target]
         distance = graph.vectors().norm(dim=1)
         order = torch.exp((single - distance) / PAULING)
@@ -110,17 +109,23 @@ class Domain(nn.Module):
     bonding_counts: Tensor  # (elements,)
     bonding_limit: Tensor  # ()
     heavy_atoms: Tensor  # () of the largest training molecule
+    # Absent from older model files; then all bonds and chains count as trained on.
+    pairs: Tensor | None  # (elements, elements) whether bonded in a training molecule
+    triples: Tensor | None  # (elements, elements, elements) whether the first is bonded to both
 
     NAMES = (
         "means", "projection", "environments", "environment_counts", "typical", "novelty_limit",
         "bondings", "bonding_counts", "bonding_limit", "heavy_atoms",
     )  # fmt: skip
+    OPTIONAL = ("pairs", "triples")
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         for name in self.NAMES:
             tensor = tensors[name]
             self.register_buffer(name, tensor.double() if tensor.is_floating_point() else tensor)
+        for name in self.OPTIONAL:
+            self.register_buffer(name, tensors.get(name))
         self._seen = self.environment_counts.tolist()
         self._ready: tuple[torch.device, list[_Points], list[_Points]] | None = None
 
@@ -174,14 +179,17 @@ class Domain(nn.Module):
         novel = (surroundings.novelty / self.novelty_limit).tolist()
         all_numbers = graph.numbers.tolist()
         largest = int(self.heavy_atoms)
+        unknown: list[list[str]] = [[] for _ in range(graph.n_molecules)]
+        if self.pairs is not None and self.triples is not None:
+            unknown = unseen_bonds(graph, self.pairs, self.triples, seen)
         begin = 0
         found = []
         counts = torch.bincount(graph.molecule, minlength=graph.n_molecules).tolist()
-        for count, charge in zip(counts, graph.charges.tolist(), strict=True):
+        for count, charge, bonds in zip(counts, graph.charges.tolist(), unknown, strict=True):
             own = slice(begin, begin + count)
             begin += count
             numbers = all_numbers[own]
-            reasons = unfamiliar(numbers, int(charge), seen)
+            reasons = unfamiliar(numbers, int(charge), seen) + bonds
             for values, what in (
                 (strange[own], "the bonds"),
                 (novel[own], "the surroundings"),

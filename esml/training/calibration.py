@@ -12,7 +12,7 @@ are learned from as well, in units of the mean error each makes on validation mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,35 +22,17 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import norm, spearmanr
-from torch import Tensor, nn
 
-from esml.confidence.domain import NEIGHBOURS, Domain, bonding
+from esml.confidence.domain import Domain
 from esml.confidence.uncertainty import NAMES, ErrorModel, descriptors, of_atoms, scaled
 from esml.io.records import Record
-from esml.model.pairs import species
-from esml.physics.basis import ELEMENTS
 from esml.predict.model_files import load_model, save_model
 from esml.predict.surrogate import Surrogate
+from esml.training.domain import batches, build_domain, molecule_of, seen_bonds
 from esml.training.evaluation import partners, solve
-from esml.training.targets import structure
 from esml.typing import MULTIPLICITIES
 
 Array = NDArray[np.float64]
-
-ENVIRONMENTS = 2048
-"""Most training atoms of an element that are kept."""
-
-DIMENSIONS = 24
-"""Directions of the features in which they are compared."""
-
-FLOOR = 1e-3
-"""Share of the largest variance below which a direction counts as noise."""
-
-CELL = 0.1
-"""Training atoms whose bonds (``domain.bonding``) are in the same cell are kept once."""
-
-UNUSUAL = 0.01
-"""Share of unseen molecules that may be out of domain by each of the two measures."""
 
 HIGHEST = 9.0
 """eV; label states above are not learned from."""
@@ -65,8 +47,6 @@ MAIN = 3
 """The first descriptors (novelty, energy, multiplicity) are penalized a tenth as much."""
 
 FOLDS = 8
-
-BATCH = 16
 
 COVERAGE = 0.9
 """Share of the errors on unseen molecules that a 90 % interval is to hold …"""
@@ -124,168 +104,36 @@ def calibrate_file(
     return model
 
 
-# ---- domain -----------------------------------------------------------------------------------
+def add_bonds(path: Path, training: Sequence[Record], output: Path | None = None) -> Surrogate:
+    """Add to the domain of the model file ``path`` which bonds ``training`` has; nothing else.
 
+    Parameters
+    ----------
+    path : Path
+        A model file with a domain.
+    training : Sequence of Record
+        What the model was trained on.
+    output : Path, optional
+        Where to write; back to ``path`` by default.
 
-def _batches(records: Sequence[Record]) -> Iterator[list[int]]:
-    order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
-    for begin in range(0, len(order), BATCH):
-        yield order[begin : begin + BATCH]
+    Returns
+    -------
+    Surrogate
+        The model as written.
 
-
-class _Atoms:
-    """Features, kinds, bonds and molecules of all atoms of ``records``."""
-
-    def __init__(self, model: Surrogate, records: Sequence[Record], molecules: dict[str, int]):
-        features, kinds, bonds, owners, places = [], [], [], [], []
-        for batch in _batches(records):
-            graph = model.graph([structure(records[i]) for i in batch])
-            with torch.no_grad():
-                features.append(model.hamiltonian(graph).features.double())
-            kinds.append(species(graph.numbers))
-            bonds.append(bonding(graph).double())
-            places.append(torch.tensor(batch)[graph.molecule])
-            own = [molecules[_molecule(records[i])] for i in batch]
-            owners.append(torch.tensor(own)[graph.molecule])
-        self.features = torch.cat(features)
-        self.kinds = torch.cat(kinds)
-        self.bonds = torch.cat(bonds)
-        self.owner = torch.cat(owners)
-        self.record = torch.cat(places)
-
-    def largest(self, values: Tensor) -> Tensor:
-        """The largest of ``values`` (N,) in each record."""
-        count = int(self.record.max()) + 1
-        return values.new_zeros(count).scatter_reduce(0, self.record, values, "amax")
-
-
-def _molecule(record: Record) -> str:
-    return record.inchikey or record.name
-
-
-def build_domain(
-    model: Surrogate, training: Sequence[Record], validation: Sequence[Record]
-) -> Domain:
-    """The domain of ``model``: atoms of ``training``, limits from molecules left out.
-
-    An atom of a training molecule is compared with those of other molecules, an atom of a
-    validation molecule with all; the limits are such that a share ``UNUSUAL`` of these molecules
-    lies outside by each measure.
+    Raises
+    ------
+    CheckpointError
+        A file that cannot be read or written.
+    ValueError
+        A model without a domain.
     """
-    names = sorted({_molecule(r) for r in (*training, *validation)})
-    index = {name: i for i, name in enumerate(names)}
-    seen = _Atoms(model, training, index)
-    unseen = _Atoms(model, validation, index) if validation else None
-    count = len(ELEMENTS)
-    means = torch.stack(
-        [
-            seen.features[seen.kinds == k].mean(0)
-            if bool((seen.kinds == k).any())
-            else seen.features.mean(0)
-            for k in range(count)
-        ]
-    )
-    projection = _projection(seen.features - means[seen.kinds])
-    y = (seen.features - means[seen.kinds]) @ projection
-    generator = torch.Generator().manual_seed(0)
-    environments, bondings, typical = [], [], y.new_ones(count)
-    novelty, strangeness = y.new_zeros(len(y)), y.new_zeros(len(y))
-    for k in range(count):
-        chosen = (seen.kinds == k).nonzero()[:, 0]
-        kept = chosen[torch.randperm(len(chosen), generator=generator)[:ENVIRONMENTS]]
-        environments.append(y[kept].half().double())
-        cells = _cells(seen.bonds[chosen], seen.owner[chosen])
-        bondings.append(cells[0].half().double())
-        if not len(chosen):
-            continue
-        distance = _nearest_of_others(
-            y[chosen], seen.owner[chosen], environments[k], seen.owner[kept], NEIGHBOURS
-        )
-        known = distance.isfinite()
-        if bool(known.any()):
-            typical[k] = distance[known].median().clamp(min=1e-6)
-        novelty[chosen] = torch.where(known, distance / typical[k], 0.0)
-        distance = _nearest_of_others(seen.bonds[chosen], seen.owner[chosen], *cells, 1)
-        strangeness[chosen] = torch.where(distance.isfinite(), distance, 0.0)
-    heavy = max(int((r.numbers > 1).sum()) for r in training)
-    domain = Domain(
-        {
-            "means": means,
-            "projection": projection,
-            "environments": torch.cat(environments),
-            "environment_counts": torch.tensor([len(e) for e in environments]),
-            "typical": typical,
-            "novelty_limit": torch.tensor(1.0),
-            "bondings": torch.cat(bondings),
-            "bonding_counts": torch.tensor([len(b) for b in bondings]),
-            "bonding_limit": torch.tensor(1.0),
-            "heavy_atoms": torch.tensor(heavy),
-        }
-    )
-    largest = [(seen.largest(novelty), seen.largest(strangeness))]
-    if unseen is not None:
-        largest.append(_largest(domain, model, validation))
-    for limit, values in zip(
-        (domain.novelty_limit, domain.bonding_limit), zip(*largest, strict=True), strict=True
-    ):
-        limit.copy_(torch.cat(values).quantile(1.0 - UNUSUAL).clamp(min=1e-3))
-    return domain
-
-
-def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tuple[Tensor, Tensor]:
-    """The largest novelty and strangeness in each of ``records``."""
-    novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
-    for batch in _batches(records):
-        graph = model.graph([structure(records[i]) for i in batch])
-        with torch.no_grad():
-            found = domain(graph, model.hamiltonian(graph).features)
-        place = torch.tensor(batch)[graph.molecule]
-        known = domain.environment_counts[species(graph.numbers)] > 0
-        novelty.scatter_reduce_(0, place, found.novelty * known, "amax")
-        strangeness.scatter_reduce_(0, place, found.strangeness, "amax")
-    return novelty, strangeness
-
-
-def _projection(deviations: Tensor) -> Tensor:
-    """(C, ``DIMENSIONS``) onto those of largest variance, which becomes 1; zero if C is less."""
-    covariance = deviations.T @ deviations / len(deviations)
-    variance, directions = torch.linalg.eigh(covariance)
-    variance, directions = variance.flip(0)[:DIMENSIONS], directions.flip(1)[:, :DIMENSIONS]
-    # The sign of an eigenvector is anyone's guess; the largest component shall be positive.
-    top = directions.abs().argmax(0)
-    directions = directions * directions[top, torch.arange(len(top))].sign()
-    floor = FLOOR * variance[0].clamp(min=1e-12)
-    projection: Tensor = directions * (variance.clamp(min=0.0) + floor).rsqrt()
-    return nn.functional.pad(projection, (0, DIMENSIONS - projection.shape[1]))
-
-
-def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
-    """One of ``bonds`` (N, 3) in each cell, and the molecule that alone has that cell, else −1."""
-    _, inverse = torch.unique((bonds / CELL).round(), dim=0, return_inverse=True)
-    count = int(inverse.max()) + 1 if len(inverse) else 0
-    first = torch.full((count,), len(bonds)).scatter_reduce(
-        0, inverse, torch.arange(len(bonds)), "amin"
-    )
-    low = torch.full((count,), torch.iinfo(torch.int64).max).scatter_reduce(
-        0, inverse, owner, "amin"
-    )
-    high = torch.full((count,), -1).scatter_reduce(0, inverse, owner, "amax")
-    return bonds[first], torch.where(low == high, high, -1)
-
-
-def _nearest_of_others(
-    points: Tensor, owner: Tensor, references: Tensor, theirs: Tensor, count: int
-) -> Tensor:
-    """Mean distance to the nearest references of other molecules; infinite where there is none."""
-    found = []
-    for part, own in zip(points.split(512), owner.split(512), strict=True):
-        distance = torch.cdist(part, references)
-        distance = distance.masked_fill(own[:, None] == theirs, torch.inf)
-        near = distance.topk(min(count, len(references)), dim=1, largest=False).values
-        there = near.isfinite()
-        mean = torch.where(there, near, 0.0).sum(1) / there.sum(1)
-        found.append(torch.nan_to_num(mean, nan=torch.inf))
-    return torch.cat(found) if found else points.new_zeros(0)
+    model = load_model(path)
+    if model.domain is None:
+        raise ValueError(f"{path} has no domain to add to: expected a calibrated model")
+    model.domain = Domain(model.domain.state() | seen_bonds(model, training))
+    save_model(model, path if output is None else output)
+    return model
 
 
 # ---- errors -----------------------------------------------------------------------------------
@@ -328,7 +176,7 @@ def states(model: Surrogate, records: Sequence[Record]) -> Errors:
     to be unstable are left out, as the user gets no energies of them.
     """
     rows, errors, molecules = [np.zeros((0, len(NAMES)))], [np.zeros(0)], []
-    for batch in _batches(records):
+    for batch in batches(records):
         group = [records[i] for i in batch]
         graph, solution, places = solve(model, group, HIGHEST)
         assert model.domain is not None
@@ -345,7 +193,7 @@ def states(model: Surrogate, records: Sequence[Record]) -> Errors:
                 truth = getattr(record, f"{kind}_energies")[labels]
                 rows.append(values[m, index])
                 errors.append(found.energies[m].numpy()[index] - truth)
-                molecules += [_molecule(record)] * len(labels)
+                molecules += [molecule_of(record)] * len(labels)
     return Errors(np.concatenate(rows), np.concatenate(errors), molecules)
 
 

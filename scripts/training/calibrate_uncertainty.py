@@ -1,13 +1,14 @@
 """Add the domain and the error model to a model file: what the model knows of its own limits.
 
     python -m scripts.training.calibrate_uncertainty MODEL.safetensors DATA... [-o OUT.safetensors]
-                                            [--left-out RUN]
+                                            [--left-out RUN | --only-bonds]
 
 `esml train` ends with the same step, but without RUN, the models that cross_fit.py trained without
 some of the training molecules. The domain comes from the training split of DATA, which should be
 what the model was trained on. The error model is fitted to the validation split and to the
 molecules that the models of RUN have not seen. The test split is not used. Takes a minute or two
-for a thousand structures.
+for a thousand structures. `--only-bonds` adds to a calibrated model which bonds and chains of
+elements the training split has, and leaves everything else as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from esml.io.records import Record, read
 from esml.predict.model_files import load_model
 from esml.training import LeftOut, calibrate_file
+from esml.training.calibration import add_bonds
 
 
 def left_out(directory: Path, training: list[Record]) -> list[LeftOut]:
@@ -35,14 +37,17 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, help="write here, not back to MODEL")
-    parser.add_argument(
-        "--left-out", type=Path, metavar="RUN", help="of scripts.training.cross_fit"
-    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--only-bonds", action="store_true", help="leave all else as it is")
+    how.add_argument("--left-out", type=Path, metavar="RUN", help="of scripts.training.cross_fit")
     args = parser.parse_args()
     records = read(args.data)
     split = {name: [r for r in records if r.split == name] for name in ("train", "validation")}
     if not split["train"] or not split["validation"]:
         parser.error("the data hold no training or no validation records: expected some of both")
+    if args.only_bonds:
+        add_bonds(args.model, split["train"], args.output)
+        return
     others = left_out(args.left_out, split["train"]) if args.left_out else []
     if args.left_out and not others:
         parser.error(f"{args.left_out} holds no models: expected */left_out.txt and their models")

@@ -1,0 +1,226 @@
+"""The domain of a model, from the molecules it was trained on (``confidence.Domain``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from esml.confidence.bonds import bonds_and_chains
+from esml.confidence.domain import NEIGHBOURS, Domain, bonding
+from esml.io.records import Record
+from esml.model.pairs import species
+from esml.physics.basis import ELEMENTS
+from esml.predict.surrogate import Surrogate
+from esml.training.targets import structure
+
+ENVIRONMENTS = 2048
+"""Most training atoms of an element that are kept."""
+
+DIMENSIONS = 24
+"""Directions of the features in which they are compared."""
+
+FLOOR = 1e-3
+"""Share of the largest variance below which a direction counts as noise."""
+
+CELL = 0.1
+"""Training atoms whose bonds (``domain.bonding``) are in the same cell are kept once."""
+
+UNUSUAL = 0.01
+"""Share of unseen molecules that may be out of domain by each of the two measures."""
+
+BATCH = 16
+"""Structures computed at a time."""
+
+
+def batches(records: Sequence[Record]) -> Iterator[list[int]]:
+    """Places of ``records``, ``BATCH`` of like size at a time."""
+    order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
+    for begin in range(0, len(order), BATCH):
+        yield order[begin : begin + BATCH]
+
+
+class _Atoms:
+    """Features, kinds, bonds and molecules of all atoms of ``records``."""
+
+    def __init__(self, model: Surrogate, records: Sequence[Record], molecules: dict[str, int]):
+        features, kinds, bonds, owners, places = [], [], [], [], []
+        for batch in batches(records):
+            graph = model.graph([structure(records[i]) for i in batch])
+            with torch.no_grad():
+                features.append(model.hamiltonian(graph).features.double())
+            kinds.append(species(graph.numbers))
+            bonds.append(bonding(graph).double())
+            places.append(torch.tensor(batch)[graph.molecule])
+            own = [molecules[molecule_of(records[i])] for i in batch]
+            owners.append(torch.tensor(own)[graph.molecule])
+        self.features = torch.cat(features)
+        self.kinds = torch.cat(kinds)
+        self.bonds = torch.cat(bonds)
+        self.owner = torch.cat(owners)
+        self.record = torch.cat(places)
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The largest of ``values`` (N,) in each record."""
+        count = int(self.record.max()) + 1
+        return values.new_zeros(count).scatter_reduce(0, self.record, values, "amax")
+
+
+def molecule_of(record: Record) -> str:
+    """What the structures of one molecule share: InChIKey or name."""
+    return record.inchikey or record.name
+
+
+def build_domain(
+    model: Surrogate, training: Sequence[Record], validation: Sequence[Record]
+) -> Domain:
+    """The domain of ``model``: atoms of ``training``, limits from molecules left out.
+
+    An atom of a training molecule is compared with those of other molecules, an atom of a
+    validation molecule with all; the limits are such that a share ``UNUSUAL`` of these molecules
+    lies outside by each measure.
+    """
+    names = sorted({molecule_of(r) for r in (*training, *validation)})
+    index = {name: i for i, name in enumerate(names)}
+    seen = _Atoms(model, training, index)
+    unseen = _Atoms(model, validation, index) if validation else None
+    count = len(ELEMENTS)
+    means = torch.stack(
+        [
+            seen.features[seen.kinds == k].mean(0)
+            if bool((seen.kinds == k).any())
+            else seen.features.mean(0)
+            for k in range(count)
+        ]
+    )
+    projection = _projection(seen.features - means[seen.kinds])
+    y = (seen.features - means[seen.kinds]) @ projection
+    generator = torch.Generator().manual_seed(0)
+    environments, bondings, typical = [], [], y.new_ones(count)
+    novelty, strangeness = y.new_zeros(len(y)), y.new_zeros(len(y))
+    for k in range(count):
+        chosen = (seen.kinds == k).nonzero()[:, 0]
+        kept = chosen[torch.randperm(len(chosen), generator=generator)[:ENVIRONMENTS]]
+        environments.append(y[kept].half().double())
+        cells = _cells(seen.bonds[chosen], seen.owner[chosen])
+        bondings.append(cells[0].half().double())
+        if not len(chosen):
+            continue
+        distance = _nearest_of_others(
+            y[chosen], seen.owner[chosen], environments[k], seen.owner[kept], NEIGHBOURS
+        )
+        known = distance.isfinite()
+        if bool(known.any()):
+            typical[k] = distance[known].median().clamp(min=1e-6)
+        novelty[chosen] = torch.where(known, distance / typical[k], 0.0)
+        distance = _nearest_of_others(seen.bonds[chosen], seen.owner[chosen], *cells, 1)
+        strangeness[chosen] = torch.where(distance.isfinite(), distance, 0.0)
+    heavy = max(int((r.numbers > 1).sum()) for r in training)
+    domain = Domain(
+        {
+            "means": means,
+            "projection": projection,
+            "environments": torch.cat(environments),
+            "environment_counts": torch.tensor([len(e) for e in environments]),
+            "typical": typical,
+            "novelty_limit": torch.tensor(1.0),
+            "bondings": torch.cat(bondings),
+            "bonding_counts": torch.tensor([len(b) for b in bondings]),
+            "bonding_limit": torch.tensor(1.0),
+            "heavy_atoms": torch.tensor(heavy),
+            **seen_bonds(model, training),
+        }
+    )
+    largest = [(seen.largest(novelty), seen.largest(strangeness))]
+    if unseen is not None:
+        largest.append(_largest(domain, model, validation))
+    for limit, values in zip(
+        (domain.novelty_limit, domain.bonding_limit), zip(*largest, strict=True), strict=True
+    ):
+        limit.copy_(torch.cat(values).quantile(1.0 - UNUSUAL).clamp(min=1e-3))
+    return domain
+
+
+def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor]:
+    """Which elements are bonded in ``training``, and to which two others at once.
+
+    Parameters
+    ----------
+    model : Surrogate
+        Makes the graphs; its weights do not matter.
+    training : Sequence of Record
+        What it was trained on.
+
+    Returns
+    -------
+    dict of str to Tensor
+        ``pairs`` (elements, elements) and ``triples`` (elements, elements, elements) of ``Domain``.
+    """
+    count = len(ELEMENTS)
+    pairs = torch.zeros(count, count, dtype=torch.bool)
+    triples = torch.zeros(count, count, count, dtype=torch.bool)
+    for batch in batches(training):
+        graph = model.graph([structure(training[i]) for i in batch])
+        bonds, chains = bonds_and_chains(graph)
+        kinds = species(graph.numbers)
+        for k in range(count):
+            pairs[k] |= bonds[kinds == k].any(0)
+            triples[k] |= chains[kinds == k].any(0)
+    return {"pairs": pairs, "triples": triples}
+
+
+def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tuple[Tensor, Tensor]:
+    """The largest novelty and strangeness in each of ``records``."""
+    novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
+    for batch in batches(records):
+        graph = model.graph([structure(records[i]) for i in batch])
+        with torch.no_grad():
+            found = domain(graph, model.hamiltonian(graph).features)
+        place = torch.tensor(batch)[graph.molecule]
+        known = domain.environment_counts[species(graph.numbers)] > 0
+        novelty.scatter_reduce_(0, place, found.novelty * known, "amax")
+        strangeness.scatter_reduce_(0, place, found.strangeness, "amax")
+    return novelty, strangeness
+
+
+def _projection(deviations: Tensor) -> Tensor:
+    """(C, ``DIMENSIONS``) onto those of largest variance, which becomes 1; zero if C is less."""
+    covariance = deviations.T @ deviations / len(deviations)
+    variance, directions = torch.linalg.eigh(covariance)
+    variance, directions = variance.flip(0)[:DIMENSIONS], directions.flip(1)[:, :DIMENSIONS]
+    # The sign of an eigenvector is anyone's guess; the largest component shall be positive.
+    top = directions.abs().argmax(0)
+    directions = directions * directions[top, torch.arange(len(top))].sign()
+    floor = FLOOR * variance[0].clamp(min=1e-12)
+    projection: Tensor = directions * (variance.clamp(min=0.0) + floor).rsqrt()
+    return nn.functional.pad(projection, (0, DIMENSIONS - projection.shape[1]))
+
+
+def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
+    """One of ``bonds`` (N, 3) in each cell, and the molecule that alone has that cell, else −1."""
+    _, inverse = torch.unique((bonds / CELL).round(), dim=0, return_inverse=True)
+    count = int(inverse.max()) + 1 if len(inverse) else 0
+    first = torch.full((count,), len(bonds)).scatter_reduce(
+        0, inverse, torch.arange(len(bonds)), "amin"
+    )
+    low = torch.full((count,), torch.iinfo(torch.int64).max).scatter_reduce(
+        0, inverse, owner, "amin"
+    )
+    high = torch.full((count,), -1).scatter_reduce(0, inverse, owner, "amax")
+    return bonds[first], torch.where(low == high, high, -1)
+
+
+def _nearest_of_others(
+    points: Tensor, owner: Tensor, references: Tensor, theirs: Tensor, count: int
+) -> Tensor:
+    """Mean distance to the nearest references of other molecules; infinite where there is none."""
+    found = []
+    for part, own in zip(points.split(512), owner.split(512), strict=True):
+        distance = torch.cdist(part, references)
+        distance = distance.masked_fill(own[:, None] == theirs, torch.inf)
+        near = distance.topk(min(count, len(references)), dim=1, largest=False).values
+        there = near.isfinite()
+        mean = torch.where(there, near, 0.0).sum(1) / there.sum(1)
+        found.append(torch.nan_to_num(mean, nan=torch.inf))
+    return torch.cat(found) if found else points.new_zeros(0)

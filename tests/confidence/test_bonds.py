@@ -1,0 +1,100 @@
+"""Bonds and chains of elements that no training molecule has are out of domain, and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+
+import esml
+from esml.confidence import Domain, bonds_and_chains
+from esml.physics.basis import ELEMENTS
+from esml.predict.surrogate import Surrogate
+
+DATA = Path(__file__).parents[1] / "data"
+STRUCTURES: dict[str, Atoms] = {
+    atoms.info["name"]: atoms
+    for atoms in ase.io.read(DATA / "field_cases" / "11_peroxides.xyz", ":")
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model()
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("hydrogen_peroxide", "no O–O bond in the training data"),
+        ("methyl_hydroperoxide", "no O–O bond in the training data"),
+        ("dimethyl_peroxide", "no O–O bond in the training data"),
+        ("dioxirane", "no O–O bond in the training data"),
+        ("dimethyl_trisulfide", "no S–S–S chain in the training data"),
+    ],
+)
+def test_bonds_never_trained_on_are_named(model: Surrogate, name: str, what: str) -> None:
+    result = model.predict(STRUCTURES[name], 2)
+    assert not result.in_domain
+    assert [w for w in result.warnings if "training data" in w] == [
+        f"{what}: the prediction is an extrapolation"
+    ]
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [molecule("CH3CH2OH"), molecule("CH3OCH3"), STRUCTURES["dimethyl_disulfide"]],
+    ids=lambda atoms: str(atoms.symbols),
+)
+def test_known_bonds_are_in_domain(model: Surrogate, atoms: Atoms) -> None:
+    result = model.predict(atoms, 2)
+    assert not [w for w in result.warnings if "training data" in w]
+    assert result.in_domain
+
+
+def test_without_the_tensors_all_bonds_count_as_seen(model: Surrogate) -> None:
+    assert model.domain is not None
+    state = model.domain.state()
+    old = Domain({k: v for k, v in state.items() if k not in Domain.OPTIONAL})
+    assert state.keys() - old.state().keys() == set(Domain.OPTIONAL)
+    bare = Surrogate(model.hamiltonian, model.metadata, old, model.error_model).eval()
+    for atoms in STRUCTURES.values():
+        assert not [w for w in bare.predict(atoms, 2).warnings if "training data" in w]
+
+
+def test_water_is_no_training_molecule(model: Surrogate) -> None:
+    """Nor has any of them an oxygen between two hydrogens; its bonds were strange before."""
+    result = model.predict(molecule("H2O"), 2)
+    assert not result.in_domain
+    assert any("no H–O–H chain" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_older_model_files_count_all_as_seen(version: int) -> None:
+    older = esml.load_model(DATA / f"version-{version}.safetensors")
+    assert older.domain is not None
+    assert older.domain.pairs is None
+    # These small models find the peroxide unstable, so it is the domain that is asked.
+    graph = older.graph([STRUCTURES["hydrogen_peroxide"]])
+    with torch.no_grad():
+        surroundings = older.domain(graph, older.hamiltonian(graph).features)
+    (verdict,) = older.domain.verdicts(graph, surroundings)
+    assert not [w for w in verdict.warnings if "training data" in w]
+
+
+def test_bonds_and_chains_of_each_atom(model: Surrogate) -> None:
+    """H–O–O–H and a water molecule far away: two hydrogens make a chain, one does not."""
+    peroxide, water = STRUCTURES["hydrogen_peroxide"], molecule("H2O")
+    graph = model.graph([peroxide, water])
+    bonds, chains = bonds_and_chains(graph)
+    h, o = ELEMENTS.index(1), ELEMENTS.index(8)
+    oxygen = (graph.numbers == 8).nonzero()[:, 0]
+    assert torch.equal(bonds[oxygen][:, [h, o]], torch.tensor([[1, 1], [1, 1], [1, 0]]).bool())
+    assert chains[oxygen, h, o].tolist() == chains[oxygen, o, h].tolist() == [True, True, False]
+    assert chains[oxygen, h, h].tolist() == [False, False, True]
+    assert not chains[oxygen, o, o].any()
+    assert not chains[graph.numbers == 1].any()
