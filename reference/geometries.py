@@ -20,6 +20,7 @@ Units: Å, eV, amu, K. Everything is a function of the molecule and the seed alo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -47,17 +48,6 @@ DISPLACEMENT: Final = 0.01
 """Step of the finite-difference Hessian (Å)."""
 MIN_WAVENUMBER: Final = 200.0
 """Softest vibration a distortion follows (cm⁻¹)."""
-TEMPERATURES: Final = (300.0, 600.0)
-"""Range distortion temperatures are drawn from (K)."""
-TWIST_SHARE: Final = 0.2
-"""Share of twisted ones among the distorted geometries of molecules with a conjugated bond."""
-TWIST_TEMPERATURE: Final = 300.0
-"""Temperature of the mild distortion that goes with a twist (K)."""
-TWIST_SCALE: Final = 0.5
-"""Factor on the thermal displacements that go with a twist."""
-TWIST_ANGLES: Final = {"single": (20.0, 90.0), "double": (20.0, 60.0)}
-"""Range of twists (degrees). Beyond about 60° a double bond is a diradical, which no closed-shell
-reference describes."""
 CONFORMERS: Final = 10
 """Conformers the one geometry of :func:`from_smiles` is chosen from."""
 TRIES: Final = 8
@@ -147,21 +137,23 @@ def _calculator(charge: int) -> TBLite:
     return TBLite(method="GFN2-xTB", charge=charge, verbosity=0)
 
 
-def relax(atoms: Atoms, charge: int = 0, name: str = "The structure") -> Atoms:
+def relax(
+    atoms: Atoms, charge: int = 0, name: str = "The structure", max_steps: int = MAX_STEPS
+) -> Atoms:
     """A copy of ``atoms`` relaxed with GFN2-xTB to ``FORCE_TOLERANCE``, without a calculator.
 
-    Raises :class:`GeometryError` if it does not converge in ``MAX_STEPS`` steps.
+    Raises :class:`GeometryError` if it does not converge in ``max_steps`` steps.
     """
     relaxed: Atoms = atoms.copy()
     relaxed.calc = _calculator(charge)
     try:
         with BFGS(relaxed, logfile=None) as optimizer:
-            converged = optimizer.run(fmax=FORCE_TOLERANCE, steps=MAX_STEPS)
+            converged = optimizer.run(fmax=FORCE_TOLERANCE, steps=max_steps)
     except CalculationFailed as error:
         raise GeometryError(f"{name}: GFN2-xTB failed to converge.") from error
     relaxed.calc = None
     if not converged:
-        raise GeometryError(f"{name} did not relax in {MAX_STEPS} steps.")
+        raise GeometryError(f"{name} did not relax in {max_steps} steps.")
     return relaxed
 
 
@@ -276,14 +268,41 @@ def _minimum(molecule: Molecule, seed: int, n_conformers: int = 1) -> tuple[Mol,
     return mol, relaxed, charge
 
 
+@dataclass(frozen=True)
+class Distortion:
+    """How geometries are distorted: vibrations at a temperature, twists about conjugated bonds."""
+
+    temperatures: tuple[float, float] = (300.0, 600.0)
+    """Range temperatures are drawn from (K)."""
+    twist_share: float = 0.2
+    """Share of twisted ones among the distorted geometries of molecules with a conjugated bond."""
+    twist_temperature: float = 300.0
+    """Temperature of the mild distortion that goes with a twist (K)."""
+    twist_scale: float = 0.5
+    """Factor on the thermal displacements that go with a twist."""
+    single_bond: tuple[float, float] = (20.0, 90.0)
+    """Range of twists about single bonds (degrees)."""
+    double_bond: tuple[float, float] = (20.0, 60.0)
+    """Range of twists about double bonds (degrees). Beyond about 60° a double bond is a diradical,
+    which no closed-shell reference describes."""
+
+    def angles(self, order: str) -> tuple[float, float]:
+        """Range of twists about a bond that is ``"single"`` or ``"double"``."""
+        return {"single": self.single_bond, "double": self.double_bond}[order]
+
+
 def structures(
-    molecule: Molecule, seed: int, n_distorted: int = 1, include_relaxed: bool = True
+    molecule: Molecule,
+    seed: int,
+    n_distorted: int = 1,
+    include_relaxed: bool = True,
+    distortion: Distortion = Distortion(),
 ) -> list[Atoms]:
     """Geometries of ``molecule``: the relaxed one (if asked for), then ``n_distorted`` distorted.
 
-    A distorted geometry is ``"thermal"``, at a temperature uniform in ``TEMPERATURES``, or, with
-    probability ``TWIST_SHARE`` where the molecule has a conjugated bond, ``"twisted"``: turned
-    about that bond (angle uniform in ``TWIST_ANGLES``, either sense) on top of a mild distortion.
+    A distorted geometry is ``"thermal"``, at a temperature uniform in its range, or, with the
+    probability of twists where the molecule has a conjugated bond, ``"twisted"``: turned about
+    that bond (angle uniform in its range, either sense) on top of a mild distortion.
     Equal seeds give equal coordinates; a longer list begins with the shorter one.
 
     Each Atoms carries in ``info``: name, smiles, inchikey, split, geometry, temperature (K), seed,
@@ -304,19 +323,19 @@ def structures(
     rng = _generator(molecule, seed)
     twistable = twistable_bonds(mol)
     for _ in range(n_distorted):
-        twisting = bool(twistable) and rng.random() < TWIST_SHARE
+        twisting = bool(twistable) and rng.random() < distortion.twist_share
         for attempt in range(TRIES):
             distorted = relaxed.copy()
             extra: dict[str, Any] = {}
             if twisting:
-                temperature = TWIST_TEMPERATURE
-                step = TWIST_SCALE * displacement(frequencies, modes, temperature, rng)
+                temperature = distortion.twist_temperature
+                step = displacement(frequencies, modes, temperature, rng) * distortion.twist_scale
                 i, j, order = twistable[rng.integers(len(twistable))]
-                angle = rng.uniform(*TWIST_ANGLES[order]) * rng.choice([-1.0, 1.0])
+                angle = rng.uniform(*distortion.angles(order)) * rng.choice([-1.0, 1.0])
                 distorted.positions = twist(relaxed.positions + step, bonds, i, j, angle)
                 extra = {"twist_bond": [i, j], "twist_angle": float(angle)}
             else:
-                temperature = rng.uniform(*TEMPERATURES)
+                temperature = rng.uniform(*distortion.temperatures)
                 distorted.positions += displacement(frequencies, modes, temperature, rng)
             try:
                 check_connectivity(distorted, bonds, molecule.name)

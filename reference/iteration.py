@@ -144,11 +144,12 @@ def _solve(
     diagonal: np.ndarray,
     n_states: int,
     n_available: int,
+    residual: float,
 ) -> tuple[np.ndarray, list[Any]]:
     """Energies and amplitudes of ``n_states`` by a PySCF solver, with our product in its place."""
     wanted = min(n_states, n_available)
     solver.nstates = min(n_states + SPARE, n_available)
-    solver.conv_tol = RESIDUAL
+    solver.conv_tol = residual
     solver.lindep = 1e-9
     solver.max_cycle = 60
     solver.positive_eig_threshold = -np.inf  # a state below the ground state is to be seen
@@ -163,13 +164,17 @@ def _solve(
     if not np.all(solver.converged[:wanted]):
         raise CalculationError(
             f"the excited states did not converge in {solver.max_cycle} cycles: expected residuals "
-            f"below {RESIDUAL:g} Ha; ask for fewer states or leave the molecule out"
+            f"below {residual:g} Ha; ask for fewer states or leave the molecule out"
         )
     return np.asarray(solver.e)[:wanted], list(solver.xy)[:wanted]
 
 
-def lowest_excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
+def lowest_excitations(
+    mean_field: Any, level: Level, residual: float = RESIDUAL
+) -> tuple[ActiveSpace, States, States]:
     """(active space, singlets, triplets) like ``response.excitations``, by iteration.
+
+    The iteration ends when the norm of every ``residual`` is below that number (hartree).
 
     Raises CalculationError as it does, and where the iteration does not converge.
     """
@@ -182,7 +187,7 @@ def lowest_excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, Stat
     triplet_solver = rks.TDA(mean_field, frozen=frozen)
     triplet_solver.singlet = False
     energies, amplitudes = _solve(
-        triplet_solver, products.triplet, products.gaps, level.n_triplets, o * v
+        triplet_solver, products.triplet, products.gaps, level.n_triplets, o * v, residual
     )
     # PySCF's closed-shell amplitudes are normalized to one half.
     x = np.sqrt(2.0) * np.array([pair[0] for pair in amplitudes]).reshape(-1, o, v)
@@ -199,6 +204,7 @@ def lowest_excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, Stat
         np.concatenate([products.gaps, -products.gaps]),
         level.n_singlets,
         o * v,
+        residual,
     )
     if len(energies) < min(level.n_singlets, len(products.gaps)):
         raise CalculationError(

@@ -59,9 +59,9 @@ DENSE_LIMIT = 5000
 """Rows of the response matrices (o·v) up to which they are built: 200 MB each, minutes."""
 
 
-def _labels(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
+def _labels(mean_field: Any, level: Level, dense_limit: int) -> tuple[ActiveSpace, States, States]:
     rows = ActiveSpace.of(mean_field, level).gaps.size
-    solve = excitations if rows <= DENSE_LIMIT else lowest_excitations
+    solve = excitations if rows <= dense_limit else lowest_excitations
     return solve(mean_field, level)
 
 
@@ -70,8 +70,10 @@ def _within(energies: np.ndarray, level: Level) -> int:
     return max(int(np.searchsorted(energies, level.energy_window)), min(3, len(energies)))
 
 
-def make_record(atoms: Atoms, level: Level) -> Record:
+def make_record(atoms: Atoms, level: Level, dense_limit: int = DENSE_LIMIT) -> Record:
     """Run every calculation for ``atoms`` and collect the record.
+
+    Response matrices of up to ``dense_limit`` rows are diagonalized, larger ones iterated.
 
     Raises CalculationError (one clear sentence) when a calculation fails.
     """
@@ -86,7 +88,7 @@ def make_record(atoms: Atoms, level: Level) -> Record:
             "occupied: expected both occupied and virtual ones; leave it out"
         )
     after_scf = time.perf_counter()
-    space, singlets, triplets = _labels(mean_field, level)
+    space, singlets, triplets = _labels(mean_field, level, dense_limit)
     after_response = time.perf_counter()
     overlap = mean_field.get_ovlp()
     x, y, w = project(singlets, space, minimal, overlap)

@@ -10,6 +10,7 @@ from pathlib import Path
 import ase.io
 from tqdm import tqdm
 
+from .enumeration import sample_molecules
 from .families import Family
 from .geometries import GeometryError, structures
 from .molecules import (
@@ -17,7 +18,6 @@ from .molecules import (
     coverage_molecules,
     extrapolation_molecules,
     fraction,
-    sample_molecules,
 )
 
 

@@ -34,8 +34,9 @@ from esml.io.records import Record, write_shard
 from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
+from .enumeration import sample_molecules
 from .geometries import GeometryError, conformer
-from .molecules import Molecule, assign_split, fraction, sample_molecules
+from .molecules import Molecule, assign_split, fraction
 from .record import key_of
 from .scf import CalculationError
 
@@ -140,18 +141,18 @@ def records(chosen: Sequence[Molecule], seed: int) -> Iterator[Record]:
             continue
 
 
-def write(directory: Path, n: int, seed: int = 0) -> int:
-    """Write shards of ``PER_SHARD`` molecules each, those that are not there yet.
+def write(directory: Path, n: int, seed: int = 0, per_shard: int = PER_SHARD) -> int:
+    """Write shards of ``per_shard`` molecules each, those that are not there yet.
 
     Returns the number of molecules asked for that the space holds. Raises DatasetError when a shard
     cannot be written.
     """
     chosen = molecules(n, seed)
     directory.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(chosen), PER_SHARD)
+    starts = range(0, len(chosen), per_shard)
     with tqdm(total=len(chosen), unit="molecule") as bar:
         for number, start in enumerate(starts):
-            part = chosen[start : start + PER_SHARD]
+            part = chosen[start : start + per_shard]
             path = directory / f"shard-{number:03d}.h5"
             if not path.exists():
                 write_shard(path, list(records(part, seed)))

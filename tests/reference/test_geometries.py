@@ -11,12 +11,10 @@ pytest.importorskip("tblite")
 from ase import Atoms, units
 from rdkit import Chem
 
-from reference import geometries
 from reference.geometries import (
     HBAR,
-    TEMPERATURES,
-    TWIST_ANGLES,
     WAVENUMBER,
+    Distortion,
     GeometryError,
     amplitudes,
     bonds_of,
@@ -61,9 +59,10 @@ def test_structures_are_labelled(acrylonitrile: Molecule, images: list[Atoms]) -
         assert atoms.info["inchikey"] == acrylonitrile.inchikey
         assert atoms.info["split"] in {"train", "validation", "test"}
         assert atoms.info["seed"] == 1
+    lowest, highest = Distortion().temperatures
     for atoms in images[1:]:
         assert atoms.info["geometry"] in {"thermal", "twisted"}
-        assert TEMPERATURES[0] <= atoms.info["temperature"] <= TEMPERATURES[1]
+        assert lowest <= atoms.info["temperature"] <= highest
 
 
 def test_equal_seeds_give_equal_coordinates(acrylonitrile: Molecule, images: list[Atoms]) -> None:
@@ -160,13 +159,14 @@ def test_twist_turns_one_side_rigidly() -> None:
     np.testing.assert_allclose(turned.positions[:2], atoms.positions[:2])
 
 
-def test_twisted_structures_are_twisted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(geometries, "TWIST_SHARE", 1.0)
-    monkeypatch.setattr(geometries, "TWIST_SCALE", 0.0)
-    relaxed, *twisted = structures(molecule_from_smiles("CN=NC"), seed=0, n_distorted=3)
+def test_twisted_structures_are_twisted() -> None:
+    only_twists = Distortion(twist_share=1.0, twist_scale=0.0)
+    relaxed, *twisted = structures(
+        molecule_from_smiles("CN=NC"), seed=0, n_distorted=3, distortion=only_twists
+    )
     for atoms in twisted:
         assert atoms.info["geometry"] == "twisted"
-        lowest, highest = TWIST_ANGLES["double"]
+        lowest, highest = only_twists.double_bond
         assert lowest <= abs(atoms.info["twist_angle"]) <= highest
         change = atoms.get_dihedral(0, 1, 2, 3) - relaxed.get_dihedral(0, 1, 2, 3)
         turned = abs((change + 180.0) % 360.0 - 180.0)
@@ -189,12 +189,11 @@ def test_relaxed_forces_are_small(water: Atoms) -> None:
     assert again.calc is None
 
 
-def test_relaxation_that_does_not_end(monkeypatch: pytest.MonkeyPatch, water: Atoms) -> None:
-    monkeypatch.setattr(geometries, "MAX_STEPS", 1)
+def test_relaxation_that_does_not_end(water: Atoms) -> None:
     moved = water.copy()
     moved.positions[1] += 0.3
     with pytest.raises(GeometryError, match="Water did not relax in 1 steps"):
-        relax(moved, name="Water")
+        relax(moved, name="Water", max_steps=1)
 
 
 def test_ions_carry_their_charge() -> None:

@@ -67,20 +67,18 @@ def test_an_unstable_ground_state_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         lowest_excitations(found, level)
 
 
-def test_no_convergence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(iteration, "RESIDUAL", 1e-30)
+def test_no_convergence_is_an_error() -> None:
     level = Level(basis="sto-3g", n_singlets=2, n_triplets=2)
     with pytest.raises(CalculationError, match="did not converge"):
-        lowest_excitations(mean_field("H2CO", level), level)
+        lowest_excitations(mean_field("H2CO", level), level, residual=1e-30)
 
 
-def test_large_molecules_are_iterated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_molecules_are_iterated() -> None:
     from reference import record
 
     level = Level(basis="6-31g", n_singlets=FEW, n_triplets=FEW)
     dense = record.make_record(g2("H2CO"), level)
-    monkeypatch.setattr(record, "DENSE_LIMIT", 0)
-    iterated = record.make_record(g2("H2CO"), level)
+    iterated = record.make_record(g2("H2CO"), level, dense_limit=0)
     assert iterated.singlet_energies == pytest.approx(dense.singlet_energies, abs=2e-4)
     assert iterated.singlet_valence_weights == pytest.approx(
         dense.singlet_valence_weights, abs=5e-3

@@ -15,21 +15,22 @@ pytest.importorskip("rdkit")
 from rdkit import Chem
 from rdkit.Chem import rdDetermineBonds
 
-from reference import molecules
-from reference.building_blocks import EXTRAPOLATION, HELD_OUT, UNSTABLE
-from reference.molecules import (
-    SATURATED,
+from reference import enumeration
+from reference.building_blocks import EXTRAPOLATION, HELD_OUT, SATURATED, UNSTABLE
+from reference.enumeration import (
     SIZE_WEIGHTS,
     SYMBOLS,
+    enumerate_molecules,
+    sample_molecules,
+)
+from reference.molecules import (
     Molecule,
     assign_split,
     benchmark_connectivities,
-    enumerate_molecules,
     extrapolation_molecules,
     held_out_core,
     molecule_from_smiles,
     parse,
-    sample_molecules,
     unstable_group,
 )
 
@@ -53,7 +54,7 @@ def test_pool_is_large_unique_and_sorted(pool: list[Molecule]) -> None:
 
 
 def test_smaller_pool_is_the_beginning_and_repeats(pool: list[Molecule]) -> None:
-    molecules._enumerate.cache_clear()
+    enumeration._enumerate.cache_clear()
     small = enumerate_molecules(5)
     assert small == pool[: len(small)]
     assert pool[len(small)].n_heavy == 6

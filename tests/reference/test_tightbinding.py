@@ -61,15 +61,14 @@ def test_molecules_are_never_those_of_the_test_split() -> None:
     assert splits == {"train", "validation"}
 
 
-def test_shards_go_on_where_they_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reference.tightbinding.PER_SHARD", 12)
+def test_shards_go_on_where_they_stopped(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert write(data, 24) == 24
+    assert write(data, 24, per_shard=12) == 24
     first, second = sorted(data.glob("*.h5"))
     content = [r.key for r in read(data)]
     untouched = first.read_bytes()
     second.unlink()
-    write(data, 24)
+    write(data, 24, per_shard=12)
     assert first.read_bytes() == untouched
     found: list[Record] = read(data)
     assert [r.key for r in found] == content == [key_of(r) for r in found]
