@@ -5,16 +5,17 @@ writer was told of the run, ``results`` and ``failures``. A result holds ``name`
 ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges`` (e), ``dipole`` (debye),
 ``n_occupied``, ``orbital_energies`` (eV), ``in_domain`` (whether the molecule is like those the
 model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with ``energies``
-and ``uncertainties`` (eV), the former with ``oscillator_strengths`` and ``transition_dipoles``
-(e·bohr) too. A failure holds ``name``, ``source``, ``index`` and ``reason``. Numbers that are
-unknown are null. ``provenance`` says what the reader of the structure decided: ``charge_source``,
-``geometry``, ``stereo``, ``fragments`` and ``notes``. Version 1 had neither ``in_domain`` nor
-``warnings``, version 2 no ``provenance``. ``.jsonl`` holds the same
-results, one object a line, and among them failures.
+and ``uncertainties`` (eV), the former with ``oscillator_strengths``, ``transition_dipoles``
+(e·bohr) and ``rotatory_strengths`` (10⁻⁴⁰ cgs) too. A failure holds ``name``, ``source``,
+``index`` and ``reason``. Numbers that are unknown are null. ``provenance`` says what the reader of
+the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``.
+Version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3 no
+``rotatory_strengths``. ``.jsonl`` holds the same results, one object a line, and among them
+failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
-``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``,
+``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``, ``S_R``,
 ``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV`` and ``in_domain`` in ``info``. It has no place
 for molecules without a prediction.
 """
@@ -39,7 +40,7 @@ from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class JsonWriter(TextWriter):

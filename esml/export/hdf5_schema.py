@@ -24,6 +24,7 @@ singlets/uncertainties          (singlets,) nan: unknown        eV
 singlets/oscillator_strengths   (singlets,)
 singlets/transition_dipoles     (singlets,                      e·bohr
                                 3)
+singlets/rotatory_strengths     (singlets,) velocity gauge      10⁻⁴⁰ cgs
 triplets/energies               (triplets,) ascending           eV
 triplets/uncertainties          (triplets,) nan: unknown        eV
 in_domain                       (M,)        1 if the molecule is
@@ -40,10 +41,9 @@ failures/index                  (F,)        place in its source
 =============================== =========== =================== ========
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
-given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``. A file
-grows under the name
-``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is readable up
-to its last flush.
+given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3
+no ``rotatory_strengths``. A file grows under the name ``PATH.part`` and is renamed when it is
+complete; the ``.part`` file of a killed run is readable up to its last flush.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ gap_eV
 dipole_debye           debye    length of the dipole moment
 S1_eV, S1_f,           eV       energy, oscillator strength and uncertainty of the
 S1_uncertainty_eV, …            first singlet, and so on up to the states asked for
+S1_R, …                10⁻⁴⁰    rotatory strength of the first singlet, and so on
+                       cgs
 T1_eV,                 eV       the same of triplets, which have no strength
 T1_uncertainty_eV, …
 in_domain                       1 if the molecule is like those trained on, else 0

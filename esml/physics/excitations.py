@@ -31,6 +31,7 @@ below 1e-6 eV in single and below 1e-10 eV in double precision.
 
 Transition dipoles and oscillator strengths are *not* stationary. Their gradient holds X and Y
 fixed: it includes the dipole operator, the orbitals and ω, but not the response of the amplitudes.
+Rotatory strengths (:mod:`esml.physics.optical_activity`) carry no gradients.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from esml.physics.optical_activity import rotatory_strengths
 from esml.physics.orbitals import Orbitals, stack_times
 from esml.physics.response import Response, to_basis
 from esml.physics.solvers.problem import Problem
@@ -73,6 +75,7 @@ class Excitations:
     Y: Tensor  # (M, S, o, v) de-excitation amplitudes, no gradient; zero for triplets
     transition_dipoles: Tensor  # (M, S, 3) e·bohr, sign arbitrary; zero for triplets
     oscillator_strengths: Tensor  # (M, S) zero for triplets
+    rotatory_strengths: Tensor  # (M, S) 10⁻⁴⁰ cgs; nan without positions, zero for triplets
     stable: Tensor  # (M,) bool
     n_available: Tensor  # (M,)
 
@@ -107,6 +110,7 @@ def singlets(
     precision: torch.dtype | None = None,
     energy_window: float | None = None,
     strategy: Strategy = DEFAULT,
+    positions: Tensor | None = None,
 ) -> Excitations:
     """The lowest singlets by full linear response.
 
@@ -131,6 +135,8 @@ def singlets(
         All below this energy (eV), however many, in place of a number.
     strategy:
         Thresholds of the solvers.
+    positions:
+        (N, 3) of the atoms, Å; rotatory strengths need them.
 
     Returns
     -------
@@ -144,7 +150,7 @@ def singlets(
         If iterations end before all states are found.
     """
     problem = Problem(response, precision, strategy)
-    return _singlets(problem, dipole_operator, n_states, energy_window)
+    return _singlets(problem, dipole_operator, n_states, energy_window, positions)
 
 
 def triplets(
@@ -170,6 +176,7 @@ def singlets_and_triplets(
     precision: torch.dtype | None = None,
     energy_window: float | None = None,
     strategy: Strategy = DEFAULT,
+    positions: Tensor | None = None,
 ) -> tuple[Excitations, Excitations]:
     """Both, in less time than one after the other: what can be shared is made once.
 
@@ -177,17 +184,23 @@ def singlets_and_triplets(
     """
     problem = Problem(response, precision, strategy)
     return (
-        _singlets(problem, dipole_operator, n_singlets, energy_window),
+        _singlets(problem, dipole_operator, n_singlets, energy_window, positions),
         _triplets(problem, n_triplets, energy_window),
     )
 
 
 def _singlets(
-    problem: Problem, dipole_operator: Tensor, n_states: int | None, energy_window: float | None
+    problem: Problem,
+    dipole_operator: Tensor,
+    n_states: int | None,
+    energy_window: float | None,
+    positions: Tensor | None,
 ) -> Excitations:
     response, orbitals = problem.response, problem.response.orbitals
     if energy_window is not None:
-        solve = partial(_singlets, problem, dipole_operator, energy_window=None)
+        solve = partial(
+            _singlets, problem, dipole_operator, energy_window=None, positions=positions
+        )
         return _all_below(solve, response, energy_window)
     n_states = _checked(response, n_states)
     found = problem.lowest("singlet", n_states)
@@ -199,12 +212,16 @@ def _singlets(
     half = stack_times(dipole_operator, orbitals.virtual)
     moments = orbitals.occupied.mT[:, None] @ half
     dipoles = 2.0**0.5 * plus.flatten(2) @ moments.flatten(2).mT
+    rotatory = torch.full_like(energies, torch.nan, requires_grad=False)
+    if positions is not None:
+        rotatory = rotatory_strengths(response, dipole_operator, positions, energies, plus, minus)
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),
         X=0.5 * (plus + minus),
         Y=0.5 * (plus - minus),
         transition_dipoles=dipoles,
         oscillator_strengths=2.0 / 3.0 * energies / HARTREE * dipoles.square().sum(2),
+        rotatory_strengths=rotatory,
         stable=found.stable,
         n_available=response.n_available,
     )
@@ -227,6 +244,7 @@ def _triplets(problem: Problem, n_states: int | None, energy_window: float | Non
         Y=torch.zeros_like(amplitudes),
         transition_dipoles=amplitudes.new_zeros((*energies.shape, 3)),
         oscillator_strengths=amplitudes.new_zeros(energies.shape),
+        rotatory_strengths=amplitudes.new_zeros(energies.shape),
         stable=((energies.detach() > 0) | ~exists).all(1),
         n_available=response.n_available,
     )
@@ -250,7 +268,14 @@ def _all_below(
     count = int(below.sum(1).max())
     kept = {
         name: getattr(found, name)[:, :count]
-        for name in ("energies", "X", "Y", "transition_dipoles", "oscillator_strengths")
+        for name in (
+            "energies",
+            "X",
+            "Y",
+            "transition_dipoles",
+            "oscillator_strengths",
+            "rotatory_strengths",
+        )
     }
     below = below[:, :count]
     shapes = {name: below.view(*below.shape, *[1] * (x.dim() - 2)) for name, x in kept.items()}

@@ -108,6 +108,7 @@ class Surrogate(nn.Module):
             precision,
             energy_window,
             self.strategy,
+            graph.positions.detach().double(),
         )
         return Solution(
             operators=operators,

@@ -36,6 +36,8 @@ class Property:
         ``S1_eV``. The same as ``column`` if left out.
     heading, digits
         Heading and digits on screen; not shown if empty.
+    on_request
+        Shown on screen only where asked for.
     zero_for_triplets
         The property is zero for triplets by symmetry, and not stored or shown for them.
     since
@@ -48,6 +50,7 @@ class Property:
     ending: str = ""
     heading: str = ""
     digits: int = 3
+    on_request: bool = False
     zero_for_triplets: bool = False
     since: int = 1
 
@@ -85,6 +88,15 @@ class States:
     )
     uncertainties: Array = state_property(  # (n_states,) eV, one standard deviation
         unit="eV", column="uncertainty_eV", heading="± (eV)", digits=2
+    )
+    rotatory_strengths: Array = state_property(  # (n_states,) 10⁻⁴⁰ cgs, velocity gauge
+        unit="10⁻⁴⁰ cgs",
+        column="R",
+        heading="R (10⁻⁴⁰ cgs)",
+        digits=1,
+        on_request=True,
+        zero_for_triplets=True,
+        since=4,
     )
     X: Array | None = None  # (n_states, o, v) excitation amplitudes, see Result.coefficients
     Y: Array | None = None  # (n_states, o, v) de-excitation amplitudes, zero for triplets
@@ -181,14 +193,21 @@ REMARK = "what it is"
 
 
 def screen_table(
-    *groups: States, remarks: Mapping[str, Sequence[str]] | None = None
+    *groups: States,
+    remarks: Mapping[str, Sequence[str]] | None = None,
+    requested: Sequence[str] = (),
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of a table of states for people to read.
 
-    ``remarks`` holds, by multiplicity, a last cell for every state. An unknown value, and what is
+    ``remarks`` holds, by multiplicity, a last cell for every state; ``requested`` names properties
+    that are shown on request. An unknown value, and what is
     zero by symmetry, is a dash.
     """
-    shown = {name: how for name, how in PROPERTIES.items() if how.heading}
+    shown = {
+        name: how
+        for name, how in PROPERTIES.items()
+        if how.heading and (not how.on_request or name in requested)
+    }
     headings = ["state"]
     for name, how in shown.items():
         headings += [how.heading] + (["λ (nm)"] if name == "energies" else [])

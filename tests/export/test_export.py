@@ -129,6 +129,17 @@ def test_a_file_of_version_2_is_read() -> None:
     assert stored[0].in_domain
 
 
+def test_a_file_of_version_3_is_read() -> None:
+    """Made before singlets had rotatory strengths."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-3.h5")
+    assert stored.attributes["schema_version"] == 3
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert Provenance.of(stored[0].atoms).geometry == "as given"
+    assert len(stored[0].singlets) == 2
+    assert np.isnan(stored[0].singlets.rotatory_strengths).all()
+    assert (stored[0].triplets.rotatory_strengths == 0.0).all()
+
+
 def test_what_a_reader_decided_is_stored(tmp_path: Path) -> None:
     told = Provenance(0, "as given", "relaxed", notes=("a cell is left out",))
     result = prediction(molecule("H2O"), 2, name="water")
