@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esml.commands.messages import note, refusing
+from esml.commands.messages import SOME_FAILED, fail, note, refusing
 
 if TYPE_CHECKING:
     from esml.io.structures import ReadingOptions, Structure
+    from esml.predict.surrogate import Surrogate
+    from esml.results import Result
 
 
 def one_structure(text: str, index: int | None, options: ReadingOptions) -> Structure:
@@ -43,3 +45,15 @@ def decisions(structure: Structure) -> list[tuple[str, str]]:
     charge = f"{molecular_charge(structure.atoms):+d}".replace("+0", "0")
     found = [("charge", f"{charge} ({told.charge_source})"), ("geometry", told.geometry)]
     return found + [("note", remark) for remark in told.remarks()]
+
+
+def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Result:
+    """The prediction for one structure; ends the command where there is none."""
+    from esml.io.structure_checks import StructureError
+    from esml.physics.excitations import InstabilityError
+
+    with refusing(InstabilityError, code=SOME_FAILED):
+        try:
+            return surrogate.predict(structure.atoms, n_states=n_states)
+        except StructureError as error:
+            fail(for_commands(str(error)))

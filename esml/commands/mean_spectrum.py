@@ -1,0 +1,136 @@
+"""The mean spectrum of the conformers of a molecule, or of the frames of a trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from esml.commands.messages import SOME_FAILED, fail, note, refusing
+from esml.commands.molecules import decisions, predict_one
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from esml.analysis.spectrum import AveragedSpectrum
+    from esml.commands.outputs import Outputs
+    from esml.io.structures import ReadingOptions
+    from esml.predict.surrogate import Surrogate
+
+# The mean spectrum of conformers
+
+
+def conformer_spectrum(
+    smiles: str,
+    n: int,
+    n_states: int,
+    fwhm: float,
+    surrogate: Surrogate,
+    options: ReadingOptions,
+    outputs: Outputs,
+) -> None:
+    """Predict conformers of a molecule and give their Boltzmann-averaged spectrum."""
+    import numpy as np
+
+    from esml.analysis.spectrum import broaden
+    from esml.io.structures import InputError, conformers, looks_like_file
+
+    with refusing(InputError):
+        if looks_like_file(smiles):
+            raise InputError(
+                f"'{smiles}' is a file: expected a SMILES, whose conformers --conformers searches; "
+                "give one, or take --average for the structures of a file"
+            )
+        found = conformers(smiles, n, options)
+    energies, strengths = [], []
+    for structure, weight in found:
+        singlets = predict_one(surrogate, structure, n_states).singlets
+        energies.append(singlets.energies)
+        # Strengths add up, so a mean of spectra is a spectrum of weighted strengths.
+        strengths.append(weight * singlets.oscillator_strengths)
+        typer.echo(
+            f"conformer {structure.index + 1}: weight {weight:.3f}, S1 {singlets.energies[0]:.2f} "
+            f"eV, f {singlets.oscillator_strengths[0]:.3f}"
+        )
+    order = np.argsort(np.concatenate(energies), kind="stable")
+    curve = broaden(np.concatenate(energies)[order], np.concatenate(strengths)[order], fwhm=fwhm)
+    outputs.write_curve(curve)
+    top = int(curve.absorption.argmax())
+    typer.echo(
+        f"{smiles}: mean of {len(found)} conformers at 298 K, absorption maximum "
+        f"{curve.energies[top]:.2f} eV, {curve.wavelengths[top]:.0f} nm, "
+        f"{curve.absorption[top]:.0f} L/mol/cm"
+    )
+    for what, said in decisions(found[0][0]):
+        typer.echo(f"{what}: {said}")
+
+
+# The mean spectrum of a trajectory
+
+
+def thermal_spectrum(
+    path: Path,
+    n_states: int,
+    fwhm: float,
+    surrogate: Surrogate,
+    options: ReadingOptions,
+    outputs: Outputs,
+) -> None:
+    """Predict all frames of a trajectory and give their mean spectrum."""
+    from esml.analysis.spectrum import average as mean_spectrum
+    from esml.io.structures import InputError
+    from esml.results import Failure
+
+    transitions, lowest, failures = [], [], []
+    warnings: list[str] = []
+    frames = _frames(path, options)
+    with refusing(InputError):
+        for result in surrogate.predict_many(frames, n_states=n_states, errors="return"):
+            if isinstance(result, Failure):
+                failures.append(result.reason)
+            else:
+                transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
+                lowest.append(float(result.singlets.energies[0]))
+                formula = result.atoms.get_chemical_formula()
+                warnings += result.warnings[:1]
+    if not transitions:
+        fail(f"no structure of '{path}' could be predicted: {failures[0]}", SOME_FAILED)
+    if warnings:
+        note(f"warning: in {len(warnings)} of {len(lowest)} structures, first {warnings[0]}")
+    curve = mean_spectrum(transitions, fwhm=fwhm)
+    outputs.write_curve(curve)
+    typer.echo(f"{path}: {formula}, mean of {curve.n_frames} structures")
+    _print_average(curve, lowest)
+    if failures:
+        note(f"failed: {len(failures)} structures left out, the first because {failures[0]}")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _frames(path: Path, options: ReadingOptions) -> Iterator[Atoms]:
+    """The geometries of one molecule in a file; InputError where they are of several."""
+    from esml.io.structures import InputError, read_structures
+
+    formulas: set[str] = set()
+    for structure in read_structures(path, options):
+        formulas.add(structure.atoms.get_chemical_formula())
+        if len(formulas) > 1:
+            raise InputError(
+                f"'{path}' holds different molecules ({', '.join(sorted(formulas))}): expected "
+                "one molecule in many geometries; take esml predict for a set"
+            )
+        yield structure.atoms
+
+
+def _print_average(curve: AveragedSpectrum, lowest: list[float]) -> None:
+    import numpy as np
+
+    top = int(curve.absorption.argmax())
+    typer.echo(f"S1 {np.mean(lowest):.2f} eV, standard deviation {np.std(lowest):.2f} eV")
+    error = curve.standard_error[top]
+    spread = f" ± {error:.0f}" if np.isfinite(error) else ""
+    typer.echo(
+        f"absorption maximum {curve.energies[top]:.2f} eV, {curve.wavelengths[top]:.0f} nm, "
+        f"{curve.absorption[top]:.0f}{spread} L/mol/cm (standard error of the mean)"
+    )

@@ -1,0 +1,67 @@
+"""The files that ``esml spectrum`` writes, and what is checked of them before the work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esml.commands.messages import fail, note, refusing
+from esml.commands.options import check_output, check_packages, check_picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from esml.analysis.spectrum import Spectrum
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files asked for."""
+
+    plot: Path | None
+    csv: Path | None
+    report: Path | None
+    molden: Path | None
+    cubes: Path | None
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before the work is done."""
+        check_output(self.plot, "--plot")
+        check_output(self.csv, "--csv")
+        check_output(self.report, "--report")
+        check_output(self.molden, "--molden")
+        if self.cubes is not None and self.cubes.exists() and not self.cubes.is_dir():
+            fail(
+                f"--cubes '{self.cubes}' is a file: expected a folder to write to; choose another "
+                "name"
+            )
+        check_picture(self.plot)
+
+    def check_report(self) -> None:
+        """Refuse a page that is no .html or that lacks the packages it needs."""
+        if self.report is None:
+            return
+        if self.report.suffix.lower() not in (".html", ".htm"):
+            fail(
+                f"--report '{self.report}' ends in '{self.report.suffix}': expected .html; "
+                "rename it"
+            )
+        check_packages("plotly", "skimage.measure", option="--report", extra="report")
+
+    def write_curve(self, curve: Spectrum) -> None:
+        """Write the table and the picture of a mean spectrum, where they were asked for."""
+        with refusing(OSError):
+            if self.csv is not None:
+                curve.to_csv(self.csv)
+                note(f"curve: {self.csv}")
+            if self.plot is not None:
+                save_picture(curve.plot(), self.plot)
+
+
+def save_picture(axes: Axes, path: Path) -> None:
+    """Write the figure of ``axes`` and say so."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(path, dpi=200)
+    note(f"picture: {path}")
