@@ -40,8 +40,10 @@ def main() -> None:
     spectrum = result.spectrum(fwhm=0.4)
     spectrum.to_csv(f"{given.molecule.stem}.csv")
     spectrum.plot().get_figure().savefig(f"{given.molecule.stem}.png", dpi=150)
-    peak = spectrum.energies[spectrum.absorption.argmax()]
-    print(f"strongest absorption at {peak:.2f} eV ({HC / peak:.0f} nm)")
+    # Bands at 180 nm and beyond, where spectrometers measure.
+    for band in spectrum.bands:
+        print(f"band at {band.energy:.2f} eV ({band.wavelength:.0f} nm), ε {band.height:,.0f}")
+    print(f"colour: {spectrum.colour()}")
 
 
 if __name__ == "__main__":

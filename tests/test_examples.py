@@ -56,11 +56,12 @@ def test_spectrum_of_a_dye(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("spectrum_of_a_dye", monkeypatch)
-    (peak, wavelength) = numbers(r"at ([\d.]+) eV \((\d+) nm\)", capsys.readouterr().out)
+    (peak, wavelength) = numbers(r"band at ([\d.]+) eV \((\d+) nm\)", capsys.readouterr().out)
     assert peak * wavelength == pytest.approx(1239.84, rel=0.01)
     with open("p-nitroaniline.csv", newline="") as file:
         rows = [(float(row[0]), float(row[2])) for row in list(csv.reader(file))[1:]]
-    assert max(rows, key=lambda row: row[1])[0] == pytest.approx(peak, abs=0.01)
+    near = [row for row in rows if row[0] < 1239.84 / 200.0]  # a stronger band is at 171 nm
+    assert max(near, key=lambda row: row[1])[0] == pytest.approx(peak, abs=0.01)
     assert Path("p-nitroaniline.png").stat().st_size > 5000
 
 

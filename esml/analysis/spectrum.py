@@ -2,9 +2,11 @@
 
 The molar (decadic) absorption coefficient ε of a transition of oscillator strength f obeys
 
-    f = 4.319·10⁻⁹ ∫ ε(ν̃) dν̃ ,   ε in L mol⁻¹ cm⁻¹, ν̃ in cm⁻¹,
+    f = 4.319·10⁻⁹ ∫ ε(ν̃) dν̃ ,   ε in L mol⁻¹ cm⁻¹, ν̃ in cm⁻¹
 
-and here has a Gaussian or Lorentzian line of given full width at half maximum in energy.
+(R. S. Mulliken, J. Chem. Phys. 7, 14 (1939); the constant is 4 ln(10) ε₀ m_e c² / (N_A e²), for
+light in vacuum), and here has a Gaussian or Lorentzian line of given full width at half maximum in
+energy.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ import csv
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from esml.analysis.absorption import Band, bands
+from esml.analysis.colour import CONCENTRATION, PATH, VISIBLE, Colour, transmitted
+from esml.analysis.spectrum_axes import LOWEST_ENERGY, Unit, draw, fill
 from esml.units import HC
 
 if TYPE_CHECKING:
@@ -34,23 +39,14 @@ STRENGTH_PER_AREA = 4.319e-9
 WAVENUMBERS = 1e7 / HC
 """cm⁻¹ per eV."""
 
-LOWEST_ENERGY = 0.05
-"""eV; where the default energy grid starts at the latest, so that wavelengths stay finite."""
-
 WIDTHS = (1e-3, 100.0)
 """eV; widths a line may have: a default grid in thirtieths of them has at most a million points."""
-
-FAINT = 1e-3
-"""Oscillator strength a plot shows at least: rounding errors of dark states are not blown up."""
 
 DRAWS = 1000
 """Sets of energies a band of uncertainty is drawn from."""
 
 BAND = (0.16, 0.84)
 """Quantiles between which it lies: one standard deviation of a normal distribution."""
-
-CURVE_COLOUR = "#1f4e79"
-STICK_COLOUR = "#b3402a"
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,7 @@ class Spectrum:
     stick_strengths: Array  # (S,) oscillator strengths
     fwhm: float  # eV
     shape: Shape
+    stick_labels: tuple[str, ...] = ()  # names of the states, or none
 
     @property
     def wavelengths(self) -> Array:
@@ -81,60 +78,74 @@ class Spectrum:
             for row in zip(self.energies, self.wavelengths, self.absorption, strict=True):
                 writer.writerow([f"{value:.10g}" for value in row])
 
-    def plot(self, ax: Axes | None = None, sticks: bool = True, **style: Any) -> Axes:
-        """Draw curve and sticks over energy (eV), with wavelength (nm) on the upper axis.
-
-        ``style`` goes to the curve (``color``, ``label``, …). ``sticks`` stand against the right
-        axis, oscillator strength; leave them out to lay several spectra over each other. Returns
-        the axes of the curve; needs matplotlib.
-        """
-        try:
-            import matplotlib.pyplot as plt
-            from matplotlib.ticker import MaxNLocator
-        except ImportError as error:
-            raise ImportError(
-                "drawing a spectrum needs matplotlib: pip install matplotlib"
-            ) from error
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
-        first = not ax.has_data()
-        style = {"linewidth": 1.6, **({"color": CURVE_COLOUR} if first else {}), **style}
-        height = self.absorption / 1e3
-        (curve,) = ax.plot(self.energies, height, **style)
-        ax.fill_between(self.energies, height, color=curve.get_color(), alpha=0.12, linewidth=0)
-        if first:
-            ax.set_xlabel("Energy (eV)")
-            ax.set_ylabel(r"$\varepsilon$ ($10^3$ L mol$^{-1}$ cm$^{-1}$)")
-            ax.set_xlim(self.energies[0], self.energies[-1])
-            ax.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-            ax.tick_params(direction="in")
-            _add_wavelengths(ax)
+    def at(self, energies: ArrayLike) -> Array:
+        """Molar absorption coefficient at other ``energies`` (P,) eV, from the transitions."""
+        grid = np.asarray(energies, dtype=np.float64)
         line = _gaussian if self.shape == "gaussian" else _lorentzian
-        faint = FAINT * float(line(np.zeros(1), self.fwhm)[0]) / (STRENGTH_PER_AREA * WAVENUMBERS)
-        if ax.get_autoscaley_on():  # and on it stays, for a taller spectrum laid over this one
-            ax.set_ylim(0.0, max(ax.get_ylim()[1], faint / 1e3), auto=True)
-        if sticks:
-            self._plot_sticks(ax)
-        return ax
+        absorption = np.zeros_like(grid)
+        for centre, strength in zip(self.stick_energies, self.stick_strengths, strict=True):
+            if strength > 0.0:
+                absorption += strength * line(grid - centre, self.fwhm)
+        return absorption / (STRENGTH_PER_AREA * WAVENUMBERS)
 
-    def _plot_sticks(self, ax: Axes) -> None:
-        right = ax.twinx()
-        right.vlines(
-            self.stick_energies, 0.0, self.stick_strengths, color=STICK_COLOUR, linewidth=1.4
-        )
-        right.set_ylim(0.0, 1.08 * max(float(self.stick_strengths.max()), FAINT))
-        right.set_ylabel("Oscillator strength", color=STICK_COLOUR)
-        right.tick_params(axis="y", colors=STICK_COLOUR, direction="in")
-        # The curve lies over the sticks, though its axes were made before theirs.
-        ax.set_zorder(right.get_zorder() + 1)
-        ax.patch.set_visible(False)
+    @property
+    def line_height(self) -> float:
+        """Of a line of oscillator strength 1 alone, L mol⁻¹ cm⁻¹."""
+        line = _gaussian if self.shape == "gaussian" else _lorentzian
+        return float(line(np.zeros(1), self.fwhm)[0]) / (STRENGTH_PER_AREA * WAVENUMBERS)
 
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Maxima at 180 nm and beyond, ascending in energy (``esml.analysis.absorption``)."""
+        return bands(self.energies, self.absorption)
 
-def show_up_to(axes: Axes, top: float) -> None:
-    """Make room for heights from 0 to ``top``, and let a taller curve drawn later make more."""
-    adapts = axes.get_autoscaley_on()  # not where a user has set the limits
-    axes.set_ylim(0.0, max(axes.get_ylim()[1], top), auto=adapts)
+    @property
+    def absorption_max_nm(self) -> float:
+        """Wavelength (nm) of the maximum of the lowest band, which people call λmax.
+
+        nan where no band lies at 180 nm or beyond.
+        """
+        found = self.bands
+        return found[0].wavelength if found else math.nan
+
+    def colour(self, concentration: float = CONCENTRATION, path: float = PATH) -> Colour:
+        """Of a solution (mol/L) in white light, behind ``path`` cm (``esml.analysis.colour``)."""
+        wavelengths = np.arange(VISIBLE[0], VISIBLE[1] + 1.0)
+        transmittance = 10.0 ** (-self.at(HC / wavelengths) * concentration * path)
+        return transmitted(wavelengths, transmittance)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        sticks: bool = True,
+        axis: Unit | None = None,
+        limits: tuple[float, float] | None = None,
+        **style: Any,
+    ) -> Axes:
+        """Draw the curve, and the transitions as sticks labelled by their states.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw into; new ones if None. What is drawn over another spectrum takes its axis.
+        sticks
+            As high as their lines would be alone, with oscillator strengths on the right axis;
+            leave them out to lay several spectra over each other.
+        axis
+            ``"nm"`` or ``"eV"``; the other is on the upper axis. None: 200 to 800 nm where the
+            strongest band lies there, else energies. ε has the same value on both: it is no
+            density, and no factor dE/dλ comes in.
+        limits
+            Lower and upper end of ``axis``.
+        style
+            Of the curve: ``color``, ``label``, …
+
+        Returns
+        -------
+        The axes of the curve. Raises ImportError without matplotlib, ValueError for an axis or
+        limits that cannot be.
+        """
+        return draw(self, ax, sticks, axis, limits, style)
 
 
 def check_width(fwhm: float, name: str = "fwhm") -> None:
@@ -152,6 +163,7 @@ def broaden(
     fwhm: float = 0.3,
     shape: Shape = "gaussian",
     energies: ArrayLike | None = None,
+    labels: Sequence[str] = (),
 ) -> Spectrum:
     """Absorption spectrum of transitions at ``excitation_energies`` (S,) eV.
 
@@ -168,6 +180,8 @@ def broaden(
     energies:
         Grid in eV, positive and ascending. Default: from three widths below the lowest state to
         three above the highest, in steps of a thirtieth of ``fwhm``.
+    labels:
+        Names of the states, for pictures.
 
     Raises
     ------
@@ -187,6 +201,7 @@ def broaden(
         )
     exists = ~np.isnan(centres)
     centres, strengths = centres[exists], strengths[exists]
+    names = tuple(label for label, there in zip(labels, exists, strict=False) if there)
     if centres.size == 0:
         raise ValueError("there is no excited state to draw a spectrum of")
     if not (np.isfinite(centres).all() and (centres > 0).all()):
@@ -202,18 +217,8 @@ def broaden(
         if grid.ndim != 1 or grid.size == 0 or not (np.diff(grid) > 0).all() or not grid[0] > 0:
             raise ValueError("energies must be a (P,) grid in eV, positive and ascending")
 
-    line = _gaussian if shape == "gaussian" else _lorentzian
-    absorption = np.zeros_like(grid)
-    for centre, strength in zip(centres, strengths, strict=True):
-        absorption += strength * line(grid - centre, fwhm)
-    return Spectrum(
-        energies=grid,
-        absorption=absorption / (STRENGTH_PER_AREA * WAVENUMBERS),
-        stick_energies=centres,
-        stick_strengths=strengths,
-        fwhm=float(fwhm),
-        shape=shape,
-    )
+    spectrum = Spectrum(grid, np.zeros_like(grid), centres, strengths, float(fwhm), shape, names)
+    return replace(spectrum, absorption=spectrum.at(grid))
 
 
 def uncertainty_band(
@@ -256,8 +261,8 @@ class AveragedSpectrum(Spectrum):
     by their number.
     """
 
-    standard_error: Array  # (P,) of the mean, L mol⁻¹ cm⁻¹; nan for a single geometry
-    n_frames: int
+    standard_error: Array = field(kw_only=True)  # (P,) of the mean, L mol⁻¹ cm⁻¹; nan for 1 frame
+    n_frames: int = field(kw_only=True)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the curve as ``Spectrum.to_csv`` does, with its standard error as a last column."""
@@ -276,18 +281,25 @@ class AveragedSpectrum(Spectrum):
             ):
                 writer.writerow([f"{value:.10g}" for value in row])
 
-    def plot(self, ax: Axes | None = None, sticks: bool = False, **style: Any) -> Axes:
+    def plot(
+        self,
+        ax: Axes | None = None,
+        sticks: bool = False,
+        axis: Unit | None = None,
+        limits: tuple[float, float] | None = None,
+        **style: Any,
+    ) -> Axes:
         """Draw the mean curve with a band of two standard errors on either side.
 
-        Of the ``sticks`` there are thousands, so they are left out unless asked for.
+        Of the ``sticks`` there are thousands, so they are left out unless asked for. Else as
+        ``Spectrum.plot``.
         """
-        axes = super().plot(ax, sticks=sticks, **style)
+        axes = super().plot(ax, sticks, axis, limits, **style)
         colour = axes.get_lines()[-1].get_color()
         low = np.clip(self.absorption - 2.0 * self.standard_error, 0.0, None) / 1e3
         high = (self.absorption + 2.0 * self.standard_error) / 1e3
         if np.isfinite(high).all():
-            axes.fill_between(self.energies, low, high, color=colour, alpha=0.3, linewidth=0)
-            show_up_to(axes, 1.05 * float(high.max()))
+            fill(axes, self.energies, low, high, color=colour, alpha=0.3)
         return axes
 
 
@@ -343,45 +355,3 @@ def _lorentzian(offset: Array, fwhm: float) -> Array:
     half = 0.5 * fwhm
     profile: Array = half / math.pi / (offset**2 + half**2)
     return profile
-
-
-def _other_unit(value: ArrayLike) -> Array:
-    """eV to nm and back; matplotlib asks about 0 too."""
-    other: Array = HC / np.maximum(np.asarray(value, dtype=np.float64), 1e-9)
-    return other
-
-
-def _add_wavelengths(ax: Axes) -> None:
-    """An upper axis in nm over ``ax`` in eV, which follows when the limits change."""
-    from matplotlib.ticker import Locator
-
-    class RoundWavelengths(Locator):
-        def __call__(self) -> list[float]:
-            return self.tick_values(*ax.get_xlim())
-
-        def tick_values(self, vmin: float, vmax: float) -> list[float]:
-            low, high = sorted((vmin, vmax))
-            return wavelength_ticks(max(low, LOWEST_ENERGY), max(high, 2.0 * LOWEST_ENERGY))
-
-    above = ax.secondary_xaxis("top", functions=(_other_unit, _other_unit))
-    above.set_xlabel("Wavelength (nm)")
-    above.xaxis.set_major_locator(RoundWavelengths())
-    above.minorticks_off()
-    above.tick_params(direction="in")
-
-
-def wavelength_ticks(low: float, high: float) -> list[float]:
-    """Round wavelengths (nm) between two energies (eV), not crowded on the energy axis."""
-    shortest, longest = HC / high, HC / low
-    ticks: list[float] = []
-    # Roundest first; less round ones where there is room left, until there are enough.
-    step = 10.0 ** math.floor(math.log10(longest))
-    for divisor in (1, 2, 5, 10, 20, 50, 100):
-        if len(ticks) >= 7:
-            break
-        fine = step / divisor
-        count = np.arange(math.ceil(shortest / fine), math.floor(longest / fine) + 1)
-        for tick in (count * fine).tolist():
-            if all(abs(HC / tick - HC / other) > 0.09 * (high - low) for other in ticks):
-                ticks.append(tick)
-    return sorted(ticks)

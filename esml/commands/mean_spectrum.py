@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from esml.commands.bands import print_lines
 from esml.commands.messages import SOME_FAILED, fail, note, refusing
 from esml.commands.molecules import decisions, predict_one
+from esml.units import HC
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -57,12 +59,8 @@ def conformer_spectrum(
     order = np.argsort(np.concatenate(energies), kind="stable")
     curve = broaden(np.concatenate(energies)[order], np.concatenate(strengths)[order], fwhm=fwhm)
     outputs.write_curve(curve)
-    top = int(curve.absorption.argmax())
-    typer.echo(
-        f"{smiles}: mean of {len(found)} conformers at 298 K, absorption maximum "
-        f"{curve.energies[top]:.2f} eV, {curve.wavelengths[top]:.0f} nm, "
-        f"{curve.absorption[top]:.0f} L/mol/cm"
-    )
+    typer.echo(f"{smiles}: mean of {len(found)} conformers at 298 K")
+    print_lines(curve, outputs.view)
     for what, said in decisions(found[0][0]):
         typer.echo(f"{what}: {said}")
 
@@ -79,6 +77,8 @@ def thermal_spectrum(
     outputs: Outputs,
 ) -> None:
     """Predict all frames of a trajectory and give their mean spectrum."""
+    import numpy as np
+
     from esml.analysis.spectrum import average as mean_spectrum
     from esml.io.structures import InputError
     from esml.results import Failure
@@ -102,7 +102,10 @@ def thermal_spectrum(
     curve = mean_spectrum(transitions, fwhm=fwhm)
     outputs.write_curve(curve)
     typer.echo(f"{path}: {formula}, mean of {curve.n_frames} structures")
-    _print_average(curve, lowest)
+    typer.echo(f"S1 {np.mean(lowest):.2f} eV, standard deviation {np.std(lowest):.2f} eV")
+    print_lines(curve, outputs.view)
+    if error := _standard_error(curve):
+        typer.echo(error)
     if failures:
         note(f"failed: {len(failures)} structures left out, the first because {failures[0]}")
         raise typer.Exit(SOME_FAILED)
@@ -123,14 +126,15 @@ def _frames(path: Path, options: ReadingOptions) -> Iterator[Atoms]:
         yield structure.atoms
 
 
-def _print_average(curve: AveragedSpectrum, lowest: list[float]) -> None:
+def _standard_error(curve: AveragedSpectrum) -> str:
+    """That of the height of the strongest band, or of the highest point where there is no band."""
     import numpy as np
 
-    top = int(curve.absorption.argmax())
-    typer.echo(f"S1 {np.mean(lowest):.2f} eV, standard deviation {np.std(lowest):.2f} eV")
-    error = curve.standard_error[top]
-    spread = f" ± {error:.0f}" if np.isfinite(error) else ""
-    typer.echo(
-        f"absorption maximum {curve.energies[top]:.2f} eV, {curve.wavelengths[top]:.0f} nm, "
-        f"{curve.absorption[top]:.0f}{spread} L/mol/cm (standard error of the mean)"
-    )
+    from esml.analysis.absorption import strongest
+
+    if not np.isfinite(curve.standard_error).all():
+        return ""
+    top = strongest(curve.bands)
+    energy = top.energy if top else float(curve.energies[curve.absorption.argmax()])
+    error = float(np.interp(energy, curve.energies, curve.standard_error))
+    return f"standard error of the mean: ± {error:,.0f} L/mol/cm at {HC / energy:.0f} nm"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from esml.commands.messages import fail, note, refusing
 from esml.commands.options import check_output, check_packages, check_picture
+from esml.commands.pictures import View, mean_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,9 @@ class Outputs:
     report: Path | None
     molden: Path | None
     cubes: Path | None
+    json: Path | None
+    view: View
+    """How the picture is drawn."""
 
     def check(self) -> None:
         """Refuse what cannot be written, before the work is done."""
@@ -31,6 +35,7 @@ class Outputs:
         check_output(self.csv, "--csv")
         check_output(self.report, "--report")
         check_output(self.molden, "--molden")
+        check_output(self.json, "--json")
         if self.cubes is not None and self.cubes.exists() and not self.cubes.is_dir():
             fail(
                 f"--cubes '{self.cubes}' is a file: expected a folder to write to; choose another "
@@ -56,7 +61,7 @@ class Outputs:
                 curve.to_csv(self.csv)
                 note(f"curve: {self.csv}")
             if self.plot is not None:
-                save_picture(curve.plot(), self.plot)
+                save_picture(mean_picture(curve, self.view), self.plot)
 
 
 def save_picture(axes: Axes, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml import __version__
+from esml.commands.bands import print_lines
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import fail, note, refusing
 from esml.commands.molecules import decisions, one_structure, predict_one
@@ -24,11 +25,9 @@ from esml.commands.options import (
     reading_options,
 )
 from esml.commands.outputs import Outputs, save_picture
+from esml.commands.pictures import spectrum_picture, view_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from esml.analysis.spectrum import Spectrum
     from esml.io.comparison import Comparison
     from esml.io.structures import Structure
     from esml.results import Result
@@ -39,12 +38,36 @@ def spectrum(
         str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
     ],
     n_states: StatesOption = 10,
-    fwhm: Annotated[float, typer.Option(help="Full width of a line at half maximum, eV.")] = 0.3,
+    fwhm: Annotated[
+        float,
+        typer.Option("--fwhm", "--width", help="Full width of a line at half maximum, eV."),
+    ] = 0.3,
     model: ModelOption = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the spectrum here (.png, .pdf, .svg).")
     ] = None,
+    axis: Annotated[
+        str | None,
+        typer.Option(
+            help="Axis of the picture, nm or eV. If left out 200 to 800 nm where the strongest "
+            "band lies there, else eV."
+        ),
+    ] = None,
+    limits: Annotated[
+        str | None,
+        typer.Option("--range", metavar="LOW:HIGH", help="Ends of that axis: 250:500 or 2:6."),
+    ] = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measured spectrum to lay over: a table of nm, eV or cm-1 and absorbance or ε."
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the curve here.")] = None,
+    json_path: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write states, bands, colour and the comparison here."),
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(
@@ -88,7 +111,8 @@ def spectrum(
 
     with refusing(ValueError):
         check_width(fwhm, "--fwhm")
-    outputs = Outputs(plot, csv, report, molden, cubes)
+    view = view_of(axis, limits, experiment)
+    outputs = Outputs(plot, csv, report, molden, cubes, json_path, view)
     outputs.check()
     options = reading_options(
         geometry, charge, largest_fragment, smiles_column, ignore_cell, ELEMENTS
@@ -115,57 +139,35 @@ def spectrum(
         note(f"warning: {warning}")
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):
-        _write_curve(result.spectrum(fwhm=fwhm), outputs, result, comparison)
+        _write_spectrum(result, fwhm, outputs, comparison)
         _write_orbitals(result, structure, fwhm, model, outputs)
     _print_tables(result, structure, comparison)
+    print_lines(result.spectrum(fwhm=fwhm), view)
 
 
 def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:
     """Refuse options about one structure beside one about many."""
     single = {"--compare": compare, "--index": index, "--report": outputs.report}
-    single |= {"--molden": outputs.molden, "--cubes": outputs.cubes}
+    single |= {"--molden": outputs.molden, "--cubes": outputs.cubes, "--json": outputs.json}
     for option, given in single.items():
         if given is not None:
             fail(f"{option} is about one structure and {many} about many: leave one out")
 
 
-def _write_curve(
-    curve: Spectrum, outputs: Outputs, result: Result, comparison: Comparison | None
+def _write_spectrum(
+    result: Result, fwhm: float, outputs: Outputs, comparison: Comparison | None
 ) -> None:
+    curve = result.spectrum(fwhm=fwhm)
     if outputs.csv is not None:
         curve.to_csv(outputs.csv)
         note(f"curve: {outputs.csv}")
     if outputs.plot is not None:
-        from esml.plots.figures import draw_band
+        save_picture(spectrum_picture(result, fwhm, outputs.view, comparison), outputs.plot)
+    if outputs.json is not None:
+        from esml.export.spectra import write_spectrum_json
 
-        if comparison is not None and comparison.singlets.oscillator_strengths:
-            axes = _plot_comparison(curve, comparison)
-        else:
-            axes = curve.plot()
-            draw_band(axes, result, curve)
-        save_picture(axes, outputs.plot)
-
-
-def _plot_comparison(spectrum: Spectrum, comparison: Comparison) -> Axes:
-    """The predicted spectrum, and over it that of the reference's singlets, broadened alike."""
-    from esml.analysis.spectrum import broaden
-
-    reference = broaden(
-        comparison.singlets.energies,
-        comparison.singlets.oscillator_strengths or [],
-        fwhm=spectrum.fwhm,
-        shape=spectrum.shape,
-        energies=spectrum.energies,
-    )
-    axes = spectrum.plot(label="esml")
-    reference.plot(axes, sticks=False, color="#6b6b6b", linestyle="--", label=comparison.level)
-    axes.relim()
-    axes.autoscale(axis="y")
-    # Room for the legend, above the curves and above the sticks on their own axes.
-    for each in axes.get_figure(root=True).axes:  # type: ignore[union-attr]
-        each.set_ylim(0.0, 1.25 * each.get_ylim()[1])
-    axes.legend(loc="upper left", fontsize="small", framealpha=0.9, edgecolor="none")
-    return axes
+        write_spectrum_json(outputs.json, result, curve, outputs.view.measured)
+        note(f"numbers: {outputs.json}")
 
 
 def _write_orbitals(

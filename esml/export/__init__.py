@@ -14,6 +14,7 @@ from esml.export.hdf5_reader import StoredResults, read_results
 from esml.export.hdf5_schema import FORMAT, SCHEMA_VERSION
 from esml.export.hdf5_writer import ResultWriter
 from esml.export.orbital_files import write_cube, write_cubes, write_molden, write_natural_orbitals
+from esml.export.spectra import write_spectrum_json
 from esml.export.writer import ExportError, Writer, part_path
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "write_cubes",
     "write_molden",
     "write_natural_orbitals",
+    "write_spectrum_json",
 ]

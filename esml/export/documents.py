@@ -9,22 +9,23 @@ and ``uncertainties`` (eV), the former with ``oscillator_strengths``, ``transiti
 (e·bohr) and ``rotatory_strengths`` (10⁻⁴⁰ cgs) too. A failure holds ``name``, ``source``,
 ``index`` and ``reason``. Numbers that are unknown are null. ``provenance`` says what the reader of
 the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``.
-Version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3 no
-``rotatory_strengths``. ``.jsonl`` holds the same results, one object a line, and among them
-failures.
+``absorption_max_nm`` is the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a
+solution of 0.05 mmol/L behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain``
+nor ``warnings``, version 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4
+neither ``absorption_max_nm`` nor ``colour``. ``.jsonl`` holds the same results, one object a line,
+and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
 ``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``, ``S_R``,
-``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV`` and ``in_domain`` in ``info``. It has no place
-for molecules without a prediction.
+``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV``, ``in_domain`` and ``absorption_max_nm`` in
+``info``. It has no place for molecules without a prediction.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 
-from esml.export.plain import to_plain
+from esml.export.plain import rounded, to_plain
 from esml.export.writer import TextWriter
 from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
@@ -40,7 +41,7 @@ from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class JsonWriter(TextWriter):
@@ -66,7 +67,10 @@ class JsonWriter(TextWriter):
         return f'\n], "failures": {json.dumps(self._failures, ensure_ascii=False)}}}\n'
 
     def piece(self, result: Result) -> str:
-        text = json.dumps(_rounded(to_plain(result)), ensure_ascii=False)
+        entry = to_plain(result) | {"absorption_max_nm": result.absorption_max_nm}
+        if result.colour is not None:
+            entry["colour"] = {"name": result.colour.name, "hex": result.colour.hex}
+        text = json.dumps(rounded(entry), ensure_ascii=False)
         if self._lines:
             return text + "\n"
         return ("," if self.n_results else "") + "\n" + text
@@ -77,17 +81,6 @@ class JsonWriter(TextWriter):
             return json.dumps(entry, ensure_ascii=False) + "\n"
         self._failures.append(entry)
         return ""
-
-
-def _rounded(entry: Any) -> Any:
-    """``entry`` with eight decimals, and null for a number that is not finite."""
-    if isinstance(entry, dict):
-        return {key: _rounded(value) for key, value in entry.items()}
-    if isinstance(entry, list):
-        return [_rounded(value) for value in entry]
-    if isinstance(entry, float):
-        return round(entry, 8) if math.isfinite(entry) else None
-    return entry
 
 
 class XyzWriter(TextWriter):
@@ -117,6 +110,7 @@ class XyzWriter(TextWriter):
                     key = f"{states.multiplicity[0].upper()}_{how.ending or how.column}"
                     bare.info[key] = getattr(states, name)
         bare.info["in_domain"] = result.in_domain
+        bare.info["absorption_max_nm"] = result.absorption_max_nm
         bare.calc = SinglePointCalculator(
             bare, charges=result.charges, dipole=result.dipole / DEBYE * BOHR
         )

@@ -10,6 +10,7 @@ properties of ``esml.results.States`` by name. A failure is ``name``, ``source``
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -81,3 +82,14 @@ def _states(multiplicity: Multiplicity, values: dict[str, Any]) -> States:
 
 def _array(values: Any, *tail: int) -> Any:
     return np.array(values, dtype=np.float64).reshape(-1, *tail)
+
+
+def rounded(entry: Any) -> Any:
+    """``entry`` with eight decimals, and null for a number that is not finite."""
+    if isinstance(entry, dict):
+        return {key: rounded(value) for key, value in entry.items()}
+    if isinstance(entry, list):
+        return [rounded(value) for value in entry]
+    if isinstance(entry, float):
+        return round(entry, 8) if math.isfinite(entry) else None
+    return entry

@@ -8,6 +8,8 @@ formula, n_atoms, charge        chemical formula, atoms, total charge
 homo_eV, lumo_eV,      eV       frontier orbitals and their difference
 gap_eV
 dipole_debye           debye    length of the dipole moment
+absorption_max_nm      nm       maximum of the lowest band at 180 nm or beyond
+colour, colour_hex              of a solution of 0.05 mmol/L behind 1 cm
 S1_eV, S1_f,           eV       energy, oscillator strength and uncertainty of the
 S1_uncertainty_eV, …            first singlet, and so on up to the states asked for
 S1_R, …                10⁻⁴⁰    rotatory strength of the first singlet, and so on
@@ -46,7 +48,8 @@ ROWS = 1024
 """Rows of a Parquet file written together."""
 
 _PROVENANCE = ("charge_source", "geometry", "notes")
-_TEXTS = ("name", "source", "formula", "warnings", "error", *_PROVENANCE)
+_COLOURS = ("colour", "colour_hex")
+_TEXTS = ("name", "source", "formula", "warnings", "error", *_COLOURS, *_PROVENANCE)
 _WHOLE = ("index", "n_atoms", "charge", "in_domain")
 
 
@@ -54,6 +57,7 @@ def columns(n_states: int) -> list[str]:
     """Names of the columns for ``n_states`` singlets and triplets."""
     names = ["name", "source", "index", "formula", "n_atoms", "charge"]
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
+    names += ["absorption_max_nm", *_COLOURS]
     for multiplicity in MULTIPLICITIES:
         letter, endings = multiplicity[0].upper(), _endings(multiplicity).values()
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
@@ -86,8 +90,11 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "lumo_eV": outcome.lumo,
         "gap_eV": outcome.gap,
         "dipole_debye": float(np.linalg.norm(outcome.dipole)),
+        "absorption_max_nm": outcome.absorption_max_nm,
         "in_domain": int(outcome.in_domain),
     }
+    if outcome.colour is not None:
+        cells |= {"colour": outcome.colour.name, "colour_hex": outcome.colour.hex}
     provenance = Provenance.of(outcome.atoms)
     told = (provenance.charge_source, provenance.geometry, "; ".join(provenance.remarks()))
     cells |= {key: text for key, text in zip(_PROVENANCE, told, strict=True) if text}

@@ -14,21 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from esml.analysis.orbital_shapes import Shapes, isovalue
-from esml.analysis.spectrum import (
-    CURVE_COLOUR,
-    Shape,
-    Spectrum,
-    broaden,
-    show_up_to,
-    uncertainty_band,
-)
+from esml.analysis.spectrum import Shape, Spectrum, broaden, uncertainty_band
+from esml.analysis.spectrum_axes import CURVE_COLOUR, Unit, fill, usual_unit
 from esml.plots.raster import draw_scene
+from esml.plots.spectrum_notes import draw_measured, mark_end, name_curves, state_maximum
 from esml.plots.style import ATTACHMENT, DETACHMENT, ENCLOSED, NEGATIVE, POSITIVE, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from esml.io.measured import MeasuredSpectrum
     from esml.results import Result
 
 Array = NDArray[np.float64]
@@ -46,16 +42,46 @@ def _pyplot() -> Any:
 
 
 def plot_spectrum(
-    result: Result, fwhm: float = 0.3, shape: Shape = "gaussian", ax: Axes | None = None
+    result: Result,
+    fwhm: float = 0.3,
+    shape: Shape = "gaussian",
+    ax: Axes | None = None,
+    axis: Unit | None = None,
+    limits: tuple[float, float] | None = None,
+    measured: MeasuredSpectrum | None = None,
 ) -> Axes:
-    """Sticks, envelope and nm axis of one molecule, with a band where uncertainties are known.
+    """Curve and labelled sticks of one molecule, with λmax, colour and a band of uncertainty.
 
     The band holds 68 % of the curves that uncertain excitation energies allow
-    (``spectrum.uncertainty_band``).
+    (``spectrum.uncertainty_band``), where uncertainties are known. Light beyond the last state that
+    was asked for is hatched: more states absorb there.
+
+    Parameters
+    ----------
+    result, fwhm, shape
+        What to draw; the width in eV.
+    ax
+        Axes to draw into; new ones if None.
+    axis, limits
+        ``"nm"`` or ``"eV"`` and the ends of that axis; see ``Spectrum.plot``.
+    measured
+        A measured spectrum to draw over the predicted one. An absorbance is scaled to its height.
+
+    Returns
+    -------
+    The axes of the curve.
     """
     curve = result.spectrum(fwhm=fwhm, shape=shape)
-    axes = curve.plot(ax)
+    axes = curve.plot(ax, axis=axis, limits=limits)
     draw_band(axes, result, curve)
+    n_virtual = len(result.orbital_energies) - result.n_occupied
+    if len(result.singlets) < result.n_occupied * n_virtual:
+        mark_end(axes, float(result.singlets.energies[-1]), result.singlets.labels[-1])
+    if measured is not None:
+        draw_measured(axes, curve, measured)
+    state_maximum(axes, curve)
+    if measured is not None:
+        name_curves(axes)
     return axes
 
 
@@ -67,11 +93,9 @@ def draw_band(axes: Axes, result: Result, curve: Spectrum, colour: str = CURVE_C
         result.singlets.uncertainties,
         curve,
     )
-    if band is None:
-        return
-    low, high = (edge / 1e3 for edge in band)
-    axes.fill_between(curve.energies, low, high, color=colour, alpha=0.22, linewidth=0, zorder=0)
-    show_up_to(axes, 1.05 * max(float(high.max()), 1e-3 * float(curve.absorption.max())))
+    if band is not None:
+        low, high = (edge / 1e3 for edge in band)
+        fill(axes, curve.energies, low, high, color=colour, alpha=0.22, zorder=0)
 
 
 def plot_spectra(
@@ -79,14 +103,20 @@ def plot_spectra(
     fwhm: float = 0.3,
     shape: Shape = "gaussian",
     ax: Axes | None = None,
+    axis: Unit | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Axes:
     """Spectra of several molecules over each other on one grid, named, with uncertainty bands.
 
-    Raises ValueError for no molecule at all.
+    The axis is that of ``Spectrum.plot``; wavelengths where that is usual for all of them. Raises
+    ValueError for no molecule at all.
     """
     if not results:
         raise ValueError("there is no molecule to draw: expected at least one result")
     curves = {name: result.spectrum(fwhm=fwhm, shape=shape) for name, result in results.items()}
+    if axis is None and limits is None:
+        units = {usual_unit(curve.bands) for curve in curves.values()}
+        axis = "nm" if units == {"nm"} else "eV"
     low = min(curve.energies[0] for curve in curves.values())
     high = max(curve.energies[-1] for curve in curves.values())
     grid = np.linspace(low, high, 1 + int(np.ceil(30.0 * (high - low) / fwhm)))
@@ -97,8 +127,10 @@ def plot_spectra(
             singlets.energies, singlets.oscillator_strengths, fwhm=fwhm, shape=shape, energies=grid
         )
         colour = SERIES[k % len(SERIES)]
+        view: dict[str, Any] = {"axis": axis, "limits": limits} if k == 0 else {}
         # A dollar would start mathematics in a label, and a leading underscore hides it.
-        axes = curve.plot(axes, sticks=False, color=colour, label=" " + name.replace("$", r"\$"))
+        label = " " + name.replace("$", r"\$")
+        axes = curve.plot(axes, sticks=False, color=colour, label=label, **view)
         draw_band(axes, result, curve, colour)
     assert axes is not None
     axes.legend(loc="best", fontsize="small", frameon=False)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from esml.analysis.characters import Character
 from esml.analysis.orbital_shapes import STATEMENT, Shapes, isovalue, surface
-from esml.analysis.spectrum import CURVE_COLOUR, STICK_COLOUR, uncertainty_band, wavelength_ticks
+from esml.analysis.spectrum import uncertainty_band
+from esml.analysis.spectrum_axes import CURVE_COLOUR, STICK_COLOUR, wavelength_ticks
 from esml.io.files import write_whole
 from esml.plots.bodies import ball, stick
 from esml.plots.figures import levels

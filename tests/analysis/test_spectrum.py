@@ -112,20 +112,30 @@ def test_wrong_arguments_are_named(arguments: tuple[Any, ...], message: str) -> 
 
 def test_plot_has_both_scales_sticks_and_curve(tmp_path: Path) -> None:
     matplotlib = pytest.importorskip("matplotlib")
+    from matplotlib.collections import LineCollection
+
     matplotlib.use("Agg")
     spectrum = broaden(ENERGIES, STRENGTHS)
-    ax = spectrum.plot(label="acrolein")
+    ax = spectrum.plot(axis="eV", label="acrolein")
     ax.figure.savefig(tmp_path / "spectrum.png")
     assert ax.get_xlabel() == "Energy (eV)"
     np.testing.assert_allclose(1e3 * ax.lines[0].get_ydata(), spectrum.absorption)
-    (above,) = ax.child_axes
+    above, right = ax.child_axes
     assert above.get_xlabel() == "Wavelength (nm)"
     ticks = above.get_xticks()
     assert 4 <= len(ticks) <= 12
     assert all(tick % 5 == 0 for tick in ticks)
-    (sticks,) = (other for other in ax.figure.axes if other is not ax)
-    assert sticks.get_ylabel() == "Oscillator strength"
-    assert len(sticks.collections[0].get_segments()) == len(ENERGIES)
+    # A stick is as high as its line would be alone, and the right axis says its strength.
+    assert right.get_ylabel() == "Oscillator strength"
+    (segments,) = (c.get_segments() for c in ax.collections if isinstance(c, LineCollection))
+    heights = [segment[1][1] for segment in segments]
+    alone = [
+        broaden([e], [f], energies=[e]).absorption[0] / 1e3
+        for e, f in zip(ENERGIES, STRENGTHS, strict=True)
+    ]
+    np.testing.assert_allclose(heights, alone)
+    scale = heights[1] / STRENGTHS[1]
+    np.testing.assert_allclose(right.get_ylim(), np.array(ax.get_ylim()) / scale)
     # The upper axis follows the lower one.
     ax.set_xlim(4.0, 5.0)
     assert min(above.get_xticks()) >= 1239.85 / 5.0
@@ -141,8 +151,8 @@ def test_a_plot_of_dark_states_is_flat(tmp_path: Path, shape: Any) -> None:
     ax = spectrum.plot()
     ax.figure.savefig(tmp_path / "dark.png")
     # Both axes reach a strength of at least 0.001, where rounding errors cannot be seen.
-    (sticks,) = (other for other in ax.figure.axes if other is not ax)
-    assert sticks.get_ylim()[1] >= 1e-3
+    right = ax.child_axes[1]
+    assert right.get_ylim()[1] == pytest.approx(1e-3)
     visible = broaden([4.0], [1e-3], shape=shape, energies=[4.0]).absorption[0] / 1e3
     bottom, top = ax.get_ylim()
     assert bottom == 0

@@ -200,6 +200,11 @@ def test_spectrum_refuses_a_bad_structure(tmp_path: Path, kind: str, words: str)
         (["--csv", "."], "is a directory"),
         (["--compare", "no-such.json"], "cannot read 'no-such.json'"),
         (["--compare", AZOBENZENE], "is not JSON"),
+        (["--width", "0"], "--fwhm is 0"),
+        (["--axis", "cm"], "--axis is 'cm': expected nm or eV"),
+        (["--range", "300"], "--range is '300': expected two numbers"),
+        (["--range", "600:300"], "--range is 600 to 300 nm"),
+        (["--experiment", "no-such.csv"], "cannot read 'no-such.csv'"),
     ],
 )
 def test_spectrum_refuses_bad_options(options: Sequence[str], words: str) -> None:

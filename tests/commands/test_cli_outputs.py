@@ -55,6 +55,31 @@ def test_report_orbitals_and_cubes_are_written(tmp_path: Path) -> None:
     }
 
 
+def test_a_measured_spectrum_beside(tmp_path: Path) -> None:
+    """A curve of our own, half an electronvolt lower, as a measurement."""
+    curve, measured, numbers = (tmp_path / name for name in ("a.csv", "m.csv", "a.json"))
+    assert run("spectrum", AZOBENZENE, "--csv", curve).exit_code == 0
+    table = np.genfromtxt(curve, delimiter=",", skip_header=1)
+    rows = [f"{1239.842 / (e - 0.3):.4f},{a / 3e4:.6f}" for e, _, a in table if 2.5 < e < 5.5]
+    measured.write_text("nm,absorbance\n" + "\n".join(rows), encoding="utf-8")
+    picture = tmp_path / "a.png"
+    options = ["--experiment", measured, "--json", numbers, "--plot", picture, "--axis", "nm"]
+    result = run("spectrum", AZOBENZENE, *options)
+    assert result.exit_code == 0, result.output
+    assert "light in nm (its heading is 'nm'); absorbance" in result.stdout
+    assert "shifted by -0.30 eV" in result.stdout
+    assert picture.stat().st_size > 5000
+    stored = json.loads(numbers.read_text(encoding="utf-8"))
+    assert stored["measured"]["shift_eV"] == pytest.approx(-0.3, abs=0.006)
+    assert stored["measured"]["shifted_similarity"] > 0.99
+    assert f"absorption maximum: {stored['absorption_max_nm']:.0f} nm" in result.stdout
+    assert stored["colour"]["hex"] in result.stdout
+    peaks = [peak["energy_eV"] + 0.3 for peak in stored["measured"]["peaks"]]
+    assert stored["bands"][0]["energy_eV"] == pytest.approx(peaks[0], abs=0.01)
+    mean = run("spectrum", shaken(tmp_path / "md.xyz"), "--average", "--experiment", measured)
+    assert "similarity:" in mean.stdout
+
+
 def test_report_of_a_smiles(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     pytest.importorskip("plotly")

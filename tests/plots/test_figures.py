@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -11,12 +12,16 @@ import pytest
 
 import esml
 from esml.results import Result
+from esml.units import HC
 
 pytest.importorskip("matplotlib")
 
 import matplotlib.pyplot as plt
+from matplotlib.collections import LineCollection
+from matplotlib.text import Annotation
 
 from esml.analysis.spectrum import average, broaden, uncertainty_band
+from esml.io.measured import MeasuredSpectrum
 from esml.plots.figures import (
     levels,
     plot_densities,
@@ -74,14 +79,15 @@ def test_there_is_no_band_where_uncertainties_are_unknown() -> None:
 
 
 def test_spectra_of_several_molecules_share_axes() -> None:
-    axes = plot_spectra({"azobenzene": result("azobenzene"), "_b $x$": result("benzene")})
+    both = {"azobenzene": result("azobenzene"), "_b $x$": result("benzene")}
+    axes = plot_spectra(both, axis="nm", limits=(150.0, 800.0))
     lines = axes.get_lines()
     assert len(lines) == 2
     assert len({line.get_color() for line in lines}) == 2
     texts = [text.get_text().strip() for text in axes.get_legend().get_texts()]
     assert texts == ["azobenzene", r"_b \$x\$"]
     for line, name in zip(lines, ("azobenzene", "benzene"), strict=True):
-        peak = line.get_xdata()[np.argmax(line.get_ydata())]
+        peak = HC / line.get_xdata()[np.argmax(line.get_ydata())]
         singlets = result(name).singlets
         brightest = singlets.energies[singlets.oscillator_strengths.argmax()]
         assert peak == pytest.approx(brightest, abs=0.1)
@@ -93,10 +99,64 @@ def test_spectra_of_several_molecules_share_axes() -> None:
 
 def test_a_spectrum_has_sticks_and_a_band() -> None:
     axes = plot_spectrum(result("azobenzene"))
-    assert len(axes.collections) == 2  # under the curve, and around it
-    (right,) = [other for other in axes.figure.axes if other is not axes]
-    (sticks,) = right.collections
-    assert len(sticks.get_segments()) == 5
+    areas = [c for c in axes.collections if not isinstance(c, LineCollection)]
+    assert len(areas) == 2  # under the curve, and around it
+    (sticks,) = (c for c in axes.collections if isinstance(c, LineCollection))
+    # 200 to 800 nm, for the strongest band lies there; the bright state has its label.
+    assert axes.get_xlabel() == "Wavelength (nm)"
+    assert axes.get_xlim() == (200.0, 800.0)
+    found = result("azobenzene").singlets
+    place = HC / found.energies[found.oscillator_strengths.argmax()]
+    assert len(sticks.get_segments()) == (HC / found.energies >= 200.0).sum()
+    (label,) = [t for t in axes.texts if isinstance(t, Annotation) and t.xy[0] == place]
+    assert label.get_text() == f"S{found.oscillator_strengths.argmax() + 1}"
+    curve = result("azobenzene").spectrum()
+    assert f"{curve.absorption_max_nm:.0f} nm" in axes.texts[-1].get_text()
+
+
+def test_the_same_light_has_the_same_absorption_on_both_axes() -> None:
+    spectrum = broaden([3.0, 4.4], [0.5, 0.8])
+    over_nm = spectrum.plot(axis="nm", limits=(250.0, 600.0)).get_lines()[0]
+    over_ev = spectrum.plot(axis="eV").get_lines()[0]
+    heights = np.interp(HC / over_nm.get_xdata(), *over_ev.get_data())
+    np.testing.assert_allclose(over_nm.get_ydata(), heights, atol=1e-3 * heights.max())
+    # A curve on a longer axis than its own grid goes on, here at zero.
+    longer = spectrum.plot(axis="eV", limits=(0.5, 9.0)).get_lines()[0]
+    assert longer.get_xdata()[[0, -1]] == pytest.approx([0.5, 9.0])
+    assert longer.get_ydata()[0] < 1e-6
+
+
+def test_heights_fit_what_is_shown() -> None:
+    far_and_near = broaden([7.2, 4.4], [2.0, 0.3])  # 172 nm, nobody's window, and 282 nm
+    axes = far_and_near.plot()
+    assert axes.get_xlim() == (200.0, 800.0)
+    shown = far_and_near.at(4.4 * np.ones(1))[0] / 1e3
+    assert shown <= axes.get_ylim()[1] < 1.3 * shown
+
+
+@pytest.mark.parametrize("quantity", ["absorbance", "molar absorption coefficient"])
+def test_a_measured_spectrum_lies_over_the_predicted_one(quantity: Any) -> None:
+    predicted = result("azobenzene")
+    energies = np.linspace(2.5, 5.0, 200)
+    values = 0.5 * predicted.spectrum().at(energies) / (1e4 if quantity == "absorbance" else 1.0)
+    measured = MeasuredSpectrum(energies, values, quantity, "a.csv", ())
+    axes = plot_spectrum(predicted, measured=measured)
+    _, over = axes.get_lines()
+    assert axes.get_legend().get_texts()[0].get_text() == "predicted"
+    top = predicted.spectrum().at(energies).max() / 1e3
+    expected = top if quantity == "absorbance" else 0.5 * top
+    assert over.get_ydata().max() == pytest.approx(expected, rel=0.01)
+
+
+def test_a_picture_refuses_what_cannot_be() -> None:
+    spectrum = broaden([3.0], [0.5])
+    with pytest.raises(ValueError, match="expected 'nm' or 'eV'"):
+        spectrum.plot(axis="cm")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="limits is 5 to 2 eV"):
+        spectrum.plot(axis="eV", limits=(5.0, 2.0))
+    axes = spectrum.plot(axis="eV")
+    with pytest.raises(ValueError, match="first spectrum"):
+        spectrum.plot(axes, axis="nm")
 
 
 # Thermal spectra

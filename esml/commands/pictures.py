@@ -1,0 +1,104 @@
+"""The picture of ``esml spectrum``: its axis and range, and what is laid over the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esml.commands.messages import fail, refusing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from esml.analysis.spectrum import Spectrum
+    from esml.analysis.spectrum_axes import Unit
+    from esml.io.comparison import Comparison
+    from esml.io.measured import MeasuredSpectrum
+    from esml.results import Result
+
+LARGEST_ENERGY = 30.0
+"""Where no axis is given, a range up to larger numbers is one of wavelengths."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Axis and range of a picture; None: those that ``Spectrum.plot`` chooses."""
+
+    axis: Unit | None = None
+    limits: tuple[float, float] | None = None
+    measured: MeasuredSpectrum | None = None
+    """A measured spectrum to lay over the predicted one."""
+
+
+def view_of(axis: str | None, limits: str | None, experiment: Path | None = None) -> View:
+    """What ``--axis``, ``--range`` and ``--experiment`` ask for; refuses what cannot be."""
+    from esml.io.measured import read_measured
+    from esml.io.structures import InputError
+
+    with refusing(InputError):
+        measured = read_measured(experiment) if experiment else None
+    unit: Unit | None
+    if axis is None:
+        unit = None
+    elif axis.lower() == "nm":
+        unit = "nm"
+    elif axis.lower() == "ev":
+        unit = "eV"
+    else:
+        fail(f"--axis is '{axis}': expected nm or eV; choose one")
+    if limits is None:
+        return View(unit, None, measured)
+    from esml.analysis.spectrum_axes import check_limits
+
+    try:
+        low, high = (float(part) for part in limits.split(":"))
+    except ValueError:
+        fail(f"--range is '{limits}': expected two numbers such as 200:800 (nm) or 1.5:6 (eV)")
+    unit = unit or ("nm" if high > LARGEST_ENERGY else "eV")
+    with refusing(ValueError):
+        check_limits(low, high, unit, "--range")
+    return View(unit, (low, high), measured)
+
+
+def spectrum_picture(
+    result: Result, fwhm: float, view: View, comparison: Comparison | None
+) -> Axes:
+    """The predicted spectrum; over it that of a reference calculation, or a measured one."""
+    from esml.plots.figures import plot_spectrum
+
+    axes = plot_spectrum(
+        result, fwhm=fwhm, axis=view.axis, limits=view.limits, measured=view.measured
+    )
+    if comparison is not None and comparison.singlets.oscillator_strengths:
+        _add_reference(axes, result.spectrum(fwhm=fwhm), comparison)
+    return axes
+
+
+def _add_reference(axes: Axes, spectrum: Spectrum, comparison: Comparison) -> None:
+    """The spectrum of the reference's singlets, broadened alike."""
+    from esml.analysis.spectrum import broaden
+    from esml.plots.spectrum_notes import name_curves
+
+    reference = broaden(
+        comparison.singlets.energies,
+        comparison.singlets.oscillator_strengths or [],
+        fwhm=spectrum.fwhm,
+        shape=spectrum.shape,
+        energies=spectrum.energies,
+    )
+    axes.get_lines()[0].set_label("esml")
+    reference.plot(axes, sticks=False, color="#6b6b6b", linestyle="--", label=comparison.level)
+    name_curves(axes)
+
+
+def mean_picture(curve: Spectrum, view: View) -> Axes:
+    """A mean spectrum, and over it a measured one."""
+    from esml.plots.spectrum_notes import draw_measured, name_curves, state_maximum
+
+    axes = curve.plot(axis=view.axis, limits=view.limits)
+    if view.measured is not None:
+        draw_measured(axes, curve, view.measured)
+        name_curves(axes)
+    state_maximum(axes, curve)
+    return axes

@@ -1,0 +1,77 @@
+"""A spectrum and what it is compared with, as an object that JSON can hold.
+
+``format`` is "esml-spectrum-json", ``schema_version`` 1. ``prediction`` is the result as in
+``esml.export.plain``; ``fwhm_eV`` and ``shape`` are those of a line; ``absorption_max_nm`` is null
+without a band, ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
+``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or beyond; ``colour``
+holds ``name``, ``hex``, and the ``concentration_mol_L`` and ``path_cm`` it is for. ``measured``,
+where a spectrum was given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
+``peaks`` like bands with ``value`` in the measured quantity, ``similarity``, ``shift_eV`` and
+``shifted_similarity`` (``esml.analysis.likeness``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from esml.analysis.colour import CONCENTRATION, PATH
+from esml.analysis.likeness import likeness
+from esml.analysis.spectrum import Spectrum
+from esml.export.plain import rounded, to_plain
+from esml.io.files import write_whole
+from esml.io.measured import MeasuredSpectrum
+from esml.results import Result
+
+FORMAT = "esml-spectrum-json"
+SCHEMA_VERSION = 1
+
+
+def write_spectrum_json(
+    path: str | Path, result: Result, curve: Spectrum, measured: MeasuredSpectrum | None = None
+) -> None:
+    """Write ``curve``, the spectrum of ``result``, to ``path``. Raises OSError."""
+    colour = curve.colour()
+    entry: dict[str, Any] = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "prediction": to_plain(result),
+        "fwhm_eV": curve.fwhm,
+        "shape": curve.shape,
+        "absorption_max_nm": curve.absorption_max_nm,
+        "bands": [
+            {
+                "energy_eV": band.energy,
+                "wavelength_nm": band.wavelength,
+                "molar_absorption_coefficient": band.height,
+            }
+            for band in curve.bands
+        ],
+        "colour": {
+            "name": colour.name,
+            "hex": colour.hex,
+            "concentration_mol_L": CONCENTRATION,
+            "path_cm": PATH,
+        },
+    }
+    if measured is not None:
+        entry["measured"] = _compared(curve, measured)
+    text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
+    write_whole(Path(path), (text + "\n").encode("utf-8"))
+
+
+def _compared(curve: Spectrum, measured: MeasuredSpectrum) -> dict[str, Any]:
+    found = likeness(curve.at, measured.energies, measured.values)
+    return {
+        "source": measured.source,
+        "quantity": measured.quantity,
+        "notes": list(measured.notes),
+        "peaks": [
+            {"energy_eV": peak.energy, "wavelength_nm": peak.wavelength, "value": peak.height}
+            for peak in found.peaks
+        ],
+        "similarity": found.similarity,
+        "shift_eV": found.shift,
+        "shifted_similarity": found.shifted_similarity,
+    }

@@ -1,0 +1,114 @@
+"""What is drawn beside the curve of a spectrum: a measured one, λmax and colour, and its end."""
+
+from __future__ import annotations
+
+import math
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from esml.analysis.likeness import likeness
+from esml.analysis.spectrum_axes import on_axis, show_up_to, unit_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from esml.analysis.spectrum import Spectrum
+    from esml.io.measured import MeasuredSpectrum
+
+MEASURED_COLOUR = "#3d3d3d"
+
+ROOM = 1.18
+"""How much higher axes are made where λmax stands above the curves."""
+
+
+LONGEST_LINE = 24
+"""Letters in a line of a legend."""
+
+NARROW = 0.05
+"""Of the length of the axis; what is hatched over less has no label."""
+
+
+def draw_measured(axes: Axes, curve: Spectrum, measured: MeasuredSpectrum) -> None:
+    """Draw a measured spectrum over the predicted ``curve``.
+
+    Molar absorption coefficients are drawn as they are, an absorbance is scaled to the height of
+    the curve where both are known.
+    """
+    absolute = measured.quantity == "molar absorption coefficient"
+    scale = likeness(curve.at, measured.energies, measured.values).scale
+    height = (1.0 if absolute else scale) * measured.values / 1e3
+    low, high = sorted(axes.get_xlim())
+    places = on_axis(axes, measured.energies)
+    shown = (places >= low) & (places <= high)
+    label = "measured" if absolute else "measured, scaled"
+    axes.plot(places[shown], height[shown], "--", color=MEASURED_COLOUR, linewidth=1.3, label=label)
+    if shown.any():
+        show_up_to(axes, 1.05 * float(height[shown].max()))
+    axes.get_lines()[0].set_label("predicted")
+
+
+def name_curves(axes: Axes) -> None:
+    """A legend where there is room; long names are broken."""
+    for line in axes.get_lines():
+        line.set_label(fill(str(line.get_label()), LONGEST_LINE))
+    axes.legend(loc="best", fontsize="small", framealpha=0.85, edgecolor="none")
+
+
+def state_maximum(axes: Axes, curve: Spectrum) -> None:
+    """Write λmax and show the colour, at the end of long wavelengths above the curves."""
+    from matplotlib.patches import Rectangle
+
+    found = curve.absorption_max_nm
+    if math.isnan(found):
+        return
+    if axes.get_autoscaley_on():  # not where a user has set the limits
+        axes.set_ylim(0.0, ROOM * axes.get_ylim()[1], auto=True)
+    right = unit_of(axes) == "nm"
+    colour = curve.colour()
+    swatch = Rectangle(
+        (0.925 if right else 0.025, 0.9),
+        0.05,
+        0.07,
+        transform=axes.transAxes,
+        facecolor=colour.hex,
+        edgecolor="#777777",
+        linewidth=0.6,
+        zorder=5,
+    )
+    axes.add_patch(swatch)
+    axes.text(
+        0.91 if right else 0.09,
+        0.935,
+        rf"$\lambda_\mathrm{{max}}$ {found:.0f} nm, {colour.name}",
+        transform=axes.transAxes,
+        ha="right" if right else "left",
+        va="center",
+        fontsize=8.5,
+    )
+
+
+def mark_end(axes: Axes, highest: float, label: str) -> None:
+    """Hatch light of higher energy than ``highest`` (eV), the energy of the last state, ``label``.
+
+    Nothing where none of it is shown.
+    """
+    low, high = sorted(axes.get_xlim())
+    end = float(on_axis(axes, np.array([highest]))[0])
+    if not low < end < high:
+        return
+    span = (low, end) if unit_of(axes) == "nm" else (end, high)
+    axes.axvspan(*span, facecolor="none", edgecolor="#dddddd", hatch="////", linewidth=0, zorder=0)
+    if span[1] - span[0] > NARROW * (high - low):
+        axes.text(
+            0.5 * (span[0] + span[1]),
+            0.5,
+            f"beyond {label}",
+            transform=axes.get_xaxis_transform(),
+            rotation=90,
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="#888888",
+        )
