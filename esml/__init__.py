@@ -31,6 +31,7 @@ _HOMES = {
     "load_model": "esml.predict.model_files",
     "pyscf_guess": "esml.interfaces.pyscf",
     "save_model": "esml.predict.model_files",
+    "state_couplings": "esml.predict.couplings",
 }
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "load_model",
     "pyscf_guess",
     "save_model",
+    "state_couplings",
 ]
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from esml.io.structure_checks import StructureError
     from esml.model.checkpoint import CheckpointError
     from esml.physics.excitations import InstabilityError
+    from esml.predict.couplings import state_couplings
     from esml.predict.gradients import excitation_gradients
     from esml.predict.model_files import available_models, load_model, save_model
     from esml.predict.surrogate import Surrogate

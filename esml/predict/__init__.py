@@ -6,6 +6,7 @@ from there, for who predicts one molecule need not wait for them.
 """
 
 from esml.predict.batching import Batching
+from esml.predict.couplings import StateCouplings, state_couplings
 from esml.predict.gradients import ExcitationGradients, excitation_gradients
 from esml.predict.model_files import available_models, load_model, save_model
 from esml.predict.surrogate import Surrogate
@@ -13,9 +14,11 @@ from esml.predict.surrogate import Surrogate
 __all__ = [
     "Batching",
     "ExcitationGradients",
+    "StateCouplings",
     "Surrogate",
     "available_models",
     "excitation_gradients",
     "load_model",
     "save_model",
+    "state_couplings",
 ]

@@ -13,6 +13,7 @@ from esml.confidence.domain import Verdict
 from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
 from esml.physics.orbitals import Orbitals
+from esml.physics.response import Response
 from esml.results import PROPERTIES, Result, States, name_of
 from esml.typing import Array, Multiplicity
 from esml.units import DEBYE
@@ -24,6 +25,7 @@ class Solution:
 
     operators: Operators
     orbitals: Orbitals
+    response: Response
     singlets: Excitations
     triplets: Excitations
     charges: Tensor  # (M, K) e

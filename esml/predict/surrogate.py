@@ -113,6 +113,7 @@ class Surrogate(nn.Module):
         return Solution(
             operators=operators,
             orbitals=found,
+            response=response,
             singlets=of_singlets,
             triplets=of_triplets,
             charges=orbitals.charges(found, layout),

@@ -1,0 +1,158 @@
+"""Energies, gradients and couplings of excited states: what nonadiabatic dynamics asks for.
+
+    ∂ω_I/∂R ,   h_IJ = (ω_J − ω_I) ⟨I|∂_R J⟩ ,   ⟨0|∂_R J⟩
+
+:mod:`esml.physics.couplings` defines them; they are exact derivatives of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from esml.physics.couplings import interstate, with_ground_state
+from esml.physics.excitations import InstabilityError
+from esml.predict.surrogate import Surrogate
+from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
+
+
+@dataclass(frozen=True)
+class StateCouplings:
+    """Energies, gradients and couplings of the lowest states of one molecule.
+
+    The sign of every state is arbitrary, and with it that of its couplings and its transition
+    dipole; in degenerate sets the axes are arbitrary too. With an ``active`` state only its own
+    gradient and its couplings are there, and the rest is nan.
+    """
+
+    multiplicity: Multiplicity
+    energies: Array  # (S,) eV
+    interstate: Array  # (S, S, N, 3) h_IJ, eV/Å, symmetric; the gradients of ω on the diagonal
+    ground: Array  # (S, N, 3) ⟨0|∂_R J⟩, 1/Å; zero for triplets
+    transition_dipoles: Array  # (S, 3) e·bohr; zero for triplets
+
+    @property
+    def gradients(self) -> Array:
+        """(S, N, 3) ∂ω_I/∂R, eV/Å."""
+        states = np.arange(len(self.energies))
+        gradients: Array = self.interstate[states, states]
+        return gradients
+
+    @property
+    def nonadiabatic(self) -> Array:
+        """(S, S, N, 3) d_IJ = ⟨I|∂_R J⟩ = h_IJ / (ω_J − ω_I), 1/Å, antisymmetric.
+
+        Zero on the diagonal; infinite or nan between states of one energy.
+        """
+        gaps = self.energies[None, :] - self.energies[:, None]
+        np.fill_diagonal(gaps, np.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            couplings: Array = self.interstate / gaps[:, :, None, None]
+        return couplings
+
+    def branching_plane(self, lower: int, upper: int) -> tuple[Array, Array]:
+        """The two directions (N, 3) in which a crossing of two states (from 0) opens, eV/Å.
+
+        g = ½ ∂(ω_upper − ω_lower)/∂R and h = h_lower,upper. Near a crossing the gap is
+        2 √[(ΔE/2 + g·x)² + (h·x)²] for a displacement x.
+        """
+        difference: Array = 0.5 * (self.interstate[upper, upper] - self.interstate[lower, lower])
+        return difference, self.interstate[lower, upper]
+
+
+def state_couplings(
+    model: Surrogate,
+    atoms: Atoms,
+    n_states: int = 10,
+    multiplicity: MultiplicityName = "singlet",
+    active: int | None = None,
+) -> StateCouplings:
+    """Energies, gradients and couplings of the ``n_states`` lowest states of ``atoms``.
+
+    Exact derivatives, in the precision of the network: load it with ``dtype=torch.float64`` where
+    more than four digits count.
+
+    Parameters
+    ----------
+    model
+        From ``load_model``.
+    atoms
+        One molecule.
+    n_states
+        How many; fewer where the molecule has fewer.
+    multiplicity
+        ``"singlets"`` or ``"triplets"``.
+    active
+        Place of one state, from 0: only its gradient and its couplings to all others, which is
+        what a trajectory needs and takes a fifth of the time for ten states.
+
+    Returns
+    -------
+    The couplings between these states and, of singlets, with the ground state.
+
+    Raises
+    ------
+    StructureError
+        For a structure the model cannot treat.
+    InstabilityError
+        Where the closed shell is unstable.
+    ValueError
+        For less than one state.
+    """
+    chosen = as_multiplicity(multiplicity)
+    if n_states < 1:
+        raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
+    graph = model.graph([atoms])
+    graph.positions.requires_grad_(True)
+    with torch.enable_grad():
+        if chosen == "singlet":
+            solution = model(graph, n_states, n_triplets=1)
+            found = solution.singlets
+        else:
+            solution = model(graph, 1, n_triplets=n_states)
+            found = solution.triplets
+        count = int(found.mask.sum())
+        if count == 0:
+            raise InstabilityError(
+                f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
+                "unstable, so its states have no couplings: expected a closed-shell molecule near "
+                "its equilibrium; check the structure"
+            )
+        if active is not None and not 0 <= active < count:
+            raise ValueError(f"active is {active}: expected a state from 0 to {count - 1}")
+        rows, columns = torch.triu_indices(count, count)
+        own = torch.arange(count)
+        if active is not None:
+            rows, columns, own = own, torch.full_like(own, active), own[active : active + 1]
+        wanted = [interstate(solution.response, found, chosen)[0, rows, columns]]
+        if chosen == "singlet":
+            wanted.append(with_ground_state(solution.response, found)[0, own])
+        outputs = torch.cat(wanted)
+    (slopes,) = torch.autograd.grad(
+        outputs,
+        graph.positions,
+        torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device),
+        is_grads_batched=True,
+    )
+    between, with_ground = np.split(_numpy(slopes), [len(rows)])
+    couplings = np.full((count, count, len(atoms), 3), np.nan)
+    couplings[rows, columns] = couplings[columns, rows] = between
+    ground = np.zeros((count, len(atoms), 3))
+    if chosen == "singlet":
+        ground[:] = np.nan
+        ground[own] = with_ground
+    return StateCouplings(
+        multiplicity=chosen,
+        energies=_numpy(found.energies[0, :count]),
+        interstate=couplings,
+        ground=ground,
+        transition_dipoles=_numpy(found.transition_dipoles[0, :count]),
+    )
+
+
+def _numpy(values: torch.Tensor) -> Array:
+    array: Array = values.detach().cpu().numpy().astype(np.float64)
+    return array

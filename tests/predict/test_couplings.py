@@ -1,0 +1,203 @@
+"""Couplings by motion: overlaps of wave functions at two geometries, and how crossings open."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+
+import esml
+from esml.predict.couplings import StateCouplings, state_couplings
+from esml.predict.gradients import excitation_gradients
+from esml.predict.surrogate import Surrogate
+from esml.results import Result
+
+STEP = 2e-4  # Å
+N_STATES = 4
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model(dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def distorted() -> Atoms:
+    atoms = molecule("H2CO")
+    atoms.rattle(0.05, seed=1)
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def couplings(model: Surrogate, distorted: Atoms) -> dict[str, StateCouplings]:
+    return {
+        name: state_couplings(model, distorted, N_STATES, name)  # type: ignore[arg-type]
+        for name in ("singlets", "triplets")
+    }
+
+
+def triplet_overlaps(here: Result, there: Result) -> np.ndarray:
+    """⟨I(R)|J(R')⟩ of triplets with M = 1, from the determinants of their spin orbitals."""
+    o = here.n_occupied
+    first, second = (r.coefficients for r in (here, there))
+    assert first is not None
+    assert second is not None
+    overlap = first.T @ second
+    n_virtual = len(overlap) - o
+    pairs = list(product(range(o), range(n_virtual)))
+    of_determinants = np.empty((len(pairs), len(pairs)))
+    for row, (i, a) in enumerate(pairs):
+        for column, (j, b) in enumerate(pairs):
+            alpha = overlap[np.ix_([*range(o), o + a], [*range(o), o + b])]
+            beta = overlap[np.ix_(*([k for k in range(o) if k != hole] for hole in (i, j)))]
+            of_determinants[row, column] = (
+                np.linalg.det(alpha) * np.linalg.det(beta) * (-1.0) ** (i + j)
+            )
+    x, y = (r.triplets.X.reshape(len(r.triplets), -1) for r in (here, there))  # type: ignore[union-attr]
+    return np.asarray(x @ of_determinants @ y.T)
+
+
+def singlet_overlaps(here: Result, there: Result) -> np.ndarray:
+    """X_I·X'_J − Y_I·Y'_J, amplitudes of the second geometry in the orbitals of the first."""
+    o = here.n_occupied
+    overlap = here.coefficients.T @ there.coefficients  # type: ignore[union-attr]
+    moved = [
+        np.einsum("ij,sjb,ab->sia", overlap[:o, :o], part, overlap[o:, o:])
+        for part in (there.singlets.X, there.singlets.Y)
+    ]
+    return np.asarray(
+        np.einsum("sia,tia->st", here.singlets.X, moved[0])
+        - np.einsum("sia,tia->st", here.singlets.Y, moved[1])
+    )
+
+
+def ground_overlaps(here: Result, there: Result) -> np.ndarray:
+    """⟨0(R)|J(R')⟩ to first order in what moves the orbitals, with X − Y for amplitudes."""
+    o = here.n_occupied
+    overlap = here.coefficients.T @ there.coefficients  # type: ignore[union-attr]
+    aligned = np.einsum("ij,sjb->sib", overlap[:o, :o], there.singlets.X - there.singlets.Y)
+    return np.asarray(2**0.5 * np.einsum("sib,ib->s", aligned, overlap[:o, o:]))
+
+
+def along(model: Surrogate, atoms: Atoms, direction: np.ndarray, step: float) -> Result:
+    there = atoms.copy()
+    there.positions += step * direction
+    return model.predict(there, n_states=N_STATES)
+
+
+@pytest.fixture(scope="module")
+def displaced(model: Surrogate, distorted: Atoms) -> list[tuple[np.ndarray, list[Result]]]:
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(2):
+        direction = rng.normal(size=(len(distorted), 3))
+        direction /= np.linalg.norm(direction)
+        found.append(
+            (direction, [along(model, distorted, direction, s * STEP) for s in (-1, 0, 1)])
+        )
+    return found
+
+
+@pytest.mark.parametrize("name", ["singlets", "triplets"])
+def test_couplings_are_the_derivative_of_overlaps(
+    couplings: dict[str, StateCouplings],
+    displaced: list[tuple[np.ndarray, list[Result]]],
+    name: str,
+) -> None:
+    overlaps = singlet_overlaps if name == "singlets" else triplet_overlaps
+    found = couplings[name].nonadiabatic
+    compared = []
+    for direction, (before, here, after) in displaced:
+        ends = []
+        for there in (before, after):
+            overlap = overlaps(here, there)
+            ends.append(overlap * np.sign(np.diag(overlap)))  # the same sign at both ends
+        numeric = (ends[1] - ends[0]) / (2 * STEP)
+        exact = np.einsum("ijax,ax->ij", found, direction)
+        assert np.abs(numeric).max() > 0.05
+        np.testing.assert_allclose(np.abs(exact), np.abs(numeric), atol=1e-4)
+        compared.append((exact, numeric))
+    # Signs of states are arbitrary, but the same in both directions.
+    (one, first), (other, second) = compared
+    np.testing.assert_allclose(one * other, first * second, atol=1e-4)
+
+
+def test_couplings_with_the_ground_state(
+    couplings: dict[str, StateCouplings], displaced: list[tuple[np.ndarray, list[Result]]]
+) -> None:
+    compared = []
+    for direction, (before, here, after) in displaced:
+        ends = []
+        for there in (before, after):
+            signs = np.sign(np.diag(singlet_overlaps(here, there)))
+            ends.append(signs * ground_overlaps(here, there))
+        numeric = (ends[1] - ends[0]) / (2 * STEP)
+        exact = np.einsum("jax,ax->j", couplings["singlets"].ground, direction)
+        assert np.abs(numeric).max() > 0.05
+        np.testing.assert_allclose(np.abs(exact), np.abs(numeric), atol=1e-4)
+        compared.append((exact, numeric))
+    (one, first), (other, second) = compared
+    np.testing.assert_allclose(one * other, first * second, atol=1e-4)
+    assert (couplings["triplets"].ground == 0.0).all()
+
+
+def test_gradients_and_symmetries(
+    model: Surrogate, distorted: Atoms, couplings: dict[str, StateCouplings]
+) -> None:
+    for name, found in couplings.items():
+        expected = excitation_gradients(
+            model,
+            distorted,
+            range(N_STATES),
+            name,
+            degenerate=0,  # type: ignore[arg-type]
+        )
+        np.testing.assert_allclose(found.gradients, expected.gradients, atol=1e-10)
+        np.testing.assert_allclose(found.energies, expected.energies, atol=1e-10)
+        # Moving the whole molecule couples nothing.
+        assert np.abs(found.interstate.sum(2)).max() < 1e-10
+        assert np.abs(found.ground.sum(1)).max() < 1e-10
+        swapped = -found.nonadiabatic.swapaxes(0, 1)
+        np.testing.assert_allclose(found.nonadiabatic, swapped, atol=1e-12)
+
+
+def test_the_active_state_alone(
+    model: Surrogate, distorted: Atoms, couplings: dict[str, StateCouplings]
+) -> None:
+    alone = state_couplings(model, distorted, N_STATES, active=1)
+    every = couplings["singlets"]
+    np.testing.assert_allclose(alone.gradients[1], every.gradients[1], atol=1e-10)
+    np.testing.assert_allclose(np.abs(alone.interstate[1]), np.abs(every.interstate[1]), atol=1e-9)
+    np.testing.assert_allclose(np.abs(alone.ground[1]), np.abs(every.ground[1]), atol=1e-9)
+    assert np.isnan(alone.interstate[0, 2]).all()
+    with pytest.raises(ValueError, match="active is 9: expected a state from 0 to 3"):
+        state_couplings(model, distorted, N_STATES, active=9)
+
+
+def test_a_crossing_opens_in_its_branching_plane(model: Surrogate) -> None:
+    """Degenerate states of ammonia split by 2 √[(g·x)² + (h·x)²], linearly in a displacement x."""
+    atoms = molecule("NH3")
+    # The threefold axis exact to the last digit.
+    angles = 2 * np.pi / 3 * np.arange(3)
+    radius = np.linalg.norm(atoms.positions[1, :2])
+    atoms.positions[0, :2] = 0.0
+    atoms.positions[1:, :2] = radius * np.stack([np.cos(angles), np.sin(angles)], 1)
+    atoms.positions[1:, 2] = atoms.positions[1, 2]
+    found = state_couplings(model, atoms, 8)
+    gaps = np.diff(found.energies)
+    lower = int(gaps.argmin())
+    assert gaps[lower] < 1e-9
+    difference, interstate = found.branching_plane(lower, lower + 1)
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        displacement = 1e-4 * rng.normal(size=atoms.positions.shape)
+        there = atoms.copy()
+        there.positions += displacement
+        gap = np.diff(model.predict(there, n_states=8).singlets.energies)[lower]
+        opens = [(part * displacement).sum() for part in (difference, interstate)]
+        assert gap == pytest.approx(2 * np.hypot(*opens), rel=1e-2)
+        assert gap > 1e-6
