@@ -53,7 +53,6 @@ ONLY_INSIDE_FUNCTIONS = {
     "pyscf",
     "dask",
     "distributed",
-    "plotly",
     "skimage",
     "chemiscope",
     "pyarrow",
@@ -68,6 +67,7 @@ ONLY_USERS = {
         "esml.io.geometry_workers",
         "esml.io.rdkit_files",
         "esml.io.smiles_lists",
+        "esml.plots.page_drawing",
     },
     "tblite": {"esml.io.geometry"},
     "cclib": {"esml.io.program_files"},
@@ -258,7 +258,7 @@ BARE = """
 import sys
 
 BLOCKED = {
-    "pyscf", "rdkit", "tblite", "cclib", "matplotlib", "reference", "dask", "distributed", "plotly",
+    "pyscf", "rdkit", "tblite", "cclib", "matplotlib", "reference", "dask", "distributed",
     "skimage", "chemiscope", "pyarrow", "pandas",
 }
 

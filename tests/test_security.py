@@ -151,8 +151,6 @@ class Scripts(HTMLParser):
 
 def test_the_report_escapes_what_a_file_says(tmp_path: Path) -> None:
     """The name of the molecule, from the comment of a file, and the file's own name."""
-    pytest.importorskip("plotly")
-    pytest.importorskip("skimage")
     evil = '<script>alert("x")</script><iframe src=x>'
     atoms = molecule("H2CO")
     folder = tmp_path / "<iframe src=y>"

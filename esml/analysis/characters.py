@@ -25,7 +25,7 @@ Energies in eV, lengths in Å.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -165,6 +165,18 @@ class Character:
         if self.symmetry.text:
             parts.append(self.symmetry.text)
         return ", ".join(parts)
+
+    def renamed(self, names: Sequence[str]) -> Character:
+        """The same with other ``names`` of the fragments, in the same order."""
+        kind, where, donors, acceptors = _place(names, self.transfer, self.moved)
+        return replace(
+            self,
+            fragments=tuple(names),
+            kind=kind,
+            where=where,
+            donors=donors,
+            acceptors=acceptors,
+        )
 
 
 def characterize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esml.commands.messages import fail, note, refusing
-from esml.commands.options import check_output, check_packages, check_picture
+from esml.commands.options import check_output, check_picture
 from esml.commands.pictures import View, mean_picture
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Outputs:
         check_picture(self.plot)
 
     def check_report(self) -> None:
-        """Refuse a page that is no .html or that lacks the packages it needs."""
+        """Refuse a page whose name ends in something else than .html."""
         if self.report is None:
             return
         if self.report.suffix.lower() not in (".html", ".htm"):
@@ -52,7 +52,6 @@ class Outputs:
                 f"--report '{self.report}' ends in '{self.report.suffix}': expected .html; "
                 "rename it"
             )
-        check_packages("plotly", "skimage.measure", option="--report", extra="report")
 
     def write_curve(self, curve: Spectrum) -> None:
         """Write the table and the picture of a mean spectrum, where they were asked for."""

@@ -174,13 +174,20 @@ def _write_orbitals(
     result: Result, structure: Structure, fwhm: float, model: str | None, outputs: Outputs
 ) -> None:
     if outputs.report is not None:
+        from esml.export.orbital_files import molden_text
         from esml.plots.page import write_page
 
         source = structure.source if structure.source != structure.name else "SMILES"
         notes = [f"Source: {source}. Model: {model or 'shipped'}, esml {__version__}."]
         notes += [f"{what}: {said}." for what, said in decisions(structure)]
-        notes += [f"Warning: {warning}." for warning in result.warnings]
-        write_page(result, outputs.report, name=structure.name, fwhm=fwhm, notes=notes)
+        write_page(
+            result,
+            outputs.report,
+            name=structure.name,
+            fwhm=fwhm,
+            notes=notes,
+            attachments={"orbitals.molden": molden_text(result)},
+        )
         note(f"report: {outputs.report}")
     if outputs.molden is not None:
         from esml.export import write_molden

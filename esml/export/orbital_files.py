@@ -35,13 +35,17 @@ def write_molden(result: Result, path: str | Path) -> None:
     Raises MissingWavefunctionsError for a result without coefficients, OSError where the disk
     refuses.
     """
+    write_whole(Path(path), molden_text(result).encode())
+
+
+def molden_text(result: Result) -> str:
+    """What ``write_molden`` writes."""
     states = result.wavefunctions()
     occupations = np.where(np.arange(len(states.orbital_energies)) < states.n_occupied, 2.0, 0.0)
     labels = [f"{k + 1}a" for k in range(len(occupations))]
-    text = _molden(
+    return _molden(
         states.atoms, states.coefficients, states.orbital_energies, occupations, labels, "orbitals"
     )
-    write_whole(Path(path), text.encode())
 
 
 @renamed(kind="multiplicity")

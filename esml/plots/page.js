@@ -1,125 +1,291 @@
 "use strict";
+// The page: what is shown follows from the state or orbital that is chosen.
+
 const data = JSON.parse(document.getElementById("data").textContent);
-const config = {responsive: true, displaylogo: false, displayModeBar: false};
-const ink = "#1d2733";
-const font = {family: 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif', size: 12, color: ink};
-const light = {ambient: 0.55, diffuse: 0.75, specular: 0.25, roughness: 0.6, fresnel: 0.1,
-  facenormalsepsilon: 0, vertexnormalsepsilon: 0};
-const hidden = {visible: false, showspikes: false};
-const layout3d = {
-  margin: {l: 0, r: 0, t: 0, b: 0}, showlegend: false, uirevision: "keep", font,
-  scene: {xaxis: {...hidden, range: data.scene.ranges[0]},
-    yaxis: {...hidden, range: data.scene.ranges[1]},
-    zaxis: {...hidden, range: data.scene.ranges[2]},
-    aspectmode: "manual", aspectratio: data.scene.aspect, dragmode: "orbit",
-    camera: {eye: {x: 0, y: -0.75, z: 1.05}, up: {x: 0, y: 1, z: 0},
-      projection: {type: "orthographic"}}},
-};
-const molecule = [
-  {type: "mesh3d", ...data.scene.mesh, facecolor: data.scene.colours, hoverinfo: "skip",
-    flatshading: false, lighting: light},
-  {type: "scatter3d", mode: "markers", ...data.scene.atoms, text: data.scene.texts,
-    hoverinfo: "text", marker: {size: 9, opacity: 0.01, color: "#ffffff"}},
-];
-function lobes(key) {
-  return data.surfaces[key].signs.map((mesh, k) => ({type: "mesh3d", ...mesh, opacity: 0.62,
-    color: data.colours[k], hoverinfo: "skip", flatshading: false, lighting: light}));
-}
-function draw(place, key) {
-  const traces = key ? molecule.concat(lobes(key)) : molecule;
-  Plotly.react("scene-" + place, traces, structuredClone(layout3d), config);
-  document.getElementById("caption-" + place).textContent = key ? data.surfaces[key].text : "";
-}
-const choice = document.getElementById("choice"), pair = document.getElementById("pair");
-function show(key, number = 1) {
-  const state = data.surfaces[key + "-hole-1"] !== undefined;
-  if (!state && data.surfaces[key] === undefined) { return; }
-  choice.value = key;
-  document.getElementById("scenes").classList.toggle("single", !state);
-  if (state) {
-    pair.hidden = data.surfaces[key + "-hole-2"] === undefined;
-    pair.value = String(number);
-    draw("a", key + "-hole-" + number);
-    draw("b", key + "-electron-" + number);
-  } else {
-    pair.hidden = true;
-    draw("a", key);
+const get = (id) => document.getElementById(id);
+const library = window.$3Dmol || window["3Dmol"];
+const stateOf = Object.fromEntries(data.states.map((state) => [state.label, state]));
+const orbitalOf = Object.fromEntries(data.orbitals.map((orbital) => [orbital.name, orbital]));
+const space = new Orbitals(data.atoms, data.basis, data.vectors, data.bohr);
+const now = {key: null, view: "natural", pair: 0, share: data.enclosed};
+const percent = (x) => `${(100 * x).toFixed(0)} %`;
+
+// --- the molecule in space ----------------------------------------------------------------------
+
+const dark = window.matchMedia("screen and (prefers-color-scheme: dark)");
+// Surfaces are mixed with what lies behind them, so that the background must have a colour.
+const background = () => getComputedStyle(document.documentElement).getPropertyValue("--card");
+
+const TILT = 38 * Math.PI / 180, LOBES = [1.4, 1.4, 1.8]; // Å beyond the outermost atoms
+
+class Scene {
+  constructor(place) {
+    this.place = get(`scene-${place}`);
+    this.caption = get(`caption-${place}`);
+    this.viewer = library.createViewer(this.place,
+      {backgroundColor: background(), antialias: true, disableFog: true, hoverDuration: 60});
+    const model = this.viewer.addModel();
+    const neighbours = data.atoms.map(() => []);
+    for (const [a, b] of data.bonds) { neighbours[a].push(b); neighbours[b].push(a); }
+    model.addAtoms(data.atoms.map((atom, k) => ({elem: atom.element, serial: k, index: k,
+      x: atom.place[0], y: atom.place[1], z: atom.place[2], bonds: neighbours[k],
+      bondOrder: neighbours[k].map(() => 1)})));
+    data.atoms.forEach((atom, k) => this.viewer.setStyle({index: k},
+      {sphere: {color: atom.colour, radius: atom.radius}, stick: {color: atom.colour, radius: 0.11}}));
+    this.viewer.setHoverable({}, true, (atom) => this.name(atom), () => this.unname());
   }
-  for (const part of state ? ["a", "b"] : ["a"]) { Plotly.Plots.resize("scene-" + part); }
-  for (const row of document.querySelectorAll("tr[data-state]")) {
-    row.classList.toggle("chosen", row.dataset.state === key);
+
+  // The whole molecule and its lobes from a little above, whatever the shape of the viewer.
+  fit() {
+    const aspect = this.place.clientWidth / Math.max(1, this.place.clientHeight);
+    const ends = [0, 1, 2].map((k) => data.atoms.map((atom) => atom.place[k]));
+    const middle = ends.map((x) => (Math.min(...x) + Math.max(...x)) / 2);
+    const reach = ends.map((x, k) => (Math.max(...x) - Math.min(...x)) / 2 + LOBES[k]);
+    const tall = reach[1] * Math.cos(TILT) + reach[2] * Math.sin(TILT);
+    const distance = Math.max(reach[0] / aspect, tall) / Math.tan(Math.PI / 18); // 20° of view
+    const depth = 2 * Math.hypot(...reach) + 50;
+    this.viewer.setSlab(-depth, depth);
+    const half = [Math.sin(TILT / 2), Math.cos(TILT / 2)];
+    this.viewer.setView([...middle.map((x) => -x), 150 - distance, -half[0], 0, 0, half[1]], true);
   }
-}
-choice.addEventListener("change", () => show(choice.value));
-pair.addEventListener("change", () => show(choice.value, Number(pair.value)));
-for (const row of document.querySelectorAll("tr[data-state]")) {
-  row.addEventListener("click", () => show(row.dataset.state));
-  row.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") { show(row.dataset.state); }
-  });
+
+  name(atom) {
+    const own = data.atoms[atom.index], charge = own.charge.toFixed(2).replace("-", "−");
+    this.unname();
+    this.label = this.viewer.addLabel(`${own.element}${atom.index + 1}, charge ${charge} e`,
+      {position: atom, fontSize: 13, backgroundColor: "#1d2733", backgroundOpacity: 0.85,
+        fontColor: "white"});
+  }
+
+  unname() {
+    if (this.label) { this.viewer.removeLabel(this.label); }
+    this.label = null;
+  }
+
+  // The surface of both signs that encloses a share; power is 2 for orbitals, 1 for densities.
+  show(values, power, caption) {
+    this.viewer.removeAllShapes();
+    const level = isovalue(values, now.share, power);
+    for (const sign of [1, -1]) {
+      const mesh = surface(values, space.grid, sign * level);
+      if (mesh.faceArr.length) {
+        this.viewer.addCustom({...mesh, opacity: 0.82,
+          color: sign > 0 ? data.colours.positive : data.colours.negative});
+      }
+    }
+    this.caption.textContent = caption;
+    this.viewer.render();
+  }
 }
 
-const s = data.spectrum;
-if (s.energies) {
-  const traces = [];
-  if (s.band) {
-    traces.push({x: s.energies, y: s.band[0], mode: "lines", line: {width: 0}, hoverinfo: "skip"});
-    traces.push({x: s.energies, y: s.band[1], mode: "lines", line: {width: 0}, hoverinfo: "skip",
-      fill: "tonexty", fillcolor: "rgba(31,78,121,0.16)"});
-  }
-  traces.push({x: s.energies, y: s.absorption, mode: "lines", hoverinfo: "skip",
-    line: {color: s.colours[0], width: 2}});
-  traces.push({x: s.sticks, y: s.strengths, yaxis: "y2", type: "bar", width: 0.02,
-    marker: {color: s.colours[1]}, hoverinfo: "skip"});
-  traces.push({x: s.sticks, y: s.strengths, yaxis: "y2", mode: "markers", hoverinfo: "text",
-    text: s.texts, marker: {color: s.colours[1], size: 6}});
-  traces.push({x: [s.energies[0]], y: [0], xaxis: "x2", mode: "markers", hoverinfo: "skip",
-    marker: {opacity: 0}});
-  const range = [s.energies[0], s.energies[s.energies.length - 1]];
-  const frame = {showline: true, linecolor: "#333", ticks: "inside", showgrid: false,
-    zeroline: false};
-  Plotly.newPlot("spectrum", traces, {
-    margin: {l: 62, r: 62, t: 48, b: 48}, showlegend: false, font, hovermode: "closest",
-    barmode: "overlay",
-    xaxis: {...frame, title: {text: "Energy (eV)"}, range},
-    xaxis2: {...frame, title: {text: "Wavelength (nm)"}, range, overlaying: "x", side: "top",
-      matches: "x", tickvals: s.ticks, ticktext: s.nanometres},
-    yaxis: {...frame, title: {text: "ε (10³ L mol⁻¹ cm⁻¹)"}, rangemode: "tozero"},
-    yaxis2: {...frame, title: {text: "Oscillator strength"}, overlaying: "y", side: "right",
-      tickmode: "auto", nticks: 7, color: s.colours[1],
-      range: [0, 1.08 * Math.max(0.001, ...s.strengths)]},
-  }, config);
-  document.getElementById("spectrum").on("plotly_click", (event) => {
-    if (event.points.length) { show("S" + (event.points[0].pointNumber + 1)); }
-  });
+const scenes = {a: new Scene("a"), b: new Scene("b")};
+function fitAll() {
+  // Sizes before views: linked viewers hand their views on when they are resized.
+  for (const scene of Object.values(scenes)) { scene.viewer.resize(); }
+  for (const scene of Object.values(scenes)) { scene.fit(); }
 }
-
-const lines = [];
-for (const occupied of [true, false]) {
-  const x = [], y = [];
-  for (const level of data.levels.filter((each) => each.occupied === occupied)) {
-    x.push(level.x - 0.26, level.x + 0.26, null);
-    y.push(level.energy, level.energy, null);
-  }
-  lines.push({x, y, mode: "lines", hoverinfo: "skip",
-    line: {width: 3, color: occupied ? "#1f4e79" : "#9aa5b1"}});
-}
-lines.push({x: data.levels.map((level) => level.x), y: data.levels.map((level) => level.energy),
-  mode: "text", hoverinfo: "text", text: data.levels.map((level) => level.occupied ? "↑↓" : " "),
-  textfont: {size: 12, color: ink},
-  hovertext: data.levels.map((level) => level.label + "<br>" + level.energy.toFixed(2) + " eV"
-    + (level.set > 1 ? "<br>one of " + level.set + " of this energy" : ""))});
-const frontier = data.levels.filter((level) => level.label === "HOMO" || level.label === "LUMO");
-Plotly.newPlot("levels", lines, {
-  margin: {l: 58, r: 10, t: 10, b: 20}, showlegend: false, font, hovermode: "closest",
-  xaxis: {visible: false, range: [-1.3, 2.1]},
-  yaxis: {title: {text: "Orbital energy (eV)"}, showline: true, linecolor: "#333",
-    ticks: "inside", showgrid: false, zeroline: false},
-  annotations: frontier.map((level) => ({x: 1.0, y: level.energy, xanchor: "left",
-    showarrow: false, text: level.label + " " + level.energy.toFixed(2)})),
-}, config);
-document.getElementById("levels").on("plotly_click", (event) => {
-  if (event.points.length) { show(data.levels[event.points[0].pointNumber].label); }
+const repaint = (colour) => Object.values(scenes).forEach((scene) => {
+  scene.viewer.setBackgroundColor(colour);
+  scene.viewer.render();
 });
+dark.addEventListener("change", () => repaint(background()));
+window.addEventListener("beforeprint", () => repaint("#ffffff"));
+window.addEventListener("afterprint", () => repaint(background()));
+scenes.a.viewer.linkViewer(scenes.b.viewer);
+scenes.b.viewer.linkViewer(scenes.a.viewer);
+
+function drawSurfaces() {
+  const state = stateOf[now.key];
+  const both = Boolean(state) && now.view === "natural";
+  const changed = get("scenes").classList.toggle("single", !both) !== drawSurfaces.single;
+  if (changed) { fitAll(); }
+  drawSurfaces.single = !both;
+  if (!state) {
+    const orbital = orbitalOf[now.key];
+    scenes.a.show(space.values(orbital.vector), 2,
+      `${orbital.name}, ${orbital.energy.toFixed(2).replace("-", "−")} eV`);
+    return;
+  }
+  const natural = state.natural, covered = natural.weights.reduce((a, b) => a + b, 0);
+  const of = natural.weights.length > 1 ? `, ${percent(covered)} of the excitation` : "";
+  if (now.view === "transition") {
+    scenes.a.show(space.transition(natural), 1, `${now.key} transition density${of}`);
+  } else if (now.view === "difference") {
+    scenes.a.show(space.difference(natural), 1, `${now.key}: the electron (blue) minus the hole`
+      + ` (orange)${of}`);
+  } else {
+    const weight = percent(natural.weights[now.pair]);
+    scenes.a.show(space.values(natural.holes[now.pair]), 2, `${now.key} hole, ${weight}`);
+    scenes.b.show(space.values(natural.electrons[now.pair]), 2, `${now.key} electron, ${weight}`);
+  }
+}
+
+// --- what is chosen -----------------------------------------------------------------------------
+
+function show(key) {
+  const state = stateOf[key];
+  if (!(state ? state.natural : orbitalOf[key])) { return; }
+  now.key = key;
+  now.pair = 0;
+  get("choice").value = key;
+  get("view-label").hidden = !state;
+  for (const row of document.querySelectorAll("tr[data-row]")) {
+    row.classList.toggle("chosen", row.dataset.row === key);
+  }
+  get("pairs").textContent = "";
+  if (state) {
+    const options = state.natural.weights.map((weight, k) => {
+      const option = document.createElement("option");
+      option.value = String(k);
+      option.textContent = `${k + 1}: ${percent(weight)}`;
+      return option;
+    });
+    get("pair").replaceChildren(...options);
+    get("pairs").textContent = `${key}, ${state.energy.toFixed(2)} eV, `
+      + `${state.nanometres.toFixed(0)} nm, ${state.description}. `
+      + state.pairs.map(([name, weight]) => `${name} ${percent(weight)}`).join(", ");
+    showShares(state);
+    spectrum.chosen = key;
+    spectrum.draw();
+  }
+  drawLevels(get("levels"), data.levels, show, state ? null : key);
+  update();
+}
+
+function update() {
+  const state = stateOf[now.key];
+  get("pair-label").hidden = !state || now.view !== "natural" || state.natural.weights.length < 2;
+  get("pair").value = String(now.pair);
+  get("share-text").textContent = percent(now.share);
+  drawSurfaces();
+}
+
+// How much of hole and electron is on each fragment.
+function showShares(state) {
+  for (const place of document.querySelectorAll("[data-of=state]")) {
+    place.textContent = `of ${state.label}`;
+  }
+  [...get("fragments").tBodies[0].rows].forEach((row, k) => {
+    for (const part of ["hole", "electron"]) {
+      const cell = row.querySelector(`[data-part=${part}]`), bar = document.createElement("i");
+      bar.className = "share";
+      bar.style.width = `${(4.5 * state[part][k]).toFixed(2)}em`;
+      cell.replaceChildren(bar, percent(state[part][k]));
+    }
+  });
+}
+
+// --- controls -----------------------------------------------------------------------------------
+
+const reading = get("reading"), hint = "Point at the curve for its values, click a stick to see the "
+  + "state.";
+const spectrum = new Spectrum(get("spectrum"),
+  {onPick: show, onRead: (text) => { reading.textContent = text || hint; }});
+reading.textContent = hint;
+spectrum.show({...data.spectrum, colours: data.colours,
+  texts: data.spectrum.labels.map((label) => stateOf[label].description)});
+
+function bindRange() {
+  const [least, most, step] = spectrum.limits();
+  ["from", "to"].forEach((id, k) => {
+    Object.assign(get(id), {min: least, max: most, step});
+    get(id).value = spectrum.range[k];
+    get(`${id}-text`).textContent = `${Number(spectrum.range[k].toFixed(2))} ${spectrum.unit}`;
+  });
+  get("width").value = spectrum.fwhm;
+  get("width-text").textContent = `${spectrum.fwhm.toFixed(2)} eV`;
+}
+["from", "to"].forEach((id, k) => get(id).addEventListener("input", () => {
+  const wanted = Number(get(id).value), [, , step] = spectrum.limits();
+  spectrum.range[k] = k ? Math.max(wanted, spectrum.range[0] + 4 * step)
+    : Math.min(wanted, spectrum.range[1] - 4 * step);
+  bindRange();
+  spectrum.draw();
+}));
+get("unit").addEventListener("change", () => {
+  const ends = spectrum.range.map((x) => spectrum.data.hc / x).reverse();
+  spectrum.unit = get("unit").value;
+  spectrum.range = ends;
+  bindRange();
+  spectrum.draw();
+});
+get("width").addEventListener("input", () => {
+  spectrum.fwhm = Number(get("width").value);
+  bindRange();
+  spectrum.draw();
+});
+get("choice").addEventListener("change", () => show(get("choice").value));
+get("view").addEventListener("change", () => { now.view = get("view").value; update(); });
+get("pair").addEventListener("change", () => { now.pair = Number(get("pair").value); update(); });
+get("share").value = String(100 * now.share);
+get("share").addEventListener("input", () => {
+  now.share = Number(get("share").value) / 100;
+  update();
+});
+for (const button of document.querySelectorAll("button[data-state]")) {
+  button.addEventListener("click", () => show(button.dataset.state));
+}
+for (const row of document.querySelectorAll("tr[data-row]")) {
+  row.addEventListener("click", () => show(row.dataset.row));
+}
+let resized = null;
+window.addEventListener("resize", () => {
+  clearTimeout(resized);
+  resized = setTimeout(fitAll, 150);
+});
+
+// --- downloads ----------------------------------------------------------------------------------
+
+async function unpacked(text) {
+  const stream = new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).blob();
+}
+
+function statesCsv() {
+  const lines = data.states.map((state) => [state.label, state.energy, state.nanometres,
+    state.strength ?? "", state.uncertainty ?? "",
+    `"${state.pairs.map(([name, weight]) => `${name} ${percent(weight)}`).join("; ")}"`,
+    `"${state.description.replaceAll('"', '""')}"`].join(","));
+  return ["state,energy_eV,wavelength_nm,f,uncertainty_eV,orbitals,character", ...lines, ""]
+    .join("\n");
+}
+
+async function picture(scene) {
+  const image = await fetch(scene.viewer.pngURI());
+  return image.blob();
+}
+
+const stem = data.title.replace(/[^\w.-]+/g, "_").slice(0, 60) || "molecule";
+const downloads = {
+  "Spectrum, CSV": () => save(`${stem}-spectrum.csv`, spectrum.csv(), "text/csv"),
+  "Spectrum, SVG": () => save(`${stem}-spectrum.svg`, spectrum.svgText(), "image/svg+xml"),
+  "Spectrum, PNG": async () => save(`${stem}-spectrum.png`, await toPng(spectrum.svgText())),
+  "States, CSV": () => save(`${stem}-states.csv`, statesCsv(), "text/csv"),
+  "Surfaces, PNG": async () => {
+    save(`${stem}-${now.key}-a.png`, await picture(scenes.a));
+    if (!drawSurfaces.single) { save(`${stem}-${now.key}-b.png`, await picture(scenes.b)); }
+  },
+  "Geometry, xyz": () => save(`${stem}.xyz`, data.xyz, "chemical/x-xyz"),
+};
+const formula = document.querySelector(".drawing svg");
+if (formula) {
+  downloads["Formula, SVG"] = () => {
+    const copy = formula.cloneNode(true);
+    copy.setAttribute("color", "#000000");
+    save(`${stem}-formula.svg`, new XMLSerializer().serializeToString(copy), "image/svg+xml");
+  };
+}
+for (const [name, text] of Object.entries(data.files)) {
+  downloads[name] = async () => save(name, await unpacked(text));
+}
+for (const [name, make] of Object.entries(downloads)) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = name;
+  button.addEventListener("click", make);
+  get("downloads").append(button);
+}
+
+bindRange();
 show(data.start);
 document.body.dataset.ready = "yes";

@@ -39,8 +39,6 @@ def test_the_table_says_what_the_states_are() -> None:
 
 
 def test_report_orbitals_and_cubes_are_written(tmp_path: Path) -> None:
-    pytest.importorskip("plotly")
-    pytest.importorskip("skimage")
     page, molden, cubes = tmp_path / "a.html", tmp_path / "a.molden", tmp_path / "cubes"
     options = ["--report", page, "--molden", molden, "--cubes", cubes]
     result = run("spectrum", NITROANILINE, "--n-states", "1", *options)
@@ -82,7 +80,6 @@ def test_a_measured_spectrum_beside(tmp_path: Path) -> None:
 
 def test_report_of_a_smiles(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
-    pytest.importorskip("plotly")
     page = tmp_path / "a.html"
     assert run("spectrum", "C=O", "--n-states", "1", "--report", page).exit_code == 0
     assert "<h1>C=O</h1>" in page.read_text(encoding="utf-8")

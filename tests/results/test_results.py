@@ -34,8 +34,6 @@ def written(result: Result, path: Path) -> Path:
 
 def test_one_report_analyses_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Page, picture and tables of one molecule: one analysis of its bonds and of its symmetry."""
-    pytest.importorskip("plotly")
-    pytest.importorskip("skimage")
     pytest.importorskip("matplotlib")
     from typer.testing import CliRunner
 

@@ -1,0 +1,252 @@
+"use strict";
+// The absorption spectrum as SVG: curve, band of uncertainty and sticks over nm or eV.
+
+const SVG = "http://www.w3.org/2000/svg";
+const FONT = 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
+
+function svg(name, attributes = {}, parent = null, text = null) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) { element.setAttribute(key, value); }
+  if (text !== null) { element.textContent = text; }
+  if (parent) { parent.append(element); }
+  return element;
+}
+
+// About n round numbers between low and high.
+function ticks(low, high, n) {
+  const rough = (high - low) / n, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((m) => m * power >= rough) || 10);
+  const found = [];
+  for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * step; k++) {
+    found.push(Number((k * step).toPrecision(10)));
+  }
+  return found;
+}
+
+class Spectrum {
+  // onPick(label) is called where a stick is chosen, onRead(text) where the pointer is.
+  constructor(place, {onPick = () => {}, onRead = () => {}} = {}) {
+    Object.assign(this, {place, onPick, onRead});
+    this.colours = {curve: "#1f4e79", stick: "#b3402a"};
+    this.unit = "nm";
+  }
+
+  // data: labels, energies, strengths, fwhm, hc, area, and if known draws, texts, colours.
+  show(data) {
+    this.data = data;
+    this.fwhm = data.fwhm;
+    this.colours = data.colours || this.colours;
+    this.draws = data.draws ? new Int16Array(bytes(data.draws).buffer) : null;
+    this.chosen = this.chosen && data.labels.includes(this.chosen) ? this.chosen : null;
+    this.fit();
+  }
+
+  // The window people look at: from 180 nm to beyond the longest wavelength.
+  fit() {
+    const {hc, energies} = this.data;
+    const longest = energies.length ? hc / Math.min(...energies) : 400;
+    const far = Math.min(1500, Math.max(400, 50 * Math.ceil((1.12 * longest) / 50)));
+    const near = Math.min(180, 0.9 * longest);
+    this.range = this.unit === "nm" ? [near, far] : [hc / far, hc / near];
+    this.draw();
+  }
+
+  limits() {
+    return this.unit === "nm" ? [100, 1500, 5] : [0.8, 12.4, 0.05];
+  }
+
+  energy(x) { return this.unit === "nm" ? this.data.hc / x : x; }
+
+  // ε (L mol⁻¹ cm⁻¹) at an energy, every state moved by shift(n).
+  absorption(energy, shift = () => 0) {
+    const sigma = this.fwhm / (2 * Math.sqrt(2 * Math.log(2)));
+    let total = 0;
+    this.data.energies.forEach((centre, n) => {
+      const z = (energy - centre - shift(n)) / sigma;
+      if (Math.abs(z) < 6) { total += this.data.strengths[n] * Math.exp(-0.5 * z * z); }
+    });
+    return total / (sigma * Math.sqrt(2 * Math.PI) * this.data.area);
+  }
+
+  // The 16 % and 84 % quantiles of ε at an energy.
+  band(energy) {
+    const n = this.data.energies.length, sets = this.draws.length / n, found = new Float64Array(sets);
+    for (let k = 0; k < sets; k++) {
+      found[k] = this.absorption(energy, (state) => this.draws[k * n + state] / 1000);
+    }
+    found.sort();
+    const quantile = (q) => {
+      const place = q * (sets - 1), below = Math.floor(place);
+      return found[below] + (place - below) * (found[Math.min(below + 1, sets - 1)] - found[below]);
+    };
+    return [quantile(0.16), quantile(0.84)];
+  }
+
+  draw() {
+    const width = 760, height = 370, left = 62, right = 58, top = 16, bottom = 46;
+    const root = svg("svg", {xmlns: SVG, viewBox: `0 0 ${width} ${height}`, "font-family": FONT,
+      "font-size": 13, fill: "currentColor", role: "img", "aria-label": "absorption spectrum"});
+    const [low, high] = this.range;
+    const inner = width - left - right, tall = height - top - bottom;
+    const toX = (x) => left + inner * (x - low) / (high - low);
+    const points = Array.from({length: 401}, (_, k) => low + (high - low) * k / 400);
+    const curve = points.map((x) => this.absorption(this.energy(x)));
+    const edges = this.draws ? points.filter((_, k) => k % 2 === 0)
+      .map((x) => [x, ...this.band(this.energy(x))]) : [];
+    const peak = Math.max(...curve, ...edges.map((edge) => edge[2]));
+    // As much as a state of f = 0.001 makes, so that rounding errors of dark states stay small.
+    const faint = 1e-3 * 0.9394 / (this.fwhm * this.data.area);
+    const most = 1.08 * Math.max(peak, faint) / 1e3;
+    const toY = (y) => top + tall * (1 - y / most);
+    const clip = svg("clipPath", {id: "inside"}, svg("defs", {}, root));
+    svg("rect", {x: left, y: top, width: inner, height: tall}, clip);
+    this.visible(root, toX, top + tall, low, high);
+    const body = svg("g", {"clip-path": "url(#inside)"}, root);
+    const line = (pairs) => pairs.map(([x, y]) => `${toX(x).toFixed(2)},${toY(y).toFixed(2)}`);
+    if (edges.length) {
+      const upper = edges.map(([x, , high]) => [x, high / 1e3]);
+      const lower = edges.map(([x, low]) => [x, low / 1e3]).reverse();
+      svg("polygon", {points: line(upper.concat(lower)).join(" "), fill: this.colours.curve,
+        opacity: 0.18, class: "fill"}, body);
+    }
+    const strongest = 1.08 * Math.max(1e-3, ...this.data.strengths);
+    this.sticks(body, toX, (f) => top + tall * (1 - f / strongest), top + tall);
+    svg("polyline", {points: line(points.map((x, k) => [x, curve[k] / 1e3])).join(" "),
+      fill: "none", stroke: this.colours.curve, "stroke-width": 2, class: "curve"}, body);
+    const frame = {stroke: "currentColor", "stroke-width": 1, fill: "none"};
+    svg("rect", {x: left, y: top, width: inner, height: tall, ...frame}, root);
+    for (const x of ticks(low, high, 8)) {
+      svg("path", {d: `M${toX(x)} ${top + tall}v-5`, ...frame}, root);
+      svg("text", {x: toX(x), y: top + tall + 18, "text-anchor": "middle"}, root, String(x));
+    }
+    for (const y of ticks(0, most, 5)) {
+      svg("path", {d: `M${left} ${toY(y)}h5`, ...frame}, root);
+      svg("text", {x: left - 7, y: toY(y) + 4, "text-anchor": "end"}, root, String(y));
+    }
+    for (const f of ticks(0, strongest, 5)) {
+      const y = top + tall * (1 - f / strongest);
+      svg("path", {d: `M${width - right} ${y}h-5`, ...frame}, root);
+      svg("text", {x: width - right + 7, y: y + 4, fill: this.colours.stick, class: "sticktext"},
+        root, String(f));
+    }
+    svg("text", {x: left + inner / 2, y: height - 8, "text-anchor": "middle"}, root,
+      this.unit === "nm" ? "Wavelength (nm)" : "Energy (eV)");
+    svg("text", {transform: `translate(16 ${top + tall / 2}) rotate(-90)`, "text-anchor": "middle"},
+      root, "ε (10³ L mol⁻¹ cm⁻¹)");
+    svg("text", {transform: `translate(${width - 10} ${top + tall / 2}) rotate(-90)`,
+      "text-anchor": "middle", fill: this.colours.stick, class: "sticktext"}, root,
+    "Oscillator strength");
+    this.follow(root, {left, right, top, inner, tall, width, low, high, toX, toY});
+    this.place.replaceChildren(root);
+  }
+
+  // What the eye sees of the range, as a strip along the axis.
+  visible(root, toX, y, low, high) {
+    const colours = [[380, "#6b00a8"], [430, "#3a2cff"], [480, "#00a8ff"], [510, "#00c060"],
+      [560, "#9bd000"], [590, "#ffd000"], [620, "#ff8000"], [660, "#f02000"], [780, "#8a0000"]];
+    const toUnit = (nm) => this.unit === "nm" ? nm : this.data.hc / nm;
+    const ends = [toUnit(380), toUnit(780)].sort((a, b) => a - b);
+    const from = Math.max(low, ends[0]), to = Math.min(high, ends[1]);
+    if (from >= to) { return; }
+    const gradient = svg("linearGradient", {id: "rainbow", gradientUnits: "userSpaceOnUse",
+      x1: toX(toUnit(380)), x2: toX(toUnit(780)), y1: 0, y2: 0}, root.querySelector("defs"));
+    for (const [nm, colour] of colours) {
+      const offset = (toUnit(nm) - toUnit(380)) / (toUnit(780) - toUnit(380));
+      svg("stop", {offset, "stop-color": colour}, gradient);
+    }
+    svg("rect", {x: toX(from), y: y - 5, width: toX(to) - toX(from), height: 5,
+      fill: "url(#rainbow)", opacity: 0.75}, root);
+  }
+
+  sticks(body, toX, toY, floor) {
+    this.data.energies.forEach((energy, n) => {
+      const x = toX(this.unit === "nm" ? this.data.hc / energy : energy);
+      const y = toY(this.data.strengths[n]), label = this.data.labels[n];
+      const chosen = label === this.chosen;
+      const group = svg("g", {class: "pick", "data-state": label}, body);
+      svg("path", {d: `M${x} ${floor}V${y}`, stroke: this.colours.stick, class: "stick",
+        "stroke-width": chosen ? 4 : 2}, group);
+      svg("circle", {cx: x, cy: y, r: chosen ? 6 : 4, fill: this.colours.stick, class: "stick"},
+        group);
+      if (chosen || this.data.strengths[n] > 0.05 * Math.max(...this.data.strengths)) {
+        svg("text", {x: x + 6, y: Math.max(y - 5, 28), fill: this.colours.stick,
+          class: "sticktext"}, group, label);
+      }
+      svg("circle", {cx: x, cy: y, r: 14, fill: "transparent"}, group);
+      group.addEventListener("click", () => this.onPick(label));
+    });
+  }
+
+  // Values under the pointer.
+  follow(root, {left, top, inner, tall, width, low, high, toX, toY}) {
+    const cross = svg("path", {stroke: "currentColor", "stroke-width": 1, opacity: 0.5,
+      "stroke-dasharray": "3 3", fill: "none", visibility: "hidden", "data-transient": ""}, root);
+    const move = (event) => {
+      const box = root.getBoundingClientRect();
+      const at = (event.clientX - box.left) * width / box.width;
+      const x = Math.min(high, Math.max(low, low + (high - low) * (at - left) / inner));
+      const energy = this.energy(x), value = this.absorption(energy);
+      cross.setAttribute("d", `M${toX(x)} ${top}V${top + tall}M${left} ${toY(value / 1e3)}h${inner}`);
+      cross.setAttribute("visibility", "visible");
+      const states = this.data.energies.map((e, n) => [Math.abs(
+        toX(this.unit === "nm" ? this.data.hc / e : e) - toX(x)), n]).sort((a, b) => a[0] - b[0]);
+      let text = `${(this.data.hc / energy).toFixed(0)} nm, ${energy.toFixed(2)} eV: ε = `
+        + `${Number(value.toPrecision(3)).toLocaleString("en")} L mol⁻¹ cm⁻¹`;
+      if (states.length && states[0][0] < 14) {
+        const n = states[0][1];
+        text += ` · ${this.data.labels[n]} at ${(this.data.hc / this.data.energies[n]).toFixed(0)}`
+          + ` nm, f = ${this.data.strengths[n].toFixed(3)}`
+          + (this.data.texts ? `: ${this.data.texts[n]}` : "");
+      }
+      this.onRead(text);
+    };
+    root.addEventListener("pointermove", move);
+    root.addEventListener("pointerdown", move);
+    root.addEventListener("pointerleave", () => {
+      cross.setAttribute("visibility", "hidden");
+      this.onRead("");
+    });
+  }
+
+  csv() {
+    const {hc} = this.data, [low, high] = this.range, lines = [];
+    for (let k = 0; k <= 1000; k++) {
+      const energy = this.energy(low + (high - low) * k / 1000);
+      lines.push([energy.toFixed(5), (hc / energy).toFixed(3),
+        this.absorption(energy).toPrecision(6)].join(","));
+    }
+    return ["energy_eV,wavelength_nm,absorption_L_mol-1_cm-1", ...lines, ""].join("\n");
+  }
+
+  svgText() {
+    const copy = this.place.querySelector("svg").cloneNode(true);
+    copy.querySelectorAll("[data-transient]").forEach((element) => element.remove());
+    copy.setAttribute("color", "#1d2733");
+    return new XMLSerializer().serializeToString(copy);
+  }
+}
+
+// A file for the person at the page.
+function save(name, content, type) {
+  const link = document.createElement("a");
+  link.href = content instanceof Blob ? URL.createObjectURL(content)
+    : URL.createObjectURL(new Blob([content], {type}));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// An SVG as a PNG of three times its size on white.
+async function toPng(text) {
+  const image = new Image();
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = 3 * 760;
+  canvas.height = 3 * 370;
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#ffffff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}

@@ -1,0 +1,186 @@
+"""The report page in a browser: what its scripts compute, and what a person can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+from browser import needed, opened
+
+import esml
+from esml.analysis.orbital_shapes import Grid, Shapes, isovalue
+from esml.analysis.spectrum import broaden, uncertainty_band
+from esml.export.orbital_files import molden_text
+from esml.plots.page import write_page
+from esml.plots.page_data import frame
+from esml.results import Result
+
+pytestmark = needed
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return esml.load_model().predict(ase.io.read(EXAMPLES / "p-nitroaniline.xyz"), n_states=3)
+
+
+@pytest.fixture(scope="module")
+def session(
+    result: Result, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, list[str], list[str]]]:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_page(result, path, "p-nitroaniline", attachments={"pna.molden": molden_text(result)})
+    with opened(path.as_uri(), viewport={"width": 390, "height": 700}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def tab(session: tuple[Any, list[str], list[str]]) -> Any:
+    return session[0]
+
+
+def test_orbitals_have_the_values_that_python_gives(tab: Any, result: Result) -> None:
+    """HOMO on points around the molecule, as the script evaluates it and as ``Shapes`` does."""
+    grid = tab.evaluate(
+        """() => {
+            const grid = {origin: [-3, -2, -1], spacing: 0.9, shape: [7, 5, 3]};
+            return Array.from(space.values(orbitalOf.HOMO.vector, grid));
+        }"""
+    )
+    centre, axes = frame(result)
+    steps = np.stack(np.meshgrid(*map(np.arange, (7, 5, 3)), indexing="ij"), axis=-1)
+    points = ([-3, -2, -1] + 0.9 * steps.reshape(-1, 3)) @ axes + centre
+    homo = result.wavefunctions().coefficients[:, result.n_occupied - 1 : result.n_occupied]
+    shapes = Shapes(result.atoms)
+    expected = [shapes.values(homo, Grid(point, 1.0, (1, 1, 1))).item() for point in points]
+    np.testing.assert_allclose(grid, expected, atol=2e-4)
+
+
+def test_surfaces_are_closed_and_where_the_orbital_has_the_value(tab: Any, result: Result) -> None:
+    mesh = tab.evaluate(
+        """() => {
+            const values = space.values(orbitalOf.LUMO.vector);
+            const level = isovalue(values, 0.7, 2), mesh = surface(values, space.grid, -level);
+            return {level, vertices: mesh.vertexArr.map((v) => [v.x, v.y, v.z]),
+                normals: mesh.normalArr.map((v) => [v.x, v.y, v.z]), faces: mesh.faceArr};
+        }"""
+    )
+    vertices, triangles = np.array(mesh["vertices"]), np.array(mesh["faces"]).reshape(-1, 3)
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    _, counts = np.unique(edges, axis=0, return_counts=True)
+    assert (counts % 2 == 0).all()  # no hole
+    shapes = Shapes(result.atoms)
+    lumo = result.wavefunctions().coefficients[:, result.n_occupied : result.n_occupied + 1]
+    fine = shapes.values(lumo, shapes.grid(0.2))[0]
+    assert mesh["level"] == pytest.approx(isovalue(fine, 0.7), rel=0.02)
+    centre, axes = frame(result)
+    some = np.random.default_rng(0).choice(len(vertices), 60, replace=False)
+    normals = np.array(mesh["normals"])
+
+    def values(offset: float) -> np.ndarray:
+        """Along the normals, ``offset`` (Å) outwards."""
+        points = (vertices[some] + offset * normals[some]) @ axes + centre
+        return np.array([shapes.values(lumo, Grid(p, 1.0, (1, 1, 1))).item() for p in points])
+
+    # The level lies between half a spacing of the grid inside and half a one outside.
+    inner, outer = np.abs(values(-0.08)), np.abs(values(0.08))
+    assert (inner > mesh["level"]).mean() > 0.98
+    assert (outer < mesh["level"]).mean() > 0.98
+    # Faces look outwards, as the normals do.
+    corners = vertices[triangles]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert (np.einsum("ij,ij->i", across, normals[triangles].mean(1)) > 0.0).mean() > 0.98
+
+
+def test_the_spectrum_and_its_band_are_those_of_python(tab: Any, result: Result) -> None:
+    energies = np.linspace(3.5, 6.0, 9)
+    singlets = result.singlets
+    curve = broaden(singlets.energies, singlets.oscillator_strengths, 0.3, energies=energies)
+    found = tab.evaluate(
+        "(es) => es.map((e) => [spectrum.absorption(e), ...spectrum.band(e)])", energies.tolist()
+    )
+    absorption, low, high = np.array(found).T
+    # The script leaves out lines beyond six standard deviations, and has energies of five digits.
+    np.testing.assert_allclose(absorption, curve.absorption, atol=1e-4 * curve.absorption.max())
+    band = uncertainty_band(
+        singlets.energies, singlets.oscillator_strengths, singlets.uncertainties, curve
+    )
+    assert band is not None
+    # Both are quantiles of some hundred draws.
+    np.testing.assert_allclose(low, band[0], atol=0.06 * band[1].max())
+    np.testing.assert_allclose(high, band[1], atol=0.06 * band[1].max())
+
+
+def test_it_opens_on_the_brightest_state_and_others_can_be_chosen(tab: Any, result: Result) -> None:
+    brightest = f"S{int(result.singlets.oscillator_strengths.argmax()) + 1}"
+    assert tab.input_value("#choice") == brightest
+    assert "HOMO → LUMO 9" in tab.inner_text("#pairs")
+    tab.click("button[data-state=T1]")
+    assert tab.inner_text("#caption-a").startswith("T1 hole")
+    assert tab.inner_text("#caption-b").startswith("T1 electron")
+    tab.select_option("#view", "transition")
+    assert tab.inner_text("#caption-a").startswith("T1 transition density")
+    assert not tab.is_visible("#scene-b")
+    tab.select_option("#choice", "LUMO")
+    assert tab.inner_text("#caption-a").startswith("LUMO, ")
+    tab.evaluate("spectrum.onPick('S1')")
+    tab.select_option("#view", "natural")
+    assert tab.inner_text("#caption-b").startswith("S1 electron")
+
+
+def test_sliders_change_the_spectrum(tab: Any) -> None:
+    before = tab.get_attribute("#spectrum .curve", "points")
+    tab.fill("#width", "0.6")
+    wider = tab.get_attribute("#spectrum .curve", "points")
+    assert wider != before
+    assert tab.inner_text("#width-text") == "0.60 eV"
+    tab.select_option("#unit", "eV")
+    assert "Energy (eV)" in tab.inner_text("#spectrum")
+    tab.fill("#from", "3")
+    assert tab.evaluate("spectrum.range[0]") == 3.0
+    tab.hover("#spectrum svg")
+    assert _is_reading(tab.inner_text("#reading"))
+
+
+def _is_reading(text: str) -> bool:
+    return " nm, " in text and "ε = " in text
+
+
+@pytest.mark.parametrize(
+    ("button", "ending", "content"),
+    [
+        ("Spectrum, CSV", "-spectrum.csv", b"energy_eV,wavelength_nm"),
+        ("Spectrum, SVG", "-spectrum.svg", b"<svg"),
+        ("Spectrum, PNG", "-spectrum.png", b"\x89PNG"),
+        ("States, CSV", "-states.csv", b"state,energy_eV"),
+        ("Surfaces, PNG", ".png", b"\x89PNG"),
+        ("Geometry, xyz", ".xyz", b"16\nC6H6N2O2"),
+        ("pna.molden", ".molden", b"[Molden Format]"),
+    ],
+)
+def test_files_can_be_had(
+    tab: Any, tmp_path: Path, button: str, ending: str, content: bytes
+) -> None:
+    # One button may give two files.
+    with tab.expect_download(lambda file: file.suggested_filename.endswith(ending)) as waiting:
+        tab.click(f'#downloads button:text-is("{button}")')
+    waiting.value.save_as(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes().startswith(content)
+
+
+def test_it_fits_a_phone(tab: Any) -> None:
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_console_is_clean_and_nothing_was_loaded(
+    session: tuple[Any, list[str], list[str]],
+) -> None:
+    """After all of the above."""
+    _, messages, asked = session
+    assert messages == []
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
