@@ -9,11 +9,14 @@ from esml.analysis.characters import (
     characterize,
 )
 from esml.analysis.colour import Colour
+from esml.analysis.emission import radiative_lifetime, radiative_rate
 from esml.analysis.irreps import StateSymmetry, state_symmetries
 from esml.analysis.likeness import Likeness, likeness, peaks
 from esml.analysis.orbital_shapes import Grid, Shapes, isovalue, surface
 from esml.analysis.point_group import PointGroup, point_group
 from esml.analysis.spectrum import AveragedSpectrum, Spectrum, average, broaden
+from esml.analysis.spin_orbit import SpinOrbit, spin_orbit
+from esml.analysis.transitions import ExcitedStateAbsorption, excited_state_absorption
 
 __all__ = [
     "AveragedSpectrum",
@@ -21,6 +24,7 @@ __all__ = [
     "Bonding",
     "Character",
     "Colour",
+    "ExcitedStateAbsorption",
     "FragmentError",
     "Grid",
     "Likeness",
@@ -28,16 +32,21 @@ __all__ = [
     "PointGroup",
     "Shapes",
     "Spectrum",
+    "SpinOrbit",
     "StateSymmetry",
     "Wavefunctions",
     "analyze",
     "average",
     "broaden",
     "characterize",
+    "excited_state_absorption",
     "isovalue",
     "likeness",
     "peaks",
     "point_group",
+    "radiative_lifetime",
+    "radiative_rate",
+    "spin_orbit",
     "state_symmetries",
     "strongest",
     "surface",

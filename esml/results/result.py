@@ -18,10 +18,18 @@ from esml.analysis.characters import (
     characterize,
 )
 from esml.analysis.colour import Colour
+from esml.analysis.emission import radiative_lifetime
 from esml.analysis.point_group import PointGroup, point_group
 from esml.analysis.spectrum import Shape, Spectrum, broaden
+from esml.analysis.spin_orbit import SpinOrbit, spin_orbit
+from esml.analysis.transitions import (
+    ExcitedStateAbsorption,
+    excited_state_absorption,
+    state_charges,
+    state_dipoles,
+)
 from esml.results.states import PROPERTIES, States, html_table, same, screen_table
-from esml.typing import Array, MultiplicityName, as_multiplicity, renamed
+from esml.typing import MULTIPLICITIES, Array, MultiplicityName, as_multiplicity, renamed
 from esml.units import HC
 
 Answer = TypeVar("Answer")
@@ -113,6 +121,61 @@ class Result:
             X=states.X,
             Y=states.Y,
         )
+
+    def state_dipoles(self, multiplicity: MultiplicityName = "singlet") -> Array:
+        """Dipole moments (n_states, 3) of the excited states, debye, before orbitals relax.
+
+        Raises as ``wavefunctions``.
+        """
+        states = self.wavefunctions(multiplicity)
+        assert self.dipole_operator is not None
+        return state_dipoles(states, self.dipole_operator, self.dipole)
+
+    def state_charges(self, multiplicity: MultiplicityName = "singlet") -> Array:
+        """Atomic charges (n_states, n_atoms) of the excited states, e, before orbitals relax.
+
+        Raises as ``wavefunctions``.
+        """
+        return state_charges(self.wavefunctions(multiplicity), self.charges)
+
+    def excited_state_absorption(self, state: str = "S1") -> ExcitedStateAbsorption:
+        """What ``state`` (S1, T1, …) absorbs: transitions to the other states of its multiplicity.
+
+        Raises
+        ------
+        MissingWavefunctionsError
+            As ``wavefunctions``.
+        ValueError
+            For a state that is not there.
+        """
+        for multiplicity in MULTIPLICITIES:
+            labels = self.states(multiplicity).labels
+            if state in labels:
+                states = self.wavefunctions(multiplicity)
+                assert self.dipole_operator is not None
+                place = labels.index(state)
+                return excited_state_absorption(states, self.dipole_operator, place, state[0])
+        there = [*self.singlets.labels[-1:], *self.triplets.labels[-1:]]
+        raise ValueError(
+            f"state is {state!r}: expected one of those predicted, up to {' or '.join(there)}; "
+            "ask for more states"
+        )
+
+    def spin_orbit(self) -> SpinOrbit:
+        """Spin–orbit couplings of singlets and triplets, and phosphorescence.
+
+        Raises as ``wavefunctions``.
+        """
+        singlets, triplets = (self.wavefunctions(each) for each in MULTIPLICITIES)
+        assert self.dipole_operator is not None
+        return spin_orbit(
+            singlets, triplets, self.dipole_operator, self.singlets.transition_dipoles
+        )
+
+    def radiative_lifetimes(self, refractive_index: float = 1.0) -> Array:
+        """Lifetimes (n_states,) of the singlets by spontaneous emission at these energies, s."""
+        states = self.singlets
+        return radiative_lifetime(states.energies, states.oscillator_strengths, refractive_index)
 
     @cached_property
     def bonding(self) -> Bonding:

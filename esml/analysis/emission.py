@@ -1,0 +1,53 @@
+"""Rates and lifetimes of emission.
+
+Spontaneous emission of a transition of energy ω and oscillator strength f, in atomic units and in
+a medium of refractive index n (A. Einstein, Phys. Z. 18, 121 (1917); S. J. Strickler and
+R. A. Berg, J. Chem. Phys. 37, 814 (1962)):
+
+    k = 2 n² α³ ω² f = 4/3 n² α³ ω³ |μ|² .
+
+Strickler and Berg's ⟨ν̃⁻³⟩⁻¹ is here the cube of one energy, that of the emission.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from esml.typing import Array
+from esml.units import HARTREE
+
+FINE_STRUCTURE = 7.2973525643e-3
+"""α, no unit (CODATA 2022)."""
+
+ATOMIC_TIME = 2.4188843265864e-17
+"""ħ/hartree in s (CODATA 2022)."""
+
+
+def radiative_rate(
+    energies: ArrayLike, oscillator_strengths: ArrayLike, refractive_index: float = 1.0
+) -> Array:
+    """Rates of spontaneous emission, 1/s.
+
+    Parameters
+    ----------
+    energies
+        Of the emission, eV, any shape.
+    oscillator_strengths
+        Of the transitions, per final and initial state alike (singlets), the same shape.
+    refractive_index
+        Of the medium.
+    """
+    omega = np.asarray(energies, dtype=np.float64) / HARTREE
+    strengths = np.asarray(oscillator_strengths, dtype=np.float64)
+    rate: Array = 2.0 * refractive_index**2 * FINE_STRUCTURE**3 * omega**2 * strengths
+    return rate / ATOMIC_TIME
+
+
+def radiative_lifetime(
+    energies: ArrayLike, oscillator_strengths: ArrayLike, refractive_index: float = 1.0
+) -> Array:
+    """1/``radiative_rate``, s; infinite where the strength is zero."""
+    with np.errstate(divide="ignore"):
+        lifetime: Array = 1.0 / radiative_rate(energies, oscillator_strengths, refractive_index)
+    return lifetime

@@ -1,0 +1,130 @@
+"""Excited states with one another: dipoles, charges and absorption of excited states.
+
+From the amplitudes of two states of one multiplicity, for a symmetric operator O of one electron,
+
+    ⟨I|O|J⟩ = Σ_ab O_ab (X_IᵀX_J + Y_IᵀY_J)_ab − Σ_ij O_ij (X_I X_Jᵀ + Y_I Y_Jᵀ)_ij + δ_IJ ⟨0|O|0⟩
+
+(equation of motion, ⟨0|[[Q_I, O], Q_J†]|0⟩; D. J. Rowe, Rev. Mod. Phys. 40, 153 (1968)). With
+I = J it gives the dipole and the charges of a state before its orbitals relax, with I ≠ J the
+absorption of an excited state, f = ⅔ (ω_J − ω_I) |⟨I|r|J⟩|² in atomic units.
+
+Shape letters: S states, N atoms, n orbitals, o and v occupied and virtual ones. Energies in eV,
+dipole operators in e·bohr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+
+from esml.analysis.characters import Wavefunctions
+from esml.physics.basis import N_SLOTS
+from esml.typing import Array, Index
+from esml.units import DEBYE, HARTREE
+
+
+@dataclass(frozen=True)
+class ExcitedStateAbsorption:
+    """The transitions from one excited state to all others of its multiplicity."""
+
+    initial: str  # ``S1``, ``T2``, …
+    finals: tuple[str, ...]
+    energies: Array  # (K,) ω_J − ω_I, eV; negative to lower states
+    dipoles: Array  # (K, 3) ⟨I|r|J⟩, e·bohr, sign arbitrary
+    oscillator_strengths: Array  # (K,) negative to lower states: emission
+
+
+def between(states: Wavefunctions, operator: Array) -> Array:
+    """⟨I|O|J⟩ − δ_IJ ⟨0|O|0⟩ of a symmetric operator.
+
+    Parameters
+    ----------
+    states
+        Of one multiplicity.
+    operator
+        (..., n, n) in the minimal basis.
+
+    Returns
+    -------
+    (S, S, ...), symmetric in the states.
+    """
+    o = states.n_occupied
+    inner = states.coefficients.T @ operator @ states.coefficients
+    occupied, virtual = inner[..., :o, :o], inner[..., o:, o:]
+    found: Array = sum(
+        np.einsum("sia,tib,...ab->st...", part, part, virtual, optimize=True)
+        - np.einsum("sia,tja,...ij->st...", part, part, occupied, optimize=True)
+        for part in (states.X, states.Y)
+    )
+    return found
+
+
+def state_dipoles(states: Wavefunctions, dipole_operator: Array, ground: Array) -> Array:
+    """Dipole moments (S, 3) of excited states, debye, before their orbitals relax.
+
+    Parameters
+    ----------
+    states
+        Of one multiplicity.
+    dipole_operator
+        (3, n, n) ⟨μ|r|ν⟩, e·bohr.
+    ground
+        (3,) dipole moment of the ground state, debye.
+    """
+    own = np.arange(len(states))
+    dipoles: Array = ground - DEBYE * between(states, dipole_operator)[own, own]
+    return dipoles
+
+
+def state_charges(states: Wavefunctions, ground: Array) -> Array:
+    """Atomic charges (S, N) of excited states, e, before their orbitals relax.
+
+    Parameters
+    ----------
+    states
+        Of one multiplicity.
+    ground
+        (N,) charges of the ground state, e.
+    """
+    owner = orbital_owner(states.atoms)
+    charges = np.tile(ground, (len(states), 1))
+    for state in range(len(states)):
+        attached, detached = states.attachment_detachment(state)
+        np.subtract.at(charges[state], owner, np.diag(attached - detached))
+    return charges
+
+
+def excited_state_absorption(
+    states: Wavefunctions, dipole_operator: Array, state: int, letter: str
+) -> ExcitedStateAbsorption:
+    """Absorption of ``state`` (from 0) to all other ``states``.
+
+    Parameters
+    ----------
+    states
+        Of one multiplicity.
+    dipole_operator
+        (3, n, n) ⟨μ|r|ν⟩, e·bohr.
+    state
+        Which absorbs.
+    letter
+        ``S`` or ``T``, for the names of the states.
+    """
+    others = np.delete(np.arange(len(states)), state)
+    dipoles = between(states, dipole_operator)[state, others]
+    energies = states.energies[others] - states.energies[state]
+    return ExcitedStateAbsorption(
+        initial=f"{letter}{state + 1}",
+        finals=tuple(f"{letter}{k + 1}" for k in others),
+        energies=energies,
+        dipoles=dipoles,
+        oscillator_strengths=2.0 / 3.0 * energies / HARTREE * np.square(dipoles).sum(1),
+    )
+
+
+def orbital_owner(atoms: Atoms) -> Index:
+    """(n,) the atom of each function of the minimal basis."""
+    counts = np.where(atoms.numbers == 1, 1, N_SLOTS)
+    return np.repeat(np.arange(len(atoms)), counts)
