@@ -1,6 +1,7 @@
 """esml: an electronic-structure surrogate for excited states.
 
 >>> import esml
+>>> esml.predict("O=Cc1ccccc1").singlets  # a SMILES, a path, Atoms, …
 >>> model = esml.load_model()
 >>> result = model.predict(atoms, n_states=10)
 >>> result.singlets.energies  # eV
@@ -15,6 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_ROOMS = ("predict",)
+"""Packages that can be called."""
 
 _HOMES = {
     "CheckpointError": "esml.model.checkpoint",
@@ -48,6 +52,7 @@ __all__ = [
     "available_models",
     "excitation_gradients",
     "load_model",
+    "predict",
     "pyscf_guess",
     "save_model",
     "state_couplings",
@@ -70,6 +75,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return import_module(f"esml.{name}")
     raise AttributeError(f"module 'esml' has no attribute {name!r}")
 
 

@@ -1,9 +1,10 @@
-"""Types that all rooms share, and the names of the multiplicities."""
+"""Types that all rooms share, their equality, and the names of the multiplicities."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -64,3 +65,15 @@ def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return call
 
     return decorate
+
+
+def same(first: object, second: object) -> bool:
+    """Whether all fields of two dataclasses are equal; nan equals nan."""
+    for part in fields(first):  # type: ignore[arg-type]
+        a, b = getattr(first, part.name), getattr(second, part.name)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            if not np.array_equal(a, b, equal_nan=True):
+                return False
+        elif a is not b and a != b:
+            return False
+    return True

@@ -25,6 +25,7 @@ from scipy.special import ndtri
 from esml.analysis.absorption import Band, bands
 from esml.analysis.colour import CONCENTRATION, PATH, VISIBLE, Colour, transmitted
 from esml.analysis.spectrum_axes import LOWEST_ENERGY, Unit, draw, fill
+from esml.typing import same
 from esml.units import HC
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ BAND = (0.16, 0.84)
 """Quantiles between which it lies: one standard deviation of a normal distribution."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Spectrum:
     """An absorption spectrum: the broadened curve and the transitions (sticks) behind it."""
 
@@ -60,6 +61,19 @@ class Spectrum:
     fwhm: float  # eV
     shape: Shape
     stick_labels: tuple[str, ...] = ()  # names of the states, or none
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        low, high = self.energies[0], self.energies[-1]
+        found = ", ".join(f"{band.wavelength:.0f} nm" for band in self.bands)
+        return (
+            f"{type(self).__name__}({len(self.stick_energies)} transitions, {low:.2f} to "
+            f"{high:.2f} eV, {self.shape} lines of {self.fwhm:g} eV, bands at {found or '–'})"
+        )
 
     @property
     def wavelengths(self) -> Array:
@@ -253,7 +267,7 @@ def uncertainty_band(
     return low, high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class AveragedSpectrum(Spectrum):
     """The mean spectrum of many geometries of one molecule.
 

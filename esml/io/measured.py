@@ -16,7 +16,7 @@ import numpy as np
 
 from esml.io.provenance import InputError
 from esml.io.text import read_text
-from esml.typing import Array
+from esml.typing import Array, same
 from esml.units import HC
 
 Quantity = Literal["absorbance", "molar absorption coefficient"]
@@ -39,7 +39,7 @@ LARGEST_ABSORBANCE = 20.0
 measures an absorbance above ten."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeasuredSpectrum:
     """A measured absorption spectrum."""
 
@@ -48,6 +48,15 @@ class MeasuredSpectrum:
     quantity: Quantity
     source: str
     notes: tuple[str, ...]  # what was recognized, and from what
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MeasuredSpectrum) and same(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        low, high = self.wavelengths[-1], self.wavelengths[0]
+        return f"MeasuredSpectrum({self.quantity}, {low:.0f} to {high:.0f} nm, '{self.source}')"
 
     @property
     def wavelengths(self) -> Array:

@@ -85,6 +85,32 @@ def read_sdf(
         yield _record(mol, text, understood, add_hydrogens, largest_fragment)
 
 
+def record_of(
+    mol: Any, new_geometry: bool = False, largest_fragment: bool = False
+) -> Table | Drawing | InputError:
+    """What an RDKit ``Mol`` holds, as a record of a file does; without a conformer a drawing."""
+    from rdkit import Chem
+    from rdkit.Chem import rdDepictor
+
+    mol = Chem.Mol(mol)
+    mol.UpdatePropertyCache(strict=False)
+    name = mol.GetProp("_Name").strip() if mol.HasProp("_Name") else ""
+    if mol.GetNumAtoms() == 0:
+        return InputError("the RDKit Mol has no atoms: expected a molecule; check its SMILES")
+    if mol.GetNumConformers() == 0 or new_geometry:
+        rdDepictor.Compute2DCoords(mol)
+        charge = int(Chem.GetFormalCharge(mol))
+        return Drawing(Chem.MolToMolBlock(mol), name, charge, "the RDKit Mol has no conformer")
+    return _record(mol, Chem.MolToMolBlock(mol), True, False, largest_fragment)
+
+
+def mol_formula(mol: Any) -> str:
+    """Chemical formula of an RDKit ``Mol``, implicit hydrogens included."""
+    from rdkit.Chem import rdMolDescriptors
+
+    return str(rdMolDescriptors.CalcMolFormula(mol))
+
+
 def _record(
     mol: Any, text: str, understood: bool, add_hydrogens: bool, largest_fragment: bool
 ) -> Table | Drawing | InputError:

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ase.db
 import ase.io
@@ -40,7 +41,7 @@ from esml.io.provenance import (
     Structure,
     structure,
 )
-from esml.io.rdkit_files import records
+from esml.io.rdkit_files import mol_formula, record_of, records
 from esml.io.reading import Item, items_of
 from esml.io.smiles_lists import count_rows
 from esml.io.xyz import count_xyz
@@ -54,7 +55,9 @@ __all__ = [
     "check_file",
     "conformers",
     "count_structures",
+    "from_rdkit",
     "from_smiles",
+    "from_table",
     "looks_like_file",
     "read_entries",
     "read_structure",
@@ -133,6 +136,29 @@ def from_smiles(smiles: str, options: ReadingOptions = DEFAULT) -> Structure:
     parse_smiles(smiles)  # without RDKit, or for no SMILES, no process need be started
     found = build({"smiles": smiles}, settings)[0]
     return _from_built(found, smiles, smiles, 0, options)
+
+
+def from_rdkit(mol: Any, options: ReadingOptions = DEFAULT) -> Structure:
+    """The molecule of an RDKit ``Mol``: its conformer, or a new geometry where it has none.
+
+    Raises ``InputError`` for a conformer without hydrogens and for what cannot be embedded.
+    """
+    found = record_of(mol, options.geometry in ("xtb", "mmff"), options.largest_fragment)
+    if isinstance(found, InputError):
+        raise found
+    name = found.name or str(mol_formula(mol))
+    if isinstance(found, Table):
+        return from_table(replace(found, name=name), "RDKit", options)
+    made = build({"mol": found.mol, "name": name}, _settings(options))[0]
+    return _noted(_from_built(made, name, "RDKit", 0, options), (found.note,))
+
+
+def from_table(table: Table, source: str, options: ReadingOptions = DEFAULT) -> Structure:
+    """A molecule with coordinates from another program's object, ``source``."""
+    finished = _finished(Item(0, table.name, table), Path(source), options)
+    if isinstance(finished, InputError):
+        raise finished
+    return finished
 
 
 def conformers(

@@ -1,9 +1,16 @@
 """From structures to results with a trained model.
 
+The package is a function too: ``esml.predict("C=O")`` (see ``esml.predict.anything``).
 ``load_model`` gives a ``Surrogate``, whose ``predict`` and ``predict_many`` give results. For whole
 files there is ``esml.predict.run``, for Dask clusters ``esml.predict.cluster``; they are imported
 from there, for who predicts one molecule need not wait for them.
 """
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
 
 from esml.predict.batching import Batching
 from esml.predict.couplings import StateCouplings, state_couplings
@@ -22,3 +29,16 @@ __all__ = [
     "save_model",
     "state_couplings",
 ]
+
+
+class _Room(ModuleType):
+    """This module, which can be called: ``esml.predict`` is a package and the shortest call."""
+
+    def __call__(self, molecules: Any, n_states: int = 10, **options: Any) -> Any:
+        """See ``esml.predict.anything.predict``."""
+        from esml.predict.anything import predict
+
+        return predict(molecules, n_states, **options)
+
+
+sys.modules[__name__].__class__ = _Room

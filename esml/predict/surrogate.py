@@ -10,6 +10,8 @@ excited states run in the model's precision again: energies are stationary there
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,16 +21,27 @@ from torch import nn
 
 from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
+from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.io.structure_checks import StructureError, check_structure
 from esml.model.graph import Graph, build_graph
 from esml.model.hamiltonian import EffectiveHamiltonian
 from esml.physics import orbitals
+from esml.physics.basis import ELEMENTS
 from esml.physics.excitations import singlets_and_triplets
 from esml.physics.response import Response
 from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
 from esml.predict.solution import Solution, Stated, in_double, results
-from esml.results import Failure, Result
+from esml.results import Failure, Result, name_of
+
+
+def _structure(molecule: Any) -> Structure:
+    """The structure of whatever is given; readers are loaded only for what is no ``Atoms``."""
+    if isinstance(molecule, Atoms):
+        return Structure(molecule, name_of(molecule), "", 0)
+    from esml.io.anything import as_structure
+
+    return as_structure(molecule, ReadingOptions(elements=tuple(ELEMENTS)))
 
 
 class Surrogate(nn.Module):
@@ -150,7 +163,7 @@ class Surrogate(nn.Module):
 
     def predict(
         self,
-        atoms: Atoms,
+        atoms: Atoms | Structure | str | Path | Any,
         n_states: int = 10,
         energy_window: float | None = None,
         n_triplets: int | None = None,
@@ -161,13 +174,16 @@ class Surrogate(nn.Module):
         whether the closed shell is the ground state, and takes a third less time. With
         ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
+        ``atoms`` may also be a path, a SMILES, or whatever else ``esml.predict`` takes for a
+        molecule.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
         predicted closed-shell ground state is unstable, ValueError for numbers below 1.
         """
-        result = self._solve([atoms], Wanted(n_states, n_triplets, energy_window))[0]
+        given = _structure(atoms)
+        result = self._solve([given.atoms], Wanted(n_states, n_triplets, energy_window))[0]
         if isinstance(result, Exception):
             raise result
-        return result
+        return replace(result, name=given.name, source=given.source, index=given.index)
 
     def predict_many(
         self,
@@ -182,6 +198,9 @@ class Surrogate(nn.Module):
 
         ``n_triplets`` and ``energy_window`` are those of ``predict``.
 
+        A structure that is no ``Atoms`` is read as by ``predict``; what cannot be read raises
+        InputError either way.
+
         ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
 
         ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
@@ -190,7 +209,12 @@ class Surrogate(nn.Module):
         wanted = Wanted(n_states, n_triplets, energy_window)
         if errors not in ("raise", "return"):
             raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
-        return self._stream(iter(structures), wanted, errors, wavefunctions)
+        if isinstance(structures, Atoms | str | Path):
+            raise InputError(
+                "predict_many is given one molecule: expected a list or stream; call predict"
+            )
+        stream = (_structure(molecule).atoms for molecule in structures)
+        return self._stream(stream, wanted, errors, wavefunctions)
 
     def _stream(
         self,

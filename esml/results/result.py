@@ -28,8 +28,8 @@ from esml.analysis.transitions import (
     state_charges,
     state_dipoles,
 )
-from esml.results.states import PROPERTIES, States, html_table, same, screen_table
-from esml.typing import MULTIPLICITIES, Array, MultiplicityName, as_multiplicity, renamed
+from esml.results.states import PROPERTIES, States, html_table, screen_table
+from esml.typing import MULTIPLICITIES, Array, MultiplicityName, as_multiplicity, renamed, same
 from esml.units import HC
 
 Answer = TypeVar("Answer")
@@ -110,7 +110,7 @@ class Result:
         if self.coefficients is None or states.X is None or states.Y is None:
             raise MissingWavefunctionsError(
                 "this result carries no wave functions: expected one of predict, or of "
-                "predict_many(…, wavefunctions=True)"
+                "predict_many(…, wavefunctions=True); model.predict(result.atoms) gives them"
             )
         return Wavefunctions(
             atoms=self.atoms,

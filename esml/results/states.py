@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from esml.typing import Array, Multiplicity
+from esml.typing import Array, Multiplicity, same
 from esml.units import HC
 
 
@@ -172,18 +172,6 @@ def half_width(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
     return float(ndtri(0.5 + 0.5 * level))
-
-
-def same(first: object, second: object) -> bool:
-    """Whether all fields of two dataclasses are equal; nan equals nan."""
-    for part in fields(first):  # type: ignore[arg-type]
-        a, b = getattr(first, part.name), getattr(second, part.name)
-        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-            if not np.array_equal(a, b, equal_nan=True):
-                return False
-        elif a is not b and a != b:
-            return False
-    return True
 
 
 # On screen

@@ -1,0 +1,102 @@
+"""One molecule from whatever a person has of it.
+
+A path, a SMILES, ASE ``Atoms``, an RDKit ``Mol``, a PySCF ``Mole`` or a ``Structure``. Objects of
+other packages are known by where their classes are from, so that none of these need be installed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from esml.io.atom_tables import Table
+from esml.io.provenance import InputError, ReadingOptions, Structure
+from esml.io.structures import (
+    DEFAULT,
+    from_rdkit,
+    from_smiles,
+    from_table,
+    looks_like_file,
+    read_structure,
+)
+
+
+def as_structure(molecule: Any, options: ReadingOptions = DEFAULT) -> Structure:
+    """The structure of one molecule.
+
+    Parameters
+    ----------
+    molecule
+        A path, of which the last structure is taken, with a warning where there are several; a
+        SMILES; ASE ``Atoms``, taken as they are; an RDKit ``Mol``, with its conformer or, without
+        one, a new geometry; a PySCF ``Mole``; a ``Structure``.
+    options
+        What is asked of readers.
+
+    Raises
+    ------
+    InputError
+        For what is none of these or cannot be read.
+    """
+    if isinstance(molecule, Structure):
+        return molecule
+    if isinstance(molecule, Atoms):
+        name = str(molecule.info.get("name", "")) or str(molecule.get_chemical_formula())
+        return Structure(molecule, name, "", 0)
+    if isinstance(molecule, Path) or (isinstance(molecule, str) and looks_like_file(molecule)):
+        return _last_of(Path(molecule), options)
+    if isinstance(molecule, str):
+        return from_smiles(molecule, options)
+    home = {base.__module__.split(".")[0] for base in type(molecule).__mro__}
+    if "rdkit" in home and hasattr(molecule, "GetAtoms"):
+        return from_rdkit(molecule, options)
+    if "pyscf" in home and hasattr(molecule, "atom_coords"):
+        return from_table(_of_pyscf(molecule), "PySCF", options)
+    raise InputError(
+        f"a molecule is given as {_named(molecule)}: expected the path of a geometry file, a "
+        "SMILES, ASE Atoms, an RDKit Mol or a PySCF Mole; give one"
+    )
+
+
+def as_atoms(molecule: Any, options: ReadingOptions = DEFAULT) -> Atoms:
+    """The atoms of ``as_structure``."""
+    return as_structure(molecule, options).atoms
+
+
+def _named(thing: Any) -> str:
+    kind = type(thing).__name__
+    if isinstance(thing, list | tuple):
+        return f"a {kind} of {len(thing)}, which is for esml.predict or predict_many"
+    return "None" if thing is None else f"an object of type {kind}"
+
+
+def _last_of(path: Path, options: ReadingOptions) -> Structure:
+    found = read_structure(path, None, options)
+    if found.index > 0:
+        warnings.warn(
+            f"'{path}' holds {found.index + 1} structures; the last one is taken: "
+            "esml.io.read_structures gives all",
+            UserWarning,
+            stacklevel=4,
+        )
+    return found
+
+
+def _of_pyscf(mol: Any) -> Table:
+    """Atoms, charge and spin of a PySCF ``Mole``."""
+    if not mol.natm:
+        raise InputError(
+            "the PySCF Mole has no atoms: expected one that is built; call mol.build() first"
+        )
+    symbols = [mol.atom_pure_symbol(k) for k in range(mol.natm)]
+    atoms = Atoms(symbols, mol.atom_coords(unit="ANG"))
+    if hasattr(mol, "lattice_vectors"):  # a Cell
+        atoms.set_cell(mol.lattice_vectors())
+        atoms.set_pbc(True)
+    if mol.spin:
+        atoms.info["multiplicity"] = int(mol.spin) + 1
+    name = atoms.get_chemical_formula()
+    return Table(atoms, name, int(mol.charge), "charge of the PySCF Mole")
