@@ -18,7 +18,7 @@ and B without building them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -252,9 +252,13 @@ def singlet_states(
     return States(energies * HARTREE, x, y, dipoles, strengths)
 
 
-def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, States]:
+def excitations(
+    mean_field: Any, level: Level, screening: Callable[[ActiveSpace], np.ndarray] | None = None
+) -> tuple[ActiveSpace, States, States]:
     """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
 
+    ``screening`` gives a matrix over ia, jb (hartree) that is added to 2 (ia|jb) of the singlets:
+    what surrounds the molecule and follows its transitions (:mod:`reference.continuum`).
     Raises CalculationError when the functional's kernel is not implemented or the ground state is
     unstable: A−B or the whole singlet response is not positive, or a triplet lies below the ground
     state.
@@ -267,6 +271,8 @@ def excitations(mean_field: Any, level: Level) -> tuple[ActiveSpace, States, Sta
 
     ov = fitted(mean_field.with_df, space.occupied, space.virtual).reshape(-1, o * v)
     coulomb = 2.0 * (ov.T @ ov)
+    if screening is not None:
+        coulomb += screening(space)
     direct = np.zeros((o * v, o * v))
     crossed = np.zeros((o * v, o * v))
     if hybrid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Final
@@ -176,9 +176,12 @@ class _KeptFunctions(dft.numint.NumInt):  # type: ignore[misc]
             self._kept[deriv] = blocks
 
 
-def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
+def ground_state(
+    mol: gto.Mole, functional: str, level: Level, medium: Callable[[Any], Any] | None = None
+) -> Any:
     """A converged density-fitted RKS object.
 
+    ``medium`` puts the RKS object, before it is converged, in what surrounds the molecule.
     Raises CalculationError for a functional PySCF does not know or an SCF that does not converge.
     """
     require_known(functional)
@@ -189,6 +192,8 @@ def ground_state(mol: gto.Mole, functional: str, level: Level) -> Any:
     mean_field.conv_tol = level.energy_tolerance
     mean_field.conv_tol_grad = 1e-5
     mean_field.max_cycle = 80
+    if medium is not None:
+        mean_field = medium(mean_field)
     mean_field.kernel()
     if not mean_field.converged:
         mean_field = mean_field.newton()

@@ -1,0 +1,293 @@
+"""Compute how solvents and point charges shift excited states at the level of the labels.
+
+    python -m scripts.data.solvent_shifts data/solvents/shifts.json
+
+CAM-B3LYP/def2-SVP at GFN2-xTB geometries, in vacuum, in the IEF-PCM continuum of three solvents
+(ground state: static ε; response: n², see ``reference.continuum``), and among point charges
+(``pyscf.qmmm``). Molecules come in the order of their size. Everything there is stays; run the same
+command again to go on. ``--check`` compares one solvent shift with PySCF's own TDDFT, without
+density fitting or a virtual cutoff.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from esml.io.files import write_whole
+from esml.units import BOHR, HARTREE
+from reference.continuum import in_continuum
+from reference.geometries import GeometryError, from_smiles
+from reference.response import ActiveSpace, States, excitations
+from reference.scf import CalculationError, Level, ground_state, molecule
+
+Array = NDArray[np.float64]
+
+LEVEL = Level(n_singlets=8, n_triplets=4)
+
+SOLVENTS = {
+    "cyclohexane": (2.0165, 1.4266),
+    "acetone": (20.493, 1.3588),
+    "water": (78.355, 1.3330),
+}
+"""Static permittivity and refractive index."""
+
+MOLECULES = {
+    "formaldehyde": "C=O",
+    "thioformaldehyde": "C=S",
+    "formamide": "NC=O",
+    "nitrosomethane": "CN=O",
+    "acetaldehyde": "CC=O",
+    "nitromethane": "C[N+](=O)[O-]",
+    "glyoxal": "O=CC=O",
+    "acrolein": "C=CC=O",
+    "acrylonitrile": "C=CC#N",
+    "acetone": "CC(C)=O",
+    "acetamide": "CC(N)=O",
+    "acetate": "CC(=O)[O-]",
+    "thioacetamide": "CC(N)=S",
+    "trans-azomethane": "C/N=N/C",
+    "aminoacrolein": "N/C=C/C=O",
+    "trimethine cyanine": "N/C=C/C=[NH2+]",
+    "nitroethenamine": "N/C=C/[N+](=O)[O-]",
+    "malonaldehyde anion": "[O-]/C=C/C=O",
+    "furan": "c1ccoc1",
+    "pyrrole": "c1cc[nH]c1",
+    "imidazole": "c1c[nH]cn1",
+    "imidazolium": "c1c[nH+]c[nH]1",
+    "pyridine": "c1ccncc1",
+    "pyridinium": "c1cc[nH+]cc1",
+    "pyrazine": "c1cnccn1",
+    "pyrimidine": "c1cncnc1",
+    "pyridazine": "c1ccnnc1",
+    "benzene": "c1ccccc1",
+    "aniline": "Nc1ccccc1",
+    "phenol": "Oc1ccccc1",
+    "aminopentadienal": "N/C=C/C=C/C=O",
+    "pentamethine cyanine": "N/C=C/C=C/C=[NH2+]",
+    "2-pyridone": "O=c1cccc[nH]1",
+    "4-pyridone": "O=c1cc[nH]cc1",
+    "phenolate": "[O-]c1ccccc1",
+    "anilinium": "[NH3+]c1ccccc1",
+    "uracil": "O=c1cc[nH]c(=O)[nH]1",
+    "cytosine": "Nc1cc[nH]c(=O)n1",
+    "benzaldehyde": "O=Cc1ccccc1",
+    "benzonitrile": "N#Cc1ccccc1",
+    "p-benzoquinone": "O=C1C=CC(=O)C=C1",
+    "tropone": "O=c1cccccc1",
+    "thymine": "Cc1c[nH]c(=O)[nH]c1=O",
+    "nitrobenzene": "O=[N+]([O-])c1ccccc1",
+    "p-aminobenzonitrile": "N#Cc1ccc(N)cc1",
+    "p-nitroaniline": "Nc1ccc([N+](=O)[O-])cc1",
+    "p-nitrophenolate": "[O-]c1ccc([N+](=O)[O-])cc1",
+    "adenine": "Nc1ncnc2[nH]cnc12",
+    "dimethylaminobenzonitrile": "CN(C)c1ccc(C#N)cc1",
+    "coumarin": "O=c1ccc2ccccc2o1",
+    "pyridinium phenolate": "[O-]c1ccc(cc1)-[n+]1ccccc1",
+}
+"""Name and SMILES, smaller ones first."""
+
+AMONG_CHARGES = ("formaldehyde", "acrolein", "acetamide", "pyridine", "uracil", "p-nitroaniline")
+
+
+def surroundings(atoms: Atoms, seed: int) -> dict[str, tuple[Array, Array]]:
+    """Point charges (e) and their positions (Å) around ``atoms``, by name.
+
+    ``ion``: +1 about 4 Å beyond an end of the molecule; ``waters``: 24 three-point water models in
+    random places and orientations between 3 and 7 Å from the nearest atom; ``field``: two charges
+    ±200 at 100 Å on either side, a field of 0.576 V/Å.
+    """
+    rng = np.random.default_rng(seed)
+    x = atoms.positions
+    axis = np.linalg.svd(x - x.mean(0))[2][0]
+    along = (x - x.mean(0)) @ axis
+    found = {
+        "ion": (np.array([1.0]), (x[along.argmax()] + 4.0 * axis)[None]),
+        "field": (
+            np.array([200.0, -200.0]),
+            np.stack([x.mean(0) + 100.0 * axis, x.mean(0) - 100.0 * axis]),
+        ),
+    }
+    water = np.array([[0.0, 0.0, 0.0], [0.7570, 0.5859, 0.0], [-0.7570, 0.5859, 0.0]])
+    oxygens: list[Array] = []
+    sites: list[Array] = []
+    while len(oxygens) < 24:
+        place = x.mean(0) + rng.uniform(-12.0, 12.0, 3)
+        nearest = np.linalg.norm(x - place, axis=1).min()
+        apart = min((float(np.linalg.norm(o - place)) for o in oxygens), default=np.inf)
+        if not 3.0 < nearest < 7.0 or apart < 2.8:
+            continue
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        sites.append(place + water @ turn.T)
+        oxygens.append(place)
+    found["waters"] = (np.tile([-0.834, 0.417, 0.417], 24), np.concatenate(sites))
+    return found
+
+
+def among_charges(mean_field: Any, charges: Array, positions: Array) -> Any:
+    """``mean_field`` in the potential of point charges."""
+    from pyscf import qmmm
+
+    return qmmm.mm_charge(mean_field, positions / BOHR, charges, unit="Bohr")
+
+
+class Calculation:
+    """Ground state and excited states of a molecule in one medium."""
+
+    def __init__(
+        self, atoms: Atoms, medium: Callable[[Any], Any] | None = None, level: Level = LEVEL
+    ) -> None:
+        self.mean_field = ground_state(
+            molecule(atoms, level.basis), level.functional, level, medium
+        )
+        solvent = getattr(self.mean_field, "with_solvent", None)
+        self.space: ActiveSpace
+        self.space, self.singlets, self.triplets = excitations(
+            self.mean_field, level, None if solvent is None else solvent.screening
+        )
+
+    def likeness(self, other: Calculation) -> Array:
+        """(S, S') |overlap| of the normalized transition densities of the singlets of both."""
+        overlap = self.mean_field.get_ovlp()
+
+        def densities(space: ActiveSpace, states: States) -> Array:
+            both = states.x + states.y
+            found = np.einsum("mi,sia,na->smn", space.occupied, both, space.virtual, optimize=True)
+            size = np.sqrt(np.einsum("sia,sia->s", both, both))
+            scaled: Array = found / size[:, None, None]
+            return scaled
+
+        ours = densities(self.space, self.singlets)
+        theirs = densities(other.space, other.singlets)
+        found: Array = np.abs(
+            np.einsum("smn,mp,nq,tpq->st", ours, overlap, overlap, theirs, optimize=True)
+        )
+        return found
+
+    def plain(self, vacuum: Calculation | None) -> dict[str, Any]:
+        """Numbers to store; energies in eV, dipoles in e·bohr."""
+        mean_field = self.mean_field
+        with mean_field.mol.with_common_orig((0.0, 0.0, 0.0)):
+            dipole = np.asarray(mean_field.dip_moment(unit="AU", verbose=0))
+        n = int(np.count_nonzero(mean_field.mo_occ))
+        found = {
+            "total_energy": round(mean_field.e_tot * HARTREE, 5),
+            "dipole": dipole.round(4).tolist(),
+            "homo": round(float(mean_field.mo_energy[n - 1]) * HARTREE, 4),
+            "singlets": self.singlets.energies.round(4).tolist(),
+            "strengths": self.singlets.oscillator_strengths.round(5).tolist(),
+            "transition_dipoles": self.singlets.transition_dipoles.round(4).tolist(),
+            "triplets": self.triplets.energies.round(4).tolist(),
+        }
+        if vacuum is not None:
+            found["likeness"] = self.likeness(vacuum).round(3).tolist()
+        return found
+
+
+def computed(name: str, smiles: str) -> dict[str, Any]:
+    """Everything there is to store of one molecule."""
+    atoms = from_smiles(smiles)
+    vacuum = Calculation(atoms)
+    media = {"vacuum": vacuum.plain(None)}
+    for solvent, (epsilon, index) in SOLVENTS.items():
+        medium = partial(in_continuum, epsilon=epsilon, refractive_index=index)
+        media[solvent] = Calculation(atoms, medium).plain(vacuum)
+    among = {}
+    if name in AMONG_CHARGES:
+        for kind, (charges, positions) in surroundings(atoms, AMONG_CHARGES.index(name)).items():
+            positions = positions.round(4)
+            medium = partial(among_charges, charges=charges, positions=positions)
+            among[kind] = {
+                "charges": charges.tolist(),
+                "positions": positions.tolist(),
+                **Calculation(atoms, medium).plain(vacuum),
+            }
+    return {
+        "name": name,
+        "smiles": smiles,
+        "charge": int(atoms.info.get("charge", 0)),
+        "numbers": atoms.numbers.tolist(),
+        "positions": atoms.positions.round(6).tolist(),
+        "media": media,
+        "charges": among,
+    }
+
+
+def run(path: Path) -> None:
+    """Compute what ``path`` does not hold yet, writing it whole after every molecule."""
+    header = {
+        "level": LEVEL.functional
+        + "/"
+        + LEVEL.basis
+        + ", density fitting, TDDFT; "
+        + ("IEF-PCM, linear response at the square of the refractive index"),
+        "settings": json.loads(LEVEL.to_json()),
+        "geometry": "GFN2-xTB minimum",
+        "versions": {package: version(package) for package in ("pyscf", "tblite")},
+        "solvents": {name: list(values) for name, values in SOLVENTS.items()},
+    }
+    entries: list[dict[str, Any]] = []
+    if path.exists():
+        entries = json.loads(path.read_text())["molecules"]
+    there = {entry["name"] for entry in entries}
+    for name, smiles in MOLECULES.items():
+        if name in there:
+            continue
+        try:
+            entries.append(computed(name, smiles))
+        except (CalculationError, GeometryError) as error:
+            print(f"{name}: {error}", flush=True)
+            continue
+        lines = ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in entries)
+        head = json.dumps(header, indent=1)[:-2]
+        write_whole(path, f'{head},\n "molecules": [\n{lines}\n]}}\n'.encode())
+        print(name, *entries[-1]["media"]["vacuum"]["singlets"][:3], flush=True)
+
+
+def check(smiles: str) -> None:
+    """Print the S1 energies of the data and of PySCF's own TDDFT with PCM, in vacuum and water."""
+    from pyscf import dft
+    from pyscf.solvent.pcm import PCM
+
+    atoms = from_smiles(smiles)
+    epsilon = SOLVENTS["water"][0]
+    mol = molecule(atoms, LEVEL.basis)
+    for medium in (None, partial(in_continuum, epsilon=epsilon, refractive_index=1.78**0.5)):
+        mean_field = dft.RKS(mol)
+        mean_field.xc = LEVEL.functional
+        if medium is not None:
+            continuum = PCM(mol)
+            continuum.method, continuum.eps = "IEF-PCM", epsilon
+            mean_field = mean_field.PCM(continuum)
+        mean_field.conv_tol = 1e-10
+        mean_field.kernel()
+        theirs = mean_field.TDDFT()
+        theirs.nstates = 3
+        theirs.kernel()
+        ours = Calculation(atoms, medium).singlets.energies[:3]
+        print("vacuum" if medium is None else "water", ours, theirs.e * HARTREE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path, nargs="?", default=Path("shifts.json"))
+    parser.add_argument("--check", metavar="SMILES", help="compare with PySCF's own TDDFT instead")
+    args = parser.parse_args()
+    if args.check:
+        check(args.check)
+    else:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        run(args.output)
+
+
+if __name__ == "__main__":
+    main()
