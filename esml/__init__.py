@@ -27,6 +27,7 @@ _HOMES = {
     "InstabilityError": "esml.physics.excitations",
     "Result": "esml.results",
     "Spectrum": "esml.analysis.spectrum",
+    "Solvent": "esml.physics.solvent",
     "StructureError": "esml.io.structure_checks",
     "Surrogate": "esml.predict.surrogate",
     "SurrogateCalculator": "esml.interfaces.ase",
@@ -44,6 +45,7 @@ __all__ = [
     "Failure",
     "InstabilityError",
     "Result",
+    "Solvent",
     "Spectrum",
     "StructureError",
     "Surrogate",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from esml.io.structure_checks import StructureError
     from esml.model.checkpoint import CheckpointError
     from esml.physics.excitations import InstabilityError
+    from esml.physics.solvent import Solvent
     from esml.predict.couplings import state_couplings
     from esml.predict.gradients import excitation_gradients
     from esml.predict.model_files import available_models, load_model, save_model

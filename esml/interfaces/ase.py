@@ -19,7 +19,9 @@ from ase.calculators.calculator import (
     all_changes,
 )
 
+from esml.io.solvents import solvent_of
 from esml.io.structure_checks import molecular_charge
+from esml.physics.solvent import Solvent
 from esml.predict.gradients import excitation_gradients
 from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
@@ -31,18 +33,20 @@ NEEDS_ENERGY = ("energy", "free_energy", "energies", "forces", "stress", "stress
 GRADIENTS: dict[str, Multiplicity] = {f"{each}_gradients": each for each in MULTIPLICITIES}
 
 
-class _ChargeAware(Calculator):
-    """A calculator that notices a change of ``atoms.info["charge"]``, which ASE does not track."""
+class _InfoAware(Calculator):
+    """A calculator that notices changes of charge and solvent in ``atoms.info``, unlike ASE."""
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         changes: list[str] = list(super().check_state(atoms, tol))  # type: ignore[no-untyped-call]
         if self.atoms is not None and not changes:
-            before = molecular_charge(self.atoms)
-            changes = [] if before == molecular_charge(atoms) else ["initial_charges"]
+            before, now = (
+                (molecular_charge(each), solvent_of(each)) for each in (self.atoms, atoms)
+            )
+            changes = [] if before == now else ["initial_charges"]
         return changes
 
 
-class SurrogateCalculator(_ChargeAware):
+class SurrogateCalculator(_InfoAware):
     """What esml predicts of a molecule, as properties of an ASE calculator.
 
         atoms.calc = SurrogateCalculator()
@@ -65,9 +69,10 @@ class SurrogateCalculator(_ChargeAware):
     | ``singlet_gradients`` | (n_states, N, 3) | eV/Å, of the excitation energies |
     | ``triplet_gradients`` | (n_states, N, 3) | eV/Å |
 
-    The total charge is ``atoms.info["charge"]`` or the sum of the initial charges. ``energy``,
-    ``forces`` and ``stress`` raise PropertyNotImplementedError: a surrogate of the orbitals has no
-    total energy. Structures that cannot be treated raise as ``Surrogate.predict`` does.
+    ``solvent`` is that of ``Surrogate.predict``. The total charge is ``atoms.info["charge"]`` or
+    the sum of the initial charges. ``energy``, ``forces`` and ``stress`` raise
+    PropertyNotImplementedError: a surrogate of the orbitals has no total energy. Structures that
+    cannot be treated raise as ``Surrogate.predict`` does.
     """
 
     implemented_properties = [  # noqa: RUF012 (ASE's own declaration)
@@ -89,10 +94,17 @@ class SurrogateCalculator(_ChargeAware):
     result: Result | None = None
     """The prediction for the structure last asked about."""
 
-    def __init__(self, model: Surrogate | None = None, n_states: int = 10, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: Surrogate | None = None,
+        n_states: int = 10,
+        solvent: Solvent | str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.model = load_model() if model is None else model
         self.n_states = n_states
+        self.solvent = solvent
 
     def get_property(
         self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
@@ -121,7 +133,9 @@ class SurrogateCalculator(_ChargeAware):
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         if "dipole" not in self.results:
-            self.result = found = self.model.predict(self.atoms, self.n_states)
+            self.result = found = self.model.predict(
+                self.atoms, self.n_states, solvent=self.solvent
+            )
             singlets, triplets = found.singlets, found.triplets
             self.results.update(
                 dipole=found.dipole / DEBYE * BOHR,
@@ -140,11 +154,13 @@ class SurrogateCalculator(_ChargeAware):
         for name, multiplicity in GRADIENTS.items():
             if name in properties:
                 states = range(len(self.results[f"{multiplicity}_energies"]))
-                found_gradients = excitation_gradients(self.model, self.atoms, states, multiplicity)
+                found_gradients = excitation_gradients(
+                    self.model, self.atoms, states, multiplicity, solvent=self.solvent
+                )
                 self.results[name] = found_gradients.gradients
 
 
-class ExcitedStateCalculator(_ChargeAware):
+class ExcitedStateCalculator(_InfoAware):
     """The surface of an excited state: a ground-state calculator plus an excitation energy.
 
         E = E₀ + ω ,   F = F₀ − ∂ω/∂R
@@ -154,6 +170,7 @@ class ExcitedStateCalculator(_ChargeAware):
         atoms.calc.results["excitation_energy"]  # there: the vertical emission energy, eV
 
     ``ground`` is any ASE calculator with energy and forces, of the same molecule and charge.
+    In a ``solvent`` (see ``Surrogate.predict``) the ground-state calculator has to be in it too.
     ``state`` is "S1", "T1", "S2", …, counted by energy at each geometry, so the surface has a kink
     where states cross. Results hold ``energy``, ``forces`` and ``excitation_energy`` (eV, eV/Å).
     Raises ValueError for a state's name that is none.
@@ -166,6 +183,7 @@ class ExcitedStateCalculator(_ChargeAware):
         ground: Any,
         state: str = "S1",
         model: Surrogate | None = None,
+        solvent: Solvent | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
@@ -175,6 +193,7 @@ class ExcitedStateCalculator(_ChargeAware):
         self.ground = ground
         self.model = load_model() if model is None else model
         self.state = state
+        self.solvent = solvent
         self._multiplicity: Multiplicity = "singlet" if named[1] == "S" else "triplet"
         self._index = int(named[2]) - 1
 
@@ -187,7 +206,9 @@ class ExcitedStateCalculator(_ChargeAware):
         """Fill ``results`` with energy, forces and the excitation energy."""
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
-        found = excitation_gradients(self.model, self.atoms, self._index, self._multiplicity)
+        found = excitation_gradients(
+            self.model, self.atoms, self._index, self._multiplicity, solvent=self.solvent
+        )
         excitation = float(found.energies[0])
         self.results = {
             "energy": self.ground.get_property("energy", self.atoms) + excitation,

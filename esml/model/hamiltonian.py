@@ -17,7 +17,7 @@ says how much of this there is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import expm1, log
 from typing import Any, Literal
 
@@ -30,11 +30,13 @@ from esml.model.backbones import BackboneConfig, build
 from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.blocks import Blocks
 from esml.model.graph import Graph
+from esml.model.mean_field import MeanField
 from esml.model.pairs import Pairs, species
-from esml.model.parts import cuts, density_and_charges
+from esml.model.parts import cuts
 from esml.model.tensors import switch
 from esml.physics.basis import ELEMENTS, N_SLOTS, OrbitalLayout
 from esml.physics.interaction import Interaction, distances, gamma
+from esml.physics.medium import Medium
 from esml.units import BOHR
 
 ONSITE = ("s", "p", "sp_dipole")
@@ -201,8 +203,8 @@ class EffectiveHamiltonian(nn.Module):
                     raise ValueError(f"{name} of element {number} must be positive, got {value}")
                 self.baseline[ELEMENTS.index(number), names.index(name)] = value
 
-    def forward(self, graph: Graph) -> Operators:
-        """Operators of every molecule of ``graph``.
+    def forward(self, graph: Graph, medium: Medium | None = None) -> Operators:
+        """Operators of every molecule of ``graph``, in a ``medium`` or in vacuum.
 
         Raises ValueError if the graph lists pairs to less than ``cutoff`` or its positions are not
         of the weights' dtype.
@@ -226,12 +228,22 @@ class EffectiveHamiltonian(nn.Module):
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
         relaxation = assembled(relaxing.onsite, relaxing.offsite)
-        if config.mean_field != "none":
-            hamiltonian, potential = self._mean_field(hamiltonian, kinds, separation, layout)
+        reaction = None if medium is None else medium.reaction_field(separation, layout)
+        if config.mean_field != "none" or reaction is not None:
+            mean_field = self._mean_field(kinds, separation, layout)
+            steps = config.mean_field_steps if config.mean_field != "none" else 0
+            hamiltonian, potential = mean_field.in_vacuum(hamiltonian, steps)
+            if reaction is not None:
+                hamiltonian, potential = mean_field.in_medium(
+                    hamiltonian, potential, reaction.static
+                )
             # The scale of virtual levels is one of what binds them, not of where zero lies.
             relaxation = relaxation - self.virtual_scale * potential
         deviation = self.deviations(kinds, x[:, 0])
         interaction = self.interaction(kinds, deviation, layout, separation, relaxation)
+        if reaction is not None:
+            screened = interaction.coulomb + reaction.optical
+            interaction = replace(interaction, coulomb=screened)
         return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
 
     def _check(self, graph: Graph) -> None:
@@ -299,10 +311,8 @@ class EffectiveHamiltonian(nn.Module):
             **padded,
         )
 
-    def _mean_field(
-        self, bare: Tensor, kinds: Tensor, separation: Tensor, layout: OrbitalLayout
-    ) -> tuple[Tensor, Tensor]:
-        """``bare`` and its mean field, and the potential in it, (M, n, n) eV.
+    def _mean_field(self, kinds: Tensor, separation: Tensor, layout: OrbitalLayout) -> MeanField:
+        """The mean field of atoms of ``kinds`` (N,) at ``separation`` (M, K, K).
 
         γ has the constants of the elements: those of the response are learned, and what is best for
         the one need not be for the other.
@@ -318,24 +328,17 @@ class EffectiveHamiltonian(nn.Module):
         near = switch(separation, config.pair_onset, config.pair_cutoff)
         full = config.mean_field == "full"
         fraction = self.near_exchange * near * (separation > 0) if full else 0.0
-        exchange = (1.0 - near + fraction) * exchange
+        present = config.mean_field != "none"
+        exchange = (1.0 - near + fraction) * exchange if present else torch.zeros_like(exchange)
         owner = layout.orbital_atom()
         width = owner.shape[1]
         rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
-        elements = torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1))
-        if full:
-            coulomb = (1.0 - near + self.near_coulomb * near) * coulomb
-        parted = cuts(separation, layout, near, config.pair_onset)
-        hamiltonian, potential = bare, torch.zeros_like(bare)
-        for _ in range(config.mean_field_steps):
-            density, charge = density_and_charges(hamiltonian, layout, parted)
-            field = -0.5 * density * elements
-            if full:
-                at_atoms = -(coulomb @ charge.to(coulomb)[:, :, None])[:, :, 0]
-                shift = torch.gather(at_atoms, 1, owner) * layout.orbital_mask
-                potential = torch.diag_embed(shift)
-            hamiltonian = bare + field + potential
-        return hamiltonian, potential
+        return MeanField(
+            layout,
+            exchange=torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1)),
+            coulomb=(1.0 - near + self.near_coulomb * near) * coulomb if full else None,
+            parted=cuts(separation, layout, near, config.pair_onset),
+        )
 
 
 def _kernel(separation: Tensor, hardness: Tensor, limit: float, exponent: float | Tensor) -> Tensor:

@@ -13,8 +13,11 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from esml.io.solvents import in_solvent, solvent_of
 from esml.physics.couplings import interstate, with_ground_state
 from esml.physics.excitations import InstabilityError
+from esml.physics.medium import Medium
+from esml.physics.solvent import Solvent
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
@@ -69,6 +72,7 @@ def state_couplings(
     n_states: int = 10,
     multiplicity: MultiplicityName = "singlet",
     active: int | None = None,
+    solvent: Solvent | str | None = None,
 ) -> StateCouplings:
     """Energies, gradients and couplings of the ``n_states`` lowest states of ``atoms``.
 
@@ -88,6 +92,8 @@ def state_couplings(
     active
         Place of one state, from 0: only its gradient and its couplings to all others, which is
         what a trajectory needs and takes a fifth of the time for ten states.
+    solvent
+        That of ``Surrogate.predict``.
 
     Returns
     -------
@@ -106,13 +112,14 @@ def state_couplings(
     if n_states < 1:
         raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
     graph = model.graph([atoms])
+    medium = Medium.of([solvent_of(in_solvent(atoms, solvent))])
     graph.positions.requires_grad_(True)
     with torch.enable_grad():
         if chosen == "singlet":
-            solution = model(graph, n_states, n_triplets=1)
+            solution = model(graph, n_states, n_triplets=1, medium=medium)
             found = solution.singlets
         else:
-            solution = model(graph, 1, n_triplets=n_states)
+            solution = model(graph, 1, n_triplets=n_states, medium=medium)
             found = solution.triplets
         count = int(found.mask.sum())
         if count == 0:

@@ -22,7 +22,10 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from esml.io.solvents import in_solvent, solvent_of
 from esml.physics.excitations import InstabilityError
+from esml.physics.medium import Medium
+from esml.physics.solvent import Solvent
 from esml.predict.surrogate import Surrogate
 from esml.typing import Multiplicity, MultiplicityName, as_multiplicity, renamed
 
@@ -53,12 +56,14 @@ def excitation_gradients(
     states: int | Sequence[int] = 0,
     multiplicity: MultiplicityName = "singlet",
     degenerate: float = DEGENERATE,
+    solvent: Solvent | str | None = None,
 ) -> ExcitationGradients:
     """∂ω/∂R of the ``states`` (counted from 0, as in ``result.singlets``) of ``atoms``.
 
     Exact first derivatives of the model's energies, in the precision of its network: load it with
     ``dtype=torch.float64`` where more than four digits count. States within ``degenerate`` (eV) of
-    each other are given the gradient of their mean; 0 turns that off.
+    each other are given the gradient of their mean; 0 turns that off. ``solvent`` is that of
+    ``Surrogate.predict``.
 
     Raises StructureError for a structure the model cannot treat, InstabilityError where the closed
     shell is unstable, ValueError for a state the molecule does not have.
@@ -68,9 +73,10 @@ def excitation_gradients(
     if wanted.ndim != 1 or len(wanted) == 0 or wanted.min() < 0:
         raise ValueError(f"states is {states!r}: expected one or several numbers from 0 on")
     graph = model.graph([atoms])
+    medium = Medium.of([solvent_of(in_solvent(atoms, solvent))])
     graph.positions.requires_grad_(True)
     with torch.enable_grad():
-        solution = model(graph, int(wanted.max()) + LARGEST_SET)
+        solution = model(graph, int(wanted.max()) + LARGEST_SET, medium=medium)
     for found in (solution.singlets, solution.triplets):
         if not bool(found.stable.all()):
             raise InstabilityError(

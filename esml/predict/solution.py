@@ -14,6 +14,7 @@ from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
 from esml.physics.orbitals import Orbitals
 from esml.physics.response import Response
+from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Result, States, name_of
 from esml.typing import Array, Multiplicity
 from esml.units import DEBYE
@@ -42,7 +43,11 @@ class Stated:
 
 
 def results(
-    structures: Sequence[Atoms], solution: Solution, stated: Stated, wavefunctions: bool
+    structures: Sequence[Atoms],
+    solvents: Sequence[Solvent | None],
+    solution: Solution,
+    stated: Stated,
+    wavefunctions: bool,
 ) -> list[Result | Exception]:
     """Results of the molecules of a batch, or why there is none."""
     orbitals, operators = solution.orbitals, solution.operators
@@ -74,6 +79,7 @@ def results(
             dipole=dipole[m] * DEBYE,
             in_domain=stated.verdicts[m].in_domain,
             warnings=stated.verdicts[m].warnings,
+            solvent=solvents[m],
             singlets=of_singlets[m],
             triplets=of_triplets[m],
             coefficients=None if coefficients is None else coefficients[m, :n, :n].copy(),

@@ -22,13 +22,16 @@ from torch import nn
 from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.io.provenance import InputError, ReadingOptions, Structure
+from esml.io.solvents import SolventError, each_in_solvent, in_solvent, solvent_of
 from esml.io.structure_checks import StructureError, check_structure
 from esml.model.graph import Graph, build_graph
 from esml.model.hamiltonian import EffectiveHamiltonian
 from esml.physics import orbitals
 from esml.physics.basis import ELEMENTS
 from esml.physics.excitations import singlets_and_triplets
+from esml.physics.medium import Medium
 from esml.physics.response import Response
+from esml.physics.solvent import Solvent
 from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
 from esml.predict.solution import Solution, Stated, in_double, results
@@ -95,16 +98,18 @@ class Surrogate(nn.Module):
         n_states: int = 10,
         energy_window: float | None = None,
         n_triplets: int | None = None,
+        medium: Medium | None = None,
     ) -> Solution:
         """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
 
         Fewer where no molecule has so many; ``n_triplets`` where that is given; with
-        ``energy_window`` all below it (eV) instead.
+        ``energy_window`` all below it (eV) instead. ``medium`` surrounds the molecules; vacuum if
+        left out.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
         dipoles).
         """
-        operators = in_double(self.hamiltonian(graph))
+        operators = in_double(self.hamiltonian(graph, medium))
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)
@@ -167,20 +172,25 @@ class Surrogate(nn.Module):
         n_states: int = 10,
         energy_window: float | None = None,
         n_triplets: int | None = None,
+        solvent: Solvent | str | None = None,
     ) -> Result:
         """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
 
         ``n_triplets`` asks for another number of triplets: a spectrum needs only one, which tells
         whether the closed shell is the ground state, and takes a third less time. With
         ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
+        ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.solvents``), a ``Solvent``, or
+        ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
         ``atoms`` may also be a path, a SMILES, or whatever else ``esml.predict`` takes for a
         molecule.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
-        predicted closed-shell ground state is unstable, ValueError for numbers below 1.
+        predicted closed-shell ground state is unstable, SolventError for a solvent that is not
+        known, ValueError for numbers below 1.
         """
         given = _structure(atoms)
-        result = self._solve([given.atoms], Wanted(n_states, n_triplets, energy_window))[0]
+        placed = in_solvent(given.atoms, solvent)
+        result = self._solve([placed], Wanted(n_states, n_triplets, energy_window))[0]
         if isinstance(result, Exception):
             raise result
         return replace(result, name=given.name, source=given.source, index=given.index)
@@ -193,10 +203,12 @@ class Surrogate(nn.Module):
         wavefunctions: bool = False,
         energy_window: float | None = None,
         n_triplets: int | None = None,
+        solvent: Solvent | str | Iterable[Solvent | str | None] | None = None,
     ) -> Iterator[Result | Failure]:
         """Predict a stream of structures in batches, in order, with bounded memory.
 
-        ``n_triplets`` and ``energy_window`` are those of ``predict``.
+        ``n_triplets`` and ``energy_window`` are those of ``predict``, and so is ``solvent``: one
+        for all structures, or one for each.
 
         A structure that is no ``Atoms`` is read as by ``predict``; what cannot be read raises
         InputError either way.
@@ -214,7 +226,8 @@ class Surrogate(nn.Module):
                 "predict_many is given one molecule: expected a list or stream; call predict"
             )
         stream = (_structure(molecule).atoms for molecule in structures)
-        return self._stream(stream, wanted, errors, wavefunctions)
+        placed = each_in_solvent(stream, solvent)
+        return self._stream(placed, wanted, errors, wavefunctions)
 
     def _stream(
         self,
@@ -245,8 +258,9 @@ class Surrogate(nn.Module):
         for index, atoms in enumerate(structures):
             try:
                 check_structure(atoms)
+                solvent_of(atoms)
                 sizes[index] = n_orbitals(atoms)
-            except StructureError as error:
+            except (StructureError, SolventError) as error:
                 outcomes[index] = error
         for batch in self.batching.batches(sizes):
             found = self._solve([structures[i] for i in batch], wanted, wavefunctions)
@@ -260,15 +274,17 @@ class Surrogate(nn.Module):
         try:
             with torch.no_grad():
                 graph = self.graph(structures)
+                solvents = [solvent_of(atoms) for atoms in structures]
                 solution = self(
                     graph,
                     wanted.n_states,
                     wanted.energy_window,
                     wanted.n_triplets,
+                    Medium.of(solvents),
                 )
                 stated = self.uncertainties(graph, solution)
         except (ValueError, RuntimeError) as error:
             if len(structures) == 1:
                 return [error]
             return [self._solve([atoms], wanted, wavefunctions)[0] for atoms in structures]
-        return results(structures, solution, stated, wavefunctions)
+        return results(structures, solvents, solution, stated, wavefunctions)

@@ -28,6 +28,7 @@ from esml.analysis.transitions import (
     state_charges,
     state_dipoles,
 )
+from esml.physics.solvent import Solvent
 from esml.results.states import PROPERTIES, States, html_table, screen_table
 from esml.typing import MULTIPLICITIES, Array, MultiplicityName, as_multiplicity, renamed, same
 from esml.units import HC
@@ -60,6 +61,7 @@ class Result:
     dipole_operator: Array | None = None  # (3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr
     in_domain: bool = True  # whether the molecule is like those the model was trained on
     warnings: tuple[str, ...] = ()  # why it is not, and what else to know of this prediction
+    solvent: Solvent | None = None  # that the molecule is in; None: vacuum
     name: str = ""  # of the molecule; its formula where it has none
     source: str = ""  # file or SMILES the structure is from
     index: int = 0  # place among the structures of its source
@@ -309,6 +311,8 @@ class Result:
                 parts.append(
                     f"{len(states)} {states.multiplicity}s from {states.energies[0]:.2f} eV"
                 )
+        if self.solvent is not None:
+            parts.append(f"in {self.solvent}")
         if not self.in_domain:
             parts.append("outside the training domain")
         return f"Result({', '.join(parts)})"

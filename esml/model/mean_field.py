@@ -1,0 +1,140 @@
+"""The mean field of an effective Hamiltonian: what the electrons do to each other.
+
+    F_μν[P] = −½ x(R_AB) γ^J(R_AB) P_μν           exchange between atoms
+    v_A[q]  = −Σ_B c(R_AB) γ^K(R_AB) q_B          potential of the charges
+
+(μ on A, ν on B; see :mod:`esml.model.hamiltonian`). In a medium H changes until what the charges
+do to the medium and what that does to the charges agree:
+
+    H = H_vac + F[P] − F[P_vac] + v[q] − v[q_vac] + w[q] ,
+
+P and q of H itself, P_vac and q_vac of H_vac, the Hamiltonian in vacuum, and w the potential of the
+medium. So a molecule screens the medium by its own mean field, and where w = 0, H is H_vac exactly.
+
+Shape letters: M molecules, n orbitals, K atoms. Energies in eV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esml.model.parts import Cut, density_and_charges
+from esml.physics.basis import OrbitalLayout
+
+STEPS = 5
+"""Times that a Hamiltonian in a medium follows from its charges."""
+
+DEPTH = 4
+"""Earlier densities that the next one is mixed from."""
+
+ROUNDING, TINY = 1e-10, 1e-30
+"""Keep equations of the mixing solvable."""
+
+Filling = tuple[Tensor, Tensor]
+"""Density matrices (M, n, n) and the atomic charges (M, K) that follow from them."""
+
+
+class Mixing:
+    """Anderson's mixing of densities, for each molecule of a batch by itself.
+
+    From guesses P_k and what the electrons make of them, P_k + R_k, the next guess is that of the
+    combination Σ c_k P_k, Σ c_k = 1, whose residual Σ c_k R_k is smallest: a mean field may answer
+    too much or too little, and a few steps show by how much. The charges are combined likewise.
+
+    Source: D. G. Anderson, J. ACM 12, 547 (1965).
+    """
+
+    def __init__(self) -> None:
+        self._known: list[tuple[Filling, Filling]] = []
+
+    def next(self, guess: Filling, found: Filling) -> Filling:
+        """The next guess after ``guess`` gave ``found``."""
+        self._known = [*self._known, (guess, found)][-DEPTH:]
+        if len(self._known) == 1:
+            return found
+        residuals = [(new[0] - old[0]).flatten(1).double() for old, new in self._known]
+        changes = torch.stack([r - residuals[-1] for r in residuals[:-1]], 1)  # (M, k, n²)
+        square = changes @ changes.mT
+        # Nothing changes where nothing surrounds the molecule: no weights then.
+        size = square.diagonal(dim1=1, dim2=2).sum(1)[:, None]
+        square = square + torch.diag_embed((ROUNDING * size + TINY).expand(-1, square.shape[1]))
+        weights = torch.linalg.solve(square, -(changes @ residuals[-1][:, :, None]))[:, :, 0]
+        return self._combined(weights, 0), self._combined(weights, 1)
+
+    def _combined(self, weights: Tensor, part: int) -> Tensor:
+        """Σ c_k (P_k + R_k), or its charges, for ``weights`` (M, k) of all but the last."""
+        last = self._known[-1][1][part]
+        shape = (-1, *[1] * (last.dim() - 1))
+        combined = last
+        for k, (_, found) in enumerate(self._known[:-1]):
+            combined = combined + weights[:, k].view(shape).to(last) * (found[part] - last)
+        return combined
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """The mean field of the molecules of a batch."""
+
+    layout: OrbitalLayout
+    exchange: Tensor  # (M, n, n) x γ^J between the atoms of two orbitals
+    coulomb: Tensor | None  # (M, K, K) c γ^K between atoms; None: no potential of charges
+    parted: Sequence[Cut]  # of molecules that fall into parts
+
+    def in_vacuum(self, bare: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """``bare`` H⁰ with its mean field after some ``steps``, and the potential in it.
+
+        Both (M, n, n), eV.
+        """
+        hamiltonian, potential = bare, torch.zeros_like(bare)
+        for _ in range(steps):
+            density, charge = self._filled(hamiltonian)
+            potential = self._potential(charge, self.coulomb)
+            hamiltonian = bare + self._field(density) + potential
+        return hamiltonian, potential
+
+    def in_medium(
+        self, vacuum: Tensor, potential: Tensor, reaction: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The Hamiltonian in a medium, and the potential in it.
+
+        Parameters
+        ----------
+        vacuum, potential:
+            (M, n, n) H_vac and the potential in it, eV.
+        reaction:
+            (M, K, K) potential that the medium makes on an atom for a charge on another, eV/e.
+
+        Returns
+        -------
+        Both (M, n, n), eV.
+        """
+        density, charge = self._filled(vacuum)
+        own_field, own_potential = self._field(density), self._potential(charge, self.coulomb)
+        coupling = reaction if self.coulomb is None else self.coulomb + reaction
+        mixing = Mixing()
+        for step in range(STEPS):
+            changed = self._potential(charge, coupling) - own_potential
+            hamiltonian = vacuum + (self._field(density) - own_field) + changed
+            if step + 1 < STEPS:
+                density, charge = mixing.next((density, charge), self._filled(hamiltonian))
+        return hamiltonian, potential + changed
+
+    def _filled(self, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
+        """Density matrices (M, n, n) and atomic charges (M, K), e, of ``hamiltonian``."""
+        return density_and_charges(hamiltonian, self.layout, self.parted)
+
+    def _field(self, density: Tensor) -> Tensor:
+        """F[P] (M, n, n)."""
+        return -0.5 * density * self.exchange
+
+    def _potential(self, charge: Tensor, coulomb: Tensor | None) -> Tensor:
+        """(M, n, n) −Σ_B γ_AB q_B on the diagonal for γ = ``coulomb`` (M, K, K); 0 for None."""
+        if coulomb is None:
+            return torch.zeros_like(self.exchange)
+        at_atoms = -(coulomb @ charge.to(coulomb)[:, :, None])[:, :, 0]
+        owner = self.layout.orbital_atom()
+        return torch.diag_embed(torch.gather(at_atoms, 1, owner) * self.layout.orbital_mask)

@@ -1,0 +1,187 @@
+"""A solvent as a dielectric continuum: the reaction field of atomic charges.
+
+A charge on atom B polarizes the solvent, and the solvent's potential on atom A is G_AB per charge,
+
+    G_AB(ε) = −(1 − 1/ε) C [1/f_AB + (α/ε)/h_AB] / (1 + α/ε) ,   C = e²/4πε₀ ,
+    f_AB = √(R_AB² + a_A a_B exp(−R_AB² / 4 a_A a_B)) ,   h_AB = √(R_AB² + s_A s_B) .
+
+f is that of the generalized Born model, a_A the effective Born radius of atom A: the radius of the
+sphere in which its charge alone would gain the same energy. Alone, with α = 0, it answers to every
+charge distribution as a conductor does but for the factor 1 − 1/ε. That is right for a charge; a
+solvent of small ε answers less to dipoles and higher multipoles. h, with s_A the mean f between A
+and the atoms around it (the size of the cavity), hardly sees them, and the mixture is right for
+both. A lone ion of radius a gains ½ q² G_AA = −(1 − 1/ε) C q² / 2a, Born's energy; charges far
+apart interact with C q_A q_B / ε R; at ε = 1 everything is zero.
+
+G needs no new solver: it is one more matrix between atomic charges. The ground state feels G(ε) of
+the static permittivity ε, for nuclei and molecules of the solvent have had time to turn; in the
+response G(n²) acts between transition charges, for only electrons of the solvent follow light
+(n: refractive index). Exchange is not screened, and neither are triplets, whose transition charges
+are zero.
+
+Effective radii follow from the cavity, the union of spheres of radius ρ around all atoms:
+
+    a_A = ρ_A exp(ρ_A³ I_A / 3) ,   I_A = (3/4π) ∫_{in the cavity, r > ρ_A} d³r / r⁶ .
+
+To first order in I this is 1/a³ = 1/ρ³ − I, exact for any charge in a spherical cavity. The
+integral is a sum over spheres of the other atoms, shrunk by ``DESCREENING`` because neighbours
+overlap; the exponential takes care of the rest. ρ, the only parameter that touches a spectrum, is
+that of usual continua (1.2 van der Waals radii). ``DESCREENING`` and α reproduce the response of
+such continua to charges on atoms: energies of random charges in IEF-PCM within 3 % (5 % for ε below
+3) on average over 58 molecules (``scripts.accuracy.reaction_field``).
+
+Sources: generalized Born: Still et al., J. Am. Chem. Soc. 112, 6127 (1990); the r⁻⁶ integral:
+Grycuk, J. Chem. Phys. 119, 4817 (2003); pairwise sums: Hawkins, Cramer, Truhlar, Chem. Phys. Lett.
+246, 122 (1995); α: Sigalov, Fenley, Onufriev, J. Chem. Phys. 124, 124902 (2006); radii of atoms:
+Mantina et al., J. Phys. Chem. A 113, 5806 (2009).
+
+Shape letters: M molecules, K the most atoms of one molecule. Energies in eV, lengths in Å.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esml.units import COULOMB
+
+
+@dataclass(frozen=True)
+class Solvent:
+    """A solvent by its static permittivity ε and its refractive index n.
+
+    Raises
+    ------
+    ValueError
+        If either is below 1 or no number.
+    """
+
+    epsilon: float
+    refractive_index: float
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value in (
+            ("epsilon", self.epsilon),
+            ("refractive_index", self.refractive_index),
+        ):
+            if not value >= 1.0:
+                raise ValueError(
+                    f"{what} of a solvent is {value}: expected a number of at least 1, the value "
+                    "of vacuum; give the solvent's own"
+                )
+        if math.isinf(self.refractive_index):
+            raise ValueError(
+                "refractive_index of a solvent is infinite: expected a finite number; give the "
+                "solvent's own"
+            )
+
+    @property
+    def optical(self) -> float:
+        """n², the permittivity at the frequency of light."""
+        return self.refractive_index**2
+
+    def __str__(self) -> str:
+        numbers = f"ε {self.epsilon:g}, n {self.refractive_index:g}"
+        return f"{self.name} ({numbers})" if self.name else numbers
+
+
+_RADII = {1: 1.10, 5: 1.92, 6: 1.70, 7: 1.55, 8: 1.52, 9: 1.47}
+_RADII |= {14: 2.10, 15: 1.80, 16: 1.80, 17: 1.75, 34: 1.90, 35: 1.83, 53: 1.98}
+SCALE = 1.2
+"""Radii of a cavity's spheres in van der Waals radii, as usual for continua."""
+
+DESCREENING = 0.814
+"""Radii of the spheres of other atoms in the pairwise sum, in ρ."""
+
+MULTIPOLE = 0.9
+"""α: how much less than a conductor a solvent of small ε answers to dipoles than to charges."""
+
+REACH = 6.0
+"""Å; atoms closer than about this are in one cavity."""
+
+FAR = 10.0
+"""Å, a distance where there is none."""
+
+
+def cavity_radii(numbers: Tensor) -> Tensor:
+    """Radii ρ (same shape, Å, double precision) of the spheres around atoms of ``numbers``."""
+    table = torch.full((119,), SCALE * 2.0, dtype=torch.float64, device=numbers.device)
+    for number, radius in _RADII.items():
+        table[number] = SCALE * radius
+    return table[numbers]
+
+
+def born_radii(separation: Tensor, radii: Tensor, mask: Tensor) -> Tensor:
+    """Effective Born radii.
+
+    Parameters
+    ----------
+    separation:
+        (M, K, K) distances of atoms, Å.
+    radii:
+        (M, K) radii ρ of their spheres, Å.
+    mask:
+        (M, K) True where there is an atom.
+
+    Returns
+    -------
+    (M, K) Å; those of ``radii`` in padding.
+    """
+    own = radii[:, :, None]
+    other = DESCREENING * radii[:, None, :]
+    pair = mask[:, :, None] & mask[:, None, :] & (separation > 0)
+    apart = torch.where(pair, separation, FAR)
+    # Around this atom the other sphere reaches from L to U; what lies within ρ does not count.
+    upper = apart + other
+    outside = pair & (upper > own)
+    upper = torch.where(outside, upper, FAR)
+    lower = torch.where(outside, torch.maximum(own, (apart - other).abs()), FAR)
+    integral = 1.5 * (_cap(upper, apart, other) - _cap(lower, apart, other))
+    around = torch.where(other - apart > own, lower, own)  # L where the other sphere surrounds ρ
+    integral = integral + own.pow(-3) - around.pow(-3)
+    total = torch.where(outside, integral, 0.0).sum(2)
+    return radii * torch.exp(total * radii.pow(3) / 3.0)
+
+
+def _cap(r: Tensor, apart: Tensor, other: Tensor) -> Tensor:
+    """∫ r⁻⁶ over the part of a sphere at distance r, indefinite, divided by 2π.
+
+    A shell of radius r around one atom has the area 2πr² [1 − (r² + R² − S²)/2rR] inside a sphere
+    of radius S = ``other`` at distance R = ``apart``.
+    """
+    return (
+        -1.0 / (3.0 * r**3)
+        + 1.0 / (4.0 * apart * r**2)
+        + ((apart**2 - other**2) / (8.0 * apart * r**4))
+    )
+
+
+def reaction_field(
+    separation: Tensor, effective: Tensor, mask: Tensor, permittivity: Tensor
+) -> Tensor:
+    """G (M, K, K), eV: the solvent's potential on an atom for a unit charge on another.
+
+    Parameters
+    ----------
+    separation:
+        (M, K, K) distances of atoms, Å.
+    effective:
+        (M, K) effective Born radii, Å.
+    mask:
+        (M, K) True where there is an atom.
+    permittivity:
+        (M,) that of each molecule's solvent.
+    """
+    product = effective[:, :, None] * effective[:, None, :]
+    square = separation**2
+    inverse = (square + product * torch.exp(-square / (4.0 * product))).rsqrt()
+    near = torch.exp(-((square / REACH**2) ** 2)) * mask[:, None, :]
+    size = near.sum(2) / (near * inverse).sum(2)
+    blurred = (square + size[:, :, None] * size[:, None, :]).rsqrt()
+    share = (MULTIPOLE / permittivity)[:, None, None]
+    factor = ((1.0 - 1.0 / permittivity) * COULOMB)[:, None, None]
+    return -factor * (inverse + share * blurred) / (1.0 + share)

@@ -1,0 +1,100 @@
+"""Solvents by name: the table, and what is said of a name that is not in it."""
+
+from __future__ import annotations
+
+import pytest
+from ase.build import molecule
+
+from esml.io.solvents import (
+    SolventError,
+    as_solvent,
+    each_in_solvent,
+    find_solvent,
+    in_solvent,
+    solvent_of,
+    solvents,
+)
+from esml.physics.solvent import Solvent
+
+
+def test_the_table_is_large_and_sound() -> None:
+    assert len(solvents()) >= 60
+    for name, solvent in solvents().items():
+        assert solvent.name == name
+        assert 1.7 < solvent.epsilon < 200
+        assert 1.25 < solvent.refractive_index < 1.8
+        # Electrons alone never screen more than everything together, but for rounding.
+        assert solvent.optical < 1.15 * solvent.epsilon
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("water", "water"),
+        ("H2O", "water"),
+        ("EtOH", "ethanol"),
+        ("DMSO", "dimethyl sulfoxide"),
+        ("THF", "tetrahydrofuran"),
+        ("n-hexane", "hexane"),
+        ("N,N-Dimethyl formamide", "N,N-dimethylformamide"),
+        ("CC#N", "acetonitrile"),
+        ("ClCCl", "dichloromethane"),
+    ],
+)
+def test_synonyms_and_smiles_are_known(given: str, name: str) -> None:
+    found = find_solvent(given)
+    assert found is not None
+    assert found.name == name
+
+
+def test_values_are_those_of_handbooks() -> None:
+    water, hexane = find_solvent("water"), find_solvent("hexane")
+    assert water is not None
+    assert hexane is not None
+    assert water.epsilon == pytest.approx(78.4, abs=0.1)
+    assert water.refractive_index == pytest.approx(1.333, abs=1e-3)
+    assert hexane.epsilon == pytest.approx(1.88, abs=0.01)
+
+
+@pytest.mark.parametrize("given", ["vacuum", "Gas", "", None])
+def test_vacuum_is_no_solvent(given: str | None) -> None:
+    assert as_solvent(given) is None
+
+
+def test_numbers_make_a_solvent() -> None:
+    assert find_solvent("24.3, 1.36") == Solvent(24.3, 1.36)
+    with pytest.raises(SolventError, match="at least 1"):
+        find_solvent("0.3,1.36")
+
+
+@pytest.mark.parametrize(
+    ("typo", "nearest"),
+    [("ethanl", "ethanol"), ("tolune", "toluene"), ("acetonitrl", "acetonitrile")],
+)
+def test_a_typo_is_told_with_the_nearest_names(typo: str, nearest: str) -> None:
+    with pytest.raises(SolventError, match=nearest) as told:
+        find_solvent(typo)
+    assert str(told.value).count(". ") == 0
+
+
+def test_what_is_no_solvent_is_refused() -> None:
+    with pytest.raises(SolventError, match="expected a name"):
+        as_solvent(3.5)
+
+
+def test_atoms_carry_their_solvent() -> None:
+    water = molecule("H2O")
+    assert solvent_of(water) is None
+    placed = in_solvent(water, "toluene")
+    assert solvent_of(placed) == solvents()["toluene"]
+    assert "solvent" not in water.info
+    assert solvent_of(in_solvent(placed, "vacuum")) is None
+
+
+def test_one_solvent_for_each_structure() -> None:
+    structures = [molecule("H2O"), molecule("CH4")]
+    placed = list(each_in_solvent(structures, ["water", None]))
+    assert [solvent_of(atoms) for atoms in placed] == [solvents()["water"], None]
+    for wrong in (["water"], ["water"] * 3):
+        with pytest.raises(SolventError, match="as many solvents as structures"):
+            list(each_in_solvent(structures, wrong))
