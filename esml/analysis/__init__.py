@@ -9,6 +9,7 @@ from esml.analysis.characters import (
     characterize,
 )
 from esml.analysis.colour import Colour
+from esml.analysis.dichroism import Dichroism, broaden_dichroism
 from esml.analysis.emission import radiative_lifetime, radiative_rate
 from esml.analysis.irreps import StateSymmetry, state_symmetries
 from esml.analysis.likeness import Likeness, likeness, peaks
@@ -24,6 +25,7 @@ __all__ = [
     "Bonding",
     "Character",
     "Colour",
+    "Dichroism",
     "ExcitedStateAbsorption",
     "FragmentError",
     "Grid",
@@ -38,6 +40,7 @@ __all__ = [
     "analyze",
     "average",
     "broaden",
+    "broaden_dichroism",
     "characterize",
     "excited_state_absorption",
     "isovalue",

@@ -90,7 +90,7 @@ def draw(
     first = not ax.has_data()
     if first:
         unit = _checked(axis) or usual_unit(spectrum.bands)
-        _prepare(ax, unit, *_limits(spectrum, unit, limits))
+        prepare(ax, unit, *_limits(spectrum, unit, limits))
     elif (axis is not None and axis != unit_of(ax)) or limits is not None:
         raise ValueError(
             "axis and limits are those of the first spectrum in a picture: expected none for a "
@@ -184,7 +184,7 @@ def _grid(spectrum: Drawable, ax: Axes) -> Array:
     return grid
 
 
-def _prepare(ax: Axes, unit: Unit, low: float, high: float) -> None:
+def prepare(ax: Axes, unit: Unit, low: float, high: float) -> None:
     """Axes of an empty picture."""
     from matplotlib.ticker import MaxNLocator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ from esml.commands.outputs import Outputs, save_picture
 from esml.commands.pictures import spectrum_picture, view_of
 
 if TYPE_CHECKING:
+    from esml.analysis.dichroism import Dichroism
     from esml.io.comparison import Comparison
     from esml.io.structures import Structure
     from esml.results import Result
@@ -103,6 +105,12 @@ def spectrum(
         bool,
         typer.Option("--average", help="Mean spectrum of all structures of FILE, a trajectory."),
     ] = False,
+    cd: Annotated[
+        bool,
+        typer.Option(
+            "--cd", help="Circular dichroism: rotatory strengths; --plot and --csv show Δε."
+        ),
+    ] = False,
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
@@ -117,6 +125,8 @@ def spectrum(
     options = reading_options(
         geometry, charge, largest_fragment, smiles_column, ignore_cell, ELEMENTS
     )
+    if cd:
+        _check_dichroism(compare, experiment, json_path, conformers, average)
     if conformers is not None:
         _check_single("--conformers", compare, index, outputs)
         if average:
@@ -139,9 +149,12 @@ def spectrum(
         note(f"warning: {warning}")
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):
-        _write_spectrum(result, fwhm, outputs, comparison)
+        if cd:
+            _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
+        else:
+            _write_spectrum(result, fwhm, outputs, comparison)
         _write_orbitals(result, structure, fwhm, model, outputs)
-    _print_tables(result, structure, comparison)
+    _print_tables(result, structure, comparison, ("rotatory_strengths",) if cd else ())
     print_lines(result.spectrum(fwhm=fwhm), view)
 
 
@@ -152,6 +165,34 @@ def _check_single(many: str, compare: Path | None, index: int | None, outputs: O
     for option, given in single.items():
         if given is not None:
             fail(f"{option} is about one structure and {many} about many: leave one out")
+
+
+def _check_dichroism(
+    compare: Path | None,
+    experiment: Path | None,
+    json_path: Path | None,
+    conformers: int | None,
+    average: bool,
+) -> None:
+    """Refuse options that are about absorption beside ``--cd``."""
+    for option, given in {
+        "--compare": compare is not None,
+        "--experiment": experiment is not None,
+        "--json": json_path is not None,
+        "--conformers": conformers is not None,
+        "--average": average,
+    }.items():
+        if given:
+            fail(f"{option} is about absorption and --cd about circular dichroism: leave one out")
+
+
+def _write_dichroism(curve: Dichroism, outputs: Outputs) -> None:
+    if outputs.csv is not None:
+        curve.to_csv(outputs.csv)
+        note(f"curve: {outputs.csv}")
+    if outputs.plot is not None:
+        view = outputs.view
+        save_picture(curve.plot(axis=view.axis, limits=view.limits), outputs.plot)
 
 
 def _write_spectrum(
@@ -201,7 +242,12 @@ def _write_orbitals(
         note(f"cubes: {', '.join(str(path) for path in written)}")
 
 
-def _print_tables(result: Result, structure: Structure, comparison: Comparison | None) -> None:
+def _print_tables(
+    result: Result,
+    structure: Structure,
+    comparison: Comparison | None,
+    requested: Sequence[str] = (),
+) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -219,4 +265,4 @@ def _print_tables(result: Result, structure: Structure, comparison: Comparison |
     for what, said in decisions(structure):
         console.print(Text(f"{what}: {said}"))
     console.print()
-    console.print(states_table(result, comparison))
+    console.print(states_table(result, comparison, requested))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from esml.results import Result
 
 
-def states_table(result: Result, comparison: Comparison | None = None) -> Table:
+def states_table(
+    result: Result, comparison: Comparison | None = None, requested: Sequence[str] = ()
+) -> Table:
     """Singlets and triplets by energy, and what each of them is.
 
-    With a ``comparison`` the reference state of the same rank takes the place of the description.
+    ``requested`` names properties that are shown on request (``esml.results.Property``). With a
+    ``comparison`` the reference state of the same rank takes the place of the description.
     """
     both = (result.singlets, result.triplets)
     described = comparison is None and result.coefficients is not None
@@ -26,7 +30,7 @@ def states_table(result: Result, comparison: Comparison | None = None) -> Table:
         for states in both:
             characters = result.characters(states.multiplicity)
             remarks[states.multiplicity] = [each.description for each in characters]
-    headings, rows = screen_table(*both, remarks=remarks)
+    headings, rows = screen_table(*both, remarks=remarks, requested=requested)
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         if heading == REMARK:

@@ -18,6 +18,7 @@ from esml.analysis.characters import (
     characterize,
 )
 from esml.analysis.colour import Colour
+from esml.analysis.dichroism import Dichroism, broaden_dichroism
 from esml.analysis.emission import radiative_lifetime
 from esml.analysis.point_group import PointGroup, point_group
 from esml.analysis.spectrum import Shape, Spectrum, broaden
@@ -260,6 +261,19 @@ class Result:
         """
         return self._once("colour", self.spectrum().colour) if len(self.singlets) else None
 
+    def dichroism(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Dichroism:
+        """Circular dichroism Δε of the predicted singlets, broadened to ``fwhm`` (eV).
+
+        Raises
+        ------
+        ValueError
+            For a result read from a file of an older version, without rotatory strengths.
+        """
+        singlets = self.singlets
+        return broaden_dichroism(
+            singlets.energies, singlets.rotatory_strengths, fwhm=fwhm, shape=shape
+        )
+
     @cached_property
     def _kept(self) -> dict[Hashable, Any]:
         """Answers by question."""
@@ -276,7 +290,8 @@ class Result:
         """A pandas table with a row for every state; needs pandas.
 
         The index is S1, S2, …, T1, …; columns are ``multiplicity``, ``energy_eV``,
-        ``wavelength_nm``, ``f`` (oscillator strength), ``uncertainty_eV``, and, with wave
+        ``wavelength_nm``, ``f`` (oscillator strength), ``uncertainty_eV``, ``R`` (rotatory
+        strength, 10⁻⁴⁰ cgs), and, with wave
         functions, ``character``. What is zero by symmetry is 0, what is unknown nan.
         """
         import pandas as pd  # type: ignore[import-untyped]

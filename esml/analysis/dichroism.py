@@ -1,0 +1,181 @@
+"""Circular dichroism: from rotatory strengths to a curve.
+
+The rotatory strength R of a transition is the area under its band of Δε = ε_left − ε_right,
+
+    R = 22.97·10⁻⁴⁰ cgs · ∫ Δε(E)/E dE ,   Δε in L mol⁻¹ cm⁻¹,
+
+so that Δε(E) = E Σ_n R_n g(E − ω_n) / 22.97 with lines g of area 1 and R in 10⁻⁴⁰ cgs.
+
+Reference: N. Berova, K. Nakanishi and R. W. Woody (eds.), Circular Dichroism, 2nd ed. (2000).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, Shape, broaden
+from esml.analysis.spectrum_axes import (
+    CURVE_COLOUR,
+    DYES,
+    STICK_COLOUR,
+    Unit,
+    check_limits,
+    on_axis,
+    prepare,
+)
+from esml.typing import Array
+from esml.units import HC
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ROTATORY_PER_AREA = 22.97
+"""R / ∫ Δε/E dE in 10⁻⁴⁰ cgs per L mol⁻¹ cm⁻¹."""
+
+
+@dataclass(frozen=True)
+class Dichroism:
+    """A spectrum of circular dichroism: the broadened curve and the transitions behind it."""
+
+    energies: Array  # (P,) eV, ascending
+    dichroism: Array  # (P,) Δε, L mol⁻¹ cm⁻¹
+    stick_energies: Array  # (S,) eV
+    stick_strengths: Array  # (S,) rotatory strengths, 10⁻⁴⁰ cgs
+    fwhm: float  # eV
+    shape: Shape
+
+    @property
+    def wavelengths(self) -> Array:
+        """(P,) wavelengths in nm, descending."""
+        wavelengths: Array = HC / self.energies
+        return wavelengths
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the curve as columns ``energy_eV,wavelength_nm,dichroism_L_mol-1_cm-1``."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["energy_eV", "wavelength_nm", "dichroism_L_mol-1_cm-1"])
+            for row in zip(self.energies, self.wavelengths, self.dichroism, strict=True):
+                writer.writerow([f"{value:.10g}" for value in row])
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        sticks: bool = True,
+        axis: Unit | None = None,
+        limits: tuple[float, float] | None = None,
+        **style: Any,
+    ) -> Axes:
+        """Draw Δε, and rotatory strengths as sticks against the right axis; needs matplotlib.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw into; new ones if left out. A second curve takes the axis of the first.
+        sticks
+            Draw rotatory strengths.
+        axis
+            ``"nm"`` or ``"eV"``; the other is on the upper axis. None: nm where the largest Δε
+            lies between 200 and 800 nm.
+        limits
+            Lower and upper end of ``axis``.
+        style
+            Of the curve (``color``, ``label``, …).
+
+        Returns
+        -------
+        The axes of the curve.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                "drawing a spectrum needs matplotlib: pip install matplotlib"
+            ) from error
+        if ax is None:
+            _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
+        if not ax.has_data():
+            unit = axis or self._usual_unit()
+            ends = limits or (DYES if unit == "nm" else (self.energies[0], self.energies[-1]))
+            low, high = float(ends[0]), float(ends[1])
+            check_limits(low, high, unit)
+            prepare(ax, unit, low, high)
+            ax.set_ylabel(r"$\Delta\varepsilon$ (L mol$^{-1}$ cm$^{-1}$)")
+            ax.axhline(0.0, color="#888888", linewidth=0.6)
+            style = {"color": CURVE_COLOUR, **style}
+        ax.plot(on_axis(ax, self.energies), self.dichroism, **{"linewidth": 1.6, **style})
+        # One zero line for the curve and for the sticks.
+        height = 1.1 * max(np.abs(line.get_ydata()).max() for line in ax.get_lines())
+        ax.set_ylim(-height, height)
+        if sticks:
+            self._draw_sticks(ax)
+        return ax
+
+    def _usual_unit(self) -> Unit:
+        top = self.wavelengths[np.abs(self.dichroism).argmax()]
+        return "nm" if DYES[0] <= top <= DYES[1] else "eV"
+
+    def _draw_sticks(self, ax: Axes) -> None:
+        right = ax.twinx()
+        places = on_axis(ax, self.stick_energies)
+        right.vlines(places, 0.0, self.stick_strengths, color=STICK_COLOUR, linewidth=1.4)
+        tallest = max(1.1 * float(np.abs(self.stick_strengths).max()), 1.0)
+        right.set_ylim(-tallest, tallest)
+        right.set_ylabel("Rotatory strength (10⁻⁴⁰ cgs)", color=STICK_COLOUR)
+        right.tick_params(axis="y", colors=STICK_COLOUR, direction="in")
+        ax.set_zorder(right.get_zorder() + 1)  # the curve over the sticks
+        ax.patch.set_visible(False)
+
+
+def broaden_dichroism(
+    excitation_energies: ArrayLike,
+    rotatory_strengths: ArrayLike,
+    fwhm: float = 0.3,
+    shape: Shape = "gaussian",
+    energies: ArrayLike | None = None,
+) -> Dichroism:
+    """Circular dichroism of transitions at ``excitation_energies`` (S,) eV.
+
+    Parameters
+    ----------
+    excitation_energies, rotatory_strengths
+        (S,) eV and 10⁻⁴⁰ cgs; a state whose energy is nan is left out.
+    fwhm, shape, energies
+        As for ``esml.analysis.broaden``.
+
+    Returns
+    -------
+    The curve and its sticks.
+
+    Raises
+    ------
+    ValueError
+        As ``esml.analysis.broaden``, and for rotatory strengths that are not finite.
+    """
+    strengths = np.asarray(rotatory_strengths, dtype=np.float64)
+    there = ~np.isnan(np.asarray(excitation_energies, dtype=np.float64))
+    if there.shape == strengths.shape and not np.isfinite(strengths[there]).all():
+        raise ValueError(
+            "rotatory strengths are unknown: expected those of a prediction with positions; "
+            "predict again"
+        )
+    # Lines of either sign are absorption spectra of their own.
+    up, down = (
+        broaden(excitation_energies, part.clip(min=0.0), fwhm, shape, energies)
+        for part in (strengths, -strengths)
+    )
+    lines = (up.absorption - down.absorption) * STRENGTH_PER_AREA * WAVENUMBERS
+    return Dichroism(
+        energies=up.energies,
+        dichroism=up.energies * lines / ROTATORY_PER_AREA,
+        stick_energies=up.stick_energies,
+        stick_strengths=up.stick_strengths - down.stick_strengths,
+        fwhm=up.fwhm,
+        shape=shape,
+    )

@@ -1,0 +1,74 @@
+"""Spectra of circular dichroism: areas, signs, pictures, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from ase.io import write
+from scipy.integrate import trapezoid
+from typer.testing import CliRunner
+
+import esml
+from esml.analysis.dichroism import ROTATORY_PER_AREA, broaden_dichroism
+from esml.commands.app import app
+
+
+def test_the_area_is_the_rotatory_strength() -> None:
+    grid = np.linspace(0.01, 10.0, 10_000)
+    curve = broaden_dichroism([4.0, 5.0], [-30.0, 10.0], 0.2, energies=grid)
+    area = trapezoid(curve.dichroism / grid, grid)
+    assert area * ROTATORY_PER_AREA == pytest.approx(-20.0, rel=1e-6)
+    assert curve.dichroism[np.abs(grid - 4.0).argmin()] < 0 < curve.dichroism.max()
+    assert list(curve.stick_strengths) == [-30.0, 10.0]
+
+
+def test_the_constant_follows_from_that_of_absorption() -> None:
+    """The dipole strength D = 9.184e-39 ∫ ε/ν̃ dν̃ cgs, and R = 9.184e-39 ∫ Δε/4ν̃ dν̃."""
+    assert pytest.approx(91.84 / 4, rel=1e-3) == ROTATORY_PER_AREA
+
+
+def test_states_without_energy_are_left_out_and_unknown_strengths_refused() -> None:
+    curve = broaden_dichroism([4.0, np.nan], [5.0, np.nan])
+    assert len(curve.stick_energies) == 1
+    with pytest.raises(ValueError, match="rotatory strengths are unknown"):
+        broaden_dichroism([4.0, 5.0], [1.0, np.nan])
+
+
+def test_mirror_images_and_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    atoms = molecule("CH3CHO")
+    atoms.rattle(0.1, seed=2)
+    mirrored = atoms.copy()
+    mirrored.positions *= [1.0, 1.0, -1.0]
+    model = esml.load_model()
+    one, other = (model.predict(each, n_states=4).dichroism(0.4) for each in (atoms, mirrored))
+    np.testing.assert_allclose(one.dichroism, -other.dichroism, atol=1e-3)
+    axes = one.plot(axis="nm", limits=(120.0, 400.0))
+    assert axes.get_xlim() == (120.0, 400.0)
+    low, high = axes.get_ylim()
+    assert low == -high
+    assert high >= np.abs(one.dichroism).max()
+    other.plot(axes, sticks=False)
+    assert len(axes.get_lines()) == 3  # zero and two curves
+    one.to_csv(tmp_path / "a.csv")
+    table = np.genfromtxt(tmp_path / "a.csv", delimiter=",", names=True)
+    np.testing.assert_allclose(table["dichroism_L_mol1_cm1"], one.dichroism, rtol=1e-8)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    atoms = molecule("CH3CHO")
+    atoms.rattle(0.1, seed=2)
+    write(tmp_path / "a.xyz", atoms)
+    command = ["spectrum", str(tmp_path / "a.xyz"), "--n-states", "3", "--cd"]
+    done = CliRunner().invoke(app, [*command, "--csv", str(tmp_path / "a.csv")])
+    assert done.exit_code == 0, done.output
+    assert "cgs" in done.output
+    assert "dichroism" in (tmp_path / "a.csv").read_text().splitlines()[0]
+    refused = CliRunner().invoke(app, [*command, "--average"])
+    assert refused.exit_code == 2
+    assert "--average is about absorption" in refused.output
+    plain = CliRunner().invoke(app, command[:-1])
+    assert "cgs" not in plain.output
