@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from esml.analysis.spectrum_axes import CURVE_COLOUR, Unit, fill, usual_unit
 from esml.plots.raster import draw_scene
 from esml.plots.spectrum_notes import draw_measured, mark_end, name_curves, state_maximum
 from esml.plots.style import ATTACHMENT, DETACHMENT, ENCLOSED, NEGATIVE, POSITIVE, SERIES
+from esml.typing import MultiplicityName, renamed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -205,22 +206,23 @@ def plot_levels(result: Result, window: int = 8, ax: Axes | None = None) -> Axes
     return ax
 
 
+@renamed(kind="multiplicity")
 def plot_natural_orbitals(
     result: Result,
     state: int,
-    kind: Literal["singlets", "triplets"] = "singlets",
+    multiplicity: MultiplicityName = "singlet",
     pairs: int = 1,
 ) -> Figure:
     """Hole and electron of the ``pairs`` leading natural transition orbitals of ``state`` (from 0).
 
     Surfaces enclose 70 % of each orbital's density. Needs scikit-image.
     """
-    states = result.wavefunctions(kind)
+    states = result.wavefunctions(multiplicity)
     if not 0 <= state < len(states):
         raise IndexError(f"state {state}: expected 0 to {len(states) - 1}")
     natural = states.natural_orbitals(state)
     pairs = min(pairs, len(natural.weights))
-    character = result.characters(kind)[state]
+    character = result.characters(multiplicity)[state]
     shapes = Shapes(result.atoms)
     grid = shapes.grid(0.2)
     columns = np.hstack([natural.holes[:, :pairs], natural.electrons[:, :pairs]])
@@ -241,19 +243,20 @@ def plot_natural_orbitals(
             axes[pair, column].set_title(
                 f"{name}, weight {natural.weights[pair]:.2f}", fontsize=9, color="#333333"
             )
-    label = f"{kind[0].upper()}{state + 1}  {states.energies[state]:.2f} eV"
+    label = f"{multiplicity[0].upper()}{state + 1}  {states.energies[state]:.2f} eV"
     figure.suptitle(f"{label}  {character.description}", fontsize=10)
     return figure
 
 
+@renamed(kind="multiplicity")
 def plot_densities(
-    result: Result, state: int, kind: Literal["singlets", "triplets"] = "singlets"
+    result: Result, state: int, multiplicity: MultiplicityName = "singlet"
 ) -> Figure:
     """Detachment (what ``state`` takes from) and attachment density (where it goes).
 
     Surfaces enclose 70 % of each. Needs scikit-image.
     """
-    states = result.wavefunctions(kind)
+    states = result.wavefunctions(multiplicity)
     if not 0 <= state < len(states):
         raise IndexError(f"state {state}: expected 0 to {len(states) - 1}")
     attachment, detachment = states.attachment_detachment(state)
@@ -273,8 +276,8 @@ def plot_densities(
         level = isovalue(np.sqrt(field), ENCLOSED) ** 2
         draw_scene(ax, result, [(field, grid, level, colour)])
         ax.set_title(f"{name}, {np.trace(matrix):.2f} electrons", fontsize=9, color="#333333")
-    label = f"{kind[0].upper()}{state + 1}  {states.energies[state]:.2f} eV"
-    figure.suptitle(f"{label}  {result.characters(kind)[state].description}", fontsize=10)
+    label = f"{multiplicity[0].upper()}{state + 1}  {states.energies[state]:.2f} eV"
+    figure.suptitle(f"{label}  {result.characters(multiplicity)[state].description}", fontsize=10)
     return figure
 
 
