@@ -84,7 +84,6 @@ def predict(
     from esml.export import ExportError, format_of
     from esml.io.files import BusyError, sole_writer
     from esml.io.journal import JournalError
-    from esml.physics.basis import ELEMENTS
     from esml.predict.cluster import ClusterError
     from esml.predict.journal import journal_path
     from esml.predict.run import predict_files
@@ -93,7 +92,7 @@ def predict(
         format = format or format_of(output)
     surrogate = load(model)
     options = reading_options(
-        geometry, charge, largest_fragment, smiles_column, ignore_cell, ELEMENTS
+        geometry, charge, largest_fragment, smiles_column, ignore_cell, surrogate.elements
     )
     lock = output.with_name(f".{output.name}.lock")
     refused = refusing(BusyError, ClusterError, ExportError, JournalError, OSError)

@@ -115,15 +115,15 @@ def spectrum(
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
     from esml.analysis.spectrum import check_width
-    from esml.physics.basis import ELEMENTS
 
     with refusing(ValueError):
         check_width(fwhm, "--fwhm")
     view = view_of(axis, limits, experiment)
     outputs = Outputs(plot, csv, report, molden, cubes, json_path, view)
     outputs.check()
+    surrogate = load(model)
     options = reading_options(
-        geometry, charge, largest_fragment, smiles_column, ignore_cell, ELEMENTS
+        geometry, charge, largest_fragment, smiles_column, ignore_cell, surrogate.elements
     )
     if cd:
         _check_dichroism(compare, experiment, json_path, conformers, average)
@@ -131,11 +131,11 @@ def spectrum(
         _check_single("--conformers", compare, index, outputs)
         if average:
             fail("--conformers and --average are two averages: expected one; leave one out")
-        conformer_spectrum(molecule, conformers, n_states, fwhm, load(model), options, outputs)
+        conformer_spectrum(molecule, conformers, n_states, fwhm, surrogate, options, outputs)
         return
     if average:
         _check_single("--average", compare, index, outputs)
-        thermal_spectrum(Path(molecule), n_states, fwhm, load(model), options, outputs)
+        thermal_spectrum(Path(molecule), n_states, fwhm, surrogate, options, outputs)
         return
     outputs.check_report()
     from esml.io.comparison import read_comparison
@@ -144,7 +144,7 @@ def spectrum(
     with refusing(InputError):
         comparison = read_comparison(compare) if compare else None
     structure = one_structure(molecule, index, options)
-    result = predict_one(load(model), structure, n_states)
+    result = predict_one(surrogate, structure, n_states)
     for warning in result.warnings:
         note(f"warning: {warning}")
     # Files first: a reader of the tables may hang up early.

@@ -20,6 +20,7 @@ minimal basis lacks is added to first order:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,6 @@ from ase import Atoms
 
 from esml.io.structure_checks import StructureError
 from esml.physics import orbitals
-from esml.physics.basis import ELEMENTS
 from esml.predict.model_files import load_model
 from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
@@ -84,8 +84,9 @@ def pyscf_guess(
     from pyscf import lib
     from pyscf.lo import orth
 
-    _check(mol)
-    coefficients, charges = _predicted(mol, load_model() if model is None else model)
+    model = load_model() if model is None else model
+    _check(mol, model.elements)
+    coefficients, charges = _predicted(mol, model)
     overlap = mol.intor_symmetric("int1e_ovlp")
     core, valence = _minimal_functions(mol, overlap)
     occupied = valence @ coefficients
@@ -98,7 +99,7 @@ def pyscf_guess(
     return lib.tag_array(density, mo_coeff=found, mo_occ=np.full(found.shape[1], 2.0))
 
 
-def _check(mol: Mole) -> None:
+def _check(mol: Mole, elements: Sequence[int]) -> None:
     if mol.spin != 0:
         raise StructureError(
             f"the molecule has {mol.spin} unpaired electrons where a closed shell is expected: "
@@ -109,7 +110,7 @@ def _check(mol: Mole) -> None:
             "the molecule has effective core potentials where all electrons are expected: choose "
             "an all-electron basis"
         )
-    strange = [mol.atom_symbol(i) for i, z in enumerate(mol.atom_charges()) if z not in ELEMENTS]
+    strange = [mol.atom_symbol(i) for i, z in enumerate(mol.atom_charges()) if z not in elements]
     if strange:
         raise StructureError(
             f"{strange[0]} is none of the elements the model knows, or a ghost atom: start this "

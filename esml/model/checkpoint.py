@@ -90,6 +90,63 @@ def _forget_errors(old: Checkpoint) -> Checkpoint:
     return replace(old, state=state, metadata=metadata)
 
 
+_BY_ELEMENT = {
+    "baseline": 1,
+    "element_couplings": 1,
+    "embedding.weight": 1,
+    "source.weight": 1,
+    "target.weight": 1,
+    "amplitude": 2,
+    "log_decay": 2,
+    "neighbour.weight": 1,
+    "centre.weight": 1,
+    "start.weight": 1,
+    "domain.means": 1,
+    "domain.environment_counts": 1,
+    "domain.bonding_counts": 1,
+    "domain.typical": 1,
+    "domain.pairs": 2,
+    "domain.triples": 3,
+}
+"""Ends of the names of tensors with an entry for each element, and how many dimensions have one."""
+
+_BY_DESCRIPTOR = {
+    "uncertainty.centre": (8, 0.0),
+    "uncertainty.spread": (8, 1.0),
+    "uncertainty.coefficients": (9, 0.0),
+}
+"""Tensors of the error model: where shares by element begin, and what a new one is."""
+
+_ADDED = 6
+"""Elements that version 5 added, after the others."""
+
+_FIRST_ELEMENTS = [1, 6, 7, 8, 9, 16, 17]
+
+
+def _add_elements(old: Checkpoint) -> Checkpoint:
+    """Since version 5 weights have rows for B, Si, P, Se, Br and I.
+
+    An older model knows none of them: their rows are zero and its metadata say which it knows.
+    """
+    state = {name: _with_elements(name, tensor) for name, tensor in old.state.items()}
+    metadata = {"elements": _FIRST_ELEMENTS} | old.metadata
+    return replace(old, state=state, metadata=metadata)
+
+
+def _with_elements(name: str, tensor: Tensor) -> Tensor:
+    for end, n_dimensions in _BY_ELEMENT.items():
+        if name == end or name.endswith("." + end):
+            after = [0, 0] * (tensor.dim() - n_dimensions)
+            return nn.functional.pad(tensor, after + [0, _ADDED] * n_dimensions)
+    if name in _BY_DESCRIPTOR:
+        # Shares of the elements in hole and electron, six of each, follow what comes first.
+        first, value = _BY_DESCRIPTOR[name]
+        general, holes, electrons, rest = tensor.tensor_split([first, first + 6, first + 12])
+        new = tensor.new_full((_ADDED,), value)
+        return torch.cat([general, holes, new, electrons, new, rest])
+    return tensor
+
+
 @dataclass(frozen=True)
 class Format:
     """The version of model files that is written, and how older ones become it."""
@@ -99,7 +156,15 @@ class Format:
     """``upgrades[n]`` turns what a file of version n holds into what one of version n + 1 does."""
 
 
-FORMAT = Format(4, {1: _add_relaxation, 2: _add_near_charges, 3: _forget_errors})
+FORMAT = Format(
+    5,
+    {
+        1: _add_relaxation,
+        2: _add_near_charges,
+        3: _forget_errors,
+        4: _add_elements,
+    },
+)
 
 
 def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:

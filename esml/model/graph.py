@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from esml.io.structure_checks import StructureError, check_structure, molecular_charge
+from esml.physics.basis import ELEMENTS
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,13 @@ def build_graph(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     charges: Sequence[int] | None = None,
+    elements: Sequence[int] = ELEMENTS,
 ) -> Graph:
     """One graph of all ``structures`` with every pair of atoms within ``cutoff`` (Å).
 
-    ``charges`` replaces the charges the structures carry. The work grows linearly with the number
-    of atoms. Raises StructureError, naming the structure when there are several.
+    ``charges`` replaces the charges the structures carry, ``elements`` are those allowed. The work
+    grows linearly with the number of atoms. Raises StructureError, naming the structure when there
+    are several.
     """
     if len(structures) == 0:
         raise StructureError("no structures were given where at least one is expected: pass a list")
@@ -79,7 +82,7 @@ def build_graph(
     for index, atoms in enumerate(structures):
         try:
             total = molecular_charge(atoms) if charges is None else int(charges[index])
-            check_structure(atoms, charge=total)
+            check_structure(atoms, elements, total)
         except StructureError as error:
             if len(structures) == 1:
                 raise

@@ -16,8 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ELEMENTS: tuple[int, ...] = (1, 6, 7, 8, 9, 16, 17)
-"""Atomic numbers the package supports: H C N O F S Cl."""
+ELEMENTS: tuple[int, ...] = (1, 6, 7, 8, 9, 16, 17, 5, 14, 15, 34, 35, 53)
+"""Atomic numbers a model may know, in the order of its weights: H C N O F S Cl B Si P Se Br I.
+
+Which of them a model does know, its training data say.
+"""
 
 N_SLOTS = 4
 """Slots for orbitals on one atom: s, x, y, z."""

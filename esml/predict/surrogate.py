@@ -84,9 +84,16 @@ class Surrogate(nn.Module):
     def device(self) -> torch.device:
         return self.hamiltonian.baseline.device
 
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements it was trained on; all that there are before training."""
+        return tuple(self.metadata.get("elements", ELEMENTS))
+
     def graph(self, structures: Sequence[Atoms]) -> Graph:
         """The graph of ``structures`` as this model reads it. Raises StructureError."""
-        graph = build_graph(structures, self.hamiltonian.cutoff, self.dtype, self.device)
+        graph = build_graph(
+            structures, self.hamiltonian.cutoff, self.dtype, self.device, elements=self.elements
+        )
         if self.device.type == "cpu":
             for atoms in structures:
                 self.batching.check_size(atoms)
@@ -257,7 +264,7 @@ class Surrogate(nn.Module):
         sizes: dict[int, int] = {}
         for index, atoms in enumerate(structures):
             try:
-                check_structure(atoms)
+                check_structure(atoms, self.elements)
                 solvent_of(atoms)
                 sizes[index] = n_orbitals(atoms)
             except (StructureError, SolventError) as error:

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import esml
+from esml import StructureError
 from esml.model.checkpoint import (
     FORMAT,
     LARGEST,
@@ -23,11 +24,13 @@ from esml.model.checkpoint import (
     load,
     save,
 )
+from esml.physics.basis import ELEMENTS
 
 SAID = {
     1: ("H2CO", [2.51677336, 2.52511471], 4.68631932),
     2: ("C2H4", [2.74201325, 5.88786978], 8.50677281),
     3: ("C2H4", [4.18133558, 7.24454200], 10.17670849),
+    4: ("C2H4", [4.33228184, 7.14685434], 10.32640543),
 }
 """A molecule, and its singlets and gap (eV) that the models of ``version-N.safetensors`` gave when
 they were written."""
@@ -223,7 +226,19 @@ def test_a_model_of_the_second_format_keeps_its_domain() -> None:
     """It was trained for 20 epochs on ``tiny.h5``, which holds no HCN in the training split."""
     model = esml.load_model(Path(__file__).parents[1] / "data" / "version-2.safetensors")
     assert model.predict(ase.build.molecule("C2H4"), n_states=2).in_domain
-    assert not model.predict(ase.build.molecule("HCN"), n_states=2).in_domain
+    assert not model.predict(ase.build.molecule("C2H6"), n_states=2).in_domain
+
+
+def test_a_model_of_the_fourth_format_keeps_its_errors_and_refuses_new_elements() -> None:
+    """Elements that came with the fifth have rows in every table, which say nothing."""
+    model = esml.load_model(Path(__file__).parents[1] / "data" / "version-4.safetensors")
+    found = model.predict(ase.build.molecule("C2H4"), n_states=2)
+    assert found.in_domain
+    assert found.singlets.uncertainties == pytest.approx([1.26294633, 1.27908421], abs=1e-5)
+    assert len(model.hamiltonian.baseline) == len(ELEMENTS)
+    for name in ("PH3", "SiH4", "HCN"):  # no nitrogen in its training data
+        with pytest.raises(StructureError, match="an element the model does not know"):
+            model.predict(ase.build.molecule(name), n_states=2)
 
 
 def test_an_error_model_of_the_third_format_is_forgotten() -> None:
