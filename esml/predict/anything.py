@@ -12,7 +12,6 @@ from ase import Atoms
 
 from esml.io.anything import as_structure
 from esml.io.provenance import InputError, ReadingOptions, Structure
-from esml.physics.basis import ELEMENTS
 from esml.physics.excitations import InstabilityError
 from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
@@ -70,7 +69,7 @@ def predict(
     surrogate = (
         model if isinstance(model, Surrogate) else _loaded(None if model is None else str(model))
     )
-    options = ReadingOptions(geometry=geometry, charge=charge, elements=tuple(ELEMENTS))
+    options = ReadingOptions(geometry=geometry, charge=charge, elements=surrogate.elements)
 
     def one(molecule: Any) -> Result:
         return surrogate.predict(as_structure(molecule, options), n_states=n_states, **asked)

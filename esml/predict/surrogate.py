@@ -38,13 +38,13 @@ from esml.predict.solution import Solution, Stated, in_double, results
 from esml.results import Failure, Result, name_of
 
 
-def _structure(molecule: Any) -> Structure:
+def _structure(molecule: Any, elements: tuple[int, ...]) -> Structure:
     """The structure of whatever is given; readers are loaded only for what is no ``Atoms``."""
     if isinstance(molecule, Atoms):
         return Structure(molecule, name_of(molecule), "", 0)
     from esml.io.anything import as_structure
 
-    return as_structure(molecule, ReadingOptions(elements=tuple(ELEMENTS)))
+    return as_structure(molecule, ReadingOptions(elements=elements))
 
 
 class Surrogate(nn.Module):
@@ -89,10 +89,17 @@ class Surrogate(nn.Module):
         """Atomic numbers of the elements it was trained on; all that there are before training."""
         return tuple(self.metadata.get("elements", ELEMENTS))
 
-    def graph(self, structures: Sequence[Atoms]) -> Graph:
-        """The graph of ``structures`` as this model reads it. Raises StructureError."""
+    def graph(self, structures: Sequence[Atoms], elements: Sequence[int] | None = None) -> Graph:
+        """The graph of ``structures`` as this model reads it. Raises StructureError.
+
+        ``elements`` are those allowed; left out, those that the model knows.
+        """
         graph = build_graph(
-            structures, self.hamiltonian.cutoff, self.dtype, self.device, elements=self.elements
+            structures,
+            self.hamiltonian.cutoff,
+            self.dtype,
+            self.device,
+            elements=self.elements if elements is None else elements,
         )
         if self.device.type == "cpu":
             for atoms in structures:
@@ -195,7 +202,7 @@ class Surrogate(nn.Module):
         predicted closed-shell ground state is unstable, SolventError for a solvent that is not
         known, ValueError for numbers below 1.
         """
-        given = _structure(atoms)
+        given = _structure(atoms, self.elements)
         placed = in_solvent(given.atoms, solvent)
         result = self._solve([placed], Wanted(n_states, n_triplets, energy_window))[0]
         if isinstance(result, Exception):
@@ -232,7 +239,7 @@ class Surrogate(nn.Module):
             raise InputError(
                 "predict_many is given one molecule: expected a list or stream; call predict"
             )
-        stream = (_structure(molecule).atoms for molecule in structures)
+        stream = (_structure(molecule, self.elements).atoms for molecule in structures)
         placed = each_in_solvent(stream, solvent)
         return self._stream(placed, wanted, errors, wavefunctions)
 

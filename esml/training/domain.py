@@ -47,7 +47,7 @@ class _Atoms:
     def __init__(self, model: Surrogate, records: Sequence[Record], molecules: dict[str, int]):
         features, kinds, bonds, owners, places = [], [], [], [], []
         for batch in batches(records):
-            graph = model.graph([structure(records[i]) for i in batch])
+            graph = model.graph([structure(records[i]) for i in batch], ELEMENTS)
             with torch.no_grad():
                 features.append(model.hamiltonian(graph).features.double())
             kinds.append(species(graph.numbers))
@@ -161,7 +161,7 @@ def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor
     pairs = torch.zeros(count, count, dtype=torch.bool)
     triples = torch.zeros(count, count, count, dtype=torch.bool)
     for batch in batches(training):
-        graph = model.graph([structure(training[i]) for i in batch])
+        graph = model.graph([structure(training[i]) for i in batch], ELEMENTS)
         bonds, chains = bonds_and_chains(graph)
         kinds = species(graph.numbers)
         for k in range(count):
@@ -174,7 +174,7 @@ def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tup
     """The largest novelty and strangeness in each of ``records``."""
     novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
     for batch in batches(records):
-        graph = model.graph([structure(records[i]) for i in batch])
+        graph = model.graph([structure(records[i]) for i in batch], ELEMENTS)
         with torch.no_grad():
             found = domain(graph, model.hamiltonian(graph).features)
         place = torch.tensor(batch)[graph.molecule]

@@ -105,7 +105,7 @@ def test_what_was_never_seen_is_stated_no_better_and_not_absurd() -> None:
 def test_how_errors_grow_is_learned_from_models_that_know_less() -> None:
     """Own molecules show no growth, others do, in units of another size: known are both."""
     grow = CASES["novelty"]
-    own, _ = synthetic(100, 6, grow)
+    own, _ = synthetic(300, 6, grow)
     near = np.flatnonzero(np.abs(own.values[:, 0]) < 0.3)
     own = Errors(own.values[near], own.errors[near], [own.molecules[i] for i in near])
     others, _ = synthetic(300, 7, grow)

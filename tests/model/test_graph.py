@@ -24,6 +24,10 @@ def periodic() -> Atoms:
     return atoms
 
 
+def germane() -> Atoms:
+    return Atoms("GeH4", molecule("SiH4").positions)
+
+
 def misplaced() -> Atoms:
     atoms = molecule("H2O")
     atoms.positions[1, 2] = np.nan
@@ -53,7 +57,10 @@ def magnetic() -> Atoms:
         (Atoms(), "no atoms .* check the file"),
         (periodic(), r"periodic .* atoms\.set_pbc\(False\)"),
         (misplaced(), r"position of H \(atom 1\) is \[.*nan\]"),
-        (molecule("SiH4"), r"Si \(atom 0\) .* it knows H C N O F S Cl"),
+        (
+            Atoms("GeH4", molecule("SiH4").positions),
+            r"Ge \(atom 0\) .* it knows H C N O F S Cl B Si",
+        ),
         (doubled(), r"H \(atom 2\) and C \(atom 5\) are 0\.017 Å apart"),
         (molecule("CH3"), r"CH3 with charge \+0 has 7 valence electrons, an odd number"),
         (changed(charge=1), r"OH2 with charge \+1 has 7 valence electrons, an odd number"),

@@ -243,7 +243,7 @@ def test_only_relaxations_may_change_sign() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({14: {"s": 1.0}}, "element 14"),
+        ({32: {"s": 1.0}}, "element 32"),
         ({6: {"d": 1.0}}, "'d' is not a baseline"),
         ({6: {"hardness_exchange": 0.0}}, "must be positive"),
     ],
