@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from esml.io.files import write_whole
+from esml.model.elements import element_dimensions
 
 LARGEST = 2**31
 """Bytes of the largest file that is read."""
@@ -90,26 +91,6 @@ def _forget_errors(old: Checkpoint) -> Checkpoint:
     return replace(old, state=state, metadata=metadata)
 
 
-_BY_ELEMENT = {
-    "baseline": 1,
-    "element_couplings": 1,
-    "embedding.weight": 1,
-    "source.weight": 1,
-    "target.weight": 1,
-    "amplitude": 2,
-    "log_decay": 2,
-    "neighbour.weight": 1,
-    "centre.weight": 1,
-    "start.weight": 1,
-    "domain.means": 1,
-    "domain.environment_counts": 1,
-    "domain.bonding_counts": 1,
-    "domain.typical": 1,
-    "domain.pairs": 2,
-    "domain.triples": 3,
-}
-"""Ends of the names of tensors with an entry for each element, and how many dimensions have one."""
-
 _BY_DESCRIPTOR = {
     "uncertainty.centre": (8, 0.0),
     "uncertainty.spread": (8, 1.0),
@@ -134,10 +115,9 @@ def _add_elements(old: Checkpoint) -> Checkpoint:
 
 
 def _with_elements(name: str, tensor: Tensor) -> Tensor:
-    for end, n_dimensions in _BY_ELEMENT.items():
-        if name == end or name.endswith("." + end):
-            after = [0, 0] * (tensor.dim() - n_dimensions)
-            return nn.functional.pad(tensor, after + [0, _ADDED] * n_dimensions)
+    if n_dimensions := element_dimensions(name):
+        after = [0, 0] * (tensor.dim() - n_dimensions)
+        return nn.functional.pad(tensor, after + [0, _ADDED] * n_dimensions)
     if name in _BY_DESCRIPTOR:
         # Shares of the elements in hole and electron, six of each, follow what comes first.
         first, value = _BY_DESCRIPTOR[name]

@@ -26,7 +26,8 @@ from esml.training.losses import EXCITATIONS, losses
 from esml.training.targets import collate
 
 N_BASELINE = 2000
-"""Number of records over which the on-site levels of the elements are averaged."""
+"""Number of records over which the on-site levels of the elements are averaged; those of an
+element that none of these holds are averaged over the others."""
 
 
 class Objective(Protocol):
@@ -67,8 +68,13 @@ def objective(config: TrainingConfig) -> Objective:
 
 def onsite_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
     """Mean diagonal elements ε_s and ε_p (eV) of every element in ``records``."""
+    rest = _mean_levels(records[N_BASELINE:])
+    return rest | _mean_levels(records[:N_BASELINE])
+
+
+def _mean_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
     values: dict[int, dict[str, list[float]]] = {z: {"s": [], "p": []} for z in ELEMENTS}
-    for record in records[:N_BASELINE]:
+    for record in records:
         diagonal = np.diag(record.hamiltonian)
         start = 0
         for z in record.numbers.tolist():

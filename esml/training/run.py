@@ -20,7 +20,9 @@ from torch import Tensor
 from esml.io.records import Record
 from esml.model import checkpoint
 from esml.model.backbones.transformer import random_rotations
+from esml.model.elements import with_new_elements
 from esml.model.graph import build_graph
+from esml.physics.basis import ELEMENTS
 from esml.training.config import ConfigError, TrainingConfig, difference
 from esml.training.objectives import Objective, objective
 from esml.training.targets import structure, turned
@@ -90,7 +92,8 @@ def _freeze(model: Any, patterns: Sequence[str]) -> None:
 def _adopt(model: Any, path: Path) -> None:
     """Load the weights of a model file of the same form into ``model``, else ConfigError.
 
-    The mean field may differ: tight-binding Hamiltonians contain no exchange.
+    The mean field may differ: tight-binding Hamiltonians contain no exchange. Elements that the
+    model of the file does not know begin as those they resemble.
     """
     try:
         found = checkpoint.load(path)
@@ -104,8 +107,13 @@ def _adopt(model: Any, path: Path) -> None:
             f"{path} has another form: expected {mismatch}; choose another initial model or "
             "configure that form"
         )
+    known = found.metadata.get("elements", ELEMENTS)
+    state = with_new_elements(found.state, known)
+    if "baseline" in state:  # levels and hardnesses are those of the elements themselves
+        new = [row for row, number in enumerate(ELEMENTS) if number not in known]
+        state["baseline"][new] = model.baseline[new]
     # The domain and error model of the other weights are not taken over.
-    model.load_state_dict({k: found.state.get(k, v) for k, v in model.state_dict().items()})
+    model.load_state_dict({k: state.get(k, v) for k, v in model.state_dict().items()})
 
 
 def batches(records: Sequence[Record], size: int, seed: int, epoch: int) -> Iterator[list[Record]]:

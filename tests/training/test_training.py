@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from ase.build import molecule
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -22,6 +23,7 @@ from esml.io.records import DatasetError, Record, pack, read, write_shard
 from esml.model import checkpoint
 from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.checkpoint import CheckpointError
+from esml.model.elements import element_dimensions, with_new_elements
 from esml.model.graph import build_graph
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.physics.basis import ELEMENTS
@@ -127,19 +129,43 @@ def test_hamiltonians_alone_can_be_learned_and_started_from(
     assert log[-1]["energies"] == ""
     assert log[-1]["dipole_operator"] == ""
 
-    # Weights that hardly move are those it started from, but for levels of the data.
+    # Weights that hardly move are those it started from, but for levels and elements of the data.
     still = configuration(tmp_path / "b", initial=model, learning_rate=1e-12, epochs=1)
     before, after = load_file(model), load_file(train(still, progress=False))
     assert before.keys() == after.keys()
+    known = esml.load_model(model).elements
+    adopted = with_new_elements(before, known)
     for name, value in before.items():
+        expected = value if name.startswith("domain.") else adopted[name]
         if not name.endswith("baseline"):
-            torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+            torch.testing.assert_close(after[name], expected, rtol=0, atol=1e-6)
 
     other = SMALL.model_copy(update={"hidden": 4})
     with pytest.raises(ConfigError, match=r"another form: expected model\.hidden 8, the"):
         train(configuration(tmp_path / "c", initial=model, model=other), progress=False)
     with pytest.raises(ConfigError, match=r"initial: .*nowhere"):
         train(configuration(tmp_path / "d", initial=tmp_path / "nowhere"), progress=False)
+
+
+def test_new_elements_begin_as_those_they_resemble(tmp_path: Path) -> None:
+    """Known elements keep every weight; silicon starts like carbon, with levels of its own."""
+    path = DATA.parent / "version-4.safetensors"
+    old = esml.load_model(path).hamiltonian
+    settings = configuration(tmp_path, initial=path, model=old.config)
+    model = start(settings, read(DATA)).model
+    carbon, silicon = ELEMENTS.index(6), ELEMENTS.index(14)
+    known = torch.tensor([ELEMENTS.index(z) for z in (1, 6, 8, 9, 16, 17)])
+    for name, tensor in old.state_dict().items():
+        if name != "baseline" and element_dimensions(name):
+            pair = torch.stack([model.state_dict()[name], tensor])
+            for dimension in range(element_dimensions(name)):
+                pair = pair.index_select(1 + dimension, known)
+            assert torch.equal(*pair)
+    embedding = model.network.embedding.weight
+    assert torch.equal(embedding[silicon], embedding[carbon])
+    assert not torch.equal(model.baseline[silicon], model.baseline[carbon])
+    graph = build_graph([molecule("SiH4")], model.cutoff)
+    assert model(graph).hamiltonian.isfinite().all()
 
 
 def test_frozen_weights_stay_as_they_start(tmp_path: Path) -> None:
