@@ -90,12 +90,12 @@ class HamiltonianHead(nn.Module):
         self.scalar = _silent(hidden, 2, bias=True)
         self.vector = _silent(channels, 1)
         self.tensor = _silent(channels, 1)
-        # Of the two factors only one starts at zero, or neither would ever have a gradient.
+        # Only one of the two factors starts at zero: with both at zero neither has a gradient.
         self.left = nn.Linear(channels, products, bias=False)
         self.right = _silent(channels, products)
 
     def forward(self, parts: Parts) -> Block:
-        # Levels are so large that in single precision their last digit shows in excitations.
+        # Levels are so large that their rounding in single precision shows in excitation energies.
         ss, trace = _in_double(self.scalar, parts.scalars).unbind(1)
         eye = torch.eye(3, dtype=ss.dtype, device=ss.device)
         return Block(
@@ -142,7 +142,7 @@ class DipoleHead(nn.Module):
 
 @lru_cache
 def _dipole_pieces(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What scalars, vectors and tensors give to dipole blocks, as maps on flattened numbers.
+    """Linear maps from scalars, vectors and tensors to dipole blocks, both flattened.
 
     (6, 9) from a and t_m to δ_xk a + T_xk of sp; (54, 27) from v, w, u and three products t_m v_x
     to δ_kl v_x + δ_lx w_k + δ_kx u_l and to T_kl v_x, T_xk v_l and T_xl v_k of pp.
@@ -199,7 +199,7 @@ class PairParts(nn.Module):
         nn.init.ones_(self.gates.bias)
 
     def mix(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What an atom of features ``x`` gives as a source and as a target, side by side."""
+        """Contributions of an atom with features ``x`` as source and as target, side by side."""
         s, v, t = decompose(x)
         return self.scalar(s[:, 0]), self.vector(v), self.tensor(t)
 

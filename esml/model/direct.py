@@ -5,10 +5,10 @@ physics behind it. Each quantity q of a molecule is read by attention over its a
 
     q = Σ_a w_a v_a ,   w_a = exp(u_a) / Σ_b exp(u_b) ,
 
-with values v and scores u made of the scalars of atom a, so that it is intensive and, where the
-atoms say so, local. Energies above the first are sums of positive steps, so they ascend. Occupied
-orbital energies, if asked for, are read in the same way, one by one: their v and u also know which
-orbital is meant.
+with values v and scores u computed from the scalars of atom a, so that q is intensive and can be
+local. Energies above the first are sums of positive steps, so they ascend. Occupied orbital
+energies, if asked for, are read in the same way, one by one; their v and u also depend on which
+orbital it is.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class DirectConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Quantities:
-    """What a direct model says of M molecules; also its labels, nan where there is none."""
+    """Predictions of a direct model for M molecules, or their labels; nan where there is none."""
 
     singlets: Tensor  # (M, 5) eV, ascending, the lowest valence singlets
     strengths: Tensor  # (M, 5) their oscillator strengths
@@ -108,7 +108,7 @@ class Direct(nn.Module):
             _inverse_softplus(labels.strengths.nanmean(0)),
             *(q.nanmean().view(1) for q in (labels.triplet, labels.homo, labels.gap)),
         ]
-        # Of what no label has the network starts from nothing.
+        # Quantities without a label start from zero.
         self.centre.copy_(torch.cat(values).nan_to_num(0.0).to(self.centre))
         if self.config.levels == "occupied" and labels.occupied is not None:
             self.occupied.set_centre(labels.occupied)

@@ -4,14 +4,14 @@
 
 (μ on A, ν on B). The network predicts H⁰, whose blocks between atoms carry the switch f: 1 up to
 ``pair_onset`` and 0 from ``pair_cutoff``. The rest is a mean field: nonlocal exchange between atoms
-and the potential of the charges q, with the γ of the elements. Density matrix P and charges are
-those of H⁰ in a first step and of the H it gives in a second (``mean_field_steps``), so that
-charges screen themselves. Far away both terms are known physics, so molecules longer than any seen
-in training keep the right long-range coupling. Nearby, they are learned fractions of the same,
-x = x₀ f + 1 − f and c = c₀ f + 1 − f, which lets H⁰ be local: how delocalized the electrons are
-and what a distant group draws from an atom, P and q tell. Parts of a molecule that do not touch are
-filled with electrons each by itself (``esml.model.parts``). The ``mean_field`` of a configuration
-says how much of this there is.
+and the potential of the charges q, with the γ of the elements. The first step takes the density
+matrix P and the charges from H⁰, the second from the H of the first (``mean_field_steps``), so that
+charges screen each other. At long range both terms are exact physics: molecules longer than any in
+the training data keep the right coupling. At short range they are learned fractions of it,
+x = x₀ f + 1 − f and c = c₀ f + 1 − f. So H⁰ can stay local, while P and q carry how delocalized the
+electrons are and how much charge a distant group withdraws. Parts of a molecule that do not touch
+are filled with electrons separately (``esml.model.parts``). ``mean_field`` in the configuration
+says which of these terms a model has.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class HamiltonianConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Operators:
-    """What the model says of a batch of molecules, padded as ``layout`` tells."""
+    """Operators of a batch of molecules, padded to the sizes in ``layout``."""
 
     layout: OrbitalLayout
     hamiltonian: Tensor  # (M, n, n) eV
@@ -321,8 +321,8 @@ class EffectiveHamiltonian(nn.Module):
     def _mean_field(self, kinds: Tensor, separation: Tensor, layout: OrbitalLayout) -> MeanField:
         """The mean field of atoms of ``kinds`` (N,) at ``separation`` (M, K, K).
 
-        γ has the constants of the elements: those of the response are learned, and what is best for
-        the one need not be for the other.
+        Its γ has the elements' constants. The γ of the response is learned separately, because the
+        values that suit excitations need not suit the ground state.
         """
         config = self.config
         hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
@@ -349,10 +349,10 @@ class EffectiveHamiltonian(nn.Module):
 
 
 def _kernel(separation: Tensor, hardness: Tensor, limit: float, exponent: float | Tensor) -> Tensor:
-    """γ (M, K, K) between atoms of ``hardness`` (M, K), symmetric to the last digit.
+    """γ (M, K, K) between atoms of ``hardness`` (M, K), exactly symmetric.
 
-    Powers of equal numbers are rounded differently in different places of an array, and iterations
-    converge no further than their matrices are symmetric.
+    It is symmetrized because powers of equal numbers may round differently at different places of
+    an array, and an iteration converges no further than its matrix is symmetric.
     """
     mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
     found = gamma(separation, mean, limit, exponent)

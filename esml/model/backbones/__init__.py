@@ -1,8 +1,8 @@
 """The networks a model can be built on, chosen by configuration.
 
 A backbone maps the pairs of a graph and the elements of its atoms to features (N, 9, C) of the
-atoms: a row of scalars, three of vectors, five of traceless symmetric tensors. Whoever reads them,
-the Hamiltonian's heads or the direct ones, does not know which backbone made them.
+atoms: a row of scalars, three of vectors, five of traceless symmetric tensors. The heads that read
+the features, the Hamiltonian's or the direct model's, work with any backbone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from esml.model.backbones.transformer import Transformer, TransformerConfig
 
 
 def _kind(config: Any) -> str:
-    """The kind a configuration names; models of before there was a choice name none."""
+    """The kind a configuration names; older models, which had no choice, name none."""
     kind = config.get("kind", "equivariant") if isinstance(config, dict) else config.kind
     return f"<{kind}>"
 

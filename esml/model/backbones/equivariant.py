@@ -9,8 +9,8 @@ a neighbour with features s, v, t along the unit vector r̂ is
     tensor   w₈ t + {r̂ ⊗ (w₉ v + r̂ w₁₀ s)}
 
 ({} is the traceless symmetric part) with radial weights w(R) that depend on both elements and go
-to zero, with two continuous derivatives, at the cutoff. Atoms then mix what arrived with products
-of their own features. Every function is smooth, and so are the curves made of them.
+to zero, with two continuous derivatives, at the cutoff. Atoms then mix the messages with products
+of their own features. Every function is smooth, and so are potential energy curves.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Message(nn.Module):
 
 
 class Update(nn.Module):
-    """Mix what arrived at an atom with products among its features; residual.
+    """Mix the messages to an atom with products of its features; residual.
 
     s += f, v += g₁ v' + g₂ T a, t += g₃ t' + g₄ {a ⊗ b} + g₅ {T U}, where primes and letters are
     linear mixtures and f, g functions of all invariants.
@@ -140,7 +140,7 @@ class Network(nn.Module):
     """Features of all atoms of a graph.
 
     The total charge is not an input: features of a molecule depend on what is within the summed
-    reach of the layers and on nothing else, so far fragments do not know of each other.
+    reach of the layers and on nothing else, so distant fragments do not affect each other.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

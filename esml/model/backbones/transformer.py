@@ -6,10 +6,10 @@ a token made of its bare displacement vector and elements, the tokens of one ato
 other, and between layers a pair hands what it holds to its reverse. Attention is weighted with a
 switch, so that neighbours come and go smoothly.
 
-Nothing here knows of rotations. The rows of the output are *taken* for scalars, vectors and tensors
-by the heads behind, which is learned, from randomly rotated data, and never exact. ``rotations``
-above 1 averages over that many orientations at prediction time, rows turned back: the error of
-symmetry falls, at their cost. Permutations of atoms and translations are exact.
+Nothing here is equivariant by construction. The heads *treat* the rows of the output as scalars,
+vectors and tensors; the network learns this from randomly rotated data, and never exactly.
+``rotations`` above 1 averages over that many orientations at prediction time, rows turned back: the
+error of symmetry falls, at their cost. Permutations of atoms and translations are exact.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Slots:
 
 
 class Transformer(nn.Module):
-    """Features (N, 9, C) of all atoms of a graph, scalars, vectors and tensors by habit only."""
+    """Features (N, 9, C) of all atoms of a graph, treated as scalars, vectors and tensors."""
 
     orientations: Tensor
 
