@@ -1,9 +1,9 @@
 """What the minimal orbitals look like in space: an illustration.
 
 The model knows its orbitals by the operators between them and holds no functions of space. To draw
-them, each is given the Slater-type function of its shell, 2s and 2p alike without radial node,
+them, each is given the Slater-type function of its shell, s and p alike without radial node,
 expanded in three Gaussians (STO-3G), with the exponents ζ that Hehre, Stewart and Pople recommend
-for molecules [1, 2]. The functions χ overlap and the orbitals of the model do not, so these are
+for molecules [1–4]. The functions χ overlap and the orbitals of the model do not, so these are
 drawn as the symmetrically orthogonalized set (Löwdin)
 
     φ_μ = Σ_ν (S^−½)_νμ χ_ν ,   S_μν = ⟨χ_μ|χ_ν⟩ ,
@@ -12,13 +12,18 @@ the orthonormal set nearest to the χ. Populations, coefficients and signs are t
 an orbital reaches is not, and nothing in the package is computed from these shapes.
 
 1. W. J. Hehre, R. F. Stewart and J. A. Pople, J. Chem. Phys. 51, 2657 (1969): H to F.
-2. W. J. Hehre, R. Ditchfield, R. F. Stewart and J. A. Pople, J. Chem. Phys. 52, 2769 (1970): S, Cl.
+2. W. J. Hehre, R. Ditchfield, R. F. Stewart and J. A. Pople, J. Chem. Phys. 52, 2769 (1970): Si to
+   Cl.
+3. W. J. Pietro, B. A. Levi, W. J. Hehre and R. F. Stewart, Inorg. Chem. 19, 2225 (1980): Se, Br.
+4. W. J. Pietro, E. S. Blurock, R. F. Hout, W. J. Hehre, D. J. DeFrees and R. F. Stewart,
+   Inorg. Chem. 20, 3650 (1981): I.
 
 Shape letters: N atoms, n orbitals, k functions to draw, G primitives. Lengths in Å unless said.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +42,7 @@ STATEMENT = (
 """What every file of orbitals says of itself."""
 
 SLATER_EXPONENT = {1: 1.24, 6: 1.72, 7: 1.95, 8: 2.25, 9: 2.55, 16: 2.05, 17: 2.10}
+SLATER_EXPONENT |= {5: 1.50, 14: 1.75, 15: 1.90, 34: 2.22, 35: 2.38, 53: 2.42}
 """ζ of the valence shell in 1/bohr."""
 
 # Exponents and contraction coefficients of s and p for ζ = 1, by principal quantum number.
@@ -56,12 +62,25 @@ _EXPANSIONS = {
         (-0.2196203690, 0.2255954336, 0.9003984260),
         (0.01058760429, 0.5951670053, 0.4620010120),
     ),
+    4: (
+        (0.2464581400, 0.09095855374, 0.04016825636),
+        (-0.3088441215, 0.01960641170, 1.131034442),
+        (-0.1215468600, 0.5715227604, 0.5498949471),
+    ),
+    5: (
+        (0.1349013828, 0.07263605444, 0.03208462257),
+        (-0.3842642607, -0.1972567438, 1.375495512),
+        (-0.3481691526, 0.6290323690, 0.6662832743),
+    ),
 }
+
+NOBLE_GASES = (2, 10, 18, 36, 54)
+"""Atomic numbers with which shells end."""
 
 
 def principal_number(number: int) -> int:
     """Principal quantum number of the valence shell of element ``number``."""
-    return 1 if number == 1 else 2 if number < 11 else 3
+    return 1 + bisect_left(NOBLE_GASES, number)
 
 
 def contraction(number: int) -> tuple[Array, Array, Array]:
