@@ -24,6 +24,7 @@ from scripts.accuracy import (
     benchmark,
     calibration,
     character_agreement,
+    classes,
     domain_limits,
     label_quality,
     larger,
@@ -189,3 +190,31 @@ def test_reference_hamiltonians_alone_give_states_near_the_labels(records: list[
     scores = without_network.score([batch], EffectiveHamiltonian().double())
     assert scores.mae("singlets found") > 0.8
     assert scores.mae("lowest singlets") < 1.0
+
+
+@pytest.mark.parametrize(
+    ("smiles", "charge", "numbers", "expected"),
+    [
+        ("C=O", 0, [6, 8, 1, 1], ["H C N O F S Cl"]),
+        ("C[N+](=O)[O-]", 0, [6, 7, 8, 8, 1, 1, 1], ["H C N O F S Cl"]),
+        ("[NH3+]CC(=O)[O-]", 0, [7, 6, 6, 8, 8, 1, 1, 1, 1, 1], ["zwitterions"]),
+        ("C[PH3+]", 1, [6, 15, 1, 1, 1, 1, 1, 1], ["P", "cations"]),
+        ("[SeH-]", -1, [34, 1], ["Se", "anions"]),
+    ],
+)
+def test_classes_of_structures(
+    records: list[Record], smiles: str, charge: int, numbers: list[int], expected: list[str]
+) -> None:
+    changed = replace(records[0], smiles=smiles, charge=charge, numbers=np.array(numbers))
+    assert classes.classes_of(changed) == expected
+
+
+def test_the_table_of_classes_counts_and_scores_held_out_molecules(model: Surrogate) -> None:
+    records = read(TINY)
+    rows = classes.table(model, records, ["validation", "test"])
+    (row,) = rows.values()
+    held_out = [r for r in records if r.split in ("validation", "test")]
+    assert row["held out"] == len({r.inchikey for r in held_out})
+    assert row["trained"] == len({r.inchikey for r in records if r.split == "train"})
+    assert 0.0 < row["S1"] < 0.5 < row["composition"]
+    assert "composition" in classes.formatted(rows)

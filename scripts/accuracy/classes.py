@@ -1,0 +1,110 @@
+"""Errors by class: each element beyond H C N O F S Cl, cations, anions, zwitterions, the rest.
+
+    python -m scripts.accuracy.classes MODEL DATA ... [--split validation test]
+
+Labels are those of DATA; a structure counts in every class it belongs to. ``composition`` is the
+S1 of a ridge regression on the counts of elements, fitted to the training molecules of DATA: what
+a model without any structure would give.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ase.data import chemical_symbols
+from rdkit import Chem
+
+from esml import load_model
+from esml.io.records import Record, read
+from esml.predict.surrogate import Surrogate
+from esml.training.baseline import CompositionBaseline
+from esml.training.evaluation import evaluate_records
+
+COMMON = frozenset({1, 6, 7, 8, 9, 16, 17})
+COLUMNS = {
+    "levels": "occupied_mae_eV",
+    "gap": "gap_mae_eV",
+    "S1": "s1_mae_eV",
+    "T1": "t1_mae_eV",
+    "f": "oscillator_mae",
+}
+
+
+def classes_of(record: Record) -> list[str]:
+    """The classes that ``record`` counts in."""
+    numbers = {int(z) for z in record.numbers}
+    found = [chemical_symbols[z] for z in sorted(numbers - COMMON)]
+    if record.charge:
+        found.append("cations" if record.charge > 0 else "anions")
+    elif _is_zwitterion(record.smiles):
+        found.append("zwitterions")
+    return found or ["H C N O F S Cl"]
+
+
+def _is_zwitterion(smiles: str) -> bool:
+    """Opposite charges on atoms that are not neighbours, as nitro groups and N-oxides have them."""
+    mol: Any = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        return False
+    charged = [atom for atom in mol.GetAtoms() if atom.GetFormalCharge()]
+    return any(
+        all(n.GetFormalCharge() * atom.GetFormalCharge() >= 0 for n in atom.GetNeighbors())
+        for atom in charged
+    )
+
+
+def table(
+    model: Surrogate, records: Sequence[Record], splits: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Per class: molecules trained on, molecules held out, mean absolute errors."""
+    training = [r for r in records if r.split == "train"]
+    baseline = CompositionBaseline(training)
+    members: dict[str, list[Record]] = {}
+    trained: dict[str, set[str]] = {}
+    for record in records:
+        for name in classes_of(record):
+            if record.split == "train":
+                trained.setdefault(name, set()).add(record.inchikey)
+            elif record.split in splits:
+                members.setdefault(name, []).append(record)
+    rows = {}
+    for name in sorted(members, key=lambda name: (-len(members[name]), name)):
+        chosen = members[name]
+        errors = evaluate_records(model, chosen)
+        rows[name] = {
+            "trained": len(trained.get(name, ())),
+            "held out": errors["n_molecules"],
+            "unstable": errors["unstable"],
+            **{column: errors[source] for column, source in COLUMNS.items()},
+            "composition": baseline.evaluate(chosen)["s1_mae_eV"],
+        }
+    return rows
+
+
+def formatted(rows: dict[str, dict[str, Any]]) -> str:
+    """The table as text: counts, then mean absolute errors in eV (f: a number)."""
+    names = ("trained", "held out", "unstable", *COLUMNS, "composition")
+    lines = [f"{'':<16}" + "".join(f"{name:>12}" for name in names)]
+    for name, row in rows.items():
+        cells = (row[key] for key in names)
+        lines.append(
+            f"{name:<16}"
+            + "".join(f"{c:>12}" if isinstance(c, int) else f"{c:>12.3f}" for c in cells)
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="name or file of a model")
+    parser.add_argument("data", type=Path, nargs="+", help="reference data")
+    parser.add_argument("--split", nargs="+", default=["validation", "test"], help="splits scored")
+    options = parser.parse_args()
+    print(formatted(table(load_model(options.model), read(options.data), options.split)))
+
+
+if __name__ == "__main__":
+    main()
