@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from esml.commands.messages import SOME_FAILED, fail, note, refusing
 
 if TYPE_CHECKING:
+    from esml.io.comparison import Comparison
     from esml.io.structures import ReadingOptions, Structure
     from esml.predict.surrogate import Surrogate
     from esml.results import Result
@@ -57,3 +58,12 @@ def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Re
             return surrogate.predict(structure.atoms, n_states=n_states)
         except StructureError as error:
             fail(for_commands(str(error)))
+
+
+def other_molecule(structure: Structure, comparison: Comparison | None) -> tuple[str, ...]:
+    """A warning where the reference is for another molecule."""
+    from esml.io.structure_checks import molecular_charge
+
+    atoms = structure.atoms
+    said = comparison and comparison.differs(atoms.get_chemical_formula(), molecular_charge(atoms))
+    return (said,) if said else ()

@@ -12,7 +12,7 @@ from esml import __version__
 from esml.commands.bands import print_lines
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import fail, note, refusing
-from esml.commands.molecules import decisions, one_structure, predict_one
+from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
 from esml.commands.options import (
     CellOption,
     ChargeOption,
@@ -145,7 +145,7 @@ def spectrum(
         comparison = read_comparison(compare) if compare else None
     structure = one_structure(molecule, index, options)
     result = predict_one(surrogate, structure, n_states)
-    for warning in result.warnings:
+    for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):

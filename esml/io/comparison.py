@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from esml.io.program_files import program_of, read_calculation
-from esml.io.structures import InputError
+from esml.io.calculation import Calculation
+from esml.io.program_outputs import program_of, read_calculation
+from esml.io.provenance import InputError
 
 
 class ReferenceStates(BaseModel):
@@ -50,6 +51,24 @@ class Comparison(BaseModel):
     singlets: ReferenceStates
     triplets: ReferenceStates | None = None
     orbitals: ReferenceOrbitals | None = None
+    formula: str | None = Field(default=None, description="as ASE writes it, C14H12")
+    charge: int | None = Field(default=None, description="total charge, e")
+
+    def differs(self, formula: str, charge: int) -> str | None:
+        """What to say where the reference is for another molecule; None where it is not known to.
+
+        Parameters
+        ----------
+        formula, charge
+            Of the molecule that is predicted; the formula as ASE writes it.
+        """
+        of = (self.formula or formula, charge if self.charge is None else self.charge)
+        if of == (formula, charge):
+            return None
+        return (
+            f"the reference is for {of[0]} with charge {of[1]:+d}, the prediction for {formula} "
+            f"with charge {charge:+d}"
+        )
 
 
 def validation_reasons(error: ValidationError) -> str:
@@ -89,24 +108,50 @@ def read_comparison(path: Path) -> Comparison:
 
 
 def _from_output(path: Path) -> Comparison:
-    """Excited states and frontier orbitals in the output of a quantum-chemistry program."""
+    """Excited states and frontier orbitals in the output of a quantum-chemistry program.
+
+    States go by their multiplicity, whatever order the output lists them in.
+    """
     found = read_calculation(path)
-    if not found.singlets:
-        raise InputError(
-            f"'{path}' holds no excited singlets to compare with: expected the output of a "
-            "calculation of excited states; choose another"
-        )
-    strengths = [strength for _, strength in found.singlets if strength is not None]
+    singlets, triplets = found.of_multiplicity(1), found.of_multiplicity(3)
+    _check_states(path, found)
+    strengths = [state.strength for state in singlets if state.strength is not None]
     return Comparison(
         level=found.level,
         singlets=ReferenceStates(
-            energies=[energy for energy, _ in found.singlets],
-            oscillator_strengths=strengths if len(strengths) == len(found.singlets) else None,
+            energies=[state.energy for state in singlets],
+            oscillator_strengths=strengths if len(strengths) == len(singlets) else None,
         ),
-        triplets=ReferenceStates(energies=found.triplets) if found.triplets else None,
+        triplets=(
+            ReferenceStates(energies=[state.energy for state in triplets]) if triplets else None
+        ),
         orbitals=(
             ReferenceOrbitals(homo=found.frontier[0], lumo=found.frontier[1])
             if found.frontier
             else None
         ),
+        formula=found.table.atoms.get_chemical_formula(),
+        charge=found.table.charge,
     )
+
+
+def _check_states(path: Path, found: Calculation) -> None:
+    """Refuse open shells, and states that are no singlets or triplets or do not say so."""
+    multiplicity = found.table.atoms.info.get("multiplicity", 1)
+    if multiplicity != 1:
+        raise InputError(
+            f"'{path}' is a calculation of an open shell (multiplicity {multiplicity}) where a "
+            "closed shell is expected to compare with; choose another"
+        )
+    untold = [state for state in found.states if state.multiplicity not in (1, 3)]
+    if untold:
+        raise InputError(
+            f"'{path}' does not tell of {len(untold)} of its {len(found.states)} excited states "
+            "whether they are singlets or triplets, as is expected; write them as JSON (see "
+            "examples/README.md)"
+        )
+    if not found.of_multiplicity(1):
+        raise InputError(
+            f"'{path}' holds no excited singlets to compare with: expected the output of a "
+            "calculation of excited states; choose another"
+        )

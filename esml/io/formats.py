@@ -24,7 +24,8 @@ from typing import Literal
 
 from ase.io.formats import extension2format, ioformats
 
-from esml.io.program_files import is_orca_input, program_of
+from esml.io.program_inputs import is_orca_input
+from esml.io.program_outputs import program_of
 from esml.io.smiles_lists import EITHER, LISTS, TABLES, looks_like_list
 from esml.io.text import head, suffix_of
 

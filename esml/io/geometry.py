@@ -37,6 +37,7 @@ from esml.io.embedding import (
     same_bonds,
 )
 from esml.io.provenance import InputError
+from esml.io.relaxation import has_xtb, relaxed
 
 ENSEMBLE = replace(SETTINGS, conformers=100)
 """For conformer ensembles."""
@@ -124,9 +125,9 @@ def ensemble(smiles: str, n: int, settings: Settings = ENSEMBLE) -> list[Built]:
     first = _best(candidates, method, settings)
     same = sorted((c for c in candidates if c.isomer == first.isomer), key=lambda c: c.order)
     others = [_relax(c, method, settings.force, settings.steps) for c in same[: 3 * n]]
-    relaxed = [first, *(c for c in others if not c.reacted)]
+    down = [first, *(c for c in others if not c.reacted)]
     kept: list[Candidate] = []
-    for candidate in sorted(relaxed, key=lambda c: c.energy):
+    for candidate in sorted(down, key=lambda c: c.energy):
         if len(kept) < n and not any(alike(candidate, other) for other in kept):
             kept.append(candidate)
     weights = np.exp([-(c.energy - kept[0].energy) / BOLTZMANN for c in kept])
@@ -142,11 +143,11 @@ def relax_atoms(atoms: Atoms, charge: int, settings: Settings = SETTINGS) -> tup
 
     Raises InputError without tblite, and where xTB does not converge.
     """
-    relaxed, _, converged = _xtb(
+    positions, _, converged = relaxed(
         atoms.numbers, atoms.positions, charge, settings.force, settings.steps
     )
     found = atoms.copy()
-    found.positions = relaxed
+    found.positions = positions
     how = "relaxed with GFN2-xTB from the coordinates of the file"
     return found, how if converged else f"{how}, not converged in {settings.steps} steps"
 
@@ -270,12 +271,12 @@ def _best(candidates: list[Candidate], method: _Method, settings: Settings) -> C
         if (those := [c for c in tried if c.planar is planar])
     ]
     finalists.sort(key=lambda c: c.energy + c.bias)
-    relaxed = [
+    down = [
         _relax(c, method, settings.force, settings.steps)
         for c in finalists
         if c.energy + c.bias < finalists[0].energy + finalists[0].bias + CLOSE
     ]
-    return min(relaxed, key=lambda c: c.energy + c.bias - c.planar * settings.prefer_planar)
+    return min(down, key=lambda c: c.energy + c.bias - c.planar * settings.prefer_planar)
 
 
 # --- relaxation -----------------------------------------------------------------------------------
@@ -318,15 +319,6 @@ def _method(mol: Mol, settings: Settings) -> _Method:
     return _Method(True, "lowest conformer found, relaxed with GFN2-xTB")
 
 
-def has_xtb() -> bool:
-    """Whether tblite is installed and can be loaded."""
-    try:
-        import tblite.interface  # noqa: F401
-    except (ImportError, OSError):
-        return False
-    return True
-
-
 def _relax(candidate: Candidate, method: _Method, force: float, steps: int) -> Candidate:
     """``candidate`` relaxed with GFN2-xTB; as it is where another method is asked for.
 
@@ -340,7 +332,7 @@ def _relax(candidate: Candidate, method: _Method, force: float, steps: int) -> C
     mol = candidate.mol
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     charge = int(Chem.GetFormalCharge(mol))
-    places, energy, converged = _xtb(numbers, candidate.positions, charge, force, steps)
+    places, energy, converged = relaxed(numbers, candidate.positions, charge, force, steps)
     if not same_bonds(mol, places):
         # Behind all that keep their bonds.
         return replace(candidate, energy=energy + 1e3, reacted=True)
@@ -358,31 +350,3 @@ def _by_force_field(candidate: Candidate) -> Candidate:
     mol.GetConformer().SetPositions(np.ascontiguousarray(candidate.positions))
     rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=2000)
     return replace(candidate, positions=np.array(mol.GetConformer().GetPositions()))
-
-
-def _xtb(
-    numbers: Any, positions: Array, charge: int, force: float, steps: int
-) -> tuple[Array, float, bool]:
-    """Relaxed positions (Å), energy (eV), and whether forces are below ``force`` (eV/Å)."""
-    try:
-        from tblite.ase import TBLite
-    except (ImportError, OSError) as error:
-        raise InputError(
-            'relaxing a geometry with GFN2-xTB needs tblite: pip install "esml[smiles]", or '
-            "choose --geometry as-is"
-        ) from error
-    from ase.calculators.calculator import CalculationFailed
-    from ase.optimize import BFGS
-
-    atoms = Atoms(numbers, positions)
-    atoms.calc = TBLite(method="GFN2-xTB", charge=charge, verbosity=0)
-    try:
-        with BFGS(atoms, logfile=None) as optimizer:
-            converged = bool(optimizer.run(fmax=force, steps=steps))
-        energy = float(atoms.get_potential_energy())
-    except CalculationFailed as error:
-        raise InputError(
-            "GFN2-xTB does not converge for this molecule: expected a stable one; choose "
-            "--geometry mmff or give a geometry file"
-        ) from error
-    return np.array(atoms.positions), energy, converged

@@ -131,10 +131,12 @@ class _Idle:
         self._lock = Lock()
         atexit.register(self.close)
 
-    def take(self) -> Worker:
-        """One that waits, or a new one."""
+    def take(self, seconds: float = SECONDS) -> Worker:
+        """One that waits, or a new one, to work for ``seconds`` at most."""
         with self._lock:
-            return self._workers.pop() if self._workers else Worker()
+            worker = self._workers.pop() if self._workers else Worker()
+        worker.seconds = seconds
+        return worker
 
     def give(self, worker: Worker) -> None:
         """Let ``worker`` wait."""
@@ -171,19 +173,23 @@ def cores() -> int:
 
 
 def build_many(
-    requests: Iterable[Request | T], settings: Settings, processes: int | None = None
+    requests: Iterable[Request | T],
+    settings: Settings,
+    processes: int | None = None,
+    seconds: float = SECONDS,
 ) -> Generator[list[Built] | InputError | T, None, None]:
     """Geometries in the order of ``requests``, an InputError in place of one that has none.
 
     ``processes`` work at once (one for each core if ``None``), a few requests ahead of what is
-    asked for, so that memory is bounded and the cores stay busy while results are used. Among the
-    requests may be anything else that is no dictionary; it is handed through in its place.
+    asked for, so that memory is bounded and the cores stay busy while results are used. Each
+    molecule may take ``seconds``. Among the requests may be anything else that is no dictionary; it
+    is handed through in its place.
     """
     processes = processes or cores()
     busy: set[Worker] = set()
 
     def work(request: Request) -> list[Built] | InputError:
-        worker = _idle().take()
+        worker = _idle().take(seconds)
         busy.add(worker)
         try:
             return worker(request, settings)

@@ -16,6 +16,7 @@ from ase.data import covalent_radii
 from ase.units import Bohr
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -45,11 +46,22 @@ class Limits:
     """A carbon or nitrogen atom with one neighbour has a triple bond, which is shorter."""
     share: float = 0.2
     """Share of heavy atoms lacking neighbours from which hydrogens are missing."""
+    shielding: float = 0.95
+    """Two atoms have no bond where a third is nearer to both than this part of their distance, as
+    across a ring of four."""
+    equal: float = 0.02
+    """Relative difference up to which lengths are one, as in drawings those of all bonds …"""
+    long_hydrogen: float = 1.35
+    """… where bonds to hydrogen are longer than this …"""
+    short_heavy: float = 0.75
+    """… or those between other atoms shorter."""
 
 
 LIMITS = Limits()
 
-HALOGENS = (9, 17, 35, 53)
+CARBENE = {9: 1.33, 17: 1.745, 35: 1.91, 53: 2.11}
+"""Å; bonds of carbon to a halogen are shorter in dihalocarbenes (CF₂ 1.30, CCl₂ 1.72) and longer in
+dihalomethanes (CH₂F₂ 1.36, CH₂Cl₂ 1.77)."""
 
 MOST_NEIGHBOURS = {1: 1, 6: 4, 7: 4, 8: 3, 9: 1}
 """Highest number of bonds of atoms that never have more; others are not looked at."""
@@ -157,23 +169,48 @@ class _Bonds:
         return None
 
     def drawn(self) -> str | None:
-        """What in a flat structure shows that it was drawn."""
-        counts = self._count(self.limits.neighbour)
+        """What in a flat structure shows that it was drawn.
+
+        Four neighbours of a carbon atom in a plane, or bonds to hydrogen as long as all others,
+        which stretching one kind of bond does not give.
+        """
+        bonds = self._bonds()
+        pairs, lengths, reduced = self.pairs[bonds], self.distances[bonds], self.reduced[bonds]
+        counts = np.bincount(pairs.ravel(), minlength=len(self.numbers))
         tetrahedral = np.flatnonzero((self.numbers == 6) & (counts > 3))
         if tetrahedral.size:
             return f"{self._name(int(tetrahedral[0]))} has four neighbours in it"
-        nearest = self._nearest(self.pairs, self.reduced)
-        long = np.flatnonzero((self.numbers == 1) & (nearest > self.limits.neighbour))
-        if long.size > 1:
-            return f"{self._name(int(long[0]))} has no bond of a real length"
+        light = (self.numbers[pairs] == 1).any(axis=1)
+        if light.all() or not light.any():
+            return None
+        to_hydrogen, others = np.median(lengths[light]), np.median(lengths[~light])
+        if abs(to_hydrogen - others) > self.limits.equal * others:
+            return None
+        long = np.median(reduced[light]) > self.limits.long_hydrogen
+        short = np.median(reduced[~light]) < self.limits.short_heavy
+        if long or short:
+            return f"bonds to hydrogen are as long as all others, {to_hydrogen:.2f} Å"
         return None
+
+    def _bonds(self) -> Indices:
+        """Places among ``pairs`` of those at the distance of a bond, with no third between."""
+        limit = self._limit()
+        near = np.flatnonzero(self.reduced < limit)
+        i, j = self.pairs[near].T
+        apart = cdist(self.positions, self.positions)
+        reach = self.limits.shielding * self.distances[near, None]
+        shielded = ((apart[i] < reach) & (apart[j] < reach)).any(axis=1)
+        return np.asarray(near[~shielded], dtype=np.int64)
+
+    def _limit(self) -> Array:
+        """Up to which reduced distance each of ``pairs`` counts as bonded."""
+        light = (self.numbers[self.pairs] == 1).any(axis=1)
+        return np.where(light, self.limits.hydrogen, self.limits.neighbour)
 
     def lacking_hydrogens(self) -> str | None:
         """Carbon and nitrogen atoms with fewer neighbours than any stable molecule gives them."""
         heavy = int(np.count_nonzero(self.numbers != 1))
-        light = (self.numbers[self.pairs] == 1).any(axis=1)
-        limit = np.where(light, self.limits.hydrogen, self.limits.neighbour)
-        bonded = self.reduced < limit
+        bonded = self.reduced < self._limit()
         counts = np.bincount(self.pairs[bonded].ravel(), minlength=len(self.numbers))
         suspects = np.flatnonzero(np.isin(self.numbers, (6, 7)) & (counts > 0) & (counts < 3))
         # Most molecules end here: only their sp atoms and nitrogens have so few neighbours.
@@ -204,11 +241,10 @@ class _Bonds:
         """Whether a carbon or nitrogen atom with one or two neighbours lacks some.
 
         A file loses all hydrogens of an atom or none, so an atom that has one lacks none, however
-        far a partner was pulled away (C₂H₄ with a stretched bond). A carbon atom between two
-        halogens may be a carbene with a closed shell (CF₂, CCl₂).
+        far a partner was pulled away (C₂H₄ with a stretched bond).
         """
         elements = self.numbers[[n for n, _ in neighbours]]
-        if (elements == 1).any() or (len(elements) == 2 and np.isin(elements, HALOGENS).all()):
+        if (elements == 1).any() or self._is_carbene(k, [n for n, _ in neighbours]):
             return False
         if len(neighbours) == 1:
             return neighbours[0][1] > self.limits.open_end
@@ -219,6 +255,14 @@ class _Bonds:
         angle = float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
         short = min(reduced for _, reduced in neighbours) < self.limits.triple
         return angle < (self.limits.strongly_bent if short else self.limits.bent)
+
+    def _is_carbene(self, k: int, neighbours: list[int]) -> bool:
+        """Whether an atom is the carbon of a dihalocarbene, which has a closed shell (CF₂)."""
+        elements = [int(self.numbers[n]) for n in neighbours]
+        if len(elements) != 2 or not all(z in CARBENE for z in elements):
+            return False
+        lengths = np.linalg.norm(self.positions[neighbours] - self.positions[k], axis=1)
+        return bool(lengths.sum() < sum(CARBENE[z] for z in elements))
 
     def _name(self, index: int) -> str:
         return f"{self.atoms.symbols[index]} (atom {index})"

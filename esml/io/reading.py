@@ -16,11 +16,12 @@ import numpy as np
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError
 
-from esml.io import program_files
+from esml.io import program_inputs
 from esml.io.atom_tables import Table, read_coord, read_mol2, read_pdb
 from esml.io.charge_and_spin import StructureError, molecular_charge
 from esml.io.formats import Kind, ase_format
 from esml.io.geometry_workers import Request
+from esml.io.program_outputs import read_calculation
 from esml.io.provenance import InputError, ReadingOptions
 from esml.io.rdkit_files import read_sdf
 from esml.io.smiles_lists import read_rows
@@ -96,7 +97,7 @@ READERS: dict[str, Callable[[str], Iterator[Table | InputError]]] = {
     "pdb": read_pdb,
     "mol2": read_mol2,
     "coord": read_coord,
-    "gaussian": program_files.read_gaussian_input,
+    "gaussian": program_inputs.read_gaussian_input,
 }
 """Readers of whole texts by their kind."""
 
@@ -132,9 +133,9 @@ def _tables(path: Path, kind: Kind) -> Iterator[Table | InputError]:
         for atoms, source, notes in read_xyz(path):
             yield Table(atoms, charge_source=source, notes=notes)
     elif kind == "orca":
-        yield from program_files.read_orca_input(read_text(path), path.parent)
+        yield from program_inputs.read_orca_input(read_text(path), path.parent)
     elif kind == "calculation":
-        yield program_files.read_calculation(path).table
+        yield read_calculation(path).table
     elif kind in READERS:
         yield from READERS[kind](read_text(path))
     else:

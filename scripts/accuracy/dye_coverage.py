@@ -1,10 +1,12 @@
 """How many measured dyes esml predicts, how many in domain, and why not the rest.
 
     python -m scripts.accuracy.dye_coverage TABLE.csv.gz [--n 200] [--seed 0] [--column NAME]
-                                          [--geometry xtb|mmff]
+        [--geometry xtb|mmff] [--seconds 300] [--processes N] [--store FILE.jsonl]
 
 Draws different chromophores from a table of SMILES (gzip or not), makes geometries of them as
-``esml predict`` does, and predicts. Prints Markdown. The table itself is not part of the project.
+``esml predict`` does, and predicts. Prints Markdown. Geometries are kept in the store, one line for
+each dye, so that a run that was stopped goes on, and another model or domain is evaluated within
+seconds. The table itself is not part of the project.
 """
 
 from __future__ import annotations
@@ -12,18 +14,24 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import json
 import random
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
 
 import esml
 from esml.io.embedding import Settings
 from esml.io.geometry_workers import build_many
 from esml.io.provenance import InputError
 from esml.physics.basis import ELEMENTS
+from esml.predict.surrogate import Surrogate
 
 REASONS = {
     r"an element the model does not know": "an element the model does not know",
@@ -53,6 +61,73 @@ def kind(sentence: str) -> str:
     return next((k for pattern, k in REASONS.items() if re.search(pattern, sentence)), sentence)
 
 
+# --- geometries -----------------------------------------------------------------------------------
+
+
+def kept(store: Path) -> dict[str, dict[str, Any]]:
+    """Lines of a store by SMILES; one that a killed run cut short is left out."""
+    found = {}
+    for line in store.read_text(encoding="utf-8").splitlines() if store.exists() else ():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        found[entry["smiles"]] = entry
+    return found
+
+
+def geometries(
+    smiles: Sequence[str], settings: Settings, given: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """A geometry, or the reason for none, of each SMILES; made where the store has none."""
+    known = kept(given.store) if given.store else {}
+    missing = [text for text in smiles if text not in known]
+    requests = ({"smiles": text} for text in missing)
+    built = build_many(requests, settings, given.processes, given.seconds)
+    for entry in _timed(missing, built):
+        known[entry["smiles"]] = entry
+        if given.store:
+            with given.store.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+    return [known[text] for text in smiles]
+
+
+def _timed(smiles: Iterable[str], built: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    start = time.perf_counter()
+    for text, outcome in zip(smiles, built, strict=True):
+        now = time.perf_counter()
+        entry: dict[str, Any] = {"smiles": text, "seconds": round(now - start, 2)}
+        start = now
+        if isinstance(outcome, InputError):
+            yield entry | {"error": str(outcome)}
+            continue
+        one = outcome[0]
+        yield entry | {
+            "numbers": one.atoms.numbers.tolist(),
+            "positions": np.round(one.atoms.positions, 6).tolist(),
+            "charge": one.charge,
+            "geometry": one.geometry,
+            "notes": list(one.notes),
+        }
+
+
+# --- predictions ----------------------------------------------------------------------------------
+
+
+def outcome(model: Surrogate, entry: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What comes of a dye (refused, outside or inside the domain), and the reasons."""
+    if "error" in entry:
+        return "refused", (kind(entry["error"]),)
+    atoms = Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
+    try:
+        result = model.predict(atoms, 1, n_triplets=1)
+    except (ValueError, RuntimeError) as error:
+        return "refused", (kind(str(error)),)
+    if result.in_domain:
+        return "inside", ()
+    return "outside", tuple(sorted({kind(warning) for warning in result.warnings}))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -61,42 +136,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--geometry", choices=("xtb", "mmff"), default="xtb")
+    parser.add_argument("--seconds", type=float, default=300.0, help="for each geometry")
+    parser.add_argument("--processes", type=int, help="one for each core if not given")
+    parser.add_argument("--store", type=Path, help="where geometries are kept (.jsonl)")
     given = parser.parse_args(arguments)
-    model = esml.load_model()
     smiles = drawn(given.table, given.column, given.n, given.seed)
     settings = Settings(given.geometry, largest_fragment=True, elements=ELEMENTS)
-    refused: Counter[str] = Counter()
-    outside: Counter[str] = Counter()
-    predicted = inside = 0
-    start = time.perf_counter()
-    requests = ({"smiles": text} for text in smiles)
-    for outcome in build_many(requests, settings):
-        if isinstance(outcome, InputError):
-            refused[kind(str(outcome))] += 1
-            continue
-        assert isinstance(outcome, list)
-        atoms = outcome[0].atoms
-        atoms.info["charge"] = outcome[0].charge
-        try:
-            result = model.predict(atoms, 1, n_triplets=1)
-        except (ValueError, RuntimeError) as error:
-            refused[kind(str(error))] += 1
-            continue
-        predicted += 1
-        inside += result.in_domain
-        if not result.in_domain:
-            outside.update({kind(warning) for warning in result.warnings})
-    seconds = time.perf_counter() - start
+    entries = geometries(smiles, settings, given)
+    model = esml.load_model()
+    outcomes = [outcome(model, entry) for entry in entries]
+    counts = Counter(how for how, _ in outcomes)
     print(f"| of {given.n} dyes | share |\n|---|---|")
-    print(f"| predicted | {predicted / given.n:.0%} |")
-    print(f"| predicted and in domain | {inside / given.n:.0%} |")
-    for reason, count in refused.most_common():
-        print(f"| refused: {reason} | {count / given.n:.1%} |")
-    for reason, count in outside.most_common():
-        print(f"| out of domain, warned of: {reason} | {count / given.n:.1%} |")
-    print(
-        f"\nGeometries: {given.geometry}; {seconds:.0f} s in all, {seconds / given.n:.1f} s per dye"
-    )
+    print(f"| predicted | {(counts['inside'] + counts['outside']) / given.n:.0%} |")
+    print(f"| predicted and in domain | {counts['inside'] / given.n:.0%} |")
+    for how, title in (("refused", "refused"), ("outside", "out of domain, warned of")):
+        reasons = Counter(reason for which, said in outcomes if which == how for reason in said)
+        for reason, count in reasons.most_common():
+            print(f"| {title}: {reason} | {count / given.n:.1%} |")
+    seconds = sum(entry["seconds"] for entry in entries)
+    print(f"\nGeometries: {given.geometry}; {seconds / given.n:.1f} s per dye")
 
 
 if __name__ == "__main__":

@@ -275,6 +275,43 @@ def test_dihalocarbenes_lack_no_hydrogens(halogen: str, length: float, angle: fl
     check_structure(Atoms(f"C{halogen}2", [[0.0, 0.0, 0.0], *ends]))
 
 
+@pytest.mark.parametrize(
+    ("halogen", "length", "angle"), [("F", 1.357, 108.3), ("Cl", 1.767, 111.8)]
+)
+def test_dihalomethanes_without_hydrogens_are_no_carbenes(
+    halogen: str, length: float, angle: float
+) -> None:
+    """At the experimental geometries of CH₂F₂ and CH₂Cl₂."""
+    turn = np.radians(angle)
+    ends = length * np.array([[1.0, 0.0, 0.0], [np.cos(turn), np.sin(turn), 0.0]])
+    with pytest.raises(StructureError, match="hydrogens are missing"):
+        check_structure(Atoms(f"C{halogen}2", [[0.0, 0.0, 0.0], *ends]))
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.37, 1.45])
+@pytest.mark.parametrize("name", ["H2CO", "C2H4", "C6H6", "HCOOH", "H2O"])
+def test_stretched_bonds_to_hydrogen_are_no_drawing(name: str, factor: float) -> None:
+    """All of them at once, in molecules that lie flat in a plane of the axes."""
+    atoms = molecule(name)
+    places = atoms.positions.copy()
+    for h in np.flatnonzero(atoms.numbers == 1):
+        heavy = np.flatnonzero(atoms.numbers != 1)
+        partner = heavy[np.argmin(np.linalg.norm(places[heavy] - places[h], axis=1))]
+        atoms.positions[h] = places[partner] + factor * (places[h] - places[partner])
+    assert (np.ptp(atoms.positions, axis=0) < 1e-6).any()
+    check_structure(atoms)
+
+
+def test_flat_rings_of_four_are_no_drawing() -> None:
+    """Across a ring the distance is that of a long bond, but the ring is between."""
+    for symbols, length, other in (("C2N2", 1.29, 1.53), ("C4", 1.33, 1.56)):
+        ring = [[0, 0, 0], [length, 0, 0], [length, other, 0], [0, other, 0]]
+        out = [[-0.76, -0.76, 0], [length + 0.76, -0.76, 0]]
+        if symbols == "C4":
+            out += [[length + 0.76, other + 0.76, 0], [-0.76, other + 0.76, 0]]
+        check_structure(Atoms(f"{symbols}H{len(out)}", [*ring, *out]))
+
+
 def test_bohr_for_angstrom_is_named(tmp_path: Path) -> None:
     assert "these distances are not Å" in refusal(CASES / "26_bohr.xyz")
     for name in ("H2O", "C6H6"):
