@@ -41,8 +41,10 @@ class Settings:
     """Atomic numbers that are allowed; all if empty."""
     seed: int = 7
     """Of the embedding: one SMILES always gives one geometry."""
-    embedding_seconds: int = 20
-    """Longest time for one attempt at conformers."""
+    attempts: int = 50
+    """Most attempts at one conformer in each way of embedding."""
+    embedding_seconds: int = 200
+    """Longest time for a conformer. Attempts end before, so that a busy machine changes nothing."""
     conformers: int = 30
     """Most conformers to choose from."""
     tried: int = 4
@@ -243,7 +245,7 @@ def is_large(mol: Mol, settings: Settings) -> bool:
 
 
 def _embed(mol: Mol, n: int, name: str, settings: Settings) -> list[int]:
-    """Numbers of up to ``n`` conformers, each way tried for ``settings.embedding_seconds``."""
+    """Numbers of up to ``n`` conformers, by the first way that gives any."""
     from rdkit.Chem import rdDistGeom
 
     # Large molecules embed from random coordinates only; the knowledge of straight cumulated
@@ -256,6 +258,7 @@ def _embed(mol: Mol, n: int, name: str, settings: Settings) -> list[int]:
         how.randomSeed = settings.seed
         how.useRandomCoords = random
         how.useBasicKnowledge = knowledge
+        how.maxIterations = settings.attempts
         how.timeout = settings.embedding_seconds
         rdDistGeom.EmbedMultipleConfs(mol, n, how)
         # Numbers it returns may be of conformers that failed.

@@ -1,7 +1,7 @@
 """How many measured dyes esml predicts, how many in domain, and why not the rest.
 
     python -m scripts.accuracy.dye_coverage TABLE.csv.gz [--n 200] [--seed 0] [--column NAME]
-        [--geometry xtb|mmff] [--seconds 300] [--processes N] [--store FILE.jsonl]
+        [--geometry xtb|mmff] [--tried 4] [--seconds 300] [--processes N] [--store FILE.jsonl]
 
 Draws different chromophores from a table of SMILES (gzip or not), makes geometries of them as
 ``esml predict`` does, and predicts. Prints Markdown. Geometries are kept in the store, one line for
@@ -136,12 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--geometry", choices=("xtb", "mmff"), default="xtb")
+    parser.add_argument("--tried", type=int, default=Settings.tried, help="conformers relaxed")
     parser.add_argument("--seconds", type=float, default=300.0, help="for each geometry")
     parser.add_argument("--processes", type=int, help="one for each core if not given")
     parser.add_argument("--store", type=Path, help="where geometries are kept (.jsonl)")
     given = parser.parse_args(arguments)
     smiles = drawn(given.table, given.column, given.n, given.seed)
-    settings = Settings(given.geometry, largest_fragment=True, elements=ELEMENTS)
+    settings = Settings(given.geometry, largest_fragment=True, elements=ELEMENTS, tried=given.tried)
     entries = geometries(smiles, settings, given)
     model = esml.load_model()
     outcomes = [outcome(model, entry) for entry in entries]

@@ -113,10 +113,22 @@ def test_what_reacts_in_vacuum_is_kept_as_drawn() -> None:
     check_structure(glycine.atoms)
 
 
-def test_large_molecules_embed() -> None:
-    hectane = from_smiles("C" * 100, MMFF)
-    assert len(hectane.atoms) == 302
-    check_structure(hectane.atoms)
+FUSED = "CCCCC(CCCC)Cn1c2cc(C=C(C#N)C#N)c3cccc4c5cccc6c(C=C(C#N)C#N)cc1c(c65)c2c34"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "formula"),
+    [
+        (FUSED, "C38H31N5"),
+        ("C" * 60, "C60H122"),
+        ("c1ccc(-c2ccc(-c3ccc(-c4ccc(-c5ccc(-c6ccccc6)cc5)cc4)cc3)cc2)cc1", "C36H26"),
+    ],
+    ids=["fused dye", "chain", "chain of rings"],
+)
+def test_large_molecules_embed(smiles: str, formula: str) -> None:
+    found = from_smiles(smiles, MMFF)
+    assert found.atoms.get_chemical_formula() == formula
+    check_structure(found.atoms)
 
 
 def test_a_drawing_gets_a_geometry(tmp_path: Path) -> None:
