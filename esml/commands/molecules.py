@@ -38,25 +38,33 @@ def for_commands(sentence: str) -> str:
     )
 
 
+IN_SOLVENT = "absorption at once (n²), without the solvent model's own error in ±"
+"""What is assumed in a solvent."""
+
+
 def decisions(structure: Structure) -> list[tuple[str, str]]:
     """Charge, geometry and remarks, for people to read."""
+    from esml.io.solvents import solvent_of
     from esml.io.structure_checks import molecular_charge
 
     told = structure.provenance
     charge = f"{molecular_charge(structure.atoms):+d}".replace("+0", "0")
     found = [("charge", f"{charge} ({told.charge_source})"), ("geometry", told.geometry)]
+    if (solvent := solvent_of(structure.atoms)) is not None:
+        found.append(("solvent", f"{solvent}; {IN_SOLVENT}"))
     return found + [("note", remark) for remark in told.remarks()]
 
 
 def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Result:
     """The prediction for one structure; ends the command where there is none."""
+    from esml.io.solvents import SolventError
     from esml.io.structure_checks import StructureError
     from esml.physics.excitations import InstabilityError
 
     with refusing(InstabilityError, code=SOME_FAILED):
         try:
             return surrogate.predict(structure.atoms, n_states=n_states)
-        except StructureError as error:
+        except (StructureError, SolventError) as error:
             fail(for_commands(str(error)))
 
 

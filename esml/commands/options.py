@@ -54,6 +54,24 @@ CellOption = Annotated[
     typer.Option("--ignore-cell", help="Treat what lies in a periodic cell as one molecule."),
 ]
 
+SolventOption = Annotated[
+    str | None,
+    typer.Option(
+        "--solvent",
+        metavar="NAME",
+        help="Solvent, by name, SMILES or 'permittivity,refractive index'; what the input states, "
+        "or vacuum, if left out.",
+    ),
+]
+SolventColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--solvent-column",
+        help="Column of solvents in a table, by heading or number from 1; the one headed solvent "
+        "if left out.",
+    ),
+]
+
 
 def reading_options(
     geometry: str | None,
@@ -62,11 +80,15 @@ def reading_options(
     smiles_column: str | None,
     ignore_cell: bool,
     elements: Sequence[int] = (),
+    solvent: str | None = None,
+    solvent_column: str | None = None,
 ) -> ReadingOptions:
-    """What a command asks of readers of structures; ends it for a geometry there is not."""
+    """What a command asks of readers; ends it for a geometry or a solvent there is not."""
+    from esml.io.solvents import SolventError, as_solvent
     from esml.io.structures import InputError, ReadingOptions
 
-    with refusing(InputError):
+    with refusing(InputError, SolventError):
+        as_solvent(solvent)
         return ReadingOptions(
             geometry=geometry,  # type: ignore[arg-type]  # checked there
             charge=charge,
@@ -74,6 +96,8 @@ def reading_options(
             smiles_column=smiles_column,
             ignore_cell=ignore_cell,
             elements=tuple(elements),
+            solvent=solvent,
+            solvent_column=solvent_column,
         )
 
 

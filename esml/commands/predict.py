@@ -18,6 +18,8 @@ from esml.commands.options import (
     GeometryOption,
     LargestOption,
     ModelOption,
+    SolventColumnOption,
+    SolventOption,
     StatesOption,
     check_n_states,
     check_output,
@@ -62,6 +64,8 @@ def predict(
     charge: ChargeOption = None,
     largest_fragment: LargestOption = False,
     smiles_column: ColumnOption = None,
+    solvent: SolventOption = None,
+    solvent_column: SolventColumnOption = None,
     ignore_cell: CellOption = False,
     resume: Annotated[
         bool,
@@ -92,7 +96,14 @@ def predict(
         format = format or format_of(output)
     surrogate = load(model)
     options = reading_options(
-        geometry, charge, largest_fragment, smiles_column, ignore_cell, surrogate.elements
+        geometry,
+        charge,
+        largest_fragment,
+        smiles_column,
+        ignore_cell,
+        surrogate.elements,
+        solvent,
+        solvent_column,
     )
     lock = output.with_name(f".{output.name}.lock")
     refused = refusing(BusyError, ClusterError, ExportError, JournalError, OSError)

@@ -20,6 +20,8 @@ from esml.commands.options import (
     GeometryOption,
     LargestOption,
     ModelOption,
+    SolventColumnOption,
+    SolventOption,
     StatesOption,
     check_n_states,
     load,
@@ -83,6 +85,8 @@ def spectrum(
     charge: ChargeOption = None,
     largest_fragment: LargestOption = False,
     smiles_column: ColumnOption = None,
+    solvent: SolventOption = None,
+    solvent_column: SolventColumnOption = None,
     ignore_cell: CellOption = False,
     conformers: Annotated[
         int | None,
@@ -123,7 +127,14 @@ def spectrum(
     outputs.check()
     surrogate = load(model)
     options = reading_options(
-        geometry, charge, largest_fragment, smiles_column, ignore_cell, surrogate.elements
+        geometry,
+        charge,
+        largest_fragment,
+        smiles_column,
+        ignore_cell,
+        surrogate.elements,
+        solvent,
+        solvent_column,
     )
     if cd:
         _check_dichroism(compare, experiment, json_path, conformers, average)

@@ -12,14 +12,15 @@ the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`
 ``absorption_max_nm`` is the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a
 solution of 0.05 mmol/L behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain``
 nor ``warnings``, version 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4
-neither ``absorption_max_nm`` nor ``colour``. ``.jsonl`` holds the same results, one object a line,
-and among them failures.
+neither ``absorption_max_nm`` nor ``colour``, version 5 no ``solvent`` (null in vacuum, else
+``name``, ``epsilon`` and ``refractive_index``). ``.jsonl`` holds the same results, one object a
+line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
 ``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``, ``S_R``,
-``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV``, ``in_domain`` and ``absorption_max_nm`` in
-``info``. It has no place for molecules without a prediction.
+``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV``, ``in_domain``, ``solvent`` (not in vacuum)
+and ``absorption_max_nm`` in ``info``. It has no place for molecules without a prediction.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class JsonWriter(TextWriter):
@@ -95,6 +96,7 @@ class XyzWriter(TextWriter):
             "charge_source": provenance.charge_source,
             "geometry": provenance.geometry,
             "notes": "; ".join(provenance.remarks()),
+            "solvent": result.solvent.label if result.solvent else "",
         }
         bare.info = {key: _one_line(text) for key, text in texts.items() if text.strip()}
         bare.info |= {

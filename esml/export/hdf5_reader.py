@@ -23,6 +23,7 @@ from esml.export.hdf5_schema import (
     STATE_COLUMNS,
     TEXTS,
 )
+from esml.export.plain import solvent_from_plain
 from esml.export.writer import ExportError
 from esml.io.hdf5_guards import Budget, bounded, check_heaps
 from esml.io.provenance import restore
@@ -77,8 +78,10 @@ class StoredResults(Sequence[Result]):
         atoms.info["charge"] = round(float(row["charges"].sum()))
         if kept := self._texts["provenance"][i]:
             restore(atoms, json.loads(kept))
+        solvent = self._texts["solvents"][i]
         return Result(
             atoms=atoms,
+            solvent=solvent_from_plain(atoms, json.loads(solvent) if solvent else None),
             orbital_energies=row["orbital_energies"],
             n_occupied=int(row["n_occupied"]),
             charges=row["charges"],

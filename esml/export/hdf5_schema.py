@@ -35,6 +35,10 @@ provenance/text                 (bytes,)    like names; JSON of what
                                             the structure's reader
                                             decided (charge,
                                             geometry, …)
+solvents/text                   (bytes,)    like names; JSON of the
+                                            solvent (name, epsilon,
+                                            refractive_index), empty
+                                            for vacuum
 failures/names, …/sources,      (bytes,)    molecules without a
 …/reasons                                   prediction, and why
 failures/index                  (F,)        place in its source
@@ -42,8 +46,8 @@ failures/index                  (F,)        place in its source
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
 given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3
-no ``rotatory_strengths``. A file grows under the name ``PATH.part`` and is renamed when it is
-complete; the ``.part`` file of a killed run is readable up to its last flush.
+no ``rotatory_strengths``, version 4 no ``solvents``. A file grows under the name ``PATH.part`` and
+is renamed when it is complete; the ``.part`` file of a killed run is readable up to its last flush.
 """
 
 from __future__ import annotations
@@ -101,7 +105,7 @@ FAILURE_COLUMNS = (Column("failures/index", "failures", (), np.int64),)
 
 AXES = ("atoms", "orbitals", *(f"{multiplicity}s" for multiplicity in MULTIPLICITIES))
 
-TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3}
+TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3, "solvents": 5}
 """Texts of a molecule, and the first version of the schema that has them."""
 
 FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")

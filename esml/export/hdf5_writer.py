@@ -23,6 +23,7 @@ from esml.export.hdf5_schema import (
     STATE_COLUMNS,
     TEXTS,
 )
+from esml.export.plain import plain_solvent
 from esml.export.writer import ExportError, part_path
 from esml.io.provenance import Provenance
 from esml.results import Failure, Outcome, Result
@@ -160,6 +161,7 @@ class ResultWriter:
             "names": result.name,
             "sources": result.source,
             "warnings": "\n".join(result.warnings),
+            "solvents": json.dumps(plain_solvent(result.solvent)) if result.solvent else "",
             "provenance": json.dumps(Provenance.of(result.atoms).as_dict(), ensure_ascii=False),
         }
         for path in TEXTS:

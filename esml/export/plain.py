@@ -5,12 +5,14 @@ A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``
 ``esml.io.provenance.Provenance``; without what is empty), ``dipole`` (debye), ``n_occupied``,
 ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
 properties of ``esml.results.States`` by name. A failure is ``name``, ``source``, ``index`` and
-``reason``. Wave functions are left out.
+``reason``. ``solvent`` is null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``. Wave
+functions are left out.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from ase import Atoms
 
 from esml.io.provenance import Provenance, restore
 from esml.io.structure_checks import molecular_charge
+from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Failure, Outcome, Result, States
 from esml.typing import Multiplicity
 
@@ -36,11 +39,26 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "dipole": outcome.dipole.tolist(),
         "n_occupied": outcome.n_occupied,
         "orbital_energies": outcome.orbital_energies.tolist(),
+        "solvent": plain_solvent(outcome.solvent),
         "in_domain": outcome.in_domain,
         "warnings": list(outcome.warnings),
         "singlets": _plain_states(outcome.singlets),
         "triplets": _plain_states(outcome.triplets),
     }
+
+
+def plain_solvent(solvent: Solvent | None) -> dict[str, Any] | None:
+    """``name``, ``epsilon`` and ``refractive_index``; None for vacuum."""
+    return None if solvent is None else asdict(solvent)
+
+
+def solvent_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> Solvent | None:
+    """The inverse of ``plain_solvent``; ``atoms`` carry the solvent from now on."""
+    if entry is None:
+        return None
+    solvent = Solvent(**entry)
+    atoms.info["solvent"] = solvent
+    return solvent
 
 
 def _plain_states(states: States) -> dict[str, Any]:
@@ -67,6 +85,7 @@ def from_plain(entry: dict[str, Any]) -> Outcome:
         dipole=_array(entry["dipole"]),
         singlets=_states("singlet", entry["singlets"]),
         triplets=_states("triplet", entry["triplets"]),
+        solvent=solvent_from_plain(atoms, entry.get("solvent")),
         in_domain=entry["in_domain"],
         warnings=tuple(entry["warnings"]),
         **where,

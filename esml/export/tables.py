@@ -21,6 +21,8 @@ warnings                        why it is not, and other remarks
 error                           why there is no prediction; empty where there is one
 charge_source, geometry,        what states the charge, where the geometry is from, and
 notes                           what else the reader of the structure decided
+solvent                         its name, or permittivity and refractive index; empty
+                                in vacuum
 ====================== ======== ====================================================
 
 What is unknown is an empty cell in CSV and null in Parquet.
@@ -49,7 +51,7 @@ ROWS = 1024
 
 _PROVENANCE = ("charge_source", "geometry", "notes")
 _COLOURS = ("colour", "colour_hex")
-_TEXTS = ("name", "source", "formula", "warnings", "error", *_COLOURS, *_PROVENANCE)
+_TEXTS = ("name", "source", "formula", "warnings", "error", *_COLOURS, *_PROVENANCE, "solvent")
 _WHOLE = ("index", "n_atoms", "charge", "in_domain")
 
 
@@ -61,7 +63,7 @@ def columns(n_states: int) -> list[str]:
     for multiplicity in MULTIPLICITIES:
         letter, endings = multiplicity[0].upper(), _endings(multiplicity).values()
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
-    return [*names, "in_domain", "warnings", "error", *_PROVENANCE]
+    return [*names, "in_domain", "warnings", "error", *_PROVENANCE, "solvent"]
 
 
 def _endings(multiplicity: Multiplicity) -> dict[str, str]:
@@ -98,6 +100,8 @@ def row(outcome: Outcome) -> dict[str, Any]:
     provenance = Provenance.of(outcome.atoms)
     told = (provenance.charge_source, provenance.geometry, "; ".join(provenance.remarks()))
     cells |= {key: text for key, text in zip(_PROVENANCE, told, strict=True) if text}
+    if outcome.solvent is not None:
+        cells["solvent"] = outcome.solvent.label
     if outcome.warnings:
         cells["warnings"] = "; ".join(outcome.warnings)
     for states in (outcome.singlets, outcome.triplets):

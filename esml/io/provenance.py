@@ -46,6 +46,11 @@ class ReadingOptions:
         Name, or number from 1, of the column of SMILES in a table; found if ``None``.
     ignore_cell
         Treat a periodic structure as an isolated molecule.
+    solvent
+        Name of the solvent in place of what the input states (``esml.io.solvents``).
+    solvent_column
+        Name, or number from 1, of the column of solvents in a table of SMILES; the one headed
+        ``solvent`` if ``None``.
     elements
         Atomic numbers that the model knows; any if empty.
     processes
@@ -57,6 +62,8 @@ class ReadingOptions:
     largest_fragment: bool = False
     smiles_column: str | None = None
     ignore_cell: bool = False
+    solvent: str | None = None
+    solvent_column: str | None = None
     elements: tuple[int, ...] = ()
     processes: int | None = None
 

@@ -40,6 +40,8 @@ class Item:
     """What to say of a geometry that is to be made."""
     fatal: bool = False
     """Whether reading ended here."""
+    solvent: str = ""
+    """The solvent that the file states beside it."""
 
 
 def items_of(path: Path, kind: Kind, skip: int, options: ReadingOptions) -> Iterator[Item]:
@@ -52,10 +54,10 @@ def items_of(path: Path, kind: Kind, skip: int, options: ReadingOptions) -> Iter
 
 
 def _smiles_items(path: Path, skip: int, options: ReadingOptions) -> Iterator[Item]:
-    rows = read_rows(path, options.smiles_column)
+    rows = read_rows(path, options.smiles_column, options.solvent_column)
     for index, row in enumerate(rows[skip:], start=skip):
         if row.smiles:
-            yield Item(index, row.name, {"smiles": row.smiles})
+            yield Item(index, row.name, {"smiles": row.smiles}, solvent=row.solvent)
         else:
             error = InputError(
                 f"line {row.line} of '{path}' has no SMILES: expected one in its column; mend the "

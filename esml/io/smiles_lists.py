@@ -28,6 +28,7 @@ LOOKED_AT = 50
 """Rows that are read to find the column of SMILES."""
 
 _HEADING = re.compile(r"smiles", re.IGNORECASE)
+_SOLVENT = re.compile(r"solvent", re.IGNORECASE)
 _NAMES = re.compile(r"^(name|names|id|title|compound|molecule|label|cid|cas)$", re.IGNORECASE)
 
 
@@ -39,12 +40,18 @@ class Row:
     name: str
     line: int
     """From 1."""
+    solvent: str = ""
+    """Of the column of solvents; empty where there is none."""
 
 
-def read_rows(path: Path, column: str | None = None) -> list[Row]:
+def read_rows(
+    path: Path, column: str | None = None, solvent_column: str | None = None
+) -> list[Row]:
     """All SMILES of a list or table, those of empty cells with an empty ``smiles``.
 
-    ``column`` is the heading of the column, or its number from 1. Raises InputError.
+    ``column`` and ``solvent_column`` are the heading of a column, or its number from 1; if left out
+    they are found, that of solvents by a heading ``solvent`` or ``solvent_smiles``. Raises
+    InputError.
     """
     try:
         text = read_text(path)
@@ -58,8 +65,9 @@ def read_rows(path: Path, column: str | None = None) -> list[Row]:
         raise InputError(
             f"'{path}' holds no structure: expected a SMILES on every line; check the file"
         )
-    table = suffix_of(path) in TABLES or column is not None or _is_table(lines)
-    return _table(path, lines, column) if table else _list(lines)
+    wanted = column is not None or solvent_column is not None
+    table = suffix_of(path) in TABLES or wanted or _is_table(lines)
+    return _table(path, lines, column, solvent_column) if table else _list(lines)
 
 
 def _reason(error: Exception) -> str:
@@ -99,7 +107,9 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _table(path: Path, lines: list[tuple[int, str]], wanted: str | None) -> list[Row]:
+def _table(
+    path: Path, lines: list[tuple[int, str]], wanted: str | None, solvents: str | None
+) -> list[Row]:
     delimiter = _delimiter(lines[0][1])
     rows = [(k, _cells(line, delimiter)) for k, line in lines]
     heading = rows[0][1]
@@ -107,16 +117,42 @@ def _table(path: Path, lines: list[tuple[int, str]], wanted: str | None) -> list
     names = [k for k, title in enumerate(heading) if _NAMES.match(title)] if has_heading else []
     if not has_heading and len(heading) == 2:
         names = [1 - place]
+    solvent = _solvent_column(path, heading, solvents, has_heading)
     found = []
     for k, cells in rows[has_heading:]:
         smiles = cells[place] if place < len(cells) else ""
         name = cells[names[0]] if names and names[0] < len(cells) else ""
-        found.append(Row(smiles, name or smiles or f"line {k}", k))
+        medium = cells[solvent] if solvent is not None and solvent < len(cells) else ""
+        found.append(Row(smiles, name or smiles or f"line {k}", k, medium))
     if not found:
         raise InputError(
             f"'{path}' holds no structure: expected rows below its heading; check the file"
         )
     return found
+
+
+def _solvent_column(
+    path: Path, heading: list[str], wanted: str | None, has_heading: bool
+) -> int | None:
+    """Place of the column of solvents; None where there is none and none is wanted."""
+    if wanted is not None:
+        return _named(path, heading, wanted, "--solvent-column")
+    titles = [title.lower() for title in heading] if has_heading else []
+    known = [k for k, title in enumerate(titles) if title in ("solvent", "solvent_smiles")]
+    return known[0] if known else None
+
+
+def _named(path: Path, heading: list[str], wanted: str, option: str) -> int:
+    """Place of the column that a user names by heading or number. Raises InputError."""
+    titles = [title.lower() for title in heading]
+    if wanted.lower() in titles:
+        return titles.index(wanted.lower())
+    if wanted.isdigit() and 1 <= int(wanted) <= len(heading):
+        return int(wanted) - 1
+    raise InputError(
+        f"'{path}' has no column '{wanted}': it has {', '.join(heading)}, expected one of these or "
+        f"a number from 1 to {len(heading)}; choose one with {option}"
+    )
 
 
 def _column(path: Path, rows: list[tuple[int, list[str]]], wanted: str | None) -> tuple[int, bool]:
@@ -125,16 +161,11 @@ def _column(path: Path, rows: list[tuple[int, list[str]]], wanted: str | None) -
     titles = [title.lower() for title in heading]
     shown = ", ".join(heading)
     if wanted is not None:
-        if wanted.lower() in titles:
-            return titles.index(wanted.lower()), True
-        if wanted.isdigit() and 1 <= int(wanted) <= len(heading):
-            place = int(wanted) - 1
-            return place, not _readable(heading[place])
-        raise InputError(
-            f"'{path}' has no column '{wanted}': it has {shown}, expected one of these or a number "
-            f"from 1 to {len(heading)}; choose one with --smiles-column"
-        )
-    named = [k for k, title in enumerate(titles) if _HEADING.search(title)]
+        place = _named(path, heading, wanted, "--smiles-column")
+        return place, wanted.lower() in titles or not _readable(heading[place])
+    named = [
+        k for k, title in enumerate(titles) if _HEADING.search(title) and not _SOLVENT.search(title)
+    ]
     exact = [k for k in named if titles[k] == "smiles"]
     if len(exact or named) == 1:
         return (exact or named)[0], True

@@ -26,7 +26,7 @@ VACUUM = ("vacuum", "gas", "gas phase", "none", "")
 """What people write for no solvent."""
 
 
-_NUMBERS = re.compile(r"([0-9.]+)\s*[,;]\s*([0-9.]+)")
+_NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)")
 
 
 class SolventError(ValueError):

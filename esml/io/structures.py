@@ -279,6 +279,7 @@ def _through_workers(
                 raise outcome
             if isinstance(outcome, list):
                 found = _from_built(outcome[0], item.name, str(path), item.index, options)
+                _dissolve(found.atoms, options, item.solvent)
                 yield _noted(found, item.notes)
             elif isinstance(outcome, Table | InputError):
                 yield _finished(replace(item, content=outcome), path, options)
@@ -312,6 +313,7 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
         assert isinstance(table, InputError)
         return table
     atoms, notes = table.atoms, table.notes
+    _dissolve(atoms, options)
     if atoms.pbc.any():
         volume = abs(float(atoms.cell.volume))
         if options.ignore_cell:
@@ -324,6 +326,12 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
     charge, source = _charge(table, options)
     provenance = Provenance(charge, source, "as in the input", notes=notes)
     return structure(atoms, item.name, str(path), item.index, provenance)
+
+
+def _dissolve(atoms: Atoms, options: ReadingOptions, stated: str = "") -> None:
+    """Let ``atoms`` carry the solvent asked for, or else the one ``stated``."""
+    if solvent := options.solvent or stated:
+        atoms.info["solvent"] = solvent
 
 
 def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
@@ -362,4 +370,5 @@ def _from_built(
     provenance = Provenance(
         charge, stated, built.geometry, built.stereo, built.fragments, built.notes
     )
+    _dissolve(built.atoms, options)
     return structure(built.atoms, name, source, index, provenance)

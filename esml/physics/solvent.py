@@ -84,6 +84,11 @@ class Solvent:
         """n², the permittivity at the frequency of light."""
         return self.refractive_index**2
 
+    @property
+    def label(self) -> str:
+        """The name, or ``"ε,n"``: what ``esml.io.solvents.find_solvent`` understands."""
+        return self.name or f"{self.epsilon:g},{self.refractive_index:g}"
+
     def __str__(self) -> str:
         numbers = f"ε {self.epsilon:g}, n {self.refractive_index:g}"
         return f"{self.name} ({numbers})" if self.name else numbers

@@ -71,6 +71,18 @@ MOLECULES = {
     "pyridazine": "c1ccnnc1",
     "benzene": "c1ccccc1",
     "aniline": "Nc1ccccc1",
+    "ketene": "C=C=O",
+    "diazomethane": "C=[N+]=[N-]",
+    "formamidinium": "NC=[NH2+]",
+    "nitrosamine": "NN=O",
+    "propynal": "C#CC=O",
+    "urea": "NC(N)=O",
+    "N-methylformamide": "CNC=O",
+    "thioacrolein": "C=CC=S",
+    "hydroxyacrolein": "O/C=C/C=O",
+    "aminoacrylonitrile": "N/C=C/C#N",
+    "methyl vinyl ketone": "C=CC(C)=O",
+    "crotonaldehyde": "C/C=C/C=O",
     "phenol": "Oc1ccccc1",
     "aminopentadienal": "N/C=C/C=C/C=O",
     "pentamethine cyanine": "N/C=C/C=C/C=[NH2+]",
@@ -94,9 +106,9 @@ MOLECULES = {
     "coumarin": "O=c1ccc2ccccc2o1",
     "pyridinium phenolate": "[O-]c1ccc(cc1)-[n+]1ccccc1",
 }
-"""Name and SMILES, smaller ones first."""
+"""Name and SMILES, smaller ones first by and large."""
 
-AMONG_CHARGES = ("formaldehyde", "acrolein", "acetamide", "pyridine", "uracil", "p-nitroaniline")
+AMONG_CHARGES = ("formaldehyde", "acrolein", "acetamide", "pyridine", "uracil")
 
 
 def surroundings(atoms: Atoms, seed: int) -> dict[str, tuple[Array, Array]]:

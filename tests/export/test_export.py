@@ -25,7 +25,11 @@ from esml.export import (
     part_path,
     read_results,
 )
+from esml.export.plain import from_plain, to_plain
+from esml.export.tables import row
 from esml.io.provenance import Provenance
+from esml.io.solvents import solvent_of
+from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Failure, Result, States
 
 
@@ -138,6 +142,33 @@ def test_a_file_of_version_3_is_read() -> None:
     assert len(stored[0].singlets) == 2
     assert np.isnan(stored[0].singlets.rotatory_strengths).all()
     assert (stored[0].triplets.rotatory_strengths == 0.0).all()
+
+
+def test_a_file_of_version_4_is_read() -> None:
+    """Made before molecules could be in a solvent."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-4.h5")
+    assert stored.attributes["schema_version"] == 4
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert [result.solvent for result in stored] == [None, None]
+    assert len(stored[0].singlets.rotatory_strengths) == 2
+
+
+def test_the_solvent_comes_back(tmp_path: Path) -> None:
+    water = molecule("H2O")
+    solvents = [Solvent(24.852, 1.3611, "ethanol"), None, Solvent(float("inf"), 1.4)]
+    results = [replace(prediction(water, 2), solvent=solvent) for solvent in solvents]
+    with ResultWriter(tmp_path / "a.h5") as writer:
+        for result in results:
+            writer.add(result)
+    stored = read_results(tmp_path / "a.h5")
+    assert [result.solvent for result in stored] == solvents
+    # Predicted once more they are in the same solvent.
+    assert [solvent_of(result.atoms) for result in stored] == solvents
+    for result in results:
+        again = from_plain(json.loads(json.dumps(to_plain(result))))
+        assert isinstance(again, Result)
+        assert again.solvent == result.solvent
+    assert [row(result).get("solvent") for result in results] == ["ethanol", None, "inf,1.4"]
 
 
 def test_what_a_reader_decided_is_stored(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""``--solvent`` and solvents in tables: told, stored, and refused by name."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from ase.build import molecule
+from ase.io import write
+from test_cli import refusal, run
+
+from esml.export import read_results
+from esml.io.provenance import ReadingOptions
+
+
+@pytest.fixture
+def aldehyde(tmp_path: Path) -> Path:
+    path = tmp_path / "aldehyde.xyz"
+    write(path, molecule("CH3CHO"))
+    return path
+
+
+def test_spectrum_tells_the_solvent(aldehyde: Path) -> None:
+    told = run("spectrum", aldehyde, "--n-states", "1", "--solvent", "EtOH").stdout
+    assert "solvent: ethanol (ε 24.852, n 1.3611)" in " ".join(told.split())
+    assert "without the solvent model's own error" in " ".join(told.split())
+    assert "solvent:" not in run("spectrum", aldehyde, "--n-states", "1").stdout
+
+
+def test_predictions_are_in_the_solvent_and_say_so(aldehyde: Path, tmp_path: Path) -> None:
+    for name, options in (("water.h5", ["--solvent", "water"]), ("vacuum.h5", [])):
+        done = run("predict", aldehyde, "-o", tmp_path / name, "--n-states", "1", *options)
+        assert done.exit_code == 0
+    water, vacuum = (read_results(tmp_path / name)[0] for name in ("water.h5", "vacuum.h5"))
+    assert water.solvent is not None
+    assert water.solvent.name == "water"
+    assert vacuum.solvent is None
+    assert water.singlets.energies[0] > vacuum.singlets.energies[0] + 0.05
+
+
+def test_another_solvent_is_another_run() -> None:
+    assert ReadingOptions(solvent="water").fingerprint() == {"solvent": "water"}
+
+
+def test_a_table_may_have_a_column_of_solvents(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    table, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    table.write_text("smiles,solvent_smiles\nCC=O,O\nCC=O,\nCC=O,ethanl\n")
+    done = run("predict", table, "-o", out, "--n-states", "1", "--geometry", "mmff")
+    assert done.exit_code == 1
+    rows = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+    assert [row["solvent"] for row in rows] == ["water", "", ""]
+    assert "such as ethanol" in rows[2]["error"]
+    assert float(rows[0]["S1_eV"]) > float(rows[1]["S1_eV"]) + 0.05
+
+
+def test_the_column_of_solvents_may_have_any_name(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    table, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    table.write_text("smiles,medium\nC=O,toluene\n")
+    options = ["--n-states", "1", "--geometry", "mmff"]
+    run("predict", table, "-o", out, *options, "--solvent-column", "medium")
+    row = next(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+    assert row["solvent"] == "toluene"
+    wrong = run("predict", table, "-o", out, *options, "--solvent-column", "x", "--restart")
+    assert "choose one with --solvent-column" in " ".join(
+        (wrong.stdout + wrong.stderr + out.read_text(encoding="utf-8")).split()
+    )
+
+
+def test_an_unknown_solvent_is_refused_with_the_nearest(aldehyde: Path) -> None:
+    assert "ethanol" in refusal(run("spectrum", aldehyde, "--solvent", "ethanl"))
