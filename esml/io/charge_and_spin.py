@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from esml.physics.basis import N_SLOTS, VALENCE_ELECTRONS
+
 CHARGE_KEYS = (
     "charge",
     "total_charge",
@@ -67,12 +69,35 @@ def stated_charge(info: Mapping[str, Any]) -> tuple[str, float] | None:
     return _stated(info, CHARGE_KEYS)
 
 
-def check_closed_shell(atoms: Atoms) -> None:
-    """Raise StructureError where ``atoms`` state an open shell, of which they are told by name.
+def check_shell(atoms: Atoms, charge: int) -> None:
+    """Raise StructureError unless ``atoms`` with ``charge`` are a closed shell that can be excited.
 
-    Spin, multiplicity and initial magnetic moments are looked at; the number of electrons is
-    taken to be even.
+    The valence electrons must be even in number and leave a valence orbital empty, and the
+    structure must not state unpaired ones.
     """
+    valence = sum(VALENCE_ELECTRONS[int(z)] for z in atoms.numbers)
+    capacity = 2 * sum(1 if z == 1 else N_SLOTS for z in atoms.numbers)
+    electrons = valence - charge
+    what = f"{atoms.symbols!s} with charge {charge:+d} has {electrons} valence electrons"
+    mend = "set atoms.info['charge'] to the total charge"
+    if not 0 < electrons <= capacity:
+        raise StructureError(f"{what} where 1 to {capacity} are expected: {mend}")
+    if electrons == capacity:
+        raise StructureError(
+            f"{what}, which fill all its valence orbitals, where an empty one is expected: there "
+            "is no virtual orbital and so no valence excited state; look for another method, or "
+            f"{mend} if it is another"
+        )
+    if electrons % 2:
+        raise StructureError(
+            f"{what}, an odd number, where a closed shell is expected: open shells (radicals) "
+            f"cannot be treated, {mend} or complete the structure with the missing atom"
+        )
+    _check_stated_spin(atoms)
+
+
+def _check_stated_spin(atoms: Atoms) -> None:
+    """Refuse an open shell that spin, multiplicity or initial magnetic moments state."""
     spin = _stated(atoms.info, SPIN_KEYS)
     multiplicity = _stated(atoms.info, MULTIPLICITY_KEYS)
     moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))

@@ -13,9 +13,9 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from scipy.spatial import cKDTree
 
-from esml.io.charge_and_spin import StructureError, check_closed_shell, molecular_charge
+from esml.io.charge_and_spin import StructureError, check_shell, molecular_charge
 from esml.io.plausibility import implausible
-from esml.physics.basis import ELEMENTS, N_SLOTS, VALENCE_ELECTRONS
+from esml.physics.basis import ELEMENTS
 
 __all__ = ["StructureError", "check_structure", "molecular_charge"]
 
@@ -82,26 +82,4 @@ def check_structure(
         )
     if reason := implausible(atoms):
         raise StructureError(reason)
-    _check_shell(atoms, molecular_charge(atoms) if charge is None else charge)
-
-
-def _check_shell(atoms: Atoms, charge: int) -> None:
-    valence = sum(VALENCE_ELECTRONS[int(z)] for z in atoms.numbers)
-    capacity = 2 * sum(1 if z == 1 else N_SLOTS for z in atoms.numbers)
-    electrons = valence - charge
-    what = f"{atoms.symbols!s} with charge {charge:+d} has {electrons} valence electrons"
-    mend = "set atoms.info['charge'] to the total charge"
-    if not 0 < electrons <= capacity:
-        raise StructureError(f"{what} where 1 to {capacity} are expected: {mend}")
-    if electrons == capacity:
-        raise StructureError(
-            f"{what}, which fill all its valence orbitals, where an empty one is expected: there "
-            "is no virtual orbital and so no valence excited state; look for another method, or "
-            f"{mend} if it is another"
-        )
-    if electrons % 2:
-        raise StructureError(
-            f"{what}, an odd number, where a closed shell is expected: open shells (radicals) "
-            f"cannot be treated, {mend} or complete the structure with the missing atom"
-        )
-    check_closed_shell(atoms)
+    check_shell(atoms, molecular_charge(atoms) if charge is None else charge)
