@@ -33,7 +33,7 @@ def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-USERS = ["plot", "report", "tables", "chemiscope", "smiles", "cclib", "cluster"]
+USERS = ["plot", "report", "tables", "tensorboard", "chemiscope", "smiles", "cclib", "cluster"]
 """Extras for those who predict."""
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``esml spectrum | predict | train | evaluate | info``.
+"""The command line: ``esml spectrum | predict | merge | train | evaluate | info | doctor``.
 
 Bad input ends with one sentence on stderr and exit code 2. A batch in which some molecules failed
 ends with their number and exit code 1. Every command imports what takes time inside its function,
@@ -13,8 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 from esml import __version__
+from esml.commands.doctor import doctor
 from esml.commands.evaluate import evaluate
 from esml.commands.info import info
+from esml.commands.merge import merge
 from esml.commands.messages import one_sentence
 from esml.commands.predict import predict
 from esml.commands.spectrum import spectrum
@@ -58,5 +60,5 @@ def _main(
     """Excited states of organic molecules from a learned minimal-basis Hamiltonian."""
 
 
-for command in (spectrum, predict, train, evaluate, info):
+for command in (spectrum, predict, merge, train, evaluate, info, doctor):
     app.command()(command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml.commands.messages import fail, note, refusing
-from esml.commands.options import check_output, check_picture, load
+from esml.commands.options import DeviceOption, check_output, check_picture, load
 
 if TYPE_CHECKING:
     from esml.training import Scores
@@ -30,6 +30,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="Name or path of a model.")],
     data: Annotated[Path, typer.Argument(help="Dataset: a shard or a directory of shards.")],
     split: Annotated[str, typer.Option(help="Part of the dataset.")] = "test",
+    device: DeviceOption = "cpu",
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write the numbers here as well.")
     ] = None,
@@ -46,7 +47,7 @@ def evaluate(
     from esml.training import Scores, format_evaluation
     from esml.training import evaluate as run
 
-    surrogate = load(model)
+    surrogate = load(model, device)
     with refusing(ValueError, OSError):
         scores = Scores()
         numbers = run(surrogate, data, split=split, scores=scores)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,15 +14,69 @@ def info(
     model: Annotated[
         str | None, typer.Argument(help="Name or path of a model; the shipped one if left out.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything the model file says, as JSON.")
+    ] = False,
 ) -> None:
-    """Print a model's card: what it was trained on and how."""
+    """Print a model's card: what it was trained on, and how far it is off."""
+    surrogate = load(model)
+    if as_json:
+        typer.echo(json.dumps(surrogate.metadata, indent=2, ensure_ascii=False))
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    surrogate = load(model)
     table = Table.grid(padding=(0, 2))
-    for key, value in surrogate.metadata.items():
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        table.add_row(Text(key), Text(shown))
-    Console().print(table)
+    for what, said in card(surrogate.metadata):
+        table.add_row(Text(what, "bold"), Text(said))
+    console = Console()
+    console.print(table)
+    console.print(Text("\nEverything the file says: esml info --json"))
+
+
+def card(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows for people: what is known of name, training, errors and versions."""
+    from ase.data import chemical_symbols
+
+    rows = [("name", told.get("name", "")), ("trained on", _training(told))]
+    rows.append(("level of theory", "; ".join(_level(level) for level in told.get("level", []))))
+    elements = ", ".join(chemical_symbols[number] for number in told.get("elements", []))
+    rows.append(("elements", elements))
+    if energies := told.get("energies"):
+        rows.append(("energies", energies if isinstance(energies, str) else json.dumps(energies)))
+    rows += _errors(told.get("validation", {}))
+    versions = told.get("versions", {})
+    rows.append(("made with", ", ".join(f"{name} {v}" for name, v in versions.items())))
+    return [(what, said) for what, said in rows if said]
+
+
+def _training(told: dict[str, Any]) -> str:
+    if "n_structures" not in told:
+        return ""
+    said = f"{told['n_structures']:,} structures"
+    if "n_molecules" in told:
+        said += f" of {told['n_molecules']:,} molecules"
+    return said + (f", {told['epochs']} epochs" if "epochs" in told else "")
+
+
+def _level(level: dict[str, Any]) -> str:
+    return "/".join(str(level[key]) for key in ("functional", "basis") if key in level)
+
+
+def _errors(scores: dict[str, Any]) -> list[tuple[str, str]]:
+    """Mean absolute errors on validation molecules."""
+    names = {
+        "s1_mae_eV": "S1",
+        "t1_mae_eV": "T1",
+        "singlets_mae_eV": "singlets",
+        "triplets_mae_eV": "triplets",
+        "gap_mae_eV": "gap",
+    }
+    found = [f"{name} {scores[key]:.3f} eV" for key, name in names.items() if key in scores]
+    if "oscillator_mae" in scores:
+        found.append(f"f {scores['oscillator_mae']:.3f}")
+    if not found:
+        return []
+    of = f" ({scores['n_structures']} structures)" if "n_structures" in scores else ""
+    return [(f"off on validation{of}", ", ".join(found))]

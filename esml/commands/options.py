@@ -21,6 +21,9 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", help="Name or path of a model; the shipped one if left out."),
 ]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Where to compute: cpu, or an accelerator such as cuda.")
+]
 StatesOption = Annotated[
     int, typer.Option("--n-states", help="Singlets and triplets, as many of each.")
 ]
@@ -101,12 +104,12 @@ def reading_options(
         )
 
 
-def load(model: str | None) -> Surrogate:
-    """The model of a command's option or argument."""
+def load(model: str | None, device: str = "cpu") -> Surrogate:
+    """The model of a command's option or argument, on a device."""
     from esml.predict.model_files import load_model
 
     with refusing(ValueError, OSError):
-        return load_model(model)
+        return load_model(model, device=device)
 
 
 def check_n_states(n_states: int) -> None:

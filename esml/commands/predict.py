@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from esml.commands.options import (
     CellOption,
     ChargeOption,
     ColumnOption,
+    DeviceOption,
     GeometryOption,
     LargestOption,
     ModelOption,
@@ -45,6 +47,7 @@ def predict(
     ],
     n_states: StatesOption = 10,
     model: ModelOption = None,
+    device: DeviceOption = "cpu",
     dask: Annotated[
         str | None,
         typer.Option(
@@ -67,6 +70,12 @@ def predict(
     solvent: SolventOption = None,
     solvent_column: SolventColumnOption = None,
     ignore_cell: CellOption = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Part I of N of all structures, for job arrays; see esml merge."
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -94,7 +103,7 @@ def predict(
 
     with refusing(ExportError):
         format = format or format_of(output)
-    surrogate = load(model)
+    surrogate = load(model, device)
     options = reading_options(
         geometry,
         charge,
@@ -105,6 +114,7 @@ def predict(
         solvent,
         solvent_column,
     )
+    options = replace(options, shard=_shard(shard))
     lock = output.with_name(f".{output.name}.lock")
     refused = refusing(BusyError, ClusterError, ExportError, JournalError, OSError)
     with refused, sole_writer(lock, output):
@@ -131,6 +141,17 @@ def predict(
             )
             raise typer.Exit(INTERRUPTED) from None
     _report(tally, output, listed=format not in ("xyz", "chemiscope"))
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    """``(1, 8)`` for ``2/8``; ends the command for what is no part."""
+    if text is None:
+        return None
+    parts = text.split("/")
+    part, of = map(int, parts) if len(parts) == 2 and all(map(str.isdecimal, parts)) else (0, 0)
+    if not 1 <= part <= of:
+        fail(f"--shard is '{text}': expected a part of a whole such as 1/8 or 8/8; choose one")
+    return part - 1, of
 
 
 def _check_apart(output: Path, files: Sequence[Path]) -> None:

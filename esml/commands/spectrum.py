@@ -17,6 +17,7 @@ from esml.commands.options import (
     CellOption,
     ChargeOption,
     ColumnOption,
+    DeviceOption,
     GeometryOption,
     LargestOption,
     ModelOption,
@@ -47,6 +48,7 @@ def spectrum(
         typer.Option("--fwhm", "--width", help="Full width of a line at half maximum, eV."),
     ] = 0.3,
     model: ModelOption = None,
+    device: DeviceOption = "cpu",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the spectrum here (.png, .pdf, .svg).")
     ] = None,
@@ -125,7 +127,7 @@ def spectrum(
     view = view_of(axis, limits, experiment)
     outputs = Outputs(plot, csv, report, molden, cubes, json_path, view)
     outputs.check()
-    surrogate = load(model)
+    surrogate = load(model, device)
     options = reading_options(
         geometry,
         charge,

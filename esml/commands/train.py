@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from esml.commands.messages import fail, refusing
+from esml.commands.options import check_packages
 
 
 def train(
@@ -15,11 +16,17 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Go on from the last checkpoint, if any.")
     ] = True,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write curves for TensorBoard beside log.csv."),
+    ] = False,
 ) -> None:
-    """Train a model."""
+    """Train a model: log.csv, model.safetensors and what is needed to continue, in its output."""
     if not config.is_file():
         fail(f"no file '{config}': expected a training configuration in YAML; check the path")
+    if tensorboard:
+        check_packages("tensorboard", option="--tensorboard", extra="tensorboard")
     from esml.training import train as run
 
     with refusing(ValueError, OSError):
-        run(config, resume=resume)
+        run(config, resume=resume, tensorboard=tensorboard)

@@ -4,17 +4,19 @@
 column                 unit     meaning
 ====================== ======== ====================================================
 name, source, index             of the structure, place in its source from 0
+smiles                          that the geometry was made from, if it was
 formula, n_atoms, charge        chemical formula, atoms, total charge
 homo_eV, lumo_eV,      eV       frontier orbitals and their difference
 gap_eV
 dipole_debye           debye    length of the dipole moment
 absorption_max_nm      nm       maximum of the lowest band at 180 nm or beyond
 colour, colour_hex              of a solution of 0.05 mmol/L behind 1 cm
-S1_eV, S1_f,           eV       energy, oscillator strength and uncertainty of the
-S1_uncertainty_eV, …            first singlet, and so on up to the states asked for
+S1_eV, S1_nm, S1_f,    eV, nm   energy, wavelength, oscillator strength and uncertainty
+S1_uncertainty_eV, …            of the first singlet, and so on up to the states asked
+                                for
 S1_R, …                10⁻⁴⁰    rotatory strength of the first singlet, and so on
                        cgs
-T1_eV,                 eV       the same of triplets, which have no strength
+T1_eV, T1_nm,          eV, nm   the same of triplets, which have no strength
 T1_uncertainty_eV, …
 in_domain                       1 if the molecule is like those trained on, else 0
 warnings                        why it is not, and other remarks
@@ -45,23 +47,29 @@ from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
 from esml.results import PROPERTIES, Failure, Outcome, Result
 from esml.typing import MULTIPLICITIES, Multiplicity
+from esml.units import HC
 
 ROWS = 1024
 """Rows of a Parquet file written together."""
 
+WAVELENGTH = "nm"
+"""End of the columns of wavelengths, which follow the energies."""
+
 _PROVENANCE = ("charge_source", "geometry", "notes")
 _COLOURS = ("colour", "colour_hex")
-_TEXTS = ("name", "source", "formula", "warnings", "error", *_COLOURS, *_PROVENANCE, "solvent")
+_REMARKS = ("warnings", "error", *_PROVENANCE, "solvent")
+_TEXTS = ("name", "source", "smiles", "formula", *_COLOURS, *_REMARKS)
 _WHOLE = ("index", "n_atoms", "charge", "in_domain")
 
 
 def columns(n_states: int) -> list[str]:
     """Names of the columns for ``n_states`` singlets and triplets."""
-    names = ["name", "source", "index", "formula", "n_atoms", "charge"]
+    names = ["name", "source", "index", "smiles", "formula", "n_atoms", "charge"]
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
     names += ["absorption_max_nm", *_COLOURS]
     for multiplicity in MULTIPLICITIES:
-        letter, endings = multiplicity[0].upper(), _endings(multiplicity).values()
+        letter, endings = multiplicity[0].upper(), list(_endings(multiplicity).values())
+        endings.insert(1, WAVELENGTH)
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
     return [*names, "in_domain", "warnings", "error", *_PROVENANCE, "solvent"]
 
@@ -98,6 +106,8 @@ def row(outcome: Outcome) -> dict[str, Any]:
     if outcome.colour is not None:
         cells |= {"colour": outcome.colour.name, "colour_hex": outcome.colour.hex}
     provenance = Provenance.of(outcome.atoms)
+    if provenance.smiles:
+        cells["smiles"] = provenance.smiles
     told = (provenance.charge_source, provenance.geometry, "; ".join(provenance.remarks()))
     cells |= {key: text for key, text in zip(_PROVENANCE, told, strict=True) if text}
     if outcome.solvent is not None:
@@ -108,6 +118,8 @@ def row(outcome: Outcome) -> dict[str, Any]:
         for name, ending in _endings(states.multiplicity).items():
             values = zip(states.labels, getattr(states, name).tolist(), strict=True)
             cells |= {f"{label}_{ending}": value for label, value in values}
+        wavelengths = zip(states.labels, (HC / states.energies).tolist(), strict=True)
+        cells |= {f"{label}_{WAVELENGTH}": value for label, value in wavelengths}
     return {
         key: value
         for key, value in cells.items()

@@ -26,7 +26,13 @@ GEOMETRIES: tuple[GeometryKind, ...] = ("xtb", "mmff", "as-is")
 
 
 class InputError(ValueError):
-    """An input that cannot be read; the message says what was wrong and how to mend it."""
+    """An input that cannot be read; the message says what was wrong and how to mend it.
+
+    ``name`` and ``index`` are those of the record of a file that is meant, if one is.
+    """
+
+    name: str = ""
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class ReadingOptions:
     solvent_column
         Name, or number from 1, of the column of solvents in a table of SMILES; the one headed
         ``solvent`` if ``None``.
+    shard
+        ``(i, n)``: every n-th record of a file alone, from record i on (0 ≤ i < n).
     elements
         Atomic numbers that the model knows; any if empty.
     processes
@@ -64,6 +72,7 @@ class ReadingOptions:
     ignore_cell: bool = False
     solvent: str | None = None
     solvent_column: str | None = None
+    shard: tuple[int, int] | None = None
     elements: tuple[int, ...] = ()
     processes: int | None = None
 
@@ -92,6 +101,8 @@ class Provenance:
     """What states it, or that nothing does."""
     geometry: str = ""
     """Where the coordinates come from."""
+    smiles: str = ""
+    """The SMILES they were made from, as it was given."""
     stereo: str = ""
     """Which stereoisomer was taken, where the input leaves it open."""
     fragments: str = ""

@@ -135,7 +135,7 @@ def from_smiles(smiles: str, options: ReadingOptions = DEFAULT) -> Structure:
     settings = _settings(options)
     parse_smiles(smiles)  # without RDKit, or for no SMILES, no process need be started
     found = build({"smiles": smiles}, settings)[0]
-    return _from_built(found, smiles, smiles, 0, options)
+    return _from_built(found, smiles, smiles, 0, options, smiles)
 
 
 def from_rdkit(mol: Any, options: ReadingOptions = DEFAULT) -> Structure:
@@ -174,7 +174,7 @@ def conformers(
     parse_smiles(smiles)
     found = build({"smiles": smiles, "n": n}, settings)
     return [
-        (_from_built(built, smiles, smiles, k, options), built.weight)
+        (_from_built(built, smiles, smiles, k, options, smiles), built.weight)
         for k, built in enumerate(found)
     ]
 
@@ -249,6 +249,9 @@ def read_entries(
     check_file(path)
     kind = kind_of(path)
     items = items_of(path, kind, skip, options)
+    if options.shard is not None:
+        first, every = options.shard
+        items = (item for item in items if item.index % every == first)
     if kind in ("smiles", "sdf") or options.geometry == "xtb":
         yield from _through_workers(items, path, options)
         return
@@ -269,7 +272,7 @@ def _through_workers(
                 yield item.content
         except InputError as error:
             # Told when its turn comes.
-            begun.append(Item(0, "", error, fatal=True))
+            begun.append(Item(0, error.name, error, fatal=True))
             yield error
 
     with closing(build_many(contents(), _settings(options), options.processes)) as made:
@@ -278,7 +281,9 @@ def _through_workers(
             if item.fatal and isinstance(outcome, InputError):
                 raise outcome
             if isinstance(outcome, list):
-                found = _from_built(outcome[0], item.name, str(path), item.index, options)
+                request = item.content if isinstance(item.content, dict) else {}
+                smiles = str(request.get("smiles", ""))
+                found = _from_built(outcome[0], item.name, str(path), item.index, options, smiles)
                 _dissolve(found.atoms, options, item.solvent)
                 yield _noted(found, item.notes)
             elif isinstance(outcome, Table | InputError):
@@ -311,6 +316,7 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
     table = item.content
     if not isinstance(table, Table):
         assert isinstance(table, InputError)
+        table.name, table.index = item.name, item.index
         return table
     atoms, notes = table.atoms, table.notes
     _dissolve(atoms, options)
@@ -359,7 +365,7 @@ def _forget_charge(atoms: Atoms) -> None:
 
 
 def _from_built(
-    built: Built, name: str, source: str, index: int, options: ReadingOptions
+    built: Built, name: str, source: str, index: int, options: ReadingOptions, smiles: str = ""
 ) -> Structure:
     charge, stated = built.charge, "formal charges of the SMILES or drawing"
     if options.charge is not None and options.charge != charge:
@@ -368,7 +374,7 @@ def _from_built(
             f"{GIVEN}, where the formal charges sum to {built.charge:+d}",
         )
     provenance = Provenance(
-        charge, stated, built.geometry, built.stereo, built.fragments, built.notes
+        charge, stated, built.geometry, smiles, built.stereo, built.fragments, built.notes
     )
     _dissolve(built.atoms, options)
     return structure(built.atoms, name, source, index, provenance)

@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from ase import Atoms
@@ -109,12 +110,28 @@ class Sources:
         self._batching = batching
         self._position = start
         self._entries: list[Structure | Failure] = []
-        self._counts = [count_structures(path) for path in files]
+        self._counts = [
+            self._own(place, count_structures(path)) for place, path in enumerate(files)
+        ]
 
     @property
     def expected(self) -> int:
         """Structures of all files, as far as is known."""
         return sum(self._counts)
+
+    def _shard(self, place: int) -> tuple[int, int]:
+        """First record of file ``place`` that is ours, and the distance to the next.
+
+        Records are dealt out one by one, each file beginning with another shard than the last: many
+        files of one structure each are shared too.
+        """
+        first, every = self._options.shard or (0, 1)
+        return (first - place) % every, every
+
+    def _own(self, place: int, count: int) -> int:
+        """How many of ``count`` records of file ``place`` are ours."""
+        first, every = self._shard(place)
+        return len(range(first, count, every))
 
     def windows(self) -> Iterator[Window]:
         """All windows; the last may hold no structure."""
@@ -133,19 +150,23 @@ class Sources:
         first, skip = self._position
         for place, path in enumerate(self._files[first:], start=first):
             n = skip
+            options = replace(self._options, shard=self._shard(place))
             try:
-                for entry in read_entries(path, skip, self._options):
-                    n += 1
+                for entry in read_entries(path, skip, options):
+                    n = n + 1 if entry.index is None else entry.index + 1
                     self._position = Position(place, n)
                     if isinstance(entry, InputError):
-                        self._entries.append(Failure(path.stem, str(entry), str(path), n - 1))
+                        name = entry.name or path.stem
+                        self._entries.append(Failure(name, str(entry), str(path), n - 1))
                         continue
                     self._entries.append(entry)
                     yield entry.atoms
             except InputError as error:
-                self._entries.append(Failure(path.stem, str(error), str(path), n))
+                # A file that cannot be read is told by the shard its first record belongs to.
+                if n or self._shard(place)[0] == 0:
+                    self._entries.append(Failure(path.stem, str(error), str(path), n))
                 n += 1
-            self._counts[place] = n
+            self._counts[place] = self._own(place, n)
             self._position, skip = Position(place + 1, 0), 0
 
 
@@ -162,6 +183,12 @@ def _content(files: Sequence[Path]) -> str:
         except (OSError, ValueError):
             pass  # reading it will say why
     return digest.hexdigest()
+
+
+def shard_text(shard: tuple[int, int]) -> str:
+    """``"2/8"`` for ``(1, 8)``, as people count."""
+    first, every = shard
+    return f"{first + 1}/{every}"
 
 
 def predict_files(
@@ -196,10 +223,13 @@ def predict_files(
         "version of torch": str(torch.__version__),
         "geometry, charge or other option of reading": options.fingerprint(),
     }
+    told: dict[str, Any] = {"model": label, "esml_version": version("esml")}
+    if options.shard is not None:
+        told["shard"] = shard_text(options.shard)
     tally = Tally()
     with (
         PredictionJournal(output, run, restart) as journal,
-        open_writer(output, n_states, format, model=label, esml_version=version("esml")) as writer,
+        open_writer(output, n_states, format, **told) as writer,
     ):
         for outcomes in journal.kept():
             for outcome in outcomes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -47,6 +48,35 @@ def append(path: Path, row: dict[str, float]) -> None:
         if new:
             writer.writeheader()
         writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+
+class Curves:
+    """The rows of a log as curves for TensorBoard, in ``folder``; nothing where that is None.
+
+    Raises ImportError without tensorboard.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._writer: Any = None
+        if folder is None:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ImportError(
+                'curves of a run need tensorboard: pip install "esml[tensorboard]"'
+            ) from error
+        self._writer = SummaryWriter(str(folder))
+
+    def add(self, row: dict[str, float]) -> None:
+        """Add one epoch's row: losses, and errors on validation molecules."""
+        if self._writer is None:
+            return
+        for name, value in row.items():
+            group = "validation" if "mae" in name else "loss"
+            if name not in ("epoch", "seconds"):
+                self._writer.add_scalar(f"{group}/{name}", value, int(row["epoch"]))
+        self._writer.flush()
 
 
 def progress_bar(enabled: bool) -> Progress:

@@ -17,12 +17,17 @@ from esml.io.files import sole_writer
 from esml.io.records import Record, read
 from esml.training.card import model_card
 from esml.training.config import ConfigError, TrainingConfig, load_config
-from esml.training.log import COLUMNS, append, epoch_line, progress_bar, take_back
+from esml.training.log import COLUMNS, Curves, append, epoch_line, progress_bar, take_back
 from esml.training.run import Run, averaged, start, steps_per_epoch, train_epoch
 from esml.training.state import load_state, save_state
 
 
-def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bool = True) -> Path:
+def train(
+    config: TrainingConfig | str | Path,
+    resume: bool = True,
+    progress: bool = True,
+    tensorboard: bool = False,
+) -> Path:
     """Train a model.
 
     Parameters
@@ -33,6 +38,8 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
         Continue a run found in the output directory. If false, the run starts over.
     progress:
         Show progress on standard error.
+    tensorboard:
+        Write the rows of ``log.csv`` as curves too, to the folder ``tensorboard`` of the output.
 
     Returns
     -------
@@ -68,7 +75,8 @@ def train(config: TrainingConfig | str | Path, resume: bool = True, progress: bo
             "place for one; choose another"
         ) from error
     with sole_writer(config.output / ".lock", config.output):
-        return _train(config, training, validation, resume, progress)
+        curves = Curves(config.output / "tensorboard" if tensorboard else None)
+        return _train(config, training, validation, resume, progress, curves)
 
 
 def _train(
@@ -77,6 +85,7 @@ def _train(
     validation: Sequence[Record],
     resume: bool,
     progress: bool,
+    curves: Curves,
 ) -> Path:
     state = config.output / "state.safetensors"
     model_path = config.output / "model.safetensors"
@@ -104,6 +113,7 @@ def _train(
             row["seconds"] = time.perf_counter() - began
             # In this order: after a kill the log may be ahead of the state, and is cut back.
             append(log, row)
+            curves.add(row)
             save_state(run, state)
             line = epoch_line(config, row)
             display.console.print(line, markup=False, highlight=False, soft_wrap=True)

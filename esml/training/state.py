@@ -13,6 +13,10 @@ from esml.model import checkpoint
 from esml.training.config import ConfigError, difference
 from esml.training.run import Run
 
+FREE = {"data", "initial", "name", "output", "threads", "validate_every"}
+"""Settings that may change when a run continues: they decide no step that is still to be taken.
+Data may move to another place; that the number of records is the same is checked."""
+
 STATE = "esml-run"
 """Metadata entry of a state file that holds the configuration and the progress of the run."""
 
@@ -60,12 +64,12 @@ def load_state(run: Run, path: Path) -> None:
             "to train afresh, or choose another output"
         ) from error
     current = json.loads(run.config.model_dump_json())
-    for key in ("model", "epochs", "batch_size", "seed", "frozen"):
-        mismatch = difference(stored.get(key), current[key], key)
+    for key in sorted((stored.keys() & current.keys()) - FREE):
+        mismatch = difference(stored[key], current[key], key)
         if mismatch:
             raise ConfigError(
-                f"{path} belongs to another run: expected {mismatch}; choose another output or "
-                "train afresh"
+                f"{path} belongs to another run: expected {mismatch}; restore that setting, choose "
+                "another output, or train afresh (--restart)"
             )
 
     def part(prefix: str) -> dict[str, Tensor]:

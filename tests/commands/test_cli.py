@@ -323,7 +323,7 @@ def test_an_interrupted_predict_keeps_what_it_has(
         return predict_many(self, todo, *rest, **options)
 
     model = esml.load_model().with_batching(Batching(window=2))
-    monkeypatch.setattr("esml.predict.model_files.load_model", lambda name: model)
+    monkeypatch.setattr("esml.predict.model_files.load_model", lambda name, **_: model)
     path = save(tmp_path / "a.xyz", *[molecule(m) for m in ("H2CO", "C2H4", "HCN", "CH4", "CH3")])
     out, whole = tmp_path / "out.csv", tmp_path / "whole.csv"
     command = ["predict", path, "--n-states", "2", "-o"]
@@ -377,9 +377,46 @@ def test_predict_refuses_bad_options(tmp_path: Path) -> None:
 def test_info_prints_the_model_card() -> None:
     result = run("info")
     assert result.exit_code == 0, result.output
-    for key in esml.load_model().metadata:
-        assert key in result.stdout
+    metadata = esml.load_model().metadata
+    shown = " ".join(result.stdout.split())
+    assert f"{metadata['n_structures']:,} structures" in shown
+    assert "camb3lyp/def2-svp" in shown
+    assert "H, C, N, O, F, S, Cl" in shown
+    assert f"S1 {metadata['validation']['s1_mae_eV']:.3f} eV" in shown
+    assert len(result.stdout.splitlines()) < 20
+    assert json.loads(run("info", "--json").stdout) == metadata
+    for name in esml.available_models():
+        assert run("info", name).exit_code == 0
     assert "no model" in refusal(run("info", "no-such-model"))
+
+
+def test_doctor_says_what_is_there_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    found = run("doctor")
+    assert found.exit_code == 0, found.output
+    assert f"ok       esml {esml.__version__}" in found.stdout
+    assert "S1 of formaldehyde" in found.stdout
+
+    def version(package: str) -> str:
+        if package == "plotly":
+            raise metadata.PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr("esml.commands.doctor.version", version)
+    lines = run("doctor").stdout.splitlines()
+    (missing,) = (line for line in lines if line.startswith("missing"))
+    assert 'plotly; pip install "esml[report]"' in missing
+    broken = run("doctor", "--model", "no-such-model")
+    assert broken.exit_code == 1
+    assert "broken   a prediction of formaldehyde: no model 'no-such-model'" in broken.stdout
+
+
+def test_a_device_there_is_not_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.xyz", molecule("CH4"))
+    for command in (["spectrum", path], ["predict", path, "-o", tmp_path / "a.h5"]):
+        assert run(*command, "--n-states", "1", "--device", "cpu").exit_code == 0
+        assert "device 'abacus' cannot be used" in refusal(run(*command, "--device", "abacus"))
 
 
 def test_train_and_evaluate_refuse_what_is_not_there(tmp_path: Path) -> None:

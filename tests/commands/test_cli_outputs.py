@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -162,10 +163,29 @@ def test_predict_takes_a_list_of_smiles_and_goes_on(tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     result = run("predict", path, "-o", output, "--n-states", "1")
     assert result.exit_code == 1
-    rows = output.read_text(encoding="utf-8").splitlines()
-    assert rows[1].startswith("formaldehyde,")
-    assert "nonsense" in rows[2]
-    assert rows[3].startswith("ethylene,")
+    with output.open(newline="", encoding="utf-8") as file:
+        first, bad, last = csv.DictReader(file)
+    assert (first["name"], first["smiles"]) == ("formaldehyde", "C=O")
+    assert "nonsense" in bad["error"]
+    assert (last["name"], last["smiles"]) == ("ethylene", "C=C")
+    for row in (first, last):
+        assert float(row["S1_nm"]) * float(row["S1_eV"]) == pytest.approx(1239.842, rel=1e-4)
+
+
+def test_lines_that_fail_keep_their_names(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    path = tmp_path / "list.csv"
+    path.write_text("smiles,name\nC1CC,open ring\n,nothing\n[SiH4],silane\n", encoding="utf-8")
+    output = tmp_path / "out.csv"
+    assert run("predict", path, "-o", output, "--n-states", "1").exit_code == 1
+    with output.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["name"], row["index"]) for row in rows] == [
+        ("open ring", "0"),
+        ("nothing", "1"),
+        ("silane", "2"),
+    ]
+    assert all(row["error"] for row in rows)
 
 
 def test_evaluate_draws_parity(tmp_path: Path) -> None:

@@ -353,6 +353,42 @@ def test_a_run_killed_and_resumed_takes_the_same_steps(
     assert all(torch.equal(tensor, models[1][name]) for name, tensor in models[0].items())
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"learning_rate": 0.02}, "learning_rate 0.03, the configuration says 0.02"),
+        ({"warmup": 5}, "warmup 0, the configuration says 5"),
+        ({"losses": {"dipole": 1.0}}, r"losses\.dipole 10\.0, the configuration says 1\.0"),
+        ({"energy_limit": 8.0}, r"energy_limit 9\.0"),
+        ({"epochs": 3}, "epochs 2, the configuration says 3"),
+    ],
+)
+def test_a_changed_setting_is_refused_by_name(
+    finished: Path, changed: dict[str, Any], words: str
+) -> None:
+    before = (finished / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=f"belongs to another run: expected {words}"):
+        train(configuration(finished, **changed), progress=False)
+    assert (finished / "model.safetensors").read_bytes() == before
+    # What decides no further step may change.
+    train(configuration(finished, name="other", validate_every=2), progress=False)
+
+
+def test_curves_for_tensorboard_are_those_of_the_log(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(configuration(tmp_path, epochs=1), progress=False, tensorboard=True)
+    (row,) = rows(tmp_path)
+    curves = EventAccumulator(str(tmp_path / "tensorboard"))
+    curves.Reload()
+    assert {"loss/hamiltonian", "validation/s1_mae_eV"} <= set(curves.Tags()["scalars"])
+    for tag in curves.Tags()["scalars"]:
+        (event,) = curves.Scalars(tag)
+        assert event.step == 1
+        assert event.value == pytest.approx(float(row[tag.split("/")[1]]), rel=1e-4)
+
+
 def test_the_log_of_a_killed_run_is_taken_back_to_its_state(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     take_back(log, 1)

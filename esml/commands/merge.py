@@ -1,0 +1,37 @@
+"""``esml merge``: the outputs of a job array as one file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esml.commands.messages import fail, refusing
+from esml.commands.options import check_output
+
+
+def merge(
+    parts: Annotated[
+        list[Path], typer.Argument(metavar="PARTS...", help="HDF5 files of esml predict --shard.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="File to write; its name's end tells the format."),
+    ],
+    format: Annotated[
+        str | None,
+        typer.Option("--format", help="As of esml predict, whatever the name's end."),
+    ] = None,
+) -> None:
+    """Put the shards of a job array together, each file's structures in order, in any format."""
+    check_output(output, "--output")
+    if any(os.path.realpath(output) == os.path.realpath(part) for part in parts):
+        fail(f"--output '{output}' is one of the parts: expected a file of its own; choose another")
+    from esml.export import ExportError
+    from esml.export.merging import merge as put_together
+
+    with refusing(ExportError, OSError):
+        predicted, failed = put_together(parts, output, format)
+    typer.echo(f"{predicted} predicted, {failed} failed, of {len(parts)} parts: {output}")
