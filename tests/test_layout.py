@@ -29,6 +29,7 @@ ORDER = (
     "training",
     "interfaces",
     "__init__",
+    "serve",
     "commands",
     "__main__",
 )
@@ -57,6 +58,10 @@ ONLY_INSIDE_FUNCTIONS = {
     "chemiscope",
     "pyarrow",
     "pandas",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "mcp",
 }
 """What esml imports where it is used, because a user may lack it."""
 
@@ -260,6 +265,7 @@ import sys
 BLOCKED = {
     "pyscf", "rdkit", "tblite", "cclib", "matplotlib", "reference", "dask", "distributed",
     "skimage", "chemiscope", "pyarrow", "pandas",
+    "fastapi", "starlette", "uvicorn", "mcp",
 }
 
 class Blocked:

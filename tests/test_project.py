@@ -34,6 +34,7 @@ def canonical(requirement: str) -> str:
 
 
 USERS = ["plot", "report", "tables", "tensorboard", "chemiscope", "smiles", "cclib", "cluster"]
+USERS += ["serve", "tools"]
 """Extras for those who predict."""
 
 

@@ -37,6 +37,9 @@ class Settings:
 
     geometry: GeometryKind = "xtb"
     largest_fragment: bool = False
+    draft: bool = False
+    """The first conformer with conjugated torsions made planar, in place of a relaxation: for a
+    first look within tenths of a second."""
     elements: tuple[int, ...] = ()
     """Atomic numbers that are allowed; all if empty."""
     seed: int = 7

@@ -252,6 +252,8 @@ def _radii(numbers: Any) -> Array:
 
 def _best(candidates: list[Candidate], method: _Method, settings: Settings) -> Candidate:
     """The candidate lowest in energy, relaxed: the most promising coarsely, of these the best."""
+    if settings.draft:
+        return next(iter(planar_copy(candidates[0])), candidates[0])
     if not method.xtb:
         return candidates[0]
     isomers = sorted({c.isomer for c in candidates})
@@ -301,6 +303,8 @@ def _method(mol: Mol, settings: Settings) -> _Method:
     if settings.geometry == "mmff":
         unknown = ("MMFF94 does not know this molecule: the conformer is not relaxed",)
         return _Method(False, fallback, () if field else unknown)
+    if settings.draft:
+        return _Method(False, f"draft: {fallback}, conjugated torsions planar")
     if is_large(mol, settings):
         return _Method(
             False,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import stat
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -126,15 +126,20 @@ def count_structures(path: Path) -> int:
 # --- single structures ----------------------------------------------------------------------------
 
 
-def from_smiles(smiles: str, options: ReadingOptions = DEFAULT) -> Structure:
+def from_smiles(
+    smiles: str,
+    options: ReadingOptions = DEFAULT,
+    make: Callable[[Request, Settings], list[Built]] = build,
+) -> Structure:
     """A geometry of the molecule ``smiles``, relaxed with GFN2-xTB unless ``options`` say else.
 
-    The total formal charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for xTB.
+    ``make`` builds it; a process that stays for the next molecule, if left out. The total formal
+    charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for xTB.
     Raises ``InputError`` for text that is no SMILES or a molecule that cannot be embedded.
     """
     settings = _settings(options)
     parse_smiles(smiles)  # without RDKit, or for no SMILES, no process need be started
-    found = build({"smiles": smiles}, settings)[0]
+    found = make({"smiles": smiles}, settings)[0]
     return _from_built(found, smiles, smiles, 0, options, smiles)
 
 

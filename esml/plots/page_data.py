@@ -178,7 +178,7 @@ def page_data(
         "orbitals": orbitals,
         "states": states,
         "fragments": _fragments(result, [*singlets, *triplets]),
-        "spectrum": _spectrum(result, fwhm),
+        "spectrum": spectrum_data(result, fwhm),
         "levels": _levels(result),
         "colours": {
             "positive": POSITIVE,
@@ -304,7 +304,8 @@ def _fragments(result: Result, characters: Sequence[Character]) -> list[dict[str
     ]
 
 
-def _spectrum(result: Result, fwhm: float) -> dict[str, Any]:
+def spectrum_data(result: Result, fwhm: float) -> dict[str, Any]:
+    """What ``page_spectrum.js`` draws: states, and energies drawn within their uncertainties."""
     states = result.singlets
     found: dict[str, Any] = {
         "labels": states.labels,

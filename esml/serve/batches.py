@@ -1,0 +1,238 @@
+"""Lists of molecules, worked through one after another, which a killed server goes on with.
+
+A batch is a folder: ``request.json`` (what was asked for), the list as it came, the output that
+grows, and ``failed.txt`` where it cannot be worked through. Which batches are unfinished is read
+from the folders, so that a server that was killed goes on with them when it starts again; the
+journal of ``esml.predict.run`` keeps what was predicted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import secrets
+import shutil
+import threading
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from esml.io.files import sole_writer, write_whole
+from esml.io.structures import ReadingOptions, count_structures
+from esml.physics.basis import ELEMENTS
+from esml.predict.run import Tally, predict_files
+from esml.serve.limits import LISTS, RefusedError
+from esml.serve.service import Service, suffix_of
+
+WINDOW = 16
+"""Molecules predicted, and kept, together: as many are made again after a kill, at most."""
+
+FORMATS = {"csv": "csv", "json": "json", "hdf5": "h5", "xyz": "xyz"}
+"""Formats of results, and the ends of their names."""
+
+
+class BatchQuestion(BaseModel):
+    """A list of molecules, and what to find out about them."""
+
+    content: str = Field(description="The text of a list of SMILES, table, SD or xyz file.")
+    name: str = Field(max_length=200, description="Its name, whose end tells the format.")
+    n_states: int = Field(10, description="Singlets, and triplets, of each.")
+    geometry: Literal["mmff", "xtb"] = Field("xtb", description="Of molecules given as SMILES.")
+    model: str = Field("default", description="Name of a shipped model.")
+    format: Literal["csv", "json", "hdf5", "xyz"] = Field("csv", description="Of the results.")
+
+
+class Batches:
+    """The batches of a server.
+
+    Parameters
+    ----------
+    service
+        Whose models and limits are used.
+    folder
+        Where batches are kept; made if need be.
+
+    Raises
+    ------
+    BusyError
+        Where another server works in the folder.
+    OSError
+        Where it cannot be made.
+    """
+
+    def __init__(self, service: Service, folder: Path) -> None:
+        self.service = service
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = sole_writer(folder / ".lock", folder)
+        self._lock.__enter__()
+        self._todo: queue.Queue[str | None] = queue.Queue()
+        self._tallies: dict[str, Tally] = {}
+        self._cancelled: set[str] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
+
+    def start(self) -> None:
+        """Go on with what an earlier server left unfinished, oldest first."""
+        for path in sorted(self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns):
+            if self._state(path.parent) == "waiting":
+                self._todo.put(path.parent.name)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the molecules that are worked at; the next start continues with the rest."""
+        self._stopping.set()
+        self._todo.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=30.0)
+        self._lock.__exit__(None, None, None)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def add(self, question: BatchQuestion) -> dict[str, Any]:
+        """Keep a batch on the disk and begin it; its description. Raises RefusedError."""
+        limits = self.service.limits
+        limits.check_states(question.n_states)
+        limits.check_size(len(question.content.encode()), limits.batch)
+        self.service.model(question.model)
+        suffix = suffix_of(question.name, LISTS)
+        self._make_room()
+        name = secrets.token_hex(8)
+        # Under another name until it is whole: a kill leaves no half of a batch.
+        new = self.folder / f".{name}.new"
+        new.mkdir(mode=0o700)
+        source = new / f"input{suffix}"
+        source.write_text(question.content, encoding="utf-8", errors="replace")
+        count = count_structures(source)
+        if not 0 < count <= limits.molecules:
+            shutil.rmtree(new)
+            raise RefusedError(
+                f"the list holds {count:,} molecules: expected 1 to {limits.molecules:,}; mend or "
+                "part it",
+                413 if count else 422,
+            )
+        kept = question.model_dump(exclude={"content"}) | {"suffix": suffix, "count": count}
+        write_whole(new / "request.json", json.dumps(kept).encode())
+        new.rename(self.folder / name)
+        self._todo.put(name)
+        return self.describe(name)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """How far a batch is. Raises RefusedError for one there is not."""
+        folder = self._existing(name)
+        kept = json.loads((folder / "request.json").read_text())
+        tally = self._tallies.get(name, Tally(expected=kept["count"]))
+        state = self._state(folder)
+        done = kept["count"] if state == "done" and not tally.done else tally.done
+        return {
+            "id": name,
+            "name": kept["name"],
+            "state": "running" if state == "waiting" and name in self._tallies else state,
+            "expected": max(tally.expected, kept["count"]),
+            "done": done,
+            "failed": tally.failed,
+            "reasons": list(tally.reasons),
+            "format": kept["format"],
+            "error": (folder / "failed.txt").read_text() if state == "failed" else "",
+        }
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All batches, newest first."""
+        found = sorted(
+            self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns, reverse=True
+        )
+        return [self.describe(path.parent.name) for path in found]
+
+    def result(self, name: str) -> Path:
+        """The file of a finished batch. Raises RefusedError where it is not finished."""
+        folder = self._existing(name)
+        state = self._state(folder)
+        if state != "done":
+            raise RefusedError(
+                f"batch {name} is {state}: expected a finished one; ask again later", 409
+            )
+        return self._output(folder)
+
+    def remove(self, name: str) -> None:
+        """Stop a batch and forget it. Raises RefusedError for one there is not."""
+        folder = self._existing(name)
+        self._cancelled.add(name)
+        if name not in self._tallies or self._state(folder) != "waiting":
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # --- on the disk ------------------------------------------------------------------------------
+
+    def _existing(self, name: str) -> Path:
+        folder = self.folder / name
+        # Only names that were given out: nothing that leads elsewhere.
+        if not re.fullmatch(r"[0-9a-f]{16}", name) or not (folder / "request.json").is_file():
+            raise RefusedError("there is no such batch: expected the id of one; check it", 404)
+        return folder
+
+    def _output(self, folder: Path) -> Path:
+        kept = json.loads((folder / "request.json").read_text())
+        return folder / f"results.{FORMATS[kept['format']]}"
+
+    def _state(self, folder: Path) -> str:
+        if (folder / "failed.txt").exists():
+            return "failed"
+        return "done" if self._output(folder).exists() else "waiting"
+
+    def _make_room(self) -> None:
+        """Forget the oldest finished batches where there are too many. Raises RefusedError."""
+        found = sorted(self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns)
+        surplus = len(found) + 1 - self.service.limits.batches
+        for path in found:
+            if surplus <= 0:
+                return
+            if self._state(path.parent) != "waiting":
+                shutil.rmtree(path.parent, ignore_errors=True)
+                self._tallies.pop(path.parent.name, None)
+                surplus -= 1
+        if surplus > 0:
+            raise RefusedError("too many batches wait: expected fewer; ask again later", 503)
+
+    # --- work -------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (name := self._todo.get()) is not None and not self._stopping.is_set():
+            folder = self.folder / name
+            if name not in self._cancelled and folder.exists():
+                # Whatever goes wrong with one batch must not end the others.
+                try:
+                    self._predict(name, folder)
+                except (ValueError, RuntimeError, OSError) as error:
+                    reason = " ".join(str(error).split())
+                    with suppress(OSError):
+                        write_whole(folder / "failed.txt", reason.encode())
+            if name in self._cancelled:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _predict(self, name: str, folder: Path) -> None:
+        kept = json.loads((folder / "request.json").read_text())
+        model = self.service.model(kept["model"])
+        model = model.with_batching(replace(model.batching, window=WINDOW))
+        listed = kept["suffix"] in (".smi", ".smiles", ".csv", ".tsv")
+        options = ReadingOptions(
+            geometry=kept["geometry"] if listed else None,
+            elements=tuple(ELEMENTS),
+            processes=max(1, (os.cpu_count() or 1) - 1),  # one is left to who waits at the page
+        )
+        tallies = predict_files(
+            model,
+            [folder / f"input{kept['suffix']}"],
+            self._output(folder),
+            kept["n_states"],
+            label=kept["model"],
+            options=options,
+        )
+        with closing(tallies):
+            for tally in tallies:
+                self._tallies[name] = tally
+                if self._stopping.is_set() or name in self._cancelled:
+                    return

@@ -1,0 +1,343 @@
+"""Answers about one molecule: from a SMILES or a file to states, a spectrum and a page.
+
+Geometries are made in processes of their own, one for each core, which stay for the next question
+and are ended when one takes too long. Predictions take turns in this process. Structures and
+results are kept for a while, so that the page of a molecule that was just asked about is quick.
+
+Nothing a question holds is ever used as a path: a file comes as its text, and only the end of its
+name, if it is a known one, says how to read it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from ase import Atoms
+from pydantic import BaseModel, ConfigDict, Field
+
+from esml.analysis.spectrum import check_width
+from esml.export.orbital_files import molden_text
+from esml.io.embedding import Settings
+from esml.io.geometry import Built, parse_smiles
+from esml.io.geometry_workers import Request, Worker, cores
+from esml.io.structures import InputError, ReadingOptions, Structure, from_smiles, read_structure
+from esml.physics.basis import ELEMENTS
+from esml.plots.page import page
+from esml.plots.page_data import opening_state, spectrum_data
+from esml.predict.model_files import ALIASES, available_models, load_model
+from esml.predict.surrogate import Surrogate
+from esml.results import Result
+from esml.serve.limits import SUFFIXES, Limits, RefusedError
+from esml.typing import MULTIPLICITIES
+from esml.units import HC
+
+KEPT = 128
+"""Structures, and results, that are kept."""
+
+SHOWN = 60
+"""Characters of a SMILES or name that a sentence repeats."""
+
+Value = TypeVar("Value")
+
+
+class Question(BaseModel):
+    """A molecule, and what to find out about it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    smiles: str = Field("", description="The molecule as SMILES; or give content.")
+    content: str = Field("", description="The text of a geometry file; or give smiles.")
+    name: str = Field(
+        "",
+        max_length=200,
+        description="Name of the molecule; of a file its name, whose end tells the format.",
+    )
+    n_states: int = Field(10, description="Singlets, and triplets.")
+    geometry: Literal["draft", "mmff", "xtb"] = Field(
+        "xtb",
+        description="How a geometry is made from SMILES: draft (a conformer, within tenths of a "
+        "second), mmff (MMFF94) or xtb (GFN2-xTB, seconds).",
+    )
+    model: str = Field("default", description="Name of a shipped model.")
+    fwhm: float = Field(0.3, description="Full width of a line at half maximum, eV.")
+
+
+class Kept(Generic[Value]):
+    """The last ``KEPT`` values by key, for several threads."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[Any, Value] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Any, make: Callable[[], Value]) -> Value:
+        """The value of ``key``, made if it is not kept."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > KEPT:
+                self._values.popitem(last=False)
+        return value
+
+
+class Service:
+    """What answers questions about one molecule.
+
+    Parameters
+    ----------
+    models
+        Names of models that may be asked, the first one where none is named; every shipped one if
+        left out. A path is taken here, never in a question.
+    limits
+        The largest questions taken.
+    processes
+        Those that make geometries, one for each core if None.
+    """
+
+    def __init__(
+        self,
+        models: tuple[str, ...] = (),
+        limits: Limits | None = None,
+        processes: int | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.models = models or ("default", *(m for m in available_models() if m != "default"))
+        self._loaded: dict[str, Surrogate] = {}
+        self._loading = threading.Lock()
+        self._predicting = threading.Lock()
+        self._workers: queue.Queue[Worker] = queue.Queue()
+        self._all = [Worker(self.limits.seconds) for _ in range(processes or cores())]
+        for worker in self._all:
+            self._workers.put(worker)
+        self._waiting = 0
+        self._counting = threading.Lock()
+        self._structures: Kept[Structure] = Kept()
+        self._results: Kept[Result] = Kept()
+
+    def start(self) -> None:
+        """Load the first model and start the processes, so that the first answer is quick."""
+        self.model(self.models[0])
+        if not has_rdkit():
+            return
+        for worker in self._all:
+            worker({"smiles": "C=C"}, Settings(draft=True))
+        # What is imported when first used: everything that an answer needs.
+        self.answer(Question(smiles="C=CC=O", geometry="draft"))
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._all:
+            worker.close()
+
+    def model(self, name: str) -> Surrogate:
+        """A model by its name. Raises RefusedError for one that is not served."""
+        wanted = name if name in self.models else ALIASES.get(name, name)
+        if name == "default":
+            wanted = self.models[0]
+        if wanted not in self.models:
+            raise RefusedError(
+                f"no model '{short(name)}' is served: expected one of {', '.join(self.models)}; "
+                "choose one"
+            )
+        with self._loading:
+            if wanted not in self._loaded:
+                self._loaded[wanted] = load_model(wanted)
+            return self._loaded[wanted]
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One question among those worked at. Raises RefusedError where too many wait."""
+        with self._counting:
+            if self._waiting >= self.limits.waiting:
+                raise RefusedError(
+                    f"{self._waiting} questions wait already: expected at most so many; ask again "
+                    "in a moment",
+                    503,
+                )
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._waiting -= 1
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def answer(self, question: Question) -> dict[str, Any]:
+        """States and spectrum, as JSON can hold them. Raises RefusedError."""
+        begun = time.monotonic()
+        with self.turn():
+            structure, result = self._found(question)
+            told = structure.provenance
+            characters = {each: result.characters(each) for each in MULTIPLICITIES}
+            states = [
+                {
+                    "label": label,
+                    "energy_eV": _number(found.energies[k]),
+                    "wavelength_nm": _number(HC / found.energies[k]),
+                    "f": _number(found.oscillator_strengths[k]) if singlet else None,
+                    "uncertainty_eV": _number(found.uncertainties[k]),
+                    "character": characters[found.multiplicity][k].description,
+                }
+                for found in (result.singlets, result.triplets)
+                for singlet in (found.multiplicity == "singlet",)
+                for k, label in enumerate(found.labels)
+            ]
+            opening = opening_state(result.singlets)
+            return {
+                "name": structure.name,
+                "formula": result.atoms.get_chemical_formula(),
+                "model": question.model,
+                "charge": told.charge,
+                "charge_source": told.charge_source,
+                "geometry": told.geometry,
+                "notes": list(told.remarks()),
+                "warnings": list(result.warnings),
+                "in_domain": result.in_domain,
+                "homo_eV": _number(result.homo),
+                "lumo_eV": _number(result.lumo),
+                "dipole_debye": _number(float((result.dipole**2).sum() ** 0.5)),
+                "states": states,
+                "brightest": None if opening is None else f"S{opening + 1}",
+                "spectrum": spectrum_data(result, question.fwhm),
+                "seconds": round(time.monotonic() - begun, 3),
+            }
+
+    def report(self, question: Question) -> str:
+        """The report page of a molecule. Raises RefusedError."""
+        with self.turn():
+            structure, result = self._found(question)
+            told = structure.provenance
+            notes = [f"Model: {question.model}.", f"Charge: {told.charge} ({told.charge_source})."]
+            notes += [f"Geometry: {told.geometry}.", *(f"Note: {note}." for note in told.remarks())]
+            attachments = {"orbitals.molden": molden_text(result)}
+            return page(result, structure.name, question.fwhm, notes, attachments)
+
+    def _found(self, question: Question) -> tuple[Structure, Result]:
+        self.limits.check_states(question.n_states)
+        model = self.model(question.model)
+        try:
+            check_width(question.fwhm)
+            structure = self._structure(question)
+            self.limits.check_atoms(len(structure.atoms))
+            key = (question.model, question.n_states, *self._key(question))
+            return structure, self._results.get(
+                key, lambda: self._predict(model, structure.atoms, question.n_states)
+            )
+        except RefusedError:
+            raise
+        except ValueError as error:  # InputError, StructureError, InstabilityError
+            raise RefusedError(" ".join(str(error).split())) from error
+
+    def _predict(self, model: Surrogate, atoms: Atoms, n_states: int) -> Result:
+        with self._predicting:
+            return model.predict(atoms, n_states=n_states)
+
+    @staticmethod
+    def _key(question: Question) -> tuple[str, ...]:
+        if question.content:
+            return (question.content, question.name)
+        return (question.smiles, question.name, question.geometry)
+
+    def _structure(self, question: Question) -> Structure:
+        if bool(question.smiles.strip()) == bool(question.content.strip()):
+            raise RefusedError(
+                "expected either smiles or content, the text of a file; give one of them"
+            )
+        make = self._from_file if question.content else self._from_smiles
+        return self._structures.get(self._key(question), lambda: make(question))
+
+    def _from_smiles(self, question: Question) -> Structure:
+        smiles = question.smiles.strip()
+        if len(smiles) > self.limits.smiles:
+            raise RefusedError(
+                f"the SMILES has {len(smiles):,} characters: expected at most "
+                f"{self.limits.smiles:,}; give a smaller molecule",
+                413,
+            )
+        self._check_smiles(smiles)
+        options = ReadingOptions(
+            geometry="mmff" if question.geometry == "mmff" else "xtb", elements=tuple(ELEMENTS)
+        )
+        draft = question.geometry == "draft"
+
+        def make(request: Request, settings: Settings) -> list[Built]:
+            if draft:
+                settings = replace(settings, draft=True, conformers=3)
+            worker = self._workers.get()
+            try:
+                return worker(request, settings)
+            finally:
+                self._workers.put(worker)
+
+        found = from_smiles(smiles, options, make)
+        return replace(found, name=question.name or smiles)
+
+    def _check_smiles(self, smiles: str) -> None:
+        """Refuse, before a process is busy, what RDKit cannot read and what is too large."""
+        if not has_rdkit():
+            raise RefusedError('SMILES need RDKit on the server: pip install "esml[smiles]"', 501)
+        try:
+            mol = parse_smiles(smiles)
+        except InputError as error:
+            raise RefusedError(
+                f"'{short(smiles)}' is no SMILES that RDKit can read: expected one such as "
+                "CN(C)c1ccccc1; mend it"
+            ) from error
+        hydrogens = sum(atom.GetTotalNumHs() for atom in mol.GetAtoms())
+        self.limits.check_atoms(mol.GetNumAtoms() + hydrogens)
+
+    def _from_file(self, question: Question) -> Structure:
+        suffix = suffix_of(question.name, SUFFIXES)
+        options = ReadingOptions(elements=tuple(ELEMENTS))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"molecule{suffix}"
+            path.write_text(question.content, encoding="utf-8", errors="replace")
+            try:
+                found = read_structure(path, None, options)
+            except InputError as error:
+                raise RefusedError(str(error).replace(str(path), short(question.name))) from error
+        name = found.name if found.name != path.stem else question.name
+        return replace(found, name=name, source=question.name)
+
+
+def suffix_of(name: str, allowed: tuple[str, ...]) -> str:
+    """The end of a file's name, if it is ``allowed``, in small letters. Raises RefusedError."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix not in allowed:
+        raise RefusedError(
+            f"the file '{short(name)}' ends in no format that is taken here: expected one of "
+            f"{', '.join(allowed)}; rename or convert it"
+        )
+    return suffix
+
+
+def has_rdkit() -> bool:
+    """Whether RDKit is installed, which SMILES need."""
+    return find_spec("rdkit") is not None
+
+
+def short(text: str) -> str:
+    """``text`` on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON can hold."""
+    number = round(float(value), 5)
+    return number if abs(number) < float("inf") else None

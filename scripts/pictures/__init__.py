@@ -1,0 +1,1 @@
+"""Pictures of the documentation that are taken from a browser."""

@@ -1,0 +1,173 @@
+"""Lists of molecules: finished, refused, and continued by the next server after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase import Atoms
+from ase.io import write
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+pytest.importorskip("httpx")
+
+import httpx
+
+from esml.serve import Batches, Limits, RefusedError, Service
+from esml.serve.batches import BatchQuestion
+
+ROOT = Path(__file__).parents[2]
+
+
+def xyz(n: int, folder: Path) -> str:
+    """``n`` hydrogen molecules of different lengths."""
+    path = folder / "many.xyz"
+    write(path, [Atoms("H2", [[0, 0, 0], [0, 0, 0.6 + 0.001 * k]]) for k in range(n)])
+    return path.read_text()
+
+
+def finished(batches: Batches, name: str) -> dict[str, Any]:
+    for _ in range(600):
+        found = batches.describe(name)
+        if found["state"] in ("done", "failed"):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service(processes=1)
+
+
+def test_a_batch_is_predicted_and_can_be_forgotten(service: Service, tmp_path: Path) -> None:
+    batches = Batches(service, tmp_path / "batches")
+    batches.start()
+    damaged = xyz(20, tmp_path) + "2\n\nH 0 0 0\n"
+    name = batches.add(BatchQuestion(content=damaged, name="a.xyz", n_states=1))["id"]
+    found = finished(batches, name)
+    assert (found["state"], found["done"], found["failed"]) == ("done", 21, 1)
+    lines = batches.result(name).read_text().splitlines()
+    assert len(lines) == 1 + 21
+    batches.remove(name)
+    with pytest.raises(RefusedError, match="no such batch"):
+        batches.describe(name)
+    batches.close()
+
+
+@pytest.mark.parametrize("name", ["../../etc", "x" * 16, "..", "", "0123456789abcde/"])
+def test_ids_lead_nowhere_else(service: Service, tmp_path: Path, name: str) -> None:
+    batches = Batches(service, tmp_path)
+    with pytest.raises(RefusedError, match="no such batch"):
+        batches.describe(name)
+    batches.close()
+
+
+def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
+    batches = Batches(Service(limits=Limits(molecules=3, batch=500), processes=1), tmp_path)
+    with pytest.raises(RefusedError, match="holds 0 molecules"):
+        batches.add(BatchQuestion(content="", name="a.smi"))
+    with pytest.raises(RefusedError, match="holds 4 molecules"):
+        batches.add(BatchQuestion(content="C\nN\nO\nF\n", name="a.smi"))
+    with pytest.raises(RefusedError, match="more than 500 bytes"):
+        batches.add(BatchQuestion(content="C\n" * 300, name="a.smi"))
+    with pytest.raises(RefusedError, match="ends in no format"):
+        batches.add(BatchQuestion(content="C", name="../../a.py"))
+    assert not list(tmp_path.glob("*/request.json"))
+    batches.close()
+
+
+def test_two_servers_do_not_share_a_folder(service: Service, tmp_path: Path) -> None:
+    first = Batches(service, tmp_path)
+    with pytest.raises(ValueError, match="being written by another process"):
+        Batches(service, tmp_path)
+    first.close()
+
+
+# --- a server of its own --------------------------------------------------------------------------
+
+
+class Server:
+    """``esml serve`` in a process."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "esml", "serve", "--port", str(port)]
+        self.process = subprocess.Popen(
+            [*command, "--folder", str(folder), "--model", "default"],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(1200):
+            try:
+                self.get("about")
+                return
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.process.stderr
+                time.sleep(0.1)
+
+    def get(self, path: str) -> Any:
+        return httpx.get(f"{self.url}/api/v1/{path}", timeout=300)
+
+    def post(self, path: str, question: dict[str, Any]) -> Any:
+        return httpx.post(f"{self.url}/api/v1/{path}", json=question, timeout=300)
+
+    def stop(self, how: int) -> None:
+        self.process.send_signal(how)
+        self.process.wait(timeout=60)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@pytest.mark.slow  # starts two servers
+def test_under_load_and_killed_nothing_is_lost(tmp_path: Path) -> None:
+    """50 clients at once beside a batch; then a kill, and the next server finishes the batch."""
+    folder = tmp_path / "batches"
+    server = Server(folder)
+    content = xyz(600, tmp_path)
+    batch = server.post("batches", {"content": content, "name": "many.xyz", "n_states": 1}).json()
+
+    def ask(k: int) -> tuple[int, float]:
+        single = f"2\n\nH 0 0 0\nH 0 0 {0.6 + 0.001 * k:.3f}\n"
+        answer = server.post("predict", {"content": single, "name": "a.xyz", "n_states": 1})
+        return answer.status_code, answer.json()["states"][0]["energy_eV"]
+
+    with ThreadPoolExecutor(50) as clients:
+        answers = list(clients.map(ask, range(50)))
+    assert [status for status, _ in answers] == [200] * 50
+    # Everyone has the answer to their own question: longer bonds absorb at lower energies.
+    energies = [energy for _, energy in answers]
+    assert energies == sorted(energies, reverse=True)
+    assert len(set(energies)) == 50
+
+    while (found := server.get(f"batches/{batch['id']}").json())["done"] == 0:
+        time.sleep(0.02)
+    server.stop(signal.SIGKILL)
+    kept = found["done"]
+    journal = folder / batch["id"] / "results.csv.journal"
+    assert kept == 600 or journal.exists()
+
+    server = Server(folder)
+    while (found := server.get(f"batches/{batch['id']}").json())["state"] != "done":
+        assert found["state"] in ("waiting", "running"), found
+        time.sleep(0.1)
+    assert found["done"] == 600
+    lines = server.get(f"batches/{batch['id']}/result").text.splitlines()
+    server.stop(signal.SIGTERM)
+    assert len(lines) == 1 + 600
+    assert [line.split(",")[2] for line in lines[1:]] == [str(k) for k in range(600)]
+    assert json.loads((folder / batch["id"] / "request.json").read_text())["name"] == "many.xyz"
