@@ -1,0 +1,181 @@
+"""How near predicted solvent shifts are to those of a continuum at the level of the labels.
+
+    python -m scripts.accuracy.solvents data/solvents/shifts.json
+
+The shift of a state is its energy in a solvent minus that in vacuum. Compared are S1 and the
+brightest of the lowest singlets below 8 eV of the reference (IEF-PCM, linear response, at the same
+geometry). A state of the reference in solvent is the one in vacuum that it overlaps with most; a
+predicted one goes with the reference's by its rank (S1) or its strength (brightest). Pairs whose
+energies in vacuum differ by more than 0.5 eV, or whose strengths do not fit, are other states
+(Rydberg states among them) and are left out and counted. The baseline is no shift at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+
+import esml
+from esml.results import Result
+
+HIGHEST = 8.0
+"""eV; brightest states are looked for below."""
+
+SAME_ENERGY = 0.5
+"""eV; states whose energies in vacuum differ by more are not compared."""
+
+SAME_STRENGTH = 0.15
+"""States whose roots of oscillator strengths differ by more are not compared."""
+
+LIKE = 0.7
+"""Overlap of transition densities from which a state in solvent is one of the vacuum."""
+
+NOTABLE = 0.05
+"""eV; shifts above have to have the right sign."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The shift of a state of a molecule in a solvent, eV."""
+
+    molecule: str
+    charge: int
+    solvent: str
+    state: str
+    reference: float
+    predicted: float
+
+
+def _atoms(entry: dict[str, Any]) -> Atoms:
+    return Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
+
+
+def _same(entry: dict[str, Any], vacuum: Result, theirs: int, ours: int) -> bool:
+    """Whether a state of the reference and a predicted one are alike in vacuum."""
+    reference = entry["media"]["vacuum"]
+    energy = vacuum.singlets.energies[ours] - reference["singlets"][theirs]
+    strengths = vacuum.singlets.oscillator_strengths[ours], reference["strengths"][theirs]
+    return bool(
+        abs(energy) < SAME_ENERGY
+        and abs(np.diff(np.sqrt(np.maximum(strengths, 0))))[0] < SAME_STRENGTH
+    )
+
+
+def _brightest(energies: Any, strengths: Any) -> int:
+    below = np.asarray(energies) < HIGHEST
+    return int(np.argmax(np.where(below, strengths, -1.0)))
+
+
+def shifts_of(
+    entry: dict[str, Any], model: esml.Surrogate, solvents: dict[str, Any]
+) -> list[Shift]:
+    """Comparable shifts of one molecule."""
+    atoms = _atoms(entry)
+    reference = entry["media"]["vacuum"]
+    vacuum = model.predict(atoms, 8)
+    chosen = {
+        "S1": (0, 0),
+        "brightest": (
+            _brightest(reference["singlets"], reference["strengths"]),
+            _brightest(vacuum.singlets.energies, vacuum.singlets.oscillator_strengths),
+        ),
+    }
+    found = []
+    for name, (epsilon, index) in solvents.items():
+        medium = entry["media"][name]
+        likeness = np.array(medium["likeness"])  # (in solvent, in vacuum)
+        result = model.predict(atoms, 8, solvent=esml.Solvent(epsilon, index))
+        overlap = _overlap(vacuum, result)
+        for state, (theirs, ours) in chosen.items():
+            there, here = int(likeness[:, theirs].argmax()), int(overlap[:, ours].argmax())
+            alike = likeness[there, theirs] > LIKE and overlap[here, ours] > LIKE
+            if not alike or not _same(entry, vacuum, theirs, ours):
+                continue
+            found.append(
+                Shift(
+                    entry["name"],
+                    entry["charge"],
+                    name,
+                    state,
+                    medium["singlets"][there] - reference["singlets"][theirs],
+                    float(result.singlets.energies[here] - vacuum.singlets.energies[ours]),
+                )
+            )
+    return found
+
+
+def _overlap(vacuum: Result, result: Result) -> Any:
+    """|overlap| of transition densities, (in solvent, in vacuum)."""
+
+    def densities(r: Result) -> Any:
+        states = r.singlets
+        assert r.coefficients is not None
+        assert states.X is not None
+        assert states.Y is not None
+        both = states.X + states.Y
+        occupied, virtual = r.coefficients[:, : r.n_occupied], r.coefficients[:, r.n_occupied :]
+        flat = np.einsum("mi,sia,na->smn", occupied, both, virtual, optimize=True)
+        flat = flat.reshape(len(both), -1)
+        return flat / np.linalg.norm(flat, axis=1)[:, None]
+
+    return np.abs(densities(result) @ densities(vacuum).T)
+
+
+def summary(shifts: list[Shift]) -> str:
+    """One line: count, mean errors, signs."""
+    reference, predicted = (
+        np.array([getattr(s, k) for s in shifts]) for k in ("reference", "predicted")
+    )
+    error = predicted - reference
+    notable = np.abs(reference) > NOTABLE
+    right = np.sign(predicted[notable]) == np.sign(reference[notable])
+    signs = f"{100 * right.mean():.0f} % of {notable.sum()}" if notable.any() else "–"
+    return (
+        f"{len(shifts):4d} {np.abs(error).mean():8.3f} {error.mean():+8.3f} "
+        f"{np.abs(reference).mean():9.3f} {signs:>14}"
+    )
+
+
+def table(shifts: list[Shift]) -> str:
+    """The figures by state, solvent and charge."""
+    lines = [f"{'':<24}   n     |Δ|     mean  no shift     right sign"]
+    groups: dict[str, list[Shift]] = defaultdict(list)
+    for shift in shifts:
+        groups["all"].append(shift)
+        groups[shift.state].append(shift)
+        groups[f"{shift.state}, {'ions' if shift.charge else 'neutral'}"].append(shift)
+        groups[f"{shift.state}, {shift.solvent}"].append(shift)
+    return "\n".join([*lines, *(f"{name:<24}{summary(groups[name])}" for name in sorted(groups))])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--each", action="store_true", help="print every shift in water")
+    args = parser.parse_args()
+    data = json.loads(args.data.read_text())
+    model = esml.load_model(args.model, dtype=torch.float64)
+    shifts: list[Shift] = []
+    for entry in data["molecules"]:
+        found = shifts_of(entry, model, data["solvents"])
+        shifts += found
+        for s in found if args.each else ():
+            if s.solvent == "water":
+                print(f"{s.molecule:<28}{s.state:<10}{s.reference:+8.3f}{s.predicted:+8.3f}")
+    compared = {(s.molecule, s.state) for s in shifts}
+    n = len(data["molecules"])
+    print(f"{n} molecules; {len(compared)} of {2 * n} states compared")
+    print(table(shifts))
+
+
+if __name__ == "__main__":
+    main()
