@@ -111,6 +111,54 @@ def test_the_wheel_installs_esml_alone(tmp_path: Path) -> None:
     assert {name for name in held if name.startswith("esml/")} == source
 
 
+def test_the_conda_recipe_asks_for_what_the_wheel_does() -> None:
+    text = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(re.sub(r"\{[{%].*?[%}]\}", "x", text).replace("\nx\n", "\n"))
+    named = {"pytorch": "torch"}
+    asked = {
+        (named.get(name, name), bound)
+        for name, bound in (entry.split() for entry in recipe["requirements"]["run"])
+    }
+    wanted = {tuple(re.match(r"([\w-]+)(.*)", r).groups()) for r in PROJECT["dependencies"]}
+    assert asked == wanted | {("python", PROJECT["requires-python"])}
+    assert recipe["about"]["license"] == PROJECT["license"]
+    assert recipe["about"]["home"] == PROJECT["urls"]["Repository"]
+
+
+def test_an_installed_wheel_gives_a_spectrum_elsewhere(tmp_path: Path) -> None:
+    """Built, installed beside this environment's packages, run outside the repository."""
+    wheel, home = tmp_path / "wheel", tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheel)]
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT / "esml", clone / "esml", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    subprocess.run([*pip, *build, str(clone)], check=True, capture_output=True)
+    (built,) = wheel.glob("*.whl")
+    install = ["install", "--no-deps", "--target", str(home), str(built)]
+    subprocess.run([*pip, *install], check=True, capture_output=True)
+    shutil.copy(ROOT / "examples" / "benzene.xyz", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "esml", "spectrum", "benzene.xyz", "--n-states", "2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "S1" in done.stdout
+    where = [sys.executable, "-c", "import esml; print(esml.__file__)"]
+    found = subprocess.run(
+        where,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert Path(found.stdout.strip()).is_relative_to(home)
+
+
 @pytest.mark.parametrize("module", ["reference", "scripts.accuracy.peers"])
 def test_what_the_wheel_lacks_runs_in_a_clone(module: str) -> None:
     done = subprocess.run(

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from esml.commands.measured import compared, finite
 from esml.commands.messages import fail, note, refusing
-from esml.commands.options import DeviceOption, check_output, check_picture, load
+from esml.commands.options import (
+    ColumnOption,
+    DeviceOption,
+    StatesOption,
+    check_n_states,
+    check_output,
+    check_picture,
+    load,
+    reading_options,
+)
 
 if TYPE_CHECKING:
     from esml.training import Scores
@@ -28,8 +37,16 @@ SHOWN = {
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Name or path of a model.")],
-    data: Annotated[Path, typer.Argument(help="Dataset: a shard or a directory of shards.")],
+    data: Annotated[
+        Path | None, typer.Argument(help="Dataset: a shard or a directory of shards.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Part of the dataset.")] = "test",
+    experiment: Annotated[
+        Path | None,
+        typer.Option(help="In place of DATA, a table of SMILES, solvent and measured λmax (nm)."),
+    ] = None,
+    smiles_column: ColumnOption = None,
+    n_states: StatesOption = 10,
     device: DeviceOption = "cpu",
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write the numbers here as well.")
@@ -38,10 +55,18 @@ def evaluate(
         Path | None, typer.Option(help="Draw predictions over labels here (.png, .pdf, .svg).")
     ] = None,
 ) -> None:
-    """Compare a model's predictions with the labels of a dataset."""
+    """Compare a model's predictions with the labels of a dataset, or with measured λmax."""
     check_output(json_path, "--json")
     check_output(plot, "--plot")
     check_picture(plot)
+    if (data is None) == (experiment is None):
+        fail("expected DATA or --experiment, one of the two; give one")
+    if experiment is not None:
+        check_n_states(n_states)
+        options = reading_options(None, None, False, smiles_column, False)
+        compared(load(model, device), experiment, options, n_states, json_path, plot)
+        return
+    assert data is not None
     if not data.exists():
         fail(f"no dataset '{data}': expected an HDF5 shard or a directory of them; check the path")
     from esml.training import Scores, format_evaluation
@@ -54,16 +79,9 @@ def evaluate(
     typer.echo(format_evaluation(numbers))
     with refusing(OSError):
         if json_path is not None:
-            json_path.write_text(json.dumps(_finite(numbers), indent=2) + "\n", encoding="utf-8")
+            json_path.write_text(json.dumps(finite(numbers), indent=2) + "\n", encoding="utf-8")
         if plot is not None:
             _draw(scores, plot)
-
-
-def _finite(value: object) -> object:
-    """``value`` with null where a number is not finite: JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _draw(scores: Scores, path: Path) -> None:

@@ -1,0 +1,96 @@
+"""The part of ``esml evaluate`` that compares with measured absorption maxima."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esml.commands.messages import note, refusing
+
+if TYPE_CHECKING:
+    from esml.io.structures import ReadingOptions
+    from esml.predict.surrogate import Surrogate
+    from esml.training.experiment import Compared, ExperimentScores
+
+
+def compared(
+    surrogate: Surrogate,
+    table: Path,
+    options: ReadingOptions,
+    n_states: int,
+    json_path: Path | None,
+    plot: Path | None,
+) -> None:
+    """Print a row for each compound and how far off all are; write and draw what is asked for."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from esml.io.structures import InputError
+    from esml.training.experiment import compare_with_experiment, plain
+
+    with refusing(InputError):
+        rows, found = compare_with_experiment(surrogate, table, options, n_states)
+    with refusing(OSError):
+        if json_path is not None:
+            text = json.dumps(finite(plain(rows, found)), indent=1, ensure_ascii=False)
+            json_path.write_text(text + "\n", encoding="utf-8")
+        if plot is not None:
+            _draw(rows, plot)
+    shown = Table(show_edge=False, pad_edge=False)
+    for heading in ("compound", "predicted in", "measured (nm)", "λmax (nm)", "off by (eV)"):
+        shown.add_column(heading, justify="right" if "(" in heading else "left", overflow="fold")
+    for row in rows:
+        known = math.isfinite(row.predicted_nm)
+        cells = (f"{row.predicted_nm:.0f}", f"{row.error:+.2f}") if known else ("–", "–")
+        shown.add_row(_plain_text(row.name), row.medium, f"{row.measured_nm:.0f}", *cells)
+    console = Console()
+    console.print(shown)
+    console.print()
+    for line in _lines(found):
+        console.print(line, markup=False, soft_wrap=True)
+    for row in rows:
+        if row.reason:
+            note(f"failed: {row.name}: {row.reason}")
+
+
+def _plain_text(text: str) -> str:
+    """``text`` without what rich takes for markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _lines(found: ExperimentScores) -> list[str]:
+    lines = [
+        f"{found.n} compounds, {found.n_failed} without a prediction, {found.n_unmeasured} rows "
+        "without a measured maximum",
+        f"mean absolute error {found.mae:.2f} eV, mean {found.mean:+.2f} eV, "
+        f"{found.after_line:.2f} eV after a straight line fitted to them",
+        f"Spearman {found.spearman:.2f}",
+    ]
+    if found.n_vacuum:
+        lines.append(f"{found.n_vacuum} were predicted in vacuum: the table names no solvent")
+    return lines
+
+
+def _draw(rows: list[Compared], path: Path) -> None:
+    from esml.plots.figures import plot_parity
+    from esml.units import HC
+
+    known = [row for row in rows if math.isfinite(row.predicted_nm)]
+    measured = [HC / row.measured_nm for row in known]
+    predicted = [HC / row.predicted_nm for row in known]
+    figure = plot_parity({"λmax": (measured, predicted)}, {"λmax": "eV"})
+    figure.savefig(path, dpi=200)
+    note(f"picture: {path}")
+
+
+def finite(value: object) -> object:
+    """``value`` with null where a number is not finite: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

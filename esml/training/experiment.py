@@ -1,0 +1,183 @@
+"""Predicted λmax beside measured ones: a row for each compound, and how far off all of them are.
+
+The prediction is the maximum of the lowest band of the broadened vertical spectrum
+(``Result.absorption_max_nm``), in the solvent of the row where the table has a column of solvents,
+else in vacuum. A measured maximum also holds what the prediction lacks: vibrations, which lower it
+by some 0.1 to 0.3 eV.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from esml.io.measured_maxima import MeasuredMaximum, read_maxima
+from esml.io.provenance import InputError, ReadingOptions, Structure
+from esml.io.structures import DEFAULT, read_entries
+from esml.predict.surrogate import Surrogate
+from esml.results import Failure, Result
+from esml.units import HC
+
+VACUUM = "vacuum"
+"""The medium of a prediction without a solvent."""
+
+AHEAD = 64
+"""Molecules whose geometries are made before they are predicted together."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A compound in a solvent."""
+
+    name: str
+    smiles: str
+    solvent: str
+    """That was measured in, as the table calls it."""
+    medium: str
+    """That was predicted in."""
+    measured_nm: float
+    predicted_nm: float
+    """nan where there is no prediction."""
+    in_domain: bool = True
+    reason: str = ""
+    """Why there is no prediction."""
+
+    @property
+    def error(self) -> float:
+        """Predicted − measured, eV."""
+        return HC / self.predicted_nm - HC / self.measured_nm
+
+
+@dataclass(frozen=True)
+class ExperimentScores:
+    """How far predicted maxima are from measured ones, in eV but for numbers and ranks."""
+
+    n: int
+    n_failed: int
+    n_unmeasured: int
+    """Rows without a measured maximum."""
+    mae: float
+    mean: float
+    """Mean of predicted − measured."""
+    spearman: float
+    after_line: float
+    """Mean absolute error after the best straight line through the points, fitted to them."""
+    n_vacuum: int
+    """Compounds predicted in vacuum."""
+
+
+def compare_with_experiment(
+    model: Surrogate, path: str | Path, options: ReadingOptions = DEFAULT, n_states: int = 10
+) -> tuple[list[Compared], ExperimentScores]:
+    """Predict λmax of all compounds of a table and compare.
+
+    Parameters
+    ----------
+    model
+        The model.
+    path
+        A table of SMILES, solvent and λmax (``esml.io.measured_maxima``).
+    options
+        What is asked of readers of structures.
+    n_states
+        Singlets of each molecule: as many as reach the lowest band.
+
+    Raises
+    ------
+    InputError
+        For a table that cannot be read or that holds no measured maximum.
+    """
+    path = Path(path)
+    maxima = read_maxima(path)
+    if not any(math.isfinite(each.wavelength) for each in maxima):
+        raise InputError(
+            f"'{path}' holds no measured maximum: expected wavelengths in nm; check its columns"
+        )
+    rows = list(_rows(model, path, maxima, options, n_states))
+    unmeasured = sum(not math.isfinite(each.wavelength) for each in maxima)
+    return rows, scores(rows, unmeasured)
+
+
+def scores(rows: list[Compared], n_unmeasured: int = 0) -> ExperimentScores:
+    """Scores of compounds; nan where there are too few."""
+    from scipy.stats import spearmanr
+
+    known = [row for row in rows if math.isfinite(row.predicted_nm)]
+    measured = np.array([HC / row.measured_nm for row in known])
+    predicted = np.array([HC / row.predicted_nm for row in known])
+    errors = predicted - measured
+    spearman = after = math.nan
+    if len(known) > 2 and np.ptp(predicted) > 0.0 and np.ptp(measured) > 0.0:
+        spearman = float(spearmanr(measured, predicted).statistic)
+        line = np.polynomial.Polynomial.fit(predicted, measured, 1)
+        after = float(np.abs(line(predicted) - measured).mean())
+    return ExperimentScores(
+        n=len(known),
+        n_failed=len(rows) - len(known),
+        n_unmeasured=n_unmeasured,
+        mae=float(np.abs(errors).mean()) if len(known) else math.nan,
+        mean=float(errors.mean()) if len(known) else math.nan,
+        spearman=spearman,
+        after_line=after,
+        n_vacuum=sum(row.medium == VACUUM for row in known),
+    )
+
+
+def plain(rows: list[Compared], found: ExperimentScores) -> dict[str, Any]:
+    """Both as JSON can hold them, but for nan."""
+    return {
+        "scores": asdict(found),
+        "compounds": [asdict(row) | {"error_eV": row.error} for row in rows],
+    }
+
+
+def _rows(
+    model: Surrogate,
+    path: Path,
+    maxima: list[MeasuredMaximum],
+    options: ReadingOptions,
+    n_states: int,
+) -> Iterator[Compared]:
+    """Rows with a measured maximum, in order, predicted some at a time."""
+    window: list[tuple[Structure | InputError, MeasuredMaximum]] = []
+    for entry, measured in zip(read_entries(path, 0, options), maxima, strict=False):
+        if math.isfinite(measured.wavelength):
+            window.append((entry, measured))
+        if len(window) == AHEAD:
+            yield from _predicted(model, window, n_states)
+            window = []
+    yield from _predicted(model, window, n_states)
+
+
+def _predicted(
+    model: Surrogate, window: list[tuple[Structure | InputError, MeasuredMaximum]], n_states: int
+) -> Iterator[Compared]:
+    atoms = [entry.atoms for entry, _ in window if isinstance(entry, Structure)]
+    outcomes = model.predict_many(atoms, n_states=n_states, errors="return")
+    for entry, measured in window:
+        outcome = next(outcomes) if isinstance(entry, Structure) else None
+        medium = VACUUM
+        if isinstance(outcome, Result):
+            predicted, inside, reason = outcome.absorption_max_nm, outcome.in_domain, ""
+            medium = outcome.solvent.label if outcome.solvent is not None else VACUUM
+            if math.isnan(predicted):
+                reason = "no band at 180 nm or beyond"
+        else:
+            predicted, inside = math.nan, True
+            reason = outcome.reason if isinstance(outcome, Failure) else str(entry)
+        smiles = entry.provenance.smiles if isinstance(entry, Structure) else ""
+        yield Compared(
+            name=entry.name,
+            smiles=smiles,
+            solvent=measured.solvent,
+            medium=medium,
+            measured_nm=measured.wavelength,
+            predicted_nm=predicted,
+            in_domain=inside,
+            reason=reason,
+        )

@@ -1,0 +1,73 @@
+"""Measured absorption maxima beside predicted ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from test_cli import refusal, run
+
+import esml
+from esml.io.measured_maxima import read_maxima
+from esml.io.provenance import InputError
+from esml.training.experiment import Compared, scores
+from esml.units import HC
+
+
+def row(measured: float, predicted: float) -> Compared:
+    """A compound with a measured and a predicted energy in eV."""
+    return Compared("a", "C", "", "vacuum", HC / measured, HC / predicted)
+
+
+def test_scores_of_known_cases() -> None:
+    found = scores([row(2.0, 2.4), row(3.0, 3.5), row(4.0, 4.6)], n_unmeasured=2)
+    assert (found.n, found.n_failed, found.n_unmeasured) == (3, 0, 2)
+    assert found.mae == pytest.approx(0.5)
+    assert found.mean == pytest.approx(0.5)
+    assert found.spearman == pytest.approx(1.0)
+    assert found.after_line == pytest.approx(0.0, abs=1e-9)
+    mixed = scores([row(2.0, 1.5), row(3.0, 3.5), row(4.0, math.nan)])
+    assert (mixed.n, mixed.n_failed) == (2, 1)
+    assert mixed.mae == pytest.approx(0.5)
+    assert mixed.mean == pytest.approx(0.0)
+    assert math.isnan(mixed.spearman)
+
+
+def test_columns_are_found_by_their_headings(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    head = "Chromophore,Solvent,Emission max (nm),Absorption max (nm)"
+    path.write_text(f"{head}\nCC,O,400,300\n\nCCC,,1,NaN\n", encoding="utf-8")
+    first, second = read_maxima(path)
+    assert (first.wavelength, first.solvent) == (300.0, "O")
+    assert first.energy == pytest.approx(HC / 300.0)
+    assert math.isnan(second.wavelength)
+    path.write_text("smiles,solvent\nCC,O\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no column of absorption maxima"):
+        read_maxima(path)
+
+
+def test_a_table_is_compared_row_by_row(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    pytest.importorskip("tblite")
+    table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
+    lines = ["smiles,lambda_max (nm),name", "C=CC=O,207,acrolein", "CCO,,ethanol", "C=C(,1,bad"]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = run("evaluate", "default", "--experiment", table, "--json", numbers)
+    assert found.exit_code == 0, found.output
+    assert "1 were predicted in vacuum" in found.stdout
+    assert "failed: bad: " in found.stderr
+    kept = json.loads(numbers.read_text(encoding="utf-8"))
+    assert [each["name"] for each in kept["compounds"]] == ["acrolein", "bad"]
+    first = kept["compounds"][0]
+    assert first["predicted_nm"] == pytest.approx(esml.predict("C=CC=O").absorption_max_nm, abs=0.1)
+    assert first["error_eV"] == pytest.approx(HC / first["predicted_nm"] - HC / 207.0)
+    assert kept["scores"]["mae"] == pytest.approx(abs(first["error_eV"]))
+    assert kept["scores"]["n_unmeasured"] == 1
+
+
+def test_one_of_two_is_expected(tmp_path: Path) -> None:
+    assert "DATA or --experiment" in refusal(run("evaluate", "default"))
+    both = run("evaluate", "default", tmp_path, "--experiment", tmp_path / "a.csv")
+    assert "DATA or --experiment" in refusal(both)
