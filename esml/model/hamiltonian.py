@@ -147,6 +147,7 @@ class Operators:
     dipole: Tensor  # (M, 3, n, n) ⟨μ|r|ν⟩ in bohr, δ_μν R_A included
     interaction: Interaction
     features: Tensor  # (N, C) rotation-invariant features of the atoms
+    unsettled: frozenset[int] = frozenset()  # molecules whose parts take electrons from each other
 
 
 class EffectiveHamiltonian(nn.Module):
@@ -236,9 +237,11 @@ class EffectiveHamiltonian(nn.Module):
         separation = distances(layout.pad_atoms(graph.positions))
         relaxation = assembled(relaxing.onsite, relaxing.offsite)
         reaction = None if medium is None else medium.reaction_field(separation, layout)
+        unsettled: frozenset[int] = frozenset()
         if config.mean_field != "none" or reaction is not None:
             mean_field = self._mean_field(kinds, separation, layout)
             steps = config.mean_field_steps if config.mean_field != "none" else 0
+            mean_field, unsettled = mean_field.settled(hamiltonian, steps)
             hamiltonian, potential = mean_field.in_vacuum(hamiltonian, steps)
             if reaction is not None:
                 hamiltonian, potential = mean_field.in_medium(
@@ -251,7 +254,7 @@ class EffectiveHamiltonian(nn.Module):
         if reaction is not None:
             screened = interaction.coulomb + reaction.optical
             interaction = replace(interaction, coulomb=screened)
-        return Operators(layout, hamiltonian, dipole, interaction, x[:, 0])
+        return Operators(layout, hamiltonian, dipole, interaction, x[:, 0], unsettled)
 
     def _check(self, graph: Graph) -> None:
         if graph.cutoff < self.cutoff:

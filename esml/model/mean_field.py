@@ -17,12 +17,12 @@ Shape letters: M molecules, n orbitals, K atoms. Energies in eV.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from esml.model.parts import Cut, density_and_charges
+from esml.model.parts import Cut, density_and_charges, settled
 from esml.physics.basis import OrbitalLayout
 
 STEPS = 5
@@ -83,6 +83,22 @@ class MeanField:
     exchange: Tensor  # (M, n, n) x γ^J between the atoms of two orbitals
     coulomb: Tensor | None  # (M, K, K) c γ^K between atoms; None: no potential of charges
     parted: Sequence[Cut]  # of molecules that fall into parts
+
+    def settled(self, bare: Tensor, steps: int) -> tuple[MeanField, frozenset[int]]:
+        """This mean field with electrons shared out between parts that do not touch.
+
+        As they are after some ``steps`` from ``bare`` H⁰ (M, n, n), eV; and the molecules whose
+        parts never stop taking electrons from each other (``parts.settled``).
+        """
+        if not self.parted:
+            return self, frozenset()
+
+        def after(parted: Sequence[Cut]) -> Tensor:
+            return replace(self, parted=parted).in_vacuum(bare, steps)[0]
+
+        with torch.no_grad():
+            parted, unsettled = settled(self.parted, self.layout.n_occupied, after)
+        return replace(self, parted=parted), unsettled
 
     def in_vacuum(self, bare: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """``bare`` H⁰ with its mean field after some ``steps``, and the potential in it.

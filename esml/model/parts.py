@@ -2,8 +2,11 @@
 
 Two molecules far apart share one Hamiltonian without elements between them. Filled from the bottom,
 the orbitals of one may take electrons from the other only because the levels that the mean field
-starts from are higher there. So each part keeps the electrons that make it a closed shell without
-charge.
+starts from are higher there. So each part starts with the electrons that make it a closed shell
+without charge. From the mean field of these the orbitals of all parts are filled from the bottom
+together, which places the charge of an ion and the electrons of a salt, and so on until no part
+takes electrons from another (``settled``). Where that never ends, as where a bond is torn, the
+molecule is filled as one part and is no closed shell.
 
 Atoms closer than the onset of the switch f (``esml.model.tensors.switch``) belong to one part,
 those farther apart than its end, where Hamiltonians have no elements, to different parts. In
@@ -14,14 +17,13 @@ below the onset), and P_k the density matrix of the parts joined up to l_k. Then
     P = Σ_k [f(l_k) − f(l_k+1)] P_k ,   f(l₀) = 1 .
 
 A molecule whose atoms are all linked by neighbours within the onset is one part: P is P_0, that of
-the whole. So is one whose electrons cannot be shared out in one way only, such as two distant ions:
-its orbitals are filled from the bottom.
+the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +34,9 @@ from torch import Tensor
 
 from esml.physics.basis import OrbitalLayout, valence_electrons
 from esml.physics.orbitals import Orbitals, charges, density_matrix, diagonalize
+
+ROUNDS = 4
+"""Times that electrons may move between parts before that counts as never ending."""
 
 Labels = NDArray[np.int32]
 """(K,) part of each atom of a molecule."""
@@ -86,25 +91,81 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
                 joined[a, b] = True
             labels: Labels = connected_components(joined, directed=False)[1]
             occupied = _filling(labels, valence[m], int(layout.n_occupied[m]))
-            if occupied is None:
-                labels, occupied = np.zeros_like(labels), (int(layout.n_occupied[m]),)
             part = torch.from_numpy(labels).to(own.device)[own]
             orbitals = tuple((part == c).nonzero()[:, 0] for c in range(len(occupied)))
             found.append(Cut(m, first - last, orbitals, occupied))
     return found
 
 
-def _filling(labels: Labels, valence: Sequence[int], n_occupied: int) -> tuple[int, ...] | None:
-    """Occupied orbitals of each part if there is one way without charge on closed shells.
+def _filling(labels: Labels, valence: Sequence[int], n_occupied: int) -> tuple[int, ...]:
+    """Occupied orbitals of each part to start with: those of a closed shell without charge.
 
-    Parts of an odd number of electrons are all cations, or all anions; None where that does not
-    give ``n_occupied``.
+    Parts of an odd number of electrons are all anions where that gives ``n_occupied``, else all
+    cations.
     """
     electrons = np.bincount(labels, valence[: len(labels)]).astype(int)
-    for pairs in (electrons // 2, (electrons + 1) // 2):
-        if pairs.sum() == n_occupied:
-            return tuple(pairs.tolist())
-    return None
+    if len(electrons) == 1:
+        return (n_occupied,)
+    anions = (electrons + 1) // 2
+    pairs = anions if anions.sum() == n_occupied else electrons // 2
+    return tuple(pairs.tolist())
+
+
+def settled(
+    parted: Sequence[Cut],
+    n_occupied: Tensor,
+    mean_field: Callable[[Sequence[Cut]], Tensor],
+) -> tuple[list[Cut], frozenset[int]]:
+    """``parted`` with electrons shared out so that no part takes any from another.
+
+    Parameters
+    ----------
+    parted:
+        Cuts of the molecules of a batch.
+    n_occupied:
+        (M,) doubly occupied orbitals of each molecule.
+    mean_field:
+        Cuts, one of each molecule at most → Hamiltonians (M, n, n) in their mean field.
+
+    Returns
+    -------
+    The cuts in order, and the molecules for which there is no such way: filled from the bottom,
+    electrons always move on. Their cuts are one part.
+    """
+    found, unsettled = list(parted), set[int]()
+    rank: dict[int, int] = {}
+    layers: dict[int, list[int]] = {}
+    for place, cut in enumerate(parted):
+        rank[cut.molecule] = rank.get(cut.molecule, -1) + 1
+        layers.setdefault(rank[cut.molecule], []).append(place)
+    for pending in layers.values():
+        for _ in range(ROUNDS):
+            whole = [replace(found[i], share=torch.ones_like(found[i].share)) for i in pending]
+            hamiltonian = mean_field(whole)
+            moved = []
+            for i in pending:
+                cut = found[i]
+                occupied = _lowest(hamiltonian[cut.molecule], cut, int(n_occupied[cut.molecule]))
+                if occupied != cut.occupied:
+                    found[i] = replace(cut, occupied=occupied)
+                    moved.append(i)
+            pending = moved
+            if not pending:
+                break
+        for i in pending:
+            cut = found[i]
+            filled = (int(n_occupied[cut.molecule]),)
+            found[i] = replace(cut, orbitals=(torch.cat(cut.orbitals),), occupied=filled)
+            unsettled.add(cut.molecule)
+    return found, frozenset(unsettled)
+
+
+def _lowest(hamiltonian: Tensor, cut: Cut, n_occupied: int) -> tuple[int, ...]:
+    """Occupied orbitals of each part if those of all parts are filled from the bottom together."""
+    levels = [torch.linalg.eigvalsh(hamiltonian[own[:, None], own]) for own in cut.orbitals]
+    owner = np.repeat(np.arange(len(levels)), [len(x) for x in levels])
+    order = torch.cat(levels).argsort(stable=True)[:n_occupied].cpu().numpy()
+    return tuple(np.bincount(owner[order], minlength=len(levels)).tolist())
 
 
 def density_and_charges(

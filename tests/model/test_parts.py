@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,15 @@ from ase import Atoms
 from ase.build import molecule
 
 import esml
+from esml.physics import InstabilityError
 from esml.physics.orbitals import diagonalize
 from esml.predict.surrogate import Surrogate
+from esml.units import COULOMB
+
+MOLECULES: dict[str, Atoms] = {
+    atoms.info["name"]: atoms
+    for atoms in ase.io.read(Path(__file__).parents[1] / "data" / "donors_acceptors.xyz", ":")
+}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +89,89 @@ def test_gradients_hold_between_one_part_and_two(model: Surrogate) -> None:
             shift[atom, 0] = step
             numeric = (value(positions + shift) - value(positions - shift)) / (2 * step)
             assert float(gradient[atom, 0]) == pytest.approx(float(numeric), rel=1e-4, abs=1e-4)
+
+
+def pair(first: str, second: str, distance: float) -> Atoms:
+    """Two molecules, their centres ``distance`` (Å) apart."""
+    one, other = (MOLECULES[name].copy() for name in (first, second))
+    one.positions -= one.positions.mean(0)
+    other.positions += [0.0, 0.0, distance] - other.positions.mean(0)
+    both = one + other
+    both.info["charge"] = one.info["charge"] + other.info["charge"]
+    return both
+
+
+@pytest.fixture(scope="module")
+def alone(model: Surrogate) -> dict[str, torch.Tensor]:
+    """The levels of each molecule by itself."""
+    return {name: orbitals(model, atoms) for name, atoms in MOLECULES.items()}
+
+
+def levels_apart(
+    alone: dict[str, torch.Tensor], first: str, second: str, distance: float
+) -> torch.Tensor:
+    """The union of the levels of each alone, in the potential of the other's charge."""
+    return (
+        torch.cat(
+            [
+                alone[own] - COULOMB * MOLECULES[partner].info["charge"] / distance
+                for own, partner in ((first, second), (second, first))
+            ]
+        )
+        .sort()
+        .values
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("TDAE", "TCNQ"), ("TTF", "TCNQ"), ("TDAE", "DDQ"), ("aniline", "TCNE")],
+)
+def test_orbitals_of_a_neutral_pair_are_those_of_the_parts(
+    model: Surrogate, alone: dict[str, torch.Tensor], first: str, second: str
+) -> None:
+    """What is left is electrostatics: it falls off as the dipole's or quadrupole's potential."""
+    left = []
+    for distance in (20.0, 200.0, 900.0):
+        found = orbitals(model, pair(first, second, distance))
+        difference = found - levels_apart(alone, first, second, distance)
+        left.append(float(difference.abs().max()))
+    assert left[0] < 0.02
+    assert left[2] < 1e-5
+    assert left[2] < left[1] / 15 < left[0] / 150
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("diquat", "aniline"),  # 2 +: two electrons less on one of two even parts
+        ("TCNQ", "oxalate"),  # 2 −
+        ("TDAE", "pyridinium"),
+        ("TCNE", "phenolate"),
+        ("ammonium", "formate"),  # a salt: neutral in all
+        ("pyridinium", "phenolate"),
+    ],
+)
+def test_charges_are_placed_on_the_part_they_belong_to(
+    model: Surrogate, alone: dict[str, torch.Tensor], first: str, second: str
+) -> None:
+    distance = 900.0
+    found = orbitals(model, pair(first, second, distance))
+    expected = levels_apart(alone, first, second, distance)
+    torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
+
+
+def test_parts_that_never_stop_taking_electrons_are_refused(model: Surrogate) -> None:
+    """In vacuum, far apart, a dication takes electrons from a strong donor, and gives them back."""
+    with pytest.raises(InstabilityError, match="unstable: parts of it that do not touch"):
+        model.predict(pair("diquat", "TDAE", 200.0), 1)
+    found = list(
+        model.predict_many(
+            [molecule("H2CO"), pair("diquat", "TDAE", 200.0)], 1, errors="return"
+        )
+    )  # fmt: skip
+    assert isinstance(found[0], esml.Result)
+    assert isinstance(found[1], esml.Failure)
 
 
 def test_two_distant_ions_are_filled_from_the_bottom(model: Surrogate) -> None:
