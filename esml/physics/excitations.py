@@ -11,6 +11,15 @@ With orbitals i, j occupied and a, b virtual, and the integrals K, J, K_T of
 
 where σ and D, the relaxation of the virtual orbitals, also belong to the interaction.
 
+A closed shell that is no minimum. A + B and A − B are the curvatures of the ground-state energy
+along real and imaginary rotations of the orbitals. Where one has a negative eigenvalue −δ, mixing
+these orbitals lowers the closed shell, and some ω² ≤ 0. But a predicted gap has an error, so up to
+δ = ``Strategy.saddle`` the closed shell is a minimum to within that error. Such a molecule gets the
+singlets of A alone, B = Y = 0 (Tamm–Dancoff), which vary smoothly across the instability (Hirata
+and Head-Gordon, Chem. Phys. Lett. 314, 291, 1999); beyond, or where A itself has an eigenvalue
+below zero, it gets none. A triplet below the closed shell, at ω = −δ, spoils triplets only:
+singlets do not mix with it, and stay those of full linear response.
+
 Shape letters: M molecules, S states, n orbitals, o and v occupied and virtual orbitals (padded),
 K atoms. Energies in eV, transition dipoles in e·bohr.
 
@@ -60,14 +69,15 @@ class Excitations:
     """Lowest excited states of a batch, ascending in energy.
 
     A molecule has ``n_available`` = o·v states. Beyond them, and for all singlets of a molecule
-    that is not ``stable``, energies are nan and everything else is zero.
+    without an answer (``given``), energies are nan and everything else is zero.
 
     ``stable`` says whether the closed-shell ground state is a minimum with respect to the orbital
     rotations the states are made of. For singlets that means A − B and A + B are positive definite:
     where it fails, some ω² ≤ 0, an excitation energy is imaginary, and mixing these orbitals lowers
     the ground state; it is not the one the response was built on. For triplets (TDA) it means that
     the lowest energy is positive: where it fails, a triplet lies below the closed shell, and the
-    energies are given all the same.
+    energies are there all the same. ``instability`` says how far from a minimum it is, and
+    ``given`` whether it is near enough to one for an answer (see the module).
     """
 
     energies: Tensor  # (M, S) eV
@@ -78,6 +88,13 @@ class Excitations:
     rotatory_strengths: Tensor  # (M, S) 10⁻⁴⁰ cgs; nan without positions, zero for triplets
     stable: Tensor  # (M,) bool
     n_available: Tensor  # (M,)
+    instability: Tensor  # (M,) δ, minus the lowest negative curvature, eV; 0 if stable
+    given: Tensor  # (M,) bool
+
+    @property
+    def doubtful(self) -> Tensor:
+        """(M,) whether there is an answer although the closed shell is no minimum."""
+        return self.given & ~self.stable
 
     @property
     def mask(self) -> Tensor:
@@ -118,8 +135,8 @@ def singlets(
 
         μ = √2 Σ_ia (X + Y)_ia ⟨i|r|a⟩ ,   f = ⅔ ω |μ|²   (atomic units).
 
-    A molecule whose ground state is unstable is marked (see :class:`Excitations`) and does not
-    disturb the others. See the module for what gradients mean.
+    A molecule whose ground state is unstable is marked (see :class:`Excitations`), gets the states
+    of A or none, and does not disturb the others. See the module for what gradients mean.
 
     Parameters
     ----------
@@ -204,7 +221,7 @@ def _singlets(
         return _all_below(solve, response, energy_window)
     n_states = _checked(response, n_states)
     found = problem.lowest("singlet", n_states)
-    exists = _existing(response, n_states) & found.stable[:, None]
+    exists = _existing(response, n_states) & found.given[:, None]
     plus, minus = (_nonzero(x, exists) for x in (found.plus, found.minus))
     energies = found.energies
     if energies is None or response.requires_grad:
@@ -224,6 +241,8 @@ def _singlets(
         rotatory_strengths=rotatory,
         stable=found.stable,
         n_available=response.n_available,
+        instability=found.instability,
+        given=found.given,
     )
 
 
@@ -238,6 +257,7 @@ def _triplets(problem: Problem, n_states: int | None, energy_window: float | Non
     energies = found.energies
     if energies is None or response.requires_grad:
         energies = response.triplet_functional(amplitudes)
+    instability = (-torch.where(exists, energies.detach(), 0.0)).amax(1).clamp(min=0.0)
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),
         X=amplitudes,
@@ -247,6 +267,8 @@ def _triplets(problem: Problem, n_states: int | None, energy_window: float | Non
         rotatory_strengths=amplitudes.new_zeros(energies.shape),
         stable=((energies.detach() > 0) | ~exists).all(1),
         n_available=response.n_available,
+        instability=instability,
+        given=instability <= problem.strategy.saddle,
     )
 
 

@@ -122,7 +122,8 @@ def state_couplings(
             solution = model(graph, 1, n_triplets=n_states, medium=medium)
             found = solution.triplets
         count = int(found.mask.sum())
-        if count == 0:
+        # Couplings are those of full linear response: not of what stands in for it at a saddle.
+        if count == 0 or (chosen == "singlet" and not bool(found.stable.all())):
             raise InstabilityError(
                 f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
                 "unstable, so its states have no couplings: expected a closed-shell molecule near "

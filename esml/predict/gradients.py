@@ -23,9 +23,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from esml.io.solvents import in_solvent, solvent_of
-from esml.physics.excitations import InstabilityError
 from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
+from esml.predict.solution import answered, doubts, refusal
 from esml.predict.surrogate import Surrogate
 from esml.typing import Multiplicity, MultiplicityName, as_multiplicity, renamed
 
@@ -47,6 +47,7 @@ class ExcitationGradients:
     energies: Array  # (S,) eV
     gradients: Array  # (S, N, 3) eV/Å
     degeneracies: Array  # (S,) states that share the gradient; 1 for one of its own
+    warnings: tuple[str, ...] = ()  # where the closed shell is a minimum only to within the error
 
 
 @renamed(kind="multiplicity")
@@ -65,8 +66,11 @@ def excitation_gradients(
     each other are given the gradient of their mean; 0 turns that off. ``solvent`` is that of
     ``Surrogate.predict``.
 
+    Where the closed shell is no minimum, but one to within the error of the model, these are
+    gradients of the Tamm–Dancoff energies that ``predict`` gives, and ``warnings`` say so.
+
     Raises StructureError for a structure the model cannot treat, InstabilityError where the closed
-    shell is unstable, ValueError for a state the molecule does not have.
+    shell is far from a minimum, ValueError for a state the molecule does not have.
     """
     chosen = as_multiplicity(multiplicity)
     wanted = np.atleast_1d(np.asarray(states, dtype=np.int64))
@@ -77,13 +81,8 @@ def excitation_gradients(
     graph.positions.requires_grad_(True)
     with torch.enable_grad():
         solution = model(graph, int(wanted.max()) + LARGEST_SET, medium=medium)
-    for found in (solution.singlets, solution.triplets):
-        if not bool(found.stable.all()):
-            raise InstabilityError(
-                f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
-                "unstable, so its excitation energies have no gradients: expected a closed-shell "
-                "molecule near its equilibrium; check the structure"
-            )
+    if not answered(solution)[0]:
+        raise refusal(atoms, solution, 0)
     excitations = solution.singlets if chosen == "singlet" else solution.triplets
     energies = excitations.energies[0]
     levels = energies.detach().cpu().numpy()
@@ -107,6 +106,7 @@ def excitation_gradients(
         energies=levels[wanted].astype(np.float64),
         gradients=np.stack([gradients[sets[state]] for state in wanted]),
         degeneracies=np.array([len(sets[state]) for state in wanted]),
+        warnings=tuple(doubts(solution)[0]),
     )
 
 

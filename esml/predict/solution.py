@@ -62,10 +62,10 @@ def results(
     )
     n_orbitals, n_occupied = orbitals.n_orbitals.tolist(), orbitals.n_occupied.tolist()
     outcomes: list[Result | Exception] = []
-    stable = solution.singlets.stable.tolist(), solution.triplets.stable.tolist()
-    for m, (atoms, *both) in enumerate(zip(structures, *stable, strict=True)):
-        if not all(both):
-            outcomes.append(_instability(atoms, *both))
+    doubtful, given = doubts(solution), answered(solution)
+    for m, atoms in enumerate(structures):
+        if not given[m]:
+            outcomes.append(refusal(atoms, solution, m))
             continue
         n = n_orbitals[m]
         result = Result(
@@ -77,8 +77,9 @@ def results(
             hamiltonian=hamiltonian[m, :n, :n].copy(),
             charges=charges[m, : len(atoms)].copy(),
             dipole=dipole[m] * DEBYE,
-            in_domain=stated.verdicts[m].in_domain,
-            warnings=stated.verdicts[m].warnings,
+            # No training molecule has a closed shell that is no minimum.
+            in_domain=stated.verdicts[m].in_domain and not doubtful[m],
+            warnings=(*doubtful[m], *stated.verdicts[m].warnings),
             solvent=solvents[m],
             singlets=of_singlets[m],
             triplets=of_triplets[m],
@@ -91,19 +92,52 @@ def results(
     return outcomes
 
 
-def _instability(atoms: Atoms, singlets: bool, triplets: bool) -> InstabilityError:
-    """Of a molecule whose singlets, or if not those triplets, are not stable."""
-    formula = atoms.get_chemical_formula()
-    if not singlets:
+def doubts(solution: Solution) -> list[list[str]]:
+    """What to be told of each molecule whose closed shell is a minimum only to within the error."""
+    singlets, triplets = solution.singlets, solution.triplets
+    found: list[list[str]] = [[] for _ in range(len(singlets.given))]
+    for m in (singlets.doubtful | triplets.doubtful).nonzero()[:, 0].tolist():
+        if bool(singlets.doubtful[m]):
+            found[m].append(
+                "the predicted closed shell is not quite a minimum (lowest curvature "
+                f"{-float(singlets.instability[m]):.2f} eV): its singlets are given in the "
+                "Tamm–Dancoff approximation, with larger errors than stated"
+            )
+        if bool(triplets.doubtful[m]):
+            found[m].append(
+                f"a triplet is predicted {float(triplets.instability[m]):.2f} eV below the closed "
+                "shell, less than the error of such a gap: triplets have larger errors than "
+                "stated, singlets are not affected"
+            )
+    return found
+
+
+def answered(solution: Solution) -> list[bool]:
+    """Whether each molecule of the batch has an answer, or is refused."""
+    given: list[bool] = (solution.singlets.given & solution.triplets.given).tolist()
+    return [there and m not in solution.operators.unsettled for m, there in enumerate(given)]
+
+
+def refusal(atoms: Atoms, solution: Solution, m: int) -> InstabilityError:
+    """Why there are no states of molecule ``m`` of the batch, ``atoms``."""
+    formula, singlets = atoms.get_chemical_formula(), solution.singlets
+    if m in solution.operators.unsettled:
         return InstabilityError(
-            f"the predicted closed-shell ground state of {formula} is unstable, so it has no "
-            "real excitation energies: expected a molecule near its equilibrium with a closed "
-            "shell; check the structure"
+            f"the predicted closed-shell ground state of {formula} is unstable: parts of it that "
+            "do not touch take electrons from each other, however these are shared out; expected "
+            "parts with closed shells of their own; predict them one by one"
+        )
+    if not bool(singlets.given[m]):
+        return InstabilityError(
+            f"the predicted closed-shell ground state of {formula} is unstable, far from a minimum "
+            f"(lowest curvature {-float(singlets.instability[m]):.2f} eV), so it has no real "
+            "excitation energies: expected a molecule near its equilibrium with a closed shell; "
+            "check the structure"
         )
     return InstabilityError(
-        f"a triplet of {formula} is predicted below the closed shell, which then is not "
-        "the ground state: expected a closed-shell molecule near its equilibrium; check "
-        "the structure"
+        f"a triplet of {formula} is predicted {float(solution.triplets.instability[m]):.2f} eV "
+        "below the closed shell, which then is not the ground state: expected a closed-shell "
+        "molecule near its equilibrium; check the structure"
     )
 
 

@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 
 from esml.io.records import DatasetError, Record, read
 from esml.model.graph import Graph, build_graph
-from esml.predict.solution import Solution
+from esml.predict.solution import Solution, answered
 from esml.predict.surrogate import Surrogate
 from esml.results import half_width
 from esml.training.baseline import CompositionBaseline
@@ -99,7 +99,7 @@ def partners(
 
 def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> None:
     graph, solution, places = solve(model, group)
-    stated = model.uncertainties(graph, solution)
+    stated, given = model.uncertainties(graph, solution), answered(solution)
     for m, record in enumerate(group):
         n, o = len(record.energies), int(record.n_occupied)
         energies = solution.orbitals.energies[m, :n].numpy()
@@ -112,7 +112,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
         dipole = solution.dipole[m].numpy() - record.dipole
         scores.add("dipole", float(np.linalg.norm(dipole)) * DEBYE)
         # Structures that ``predict`` refuses are counted, not scored.
-        if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
+        if not given[m]:
             scores.add("unstable", 1.0)
             continue
         scores.add("out_of_domain", float(not stated.verdicts[m].in_domain))

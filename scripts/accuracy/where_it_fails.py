@@ -80,7 +80,7 @@ def deviations(model: Surrogate, records: Sequence[Record]) -> list[Deviations |
         group = [records[i] for i in places]
         _, solution, matches = solve(model, group)
         for m, (place, record) in enumerate(zip(places, group, strict=True)):
-            if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
+            if not bool(solution.singlets.given[m] & solution.triplets.given[m]):
                 continue
             out = Deviations(float("nan"), [])
             states_of = (solution.singlets, solution.triplets)

@@ -112,7 +112,7 @@ def _of_hamiltonian(model: Surrogate, structures: Sequence[Atoms]) -> list[Answe
     layout = found.operators.layout
     answers: list[Answer | None] = []
     for m in range(len(structures)):
-        if not bool(found.singlets.stable[m] & found.triplets.stable[m]):
+        if not bool(found.singlets.given[m] & found.triplets.given[m]):
             answers.append(None)
             continue
         o = int(layout.n_occupied[m])

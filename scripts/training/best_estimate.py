@@ -86,13 +86,13 @@ def folds(molecules: Sequence[Better]) -> list[list[Better]]:
 def computed(
     model: Surrogate, batches: Iterable[Batch], parameters: Parameters
 ) -> dict[str, quest.Computed]:
-    """States of QUEST molecules by name, those with a stable ground state."""
+    """States of QUEST molecules by name, those that have an answer."""
     found = {}
     for batch in batches:
         with torch.no_grad():
             both = solve(model, batch, parameters)
         for index, molecule in enumerate(batch.molecules):
-            if not bool(both[0].stable[index]):
+            if not bool(both[0].given[index]):
                 continue
             singlet, triplet = (predicted_states(batch, x, index)[0] for x in both)
             found[molecule.name] = quest.Computed(

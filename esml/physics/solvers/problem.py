@@ -8,12 +8,16 @@
 
 Iterations run in single precision on request, and again in double precision where that fails.
 
+Singlets of a molecule whose closed shell is no minimum have no real energies. They are replaced by
+the states of A (Tamm–Dancoff), and the lowest eigenvalue of A + B and A − B tells how far from a
+minimum it is.
+
 Shape letters: M molecules, S states, o and v occupied and virtual orbitals (padded), d = o·v.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,6 +44,8 @@ class Solution:
     plus: Tensor  # (M, S, o, v) T = X + Y by energy, TᵀU = 1; zero beyond the last state
     minus: Tensor  # (M, S, o, v) U = X − Y; equal to T for triplets
     stable: Tensor  # (M,) whether all ω² are positive; always True for triplets
+    instability: Tensor  # (M,) minus the lowest eigenvalue of A ± B, eV; 0 if stable
+    given: Tensor  # (M,) whether the states are an answer, those of A ± B or those of A
     energies: Tensor | None = None  # (M, S) eV, if known in the precision of the response
     statistics: tuple[Statistics, ...] = ()  # of each Davidson run, in order
 
@@ -84,7 +90,7 @@ class Problem:
             return self._in_relaxed_orbitals(multiplicity, n_states, dtype)
 
         if self._is_small(n_states):
-            return self._dense(multiplicity, n_states)
+            return self._tamm_dancoff(self._dense(multiplicity, n_states), n_states)
         if self.precision != self.response.dtype:
             # Near an instability single precision is not enough. It may also see an instability
             # where there is none, if the vectors of many states are nearly dependent.
@@ -94,7 +100,7 @@ class Problem:
                     return found
             except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
                 pass
-        return iterated(self.response.dtype)
+        return self._tamm_dancoff(iterated(self.response.dtype), n_states)
 
     def _is_small(self, n_states: int) -> bool:
         """Whether building and diagonalizing the matrices is as fast as iterating."""
@@ -108,10 +114,42 @@ class Problem:
 
     def _dense(self, multiplicity: Multiplicity, n_states: int) -> Solution:
         if multiplicity == "singlet":
-            return Solution(*dense.singlets(self.response, n_states))
-        amplitudes = dense.triplets(self.response, n_states)
+            return _solution(*dense.singlets(self.response, n_states))
+        _, amplitudes = dense.lowest(self.response, "triplet", n_states)
         stable = torch.ones_like(self.response.n_available, dtype=torch.bool)
-        return Solution(amplitudes, amplitudes, stable)
+        return _solution(amplitudes, amplitudes, stable)
+
+    def _tamm_dancoff(self, found: Solution, n_states: int) -> Solution:
+        """``found`` with the states of A in place of those that instability has made imaginary."""
+        rest = (~found.stable).nonzero()[:, 0]
+        if len(rest) == 0:
+            return found
+        curvatures = [self._lowest_of(kind, rest, 1)[0][:, 0] for kind in KINDS["singlet"]]
+        instability = -torch.stack(curvatures).amin(0)
+        energies, amplitudes = self._lowest_of("A", rest, n_states)
+        near = (instability <= self.strategy.saddle) & (energies[:, 0] > 0)
+        return replace(
+            found,
+            plus=found.plus.index_copy(0, rest, amplitudes),
+            minus=found.minus.index_copy(0, rest, amplitudes),
+            instability=found.instability.index_copy(0, rest, instability),
+            given=found.given.index_copy(0, rest, near),
+        )
+
+    def _lowest_of(self, kind: Kind, rest: Tensor, n_states: int) -> tuple[Tensor, Tensor]:
+        """The lowest eigenvalues (R, S), eV, and eigenvectors (R, S, o, v) of one matrix.
+
+        Of the molecules ``rest`` (R,) of the batch; zero beyond the last state.
+        """
+        if self._is_small(n_states):
+            values, vectors = dense.lowest(self.response, kind, n_states)
+            return values[rest], vectors[rest]
+        form = self.representations.relaxed(self.response.dtype).select(rest)
+        operators = Matrices(form, (kind,), self.response.singles_mask[rest])
+        roots = self._iterate(form, operators, None, n_states)
+        states = roots.plus[:, :n_states]
+        values = (states * operators.apply([states])[0]).sum(2) / states.square().sum(2)
+        return values, self._canonical(form, [states], n_states)[0]
 
     def _in_relaxed_orbitals(
         self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
@@ -183,7 +221,7 @@ class Problem:
             energies, states = self._separated(form, states, multiplicity)
             energies = energies[:, :n_states]
         plus, minus = self._canonical(form, states, n_states)
-        return Solution(plus, minus, roots.stable, energies, (*runs, roots.statistics))
+        return _solution(plus, minus, roots.stable, energies, (*runs, roots.statistics))
 
     def _iterate(
         self,
@@ -242,3 +280,15 @@ class Problem:
         missing = n_states - plus.shape[1]
         plus, minus = (torch.nn.functional.pad(x, (0, 0, 0, 0, 0, missing)) for x in (plus, minus))
         return plus, minus
+
+
+def _solution(
+    plus: Tensor,
+    minus: Tensor,
+    stable: Tensor,
+    energies: Tensor | None = None,
+    statistics: tuple[Statistics, ...] = (),
+) -> Solution:
+    """A solution of which only what is stable is an answer as yet."""
+    none = torch.zeros(len(plus)).to(plus)
+    return Solution(plus, minus, stable, none, stable, energies, statistics)

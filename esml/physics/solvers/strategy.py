@@ -2,7 +2,7 @@
 
 A :class:`Strategy` says when matrices are built and when the solvers iterate, how tightly they
 converge, and what they may omit on the way for large molecules. It decides how much time and memory
-a calculation takes. The energies do not depend on it, as long as ``tolerance`` stays.
+a calculation takes. The energies do not depend on it, as long as ``tolerance`` and ``saddle`` stay.
 
 >>> from esml.physics import Strategy, singlets
 >>> singlets(response, dipole_operator, 10, strategy=Strategy(large=0))
@@ -57,6 +57,13 @@ class Strategy:
     chunk: int = 2**18
     """Numbers in the densities (M, S, n, n) of the vectors multiplied at once, but at least one
     vector: a megabyte stays in the cache of a core."""
+
+    # ---- a closed shell that is no minimum (esml.physics.excitations) ----
+
+    saddle: float = 0.5
+    """A closed shell whose stability matrices have eigenvalues below minus this is far from a
+    minimum: it gets no excitation energies, eV. Above, it is one to within the error of a predicted
+    gap, and its singlets follow from A alone (Tamm–Dancoff)."""
 
     # ---- iterations (esml.physics.solvers.davidson) ----
 

@@ -131,9 +131,12 @@ def test_both_solvers_call_the_same_molecules_unstable(
         iterative = solved(stronger, dipole, 5, precision, ITERATIVE)
         for one, other in zip(iterative, dense, strict=True):
             assert torch.equal(one.stable, other.stable), factor
-            seen |= set(other.stable.tolist())
-        assert torch.equal(dense[0].energies.isnan(), iterative[0].energies.isnan())
-    assert seen == {True, False}
+            assert torch.equal(one.given, other.given), factor
+            tolerance = {"atol": PRECISIONS[precision], "rtol": 0}
+            torch.testing.assert_close(one.instability, other.instability, **tolerance)
+            torch.testing.assert_close(one.energies, other.energies, equal_nan=True, **tolerance)
+            seen |= set(zip(other.stable.tolist(), other.given.tolist(), strict=True))
+    assert seen == {(True, True), (False, True), (False, False)}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
