@@ -13,9 +13,10 @@ coordination number Σ_B 1 / (1 + exp[−16 (4(r_A + r_B) / 3R_AB − 1)]). A st
 missing bond takes an atom where no closed-shell molecule near its equilibrium has any; a network,
 which is smooth, may not notice.
 
-An atom farther from all training atoms than nearly all atoms of unseen molecules are, in either
-way, puts its molecule out of domain; so do a charge, an element, and a bond or chain of elements
-(``bonds``) not trained on.
+Out of domain is what was never seen: an element, a charge, a bond or chain of elements (``bonds``),
+a molecule without a valence state (``valence``), and an atom whose bonds are farther from those of
+all training atoms than nearly all bonds of unseen molecules are. Novelty and size are matters of
+degree: they widen the stated error (``uncertainty``), and are remarked on.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from esml.confidence.bonds import RADII, unseen_bonds
+from esml.confidence.bonds import RADII, Seen, Unseen, unseen
 from esml.model.graph import Graph
 from esml.model.pairs import species
+from esml.model.tensors import switch
 from esml.physics.basis import ELEMENTS
 
 NEIGHBOURS = 5
@@ -37,6 +39,11 @@ NEIGHBOURS = 5
 
 PAULING = 0.308
 """Å; L. Pauling, J. Am. Chem. Soc. 69, 542 (1947): d(n) = d(1) − 0.71 Å log₁₀ n."""
+
+WIDER, LARGER_ERRORS = "the stated errors are wider for it", "errors may be larger than stated"
+
+AROUND = (8.0, 16.0)
+"""Å; nearer atoms count as around an atom, those farther do not."""
 
 LARGER = 1.5
 """Times the heavy atoms of the largest training molecule from which size is remarked on."""
@@ -54,6 +61,21 @@ def bonding(graph: Graph) -> Tensor:
         # A coordination number is as telling as two units of bond order.
         parts = torch.stack([order * hydrogen, order * ~hydrogen, 2.0 * coordination], 1)
         return parts.new_zeros((len(radii), 3)).index_add(0, graph.edge_source, parts)
+
+
+def size(graph: Graph) -> Tensor:
+    """(N,) heavy atoms around each atom, those between the two distances ``AROUND`` in part.
+
+    Of a molecule within that reach all heavy atoms count, of a distant other molecule none.
+    """
+    with torch.no_grad():
+        counts = torch.bincount(graph.molecule, minlength=graph.n_molecules).tolist()
+        heavy = (graph.numbers > 1).to(graph.positions)
+        found = [
+            switch(torch.cdist(x, x), *AROUND) @ one
+            for x, one in zip(graph.positions.split(counts), heavy.split(counts), strict=True)
+        ]
+        return torch.cat(found)
 
 
 class _Points:
@@ -83,6 +105,10 @@ class Verdict:
     in_domain: bool = True
     warnings: tuple[str, ...] = ()
 
+    def but(self, reason: str | None) -> Verdict:
+        """Out of domain for this ``reason`` too, if there is one."""
+        return self if reason is None else Verdict(False, (reason, *self.warnings))
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -90,6 +116,8 @@ class Surroundings:
 
     novelty: Tensor  # (N,)
     strangeness: Tensor  # (N,) distance of the bonds from any trained on, over the largest allowed
+    size: Tensor  # (N,) ``size`` of the molecule around each atom
+    unseen: Unseen  # bonds and chains that no training molecule has
 
 
 class Domain(nn.Module):
@@ -112,12 +140,13 @@ class Domain(nn.Module):
     # Absent from older model files; then all bonds and chains count as trained on.
     pairs: Tensor | None  # (elements, elements) whether bonded in a training molecule
     triples: Tensor | None  # (elements, elements, elements) whether the first is bonded to both
+    linkages: Tensor | None  # (classes, classes, classes) the same by ``neighbourhoods``
 
     NAMES = (
         "means", "projection", "environments", "environment_counts", "typical", "novelty_limit",
         "bondings", "bonding_counts", "bonding_limit", "heavy_atoms",
     )  # fmt: skip
-    OPTIONAL = ("pairs", "triples")
+    OPTIONAL = ("pairs", "triples", "linkages")
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -170,18 +199,46 @@ class Domain(nn.Module):
                 distance = environments[kind].distance(places[chosen], NEIGHBOURS)
                 novelty[chosen] = distance / self.typical[kind]
                 strangeness[chosen] = bondings[kind].distance(bonds[chosen], 1)
-            return Surroundings(novelty, strangeness / self.bonding_limit)
+            strangeness = strangeness / self.bonding_limit
+            return Surroundings(novelty, strangeness, size(graph).double(), self._unseen(graph))
 
-    def verdicts(self, graph: Graph, surroundings: Surroundings) -> list[Verdict]:
-        """What to say of each molecule of ``graph``."""
+    def _unseen(self, graph: Graph) -> Unseen:
+        """Bonds and chains of ``graph`` that no training molecule has; none for an old file."""
+        if self.pairs is None or self.triples is None:
+            nowhere = torch.zeros_like(graph.numbers, dtype=torch.bool)
+            return Unseen([[] for _ in range(graph.n_molecules)], nowhere)
+        elements = {z for z, n in zip(ELEMENTS, self._seen, strict=True) if n}
+        return unseen(graph, Seen(elements, self.pairs, self.triples, self.linkages))
+
+    def verdicts(
+        self,
+        graph: Graph,
+        surroundings: Surroundings,
+        novelty_widens: bool = False,
+        size_widens: bool = False,
+    ) -> list[Verdict]:
+        """What to say of each molecule of ``graph``.
+
+        Parameters
+        ----------
+        graph : Graph
+            M molecules.
+        surroundings : Surroundings
+            Theirs.
+        novelty_widens, size_widens : bool
+            Whether the stated errors grow with novelty and with size.
+
+        Returns
+        -------
+        list of Verdict
+            One for each molecule.
+        """
         seen = {z for z, n in zip(ELEMENTS, self._seen, strict=True) if n}
         strange = surroundings.strangeness.tolist()
         novel = (surroundings.novelty / self.novelty_limit).tolist()
         all_numbers = graph.numbers.tolist()
         largest = int(self.heavy_atoms)
-        unknown: list[list[str]] = [[] for _ in range(graph.n_molecules)]
-        if self.pairs is not None and self.triples is not None:
-            unknown = unseen_bonds(graph, self.pairs, self.triples, seen)
+        unknown = surroundings.unseen.sentences
         begin = 0
         found = []
         counts = torch.bincount(graph.molecule, minlength=graph.n_molecules).tolist()
@@ -190,18 +247,16 @@ class Domain(nn.Module):
             begin += count
             numbers = all_numbers[own]
             reasons = unfamiliar(numbers, int(charge), seen) + bonds
-            for values, what in (
-                (strange[own], "the bonds"),
-                (novel[own], "the surroundings"),
-            ):
-                if reason := _strange(values, numbers, what):
-                    reasons.append(reason)
-            remarks = []
+            reasons += _strange(
+                strange[own], numbers, "the bonds", "look for a stretched, broken or missing bond"
+            )
+            advice = WIDER if novelty_widens else LARGER_ERRORS
+            remarks = _strange(novel[own], numbers, "the surroundings", advice)
             heavy = sum(z > 1 for z in numbers)
             if heavy > LARGER * largest:
                 remarks.append(
-                    f"the molecule has {heavy} heavy atoms, the largest trained on {largest}: its "
-                    "errors may be larger than stated"
+                    f"the molecule has {heavy} heavy atoms, the largest trained on {largest}: "
+                    + (WIDER if size_widens else LARGER_ERRORS)
                 )
             found.append(Verdict(not reasons, tuple(reasons + remarks)))
         return found
@@ -221,20 +276,15 @@ def unfamiliar(numbers: list[int], charge: int, seen: set[int]) -> list[str]:
     return reasons
 
 
-def _strange(values: list[float], numbers: list[int], what: str) -> str | None:
+def _strange(values: list[float], numbers: list[int], what: str, advice: str) -> list[str]:
     """A sentence if any of ``values`` exceeds 1, naming the atom where it is largest."""
     largest = max(values)
     if largest <= 1.0:
-        return None
+        return []
     count = sum(value > 1.0 for value in values)
     worst = values.index(largest)
     others = f" and {count - 1} more" if count > 1 else ""
-    advice = (
-        "look for a stretched, broken or missing bond"
-        if what == "the bonds"
-        else "the prediction is an extrapolation"
-    )
-    return (
+    return [
         f"{what} of atom {worst} ({chemical_symbols[numbers[worst]]}){others} are unlike any in "
         f"the training molecules: {advice}"
-    )
+    ]

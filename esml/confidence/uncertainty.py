@@ -41,8 +41,10 @@ NAMES: tuple[str, ...] = (
     *_CHEMISTRY,
     *(f"hole_on_{z}" for z in ELEMENTS[1:]),
     *(f"electron_on_{z}" for z in ELEMENTS[1:]),
+    "size",
+    "unseen",
 )
-"""The descriptors in order."""
+"""The descriptors in order. Models from before the last ones have no coefficients of these."""
 
 BOUND = 3.0
 """Standard deviations of the calibration molecules up to which a descriptor counts."""
@@ -66,12 +68,14 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
 
 
 def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
-    """(M, K, 3 + elements − 1) what ``descriptors`` average over atoms.
+    """(M, K, 4 + elements) what ``descriptors`` average over atoms.
 
-    Novelty, charge, its size, whether of each element but hydrogen; ``charges`` (M, K) in e.
+    Novelty, charge, its size, whether of each element but hydrogen, heavy atoms around, whether in
+    a bond or chain that no training molecule has; ``charges`` (M, K) in e.
     """
     elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
-    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements], 1))
+    last = torch.stack([surroundings.size, surroundings.unseen.atoms], 1)
+    padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements, last], 1))
     padded = padded.to(charges)
     return torch.cat(
         [padded[..., :1], charges[..., None], charges.abs()[..., None], padded[..., 1:]], 2
@@ -86,7 +90,8 @@ def descriptors(
     With w = (h + e)/2 and ``atoms`` those of ``of_atoms``: the logarithm of the novelty averaged
     with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
     with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
-    hydrogen. Finite everywhere.
+    hydrogen; the logarithm of the number of heavy atoms around (``domain.size``), averaged with w;
+    the share of w in bonds or chains that no training molecule has. Finite everywhere.
     """
     with torch.no_grad():
         energies = torch.nan_to_num(found.energies)
@@ -109,8 +114,9 @@ def descriptors(
             (deexcitation + 1e-3).log(),
             change[..., 1],
         ]
-        elements = [mean[..., 3:] - 0.5 * change[..., 3:], mean[..., 3:] + 0.5 * change[..., 3:]]
-        return torch.cat([torch.stack(chemistry, 2), *elements], 2)
+        of, shifted = mean[..., 3:-2], 0.5 * change[..., 3:-2]
+        last = [mean[..., -2:-1].clamp(min=1.0).log(), mean[..., -1:]]
+        return torch.cat([torch.stack(chemistry, 2), of - shifted, of + shifted, *last], 2)
 
 
 def scaled(values: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
@@ -142,8 +148,12 @@ class ErrorModel(nn.Module):
         """Tensors by name, as a model file holds them."""
         return dict(self.named_buffers())
 
+    def knows(self, name: str) -> bool:
+        """Whether errors grow or shrink with the descriptor ``name``."""
+        return NAMES.index(name) < len(self.centre)
+
     def forward(self, values: Tensor) -> Tensor:
         """u (...) of states with descriptors ``values`` (..., descriptors)."""
-        z = scaled(values.double(), self.centre, self.spread)
+        z = scaled(values.double()[..., : len(self.centre)], self.centre, self.spread)
         found: Tensor = self.factor * (self.coefficients[0] + z @ self.coefficients[1:]).exp()
         return found

@@ -118,6 +118,9 @@ def _with_elements(name: str, tensor: Tensor) -> Tensor:
     if n_dimensions := element_dimensions(name):
         after = [0, 0] * (tensor.dim() - n_dimensions)
         return nn.functional.pad(tensor, after + [0, _ADDED] * n_dimensions)
+    if name == "domain.linkages":
+        # Five classes of each element, by number of neighbours, element by element.
+        return nn.functional.pad(tensor, [0, 5 * _ADDED] * tensor.dim())
     if name in _BY_DESCRIPTOR:
         # Shares of the elements in hole and electron, six of each, follow what comes first.
         first, value = _BY_DESCRIPTOR[name]

@@ -21,6 +21,7 @@ from torch import nn
 
 from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
+from esml.confidence.valence import no_valence_state
 from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.io.solvents import SolventError, each_in_solvent, in_solvent, solvent_of
 from esml.io.structure_checks import StructureError, check_structure
@@ -162,7 +163,13 @@ class Surrogate(nn.Module):
         verdicts = []
         if self.domain is not None:
             surroundings = self.domain(graph, solution.operators.features)
-            verdicts = self.domain.verdicts(graph, surroundings)
+            knows = self.error_model
+            verdicts = self.domain.verdicts(
+                graph,
+                surroundings,
+                novelty_widens=knows is not None,
+                size_widens=knows is not None and knows.knows("size"),
+            )
             atoms = of_atoms(layout, solution.charges.detach(), surroundings)
         else:
             seen = set(self.metadata.get("elements", ()))
@@ -170,6 +177,8 @@ class Surrogate(nn.Module):
             for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
                 reasons = unfamiliar(numbers.tolist(), int(charge), seen)
                 verdicts.append(Verdict(not reasons, tuple(reasons)))
+        missing = no_valence_state(solution.triplets.energies, solution.orbitals.homo)
+        verdicts = [v.but(reason) for v, reason in zip(verdicts, missing, strict=True)]
         stated = []
         for name, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
             if self.error_model is not None and atoms is not None:
@@ -198,8 +207,10 @@ class Surrogate(nn.Module):
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
         ``atoms`` may also be a path, a SMILES, or whatever else ``esml.predict`` takes for a
         molecule.
+        Singlets of a closed shell that is a minimum only to within the model's error are given in
+        the Tamm–Dancoff approximation, and ``warnings`` of the result say so.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
-        predicted closed-shell ground state is unstable, SolventError for a solvent that is not
+        predicted closed shell is far from a minimum, SolventError for a solvent that is not
         known, ValueError for numbers below 1.
         """
         given = _structure(atoms, self.elements)

@@ -46,6 +46,9 @@ PENALTIES = tuple(10.0 ** (0.5 * k) for k in range(1, 10))
 MAIN = 3
 """The first descriptors (novelty, energy, multiplicity) are penalized a tenth as much."""
 
+GROWING = ("novelty", "size", "unseen")
+"""Descriptors with which an error cannot shrink."""
+
 FOLDS = 8
 
 COVERAGE = 0.9
@@ -173,7 +176,7 @@ def states(model: Surrogate, records: Sequence[Record]) -> Errors:
     """Descriptors and errors of all valence states of ``records``.
 
     Predicted states are paired with those of the labels as in ``evaluation``; structures predicted
-    to be unstable are left out, as the user gets no energies of them.
+    to be unstable are left out, as the user gets no energies of them, or is warned.
     """
     rows, errors, molecules = [np.zeros((0, len(NAMES)))], [np.zeros(0)], []
     for batch in batches(records):
@@ -211,7 +214,7 @@ def fit(own: Errors, others: Sequence[Errors] = ()) -> tuple[ErrorModel, dict[st
     spread = np.where(spread > 1e-6, spread, np.inf)
     to = torch.from_numpy
     z = scaled(to(values), to(centre), to(spread)).numpy()
-    folds = _folds(everything.molecules)
+    folds = folds_of(everything.molecules)
     best, logarithm, lowest = 0.0, sizes, np.inf
     for penalty in PENALTIES:
         found = np.zeros(len(sizes))
@@ -257,7 +260,7 @@ def _sure_quantile(values: Array, molecules: Sequence[str]) -> float:
     return float(np.quantile(found, CONFIDENCE))
 
 
-def _folds(molecules: Sequence[str]) -> NDArray[np.int64]:
+def folds_of(molecules: Sequence[str]) -> NDArray[np.int64]:
     """The fold of each state; all states of a molecule are in one, folds are of like size."""
     names = sorted(set(molecules))
     place = np.random.default_rng(0).permutation(len(names)) % FOLDS
@@ -268,7 +271,8 @@ def _folds(molecules: Sequence[str]) -> NDArray[np.int64]:
 def _log_size(z: Array, sizes: Array, penalty: float) -> Array:
     """c and b (1 + d,) for ``sizes`` of Laplace-distributed errors of mean exp(c + b·z).
 
-    The coefficient of the novelty is not negative: what is farther is not better known.
+    The coefficients of novelty, size and what is unseen are not negative: what is farther, or
+    larger, is not better known.
     """
     weights = np.full(z.shape[1], penalty)
     weights[:MAIN] *= 0.1
@@ -283,6 +287,6 @@ def _log_size(z: Array, sizes: Array, penalty: float) -> Array:
         gradient = np.concatenate([[slope.sum()], z.T @ slope + 2.0 * weights * x[1:]])
         return float(value), gradient
 
-    bounds = [(None, None), (0.0, None), *[(None, None)] * (z.shape[1] - 1)]
+    bounds = [(None, None), *((0.0 if name in GROWING else None, None) for name in NAMES)]
     found: Array = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return found

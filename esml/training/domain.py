@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from esml.confidence.bonds import bonds_and_chains
+from esml.confidence.bonds import MOST, bonds_and_chains, neighbourhoods
 from esml.confidence.domain import NEIGHBOURS, Domain, bonding
 from esml.io.records import Record
 from esml.model.pairs import species
@@ -155,11 +155,13 @@ def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor
     Returns
     -------
     dict of str to Tensor
-        ``pairs`` (elements, elements) and ``triples`` (elements, elements, elements) of ``Domain``.
+        ``pairs``, ``triples`` and ``linkages`` of ``Domain``.
     """
     count = len(ELEMENTS)
     pairs = torch.zeros(count, count, dtype=torch.bool)
     triples = torch.zeros(count, count, count, dtype=torch.bool)
+    classes = count * (MOST + 1)
+    linkages = torch.zeros(classes, classes, classes, dtype=torch.bool)
     for batch in batches(training):
         graph = model.graph([structure(training[i]) for i in batch], ELEMENTS)
         bonds, chains = bonds_and_chains(graph)
@@ -167,7 +169,10 @@ def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor
         for k in range(count):
             pairs[k] |= bonds[kinds == k].any(0)
             triples[k] |= chains[kinds == k].any(0)
-    return {"pairs": pairs, "triples": triples}
+        own, chains = neighbourhoods(graph)
+        for k in own.unique().tolist():
+            linkages[k] |= chains[own == k].any(0)
+    return {"pairs": pairs, "triples": triples, "linkages": linkages}
 
 
 def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tuple[Tensor, Tensor]:

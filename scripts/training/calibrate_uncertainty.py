@@ -1,14 +1,20 @@
 """Add the domain and the error model to a model file: what the model knows of its own limits.
 
     python -m scripts.training.calibrate_uncertainty MODEL.safetensors DATA... [-o OUT.safetensors]
-                                            [--left-out RUN | --only-bonds]
+                                            [--left-out RUN | --only-bonds | --only-reach DIR]
 
 `esml train` ends with the same step, but without RUN, the models that cross_fit.py trained without
 some of the training molecules. The domain comes from the training split of DATA, which should be
 what the model was trained on. The error model is fitted to the validation split and to the
 molecules that the models of RUN have not seen. The test split is not used. Takes a minute or two
-for a thousand structures. `--only-bonds` adds to a calibrated model which bonds and chains of
-elements the training split has, and leaves everything else as it is.
+for a thousand structures.
+
+Two options add to a calibrated model, and leave everything else as it is. `--only-bonds` adds which
+bonds and chains of elements the training split has. `--only-reach DIR`, after that, lets stated
+errors grow with size and with what was never seen: two coefficients and the scale are fitted to the
+validation split, to the larger molecules in DIR, and to the molecules of the test split whose cores
+were held out. It prints the shares inside 90 % intervals, each molecule left out of the fit;
+scripts/accuracy/coverage.py prints them by group.
 """
 
 from __future__ import annotations
@@ -20,6 +26,8 @@ from esml.io.records import Record, read
 from esml.predict.model_files import load_model
 from esml.training import LeftOut, calibrate_file
 from esml.training.calibration import add_bonds
+from esml.training.reach import add_reach
+from reference.molecules import held_out_core, molecule_from_smiles
 
 
 def left_out(directory: Path, training: list[Record]) -> list[LeftOut]:
@@ -32,6 +40,11 @@ def left_out(directory: Path, training: list[Record]) -> list[LeftOut]:
     return found
 
 
+def with_held_out_core(record: Record) -> bool:
+    """Whether ``record`` has a core that no training molecule contains."""
+    return held_out_core(molecule_from_smiles(record.smiles)) is not None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
@@ -39,6 +52,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write here, not back to MODEL")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--only-bonds", action="store_true", help="leave all else as it is")
+    how.add_argument("--only-reach", type=Path, metavar="DIR", help="of larger molecules")
     how.add_argument("--left-out", type=Path, metavar="RUN", help="of scripts.training.cross_fit")
     args = parser.parse_args()
     records = read(args.data)
@@ -47,6 +61,12 @@ def main() -> None:
         parser.error("the data hold no training or no validation records: expected some of both")
     if args.only_bonds:
         add_bonds(args.model, split["train"], args.output)
+        return
+    if args.only_reach:
+        cores = [r for r in records if r.split == "test" and with_held_out_core(r)]
+        far = [read(args.only_reach), cores]
+        model = add_reach(args.model, split["validation"], far, args.output)
+        print(model.metadata["uncertainty"]["reach"])
         return
     others = left_out(args.left_out, split["train"]) if args.left_out else []
     if args.left_out and not others:

@@ -12,6 +12,7 @@ from ase.build import molecule
 
 import esml
 from esml.confidence import Domain, bonds_and_chains
+from esml.confidence.bonds import MOST
 from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate
 
@@ -47,7 +48,7 @@ def test_bonds_never_trained_on_are_named(model: Surrogate, name: str, what: str
 
 @pytest.mark.parametrize(
     "atoms",
-    [molecule("CH3CH2OH"), molecule("CH3OCH3"), STRUCTURES["dimethyl_disulfide"]],
+    [molecule("CH3CHO"), molecule("CH3CONH2"), STRUCTURES["dimethyl_disulfide"]],
     ids=lambda atoms: str(atoms.symbols),
 )
 def test_known_bonds_are_in_domain(model: Surrogate, atoms: Atoms) -> None:
@@ -98,3 +99,18 @@ def test_bonds_and_chains_of_each_atom(model: Surrogate) -> None:
     assert chains[oxygen, h, h].tolist() == [False, False, True]
     assert not chains[oxygen, o, o].any()
     assert not chains[graph.numbers == 1].any()
+
+
+def test_files_from_before_new_elements_keep_their_chains(model: Surrogate) -> None:
+    """Classes of new elements come after the others, and no training molecule has them."""
+    assert model.domain is not None
+    linkages, triples = model.domain.linkages, model.domain.triples
+    assert linkages is not None
+    assert triples is not None
+    classes = len(ELEMENTS) * (MOST + 1)
+    assert linkages.shape == (classes, classes, classes)
+    assert torch.equal(linkages, linkages.mT)
+    by_element = linkages.unflatten(2, (-1, MOST + 1)).any(3)
+    by_element = by_element.unflatten(1, (-1, MOST + 1)).any(2)
+    by_element = by_element.unflatten(0, (-1, MOST + 1)).any(1)
+    assert torch.equal(by_element, triples)

@@ -1,0 +1,53 @@
+"""Molecules without a valence state: their lowest states are Rydberg states, which no model has.
+
+A Rydberg electron in 3s is bound by R / (3 − δ)² ≈ 3.2 eV (R = 13.6 eV, quantum defect δ ≈ 0.95;
+M. B. Robin, Higher Excited States of Polyatomic Molecules, 1974), and −ε_HOMO of the labels is a
+little less than the ionization energy. So Rydberg states begin about ``RYDBERG`` below −ε_HOMO.
+Where even the lowest triplet of the minimal basis lies above, the molecule has no valence state
+below them: it is saturated, and what the basis gives as σσ* or nσ* is a Rydberg state that it
+cannot describe.
+
+The triplet tells, not the singlet: unsaturated molecules such as ethene may have Rydberg singlets
+below the first ππ* singlet, but the ππ* triplet lies some eV lower.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+RYDBERG = 2.5
+"""eV below −ε_HOMO. Of the 2,521 molecules of the data sets, 290 have no triplet below that: 140 of
+the 141 whose lowest singlet and triplet labels are no valence states (weight below 0.85), and of
+the others mostly saturated chlorides, sulfides, oxiranes and hydroxylamines. Measured by
+``python -m scripts.accuracy.valence_states``."""
+
+
+def no_valence_state(triplets: Tensor, homo: Tensor) -> list[str | None]:
+    """What to say of molecules whose basis holds no valence state.
+
+    Parameters
+    ----------
+    triplets : Tensor
+        (M, S) energies, eV, ascending; nan where there is none.
+    homo : Tensor
+        (M,) eV.
+
+    Returns
+    -------
+    list of str or None
+        A sentence for each molecule without a valence state.
+    """
+    if triplets.shape[1] == 0:
+        return [None] * len(homo)
+    lowest, edge = triplets[:, 0].detach(), -homo.detach() - RYDBERG
+    # Comparisons with nan are false: without a triplet nothing is said.
+    return [
+        (
+            f"the molecule has no valence state: even its lowest triplet ({float(t):.1f} eV) lies "
+            f"where Rydberg states begin ({float(e):.1f} eV), which the model does not have"
+        )
+        if bool(above)
+        else None
+        for t, e, above in zip(lowest, edge, torch.gt(lowest, edge), strict=True)
+    ]
