@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from esml import __version__
+from esml.io.solvents import solvents
 from esml.plots.page import part
 from esml.serve.batches import Batches, BatchQuestion
 from esml.serve.limits import Limits, RefusedError
@@ -124,9 +125,14 @@ def create_app(
 
     @app.get("/api/v1/about")
     def about() -> dict[str, Any]:
-        """Version, models and limits of the server."""
+        """Version, models, solvents and limits of the server."""
         limits = vars(service.limits)
-        return {"version": __version__, "models": list(service.models), "limits": limits}
+        return {
+            "version": __version__,
+            "models": list(service.models),
+            "solvents": ["vacuum", *solvents()],
+            "limits": limits,
+        }
 
     @app.post("/api/v1/predict")
     def predict(question: Question) -> dict[str, Any]:

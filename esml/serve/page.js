@@ -66,7 +66,7 @@ get("ask").addEventListener("submit", (event) => { event.preventDefault(); fromT
 get("file").addEventListener("change", () => {
   if (get("file").files.length) { fromFile(get("file").files[0]); }
 });
-for (const id of ["model", "states"]) {
+for (const id of ["model", "solvent", "states"]) {
   get(id).addEventListener("change", () => { if (now.question) { change(now.question); } });
 }
 
@@ -82,7 +82,7 @@ function change(question) {
 
 function whole(question, geometry) {
   return {...question, geometry, model: get("model").value, fwhm: Number(get("width").value),
-    n_states: Number(get("states").value)};
+    solvent: get("solvent").value, n_states: Number(get("states").value)};
 }
 
 async function find(question, geometry) {
@@ -253,6 +253,7 @@ for (const [place, take] of [["input", fromFile], ["drop", send]]) {
 try {
   const about = await (await ask("about")).json();
   get("model").replaceChildren(...about.models.map((name) => new Option(name, name)));
+  get("solvent").replaceChildren(...about.solvents.map((name) => new Option(name, name)));
   get("states").max = about.limits.states;
   await follow();
 } catch (error) {

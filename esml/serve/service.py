@@ -70,6 +70,9 @@ class Question(BaseModel):
         "second), mmff (MMFF94) or xtb (GFN2-xTB, seconds).",
     )
     model: str = Field("default", description="Name of a shipped model.")
+    solvent: str = Field(
+        "vacuum", max_length=200, description="Name of a solvent, such as ethanol, or vacuum."
+    )
     fwhm: float = Field(0.3, description="Full width of a line at half maximum, eV.")
 
 
@@ -202,6 +205,7 @@ class Service:
                 "name": structure.name,
                 "formula": result.atoms.get_chemical_formula(),
                 "model": question.model,
+                "solvent": question.solvent,
                 "charge": told.charge,
                 "charge_source": told.charge_source,
                 "geometry": told.geometry,
@@ -222,7 +226,8 @@ class Service:
         with self.turn():
             structure, result = self._found(question)
             told = structure.provenance
-            notes = [f"Model: {question.model}.", f"Charge: {told.charge} ({told.charge_source})."]
+            notes = [f"Model: {question.model}.", f"Solvent: {question.solvent}."]
+            notes += [f"Charge: {told.charge} ({told.charge_source})."]
             notes += [f"Geometry: {told.geometry}.", *(f"Note: {note}." for note in told.remarks())]
             attachments = {"orbitals.molden": molden_text(result)}
             return page(result, structure.name, question.fwhm, notes, attachments)
@@ -234,18 +239,18 @@ class Service:
             check_width(question.fwhm)
             structure = self._structure(question)
             self.limits.check_atoms(len(structure.atoms))
-            key = (question.model, question.n_states, *self._key(question))
+            key = (question.model, question.n_states, question.solvent, *self._key(question))
             return structure, self._results.get(
-                key, lambda: self._predict(model, structure.atoms, question.n_states)
+                key, lambda: self._predict(model, structure.atoms, question)
             )
         except RefusedError:
             raise
         except ValueError as error:  # InputError, StructureError, InstabilityError
             raise RefusedError(" ".join(str(error).split())) from error
 
-    def _predict(self, model: Surrogate, atoms: Atoms, n_states: int) -> Result:
+    def _predict(self, model: Surrogate, atoms: Atoms, question: Question) -> Result:
         with self._predicting:
-            return model.predict(atoms, n_states=n_states)
+            return model.predict(atoms, n_states=question.n_states, solvent=question.solvent)
 
     @staticmethod
     def _key(question: Question) -> tuple[str, ...]:

@@ -94,6 +94,17 @@ def test_a_draft_is_near_the_relaxed_geometry(client: Any) -> None:
     assert bright["mmff"] > bright["draft"] + 0.3
 
 
+def test_a_solvent_moves_the_bands(client: Any) -> None:
+    """A push–pull dye absorbs at lower energies in a polar solvent."""
+    bright = {}
+    for solvent in ("vacuum", "water"):
+        question = {"smiles": NITROANILINE, "geometry": "draft", "n_states": 3}
+        states = predicted(client, solvent=solvent, **question)["states"]
+        bright[solvent] = max(states[:3], key=lambda state: state["f"])["energy_eV"]
+    assert bright["water"] < bright["vacuum"] - 0.1
+    assert "solvent" in refused(client, 422, smiles="C", geometry="draft", solvent="/etc/passwd")
+
+
 def test_the_spectrum_has_what_the_page_draws(client: Any) -> None:
     answer = predicted(client, smiles="C=O", geometry="draft", n_states=2)
     drawn = answer["spectrum"]
