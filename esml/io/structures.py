@@ -59,6 +59,7 @@ __all__ = [
     "from_smiles",
     "from_table",
     "looks_like_file",
+    "makes_geometries",
     "read_entries",
     "read_structure",
     "read_structures",
@@ -252,16 +253,20 @@ def read_entries(
     Else as ``read_structures``.
     """
     check_file(path)
-    kind = kind_of(path)
-    items = items_of(path, kind, skip, options)
+    items = items_of(path, kind_of(path), skip, options)
     if options.shard is not None:
         first, every = options.shard
         items = (item for item in items if item.index % every == first)
-    if kind in ("smiles", "sdf") or options.geometry == "xtb":
+    if makes_geometries(path, options):
         yield from _through_workers(items, path, options)
         return
     for item in items:
         yield _finished(item, path, options)
+
+
+def makes_geometries(path: Path, options: ReadingOptions = DEFAULT) -> bool:
+    """Whether structures of a file may need a geometry made, which takes seconds each."""
+    return kind_of(path) in ("smiles", "sdf") or options.geometry == "xtb"
 
 
 def _through_workers(

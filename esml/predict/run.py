@@ -28,6 +28,7 @@ from esml.io.structures import (
     ReadingOptions,
     Structure,
     count_structures,
+    makes_geometries,
     read_entries,
 )
 from esml.predict.batching import Batching
@@ -191,6 +192,20 @@ def shard_text(shard: tuple[int, int]) -> str:
     return f"{first + 1}/{every}"
 
 
+MADE_AHEAD = 16
+"""Structures of a window whose geometries are made, which takes seconds each: what a killed run
+has done since the last window is lost."""
+
+
+def _short(batching: Batching) -> Batching:
+    return replace(batching, window=min(batching.window, MADE_AHEAD))
+
+
+def _made(files: Sequence[Path], options: ReadingOptions) -> bool:
+    """Whether geometries of any of the files are to be made."""
+    return any(makes_geometries(path, options) for path in files)
+
+
 def predict_files(
     model: Surrogate,
     files: Sequence[Path],
@@ -236,7 +251,8 @@ def predict_files(
                 writer.add(outcome)
                 tally.count(outcome)
         tally.resumed = tally.done
-        sources = Sources(files, journal.position, model.batching, options)
+        batching = _short(model.batching) if _made(files, options) else model.batching
+        sources = Sources(files, journal.position, batching, options)
         tally.expected = sources.expected
         yield tally
         begun: deque[Window] = deque()

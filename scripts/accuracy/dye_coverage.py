@@ -1,7 +1,8 @@
 """How many measured dyes esml predicts, how many in domain, and why not the rest.
 
-    python -m scripts.accuracy.dye_coverage TABLE.csv.gz [--n 200] [--seed 0] [--column NAME]
-        [--geometry xtb|mmff] [--tried 4] [--seconds 300] [--processes N] [--store FILE.jsonl]
+    python -m scripts.accuracy.dye_coverage TABLE.csv.gz [--n 200] [--first 200] [--seed 0]
+        [--column NAME] [--geometry xtb|mmff] [--tried 4] [--seconds 300] [--processes N]
+        [--store FILE.jsonl]
 
 Draws different chromophores from a table of SMILES (gzip or not), makes geometries of them as
 ``esml predict`` does, and predicts. Prints Markdown. Geometries are kept in the store, one line for
@@ -134,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--column", default="chromophore_smiles")
     parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--first", type=int, help="so many of the draw only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--geometry", choices=("xtb", "mmff"), default="xtb")
     parser.add_argument("--tried", type=int, default=Settings.tried, help="conformers relaxed")
@@ -141,21 +143,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, help="one for each core if not given")
     parser.add_argument("--store", type=Path, help="where geometries are kept (.jsonl)")
     given = parser.parse_args(arguments)
-    smiles = drawn(given.table, given.column, given.n, given.seed)
+    smiles = drawn(given.table, given.column, given.n, given.seed)[: given.first]
     settings = Settings(given.geometry, largest_fragment=True, elements=ELEMENTS, tried=given.tried)
     entries = geometries(smiles, settings, given)
     model = esml.load_model()
     outcomes = [outcome(model, entry) for entry in entries]
-    counts = Counter(how for how, _ in outcomes)
-    print(f"| of {given.n} dyes | share |\n|---|---|")
-    print(f"| predicted | {(counts['inside'] + counts['outside']) / given.n:.0%} |")
-    print(f"| predicted and in domain | {counts['inside'] / given.n:.0%} |")
+    n, counts = len(outcomes), Counter(how for how, _ in outcomes)
+    print(f"| of {n} dyes | share |\n|---|---|")
+    print(f"| predicted | {(counts['inside'] + counts['outside']) / n:.0%} |")
+    print(f"| predicted and in domain | {counts['inside'] / n:.0%} |")
     for how, title in (("refused", "refused"), ("outside", "out of domain, warned of")):
         reasons = Counter(reason for which, said in outcomes if which == how for reason in said)
         for reason, count in reasons.most_common():
-            print(f"| {title}: {reason} | {count / given.n:.1%} |")
+            print(f"| {title}: {reason} | {count / n:.1%} |")
     seconds = sum(entry["seconds"] for entry in entries)
-    print(f"\nGeometries: {given.geometry}; {seconds / given.n:.1f} s per dye")
+    print(f"\nGeometries: {given.geometry}; {seconds / n:.1f} s per dye")
 
 
 if __name__ == "__main__":
