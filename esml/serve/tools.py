@@ -37,6 +37,7 @@ def create_tools(service: Service) -> Any:
         n_states: int = 10,
         geometry: Literal["draft", "mmff", "xtb"] = "xtb",
         model: str = "default",
+        solvent: str = "vacuum",
     ) -> dict[str, Any]:
         """Excited states of one molecule: energies, wavelengths, strengths, uncertainties, what
         each state is. Give a SMILES, or the content and the name (molecule.xyz) of a geometry file.
@@ -48,6 +49,7 @@ def create_tools(service: Service) -> Any:
             n_states=n_states,
             geometry=geometry,
             model=model,
+            solvent=solvent,
         )
         try:
             answer = service.answer(question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ pytest.importorskip("rdkit")
 
 from fastapi.testclient import TestClient
 
-from esml.serve import Batches, Limits, Service, create_app
+from esml.serve import Batches, Limits, Service, create_app, create_tools
 
 NITROANILINE = "Nc1ccc(cc1)[N+](=O)[O-]"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -207,3 +208,14 @@ def test_the_interface_is_described(client: Any) -> None:
         assert path in paths
         assert path in page
     assert "smiles" in page
+
+
+def test_the_tools_answer_and_refuse_as_the_interface_does(service: Service) -> None:
+    pytest.importorskip("mcp")
+    server = create_tools(service)
+    question = {"smiles": "C=O", "geometry": "draft", "n_states": 1, "solvent": "water"}
+    answer = asyncio.run(server.call_tool("predict", question)).structured_content
+    assert [state["label"] for state in answer["states"]] == ["S1", "T1"]
+    assert answer["solvent"] == "water"
+    refusal = asyncio.run(server.call_tool("predict", {"smiles": "nothing"})).structured_content
+    assert "no SMILES that RDKit can read" in refusal["error"]
