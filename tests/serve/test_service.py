@@ -80,7 +80,7 @@ def test_the_first_drafts_come_at_once(client: Any) -> None:
         answer = predicted(client, smiles=smiles, geometry="draft")
         seconds.append(time.monotonic() - begun[1])
         assert answer["geometry"].startswith("draft: conformer of ETKDG")
-    # A busy machine takes longer than an idle one; scripts/speed/serve.py measures.
+    # A busy machine takes longer than an idle one; scripts/speed/server.py measures.
     assert min(seconds) < 3.0
 
 
