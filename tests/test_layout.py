@@ -142,6 +142,29 @@ def test_the_floor_plan_is_drawn_as_it_is_built() -> None:
     assert drawn == [name for name in reversed(ORDER) if not name.startswith("__")]
 
 
+LONGEST = 400
+"""Lines of a file; a longer one says at its top why."""
+
+WRITTEN = [
+    path
+    for folder in ("esml", "reference", "scripts", "tests")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".py", ".js", ".css", ".html")
+    and "-min" not in path.name
+    and path.name != "openchemlib.js"  # a packaged library
+]
+
+
+def test_a_long_file_says_why() -> None:
+    unexplained = [
+        str(path.relative_to(ROOT))
+        for path in WRITTEN
+        if (text := path.read_text(encoding="utf-8")).count("\n") > LONGEST
+        and "Over 400 lines: " not in text[:1000]
+    ]
+    assert unexplained == []
+
+
 def test_few_modules_lie_outside_the_rooms() -> None:
     assert len(list((ROOT / "esml").glob("*.py"))) <= 10
 

@@ -1,4 +1,7 @@
-"""The command line as a user meets it: outputs, one-sentence refusals, exit codes."""
+"""The command line as a user meets it: outputs, one-sentence refusals, exit codes.
+
+Over 400 lines: one test for each option, on the same few molecules.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 The files of ``tests/data/field_cases`` stand for kinds of inputs; beside each are two more of its
 kind, written here. Right values are CAM-B3LYP/def2-SVP's at the same geometry.
+
+Over 400 lines: a table of inputs, one kind after the other.
 """
 
 from __future__ import annotations

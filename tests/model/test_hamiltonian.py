@@ -1,4 +1,7 @@
-"""The effective Hamiltonian: symmetry, smoothness, locality, gradients, mean field."""
+"""The effective Hamiltonian: symmetry, smoothness, locality, gradients, mean field.
+
+Over 400 lines: every property is shown of the same model on the same structures.
+"""
 
 from __future__ import annotations
 

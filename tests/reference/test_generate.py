@@ -1,4 +1,7 @@
-"""Making a reference set: whatever interrupts it, every record is there once in the end."""
+"""Making a reference set: whatever interrupts it, every record is there once in the end.
+
+Over 400 lines: the ways to interrupt the same short run, one by one.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What must hold for the shipped model whatever the molecule: invariances, no jumps, sound numbers.
 
-The same for models of random weights, and term by term, is in ``test_surrogate``,
+The same for models of random weights, and term by term, is in ``test_symmetries``,
 ``test_hamiltonian`` and ``test_network``; ``scripts.robustness.soundness`` goes
 through all data.
 """
