@@ -1,9 +1,10 @@
-"""How long ``esml serve`` takes to answer: draft and relaxed spectra, first and later ones.
+"""How long ``esml serve`` takes to answer, and how far its drafts are from relaxed spectra.
 
     python -m scripts.speed.server [SMILES ...]
 
 Starts a server of its own on a free port. The draft of a molecule is what the page shows while one
-draws; GFN2-xTB then replaces its geometry.
+draws; GFN2-xTB then replaces its geometry. The last columns are the brightest state of the draft
+and of the relaxed geometry.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-MOLECULES = ("O=[N+]([O-])c1ccc(N)cc1", "c1ccc(cc1)/N=N/c1ccccc1", "CN(C)c1ccc(cc1)C=O")
+MOLECULES = (
+    "O=[N+]([O-])c1ccc(N)cc1",
+    "c1ccc(cc1)/N=N/c1ccccc1",
+    "CN(C)c1ccc(cc1)/N=N/c1ccccc1",
+    "c1ccccc1-c1ccccc1",
+)
 PATIENCE = 120.0
 """Seconds that a server may take to start."""
 
@@ -62,27 +68,34 @@ def server() -> Iterator[str]:
             process.wait()
 
 
-def measure(url: str, molecules: Sequence[str]) -> list[tuple[str, float, float, float]]:
-    """Per molecule: seconds to its draft, to the same draft again, to its relaxed spectrum."""
-    rows = []
-    for smiles in molecules:
-        seconds = []
-        for geometry in ("draft", "draft", "xtb"):
-            begun = time.perf_counter()
-            ask(url, "predict", {"smiles": smiles, "geometry": geometry})
-            seconds.append(time.perf_counter() - begun)
-        rows.append((smiles, seconds[0], seconds[1], seconds[2]))
-    return rows
+def brightest(answer: dict[str, Any]) -> float:
+    """Energy (eV) of the state with the largest oscillator strength among the first five."""
+    state = max(answer["states"][:5], key=lambda state: float(state["f"]))
+    return float(state["energy_eV"])
+
+
+def measure(url: str, smiles: str) -> tuple[list[float], list[float]]:
+    """Seconds to the draft, to the same draft again, to the relaxed spectrum; brightest states."""
+    seconds, energies = [], []
+    for geometry in ("draft", "draft", "xtb"):
+        begun = time.perf_counter()
+        answer = ask(url, "predict", {"smiles": smiles, "geometry": geometry})
+        seconds.append(time.perf_counter() - begun)
+        energies.append(brightest(answer))
+    return seconds, energies[1:]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("molecules", nargs="*", default=MOLECULES, help="SMILES")
     options = parser.parse_args()
-    print(f"{'':<28}{'draft':>9}{'again':>9}{'relaxed':>9}   s")
+    names = ("draft (s)", "again (s)", "relaxed (s)", "draft (eV)", "relaxed (eV)")
+    print(f"{'':<32}" + "".join(f"{name:>14}" for name in names))
     with server() as url:
-        for smiles, *seconds in measure(url, options.molecules):
-            print(f"{smiles:<28}" + "".join(f"{s:>9.3f}" for s in seconds))
+        for smiles in options.molecules:
+            seconds, energies = measure(url, smiles)
+            cells = [f"{x:>14.3f}" for x in seconds] + [f"{x:>14.2f}" for x in energies]
+            print(f"{smiles:<32}" + "".join(cells))
 
 
 if __name__ == "__main__":

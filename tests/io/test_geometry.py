@@ -206,10 +206,10 @@ def test_the_column_of_smiles_is_found(tmp_path: Path, name: str) -> None:
 
 def test_the_column_of_smiles_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("chromophore_smiles,solvent_smiles\nC=O,O\n")
+    path.write_text("dye_smiles,product_smiles\nC=O,O\n")
     with pytest.raises(InputError, match="several columns of SMILES"):
         list(read_structures(path))
-    for column, formula in (("solvent_smiles", "H2O"), ("1", "CH2O")):
+    for column, formula in (("product_smiles", "H2O"), ("1", "CH2O")):
         options = ReadingOptions(geometry="mmff", smiles_column=column)
         assert read_structure(path, options=options).atoms.get_chemical_formula() == formula
     with pytest.raises(InputError, match="has no column 'x'"):
