@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, default=ROOT / "docs" / "figures")
     args = parser.parse_args()
     directories = args.data or sorted(
-        p for p in (ROOT / "data").iterdir() if p.is_dir() and p.name not in APART
+        {p.parent for p in (ROOT / "data").glob("*/*.h5") if p.parent.name not in APART}
     )
     entries = collect(directories)
     blocks = {

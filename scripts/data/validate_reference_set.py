@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("data", nargs="*", type=Path)
     args = parser.parse_args()
     home = ROOT / "data"
-    every = sorted(path for path in home.iterdir() if path.is_dir())
+    every = sorted({shard.parent for shard in home.glob("*/*.h5")})
     apart = [path for path in every if path.name == "distorted"]
     sets = [args.data] if args.data else [[path for path in every if path not in apart], apart]
     wrong = False
