@@ -9,6 +9,7 @@ import torch
 from scipy.stats import spearmanr
 
 from esml.io.records import Record
+from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate
 from esml.results import Result, half_width
 from esml.training.evaluation import BATCH
@@ -35,7 +36,7 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
         atoms = [structure(r) for r in group]
         results = list(model.predict_many(atoms, n_states=N_STATES, errors="return"))
         with torch.no_grad():
-            solution = model(model.graph(atoms), N_STATES)
+            solution = model(model.graph(atoms, ELEMENTS), N_STATES)
             targets = collate(group, LEAST_WEIGHT, HIGHEST)
             places = {
                 kind: match(

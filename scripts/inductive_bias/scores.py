@@ -30,6 +30,7 @@ from esml.model.backbones import build
 from esml.model.backbones.transformer import random_rotations
 from esml.model.direct import N_SINGLETS, Direct, DirectConfig
 from esml.model.graph import build_graph
+from esml.physics.basis import ELEMENTS
 from esml.physics.solvers.davidson import ConvergenceError
 from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
@@ -104,7 +105,7 @@ def _of_direct(model: Direct, structures: Sequence[Atoms]) -> list[Answer | None
 def _of_hamiltonian(model: Surrogate, structures: Sequence[Atoms]) -> list[Answer | None]:
     try:
         with torch.no_grad():
-            found = model(model.graph(structures), N_SINGLETS, n_triplets=1)
+            found = model(model.graph(structures, ELEMENTS), N_SINGLETS, n_triplets=1)
     except (ConvergenceError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]
         if len(structures) == 1:
             return [None]

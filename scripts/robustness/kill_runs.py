@@ -188,7 +188,7 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[
         if not deaths:
             continue
         structures = folder / f"structures{suffix}.xyz"
-        write_molecules(structures, WINDOW * (3 * deaths + 2), rng)
+        write_molecules(structures, WINDOW * (deaths + 2), rng)
         quiet, other = (folder / f"{name}{suffix}" for name in ("quiet", "killed"))
         journal = journal_path(other)
         begun = partial(lines, journal)

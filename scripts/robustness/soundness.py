@@ -5,7 +5,8 @@
 Each record of the data (by default all but data/distorted) is predicted as it is and distorted at
 random: all atoms moved by up to half an Å, or one bond stretched by up to three times its length
 with everything on its far side. A result is sound if all of it is finite, energies ascend and are
-positive, strengths are not negative and charges sum to the charge. Anything else must be refused in
+positive (but for triplets below a closed shell that is nearly a minimum, which come with a
+warning), strengths are not negative and charges sum to the charge. Anything else must be refused in
 one sentence. Prints how many of each kind were predicted and refused, and why. Exit code 1 for any
 result that is not sound.
 """

@@ -34,6 +34,8 @@ from reference.molecules import (
     unstable_group,
 )
 
+pytestmark = pytest.mark.xdist_group("reference space")  # enumerated once, which takes long
+
 ROOT = Path(__file__).parents[2]
 KEY_FILE = ROOT / "reference" / "benchmark_inchikeys.txt"
 BENCHMARK = ROOT.parent / "shared" / "quest_main" / "quest_main.json"
