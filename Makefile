@@ -48,10 +48,10 @@ demo: install
 	$(BIN)/esml spectrum examples/azobenzene.xyz --plot azobenzene.png $(COMPARE)
 
 test: install-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-slow: install-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
 lint: install-dev
 	$(BIN)/ruff check .

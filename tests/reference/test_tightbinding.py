@@ -18,8 +18,6 @@ from reference.molecules import assign_split, molecule_from_smiles
 from reference.record import key_of
 from reference.tightbinding import METHOD, molecules, record, write
 
-pytestmark = pytest.mark.xdist_group("reference space")  # enumerated once, which takes long
-
 FORMYL_CYANIDE = molecule_from_smiles("N#CC=O")
 
 
