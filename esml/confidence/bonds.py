@@ -83,7 +83,11 @@ def neighbourhoods(graph: Graph) -> tuple[Tensor, Tensor]:
     tuple of Tensor
         (N,), and boolean and symmetric (N, classes, classes).
     """
-    source, target = _bonded(graph)
+    return _linked(graph, *_bonded(graph))
+
+
+def _linked(graph: Graph, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """``neighbourhoods`` of atoms that are bonded from ``source`` to ``target``."""
     classes = _classes(graph, source)
     return classes, _chains(source, target, classes, len(ELEMENTS) * (MOST + 1))[1]
 
@@ -119,11 +123,11 @@ def unseen(graph: Graph, seen: Seen) -> Unseen:
     Nothing is said of elements that no training molecule has, nor of a chain of which a bond is
     unknown, nor of neighbours in a chain unknown as such: the simplest of it is named.
     """
-    bonds, chains = bonds_and_chains(graph)
+    source, target = _bonded(graph)
     kinds = species(graph.numbers)
+    bonds, chains = _chains(source, target, kinds, len(ELEMENTS))
     known = seen.pairs[kinds]
     new_chains = chains & ~seen.triples[kinds] & known[:, :, None] & known[:, None, :]
-    source, target = _bonded(graph)
     # Whether a bond leads to an unknown element, or is part of an unknown chain.
     new = (~known | new_chains.any(2))[source, kinds[target]]
     names: list[list[set[str]]] = [[set(), set(), set()] for _ in range(graph.n_molecules)]
@@ -141,7 +145,7 @@ def unseen(graph: Graph, seen: Seen) -> Unseen:
         chain = [ends[0], numbers[atom], ends[1]]
         note(1, atom, chain, "–".join(chemical_symbols[z] for z in chain))
     if seen.linkages is not None:
-        classes, linked = neighbourhoods(graph)
+        classes, linked = _linked(graph, source, target)
         plain = chains & seen.triples[kinds]
         element = torch.arange(linked.shape[1], device=kinds.device) // (MOST + 1)
         plain = plain[:, element][:, :, element]
