@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from esml.io.provenance import InputError
-from esml.io.text import read_text
+from esml.io.text import read_table
 from esml.typing import Array, same
 from esml.units import HC
 
@@ -82,15 +82,7 @@ def read_measured(path: str | Path) -> MeasuredSpectrum:
         headed nor of a size that tells what they are.
     """
     path = Path(path)
-    try:
-        text = read_text(path)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise InputError(
-            f"cannot read '{path}' ({reason}): expected a table of a measured spectrum; check the "
-            "path"
-        ) from error
-    table = _parse(text)
+    table = _parse(read_table(path, "a table of a measured spectrum"))
     if table is None or len(table.rows) < FEWEST:
         raise InputError(
             f"'{path}' holds no measured spectrum: expected at least {FEWEST} lines of two "

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esml.io.provenance import InputError
-from esml.io.text import read_text
+from esml.io.text import read_table
 from esml.units import HC
 
 _MAXIMUM = re.compile(r"abs.*max|max.*abs|lambda|λ|(?<!em)max.*nm|^nm$", re.IGNORECASE)
@@ -44,14 +44,7 @@ def read_maxima(path: str | Path) -> list[MeasuredMaximum]:
         For a file that cannot be read, or without a column of maxima in nm.
     """
     path = Path(path)
-    try:
-        text = read_text(path)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise InputError(
-            f"cannot read '{path}' ({reason}): expected a table of SMILES, solvent and λmax; check "
-            "the path"
-        ) from error
+    text = read_table(path, "a table of SMILES, solvent and λmax")
     lines = [line for line in text.split("\n") if line.strip()]
     first = lines[0] if lines else ""
     delimiter = max(",;\t", key=first.count)

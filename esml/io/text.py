@@ -71,6 +71,17 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_table(path: Path, expected: str) -> str:
+    """``read_text``, with an InputError that says what was ``expected`` where it cannot be read."""
+    try:
+        return read_text(path)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise InputError(
+            f"cannot read '{path}' ({reason}): expected {expected}; check the path"
+        ) from error
+
+
 def head(path: Path, size: int = 2**16) -> str:
     """The beginning of a file as text; empty where it is none or cannot be read."""
     try:
