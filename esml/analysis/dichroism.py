@@ -11,7 +11,6 @@ Reference: N. Berova, K. Nakanishi and R. W. Woody (eds.), Circular Dichroism, 2
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from esml.analysis.curve_files import write_curve
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, Shape, broaden
 from esml.analysis.spectrum_axes import (
     CURVE_COLOUR,
     DYES,
     STICK_COLOUR,
     Unit,
+    axes_for,
     check_limits,
     on_axis,
     prepare,
@@ -58,11 +59,7 @@ class Dichroism:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the curve as columns ``energy_eV,wavelength_nm,dichroism_L_mol-1_cm-1``."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["energy_eV", "wavelength_nm", "dichroism_L_mol-1_cm-1"])
-            for row in zip(self.energies, self.wavelengths, self.dichroism, strict=True):
-                writer.writerow([f"{value:.10g}" for value in row])
+        write_curve(path, self.energies, {"dichroism_L_mol-1_cm-1": self.dichroism})
 
     def plot(
         self,
@@ -92,14 +89,7 @@ class Dichroism:
         -------
         The axes of the curve.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "drawing a spectrum needs matplotlib: pip install matplotlib"
-            ) from error
-        if ax is None:
-            _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
+        ax = axes_for(ax)
         if not ax.has_data():
             unit = axis or self._usual_unit()
             ends = limits or (DYES if unit == "nm" else (self.energies[0], self.energies[-1]))

@@ -11,7 +11,6 @@ energy.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from scipy.special import ndtri
 
 from esml.analysis.absorption import Band, bands
 from esml.analysis.colour import CONCENTRATION, PATH, VISIBLE, Colour, transmitted
+from esml.analysis.curve_files import write_curve
 from esml.analysis.spectrum_axes import LOWEST_ENERGY, Unit, draw, fill
 from esml.typing import same
 from esml.units import HC
@@ -86,11 +86,7 @@ class Spectrum:
 
         One header row, then one row for each point by ascending energy.
         """
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["energy_eV", "wavelength_nm", "absorption_L_mol-1_cm-1"])
-            for row in zip(self.energies, self.wavelengths, self.absorption, strict=True):
-                writer.writerow([f"{value:.10g}" for value in row])
+        write_curve(path, self.energies, {"absorption_L_mol-1_cm-1": self.absorption})
 
     def at(self, energies: ArrayLike) -> Array:
         """Molar absorption coefficient at other ``energies`` (P,) eV, from the transitions."""
@@ -280,20 +276,11 @@ class AveragedSpectrum(Spectrum):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the curve as ``Spectrum.to_csv`` does, with its standard error as a last column."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(
-                [
-                    "energy_eV",
-                    "wavelength_nm",
-                    "absorption_L_mol-1_cm-1",
-                    "standard_error_L_mol-1_cm-1",
-                ]
-            )
-            for row in zip(
-                self.energies, self.wavelengths, self.absorption, self.standard_error, strict=True
-            ):
-                writer.writerow([f"{value:.10g}" for value in row])
+        columns = {
+            "absorption_L_mol-1_cm-1": self.absorption,
+            "standard_error_L_mol-1_cm-1": self.standard_error,
+        }
+        write_curve(path, self.energies, columns)
 
     def plot(
         self,

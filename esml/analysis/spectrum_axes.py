@@ -71,6 +71,15 @@ class Drawable(Protocol):
     def at(self, energies: ArrayLike) -> Array: ...
 
 
+def axes_for(ax: Axes | None) -> Axes:
+    """``ax``, or new axes of the size of a spectrum. Raises ImportError without matplotlib."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("drawing a spectrum needs matplotlib: pip install matplotlib") from error
+    return plt.subplots(figsize=(5.0, 3.4), layout="constrained")[1] if ax is None else ax
+
+
 def draw(
     spectrum: Drawable,
     ax: Axes | None,
@@ -80,13 +89,7 @@ def draw(
     style: dict[str, Any],
 ) -> Axes:
     """Draw ``spectrum``; see ``Spectrum.plot``."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("drawing a spectrum needs matplotlib: pip install matplotlib") from error
-
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
+    ax = axes_for(ax)
     first = not ax.has_data()
     if first:
         unit = _checked(axis) or usual_unit(spectrum.bands)

@@ -22,7 +22,6 @@ Shape letters: V modes, N atoms, P points of a curve. Energies in eV, lengths in
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
 from dataclasses import dataclass
@@ -34,9 +33,9 @@ from ase.vibrations import Vibrations
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
+from esml.analysis.curve_files import write_curve
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, check_width
 from esml.typing import Array
-from esml.units import HC
 
 SOFT = 50.0
 """cm⁻¹; modes below, imaginary ones among them, are no oscillators and left out."""
@@ -173,11 +172,7 @@ class VibronicSpectrum:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the curve as columns ``energy_eV,wavelength_nm,absorption_L_mol-1_cm-1``."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["energy_eV", "wavelength_nm", "absorption_L_mol-1_cm-1"])
-            for energy, value in zip(self.energies, self.absorption, strict=True):
-                writer.writerow([f"{x:.10g}" for x in (energy, HC / energy, value)])
+        write_curve(path, self.energies, {"absorption_L_mol-1_cm-1": self.absorption})
 
 
 def vibronic_spectrum(
