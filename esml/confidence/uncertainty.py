@@ -61,7 +61,7 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
     occupied = stack_times(found.X.mT, orbitals.occupied.mT).square().sum(2)
     virtual = stack_times(found.X, orbitals.virtual.mT).square().sum(2)
     by_orbital = torch.stack([occupied, virtual], 2)  # (M, S, 2, n)
-    owner = layout.orbital_atom()[:, None, None, :].expand_as(by_orbital)
+    owner = layout.orbital_atom[:, None, None, :].expand_as(by_orbital)
     shape = (*by_orbital.shape[:3], layout.n_atoms_max)
     by_atom = by_orbital.new_zeros(shape).scatter_add(3, owner, by_orbital)
     return by_atom / by_atom.sum(3, keepdim=True).clamp(min=1e-12)

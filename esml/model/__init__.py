@@ -12,7 +12,7 @@ from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.backbones.transformer import TransformerConfig
 from esml.model.checkpoint import Checkpoint, CheckpointError
 from esml.model.direct import Direct, DirectConfig
-from esml.model.graph import Graph, build_graph
+from esml.model.graph import Graph, build_graph, join
 from esml.model.hamiltonian import (
     EffectiveHamiltonian,
     HamiltonianConfig,
@@ -33,4 +33,5 @@ __all__ = [
     "TransformerConfig",
     "build_graph",
     "from_config",
+    "join",
 ]

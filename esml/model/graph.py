@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -76,22 +76,24 @@ def build_graph(
         raise StructureError("no structures were given where at least one is expected: pass a list")
     if charges is not None and len(charges) != len(structures):
         raise ValueError(f"{len(charges)} charges were given for {len(structures)} structures")
-    totals: list[int] = []
-    pairs: list[np.ndarray[Any, np.dtype[np.int64]]] = []
-    start = 0
+    graphs = []
     for index, atoms in enumerate(structures):
+        charge = None if charges is None else int(charges[index])
         try:
-            total = molecular_charge(atoms) if charges is None else int(charges[index])
-            check_structure(atoms, elements, total)
+            graphs.append(_graph(atoms, cutoff, charge, elements))
         except StructureError as error:
             if len(structures) == 1:
                 raise
             raise StructureError(f"structure {index}: {error}") from None
-        found = cKDTree(atoms.positions).query_pairs(cutoff, output_type="ndarray")
-        pairs.append(found.astype(np.int64).reshape(-1, 2) + start)
-        totals.append(total)
-        start += len(atoms)
-    half = np.concatenate(pairs)
+    return join(graphs).to(device, dtype)
+
+
+def _graph(atoms: Atoms, cutoff: float, charge: int | None, elements: Sequence[int]) -> Graph:
+    """The graph of one structure, in double precision. Raises StructureError."""
+    charge = molecular_charge(atoms) if charge is None else charge
+    check_structure(atoms, elements, charge)
+    half = cKDTree(atoms.positions).query_pairs(cutoff, output_type="ndarray")
+    half = half.astype(np.int64).reshape(-1, 2)
     source = np.concatenate([half[:, 0], half[:, 1]])
     target = np.concatenate([half[:, 1], half[:, 0]])
     order = np.lexsort((target, source))
@@ -99,12 +101,36 @@ def build_graph(
     place[order] = np.arange(len(order))
     reverse = place[(order + len(half)) % max(len(order), 1)]
     return Graph(
-        numbers=torch.from_numpy(np.concatenate([a.numbers for a in structures])).long(),
-        positions=torch.from_numpy(np.concatenate([a.positions for a in structures])),
-        molecule=torch.from_numpy(np.repeat(np.arange(len(structures)), [*map(len, structures)])),
-        charges=torch.tensor(totals, dtype=torch.int64),
+        numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
+        positions=torch.from_numpy(atoms.positions.astype(np.float64)),
+        molecule=torch.zeros(len(atoms), dtype=torch.int64),
+        charges=torch.tensor([charge]),
         edge_source=torch.from_numpy(source[order]),
         edge_target=torch.from_numpy(target[order]),
         edge_reverse=torch.from_numpy(reverse),
         cutoff=float(cutoff),
-    ).to(device, dtype)
+    )
+
+
+def join(graphs: Sequence[Graph]) -> Graph:
+    """One graph of the molecules of all ``graphs``, in order; they must have one cutoff."""
+    if len(graphs) == 1:
+        return graphs[0]
+    starts = [0, *accumulate(len(g.numbers) for g in graphs)]
+    edges = [0, *accumulate(len(g.edge_source) for g in graphs)]
+    molecules = [0, *accumulate(g.n_molecules for g in graphs)]
+
+    def joined(name: str, before: Sequence[int]) -> Tensor:
+        parts = [getattr(g, name) + n for g, n in zip(graphs, before, strict=False)]
+        return torch.cat(parts)
+
+    return replace(
+        graphs[0],
+        numbers=torch.cat([g.numbers for g in graphs]),
+        positions=torch.cat([g.positions for g in graphs]),
+        molecule=joined("molecule", molecules),
+        charges=torch.cat([g.charges for g in graphs]),
+        edge_source=joined("edge_source", starts),
+        edge_target=joined("edge_target", starts),
+        edge_reverse=joined("edge_reverse", edges),
+    )

@@ -340,7 +340,7 @@ class EffectiveHamiltonian(nn.Module):
         fraction = self.near_exchange * near * (separation > 0) if full else 0.0
         present = config.mean_field != "none"
         exchange = (1.0 - near + fraction) * exchange if present else torch.zeros_like(exchange)
-        owner = layout.orbital_atom()
+        owner = layout.orbital_atom
         width = owner.shape[1]
         rows = torch.gather(exchange, 1, owner[:, :, None].expand(-1, -1, exchange.shape[2]))
         return MeanField(

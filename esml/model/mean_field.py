@@ -152,5 +152,5 @@ class MeanField:
         if coulomb is None:
             return torch.zeros_like(self.exchange)
         at_atoms = -(coulomb @ charge.to(coulomb)[:, :, None])[:, :, 0]
-        owner = self.layout.orbital_atom()
+        owner = self.layout.orbital_atom
         return torch.diag_embed(torch.gather(at_atoms, 1, owner) * self.layout.orbital_mask)

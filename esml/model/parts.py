@@ -68,7 +68,7 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
     """
     found = []
     distances = separation.detach().cpu().numpy()
-    owner = layout.orbital_atom()
+    owner = layout.orbital_atom
     valence = layout.pad_atoms(valence_electrons(layout.numbers)).tolist()
     for m, n_atoms in enumerate(layout.n_atoms.tolist()):
         between = distances[m, :n_atoms, :n_atoms]
@@ -187,7 +187,7 @@ def density_and_charges(
         ).sum(0)
     density = torch.stack(own)
     populations = torch.zeros_like(charge).scatter_add(
-        1, layout.orbital_atom(), density.diagonal(dim1=1, dim2=2) * layout.orbital_mask
+        1, layout.orbital_atom, density.diagonal(dim1=1, dim2=2) * layout.orbital_mask
     )
     nuclei = layout.pad_atoms(valence_electrons(layout.numbers).to(charge))
     changed = torch.zeros(len(charge), dtype=torch.bool, device=charge.device)

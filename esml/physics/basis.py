@@ -11,6 +11,7 @@ orbitals of one molecule, E directed pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -166,6 +167,7 @@ class OrbitalLayout:
         rows = torch.gather(extended, 1, index.expand(-1, -1, coefficients.shape[2]))
         return rows.view(self.n_molecules, self.n_atoms_max, N_SLOTS, coefficients.shape[2])
 
+    @cached_property
     def orbital_atom(self) -> Tensor:
         """(M, n) atom of each orbital, counted inside its molecule; 0 in padding."""
         owner = self.numbers.new_zeros((self.n_molecules, self.n_max))

@@ -36,7 +36,7 @@ class Kernel:
     @classmethod
     def of(cls, interaction: Interaction, layout: OrbitalLayout) -> Kernel:
         """The kernel of an ``interaction`` in the basis ``layout``."""
-        atom = layout.orbital_atom()
+        atom = layout.orbital_atom
         molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None]
         pair = molecule[:, :, None], atom[:, :, None], atom[:, None, :]
         local = torch.diag_embed(interaction.triplet_monopole)

@@ -85,7 +85,7 @@ def angular_momentum(gradient: Tensor, positions: Tensor, layout: OrbitalLayout)
         Of the batch.
     """
     places = layout.pad_atoms(positions / BOHR)
-    owner = layout.orbital_atom()[:, :, None].expand(-1, -1, 3)
+    owner = layout.orbital_atom[:, :, None].expand(-1, -1, 3)
     at = places.gather(1, owner).movedim(2, 1)  # (M, 3, n)
     middle = 0.5 * (at[:, :, :, None] + at[:, :, None, :])
     between: Tensor = torch.linalg.cross(middle, gradient, dim=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.confidence.valence import no_valence_state
 from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.io.solvents import SolventError, each_in_solvent, in_solvent, solvent_of
-from esml.io.structure_checks import StructureError, check_structure
-from esml.model.graph import Graph, build_graph
+from esml.io.structure_checks import StructureError
+from esml.model.graph import Graph, build_graph, join
 from esml.model.hamiltonian import EffectiveHamiltonian
 from esml.physics import orbitals
 from esml.physics.basis import ELEMENTS
@@ -46,6 +46,14 @@ def _structure(molecule: Any, elements: tuple[int, ...]) -> Structure:
     from esml.io.anything import as_structure
 
     return as_structure(molecule, ReadingOptions(elements=elements))
+
+
+class Checked(NamedTuple):
+    """A structure that the model can treat."""
+
+    atoms: Atoms
+    graph: Graph
+    solvent: Solvent | None
 
 
 class Surrogate(nn.Module):
@@ -95,17 +103,12 @@ class Surrogate(nn.Module):
 
         ``elements`` are those allowed; left out, those that the model knows.
         """
-        graph = build_graph(
-            structures,
-            self.hamiltonian.cutoff,
-            self.dtype,
-            self.device,
-            elements=self.elements if elements is None else elements,
-        )
         if self.device.type == "cpu":
             for atoms in structures:
                 self.batching.check_size(atoms)
-        return graph
+        allowed = self.elements if elements is None else elements
+        cutoff = self.hamiltonian.cutoff
+        return build_graph(structures, cutoff, self.dtype, self.device, elements=allowed)
 
     def forward(
         self,
@@ -215,7 +218,8 @@ class Surrogate(nn.Module):
         """
         given = _structure(atoms, self.elements)
         placed = in_solvent(given.atoms, solvent)
-        result = self._solve([placed], Wanted(n_states, n_triplets, energy_window))[0]
+        wanted = Wanted(n_states, n_triplets, energy_window)
+        result = self._solve([self._checked(placed)], wanted)[0]
         if isinstance(result, Exception):
             raise result
         return replace(result, name=given.name, source=given.source, index=given.index)
@@ -279,27 +283,29 @@ class Surrogate(nn.Module):
     ) -> list[Result | Exception]:
         """Outcomes in order, computed in batches of molecules of like size."""
         outcomes: dict[int, Result | Exception] = {}
-        sizes: dict[int, int] = {}
+        checked: dict[int, Checked] = {}
         for index, atoms in enumerate(structures):
             try:
-                check_structure(atoms, self.elements)
-                solvent_of(atoms)
-                sizes[index] = n_orbitals(atoms)
+                checked[index] = self._checked(atoms)
             except (StructureError, SolventError) as error:
                 outcomes[index] = error
-        for batch in self.batching.batches(sizes):
-            found = self._solve([structures[i] for i in batch], wanted, wavefunctions)
+        for batch in self.batching.batches({i: n_orbitals(c.atoms) for i, c in checked.items()}):
+            found = self._solve([checked[i] for i in batch], wanted, wavefunctions)
             outcomes.update(zip(batch, found, strict=True))
         return [outcomes[index] for index in range(len(structures))]
 
+    def _checked(self, atoms: Atoms) -> Checked:
+        """``atoms`` as something that can be solved. Raises StructureError, SolventError."""
+        return Checked(atoms, self.graph([atoms]), solvent_of(atoms))
+
     def _solve(
-        self, structures: Sequence[Atoms], wanted: Wanted, wavefunctions: bool = True
+        self, molecules: Sequence[Checked], wanted: Wanted, wavefunctions: bool = True
     ) -> list[Result | Exception]:
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
+        solvents = [molecule.solvent for molecule in molecules]
         try:
             with torch.no_grad():
-                graph = self.graph(structures)
-                solvents = [solvent_of(atoms) for atoms in structures]
+                graph = join([molecule.graph for molecule in molecules])
                 solution = self(
                     graph,
                     wanted.n_states,
@@ -309,7 +315,8 @@ class Surrogate(nn.Module):
                 )
                 stated = self.uncertainties(graph, solution)
         except (ValueError, RuntimeError) as error:
-            if len(structures) == 1:
+            if len(molecules) == 1:
                 return [error]
-            return [self._solve([atoms], wanted, wavefunctions)[0] for atoms in structures]
+            return [self._solve([each], wanted, wavefunctions)[0] for each in molecules]
+        structures = [molecule.atoms for molecule in molecules]
         return results(structures, solvents, solution, stated, wavefunctions)

@@ -331,7 +331,7 @@ def test_mean_field_is_that_of_the_formula(mean_field: str, steps: int) -> None:
     orbitals = diagonalize(before.hamiltonian, layout.n_orbitals, layout.n_occupied)
     density = density_matrix(orbitals)[0]
     charge = charges(orbitals, layout)[0]
-    owner = layout.orbital_atom()[0].tolist()
+    owner = layout.orbital_atom[0].tolist()
     kinds = species(graph.numbers).tolist()
     eta = model.baseline[kinds][:, 3:5]
 

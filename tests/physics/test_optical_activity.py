@@ -105,7 +105,7 @@ def test_the_sum_over_all_states_vanishes() -> None:
     positions = places(system)
     layout = system.layout
     at = layout.pad_atoms(positions / BOHR)
-    owner = layout.orbital_atom()[:, :, None].expand(-1, -1, 3)
+    owner = layout.orbital_atom[:, :, None].expand(-1, -1, 3)
     diagonal = at.gather(1, owner) * layout.orbital_mask[:, :, None]
     system = replace(system, dipole_operator=torch.diag_embed(diagonal.movedim(2, 1)))
     found = singlets(system.response(), system.dipole_operator, positions=positions)

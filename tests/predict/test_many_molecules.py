@@ -19,7 +19,7 @@ from surrogate_cases import (
 
 from esml.io.structure_checks import StructureError
 from esml.predict.batching import Batching
-from esml.predict.surrogate import Surrogate
+from esml.predict.surrogate import Checked, Surrogate
 from esml.results import Failure, Result
 
 BAD = {
@@ -55,9 +55,9 @@ def test_batches_are_bounded_and_hold_everyone_once(
     seen: list[int] = []
     solve = Surrogate._solve
 
-    def counted(self: Surrogate, batch: list[Atoms], *wanted: Any) -> Any:
+    def counted(self: Surrogate, batch: list[Checked], *wanted: Any) -> Any:
         seen.append(len(batch))
-        orbitals = [int(np.where(a.numbers == 1, 1, 4).sum()) for a in batch]
+        orbitals = [int(np.where(each.atoms.numbers == 1, 1, 4).sum()) for each in batch]
         assert len(batch) == 1 or len(batch) * (max(orbitals) / 2) ** 2 <= 100
         return solve(self, batch, *wanted)
 

@@ -24,8 +24,10 @@ import esml
 from esml.io.structure_checks import StructureError
 from esml.model.checkpoint import Checkpoint, CheckpointError
 from esml.model.checkpoint import save as save_checkpoint
+from esml.model.graph import Graph
 from esml.model.hamiltonian import EffectiveHamiltonian
 from esml.physics.excitations import InstabilityError
+from esml.predict.solution import Solution
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
 
@@ -93,15 +95,15 @@ def test_a_structure_that_breaks_its_batch_breaks_no_other(
     small: Surrogate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever goes wrong inside, the others of the batch are solved without it."""
-    graph = Surrogate.graph
+    forward = Surrogate.forward
     broken = distorted("HCN")
 
-    def fail(self: Surrogate, structures: list[Atoms]) -> Any:
-        if any(atoms == broken for atoms in structures):
+    def fail(self: Surrogate, graph: Graph, *wanted: Any) -> Solution:
+        if 6 in graph.numbers:
             raise RuntimeError("the eigensolver did not converge")
-        return graph(self, structures)
+        return forward(self, graph, *wanted)
 
-    monkeypatch.setattr(Surrogate, "graph", fail)
+    monkeypatch.setattr(Surrogate, "forward", fail)
     found = list(small.predict_many([nitrogen(), broken, nitrogen()], 2, errors="return"))
     assert [type(x) for x in found] == [Result, Failure, Result]
     with pytest.raises(RuntimeError, match="did not converge"):
