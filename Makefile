@@ -18,7 +18,7 @@ export MKL_NUM_THREADS ?= 1
 
 COMPARE := $(addprefix --compare ,$(wildcard examples/azobenzene.reference.json))
 
-.PHONY: help demo install install-dev test test-slow lint audit docs format clean
+.PHONY: help demo install install-dev test test-slow notebooks lint audit docs format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +57,10 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The notebooks of examples/notebooks run from top to bottom.
+notebooks: install-dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow tests/test_notebooks.py
 
 # pip-audit has a folder of its own, beside the pinned versions; without a network it is done without.
 audit: install-dev
