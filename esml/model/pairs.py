@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import starmap
@@ -74,19 +73,14 @@ class Pairs:
         )
 
     def chunks(self) -> Iterator[Pairs]:
-        """All pairs in order, ``chunk_size()`` at a time."""
-        columns = (getattr(self, f.name).split(chunk_size()) for f in fields(self))
+        """All pairs in order, ``CHUNK`` at a time."""
+        columns = (getattr(self, f.name).split(CHUNK) for f in fields(self))
         return starmap(Pairs, zip(*columns, strict=True))
 
 
 CHUNK = 512
-"""Pairs treated at a time where no gradient is wanted: what they need stays in the cache, and
-memory does not grow with the number of pairs."""
-
-
-def chunk_size() -> int:
-    """Pairs to treat at a time."""
-    return sys.maxsize if torch.is_grad_enabled() else CHUNK
+"""Pairs treated at a time: what they need stays in the cache, and without gradients memory does
+not grow with their number."""
 
 
 class Bessel(nn.Module):

@@ -72,7 +72,8 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
     valence = layout.pad_atoms(valence_electrons(layout.numbers)).tolist()
     for m, n_atoms in enumerate(layout.n_atoms.tolist()):
         between = distances[m, :n_atoms, :n_atoms]
-        if connected_components(between < onset, directed=False)[0] == 1:
+        touching = between < onset
+        if touching.all() or connected_components(touching, directed=False)[0] == 1:
             continue
         tree = minimum_spanning_tree(between).tocoo()
         meeting = sorted(
@@ -86,7 +87,7 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
         for k, (first, last) in enumerate(pairwise(shares)):
             if float(first.detach()) == float(last.detach()):
                 continue
-            joined = between < onset
+            joined = touching.copy()
             for _, a, b in meeting[:k]:
                 joined[a, b] = True
             labels: Labels = connected_components(joined, directed=False)[1]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from esml.model.channels import Mix, Normalize, bounded
-from esml.model.pairs import Pairs, Radial, chunk_size
+from esml.model.pairs import CHUNK, Pairs, Radial
 from esml.model.tensors import (
     decompose,
     dot,
@@ -73,7 +73,7 @@ class Message(nn.Module):
     def forward(self, x: Tensor, pairs: Pairs, envelope: Tensor, kinds: Tensor) -> Tensor:
         x = self.mix(x[:, :1] if self.first else x)
         summed = x.new_zeros((kinds.shape[0], 9, x.shape[2]))
-        for part, fade in zip(pairs.chunks(), envelope.split(chunk_size()), strict=True):
+        for part, fade in zip(pairs.chunks(), envelope.split(CHUNK), strict=True):
             summed.index_add_(0, part.target, self._messages(x, part, fade, kinds))
         return summed
 
