@@ -69,7 +69,7 @@ def as_atoms(molecule: Any, options: ReadingOptions = DEFAULT) -> Atoms:
 def _named(thing: Any) -> str:
     kind = type(thing).__name__
     if isinstance(thing, list | tuple):
-        return f"a {kind} of {len(thing)}, which is for esml.predict or predict_many"
+        return f"a {kind} of {len(thing)}"
     return "None" if thing is None else f"an object of type {kind}"
 
 

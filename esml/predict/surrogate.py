@@ -22,7 +22,7 @@ from torch import nn
 from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.confidence.valence import no_valence_state
-from esml.io.provenance import InputError, ReadingOptions, Structure
+from esml.io.provenance import InputError, Structure
 from esml.io.solvents import SolventError, each_in_solvent, in_solvent, solvent_of
 from esml.io.structure_checks import StructureError
 from esml.model.graph import Graph, build_graph, join
@@ -39,13 +39,16 @@ from esml.predict.solution import Solution, Stated, in_double, results
 from esml.results import Failure, Result, name_of
 
 
-def _structure(molecule: Any, elements: tuple[int, ...]) -> Structure:
-    """The structure of whatever is given; readers are loaded only for what is no ``Atoms``."""
+def _structure(molecule: Atoms | Structure) -> Structure:
+    """``molecule`` with its name. Raises InputError for what is neither; ``esml.predict`` reads."""
+    if isinstance(molecule, Structure):
+        return molecule
     if isinstance(molecule, Atoms):
         return Structure(molecule, name_of(molecule), "", 0)
-    from esml.io.anything import as_structure
-
-    return as_structure(molecule, ReadingOptions(elements=elements))
+    raise InputError(
+        f"a molecule is given as {type(molecule).__name__} where ASE Atoms are expected: for "
+        "paths, SMILES and other objects call esml.predict(molecule, model=model)"
+    )
 
 
 class Checked(NamedTuple):
@@ -194,7 +197,7 @@ class Surrogate(nn.Module):
 
     def predict(
         self,
-        atoms: Atoms | Structure | str | Path | Any,
+        atoms: Atoms | Structure,
         n_states: int = 10,
         energy_window: float | None = None,
         n_triplets: int | None = None,
@@ -208,15 +211,14 @@ class Surrogate(nn.Module):
         ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.solvents``), a ``Solvent``, or
         ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
-        ``atoms`` may also be a path, a SMILES, or whatever else ``esml.predict`` takes for a
-        molecule.
+        ``esml.predict`` also takes paths, SMILES and other objects.
         Singlets of a closed shell that is a minimum only to within the model's error are given in
         the Tamm–Dancoff approximation, and ``warnings`` of the result say so.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
         predicted closed shell is far from a minimum, SolventError for a solvent that is not
         known, ValueError for numbers below 1.
         """
-        given = _structure(atoms, self.elements)
+        given = _structure(atoms)
         placed = in_solvent(given.atoms, solvent)
         wanted = Wanted(n_states, n_triplets, energy_window)
         result = self._solve([self._checked(placed)], wanted)[0]
@@ -226,7 +228,7 @@ class Surrogate(nn.Module):
 
     def predict_many(
         self,
-        structures: Iterable[Atoms],
+        structures: Iterable[Atoms | Structure],
         n_states: int = 10,
         errors: Literal["raise", "return"] = "raise",
         wavefunctions: bool = False,
@@ -239,8 +241,7 @@ class Surrogate(nn.Module):
         ``n_triplets`` and ``energy_window`` are those of ``predict``, and so is ``solvent``: one
         for all structures, or one for each.
 
-        A structure that is no ``Atoms`` is read as by ``predict``; what cannot be read raises
-        InputError either way.
+        What is neither ``Atoms`` nor a ``Structure`` raises InputError either way.
 
         ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
 
@@ -254,7 +255,7 @@ class Surrogate(nn.Module):
             raise InputError(
                 "predict_many is given one molecule: expected a list or stream; call predict"
             )
-        stream = (_structure(molecule, self.elements).atoms for molecule in structures)
+        stream = (_structure(molecule).atoms for molecule in structures)
         placed = each_in_solvent(stream, solvent)
         return self._stream(placed, wanted, errors, wavefunctions)
 

@@ -108,15 +108,23 @@ def test_lists_keep_their_order_and_failures_their_place() -> None:
         (3.5, "an object of type float"),
         ("no-such-file.xyz", "no file 'no-such-file.xyz'"),
         ("not a molecule", "neither"),
-        ([FORMALDEHYDE], "a list of 1, which is for esml.predict"),
     ],
 )
-def test_a_model_says_what_it_expects(given: Any, words: str) -> None:
+def test_what_is_no_molecule_is_refused(given: Any, words: str) -> None:
     pytest.importorskip("rdkit")
     with pytest.raises(ValueError, match=words) as refused:
-        esml.load_model().predict(given)
+        esml.predict(given)
     assert "attribute" not in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("given", [None, "C=O", Path("a.xyz"), [FORMALDEHYDE]])
+def test_a_model_takes_atoms_and_says_who_takes_more(given: Any) -> None:
+    model = esml.load_model()
+    with pytest.raises(InputError, match=r"where ASE Atoms are expected.*esml\.predict"):
+        model.predict(given)
+    with pytest.raises(InputError, match="ASE Atoms"):
+        list(model.predict_many([given]))
 
 
 def test_a_stream_of_one_molecule_is_refused() -> None:
