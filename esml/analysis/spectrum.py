@@ -110,13 +110,16 @@ class Spectrum:
         return bands(self.energies, self.absorption)
 
     @property
-    def absorption_max_nm(self) -> float:
-        """Wavelength (nm) of the maximum of the lowest band, which people call λmax.
-
-        nan where no band lies at 180 nm or beyond.
-        """
+    def absorption_max(self) -> Band | None:
+        """The maximum of the lowest band; None where no band lies at 180 nm or beyond."""
         found = self.bands
-        return found[0].wavelength if found else math.nan
+        return found[0] if found else None
+
+    @property
+    def absorption_max_nm(self) -> float:
+        """Wavelength (nm) of ``absorption_max``, which people call λmax; nan without a band."""
+        found = self.absorption_max
+        return found.wavelength if found else math.nan
 
     def colour(self, concentration: float = CONCENTRATION, path: float = PATH) -> Colour:
         """Of a solution (mol/L) in white light, behind ``path`` cm (``esml.analysis.colour``)."""

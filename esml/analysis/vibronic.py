@@ -8,11 +8,15 @@ the excitation energy along its dimensionless coordinate,
     λ = Σ_k S_k ħω_k              reorganization energy
     E₀₀ = E_vertical − λ          the 0-0 transition: zero-point energies are the same
 
+and of emission, from the minimum of the excited state, E₀₀ = E_vertical + λ.
+
 The band at temperature T, with thermal occupations n_k and a Gaussian of standard deviation σ, is
 exact for displaced oscillators:
 
     L(E) = 1/π Re ∫₀^∞ dt exp[i(E − E₀₀)t − σ²t²/2 + Σ_k S_k φ_k(t)] ,
-    φ_k = (n_k + 1)(e^(−iω_k t) − 1) + n_k (e^(iω_k t) − 1) .
+    φ_k = (n_k + 1)(e^(−iω_k t) − 1) + n_k (e^(iω_k t) − 1) ;
+
+of emission its mirror image about E₀₀.
 
 References: F. Santoro and D. Jacquemin, WIREs Comput. Mol. Sci. 6, 460 (2016), for the model;
 R. Kubo and Y. Toyozawa, Prog. Theor. Phys. 13, 160 (1955), for the integral.
@@ -24,17 +28,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.vibrations import Vibrations
 from numpy.typing import ArrayLike
-from scipy.interpolate import CubicSpline
 
-from esml.analysis.curve_files import write_curve
-from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, check_width
+from esml.analysis.absorption import Band, strongest
+from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, Spectrum, check_width
 from esml.typing import Array
 
 SOFT = 50.0
@@ -43,17 +46,37 @@ SOFT = 50.0
 TEMPERATURE = 298.15
 """K."""
 
+WIDTH = 0.1
+"""eV; usual full width at half maximum of a vibronic line of a molecule in solution."""
+
+FORCE = 0.1
+"""eV/Å; with larger forces on an atom the molecule is not at a minimum."""
+
 
 @dataclass(frozen=True)
 class NormalModes:
-    """The normal modes of a ground state."""
+    """The normal modes of a state, of the ground state as a rule."""
 
     energies: Array  # (V,) ħω, eV
     displacements: Array  # (V, N, 3) Å per unit of the dimensionless coordinate
-    soft: int  # modes left out beside translations and rotations
+    soft: int = 0  # modes left out beside translations and rotations
+    imaginary: int = 0  # those of them that lead downhill: 0 at a minimum
+    zero_point: float = 0.0  # ½ Σ ħω of all real modes, eV
+    method: str = ""  # what they were computed with
+    force: float = 0.0  # largest on an atom where they were computed, eV/Å
+
+    @property
+    def at_minimum(self) -> bool:
+        """Whether ``force`` is that of a minimum, as far as modes need it."""
+        return self.force <= FORCE
+
+    def describe(self) -> str:
+        """How many there are and of what, for people to read."""
+        left_out = f", {self.soft} below {SOFT:.0f} cm⁻¹ left out" if self.soft else ""
+        return f"{len(self.energies)} of {self.method or 'a ground-state method'}{left_out}"
 
 
-def normal_modes(atoms: Atoms, ground: Any) -> NormalModes:
+def normal_modes(atoms: Atoms, ground: Any, method: str = "") -> NormalModes:
     """The normal modes of ``atoms``, a minimum of ``ground``.
 
     Parameters
@@ -62,9 +85,14 @@ def normal_modes(atoms: Atoms, ground: Any) -> NormalModes:
         At a minimum.
     ground
         Any ASE calculator with forces; 6N + 1 of them are computed.
+    method
+        What to call it; the name of its class if left out.
     """
+    from ase.vibrations import Vibrations
+
     moved = atoms.copy()
     moved.calc = ground
+    force = float(np.linalg.norm(moved.get_forces(), axis=1).max())
     with tempfile.TemporaryDirectory() as folder:
         vibrations = Vibrations(moved, name=os.path.join(folder, "modes"), delta=0.01)
         vibrations.run()
@@ -80,6 +108,10 @@ def normal_modes(atoms: Atoms, ground: Any) -> NormalModes:
         energies=quanta,
         displacements=vectors[kept] * length[:, None, None],
         soft=max(0, len(energies) - rigid - int(kept.sum())),
+        imaginary=int((energies.imag * WAVENUMBERS > SOFT).sum()),
+        zero_point=0.5 * float(energies.real.sum()),
+        method=method or type(ground).__name__,
+        force=force,
     )
 
 
@@ -87,42 +119,55 @@ def normal_modes(atoms: Atoms, ground: Any) -> NormalModes:
 class VibronicBand:
     """One electronic transition with its vibrational structure."""
 
-    vertical: float  # eV, at the minimum of the ground state
+    vertical: float  # eV, at the minimum of the state that light is absorbed or emitted from
     strength: float  # oscillator strength
-    mode_energies: Array  # (V,) eV
     huang_rhys: Array  # (V,) S
+    modes: NormalModes
+    label: str = ""  # the state, such as S1
+    emission: bool = False
 
     @classmethod
     def of(
-        cls, vertical: float, strength: float, gradient: Array, modes: NormalModes
+        cls,
+        vertical: float,
+        strength: float,
+        gradient: Array,
+        modes: NormalModes,
+        label: str = "",
+        emission: bool = False,
     ) -> VibronicBand:
-        """The band of a state with ``gradient`` ∂ω/∂R (N, 3) eV/Å at the minimum."""
+        """The band of a state with ``gradient`` ∂ω/∂R (N, 3) eV/Å at that minimum."""
         along = np.einsum("vax,ax->v", modes.displacements, gradient)
-        return cls(vertical, strength, modes.energies, 0.5 * np.square(along / modes.energies))
+        factors = 0.5 * np.square(along / modes.energies)
+        return cls(vertical, strength, factors, modes, label, emission)
 
     @property
     def reorganization(self) -> float:
         """λ, eV."""
-        return float(self.huang_rhys @ self.mode_energies)
+        return float(self.huang_rhys @ self.modes.energies)
 
     @property
     def zero_zero(self) -> float:
         """E₀₀, eV."""
-        return self.vertical - self.reorganization
+        return self.vertical + (self.reorganization if self.emission else -self.reorganization)
+
+    def main_modes(self, n: int = 3) -> list[tuple[float, float]]:
+        """Up to ``n`` modes with the largest share in λ, as wavenumber (cm⁻¹) and S."""
+        order = np.argsort(-self.huang_rhys * self.modes.energies, kind="stable")[:n]
+        return [
+            (float(self.modes.energies[k] * WAVENUMBERS), float(self.huang_rhys[k])) for k in order
+        ]
 
     def profile(
-        self,
-        energies: ArrayLike,
-        fwhm: float = 0.05,
-        temperature: float = TEMPERATURE,
-        emission: bool = False,
+        self, energies: ArrayLike, fwhm: float = WIDTH, temperature: float = TEMPERATURE
     ) -> Array:
-        """L(E) (P,) in 1/eV, of area 1; of emission its mirror image about E₀₀."""
+        """L(E) (P,) in 1/eV, of area 1."""
+        from scipy.interpolate import CubicSpline
+
         check_width(fwhm)
-        if temperature < 0:
-            raise ValueError(f"temperature is {temperature} K: expected 0 or more; give another")
+        check_temperature(temperature)
         offset = np.asarray(energies, dtype=np.float64) - self.zero_zero
-        if emission:
+        if self.emission:
             offset = -offset
         sigma = fwhm / np.sqrt(8.0 * np.log(2.0))
         # Steps that hold all energies asked for and the whole band, until the Gaussian dies out;
@@ -131,7 +176,7 @@ class VibronicBand:
         step = np.pi / reach
         count = int(2 ** np.ceil(np.log2(max(7.0 / sigma, 40.0 * np.pi / sigma) / step)))
         times = step * np.arange(1 + int(7.0 / (sigma * step)))
-        phases = np.exp(-1j * np.outer(times, self.mode_energies))
+        phases = np.exp(-1j * np.outer(times, self.modes.energies))
         occupied = self._occupations(temperature)
         spread = (phases - 1.0) @ (self.huang_rhys * (occupied + 1.0))
         spread = spread + (phases.conj() - 1.0) @ (self.huang_rhys * occupied)
@@ -145,39 +190,70 @@ class VibronicBand:
     def _occupations(self, temperature: float) -> Array:
         """(V,) thermal occupations n."""
         thermal = max(units.kB * temperature, 1e-6)
-        occupations: Array = 1.0 / np.expm1(np.minimum(self.mode_energies / thermal, 700.0))
+        occupations: Array = 1.0 / np.expm1(np.minimum(self.modes.energies / thermal, 700.0))
         return occupations
 
     def _width(self, temperature: float) -> float:
         """Standard deviation of the vibrational structure plus its longest quantum, eV."""
-        spread = self.huang_rhys * self.mode_energies**2
+        quanta = self.modes.energies
+        spread = self.huang_rhys * quanta**2
         variance = float((spread * (2.0 * self._occupations(temperature) + 1.0)).sum())
-        return float(np.sqrt(variance)) + float(self.mode_energies.max(initial=0.0))
+        return float(np.sqrt(variance)) + float(quanta.max(initial=0.0))
 
 
-@dataclass(frozen=True)
-class VibronicSpectrum:
-    """The absorption spectrum of several vibronic bands."""
+def check_temperature(temperature: float, name: str = "temperature") -> None:
+    """Refuse, with a ValueError, a negative temperature."""
+    if not 0.0 <= temperature < np.inf:
+        raise ValueError(f"{name} is {temperature:g} K: expected 0 or more; give another")
 
-    energies: Array  # (P,) eV
-    absorption: Array  # (P,) L mol⁻¹ cm⁻¹
-    bands: tuple[VibronicBand, ...]
-    fwhm: float  # eV
-    temperature: float  # K
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VibronicSpectrum(Spectrum):
+    """The absorption spectrum of several vibronic bands.
+
+    ``fwhm`` is the width of a vibronic line; sticks are the electronic transitions at their
+    vertical energies.
+    """
+
+    transitions: tuple[VibronicBand, ...] = field(kw_only=True)
+    temperature: float = field(kw_only=True)  # K
+
+    def at(self, energies: ArrayLike) -> Array:
+        """Molar absorption coefficient at other ``energies`` (P,) eV."""
+        curve: Array = self._parts(np.asarray(energies, dtype=np.float64)).sum(0)
+        return curve
 
     @property
-    def absorption_max(self) -> float:
-        """Energy of the highest point, eV."""
-        return float(self.energies[self.absorption.argmax()])
+    def line_height(self) -> float:
+        """Of a transition of oscillator strength 1 with the vibrations of the strongest."""
+        tallest = max(self.transitions, key=lambda band: band.strength)
+        if tallest.strength <= 0:
+            return super().line_height
+        alone = replace(self, transitions=(tallest,))
+        return float(alone.at(self.energies).max()) / tallest.strength
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the curve as columns ``energy_eV,wavelength_nm,absorption_L_mol-1_cm-1``."""
-        write_curve(path, self.energies, {"absorption_L_mol-1_cm-1": self.absorption})
+    @property
+    def absorption_max(self) -> Band | None:
+        """The highest maximum of the electronic band that the first maximum belongs to."""
+        found = self.bands
+        if not found:
+            return None
+        owners = self._parts(np.array([each.energy for each in found])).argmax(0)
+        return strongest([each for each, k in zip(found, owners, strict=True) if k == owners[0]])
+
+    def _parts(self, grid: Array) -> Array:
+        """(S, P) L mol⁻¹ cm⁻¹ of each transition."""
+        parts = np.zeros((len(self.transitions), len(grid)))
+        for part, band in zip(parts, self.transitions, strict=True):
+            if band.strength > 0:
+                part[:] = band.profile(grid, self.fwhm, self.temperature)
+                part *= band.strength * grid / band.vertical
+        return parts / (STRENGTH_PER_AREA * WAVENUMBERS)
 
 
 def vibronic_spectrum(
-    bands: list[VibronicBand],
-    fwhm: float = 0.05,
+    bands: Sequence[VibronicBand],
+    fwhm: float = WIDTH,
     temperature: float = TEMPERATURE,
     energies: ArrayLike | None = None,
 ) -> VibronicSpectrum:
@@ -193,18 +269,34 @@ def vibronic_spectrum(
         K.
     energies
         Grid, eV; from below the lowest 0-0 transition to above the highest band if left out.
+
+    Returns
+    -------
+    A ``Spectrum`` whose bands, colour and picture are those of the vibronic curve.
+
+    Raises
+    ------
+    ValueError
+        Without a band, and for a width or temperature that cannot be.
     """
     if not bands:
         raise ValueError("there is no band to draw a spectrum of: expected at least one state")
+    check_width(fwhm)
+    check_temperature(temperature)
     if energies is None:
         low = min(band.zero_zero for band in bands) - 0.5 - 3.0 * fwhm
         high = max(band.vertical + 2.0 * band.reorganization for band in bands) + 0.5 + 3.0 * fwhm
         energies = np.linspace(max(0.05, low), high, 1 + int(np.ceil((high - low) / (fwhm / 10))))
     grid = np.asarray(energies, dtype=np.float64)
-    curve = np.zeros_like(grid)
-    for band in bands:
-        if band.strength > 0:
-            profile = band.profile(grid, fwhm, temperature)
-            curve += band.strength * grid / band.vertical * profile
-    curve /= STRENGTH_PER_AREA * WAVENUMBERS
-    return VibronicSpectrum(grid, curve, tuple(bands), fwhm, temperature)
+    empty = VibronicSpectrum(
+        energies=grid,
+        absorption=np.zeros_like(grid),
+        stick_energies=np.array([band.vertical for band in bands]),
+        stick_strengths=np.array([band.strength for band in bands]),
+        fwhm=float(fwhm),
+        shape="gaussian",
+        stick_labels=tuple(band.label for band in bands),
+        transitions=tuple(bands),
+        temperature=float(temperature),
+    )
+    return replace(empty, absorption=empty.at(grid))

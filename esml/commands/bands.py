@@ -27,8 +27,10 @@ def band_lines(curve: Spectrum) -> list[Text]:
     top = strongest(found)
     if top is None:
         return [Text(f"absorption maximum: none at {SHORTEST:.0f} nm or beyond")]
-    lines = [said("absorption maximum", found[0])]
-    if top is not found[0]:
+    lowest = curve.absorption_max
+    assert lowest is not None
+    lines = [said("absorption maximum", lowest)]
+    if top != lowest:
         lines.append(said("strongest band", top))
     colour = curve.colour()
     lines.append(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from esml.analysis.spectrum import Spectrum
     from esml.analysis.spectrum_axes import Unit
+    from esml.analysis.vibronic import VibronicSpectrum
     from esml.io.comparison import Comparison
     from esml.io.measured import MeasuredSpectrum
     from esml.results import Result
@@ -62,16 +63,31 @@ def view_of(axis: str | None, limits: str | None, experiment: Path | None = None
 
 
 def spectrum_picture(
-    result: Result, fwhm: float, view: View, comparison: Comparison | None
+    result: Result, curve: Spectrum, view: View, comparison: Comparison | None
 ) -> Axes:
     """The predicted spectrum; over it that of a reference calculation, or a measured one."""
+    from esml.analysis.vibronic import VibronicSpectrum
     from esml.plots.figures import plot_spectrum
 
+    if isinstance(curve, VibronicSpectrum):
+        return _vibronic_picture(result, curve, view)
     axes = plot_spectrum(
-        result, fwhm=fwhm, axis=view.axis, limits=view.limits, measured=view.measured
+        result, fwhm=curve.fwhm, axis=view.axis, limits=view.limits, measured=view.measured
     )
     if comparison is not None and comparison.singlets.oscillator_strengths:
-        _add_reference(axes, result.spectrum(fwhm=fwhm), comparison)
+        _add_reference(axes, curve, comparison)
+    return axes
+
+
+def _vibronic_picture(result: Result, curve: VibronicSpectrum, view: View) -> Axes:
+    """Vibronic bands, and dashed the vertical transitions in broad lines."""
+    from esml.plots.spectrum_notes import name_curves
+
+    axes = mean_picture(curve, view)
+    axes.get_lines()[0].set_label("vibronic")
+    vertical = result.spectrum(fwhm=0.3)
+    vertical.plot(axes, sticks=False, color="#6b6b6b", linestyle="--", label="vertical, 0.3 eV")
+    name_curves(axes)
     return axes
 
 
@@ -93,7 +109,7 @@ def _add_reference(axes: Axes, spectrum: Spectrum, comparison: Comparison) -> No
 
 
 def mean_picture(curve: Spectrum, view: View) -> Axes:
-    """A mean spectrum, and over it a measured one."""
+    """A spectrum that is no sum of lines, and over it a measured one."""
     from esml.plots.spectrum_notes import draw_measured, name_curves, state_maximum
 
     axes = curve.plot(axis=view.axis, limits=view.limits)

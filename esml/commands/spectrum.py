@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,9 +30,11 @@ from esml.commands.options import (
 )
 from esml.commands.outputs import Outputs, save_picture
 from esml.commands.pictures import spectrum_picture, view_of
+from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 
 if TYPE_CHECKING:
     from esml.analysis.dichroism import Dichroism
+    from esml.analysis.spectrum import Spectrum
     from esml.io.comparison import Comparison
     from esml.io.structures import Structure
     from esml.results import Result
@@ -44,9 +46,13 @@ def spectrum(
     ],
     n_states: StatesOption = 10,
     fwhm: Annotated[
-        float,
-        typer.Option("--fwhm", "--width", help="Full width of a line at half maximum, eV."),
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            "--fwhm",
+            "--width",
+            help="Full width of a line at half maximum, eV; 0.3, with --vibronic 0.1, if left out.",
+        ),
+    ] = None,
     model: ModelOption = None,
     device: DeviceOption = "cpu",
     plot: Annotated[
@@ -117,19 +123,33 @@ def spectrum(
             "--cd", help="Circular dichroism: rotatory strengths; --plot and --csv show Δε."
         ),
     ] = False,
+    vibronic: Annotated[
+        bool,
+        typer.Option(
+            "--vibronic",
+            help="Vibrational structure of the bands and 0-0 energies, with modes of GFN2-xTB at "
+            "its minimum; --plot, --csv and --json have them.",
+        ),
+    ] = False,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the vibrations of --vibronic, K.")
+    ] = 298.15,
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
     from esml.analysis.spectrum import check_width
+    from esml.analysis.vibronic import WIDTH, check_temperature
 
+    fwhm = fwhm if fwhm is not None else WIDTH if vibronic else 0.3
     with refusing(ValueError):
         check_width(fwhm, "--fwhm")
+        check_temperature(temperature, "--temperature")
     view = view_of(axis, limits, experiment)
     outputs = Outputs(plot, csv, report, molden, cubes, json_path, view)
     outputs.check()
     surrogate = load(model, device)
     options = reading_options(
-        geometry,
+        geometry or ("xtb" if vibronic else None),
         charge,
         largest_fragment,
         smiles_column,
@@ -138,8 +158,14 @@ def spectrum(
         solvent,
         solvent_column,
     )
+    about_one = {"--conformers": conformers is not None, "--average": average}
     if cd:
-        _check_dichroism(compare, experiment, json_path, conformers, average)
+        others = {"--experiment": experiment is not None, "--json": json_path is not None}
+        others |= {"--compare": compare is not None, "--vibronic": vibronic} | about_one
+        _check_alone("about absorption and --cd about circular dichroism", others)
+    if vibronic:
+        others = {"--compare": compare is not None} | about_one
+        _check_alone("about vertical transitions and --vibronic about whole bands", others)
     if conformers is not None:
         _check_single("--conformers", compare, index, outputs)
         if average:
@@ -160,15 +186,19 @@ def spectrum(
     result = predict_one(surrogate, structure, n_states)
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
+    bands = vibronic_curve(surrogate, structure, n_states, fwhm, temperature) if vibronic else None
+    curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):
         if cd:
             _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
         else:
-            _write_spectrum(result, fwhm, outputs, comparison)
-        _write_orbitals(result, structure, fwhm, model, outputs)
+            _write_spectrum(result, curve, outputs, comparison)
+        _write_orbitals(result, structure, curve, model, outputs)
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if cd else ())
-    print_lines(result.spectrum(fwhm=fwhm), view)
+    if bands is not None:
+        print_bands(bands)
+    print_lines(curve, view)
 
 
 def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:
@@ -180,23 +210,11 @@ def _check_single(many: str, compare: Path | None, index: int | None, outputs: O
             fail(f"{option} is about one structure and {many} about many: leave one out")
 
 
-def _check_dichroism(
-    compare: Path | None,
-    experiment: Path | None,
-    json_path: Path | None,
-    conformers: int | None,
-    average: bool,
-) -> None:
-    """Refuse options that are about absorption beside ``--cd``."""
-    for option, given in {
-        "--compare": compare is not None,
-        "--experiment": experiment is not None,
-        "--json": json_path is not None,
-        "--conformers": conformers is not None,
-        "--average": average,
-    }.items():
+def _check_alone(why: str, others: Mapping[str, bool]) -> None:
+    """Refuse the options of ``others`` that were given."""
+    for option, given in others.items():
         if given:
-            fail(f"{option} is about absorption and --cd about circular dichroism: leave one out")
+            fail(f"{option} is {why}: leave one out")
 
 
 def _write_dichroism(curve: Dichroism, outputs: Outputs) -> None:
@@ -209,14 +227,13 @@ def _write_dichroism(curve: Dichroism, outputs: Outputs) -> None:
 
 
 def _write_spectrum(
-    result: Result, fwhm: float, outputs: Outputs, comparison: Comparison | None
+    result: Result, curve: Spectrum, outputs: Outputs, comparison: Comparison | None
 ) -> None:
-    curve = result.spectrum(fwhm=fwhm)
     if outputs.csv is not None:
         curve.to_csv(outputs.csv)
         note(f"curve: {outputs.csv}")
     if outputs.plot is not None:
-        save_picture(spectrum_picture(result, fwhm, outputs.view, comparison), outputs.plot)
+        save_picture(spectrum_picture(result, curve, outputs.view, comparison), outputs.plot)
     if outputs.json is not None:
         from esml.export.spectra import write_spectrum_json
 
@@ -225,7 +242,7 @@ def _write_spectrum(
 
 
 def _write_orbitals(
-    result: Result, structure: Structure, fwhm: float, model: str | None, outputs: Outputs
+    result: Result, structure: Structure, curve: Spectrum, model: str | None, outputs: Outputs
 ) -> None:
     if outputs.report is not None:
         from esml.export.orbital_files import molden_text
@@ -234,11 +251,12 @@ def _write_orbitals(
         source = structure.source if structure.source != structure.name else "SMILES"
         notes = [f"Source: {source}. Model: {model or 'shipped'}, esml {__version__}."]
         notes += [f"{what}: {said}." for what, said in decisions(structure)]
+        notes += vibronic_notes(curve)
         write_page(
             result,
             outputs.report,
             name=structure.name,
-            fwhm=fwhm,
+            fwhm=curve.fwhm,
             notes=notes,
             attachments={"orbitals.molden": molden_text(result)},
         )

@@ -1,13 +1,17 @@
 """A spectrum and what it is compared with, as an object that JSON can hold.
 
-``format`` is "esml-spectrum-json", ``schema_version`` 1. ``prediction`` is the result as in
+``format`` is "esml-spectrum-json", ``schema_version`` 2. ``prediction`` is the result as in
 ``esml.export.plain``; ``fwhm_eV`` and ``shape`` are those of a line; ``absorption_max_nm`` is null
 without a band, ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
 ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or beyond; ``colour``
 holds ``name``, ``hex``, and the ``concentration_mol_L`` and ``path_cm`` it is for. ``measured``,
 where a spectrum was given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
 ``peaks`` like bands with ``value`` in the measured quantity, ``similarity``, ``shift_eV`` and
-``shifted_similarity`` (``esml.analysis.likeness``).
+``shifted_similarity`` (``esml.analysis.likeness``). ``vibronic``, of vibronic spectra (version 2),
+holds ``temperature_K``, ``modes`` (``method``, ``wavenumbers_cm-1``, ``left_out``,
+``largest_force_eV_A``) and for each of its ``transitions`` ``state``, ``vertical_eV``,
+``zero_zero_eV``, ``reorganization_eV``, ``oscillator_strength`` and ``huang_rhys`` in the order of
+the modes.
 """
 
 from __future__ import annotations
@@ -18,14 +22,15 @@ from typing import Any
 
 from esml.analysis.colour import CONCENTRATION, PATH
 from esml.analysis.likeness import likeness
-from esml.analysis.spectrum import Spectrum
+from esml.analysis.spectrum import WAVENUMBERS, Spectrum
+from esml.analysis.vibronic import VibronicSpectrum
 from esml.export.plain import rounded, to_plain
 from esml.io.files import write_whole
 from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
 
 FORMAT = "esml-spectrum-json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def write_spectrum_json(
@@ -57,8 +62,34 @@ def write_spectrum_json(
     }
     if measured is not None:
         entry["measured"] = _compared(curve, measured)
+    if isinstance(curve, VibronicSpectrum):
+        entry["vibronic"] = _vibronic(curve)
     text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
     write_whole(Path(path), (text + "\n").encode("utf-8"))
+
+
+def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
+    modes = curve.transitions[0].modes
+    return {
+        "temperature_K": curve.temperature,
+        "modes": {
+            "method": modes.method,
+            "wavenumbers_cm-1": (modes.energies * WAVENUMBERS).tolist(),
+            "left_out": modes.soft,
+            "largest_force_eV_A": modes.force,
+        },
+        "transitions": [
+            {
+                "state": band.label,
+                "vertical_eV": band.vertical,
+                "zero_zero_eV": band.zero_zero,
+                "reorganization_eV": band.reorganization,
+                "oscillator_strength": band.strength,
+                "huang_rhys": band.huang_rhys.tolist(),
+            }
+            for band in curve.transitions
+        ],
+    }
 
 
 def _compared(curve: Spectrum, measured: MeasuredSpectrum) -> dict[str, Any]:

@@ -13,6 +13,8 @@ distance). It halves the number of steps of dyes, and soft torsions end nearer t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,41 @@ def has_xtb() -> bool:
     return True
 
 
+METHOD = "GFN2-xTB"
+
+
+def xtb_calculator(charge: int) -> Any:
+    """GFN2-xTB as an ASE calculator for molecules of ``charge``.
+
+    Raises
+    ------
+    InputError
+        Without tblite.
+    """
+    try:
+        from tblite.ase import TBLite
+    except (ImportError, OSError) as error:
+        raise InputError(
+            'GFN2-xTB needs tblite: pip install "esml[smiles]", or choose --geometry as-is and no '
+            "modes"
+        ) from error
+    return TBLite(method=METHOD, charge=charge, verbosity=0)
+
+
+@contextmanager
+def converging() -> Iterator[None]:
+    """Turn what ASE and tblite raise where electrons do not converge into an InputError."""
+    from ase.calculators.calculator import CalculatorError
+
+    try:
+        yield
+    except CalculatorError as error:
+        raise InputError(
+            f"{METHOD} fails for this molecule ({error or type(error).__name__}): expected a "
+            "stable one of elements it knows; choose --geometry mmff or give a geometry file"
+        ) from error
+
+
 def relaxed(
     numbers: Any, positions: Array, charge: int, force: float, steps: int
 ) -> tuple[Array, float, bool]:
@@ -64,28 +101,15 @@ def relaxed(
     InputError
         Without tblite, and where the electrons do not converge.
     """
-    try:
-        from tblite.ase import TBLite
-    except (ImportError, OSError) as error:
-        raise InputError(
-            'relaxing a geometry with GFN2-xTB needs tblite: pip install "esml[smiles]", or '
-            "choose --geometry as-is"
-        ) from error
-    from ase.calculators.calculator import CalculationFailed
     from ase.optimize import BFGS
 
     atoms = Atoms(numbers, positions)
-    atoms.calc = TBLite(method="GFN2-xTB", charge=charge, verbosity=0)
-    try:
+    atoms.calc = xtb_calculator(charge)
+    with converging():
         with BFGS(atoms, logfile=None) as optimizer:
             optimizer.H0 = model_hessian(numbers, atoms.positions)
             converged = bool(optimizer.run(fmax=force, steps=steps))
         energy = float(atoms.get_potential_energy())
-    except CalculationFailed as error:
-        raise InputError(
-            "GFN2-xTB does not converge for this molecule: expected a stable one; choose "
-            "--geometry mmff or give a geometry file"
-        ) from error
     return np.array(atoms.positions), energy, converged
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ase import Atoms
 
 from esml.analysis.vibronic import NormalModes, VibronicBand, normal_modes
+from esml.physics.solvent import Solvent
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
 
@@ -17,6 +18,7 @@ def vibronic_bands(
     ground: Any,
     n_states: int = 3,
     modes: NormalModes | None = None,
+    solvent: Solvent | str | None = None,
 ) -> list[VibronicBand]:
     """The lowest singlets of ``atoms`` with their vibrational structure.
 
@@ -32,6 +34,8 @@ def vibronic_bands(
         How many singlets.
     modes
         Those of ``atoms``, where they are known.
+    solvent
+        That of ``Surrogate.predict``; the modes are those of ``ground``.
 
     Returns
     -------
@@ -39,11 +43,15 @@ def vibronic_bands(
     """
     if modes is None:
         modes = normal_modes(atoms, ground)
-    singlets = model.predict(atoms, n_states=n_states, n_triplets=1).singlets
-    slopes = excitation_gradients(model, atoms, range(len(singlets)))
+    singlets = model.predict(atoms, n_states=n_states, n_triplets=1, solvent=solvent).singlets
+    slopes = excitation_gradients(model, atoms, range(len(singlets)), solvent=solvent)
     return [
-        VibronicBand.of(float(energy), float(strength), gradient, modes)
-        for energy, strength, gradient in zip(
-            singlets.energies, singlets.oscillator_strengths, slopes.gradients, strict=True
+        VibronicBand.of(float(energy), float(strength), gradient, modes, label)
+        for energy, strength, gradient, label in zip(
+            singlets.energies,
+            singlets.oscillator_strengths,
+            slopes.gradients,
+            singlets.labels,
+            strict=True,
         )
     ]

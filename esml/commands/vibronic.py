@@ -1,0 +1,93 @@
+"""Vibronic bands for ``esml spectrum --vibronic``: how they are made, what is said of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esml.commands.messages import note, refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from esml.analysis.spectrum import Spectrum
+    from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
+    from esml.io.structures import Structure
+    from esml.predict.surrogate import Surrogate
+
+
+def vibronic_curve(
+    surrogate: Surrogate, structure: Structure, n_states: int, fwhm: float, temperature: float
+) -> VibronicSpectrum:
+    """The vibronic spectrum of a structure with the modes of GFN2-xTB; ends the command without."""
+    from esml.analysis.vibronic import FORCE, normal_modes, vibronic_spectrum
+    from esml.io.relaxation import METHOD, converging, xtb_calculator
+    from esml.io.structure_checks import StructureError, molecular_charge
+    from esml.io.structures import InputError
+    from esml.physics.excitations import InstabilityError
+    from esml.predict.vibronic import vibronic_bands
+
+    atoms = structure.atoms
+    with refusing(InputError, InstabilityError, StructureError), converging():
+        ground = xtb_calculator(molecular_charge(atoms))
+        modes = normal_modes(atoms, ground, METHOD)
+        bands = vibronic_bands(surrogate, atoms, ground, n_states, modes)
+    if not modes.at_minimum:
+        note(
+            f"warning: forces of {METHOD} on this geometry reach {modes.force:.2f} eV/Å where at "
+            f"most {FORCE} are expected of a minimum, so its modes and bands are doubtful; choose "
+            "--geometry xtb"
+        )
+    return vibronic_spectrum(bands, fwhm, temperature)
+
+
+def bands_table(bands: Sequence[VibronicBand]) -> Table:
+    """Vertical and 0-0 energies of all bands, and the modes that shape them."""
+    from rich.table import Table
+
+    from esml.units import HC
+
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("band")
+    for heading in ("vertical (eV)", "0-0 (eV)", "0-0 (nm)", "λ (eV)"):
+        table.add_column(heading, justify="right")
+    table.add_column("main modes, cm⁻¹ (S)", overflow="fold")
+    for band in bands:
+        main = ", ".join(f"{place:.0f} ({factor:.2f})" for place, factor in band.main_modes())
+        table.add_row(
+            band.label,
+            f"{band.vertical:.2f}",
+            f"{band.zero_zero:.2f}",
+            f"{HC / band.zero_zero:.0f}" if band.zero_zero > 0 else "–",
+            f"{band.reorganization:.2f}",
+            main,
+        )
+    return table
+
+
+def vibronic_notes(curve: Spectrum) -> list[str]:
+    """With which modes and at which temperature bands were made; nothing of another curve."""
+    from esml.analysis.vibronic import VibronicSpectrum
+
+    if not isinstance(curve, VibronicSpectrum):
+        return []
+    lowest = curve.transitions[0]
+    return [
+        f"modes: {lowest.modes.describe()}, in vacuum",
+        f"vibronic bands: vertical-gradient model at {curve.temperature:g} K, lines "
+        f"{curve.fwhm:g} eV wide, 0-0 of {lowest.label} at {lowest.zero_zero:.2f} eV",
+    ]
+
+
+def print_bands(curve: VibronicSpectrum) -> None:
+    """Print the table, and with which modes and at which temperature the bands were made."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    console.print()
+    console.print(bands_table(curve.transitions))
+    console.print()
+    for line in vibronic_notes(curve):
+        console.print(Text(line), soft_wrap=True)

@@ -1,0 +1,84 @@
+"""``esml spectrum --vibronic``: what is told, stored and drawn, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from ase.io import write
+from scipy.integrate import trapezoid
+from test_cli import refusal, run
+
+
+@pytest.fixture
+def aldehyde(tmp_path: Path) -> Path:
+    """Formaldehyde, with a C=O bond too long by a tenth of an Å."""
+    atoms = molecule("H2CO")
+    atoms.set_distance(0, 1, atoms.get_distance(0, 1) + 0.1, fix=1)
+    path = tmp_path / "aldehyde.xyz"
+    write(path, atoms)
+    return path
+
+
+def test_bands_are_told_and_stored(aldehyde: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    numbers, curve, picture = (tmp_path / f"a.{end}" for end in ("json", "csv", "png"))
+    files = ("--json", numbers, "--csv", curve, "--plot", picture)
+    asked = ("--n-states", "2", "--vibronic", "--temperature", "100", "--fwhm", "0.05")
+    found = run("spectrum", aldehyde, *asked, *files)
+    assert found.exit_code == 0, found.output
+    told = " ".join(found.stdout.split())
+    assert "relaxed with GFN2-xTB from the coordinates of the file" in told
+    assert "modes: 6 of GFN2-xTB" in told
+    assert "at 100 K, lines 0.05 eV wide" in told
+    assert "warning: forces" not in found.stderr
+    stored = json.loads(numbers.read_text(encoding="utf-8"))
+    vibronic = stored["vibronic"]
+    assert vibronic["temperature_K"] == 100
+    places = np.array(vibronic["modes"]["wavenumbers_cm-1"])
+    assert len(places) == 6
+    assert vibronic["modes"]["largest_force_eV_A"] < 0.1
+    first = vibronic["transitions"][0]
+    energies = stored["prediction"]["singlets"]["energies"]
+    assert first["vertical_eV"] == pytest.approx(energies[0], abs=1e-4)
+    factors = np.array(first["huang_rhys"])
+    assert first["zero_zero_eV"] == pytest.approx(
+        first["vertical_eV"] - factors @ places / 8065.544, abs=1e-3
+    )
+    # nπ* of a carbonyl group lengthens C=O, whose mode lies between 1600 and 1900 cm⁻¹.
+    assert 1600 < places[(factors * places).argmax()] < 1900
+    # The area of the curve over its energy is the strength of all transitions.
+    with curve.open(newline="") as file:
+        rows = np.array([[float(cell) for cell in row] for row in list(csv.reader(file))[1:]])
+    strengths = np.array([each["oscillator_strength"] for each in vibronic["transitions"]])
+    verticals = np.array([each["vertical_eV"] for each in vibronic["transitions"]])
+    mean = (strengths / verticals).sum()
+    assert 4.319e-9 * 8065.544 * trapezoid(rows[:, 2] / rows[:, 0], rows[:, 0]) == pytest.approx(
+        mean, rel=1e-3
+    )
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_geometry_that_is_no_minimum_is_warned_of(aldehyde: Path) -> None:
+    pytest.importorskip("tblite")
+    found = run("spectrum", aldehyde, "--n-states", "1", "--vibronic", "--geometry", "as-is")
+    assert found.exit_code == 0, found.output
+    assert "are expected of a minimum" in found.stderr
+
+
+def test_what_is_refused(aldehyde: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(run("spectrum", aldehyde, "--vibronic", "--cd"))
+    assert "--vibronic is about absorption and --cd about circular dichroism" in said
+    assert "--average is about" in refusal(run("spectrum", aldehyde, "--vibronic", "--average"))
+    cold = run("spectrum", aldehyde, "--vibronic", "--temperature", "-1")
+    assert "--temperature is -1 K: expected 0 or more" in refusal(cold)
+    write(aldehyde, molecule("H2CO"))
+    monkeypatch.setitem(sys.modules, "tblite.ase", None)
+    assert "needs tblite" in refusal(
+        run("spectrum", aldehyde, "--vibronic", "--geometry", "as-is", "--n-states", "1")
+    )
