@@ -40,7 +40,7 @@ class Seen:
     elements: Collection[int]  # atomic numbers
     pairs: Tensor  # (elements, elements) bonded
     triples: Tensor  # (elements, elements, elements) the first bonded to both others
-    linkages: Tensor | None  # the same with numbers of neighbours, see ``neighbourhoods``
+    linkages: Tensor | None  # the same with numbers of neighbours, see ``classes``
 
 
 @dataclass(frozen=True)
@@ -51,70 +51,54 @@ class Unseen:
     atoms: Tensor  # (N,) bool, whether part of it
 
 
-def bonds_and_chains(graph: Graph) -> tuple[Tensor, Tensor]:
-    """The elements bonded to each atom, and the pairs of elements bonded to it.
+@dataclass(frozen=True)
+class Chains:
+    """Bonds, each from both of its ends, and chains: two bonds of one atom, each pair once."""
 
-    Parameters
-    ----------
-    graph : Graph
-        N atoms.
+    source: Tensor  # (B,) atom, ascending
+    target: Tensor  # (B,) atom bonded to it
+    first: Tensor  # (C,) place of one bond of a chain
+    second: Tensor  # (C,) and of the other
 
-    Returns
-    -------
-    tuple of Tensor
-        Boolean (N, elements), and boolean and symmetric (N, elements, elements).
-    """
-    source, target = _bonded(graph)
-    return _chains(source, target, species(graph.numbers), len(ELEMENTS))
+    @classmethod
+    def of(cls, graph: Graph) -> Chains:
+        """Those of ``graph``, whose pairs are in the order of their source."""
+        with torch.no_grad():
+            radii = RADII.to(graph.positions)[graph.numbers]
+            reach = BONDED * (radii[graph.edge_source] + radii[graph.edge_target])
+            bonded = graph.vectors().norm(dim=1) < reach
+        source, target = graph.edge_source[bonded], graph.edge_target[bonded]
+        places = torch.arange(len(source), device=source.device)
+        first, second = [places[:0]], [places[:0]]
+        # Bonds of an atom stand next to each other: those k places apart, k = 1, 2, …
+        for k in range(1, len(source)):
+            together = source[k:] == source[:-k]
+            if not together.any():
+                break
+            first.append(places[:-k][together])
+            second.append(places[k:][together])
+        return cls(source, target, torch.cat(first), torch.cat(second))
 
+    def kinds(self, of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(C,) kinds of the middle and of both ends of each chain, ``of`` (N,) those of atoms."""
+        ends = of[self.target]
+        return of[self.source[self.first]], ends[self.first], ends[self.second]
 
-def neighbourhoods(graph: Graph) -> tuple[Tensor, Tensor]:
-    """The class of each atom, and the pairs of classes bonded to it.
+    def mark(self, bonds: Tensor, of: Tensor) -> None:
+        """Set ``bonds`` (kinds, kinds) for each bond between atoms of kinds ``of`` (N,)."""
+        bonds[of[self.source], of[self.target]] = True
 
-    The class is the element's place times ``MOST`` + 1, plus the number of neighbours.
-
-    Parameters
-    ----------
-    graph : Graph
-        N atoms.
-
-    Returns
-    -------
-    tuple of Tensor
-        (N,), and boolean and symmetric (N, classes, classes).
-    """
-    return _linked(graph, *_bonded(graph))
-
-
-def _linked(graph: Graph, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """``neighbourhoods`` of atoms that are bonded from ``source`` to ``target``."""
-    classes = _classes(graph, source)
-    return classes, _chains(source, target, classes, len(ELEMENTS) * (MOST + 1))[1]
-
-
-def _bonded(graph: Graph) -> tuple[Tensor, Tensor]:
-    """Atoms at both ends of every bond, each bond twice."""
-    with torch.no_grad():
-        radii = RADII.to(graph.positions)[graph.numbers]
-        reach = BONDED * (radii[graph.edge_source] + radii[graph.edge_target])
-        bonded = graph.vectors().norm(dim=1) < reach
-        return graph.edge_source[bonded], graph.edge_target[bonded]
+    def mark_chains(self, chains: Tensor, of: Tensor) -> None:
+        """Set ``chains`` (kinds, kinds, kinds) for each chain, in both directions."""
+        middle, a, b = self.kinds(of)
+        chains[middle, a, b] = True
+        chains[middle, b, a] = True
 
 
-def _classes(graph: Graph, source: Tensor) -> Tensor:
-    count = torch.bincount(source, minlength=len(graph.numbers)).clamp(max=MOST)
+def classes(graph: Graph, chains: Chains) -> Tensor:
+    """(N,) element's place times ``MOST`` + 1, plus the number of neighbours."""
+    count = torch.bincount(chains.source, minlength=len(graph.numbers)).clamp(max=MOST)
     return species(graph.numbers) * (MOST + 1) + count
-
-
-def _chains(source: Tensor, target: Tensor, kinds: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Which of ``count`` kinds are bonded to each atom, and which two at once."""
-    place = source * count + kinds[target]
-    neighbours = torch.bincount(place, minlength=len(kinds) * count).reshape(-1, count)
-    bonds = neighbours > 0
-    chains = bonds[:, :, None] & bonds[:, None, :]
-    # Two atoms of one kind make a chain, one does not.
-    chains.diagonal(dim1=1, dim2=2).copy_(neighbours > 1)
-    return bonds, chains
 
 
 def unseen(graph: Graph, seen: Seen) -> Unseen:
@@ -123,44 +107,75 @@ def unseen(graph: Graph, seen: Seen) -> Unseen:
     Nothing is said of elements that no training molecule has, nor of a chain of which a bond is
     unknown, nor of neighbours in a chain unknown as such: the simplest of it is named.
     """
-    source, target = _bonded(graph)
-    kinds = species(graph.numbers)
-    bonds, chains = _chains(source, target, kinds, len(ELEMENTS))
-    known = seen.pairs[kinds]
-    new_chains = chains & ~seen.triples[kinds] & known[:, :, None] & known[:, None, :]
-    # Whether a bond leads to an unknown element, or is part of an unknown chain.
-    new = (~known | new_chains.any(2))[source, kinds[target]]
-    names: list[list[set[str]]] = [[set(), set(), set()] for _ in range(graph.n_molecules)]
-    molecule, numbers = graph.molecule.tolist(), graph.numbers.tolist()
-
-    def note(which: int, atom: int, chain: list[int], name: str) -> None:
-        if set(chain) <= set(seen.elements):
-            names[molecule[atom]][which].add(name)
-
-    for atom, end in (bonds & ~known).nonzero().tolist():
-        pair = sorted([numbers[atom], ELEMENTS[end]])
-        note(0, atom, pair, "–".join(chemical_symbols[z] for z in pair))
-    for atom, *others in new_chains.nonzero().tolist():
-        ends = sorted(ELEMENTS[k] for k in others)
-        chain = [ends[0], numbers[atom], ends[1]]
-        note(1, atom, chain, "–".join(chemical_symbols[z] for z in chain))
+    chains, kinds = Chains.of(graph), species(graph.numbers)
+    known = seen.pairs[kinds[chains.source], kinds[chains.target]]
+    middle, a, b = chains.kinds(kinds)
+    ordinary = seen.triples[middle, a, b]
+    strange = ~ordinary & known[chains.first] & known[chains.second]
+    new = ~known
+    odd = torch.zeros_like(strange)
     if seen.linkages is not None:
-        classes, linked = _linked(graph, source, target)
-        plain = chains & seen.triples[kinds]
-        element = torch.arange(linked.shape[1], device=kinds.device) // (MOST + 1)
-        plain = plain[:, element][:, :, element]
-        strange = linked & ~seen.linkages[classes] & plain
-        new = new | strange.any(2)[source, classes[target]]
-        for atom, *others in strange.nonzero().tolist():
-            ends = sorted((ELEMENTS[k // (MOST + 1)], k % (MOST + 1)) for k in others)
-            own = numbers[atom], int(classes[atom]) % (MOST + 1)
-            chain = [ends[0], own, ends[1]]
-            name = "–".join(f"{chemical_symbols[z]}({n})" for z, n in chain)
-            note(2, atom, [z for z, _ in chain], name)
+        odd = ordinary & ~seen.linkages[chains.kinds(classes(graph, chains))]
+    for place in (chains.first, chains.second):
+        new[place[strange | odd]] = True
     atoms = torch.zeros(len(kinds), dtype=torch.bool, device=kinds.device)
-    atoms[source[new]] = True
-    atoms[target[new]] = True
-    return Unseen([_sentences(each) for each in names], atoms)
+    atoms[chains.source[new]] = True
+    atoms[chains.target[new]] = True
+    names = _Names(graph, chains, seen.elements)
+    names.bonds(~known)
+    names.chains(strange)
+    names.linkages(odd)
+    return Unseen([_sentences(each) for each in names.found], atoms)
+
+
+class _Names:
+    """Names of bonds and chains of each molecule, of elements in ``allowed`` only."""
+
+    def __init__(self, graph: Graph, chains: Chains, allowed: Collection[int]) -> None:
+        self.found: list[list[set[str]]] = [[set(), set(), set()] for _ in range(graph.n_molecules)]
+        self._graph, self._chains, self._allowed = graph, chains, set(allowed)
+
+    def bonds(self, chosen: Tensor) -> None:
+        """A–B of the ``chosen`` (B,) bonds."""
+        for bond in chosen.nonzero()[:, 0].tolist():
+            source, target = self._chains.source[bond], self._chains.target[bond]
+            self._note(0, int(source), sorted([self._element(source), self._element(target)]))
+
+    def chains(self, chosen: Tensor) -> None:
+        """A–B–C of the ``chosen`` (C,) chains."""
+        for middle, *ends in self._atoms(chosen):
+            first, last = sorted(self._element(k) for k in ends)
+            self._note(1, middle, [first, self._element(middle), last])
+
+    def linkages(self, chosen: Tensor) -> None:
+        """A(m)–B(n)–C(o) of the ``chosen`` (C,) chains, with numbers of neighbours."""
+        for middle, *ends in self._atoms(chosen):
+            own = self._element(middle), self._count(middle)
+            first, last = sorted((self._element(k), self._count(k)) for k in ends)
+            numbers, counts = zip(first, own, last, strict=True)
+            self._note(2, middle, list(numbers), [f"({n})" for n in counts])
+
+    def _atoms(self, chosen: Tensor) -> list[list[int]]:
+        """Middle and ends of chains."""
+        at = self._chains
+        first, second = at.first[chosen], at.second[chosen]
+        found = torch.stack([at.source[first], at.target[first], at.target[second]], 1)
+        rows: list[list[int]] = found.tolist()
+        return rows
+
+    def _element(self, atom: int | Tensor) -> int:
+        return int(self._graph.numbers[atom])
+
+    def _count(self, atom: int) -> int:
+        return min(int((self._chains.source == atom).sum()), MOST)
+
+    def _note(
+        self, which: int, atom: int, numbers: list[int], suffixes: list[str] | None = None
+    ) -> None:
+        if set(numbers) <= self._allowed:
+            ends = suffixes or [""] * len(numbers)
+            text = "–".join(chemical_symbols[z] + end for z, end in zip(numbers, ends, strict=True))
+            self.found[int(self._graph.molecule[atom])][which].add(text)
 
 
 def _sentences(names: list[set[str]]) -> list[str]:

@@ -140,7 +140,7 @@ class Domain(nn.Module):
     # Absent from older model files; then all bonds and chains count as trained on.
     pairs: Tensor | None  # (elements, elements) whether bonded in a training molecule
     triples: Tensor | None  # (elements, elements, elements) whether the first is bonded to both
-    linkages: Tensor | None  # (classes, classes, classes) the same by ``neighbourhoods``
+    linkages: Tensor | None  # (classes, classes, classes) the same by ``bonds.classes``
 
     NAMES = (
         "means", "projection", "environments", "environment_counts", "typical", "novelty_limit",

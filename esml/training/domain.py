@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from esml.confidence.bonds import MOST, bonds_and_chains, neighbourhoods
+from esml.confidence.bonds import MOST, Chains, classes
 from esml.confidence.domain import NEIGHBOURS, Domain, bonding
 from esml.io.records import Record
 from esml.model.pairs import species
@@ -160,18 +160,14 @@ def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor
     count = len(ELEMENTS)
     pairs = torch.zeros(count, count, dtype=torch.bool)
     triples = torch.zeros(count, count, count, dtype=torch.bool)
-    classes = count * (MOST + 1)
-    linkages = torch.zeros(classes, classes, classes, dtype=torch.bool)
+    n_classes = count * (MOST + 1)
+    linkages = torch.zeros(n_classes, n_classes, n_classes, dtype=torch.bool)
     for batch in batches(training):
         graph = model.graph([structure(training[i]) for i in batch], ELEMENTS)
-        bonds, chains = bonds_and_chains(graph)
-        kinds = species(graph.numbers)
-        for k in range(count):
-            pairs[k] |= bonds[kinds == k].any(0)
-            triples[k] |= chains[kinds == k].any(0)
-        own, chains = neighbourhoods(graph)
-        for k in own.unique().tolist():
-            linkages[k] |= chains[own == k].any(0)
+        chains, kinds = Chains.of(graph), species(graph.numbers)
+        chains.mark(pairs, kinds)
+        chains.mark_chains(triples, kinds)
+        chains.mark_chains(linkages, classes(graph, chains))
     return {"pairs": pairs, "triples": triples, "linkages": linkages}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import ase.io
@@ -11,7 +12,7 @@ from ase import Atoms
 from ase.build import molecule
 
 import esml
-from esml.confidence import Domain, bonds_and_chains
+from esml.confidence import Chains, Domain
 from esml.confidence.bonds import MOST
 from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate
@@ -91,14 +92,23 @@ def test_bonds_and_chains_of_each_atom(model: Surrogate) -> None:
     """H–O–O–H and a water molecule far away: two hydrogens make a chain, one does not."""
     peroxide, water = STRUCTURES["hydrogen_peroxide"], molecule("H2O")
     graph = model.graph([peroxide, water])
-    bonds, chains = bonds_and_chains(graph)
-    h, o = ELEMENTS.index(1), ELEMENTS.index(8)
-    oxygen = (graph.numbers == 8).nonzero()[:, 0]
-    assert torch.equal(bonds[oxygen][:, [h, o]], torch.tensor([[1, 1], [1, 1], [1, 0]]).bool())
-    assert chains[oxygen, h, o].tolist() == chains[oxygen, o, h].tolist() == [True, True, False]
-    assert chains[oxygen, h, h].tolist() == [False, False, True]
-    assert not chains[oxygen, o, o].any()
-    assert not chains[graph.numbers == 1].any()
+    chains = Chains.of(graph)
+    ends = graph.numbers[torch.stack([chains.source, chains.target])].T.tolist()
+    assert Counter(map(tuple, ends)) == {(1, 8): 4, (8, 1): 4, (8, 8): 2}
+    found = torch.stack(chains.kinds(graph.numbers), 1).tolist()
+    assert Counter((o, *sorted(both)) for o, *both in found) == {(8, 1, 8): 2, (8, 1, 1): 1}
+
+
+def test_every_pair_of_neighbours_is_one_chain(model: Surrogate) -> None:
+    """n (n − 1) / 2 of them at an atom with n neighbours."""
+    graph = model.graph([molecule("C6H6"), molecule("CH3CHO"), molecule("C2H2")])
+    chains = Chains.of(graph)
+    neighbours = torch.bincount(chains.source, minlength=len(graph.numbers))
+    middle, first, last = chains.kinds(torch.arange(len(graph.numbers)))
+    count = torch.bincount(middle, minlength=len(graph.numbers))
+    assert torch.equal(count, neighbours * (neighbours - 1) // 2)
+    ends = {frozenset(row) for row in torch.stack([middle, first, last], 1).tolist()}
+    assert len(ends) == len(middle)
 
 
 def test_files_from_before_new_elements_keep_their_chains(model: Surrogate) -> None:
