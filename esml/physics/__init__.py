@@ -9,6 +9,7 @@ Works on any real symmetric matrix in an orthonormal basis: no network, no files
     response     the matrices A and B of linear response, applied without building them
     excitations  singlets and triplets
     solvers      find the lowest states; ``solvers.problem`` chooses the method
+    crystals     bands, densities of states and bonds of periodic Hamiltonians
 """
 
 from esml.physics.basis import OrbitalLayout

@@ -1,0 +1,32 @@
+"""Crystals: bands and what follows from them, of any Hermitian matrix in an orthonormal basis.
+
+    shells    which valence shells an atom carries in a crystal, and their order
+    bloch     k meshes; H(R) → H(k) and back
+    filling   Fermi level and occupations
+    bands     energies and states on a mesh; populations, densities of states, band centres
+    bonding   crystal orbital Hamilton populations: which bond lowers the energy, and where
+
+No network, no files. Letters: N atoms of the cell, n orbitals of the cell, K k points, T lattice
+vectors. Energies in eV, lengths in Å; k points in fractions of the reciprocal lattice vectors.
+Two electrons fill a state: crystals here are non-magnetic.
+"""
+
+from esml.physics.crystals.bands import Bands
+from esml.physics.crystals.bloch import KPoints, RealSpaceHamiltonian, k_mesh
+from esml.physics.crystals.bonding import hamilton_population
+from esml.physics.crystals.filling import fermi_level, occupations
+from esml.physics.crystals.shells import Shell, atom_of_orbital, orbitals_of, shells_of
+
+__all__ = [
+    "Bands",
+    "KPoints",
+    "RealSpaceHamiltonian",
+    "Shell",
+    "atom_of_orbital",
+    "fermi_level",
+    "hamilton_population",
+    "k_mesh",
+    "occupations",
+    "orbitals_of",
+    "shells_of",
+]

@@ -1,0 +1,127 @@
+"""Bands of a crystal on a mesh of k points, and what follows from them.
+
+    H(k) C_k = C_k ε_k ,      weight of orbital μ in state nk:  |C_μn(k)|²
+
+    density of states            D(E)   = 2 Σ_nk w_k g(E − ε_nk)
+    projected density of states  D_P(E) = 2 Σ_nk w_k g(E − ε_nk) Σ_{μ∈P} |C_μn(k)|²
+    population                   q_P    = 2 Σ_nk w_k f(ε_nk) Σ_{μ∈P} |C_μn(k)|²
+    band centre                  c_P    = Σ w (ε − μ) |C|² h(ε) / Σ w |C|² h(ε)
+
+with a Gaussian g, occupations f and the cut h(ε) = 1/(1 + e^{(ε − μ − t)/0.1 eV}) at t = 2 eV above
+the Fermi level μ; for the d orbitals of an atom that is its d-band centre (Hammer and Nørskov,
+Surf. Sci. 343, 211 (1995), with the unoccupied part of the band included up to the cut).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esml.physics.crystals.bloch import KPoints, RealSpaceHamiltonian
+from esml.physics.crystals.filling import fermi_level, occupations
+
+CUT = 2.0
+"""eV above the Fermi level: what lies higher does not count in a band centre."""
+EDGE = 0.1
+"""eV; how sharply it is cut, so that a state that crosses the cut changes nothing at once."""
+AT_A_TIME = 4_000_000
+"""Elements of H(k) diagonalized together."""
+
+
+def gaussians(at: Tensor, energies: Tensor, width: float) -> Tensor:
+    """g(E − ε) of standard deviation ``width``: (G, ...) for E of (G,) and ε of (...)."""
+    x = (at.view(-1, *[1] * energies.ndim) - energies) / width
+    result: Tensor = torch.exp(-0.5 * x**2) / (width * (2.0 * torch.pi) ** 0.5)
+    return result
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Energies and states at k points that stand for the whole Brillouin zone."""
+
+    k_points: KPoints
+    energies: Tensor  # (K, n) eV, ascending
+    coefficients: Tensor  # (K, n, n) complex, columns are states
+    fermi: Tensor  # () eV
+    width: float  # eV, of the occupations
+
+    @classmethod
+    def of(
+        cls,
+        hamiltonian: RealSpaceHamiltonian,
+        k_points: KPoints,
+        n_electrons: float,
+        width: float,
+    ) -> Bands:
+        """Diagonalize H(k) at every point and fill the bands.
+
+        Parameters
+        ----------
+        hamiltonian:
+            In an orthonormal basis.
+        k_points:
+            A mesh, as ``k_mesh((8, 8, 8))``.
+        n_electrons:
+            Electrons of the cell, as many as these bands hold.
+        width:
+            Of the Fermi smearing, eV.
+        """
+        step = max(1, AT_A_TIME // hamiltonian.n_orbitals**2)
+        parts = [torch.linalg.eigh(hamiltonian.at(p)) for p in k_points.fractional.split(step)]
+        energies = torch.cat([part[0] for part in parts])
+        coefficients = torch.cat([part[1] for part in parts])
+        fermi = fermi_level(energies, k_points.weights, n_electrons, width)
+        return cls(k_points, energies, coefficients, fermi, width)
+
+    @property
+    def gap(self) -> float:
+        """Energy from the highest state below the Fermi level to the lowest above it, eV.
+
+        Of a metal it is small and says no more than how fine the mesh is.
+        """
+        above = self.energies > self.fermi
+        return float(self.energies[above].min() - self.energies[~above].max())
+
+    def weights_of(self, places: Tensor) -> Tensor:
+        """(K, n) Σ_{μ∈places} |C_μn(k)|²: how much of each state is on these orbitals."""
+        return self.coefficients[:, places].abs().square().sum(1)
+
+    def populations(self, groups: Sequence[Tensor]) -> Tensor:
+        """(G,) electrons on each group of orbitals, such as those of an atom."""
+        share = 2.0 * self.k_points.weights[:, None] * self._occupations
+        return torch.stack([(share * self.weights_of(group)).sum() for group in groups])
+
+    def density_of_states(self, at: Tensor, width: float = 0.1) -> Tensor:
+        """(G,) states per eV and cell at energies ``at`` (G,), eV from the Fermi level."""
+        return self._smeared(at, width, torch.ones_like(self.energies))
+
+    def projected_density_of_states(
+        self, at: Tensor, groups: Sequence[Tensor], width: float = 0.1
+    ) -> Tensor:
+        """(P, G) part of the density of states on each group of orbitals."""
+        return torch.stack([self._smeared(at, width, self.weights_of(g)) for g in groups])
+
+    def band_centres(self, groups: Sequence[Tensor], cut: float = CUT) -> Tensor:
+        """(P,) centre of the bands on each group, eV from the Fermi level; nan for an empty group.
+
+        With the d orbitals of each atom these are the d-band centres.
+        """
+        above = self.energies - self.fermi
+        counted = self.k_points.weights[:, None] * torch.sigmoid((cut - above) / EDGE)
+        centres = []
+        for group in groups:
+            weight = counted * self.weights_of(group)
+            centres.append((weight * above).sum() / weight.sum())
+        return torch.stack(centres)
+
+    @property
+    def _occupations(self) -> Tensor:
+        return occupations(self.energies, self.fermi, self.width)
+
+    def _smeared(self, at: Tensor, width: float, share: Tensor) -> Tensor:
+        share = 2.0 * self.k_points.weights[:, None] * share
+        above = self.energies - self.fermi
+        return torch.stack([(share * gaussians(e[None], above, width)[0]).sum() for e in at])

@@ -1,0 +1,63 @@
+"""Filling of bands: occupations and the Fermi level.
+
+    f(ε) = 1 / (1 + e^{(ε−μ)/σ}) ,      2 Σ_k w_k Σ_n f(ε_nk) = number of electrons
+
+Fermi–Dirac smearing of width σ, in eV, not a physical temperature.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+STEPS = 80
+"""Halvings of the interval that holds the Fermi level."""
+
+
+def occupations(energies: Tensor, fermi: Tensor | float, width: float) -> Tensor:
+    """Occupation, 0 to 1, of each state; two electrons go into an occupation of 1."""
+    return torch.sigmoid((fermi - energies) / width)
+
+
+def fermi_level(energies: Tensor, weights: Tensor, n_electrons: float, width: float) -> Tensor:
+    """The Fermi level μ, eV.
+
+    Its gradient is that of the counting condition, dμ = Σ w f' dε / Σ w f'.
+
+    Parameters
+    ----------
+    energies:
+        (K, n) eV.
+    weights:
+        (K,) shares of the k points.
+    n_electrons:
+        Electrons of the cell.
+    width:
+        σ of the smearing, eV.
+
+    Raises
+    ------
+    ValueError
+        If the bands cannot hold the electrons.
+    """
+    most = 2 * energies.shape[1]
+    if not 0.0 < n_electrons < most:
+        raise ValueError(
+            f"{n_electrons:g} electrons in {energies.shape[1]} bands: expected more than 0 and "
+            f"fewer than {most}; check the valence electrons of the elements"
+        )
+
+    def count(level: Tensor) -> Tensor:
+        return 2.0 * (weights[:, None] * occupations(energies, level, width)).sum()
+
+    with torch.no_grad():
+        low, high = energies.min() - 40.0 * width, energies.max() + 40.0 * width
+        for _ in range(STEPS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if count(middle) < n_electrons else (low, middle)
+        level = 0.5 * (low + high)
+        f = occupations(energies, level, width)
+        slope = 2.0 * (weights[:, None] * f * (1.0 - f)).sum() / width
+    # A Newton step, without its value, carries the gradient. In a wide gap the slope is nothing.
+    step = (n_electrons - count(level)) / slope.clamp(min=1e-12)
+    return level + step - step.detach()

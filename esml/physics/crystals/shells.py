@@ -1,0 +1,86 @@
+"""The minimal orthonormal valence basis of crystals: shells of each element and their order.
+
+Lithium, phosphorus, sulfur and the like carry s and p, transition metals s, p and d of their
+valence. Semicore shells (1s of Li, 3s and 3p of Cr to Ni) are frozen. Orbitals are ordered by atom,
+on an atom s, then p as x, y, z, then d as xy, yz, z², xz, x²−y².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Shell = Literal["s", "p", "d"]
+"""A valence shell of an atom."""
+
+SIZES: dict[Shell, int] = {"s": 1, "p": 3, "d": 5}
+"""Orbitals of a shell."""
+
+_SP: tuple[Shell, ...] = ("s", "p")
+_SPD: tuple[Shell, ...] = ("s", "p", "d")
+
+SHELLS: dict[int, tuple[Shell, ...]] = dict.fromkeys((3, 7, 13, 14, 15, 16, 17), _SP) | (
+    dict.fromkeys((24, 25, 26, 27, 28, 29), _SPD)
+)
+"""Valence shells by atomic number: Li N Al Si P S Cl, and Cr Mn Fe Co Ni Cu."""
+
+VALENCE_ELECTRONS: dict[int, int] = {
+    3: 1,
+    7: 5,
+    13: 3,
+    14: 4,
+    15: 5,
+    16: 6,
+    17: 7,
+    24: 6,
+    25: 7,
+    26: 8,
+    27: 9,
+    28: 10,
+    29: 11,
+}
+"""Electrons of the neutral atom in these shells, by atomic number."""
+
+
+def shells_of(number: int) -> tuple[Shell, ...]:
+    """The valence shells of an element, in the order of its orbitals.
+
+    Raises
+    ------
+    ValueError
+        For an element without shells here.
+    """
+    if number not in SHELLS:
+        known = ", ".join(map(str, sorted(SHELLS)))
+        raise ValueError(
+            f"atomic number {number} has no valence shells for crystals: expected one of {known}; "
+            "leave the structure out"
+        )
+    return SHELLS[number]
+
+
+def atom_of_orbital(numbers: Sequence[int]) -> Tensor:
+    """(n,) atom of each orbital of a cell with atoms ``numbers``."""
+    counts = [sum(SIZES[shell] for shell in shells_of(z)) for z in numbers]
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+
+
+def orbitals_of(numbers: Sequence[int], shell: Shell) -> list[Tensor]:
+    """For each atom the places of its orbitals of ``shell`` in the cell; empty where it has none.
+
+    >>> [places.tolist() for places in orbitals_of([3, 3], "p")]
+    [[1, 2, 3], [5, 6, 7]]
+    """
+    found = []
+    start = 0
+    for number in numbers:
+        own = torch.zeros(0, dtype=torch.int64)
+        for kind in shells_of(number):
+            if kind == shell:
+                own = torch.arange(start, start + SIZES[kind])
+            start += SIZES[kind]
+        found.append(own)
+    return found
