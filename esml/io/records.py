@@ -1,15 +1,15 @@
 """Reference records on disk: the HDF5 schema, its writer and its reader.
 
-A *shard* is one HDF5 file of any number of records. Every field of ``Record`` is one group
-``<field>`` with ``values`` (all records' entries, flattened and joined) and ``shapes``
-(n_records, n_dimensions); text fields are one dataset of UTF-8 strings. Shards are written whole to
-a temporary name and renamed, so a reader never meets half of one, and joining shards is joining
-their records. Bulky fields are stored as whole multiples of a stated ``step`` (a group attribute),
-which compresses to less than half of float32. After the HDF5 file itself, which readers of HDF5
-pass over, stands a line with the SHA-256 of all before it: a shard any byte of which has changed is
-refused. What a shard declares of itself is checked against its size before room is made for it.
-``SCHEMA_VERSION`` is stored with the file and checked on reading; version 1 had no steps, version 2
-no checksum, and both are still read.
+A *shard* is one HDF5 file of any number of records of one kind: molecules (``Record``) or crystals
+(``esml.io.crystal_records``). Every field of that class is one group ``<field>`` with ``values``
+(all records' entries, flattened and joined) and ``shapes`` (n_records, n_dimensions); text fields
+are one dataset of UTF-8 strings. Shards are written whole to a temporary name and renamed, so a
+reader never meets half of one, and joining shards is joining their records. Bulky fields are stored
+as whole multiples of a stated ``step`` (a group attribute), which compresses to less than half of
+float32. After the HDF5 file itself, which readers of HDF5 pass over, stands a line with the SHA-256
+of all before it: a shard any byte of which has changed is refused. What a shard declares of itself
+is checked against its size before room is made for it. ``SCHEMA_VERSION`` is stored with the file
+and checked on reading; version 1 had no steps, version 2 no checksum, and both are still read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar, overload
 
 import h5py
 import numpy as np
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from esml.io.files import write_whole
 from esml.io.hdf5_guards import Budget, bounded, check_heaps
+from esml.io.record_fields import StoredRecord, array_field, text_field
 
 SCHEMA_VERSION = 3
 
@@ -35,6 +36,7 @@ _SEAL = re.compile(rb"\nesml-dataset sha256 ([0-9a-f]{64})\n")
 _SEAL_LENGTH = 86
 
 Array = NDArray[Any]
+Paths = str | Path | Iterable[str | Path]
 
 
 class DatasetError(ValueError):
@@ -45,18 +47,11 @@ class DamagedError(DatasetError):
     """A dataset file that is cut short or at odds with itself."""
 
 
-def _text(doc: str) -> Any:
-    return field(default="", metadata={"kind": "text", "doc": doc})
-
-
-def _array(dtype: str, ndim: int, doc: str, step: float | None = None) -> Any:
-    """A field of arrays; with ``step`` stored as whole multiples of it, off by step/2 at most."""
-    meta = {"kind": "array", "dtype": dtype, "ndim": ndim, "doc": doc, "step": step}
-    return field(metadata=meta)
+R = TypeVar("R", bound=StoredRecord)
 
 
 @dataclass
-class Record:
+class Record(StoredRecord):
     """One structure with its minimal-basis Hamiltonians and its excitations.
 
     N atoms, n minimal orbitals, o occupied and v = n − o virtual ones, S singlets, T triplets.
@@ -66,41 +61,48 @@ class Record:
     what a minimal basis cannot hold: ``*_valence_weights`` is XᵀX − YᵀY after projection.
     """
 
-    numbers: Array = _array("i2", 1, "atomic numbers (N,)")
-    positions: Array = _array("f8", 2, "positions (N, 3), Å")
-    charge: Array = _array("i2", 0, "total charge, e")
-    total_energy: Array = _array("f8", 0, "total energy at the label level, eV")
-    n_occupied: Array = _array("i4", 0, "doubly occupied valence orbitals")
-    energies: Array = _array("f4", 1, "downfolded orbital energies (n,), eV")
-    coefficients: Array = _array("f4", 2, "downfolded orbitals in columns (n, n)", step=1e-5)
-    dipole_operator: Array = _array(
+    FORMAT: ClassVar[str] = "esml-dataset"
+    VERSION: ClassVar[int] = SCHEMA_VERSION
+
+    numbers: Array = array_field("i2", 1, "atomic numbers (N,)")
+    positions: Array = array_field("f8", 2, "positions (N, 3), Å")
+    charge: Array = array_field("i2", 0, "total charge, e")
+    total_energy: Array = array_field("f8", 0, "total energy at the label level, eV")
+    n_occupied: Array = array_field("i4", 0, "doubly occupied valence orbitals")
+    energies: Array = array_field("f4", 1, "downfolded orbital energies (n,), eV")
+    coefficients: Array = array_field("f4", 2, "downfolded orbitals in columns (n, n)", step=1e-5)
+    dipole_operator: Array = array_field(
         "f4", 2, "position operator, packed (3, n(n+1)/2) or, unknown, (3, 0), e·bohr", step=1e-3
     )
-    scf_energies: Array = _array("f4", 1, "orbital energies of the minimal-basis SCF (n,), eV")
-    scf_coefficients: Array = _array("f4", 2, "orbitals of the minimal-basis SCF (n, n)", step=1e-5)
-    scf_dipole_operator: Array = _array("f4", 2, "its position operator, packed, e·bohr", step=1e-3)
-    reference_energies: Array = _array(
+    scf_energies: Array = array_field("f4", 1, "orbital energies of the minimal-basis SCF (n,), eV")
+    scf_coefficients: Array = array_field(
+        "f4", 2, "orbitals of the minimal-basis SCF (n, n)", step=1e-5
+    )
+    scf_dipole_operator: Array = array_field(
+        "f4", 2, "its position operator, packed, e·bohr", step=1e-3
+    )
+    reference_energies: Array = array_field(
         "f4", 1, "large-basis orbital energies: cores, occupied and the ten lowest virtuals, eV"
     )
-    charges: Array = _array("f4", 1, "intrinsic-atomic-orbital charges (N,), e")
-    dipole: Array = _array("f4", 1, "dipole moment at the label level (3,), e·bohr")
-    singlet_energies: Array = _array("f4", 1, "singlet excitation energies (S,), eV")
-    singlet_strengths: Array = _array("f4", 1, "oscillator strengths (S,)")
-    singlet_dipoles: Array = _array("f4", 2, "transition dipoles (S, 3), e·bohr")
-    singlet_valence_weights: Array = _array("f4", 1, "valence weights (S,)")
-    singlet_x: Array = _array("f4", 3, "excitation amplitudes X (S, o, v)", step=1e-3)
-    singlet_y: Array = _array("f4", 3, "de-excitation amplitudes Y (S, o, v)", step=1e-3)
-    triplet_energies: Array = _array("f4", 1, "triplet excitation energies (T,), eV")
-    triplet_valence_weights: Array = _array("f4", 1, "valence weights (T,)")
-    triplet_x: Array = _array("f4", 3, "excitation amplitudes X (T, o, v)", step=1e-3)
-    key: str = _text("content key: hash of structure and level")
-    name: str = _text("name of the molecule")
-    smiles: str = _text("SMILES, where known")
-    inchikey: str = _text("InChIKey, where known")
-    split: str = _text("train, validation, test or extrapolation")
-    geometry: str = _text("relaxed, thermal or twisted")
-    level: str = _text("level of theory, JSON")
-    provenance: str = _text("program versions, date and timings, JSON")
+    charges: Array = array_field("f4", 1, "intrinsic-atomic-orbital charges (N,), e")
+    dipole: Array = array_field("f4", 1, "dipole moment at the label level (3,), e·bohr")
+    singlet_energies: Array = array_field("f4", 1, "singlet excitation energies (S,), eV")
+    singlet_strengths: Array = array_field("f4", 1, "oscillator strengths (S,)")
+    singlet_dipoles: Array = array_field("f4", 2, "transition dipoles (S, 3), e·bohr")
+    singlet_valence_weights: Array = array_field("f4", 1, "valence weights (S,)")
+    singlet_x: Array = array_field("f4", 3, "excitation amplitudes X (S, o, v)", step=1e-3)
+    singlet_y: Array = array_field("f4", 3, "de-excitation amplitudes Y (S, o, v)", step=1e-3)
+    triplet_energies: Array = array_field("f4", 1, "triplet excitation energies (T,), eV")
+    triplet_valence_weights: Array = array_field("f4", 1, "valence weights (T,)")
+    triplet_x: Array = array_field("f4", 3, "excitation amplitudes X (T, o, v)", step=1e-3)
+    key: str = text_field("content key: hash of structure and level")
+    name: str = text_field("name of the molecule")
+    smiles: str = text_field("SMILES, where known")
+    inchikey: str = text_field("InChIKey, where known")
+    split: str = text_field("train, validation, test or extrapolation")
+    geometry: str = text_field("relaxed, thermal or twisted")
+    level: str = text_field("level of theory, JSON")
+    provenance: str = text_field("program versions, date and timings, JSON")
 
     @property
     def hamiltonian(self) -> Array:
@@ -134,8 +136,8 @@ def unpack(packed: Array) -> Array:
     return result
 
 
-def write_shard(path: str | Path, records: Sequence[Record]) -> None:
-    """Write ``records`` to ``path``, whole or not at all.
+def write_shard(path: str | Path, records: Sequence[StoredRecord]) -> None:
+    """Write ``records``, all of one kind, to ``path``, whole or not at all.
 
     Raises DatasetError when the records cannot be written (a full disk, no permission, a field of
     a wrong shape); no temporary file is left.
@@ -175,13 +177,14 @@ def _check_seal(path: Path) -> bool:
     return found is not None
 
 
-def _file_image(records: Sequence[Record]) -> bytes:
+def _file_image(records: Sequence[StoredRecord]) -> bytes:
     """The bytes of the HDF5 file, made in memory: HDF5 itself crashes when a disk is full."""
+    kind = type(records[0]) if records else Record
     with h5py.File("image", "w", driver="core", backing_store=False) as file:
-        file.attrs["format"] = "esml-dataset"
-        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["format"] = kind.FORMAT
+        file.attrs["schema_version"] = kind.VERSION
         file.attrs["n_records"] = len(records)
-        for spec in fields(Record):
+        for spec in fields(kind):  # type: ignore[arg-type]
             _write_field(file, spec.name, dict(spec.metadata), records)
         file.flush()
         image: bytes = file.id.get_file_image()
@@ -189,7 +192,7 @@ def _file_image(records: Sequence[Record]) -> bytes:
 
 
 def _write_field(
-    file: h5py.File, name: str, meta: dict[str, Any], records: Sequence[Record]
+    file: h5py.File, name: str, meta: dict[str, Any], records: Sequence[StoredRecord]
 ) -> None:
     values = [getattr(record, name) for record in records]
     if meta["kind"] == "text":
@@ -228,8 +231,12 @@ def _multiples(name: str, values: Array, step: float) -> Array:
     )
 
 
-def read_shard(path: str | Path) -> list[Record]:
-    """All records of one shard.
+@overload
+def read_shard(path: str | Path) -> list[Record]: ...
+@overload
+def read_shard(path: str | Path, kind: type[R]) -> list[R]: ...
+def read_shard(path: str | Path, kind: type[Any] = Record) -> list[Any]:
+    """All records of one shard, which are of ``kind``.
 
     Memory is bounded by ``hdf5_guards.MOST_BYTES`` times the size. Raises DatasetError for a file
     that is missing, not a shard, or of another schema version, and its kind DamagedError for one
@@ -242,23 +249,24 @@ def read_shard(path: str | Path) -> list[Record]:
         has_seal = _check_seal(path)
         check_heaps(path)
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != "esml-dataset":
+            if file.attrs.get("format") != kind.FORMAT:
                 raise DatasetError(
-                    f"{path} is not an esml dataset: expected the attribute format='esml-dataset'; "
-                    "give a file made by `python -m reference generate`"
+                    f"{path} is not an esml dataset: expected the attribute "
+                    f"format={kind.FORMAT!r}; give a file made by `python -m reference generate`"
                 )
             version = int(file.attrs["schema_version"])
-            if version > SCHEMA_VERSION:
+            if version > kind.VERSION:
                 raise DatasetError(
-                    f"{path} has schema version {version}: expected at most {SCHEMA_VERSION}; "
+                    f"{path} has schema version {version}: expected at most {kind.VERSION}; "
                     "update esml to read it"
                 )
             if version < 1:
                 raise DamagedError(
-                    f"{path} has schema version {version}: expected 1 to {SCHEMA_VERSION}; restore "
+                    f"{path} has schema version {version}: expected 1 to {kind.VERSION}; restore "
                     "it from a copy or generate it again"
                 )
-            if version >= 3 and not has_seal:
+            # The first files of molecules had none.
+            if (version >= 3 or kind is not Record) and not has_seal:
                 raise DamagedError(
                     f"{path} ends without its checksum: expected the file as `write_shard` left "
                     "it; restore it from a copy or generate it again"
@@ -267,7 +275,7 @@ def read_shard(path: str | Path) -> list[Record]:
             budget = Budget(path)
             columns = {
                 s.name: _read_field(file, s.name, dict(s.metadata), n_records, budget)
-                for s in fields(Record)
+                for s in fields(kind)
             }
     except DatasetError:
         raise
@@ -286,7 +294,7 @@ def read_shard(path: str | Path) -> list[Record]:
                 f"{path} holds {len(column)} entries of {name}: expected {n_records}; restore it "
                 "from a copy or generate it again"
             )
-    return [Record(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
+    return [kind(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
 
 
 def _read_field(
@@ -347,26 +355,39 @@ def shard_paths(path: str | Path) -> list[Path]:
     return [path]
 
 
+@overload
+def read(paths: Paths, split: str | None = None, unique: bool = True) -> list[Record]: ...
+@overload
 def read(
-    paths: str | Path | Iterable[str | Path], split: str | None = None, unique: bool = True
-) -> list[Record]:
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[R]
+) -> list[R]: ...
+def read(
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
+) -> list[Any]:
     """Records of shards and directories of shards, of one split if named.
 
-    Of records with equal content keys only the first is given, unless ``unique`` is False.
+    Of records with equal content keys only the first is given, unless ``unique`` is False. They
+    are of molecules, or of another ``kind``.
     """
-    return list(iterate(paths, split, unique))
+    return list(iterate(paths, split, unique, kind=kind))
 
 
+@overload
+def iterate(paths: Paths, split: str | None = None, unique: bool = True) -> Iterator[Record]: ...
+@overload
 def iterate(
-    paths: str | Path | Iterable[str | Path], split: str | None = None, unique: bool = True
-) -> Iterator[Record]:
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[R]
+) -> Iterator[R]: ...
+def iterate(
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
+) -> Iterator[Any]:
     """The records of ``read``, shard by shard."""
     if isinstance(paths, str | Path):
         paths = [paths]
     seen: set[str] = set()
     for path in paths:
         for shard in shard_paths(path):
-            for record in read_shard(shard):
+            for record in read_shard(shard, kind):
                 if split is not None and record.split != split:
                     continue
                 if unique and record.key in seen:
