@@ -1,4 +1,7 @@
-"""Command line of the reference data: ``python -m reference sample|generate|validate|info``."""
+"""Command line of the reference data: ``python -m reference sample|generate|validate|info``.
+
+Those of crystals are under ``python -m reference crystals``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .crystals.commands import app as crystals
 from .families import Family
 
 app = typer.Typer(
@@ -19,6 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(crystals, name="crystals")
 
 
 def _fail(message: str, code: int = 2) -> typer.Exit:

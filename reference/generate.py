@@ -13,18 +13,27 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from esml.io.crystal_records import CrystalRecord
 from esml.io.dask_workers import DEFAULT_PATIENCE, Patience
 from esml.io.journal import append_line
-from esml.io.records import DamagedError, DatasetError, Record, read_shard, write_shard
+from esml.io.record_fields import StoredRecord
+from esml.io.records import (
+    DamagedError,
+    DatasetError,
+    Record,
+    read_shard,
+    write_shard,
+)
 from esml.io.workers import (
     follow_parent,
     on_processes,
@@ -32,12 +41,33 @@ from esml.io.workers import (
 )
 
 from . import cluster
+from .crystals import record as crystal
+from .crystals.cell import CrystalLevel
 from .record import content_key, make_record
 from .scf import CalculationError, Level
 
 PARTS_PER_SHARD = 500
 
 log = logging.getLogger(__name__)
+
+
+AnyLevel = Level | CrystalLevel
+"""Of molecules or of crystals."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a level computes: the class of its records, their content key, how one is made."""
+
+    record: type[StoredRecord]
+    key: Callable[[Atoms, Any], str]
+    make: Callable[[Atoms, Any], StoredRecord]
+
+
+def _subject(level: AnyLevel) -> Subject:
+    if isinstance(level, CrystalLevel):
+        return Subject(CrystalRecord, crystal.content_key, crystal.make_record)
+    return Subject(Record, content_key, make_record)
 
 
 @dataclass(frozen=True)
@@ -83,17 +113,17 @@ def _shards(directory: Path) -> list[Path]:
     return sorted(directory.glob("shard-*.h5"), key=lambda path: int(path.stem.split("-")[1]))
 
 
-def stored_keys(directory: Path) -> set[str]:
+def stored_keys(directory: Path, kind: type[StoredRecord] = Record) -> set[str]:
     """Content keys of all records under ``directory``; damaged parts are removed.
 
     Raises DatasetError for a shard that cannot be read, and for a part that is none.
     """
     keys: set[str] = set()
     for shard in _shards(directory):
-        keys.update(record.key for record in read_shard(shard))
+        keys.update(record.key for record in read_shard(shard, kind))
     for part in sorted((directory / "parts").glob("*.h5")):
         try:
-            keys.update(record.key for record in read_shard(part))
+            keys.update(record.key for record in read_shard(part, kind))
         except DamagedError as error:
             log.warning("%s; it is removed and computed again", error)
             part.unlink()
@@ -126,7 +156,7 @@ def _note_failure(directory: Path, key: str, name: str, reason: str) -> None:
         ) from error
 
 
-def join_parts(directory: Path, at_least: int = 1) -> None:
+def join_parts(directory: Path, at_least: int = 1, kind: type[StoredRecord] = Record) -> None:
     """Join the parts into the next shard, if there are ``at_least`` so many.
 
     Raises DatasetError for an unreadable part or shard, with every part left in place.
@@ -134,12 +164,12 @@ def join_parts(directory: Path, at_least: int = 1) -> None:
     parts = sorted((directory / "parts").glob("*.h5"))
     if len(parts) < at_least:
         return
-    records: list[Record] = []
+    records: list[StoredRecord] = []
     for part in parts:
-        records.extend(read_shard(part))
+        records.extend(read_shard(part, kind))
     existing = _shards(directory)
     # A kill between the rename and the removals leaves parts that a shard already holds.
-    held = {record.key for shard in existing[-1:] for record in read_shard(shard)}
+    held = {record.key for shard in existing[-1:] for record in read_shard(shard, kind)}
     fresh = [record for record in records if record.key not in held]
     if fresh:
         number = int(existing[-1].stem.split("-")[1]) + 1 if existing else 0
@@ -162,10 +192,10 @@ def _start_worker() -> None:
     follow_parent()
 
 
-def _compute(atoms: Atoms, level: Level) -> Record | str:
+def _compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
     """The record, or the reason there is none."""
     try:
-        record = make_record(atoms, level)
+        record = _subject(level).make(atoms, level)
     except CalculationError as error:
         return str(error)
     except Exception as error:
@@ -179,21 +209,21 @@ def _compute(atoms: Atoms, level: Level) -> Record | str:
     return record
 
 
-def _compute_on_cluster(atoms: Atoms, level: Level) -> Record | str:
+def _compute_on_cluster(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
     _use_one_thread()
     return _compute(atoms, level)
 
 
 def _results(
-    structures: Sequence[Atoms], level: Level, workers: int
-) -> Iterator[tuple[Atoms, Record | str]]:
+    structures: Sequence[Atoms], level: AnyLevel, workers: int
+) -> Iterator[tuple[Atoms, StoredRecord | str]]:
     return on_processes(_compute, structures, level, workers, _start_worker)
 
 
 def generate(
     structures: Sequence[Atoms],
     directory: str | Path,
-    level: Level | None = None,
+    level: AnyLevel | None = None,
     workers: int = 1,
     retry_failures: bool = False,
     progress: bool = True,
@@ -203,6 +233,7 @@ def generate(
 ) -> Summary:
     """Compute the records of ``structures`` that ``directory`` lacks.
 
+    They are of molecules, or of crystals where ``level`` is a ``CrystalLevel``.
     ``dask`` is the address of a scheduler whose workers then compute, or ``"local"`` for a cluster
     of ``workers`` processes on this machine; ``patience`` says how long to wait for it. Records
     are joined into shards of ``parts_per_shard``. Raises DatasetError when another process writes
@@ -212,10 +243,11 @@ def generate(
     level = level or Level()
     directory = Path(directory)
     with _sole_writer(directory), one_thread_each():
-        known = stored_keys(directory)
-        join_parts(directory, parts_per_shard)
+        subject = _subject(level)
+        known = stored_keys(directory, subject.record)
+        join_parts(directory, parts_per_shard, subject.record)
         failures = {} if retry_failures else read_failures(directory)
-        distinct = {content_key(atoms, level): atoms for atoms in structures}
+        distinct = {subject.key(atoms, level): atoms for atoms in structures}
         todo = [a for key, a in distinct.items() if key not in known and key not in failures]
         present = sum(key in known for key in distinct)
         computed = failed = 0
@@ -226,15 +258,15 @@ def generate(
             else cluster.results(_compute_on_cluster, todo, level, dask, workers, patience)
         )
         for atoms, result in results:
-            if isinstance(result, Record):
+            if isinstance(result, StoredRecord):
                 write_shard(directory / "parts" / f"{result.key}.h5", [result])
                 computed += 1
                 if computed % parts_per_shard == 0:
-                    join_parts(directory, parts_per_shard)
+                    join_parts(directory, parts_per_shard, subject.record)
             else:
                 failed += 1
                 name = str(atoms.info.get("name", atoms.symbols))
-                _note_failure(directory, content_key(atoms, level), name, result)
+                _note_failure(directory, subject.key(atoms, level), name, result)
             bar.set_postfix(failed=failed)
             bar.update()
         bar.close()

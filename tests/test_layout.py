@@ -36,7 +36,14 @@ ORDER = (
 
 REFERENCE_MAY_IMPORT = {
     "esml.units",
+    "esml.typing",
     "esml.physics.basis",
+    "esml.physics.crystals.bands",
+    "esml.physics.crystals.bloch",
+    "esml.physics.crystals.filling",
+    "esml.physics.crystals.shells",
+    "esml.io.crystal_records",
+    "esml.io.record_fields",
     "esml.io.records",
     "esml.io.dask_workers",
     "esml.io.workers",

@@ -1,0 +1,141 @@
+"""``python -m reference crystals sample|generate|validate|info``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Crystals: alloys, their bands and minimal Hamiltonians (non-magnetic PBE).",
+    no_args_is_help=True,
+)
+
+
+def _fail(message: str, code: int = 2) -> typer.Exit:
+    typer.echo(f"error: {message}", err=True)
+    return typer.Exit(code)
+
+
+@app.command()
+def sample(
+    output: Annotated[Path, typer.Argument(help="structures to write, extended xyz")],
+    n: Annotated[int, typer.Option("-n", min=1, help="structures")] = 150,
+    quinary: Annotated[
+        bool, typer.Option("--quinary", help="eight-atom cells of five elements, for tests")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
+) -> None:
+    """Draw fcc and bcc alloys of Cr Mn Fe Co Ni Cu, strained and rattled."""
+    from ..sample import SampleError
+    from .alloys import write_sample
+
+    try:
+        written = write_sample(output, n, seed, quinary)
+    except SampleError as error:
+        raise _fail(str(error)) from error
+    typer.echo(f"{output}: {written} structures")
+
+
+@app.command()
+def generate(
+    structures: Annotated[list[Path], typer.Argument(help="structures, anything ASE reads")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="directory of shards")],
+    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    cutoff: Annotated[float, typer.Option(min=10, help="hartree; of the grid")] = 120.0,
+    smearing: Annotated[float, typer.Option(min=1e-4, help="hartree; Fermi smearing")] = 0.01,
+    window: Annotated[
+        float, typer.Option(help="eV above the Fermi level below which bands are exact")
+    ] = 3.0,
+    retry: Annotated[bool, typer.Option("--retry", help="try earlier failures again")] = False,
+    parts_per_shard: Annotated[int, typer.Option(min=1, help="records of a shard")] = 50,
+) -> None:
+    """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will.
+
+    The k mesh is ``k_points`` of a structure's info or follows from its cell.
+    """
+    import ase.io
+
+    from esml.io.records import DatasetError
+    from esml.io.workers import WorkerError
+
+    from ..generate import generate as run
+    from ..scf import CalculationError
+    from .cell import CrystalLevel
+
+    images: list[Any] = []
+    for path in structures:
+        try:
+            images.extend(ase.io.read(path, index=":"))
+        except Exception as error:
+            raise _fail(
+                f"{path} could not be read as structures ({error}): expected a file ASE reads; "
+                "check the path and the format"
+            ) from error
+    level = CrystalLevel(cutoff=cutoff, smearing=smearing, window=window)
+    try:
+        summary = run(images, output, level, workers, retry, parts_per_shard=parts_per_shard)
+    except (DatasetError, WorkerError, CalculationError) as error:
+        raise _fail(str(error)) from error
+    typer.echo(
+        f"{output}: {summary.computed} computed, {summary.present} present before, "
+        f"{summary.failed} failed"
+    )
+    if summary.failed:
+        raise _fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+
+
+@app.command()
+def validate(
+    data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
+) -> None:
+    """Check every record; exit 1 when something is wrong."""
+    from esml.io.records import DatasetError
+
+    from .validate import validate as check
+
+    try:
+        report = check(data)
+    except DatasetError as error:
+        raise _fail(str(error)) from error
+    for fault in report.errors:
+        typer.echo(f"error: {fault}")
+    typer.echo(f"{report.n_records} records: {len(report.errors)} errors")
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(
+    data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
+) -> None:
+    """Count what a set holds: crystals, atoms, elements, lattices, splits, cost."""
+    from ase.data import chemical_symbols
+
+    from esml.io.crystal_records import CrystalRecord
+    from esml.io.records import DatasetError, iterate
+
+    counts: dict[str, Counter[Any]] = {
+        name: Counter() for name in ("atoms", "elements", "lattices", "splits", "tests", "levels")
+    }
+    n, seconds = 0, 0.0
+    try:
+        for record in iterate(data, kind=CrystalRecord):
+            n += 1
+            counts["atoms"][len(record.numbers)] += 1
+            counts["elements"].update({chemical_symbols[int(z)] for z in record.numbers})
+            counts["lattices"][record.lattice] += 1
+            counts["splits"][record.split] += 1
+            counts["tests"][record.family] += record.split == "test"
+            counts["levels"][record.level] += 1
+            seconds += json.loads(record.provenance or "{}").get("seconds_processor", 0.0)
+    except DatasetError as error:
+        raise _fail(str(error)) from error
+    typer.echo(f"crystals    {n}")
+    for name, counter in counts.items():
+        said = ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()) if v)
+        typer.echo(f"{name:<11} {said}")
+    typer.echo(f"cost        {seconds / 60:.1f} processor minutes")
