@@ -21,6 +21,9 @@ from esml.physics.solvent import Solvent
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
+AT_ONCE = 8
+"""Derivatives of one backward pass: few enough for the cache, enough to fill matrix products."""
+
 
 @dataclass(frozen=True)
 class StateCouplings:
@@ -139,12 +142,7 @@ def state_couplings(
         if chosen == "singlet":
             wanted.append(with_ground_state(solution.response, found)[0, own])
         outputs = torch.cat(wanted)
-    (slopes,) = torch.autograd.grad(
-        outputs,
-        graph.positions,
-        torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device),
-        is_grads_batched=True,
-    )
+    slopes = _jacobian(outputs, graph.positions)
     between, with_ground = np.split(_numpy(slopes), [len(rows)])
     couplings = np.full((count, count, len(atoms), 3), np.nan)
     couplings[rows, columns] = couplings[columns, rows] = between
@@ -158,6 +156,19 @@ def state_couplings(
         interstate=couplings,
         ground=ground,
         transition_dipoles=_numpy(found.transition_dipoles[0, :count]),
+    )
+
+
+def _jacobian(outputs: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """(outputs, N, 3) derivatives of ``outputs``, ``AT_ONCE`` of them in one backward pass."""
+    units = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
+    return torch.cat(
+        [
+            torch.autograd.grad(outputs, positions, part, retain_graph=True, is_grads_batched=True)[
+                0
+            ]
+            for part in units.split(AT_ONCE)
+        ]
     )
 
 
