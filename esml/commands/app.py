@@ -1,5 +1,6 @@
-"""The command line: ``esml spectrum | predict | serve | merge | train | evaluate | info | doctor``.
+"""The command line: ``esml``.
 
+Its commands are ``spectrum | predict | relax | serve | merge | train | evaluate | info | doctor``.
 Bad input ends with one sentence on stderr and exit code 2. A batch in which some molecules failed
 ends with their number and exit code 1. Every command imports what takes time inside its function,
 so that ``esml --help`` answers at once.
@@ -19,6 +20,7 @@ from esml.commands.info import info
 from esml.commands.merge import merge
 from esml.commands.messages import one_sentence
 from esml.commands.predict import predict
+from esml.commands.relax import relax
 from esml.commands.serve import serve
 from esml.commands.spectrum import spectrum
 from esml.commands.train import train
@@ -61,5 +63,5 @@ def _main(
     """Excited states of organic molecules from a learned minimal-basis Hamiltonian."""
 
 
-for command in (spectrum, predict, serve, merge, train, evaluate, info, doctor):
+for command in (spectrum, predict, relax, serve, merge, train, evaluate, info, doctor):
     app.command()(command)

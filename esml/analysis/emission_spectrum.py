@@ -1,0 +1,156 @@
+"""Emission spectra: the photons that a relaxed state gives off, by energy or by wavelength.
+
+The rate of spontaneous emission per interval of energy from a band of area 1, L(E), is
+
+    I(E) = k (E/E_v)³ L(E) ,   k = ``radiative_rate`` at the vertical energy E_v ,
+
+so that the rate of the whole band is k ∫ (E/E_v)³ L dE: Strickler and Berg's ⟨ν̃⁻³⟩⁻¹ for E_v³.
+Fluorimeters count photons per interval of wavelength, I(λ) = I(E) E²/hc, whose maximum lies at
+shorter wavelength than that of I(E).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import trapezoid
+
+from esml.analysis.absorption import bands, strongest
+from esml.analysis.curve_files import write_curve
+from esml.analysis.spectrum_axes import (
+    CURVE_COLOUR,
+    LOWEST_ENERGY,
+    Unit,
+    axes_for,
+    check_limits,
+    on_axis,
+    prepare,
+    unit_of,
+)
+from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
+from esml.typing import Array
+from esml.units import HC
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class EmissionSpectrum:
+    """The emission of one state."""
+
+    energies: Array  # (P,) eV, ascending
+    intensity: Array  # (P,) photons per energy, 1/eV, of area 1
+    cubed: float  # ∫ (E/E_v)³ L dE: what the rate at the vertical energy is multiplied by
+    band: VibronicBand
+    fwhm: float  # eV
+    temperature: float  # K
+
+    @property
+    def wavelengths(self) -> Array:
+        """(P,) nm, descending."""
+        wavelengths: Array = HC / self.energies
+        return wavelengths
+
+    @property
+    def intensity_per_wavelength(self) -> Array:
+        """(P,) photons per wavelength, 1/nm, of area 1."""
+        intensity: Array = self.intensity * self.energies**2 / HC
+        return intensity
+
+    @property
+    def emission_max_nm(self) -> float:
+        """Wavelength (nm) of most photons per nm, which people call λ_em."""
+        found = strongest(
+            bands(self.energies, self.intensity_per_wavelength, shortest=0.0, faintest=0.0)
+        )
+        return found.wavelength if found else float("nan")
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Columns ``energy_eV,wavelength_nm,photons_per_eV,photons_per_nm``, each of area 1."""
+        columns = {
+            "photons_per_eV": self.intensity,
+            "photons_per_nm": self.intensity_per_wavelength,
+        }
+        write_curve(path, self.energies, columns)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        axis: Unit = "nm",
+        limits: tuple[float, float] | None = None,
+        **style: Any,
+    ) -> Axes:
+        """Draw photons per nm, or per eV, relative to the highest point; needs matplotlib.
+
+        Parameters
+        ----------
+        ax
+            Axes to draw into; new ones if left out. A second curve takes the axis of the first.
+        axis
+            ``"nm"`` or ``"eV"``; the other is on the upper axis.
+        limits
+            Lower and upper end of ``axis``; those of the curve if left out.
+        style
+            Of the curve (``color``, ``label``, …).
+
+        Returns
+        -------
+        The axes of the curve.
+        """
+        ax = axes_for(ax)
+        if not ax.has_data():
+            ends = sorted((HC / self.energies if axis == "nm" else self.energies)[[0, -1]])
+            low, high = limits or (float(ends[0]), float(ends[1]))
+            check_limits(low, high, axis)
+            prepare(ax, axis, low, high)
+            ax.set_ylabel(f"Emission, photons per {axis} (highest: 1)")
+            ax.set_ylim(0.0, 1.05)
+            style = {"color": CURVE_COLOUR, **style}
+        curve = self.intensity_per_wavelength if unit_of(ax) == "nm" else self.intensity
+        ax.plot(on_axis(ax, self.energies), curve / curve.max(), **{"linewidth": 1.6, **style})
+        return ax
+
+
+def emission_spectrum(
+    band: VibronicBand,
+    fwhm: float = WIDTH,
+    temperature: float = TEMPERATURE,
+    energies: ArrayLike | None = None,
+) -> EmissionSpectrum:
+    """The emission spectrum of a ``band``.
+
+    Parameters
+    ----------
+    band
+        With ``emission``; one without modes is a Gaussian about the vertical energy.
+    fwhm
+        Full width at half maximum of the Gaussian on each line, eV.
+    temperature
+        K.
+    energies
+        Grid, eV; where the band has photons if left out.
+
+    Raises
+    ------
+    ValueError
+        For a band of absorption, and a width or temperature that cannot be.
+    """
+    if not band.emission:
+        raise ValueError(
+            "the band is one of absorption: expected one with emission=True, from the minimum of "
+            "the excited state; make it with VibronicBand.of"
+        )
+    if energies is None:
+        reach = 0.5 + 3.0 * fwhm
+        low = max(LOWEST_ENERGY, band.vertical - 2.0 * band.reorganization - reach)
+        high = band.zero_zero + reach
+        energies = np.linspace(low, high, 1 + int(np.ceil((high - low) / (fwhm / 20))))
+    grid = np.asarray(energies, dtype=np.float64)
+    rate = (grid / band.vertical) ** 3 * band.profile(grid, fwhm, temperature).clip(min=0.0)
+    cubed = float(trapezoid(rate, grid))
+    return EmissionSpectrum(grid, rate / cubed, cubed, band, float(fwhm), float(temperature))

@@ -1,0 +1,272 @@
+"""``esml relax``: an excited state at its own minimum, and what it emits there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from esml.commands.messages import SOME_FAILED, fail, note, refusing
+from esml.commands.molecules import decisions, one_structure
+from esml.commands.options import (
+    ChargeOption,
+    DeviceOption,
+    GeometryOption,
+    LargestOption,
+    ModelOption,
+    SolventOption,
+    check_output,
+    check_picture,
+    load,
+    reading_options,
+)
+from esml.commands.outputs import save_picture
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from esml.analysis.emission_spectrum import EmissionSpectrum
+    from esml.interfaces.emission import RelaxedState
+
+
+def relax(
+    molecule: Annotated[
+        str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
+    ],
+    state: Annotated[str, typer.Option(help="S1, T1, S2, …, by energy.")] = "S1",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the relaxed structure here (extended xyz)."),
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers and both structures here.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the emission spectrum here (.png, .pdf, .svg).")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the emission spectrum here.")] = None,
+    vibronic: Annotated[
+        bool,
+        typer.Option("--vibronic", help="Vibrational structure of the band, by modes of GFN2-xTB."),
+    ] = False,
+    frequencies: Annotated[
+        bool,
+        typer.Option(
+            "--frequencies",
+            help="Modes of the excited state too (6N gradients): is it a minimum, 0-0 energy.",
+        ),
+    ] = False,
+    fwhm: Annotated[
+        float | None,
+        typer.Option(
+            "--fwhm",
+            "--width",
+            help="Full width of a line at half maximum, eV; 0.3, with --vibronic 0.1, if left out.",
+        ),
+    ] = None,
+    force: Annotated[
+        float, typer.Option(help="Largest force on an atom where the relaxation stops, eV/Å.")
+    ] = 0.02,
+    steps: Annotated[int, typer.Option(help="Largest number of steps.")] = 300,
+    model: ModelOption = None,
+    device: DeviceOption = "cpu",
+    index: Annotated[
+        int | None, typer.Option(help="Structure of the file, from 0; the last if left out.")
+    ] = None,
+    geometry: GeometryOption = None,
+    charge: ChargeOption = None,
+    largest_fragment: LargestOption = False,
+    solvent: SolventOption = None,
+) -> None:
+    """Relax an excited state; emission, lifetime, adiabatic energy, Stokes shift."""
+    from esml.analysis.spectrum import check_width
+    from esml.interfaces.emission import CrossingError, relaxed_state
+    from esml.io.relaxation import converging
+    from esml.io.solvents import SolventError
+    from esml.io.structure_checks import StructureError
+    from esml.io.structures import InputError
+    from esml.physics.excitations import InstabilityError
+
+    _check_numbers(force, steps)
+    if fwhm is not None:
+        with refusing(ValueError):
+            check_width(fwhm, "--fwhm")
+    for path, option in ((output, "-o"), (json_path, "--json"), (plot, "--plot"), (csv, "--csv")):
+        check_output(path, option)
+    check_picture(plot)
+    surrogate = load(model, device)
+    options = reading_options(
+        geometry, charge, largest_fragment, None, False, surrogate.elements, solvent
+    )
+    structure = one_structure(molecule, index, options)
+    refused = (InputError, SolventError, StructureError, ValueError)
+    with refusing(*refused), refusing(InstabilityError, code=SOME_FAILED), converging():
+        try:
+            found = relaxed_state(
+                surrogate,
+                structure.atoms,
+                state,
+                force=force,
+                steps=steps,
+                vibronic=vibronic,
+                frequencies=frequencies,
+            )
+        except CrossingError as error:
+            if output is not None:
+                _write_structure(output, error.atoms, state, {"steps": error.steps})
+            fail(error, SOME_FAILED)
+    curve = found.spectrum(fwhm)
+    _warn(found)
+    with refusing(OSError):
+        _write(found, curve, output, json_path, plot, csv)
+    _print(found, curve, structure.name, decisions(structure))
+
+
+def _check_numbers(force: float, steps: int) -> None:
+    if not 0.0 < force < 10.0:
+        fail(f"--force is {force:g}: expected a positive number of eV/Å such as 0.02; choose one")
+    if steps < 1:
+        fail(f"--steps is {steps}: expected at least 1; choose a larger number")
+
+
+def _warn(found: RelaxedState) -> None:
+    """What the numbers do not show by themselves."""
+    ended = found.relaxation
+    if not ended.converged:
+        note(
+            f"warning: {found.state} is not relaxed after {ended.steps} steps, forces reach "
+            f"{ended.force:.2f} eV/Å; states may cross there: allow more --steps"
+        )
+    modes = found.excited_modes
+    if modes is not None and modes.imaginary:
+        note(
+            f"warning: {modes.imaginary} modes of {found.state} lead downhill, so the structure is "
+            "no minimum"
+        )
+    for result in (found.ground, found.excited):
+        for warning in result.warnings:
+            note(f"warning: {warning}")
+
+
+def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
+    """Energies in eV, wavelengths in nm, lifetimes in s, and how the relaxation ended."""
+    ended = found.relaxation
+    return {
+        "state": found.state,
+        "converged": ended.converged,
+        "steps": ended.steps,
+        "largest_force_eV_A": ended.force,
+        "ground_state_method": found.method,
+        "absorption_eV": found.absorption_energy,
+        "emission_eV": found.emission_energy,
+        "stokes_shift_eV": found.stokes_shift,
+        "adiabatic_eV": found.adiabatic_energy,
+        "zero_zero_eV": found.zero_zero_energy,
+        "oscillator_strength": found.strength,
+        "radiative_lifetime_s": found.radiative_lifetime(),
+        "emission_max_nm": curve.emission_max_nm,
+    }
+
+
+def _write(
+    found: RelaxedState,
+    curve: EmissionSpectrum,
+    output: Path | None,
+    json_path: Path | None,
+    plot: Path | None,
+    csv: Path | None,
+) -> None:
+    numbers = numbers_of(found, curve)
+    if output is not None:
+        _write_structure(output, found.excited.atoms, found.state, numbers)
+    if json_path is not None:
+        from esml.export.plain import rounded, to_plain
+        from esml.io.files import write_whole
+
+        entry = {"format": "esml-emission-json", "schema_version": 1} | numbers
+        entry |= {"ground": to_plain(found.ground), "excited": to_plain(found.excited)}
+        text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
+        write_whole(json_path, (text + "\n").encode("utf-8"))
+        note(f"numbers: {json_path}")
+    if csv is not None:
+        curve.to_csv(csv)
+        note(f"curve: {csv}")
+    if plot is not None:
+        save_picture(curve.plot(), plot)
+
+
+def _write_structure(path: Path, atoms: Atoms, state: str, numbers: dict[str, Any]) -> None:
+    """Extended xyz: the comment line says which state, and whether it is converged."""
+    from ase.io import write
+
+    from esml.io.structure_checks import molecular_charge
+
+    alone = atoms.copy()
+    told = {"state": state, "converged": False, "charge": molecular_charge(atoms)} | numbers
+    alone.info = {key: value for key, value in told.items() if value is not None}
+    write(path, alone, format="extxyz")
+    note(f"structure: {path}")
+
+
+def _print(
+    found: RelaxedState,
+    curve: EmissionSpectrum,
+    name: str,
+    told: list[tuple[str, str]],
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from esml.units import HC
+
+    console = Console()
+    console.print(Text.assemble((name, "bold"), f"  {found.excited.atoms.get_chemical_formula()}"))
+    console.print()
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in (found.state, "eV", "nm"):
+        table.add_column(heading, justify="left" if heading == found.state else "right")
+    rows = {
+        "vertical absorption": found.absorption_energy,
+        "vertical emission": found.emission_energy,
+        "emission maximum": HC / curve.emission_max_nm,
+        "adiabatic": found.adiabatic_energy,
+        "0-0": found.zero_zero_energy,
+    }
+    for what, energy in rows.items():
+        if energy is not None:
+            table.add_row(what, f"{energy:.2f}", f"{HC / energy:.0f}" if energy > 0 else "–")
+    console.print(table)
+    console.print()
+    for line in _lines(found, curve) + [f"{what}: {said}" for what, said in told]:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
+    ended, lifetime = found.relaxation, found.radiative_lifetime()
+    how = "relaxed" if ended.converged else "not relaxed"
+    place = int(found.state[1:]) - 1
+    character = found.excited.characters("singlet" if found.state[0] == "S" else "triplet")[place]
+    band = f"{curve.fwhm:g} eV wide"
+    if found.modes is not None:
+        band = f"vertical-gradient model, modes: {found.modes.describe()}; lines {band}"
+    return [
+        f"state: {character.description}",
+        f"relaxation: {how} in {ended.steps} steps on {found.method} + ω, forces up to "
+        f"{ended.force:.3f} eV/Å",
+        f"Stokes shift: {found.stokes_shift:.2f} eV between vertical energies",
+        f"oscillator strength of the emission: {found.strength:.3f}",
+        f"radiative lifetime: {_time(lifetime)}",
+        f"band: {band}",
+    ]
+
+
+def _time(seconds: float) -> str:
+    """A lifetime in the unit people use."""
+    if seconds == float("inf"):
+        return "infinite, a dark state"
+    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+    unit = next((name for name, size in units.items() if seconds >= size), "ns")
+    return f"{seconds / units[unit]:.3g} {unit}"

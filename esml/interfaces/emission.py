@@ -1,0 +1,311 @@
+"""Emission: an excited state relaxed on E₀ + ω, and what it gives off there.
+
+    E_absorption = ω(R₀)                    R₀: minimum of the ground state
+    E_emission   = ω(R*)                    R*: minimum of E₀ + ω
+    E_adiabatic  = E₀(R*) + ω(R*) − E₀(R₀)
+    E₀₀          = E_adiabatic + zero-point energy of the excited state − that of the ground state
+    Stokes shift = E_absorption − E_emission
+
+Between S0 and an excited state the single-determinant ground state has the wrong kind of crossing,
+and close to one ω means nothing: a relaxation that gets there stops (``CrossingError``).
+
+In a solvent, ω is that of ``Surrogate.predict``: solvent molecules stay oriented as about the
+ground state. E₀ is what its calculator says, in vacuum if it knows no solvent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.build import minimize_rotation_and_translation
+from ase.optimize import BFGS
+
+from esml.analysis.emission import radiative_rate
+from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
+from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
+from esml.interfaces.ase import ExcitedStateCalculator
+from esml.io.relaxation import METHOD, model_hessian, xtb_calculator
+from esml.io.solvents import in_solvent, solvent_of
+from esml.io.structure_checks import StructureError, molecular_charge
+from esml.physics.excitations import InstabilityError
+from esml.physics.solvent import Solvent
+from esml.predict.gradients import excitation_gradients
+from esml.predict.model_files import load_model
+from esml.predict.surrogate import Surrogate
+from esml.results import Result
+from esml.typing import Array, Multiplicity
+
+CROSSING = 0.3
+"""eV; an excited state nearer to the ground state has reached a crossing, within the error."""
+
+SHAKE = 0.02
+"""Å; atoms are moved by so much, as a standard deviation, off symmetric points that are no minima.
+
+The same way every time.
+"""
+
+STEP = 0.1
+"""Å; longest step of an atom: the surface of an excited state bends more than that of the ground
+state."""
+
+N_STATES = 10
+"""How many states are predicted at the minima: phosphorescence borrows from singlets above."""
+
+BROAD = 0.3
+"""eV; width of a band whose vibrations are not known."""
+
+
+class CrossingError(ValueError):
+    """The excited state has met the ground state; ``atoms`` are where the relaxation stopped."""
+
+    def __init__(self, message: str, atoms: Atoms, steps: int) -> None:
+        super().__init__(message)
+        self.atoms = atoms
+        self.steps = steps
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How a relaxation ended."""
+
+    converged: bool
+    steps: int
+    force: float  # the largest left on an atom, eV/Å
+
+
+@dataclass(frozen=True, eq=False)
+class RelaxedState:
+    """An excited state at its own minimum, beside the minimum of the ground state."""
+
+    state: str  # S1, T1, …
+    relaxation: Relaxation
+    ground: Result  # at the minimum of the ground state
+    excited: Result  # at the minimum of the state
+    ground_energies: tuple[float, float]  # E₀ at the two, eV
+    method: str  # of E₀
+    gradient: Array  # (N, 3) ∂ω/∂R at the minimum of the state, eV/Å
+    modes: NormalModes | None = None  # of the ground state
+    excited_modes: NormalModes | None = None
+
+    @property
+    def absorption_energy(self) -> float:
+        """Vertical, at the minimum of the ground state, eV."""
+        return _energy(self.ground, self.state)
+
+    @property
+    def emission_energy(self) -> float:
+        """Vertical, at the minimum of the state, eV."""
+        return _energy(self.excited, self.state)
+
+    @property
+    def stokes_shift(self) -> float:
+        """Of the vertical energies, eV."""
+        return self.absorption_energy - self.emission_energy
+
+    @property
+    def adiabatic_energy(self) -> float:
+        """Between the two minima, eV."""
+        return self.emission_energy + self.ground_energies[1] - self.ground_energies[0]
+
+    @property
+    def zero_zero_energy(self) -> float | None:
+        """The adiabatic energy with both zero-point energies, eV; None without ``frequencies``."""
+        if self.modes is None or self.excited_modes is None:
+            return None
+        return self.adiabatic_energy + self.excited_modes.zero_point - self.modes.zero_point
+
+    @property
+    def strength(self) -> float:
+        """Oscillator strength of the emission; of triplets 0, before spin–orbit coupling."""
+        states = self.excited.singlets
+        return float(states.oscillator_strengths[_place(self.state)]) if self._singlet else 0.0
+
+    @property
+    def _singlet(self) -> bool:
+        return self.state.startswith("S")
+
+    def spectrum(
+        self, fwhm: float | None = None, temperature: float = TEMPERATURE
+    ) -> EmissionSpectrum:
+        """The emission spectrum: with vibrations where ``modes`` are known, else one broad line.
+
+        Parameters
+        ----------
+        fwhm
+            Width of a line, eV; 0.1 with vibrations, else 0.3, if left out.
+        temperature
+            K.
+        """
+        if self.modes is None:
+            none = NormalModes(np.zeros(0), np.zeros((0, len(self.excited.atoms), 3)))
+            band = VibronicBand(
+                self.emission_energy, self.strength, np.zeros(0), none, self.state, emission=True
+            )
+            return emission_spectrum(band, fwhm or BROAD, temperature)
+        band = VibronicBand.of(
+            self.emission_energy, self.strength, self.gradient, self.modes, self.state, True
+        )
+        return emission_spectrum(band, fwhm or WIDTH, temperature)
+
+    def radiative_lifetime(self) -> float:
+        """Of spontaneous emission, s, by the band of ``spectrum`` (Strickler and Berg).
+
+        In a solvent with its refractive index. Of triplets phosphorescence, the mean of the three
+        components. Infinite for a dark state.
+        """
+        index = self.excited.solvent.refractive_index if self.excited.solvent else 1.0
+        if self._singlet:
+            rate = float(radiative_rate(self.emission_energy, self.strength, index))
+        else:
+            rate = index**2 / float(self.excited.spin_orbit().lifetimes[_place(self.state)])
+        rate *= self.spectrum().cubed
+        return 1.0 / rate if rate > 0 else float("inf")
+
+
+def relaxed_state(
+    model: Surrogate | None,
+    atoms: Atoms,
+    state: str = "S1",
+    ground: Any = None,
+    force: float = 0.02,
+    steps: int = 300,
+    solvent: Solvent | str | None = None,
+    vibronic: bool = False,
+    frequencies: bool = False,
+) -> RelaxedState:
+    """Relax the ground state of ``atoms``, then an excited state, and predict both.
+
+    Parameters
+    ----------
+    model
+        From ``load_model``; the shipped one if None.
+    atoms
+        One molecule.
+    state
+        ``"S1"``, ``"T1"``, …, by energy at each geometry.
+    ground
+        ASE calculator of E₀, with energy and forces; GFN2-xTB of tblite if None.
+    force
+        Largest force on an atom (eV/Å) at which to stop.
+    steps
+        Largest number of steps of each relaxation.
+    solvent
+        That of ``Surrogate.predict``.
+    vibronic
+        Compute normal modes of the ground state, for the shape of the band.
+    frequencies
+        Compute those of the excited state too, for the 0-0 energy.
+
+    Returns
+    -------
+    The state at its minimum. See ``RelaxedState.relaxation`` for whether it is one.
+
+    Raises
+    ------
+    CrossingError
+        Where the state comes within 0.3 eV of the ground state, or the predicted closed shell
+        becomes unstable.
+    StructureError, InstabilityError
+        As ``Surrogate.predict``, for the ground state's minimum.
+    ValueError
+        For a state's name that is none, and a ground state that does not relax.
+    """
+    model = load_model() if model is None else model
+    method = METHOD if ground is None else type(ground).__name__
+    ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
+    surface = ExcitedStateCalculator(ground, state, model)
+    start = in_solvent(atoms, solvent).copy()  # it carries the solvent from here on
+    solvent_of(start)
+    start.calc = ground
+    if not _relax(start, force, steps).converged:
+        raise ValueError(
+            f"the ground state of {atoms.get_chemical_formula()} is not relaxed after {steps} "
+            f"steps of {method}: expected forces of at most {force} eV/Å; allow more steps, or "
+            "start nearer to the minimum"
+        )
+    before = float(start.get_potential_energy())
+    at_ground = model.predict(start, N_STATES)
+    there, relaxation = _relaxed_excited(start, surface, force, steps)
+    after = float(ground.get_property("energy", there))
+    multiplicity: Multiplicity = "singlet" if state.startswith("S") else "triplet"
+    slope = excitation_gradients(model, there, _place(state), multiplicity)
+    return RelaxedState(
+        state=state,
+        relaxation=relaxation,
+        ground=at_ground,
+        excited=model.predict(there, N_STATES),
+        ground_energies=(before, after),
+        method=method,
+        modes=normal_modes(start, ground, method) if vibronic or frequencies else None,
+        excited_modes=normal_modes(there, surface, state) if frequencies else None,
+        gradient=slope.gradients[0],
+    )
+
+
+def _relaxed_excited(
+    start: Atoms, surface: ExcitedStateCalculator, force: float, steps: int
+) -> tuple[Atoms, Relaxation]:
+    """The minimum of ``surface`` below ``start``, turned as that is."""
+    moved = start.copy()
+    moved.rattle(SHAKE, seed=0)
+    moved.calc = surface
+    last, taken = moved.positions.copy(), 0
+    try:
+        with BFGS(moved, logfile=None, maxstep=STEP) as optimizer:
+            optimizer.H0 = model_hessian(moved.numbers, moved.positions)
+            for _ in optimizer.irun(fmax=force, steps=steps):
+                taken, last = optimizer.nsteps, moved.positions.copy()
+                found = float(surface.results["excitation_energy"])
+                if found < CROSSING:
+                    raise _NearCrossingError(
+                        f"{surface.state} lies {found:.2f} eV above the ground state"
+                    )
+    except (_NearCrossingError, InstabilityError, StructureError) as error:
+        moved.positions = last
+        moved.calc = None
+        why = str(error)
+        if isinstance(error, InstabilityError):
+            why = "the predicted closed shell is no longer stable"
+        elif isinstance(error, StructureError):
+            why = "the molecule has fallen apart"
+        raise CrossingError(
+            f"{surface.state} of {start.get_chemical_formula()} has no minimum that could be "
+            f"reached: after {taken} steps {why}; it returns to the ground state without light, "
+            "or its geometry is beyond the model: choose another state",
+            moved,
+            taken,
+        ) from error
+    relaxation = Relaxation(_largest(moved) < force, taken, _largest(moved))
+    moved.calc = None
+    minimize_rotation_and_translation(start, moved)
+    return moved, relaxation
+
+
+class _NearCrossingError(Exception):
+    """A relaxation ends here, for the reason told."""
+
+
+def _relax(atoms: Atoms, force: float, steps: int) -> Relaxation:
+    """Relax ``atoms`` in place."""
+    with BFGS(atoms, logfile=None) as optimizer:
+        optimizer.H0 = model_hessian(atoms.numbers, atoms.positions)
+        converged = bool(optimizer.run(fmax=force, steps=steps))
+    return Relaxation(converged, optimizer.nsteps, _largest(atoms))
+
+
+def _largest(atoms: Atoms) -> float:
+    """The largest force on an atom, eV/Å."""
+    return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+
+
+def _place(state: str) -> int:
+    """S1 → 0."""
+    return int(state[1:]) - 1
+
+
+def _energy(result: Result, state: str) -> float:
+    states = result.singlets if state.startswith("S") else result.triplets
+    return float(states.energies[_place(state)])

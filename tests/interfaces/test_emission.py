@@ -1,0 +1,162 @@
+"""Relaxed excited states: identities of the energies, minima, crossings, and the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.calculator import Calculator
+from ase.io import read, write
+from typer.testing import CliRunner
+
+import esml
+from esml.commands.app import app
+from esml.interfaces.emission import CrossingError, RelaxedState, relaxed_state
+from esml.predict.gradients import excitation_gradients
+from esml.predict.surrogate import Surrogate
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model()
+
+
+@pytest.fixture(scope="module")
+def formaldehyde(model: Surrogate) -> RelaxedState:
+    pytest.importorskip("tblite")
+    return relaxed_state(model, molecule("H2CO"), "S1", vibronic=True, frequencies=True)
+
+
+def test_energies_of_two_minima(formaldehyde: RelaxedState, model: Surrogate) -> None:
+    from tblite.ase import TBLite
+
+    found = formaldehyde
+    assert found.relaxation.converged
+    assert found.relaxation.force < 0.02
+    assert found.method == "GFN2-xTB"
+    ground, excited = found.ground.atoms, found.excited.atoms
+    energies = []
+    for atoms in (ground, excited):
+        moved = Atoms(atoms.numbers, atoms.positions, calculator=TBLite(method="GFN2-xTB"))
+        energies.append(moved.get_potential_energy())
+        if atoms is excited:
+            # Forces of both methods cancel.
+            slope = excitation_gradients(model, atoms).gradients[0]
+            assert np.abs(moved.get_forces() - slope).max() < 0.02
+    adiabatic = energies[1] + found.emission_energy - energies[0]
+    assert found.adiabatic_energy == pytest.approx(adiabatic, abs=1e-4)
+    # Going down on either surface loses energy.
+    assert found.emission_energy < found.adiabatic_energy < found.absorption_energy
+    assert found.stokes_shift == pytest.approx(found.absorption_energy - found.emission_energy)
+    # S1 of formaldehyde, nπ*: a longer C=O bond, and a pyramid.
+    assert excited.get_distance(0, 1) > ground.get_distance(0, 1) + 0.03
+    normal = np.cross(*(excited.positions[[2, 3]] - excited.positions[1]))
+    out_of_plane = normal @ (excited.positions[0] - excited.positions[1]) / np.linalg.norm(normal)
+    assert abs(out_of_plane) > 0.2
+
+
+def test_minimum_zero_point_and_lifetime(formaldehyde: RelaxedState) -> None:
+    found = formaldehyde
+    assert found.modes is not None
+    assert found.excited_modes is not None
+    assert found.excited_modes.imaginary == 0
+    change = found.excited_modes.energies.sum() - found.modes.energies.sum()
+    assert found.zero_zero_energy == pytest.approx(found.adiabatic_energy + 0.5 * change, abs=0.01)
+    assert change < 0  # a weaker bond
+    # Einstein's A at the vertical energy, times the mean of the cube of the band.
+    energy, strength = found.emission_energy, found.strength
+    rate = 2 * (1 / 137.036) ** 3 * (energy / 27.2114) ** 2 * strength / 2.4188843e-17
+    cubed = found.spectrum().cubed
+    assert found.radiative_lifetime() == pytest.approx(1 / (rate * cubed), rel=1e-3)
+    assert 1.0 < cubed < 1.5
+
+
+def test_triplets_and_solvents(model: Surrogate) -> None:
+    pytest.importorskip("tblite")
+    found = relaxed_state(model, molecule("C6H6"), "T1", solvent="water")
+    assert found.excited.solvent is not None
+    assert found.excited.solvent.name == "water"
+    assert found.strength == 0.0
+    assert found.zero_zero_energy is None
+    assert found.emission_energy < found.excited.singlets.energies[0]
+    # Phosphorescence takes milliseconds and longer.
+    assert found.radiative_lifetime() > 1e-3
+    assert found.spectrum().fwhm == 0.3
+
+
+class Springs(Calculator):
+    """A soft ground state of ethene: springs between its atoms."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+    PAIRS = ((0, 1), (0, 2), (0, 3), (1, 4), (1, 5), (0, 4), (0, 5), (1, 2), (1, 3), (2, 3), (4, 5))
+
+    def calculate(self, *arguments: Any, **named: Any) -> None:
+        super().calculate(*arguments, **named)  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        start, now = molecule("C2H4").positions, self.atoms.positions
+        energy, forces = 0.0, np.zeros_like(now)
+        for i, j in self.PAIRS:
+            along = now[i] - now[j]
+            length = float(np.linalg.norm(along))
+            more = length - float(np.linalg.norm(start[i] - start[j]))
+            energy += 10.0 * more**2
+            pull = 20.0 * more * along / length
+            forces[i] -= pull
+            forces[j] += pull
+        self.results = {"energy": energy, "forces": forces}
+
+
+def test_a_state_that_meets_the_ground_state_is_not_called_relaxed(model: Surrogate) -> None:
+    """On so soft a ground state the ππ* triplet falls until it meets it: no emission."""
+    with pytest.raises(CrossingError, match="T1 of C2H4 has no minimum that could be reached") as e:
+        relaxed_state(model, molecule("C2H4"), "T1", Springs(), steps=150)
+    assert e.value.steps > 2
+    first, last = (
+        excitation_gradients(model, atoms, 0, "triplets").energies[0]
+        for atoms in (molecule("C2H4"), e.value.atoms)
+    )
+    assert last < 0.6 * first
+
+
+def test_the_command(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    write(tmp_path / "a.xyz", molecule("H2CO"))
+    files = {name: tmp_path / f"out.{name}" for name in ("xyz", "json", "csv", "png")}
+    options = [f"--{name}={files[name]}" for name in ("json", "csv")]
+    options += [f"--plot={files['png']}", f"--output={files['xyz']}"]
+    found = CliRunner().invoke(app, ["relax", str(tmp_path / "a.xyz"), "--state", "T1", *options])
+    assert found.exit_code == 0, found.output
+    assert "Stokes shift" in found.stdout
+    assert "relaxed in" in found.stdout
+    kept = json.loads(files["json"].read_text(encoding="utf-8"))
+    assert kept["converged"]
+    assert kept["zero_zero_eV"] is None
+    assert kept["adiabatic_eV"] > kept["emission_eV"]
+    atoms = read(files["xyz"])
+    assert isinstance(atoms, Atoms)
+    assert atoms.info["state"] == "T1"
+    assert atoms.info["converged"]
+    np.testing.assert_allclose(atoms.positions, kept["excited"]["positions"], atol=1e-3)
+    assert files["csv"].read_text().startswith("energy_eV,wavelength_nm,photons_per_eV")
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_unfinished_relaxations_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    write(tmp_path / "a.xyz", molecule("H2CO"))
+
+    def run(*options: str) -> Any:
+        return CliRunner().invoke(app, ["relax", str(tmp_path / "a.xyz"), *options])
+
+    few = run("--steps", "4")
+    assert few.exit_code == 0, few.output
+    assert "S1 is not relaxed after 4 steps" in few.stderr
+    assert "not relaxed in 4 steps" in few.stdout
+    assert "expected a name such as 'S1'" in run("--state", "X1").stderr
+    assert "--force is 0" in run("--force", "0").stderr
+    assert "--steps is 0" in run("--steps", "0").stderr
