@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 NEEDS = {
+    "conical_intersection": ["rdkit", "tblite"],
     "excited_state_surface": ["tblite"],
     "read_a_state": ["matplotlib", "skimage"],
     "scf_guess": ["pyscf"],
@@ -132,3 +133,17 @@ def test_train_your_own(
     # A second run finds the records and goes on from the last checkpoint.
     run("train_your_own", monkeypatch, "--smoke")
     assert "records: 0 computed, 6 there, 0 failed" in capsys.readouterr().out
+
+
+def test_conical_intersection(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The search closes the gap, and it opens again in the branching plane alone."""
+    run("conical_intersection", monkeypatch, "--steps", "12")
+    text = capsys.readouterr().out
+    (before,) = numbers(r"gap at the beginning ([\d.]+) eV", text)
+    (after,) = numbers(r"\ngap ([\d.]+) eV", text)
+    (g,) = numbers(r"along g: gap ([\d.]+) eV", text)
+    (neither,) = numbers(r"along neither: gap ([\d.]+) eV", text)
+    assert after < 0.2 * before
+    assert abs(neither - after) < 0.3 * abs(g - after)
