@@ -1,0 +1,156 @@
+"""Emission of small rigid dyes in solution, beside measured maxima.
+
+    python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl [--vibronic] [--first N]
+
+Takes ten dyes of ``DYES``, chosen by size, stiffness and spread of colour before anything was
+computed, relaxes S1 of each in its solvent on GFN2-xTB + ω, and compares the vertical emission
+energy with the measured maximum that TABLE has for this dye and solvent (columns
+``chromophore_smiles``, ``solvent_smiles``, ``absorption_max_nm``, ``emission_max_nm``; the mean
+where there are several). Prints Markdown and Pearson's correlations. The store has a line for every
+dye that is done, so that a run that was stopped goes on. The table is not part of the project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import esml
+from esml.interfaces.emission import CrossingError, relaxed_state
+from esml.io.provenance import ReadingOptions
+from esml.io.structures import from_smiles
+from esml.units import HC
+
+DYES = {
+    ("c1cc2sccc2s1", "ClCCl"): "thieno[3,2-b]thiophene",
+    ("COc1nnc(Cl)nn1", "ClCCl"): "chloromethoxytetrazine",
+    ("c1ccc2c(c1)[nH]c1ccccc12", "CCCCCC"): "carbazole",
+    ("c1ccc2cc3ccccc3cc2c1", "C1CCCCC1"): "anthracene",
+    ("N#Cc1cc2ccccc2oc1=O", "CC#N"): "3-cyanocoumarin",
+    ("Nc1ccc2cc3ccccc3cc2c1", "C1CCCCC1"): "2-aminoanthracene",
+    ("c1cc2ccc3cccc4ccc(c1)c2c34", "C1CCCCC1"): "pyrene",
+    ("Cn1c2ccccc2c(=O)c2ccccc21", "CS(C)=O"): "N-methylacridone",
+    ("Nc1cccc2c1C(=O)c1ccccc1C2=O", "ClCCl"): "1-aminoanthraquinone",
+    ("CCN(CC)c1ccc2c(C)cc(=O)oc2c1", "C1CCCCC1"): "coumarin 1",
+}
+"""SMILES of dye and solvent, as the table has them, and names."""
+
+MEASURED = ("absorption_max_nm", "emission_max_nm")
+
+
+def measured(path: Path) -> dict[tuple[str, str], tuple[float, float]]:
+    """Mean energies (eV) of absorption and emission maxima by dye and solvent; nan if unknown."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            key = (row["chromophore_smiles"], row["solvent_smiles"])
+            if key in DYES:
+                energies = [HC / float(row[column]) for column in MEASURED]
+                found.setdefault(key, []).append(energies)
+    return {key: (_mean(rows, 0), _mean(rows, 1)) for key, rows in found.items()}
+
+
+def _mean(rows: Sequence[Sequence[float]], column: int) -> float:
+    known = [row[column] for row in rows if not math.isnan(row[column])]
+    return float(np.mean(known)) if known else math.nan
+
+
+def predicted(model: esml.Surrogate, smiles: str, solvent: str, vibronic: bool) -> dict[str, Any]:
+    """Energies (eV) of one dye, or why there are none."""
+    structure = from_smiles(smiles, ReadingOptions(solvent=solvent))
+    try:
+        found = relaxed_state(model, structure.atoms, "S1", vibronic=vibronic)
+    except (CrossingError, esml.InstabilityError, esml.StructureError, ValueError) as error:
+        return {"failed": str(error)}
+    return {
+        "absorption": found.absorption_energy,
+        "emission": found.emission_energy,
+        "maximum": HC / found.spectrum().emission_max_nm if vibronic else None,
+        "strength": found.strength,
+        "lifetime": found.radiative_lifetime(),
+        "converged": found.relaxation.converged,
+        "steps": found.relaxation.steps,
+    }
+
+
+def kept(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the store holds, by dye and solvent."""
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines if line.endswith("}")]
+    return {(each["dye"], each["solvent"]): each for each in entries}
+
+
+def report(
+    done: Mapping[tuple[str, str], Mapping[str, Any]],
+    known: Mapping[tuple[str, str], tuple[float, float]],
+) -> str:
+    """A Markdown table, energies in eV, and correlations of emission and of the Stokes shift."""
+    lines = [
+        "| dye | absorption | emission | measured absorption | measured emission | f |",
+        "|---|---|---|---|---|---|",
+    ]
+    pairs = []
+    for key, name in DYES.items():
+        entry, (up, down) = done.get(key), known.get(key, (math.nan, math.nan))
+        if entry is None:
+            continue
+        if "failed" in entry:
+            lines.append(f"| {name} | – | {entry['failed']} | {up:.2f} | {down:.2f} | |")
+            continue
+        note = "" if entry["converged"] else " (not converged)"
+        lines.append(
+            f"| {name}{note} | {entry['absorption']:.2f} | {entry['emission']:.2f} | {up:.2f} | "
+            f"{down:.2f} | {entry['strength']:.3f} |"
+        )
+        pairs.append((entry["absorption"], entry["emission"], up, down))
+    values = np.array([pair for pair in pairs if not any(math.isnan(v) for v in pair)])
+    if len(values) > 2:
+        absorbed, emitted, up, down = values.T
+        lines += [
+            "",
+            f"{len(values)} dyes: correlation of emission {_correlation(emitted, down):.2f}, of "
+            f"absorption {_correlation(absorbed, up):.2f}, of the Stokes shift "
+            f"{_correlation(absorbed - emitted, up - down):.2f}; mean difference of emission "
+            f"{(emitted - down).mean():+.2f} eV.",
+        ]
+    return "\n".join(lines)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Predict what is not done yet, then print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("table", type=Path, help="measured maxima")
+    parser.add_argument("--store", type=Path, required=True, help="kept between runs (.jsonl)")
+    parser.add_argument("--vibronic", action="store_true", help="modes and the maximum of the band")
+    parser.add_argument("--first", type=int, help="so many dyes only")
+    given = parser.parse_args(arguments)
+    known, done = measured(given.table), kept(given.store)
+    model = esml.load_model()
+    for dye, solvent in list(DYES)[: given.first]:
+        if (dye, solvent) in done:
+            continue
+        entry = {"dye": dye, "solvent": solvent}
+        entry |= predicted(model, dye, solvent, given.vibronic)
+        done[dye, solvent] = entry
+        with given.store.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    print(report(done, known))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The table of measured and predicted emission: means, correlations, a store that was cut short."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rdkit")
+
+from esml.units import HC
+from scripts.accuracy import emission
+
+FIRST, SECOND, THIRD = list(emission.DYES)[:3]
+
+
+def test_means_of_measured_maxima(tmp_path: Path) -> None:
+    rows = [(*FIRST, 300, 400), (*FIRST, 300, "NaN"), ("C", "O", 1, 1)]
+    head = "chromophore_smiles,solvent_smiles,absorption_max_nm,emission_max_nm"
+    text = "\n".join([head, *(",".join(map(str, row)) for row in rows)])
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    found = emission.measured(path)
+    assert list(found) == [FIRST]
+    assert found[FIRST] == pytest.approx((HC / 300, HC / 400))
+
+
+def test_correlations_and_failures() -> None:
+    def entry(up: float, down: float) -> dict[str, object]:
+        return {"absorption": up, "emission": down, "strength": 0.1, "converged": True}
+
+    done = {FIRST: entry(3.0, 2.5), SECOND: entry(4.0, 3.2), THIRD: entry(5.0, 4.4)}
+    known = {key: (e["absorption"] - 0.1, e["emission"] + 0.3) for key, e in done.items()}  # type: ignore[operator]
+    text = emission.report(done, known)  # type: ignore[arg-type]
+    assert "correlation of emission 1.00, of absorption 1.00, of the Stokes shift 1.00" in text
+    assert "mean difference of emission -0.30 eV" in text
+    text = emission.report({**done, THIRD: {"failed": "no minimum"}}, known)  # type: ignore[arg-type]
+    assert "no minimum" in text
+    assert "correlation" not in text
+
+
+def test_a_store_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"dye": "a", "solvent": "b"}\n{"dye": "c", "sol', encoding="utf-8")
+    assert list(emission.kept(path)) == [("a", "b")]
+    assert emission.kept(tmp_path / "none") == {}
