@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,23 +45,22 @@ NOTABLE = 0.05
 
 @dataclass(frozen=True)
 class Shift:
-    """The shift of a state of a molecule in a solvent, eV."""
+    """The shift of a state of a molecule in a medium, eV."""
 
     molecule: str
     charge: int
-    solvent: str
+    medium: str
     state: str
     reference: float
     predicted: float
 
 
-def _atoms(entry: dict[str, Any]) -> Atoms:
+def atoms_of(entry: dict[str, Any]) -> Atoms:
     return Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
 
 
-def _same(entry: dict[str, Any], vacuum: Result, theirs: int, ours: int) -> bool:
-    """Whether a state of the reference and a predicted one are alike in vacuum."""
-    reference = entry["media"]["vacuum"]
+def _same(reference: dict[str, Any], vacuum: Result, theirs: int, ours: int) -> bool:
+    """Whether a state of the ``reference`` in vacuum and a predicted one are alike."""
     energy = vacuum.singlets.energies[ours] - reference["singlets"][theirs]
     strengths = vacuum.singlets.oscillator_strengths[ours], reference["strengths"][theirs]
     return bool(
@@ -75,12 +75,22 @@ def _brightest(energies: Any, strengths: Any) -> int:
 
 
 def shifts_of(
-    entry: dict[str, Any], model: esml.Surrogate, solvents: dict[str, Any]
+    entry: dict[str, Any],
+    reference: dict[str, Any],
+    vacuum: Result,
+    media: Iterable[tuple[str, dict[str, Any], Result]],
 ) -> list[Shift]:
-    """Comparable shifts of one molecule."""
-    atoms = _atoms(entry)
-    reference = entry["media"]["vacuum"]
-    vacuum = model.predict(atoms, 8)
+    """Comparable shifts of one molecule.
+
+    Parameters
+    ----------
+    entry:
+        The molecule.
+    reference, vacuum:
+        Its reference and the prediction in vacuum.
+    media:
+        Name, reference and prediction in each medium.
+    """
     chosen = {
         "S1": (0, 0),
         "brightest": (
@@ -89,15 +99,13 @@ def shifts_of(
         ),
     }
     found = []
-    for name, (epsilon, index) in solvents.items():
-        medium = entry["media"][name]
-        likeness = np.array(medium["likeness"])  # (in solvent, in vacuum)
-        result = model.predict(atoms, 8, solvent=esml.Solvent(epsilon, index))
+    for name, medium, result in media:
+        likeness = np.array(medium["likeness"])  # (in the medium, in vacuum)
         overlap = _overlap(vacuum, result)
         for state, (theirs, ours) in chosen.items():
             there, here = int(likeness[:, theirs].argmax()), int(overlap[:, ours].argmax())
             alike = likeness[there, theirs] > LIKE and overlap[here, ours] > LIKE
-            if not alike or not _same(entry, vacuum, theirs, ours):
+            if not alike or not _same(reference, vacuum, theirs, ours):
                 continue
             found.append(
                 Shift(
@@ -144,15 +152,17 @@ def summary(shifts: list[Shift]) -> str:
     )
 
 
-def table(shifts: list[Shift]) -> str:
-    """The figures by state, solvent and charge."""
-    lines = [f"{'':<24}   n     |Δ|     mean  no shift     right sign"]
+def table(shifts: list[Shift], n_molecules: int) -> str:
+    """The figures by state, medium and charge."""
+    compared = {(s.molecule, s.state) for s in shifts}
+    lines = [f"{n_molecules} molecules; {len(compared)} of {2 * n_molecules} states compared"]
+    lines += [f"{'':<24}   n     |Δ|     mean  no shift     right sign"]
     groups: dict[str, list[Shift]] = defaultdict(list)
     for shift in shifts:
         groups["all"].append(shift)
         groups[shift.state].append(shift)
         groups[f"{shift.state}, {'ions' if shift.charge else 'neutral'}"].append(shift)
-        groups[f"{shift.state}, {shift.solvent}"].append(shift)
+        groups[f"{shift.state}, {shift.medium}"].append(shift)
     return "\n".join([*lines, *(f"{name:<24}{summary(groups[name])}" for name in sorted(groups))])
 
 
@@ -166,15 +176,17 @@ def main() -> None:
     model = esml.load_model(args.model, dtype=torch.float64)
     shifts: list[Shift] = []
     for entry in data["molecules"]:
-        found = shifts_of(entry, model, data["solvents"])
+        atoms, there = atoms_of(entry), entry["media"]
+        media = (
+            (name, there[name], model.predict(atoms, 8, solvent=esml.Solvent(*values)))
+            for name, values in data["solvents"].items()
+        )
+        found = shifts_of(entry, there["vacuum"], model.predict(atoms, 8), media)
         shifts += found
         for s in found if args.each else ():
-            if s.solvent == "water":
+            if s.medium == "water":
                 print(f"{s.molecule:<28}{s.state:<10}{s.reference:+8.3f}{s.predicted:+8.3f}")
-    compared = {(s.molecule, s.state) for s in shifts}
-    n = len(data["molecules"])
-    print(f"{n} molecules; {len(compared)} of {2 * n} states compared")
-    print(table(shifts))
+    print(table(shifts, len(data["molecules"])))
 
 
 if __name__ == "__main__":

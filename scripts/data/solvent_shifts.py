@@ -1,12 +1,11 @@
-"""Compute how solvents and point charges shift excited states at the level of the labels.
+"""Compute how solvents shift excited states at the level of the labels.
 
     python -m scripts.data.solvent_shifts data/solvents/shifts.json
 
-CAM-B3LYP/def2-SVP at GFN2-xTB geometries, in vacuum, in the IEF-PCM continuum of three solvents
-(ground state: static ε; response: n², see ``reference.continuum``), and among point charges
-(``pyscf.qmmm``). Molecules come in the order of their size. Everything there is stays; run the same
-command again to go on. ``--check`` compares one solvent shift with PySCF's own TDDFT, without
-density fitting or a virtual cutoff.
+CAM-B3LYP/def2-SVP at GFN2-xTB geometries, in vacuum and in the IEF-PCM continuum of three solvents
+(ground state: static ε; response: n², see ``reference.continuum``). Molecules come in the order of
+their size. Everything there is stays; run the same command again to go on. ``--check`` compares one
+solvent shift with PySCF's own TDDFT, without density fitting or a virtual cutoff.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from esml.io.files import write_whole
-from esml.units import BOHR, HARTREE
+from esml.units import HARTREE
 from reference.continuum import in_continuum
 from reference.geometries import GeometryError, from_smiles
 from reference.response import ActiveSpace, States, excitations
@@ -108,49 +107,6 @@ MOLECULES = {
 }
 """Name and SMILES, smaller ones first by and large."""
 
-AMONG_CHARGES = ("formaldehyde", "acrolein", "acetamide", "pyridine", "uracil")
-
-
-def surroundings(atoms: Atoms, seed: int) -> dict[str, tuple[Array, Array]]:
-    """Point charges (e) and their positions (Å) around ``atoms``, by name.
-
-    ``ion``: +1 about 4 Å beyond an end of the molecule; ``waters``: 24 three-point water models in
-    random places and orientations between 3 and 7 Å from the nearest atom; ``field``: two charges
-    ±200 at 100 Å on either side, a field of 0.576 V/Å.
-    """
-    rng = np.random.default_rng(seed)
-    x = atoms.positions
-    axis = np.linalg.svd(x - x.mean(0))[2][0]
-    along = (x - x.mean(0)) @ axis
-    found = {
-        "ion": (np.array([1.0]), (x[along.argmax()] + 4.0 * axis)[None]),
-        "field": (
-            np.array([200.0, -200.0]),
-            np.stack([x.mean(0) + 100.0 * axis, x.mean(0) - 100.0 * axis]),
-        ),
-    }
-    water = np.array([[0.0, 0.0, 0.0], [0.7570, 0.5859, 0.0], [-0.7570, 0.5859, 0.0]])
-    oxygens: list[Array] = []
-    sites: list[Array] = []
-    while len(oxygens) < 24:
-        place = x.mean(0) + rng.uniform(-12.0, 12.0, 3)
-        nearest = np.linalg.norm(x - place, axis=1).min()
-        apart = min((float(np.linalg.norm(o - place)) for o in oxygens), default=np.inf)
-        if not 3.0 < nearest < 7.0 or apart < 2.8:
-            continue
-        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-        sites.append(place + water @ turn.T)
-        oxygens.append(place)
-    found["waters"] = (np.tile([-0.834, 0.417, 0.417], 24), np.concatenate(sites))
-    return found
-
-
-def among_charges(mean_field: Any, charges: Array, positions: Array) -> Any:
-    """``mean_field`` in the potential of point charges."""
-    from pyscf import qmmm
-
-    return qmmm.mm_charge(mean_field, positions / BOHR, charges, unit="Bohr")
-
 
 class Calculation:
     """Ground state and excited states of a molecule in one medium."""
@@ -213,16 +169,6 @@ def computed(name: str, smiles: str) -> dict[str, Any]:
     for solvent, (epsilon, index) in SOLVENTS.items():
         medium = partial(in_continuum, epsilon=epsilon, refractive_index=index)
         media[solvent] = Calculation(atoms, medium).plain(vacuum)
-    among = {}
-    if name in AMONG_CHARGES:
-        for kind, (charges, positions) in surroundings(atoms, AMONG_CHARGES.index(name)).items():
-            positions = positions.round(4)
-            medium = partial(among_charges, charges=charges, positions=positions)
-            among[kind] = {
-                "charges": charges.tolist(),
-                "positions": positions.tolist(),
-                **Calculation(atoms, medium).plain(vacuum),
-            }
     return {
         "name": name,
         "smiles": smiles,
@@ -230,7 +176,6 @@ def computed(name: str, smiles: str) -> dict[str, Any]:
         "numbers": atoms.numbers.tolist(),
         "positions": atoms.positions.round(6).tolist(),
         "media": media,
-        "charges": among,
     }
 
 
