@@ -25,6 +25,7 @@ _HOMES = {
     "ExcitedStateCalculator": "esml.interfaces.ase",
     "Failure": "esml.results",
     "InstabilityError": "esml.physics.excitations",
+    "PointCharges": "esml.physics.point_charges",
     "Result": "esml.results",
     "Spectrum": "esml.analysis.spectrum",
     "Solvent": "esml.physics.solvent",
@@ -44,6 +45,7 @@ __all__ = [
     "ExcitedStateCalculator",
     "Failure",
     "InstabilityError",
+    "PointCharges",
     "Result",
     "Solvent",
     "Spectrum",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from esml.io.structure_checks import StructureError
     from esml.model.checkpoint import CheckpointError
     from esml.physics.excitations import InstabilityError
+    from esml.physics.point_charges import PointCharges
     from esml.physics.solvent import Solvent
     from esml.predict.couplings import state_couplings
     from esml.predict.gradients import excitation_gradients

@@ -41,30 +41,37 @@ def for_commands(sentence: str) -> str:
 IN_SOLVENT = "absorption at once (n²), without the solvent model's own error in ±"
 """What is assumed in a solvent."""
 
+AMONG_CHARGES = "they do not answer to the molecule, and their error is not in ±"
+"""What is assumed among point charges."""
+
 
 def decisions(structure: Structure) -> list[tuple[str, str]]:
     """Charge, geometry and remarks, for people to read."""
-    from esml.io.solvents import solvent_of
     from esml.io.structure_checks import molecular_charge
+    from esml.io.surroundings import surroundings_of
 
     told = structure.provenance
     charge = f"{molecular_charge(structure.atoms):+d}".replace("+0", "0")
     found = [("charge", f"{charge} ({told.charge_source})"), ("geometry", told.geometry)]
-    if (solvent := solvent_of(structure.atoms)) is not None:
-        found.append(("solvent", f"{solvent}; {IN_SOLVENT}"))
+    around = surroundings_of(structure.atoms)
+    if around.solvent is not None:
+        found.append(("solvent", f"{around.solvent}; {IN_SOLVENT}"))
+    if around.point_charges is not None:
+        said = f"{around.point_charges}, the nearest {around.nearest:.2f} Å from an atom"
+        found.append(("surroundings", f"{said}; {AMONG_CHARGES}"))
     return found + [("note", remark) for remark in told.remarks()]
 
 
 def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Result:
     """The prediction for one structure; ends the command where there is none."""
-    from esml.io.solvents import SolventError
+    from esml.io.provenance import SurroundingsError
     from esml.io.structure_checks import StructureError
     from esml.physics.excitations import InstabilityError
 
     with refusing(InstabilityError, code=SOME_FAILED):
         try:
             return surrogate.predict(structure.atoms, n_states=n_states)
-        except (StructureError, SolventError) as error:
+        except (StructureError, SurroundingsError) as error:
             fail(for_commands(str(error)))
 
 

@@ -19,8 +19,10 @@ from ase.calculators.calculator import (
     all_changes,
 )
 
-from esml.io.solvents import solvent_of
+from esml.io.point_charges import as_point_charges
 from esml.io.structure_checks import molecular_charge
+from esml.io.surroundings import surroundings_of, within
+from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.predict.gradients import excitation_gradients
 from esml.predict.model_files import load_model
@@ -34,13 +36,25 @@ GRADIENTS: dict[str, Multiplicity] = {f"{each}_gradients": each for each in MULT
 
 
 class _InfoAware(Calculator):
-    """A calculator that notices changes of charge and solvent in ``atoms.info``, unlike ASE."""
+    """A calculator that notices changes of charge and surroundings, unlike ASE."""
+
+    _point_charges: PointCharges | None = None
+
+    @property
+    def point_charges(self) -> PointCharges | None:
+        """Those around the molecule; setting others forgets all results."""
+        return self._point_charges
+
+    @point_charges.setter
+    def point_charges(self, given: Any) -> None:
+        self._point_charges = as_point_charges(given)
+        self.reset()  # type: ignore[no-untyped-call]
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         changes: list[str] = list(super().check_state(atoms, tol))  # type: ignore[no-untyped-call]
         if self.atoms is not None and not changes:
             before, now = (
-                (molecular_charge(each), solvent_of(each)) for each in (self.atoms, atoms)
+                (molecular_charge(each), surroundings_of(each)) for each in (self.atoms, atoms)
             )
             changes = [] if before == now else ["initial_charges"]
         return changes
@@ -69,7 +83,8 @@ class SurrogateCalculator(_InfoAware):
     | ``singlet_gradients`` | (n_states, N, 3) | eV/Å, of the excitation energies |
     | ``triplet_gradients`` | (n_states, N, 3) | eV/Å |
 
-    ``solvent`` is that of ``Surrogate.predict``. The total charge is ``atoms.info["charge"]`` or
+    ``solvent`` and ``point_charges`` are those of ``Surrogate.predict``; set the attribute
+    ``point_charges`` anew when they move. The total charge is ``atoms.info["charge"]`` or
     the sum of the initial charges. ``energy``, ``forces`` and ``stress`` raise
     PropertyNotImplementedError: a surrogate of the orbitals has no total energy. Structures that
     cannot be treated raise as ``Surrogate.predict`` does.
@@ -99,12 +114,13 @@ class SurrogateCalculator(_InfoAware):
         model: Surrogate | None = None,
         n_states: int = 10,
         solvent: Solvent | str | None = None,
+        point_charges: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.model = load_model() if model is None else model
         self.n_states = n_states
-        self.solvent = solvent
+        self.solvent, self.point_charges = solvent, point_charges
 
     def get_property(
         self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
@@ -134,7 +150,7 @@ class SurrogateCalculator(_InfoAware):
         assert self.atoms is not None
         if "dipole" not in self.results:
             self.result = found = self.model.predict(
-                self.atoms, self.n_states, solvent=self.solvent
+                within(self.atoms, self.solvent, self.point_charges), self.n_states
             )
             singlets, triplets = found.singlets, found.triplets
             self.results.update(
@@ -154,9 +170,8 @@ class SurrogateCalculator(_InfoAware):
         for name, multiplicity in GRADIENTS.items():
             if name in properties:
                 states = range(len(self.results[f"{multiplicity}_energies"]))
-                found_gradients = excitation_gradients(
-                    self.model, self.atoms, states, multiplicity, solvent=self.solvent
-                )
+                placed = within(self.atoms, self.solvent, self.point_charges)
+                found_gradients = excitation_gradients(self.model, placed, states, multiplicity)
                 self.results[name] = found_gradients.gradients
 
 
@@ -170,7 +185,9 @@ class ExcitedStateCalculator(_InfoAware):
         atoms.calc.results["excitation_energy"]  # there: the vertical emission energy, eV
 
     ``ground`` is any ASE calculator with energy and forces, of the same molecule and charge.
-    In a ``solvent`` (see ``Surrogate.predict``) the ground-state calculator has to be in it too.
+    In a ``solvent`` or among ``point_charges`` (see ``Surrogate.predict``) the ground-state
+    calculator has to be so too. Results then hold ``charge_forces`` (L, 3), what the excitation
+    adds to the forces on the charges.
     ``state`` is "S1", "T1", "S2", …, counted by energy at each geometry, so the surface has a kink
     where states cross. Results hold ``energy``, ``forces`` and ``excitation_energy`` (eV, eV/Å).
     Raises ValueError for a state's name that is none.
@@ -184,6 +201,7 @@ class ExcitedStateCalculator(_InfoAware):
         state: str = "S1",
         model: Surrogate | None = None,
         solvent: Solvent | str | None = None,
+        point_charges: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
@@ -193,7 +211,7 @@ class ExcitedStateCalculator(_InfoAware):
         self.ground = ground
         self.model = load_model() if model is None else model
         self.state = state
-        self.solvent = solvent
+        self.solvent, self.point_charges = solvent, point_charges
         self._multiplicity: Multiplicity = "singlet" if named[1] == "S" else "triplet"
         self._index = int(named[2]) - 1
 
@@ -206,12 +224,13 @@ class ExcitedStateCalculator(_InfoAware):
         """Fill ``results`` with energy, forces and the excitation energy."""
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
-        found = excitation_gradients(
-            self.model, self.atoms, self._index, self._multiplicity, solvent=self.solvent
-        )
+        placed = within(self.atoms, self.solvent, self.point_charges)
+        found = excitation_gradients(self.model, placed, self._index, self._multiplicity)
         excitation = float(found.energies[0])
         self.results = {
             "energy": self.ground.get_property("energy", self.atoms) + excitation,
             "forces": self.ground.get_property("forces", self.atoms) - found.gradients[0],
             "excitation_energy": excitation,
         }
+        if found.charge_gradients is not None:
+            self.results["charge_forces"] = -found.charge_gradients[0]

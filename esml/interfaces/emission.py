@@ -28,8 +28,8 @@ from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
 from esml.interfaces.ase import ExcitedStateCalculator
 from esml.io.relaxation import METHOD, model_hessian, xtb_calculator
-from esml.io.solvents import in_solvent, solvent_of
 from esml.io.structure_checks import StructureError, molecular_charge
+from esml.io.surroundings import surroundings_of, within
 from esml.physics.excitations import InstabilityError
 from esml.physics.solvent import Solvent
 from esml.predict.gradients import excitation_gradients
@@ -217,8 +217,8 @@ def relaxed_state(
     method = METHOD if ground is None else type(ground).__name__
     ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
     surface = ExcitedStateCalculator(ground, state, model)
-    start = in_solvent(atoms, solvent).copy()  # it carries the solvent from here on
-    solvent_of(start)
+    start = within(atoms, solvent).copy()  # it carries the solvent from here on
+    surroundings_of(start)
     start.calc = ground
     if not _relax(start, force, steps).converged:
         raise ValueError(

@@ -21,6 +21,8 @@ _HOMES = {
     "ReadingOptions": "esml.io.provenance",
     "Structure": "esml.io.provenance",
     "StructureError": "esml.io.structure_checks",
+    "SurroundingsError": "esml.io.provenance",
+    "as_point_charges": "esml.io.point_charges",
     "check_structure": "esml.io.structure_checks",
     "conformers": "esml.io.structures",
     "count_structures": "esml.io.structures",
@@ -42,6 +44,8 @@ __all__ = [
     "ReadingOptions",
     "Structure",
     "StructureError",
+    "SurroundingsError",
+    "as_point_charges",
     "check_structure",
     "conformers",
     "count_structures",
@@ -58,7 +62,14 @@ __all__ = [
 if TYPE_CHECKING:
     from esml.io.comparison import Comparison, read_comparison
     from esml.io.files import BusyError, sole_writer, write_whole
-    from esml.io.provenance import InputError, Provenance, ReadingOptions, Structure
+    from esml.io.point_charges import as_point_charges
+    from esml.io.provenance import (
+        InputError,
+        Provenance,
+        ReadingOptions,
+        Structure,
+        SurroundingsError,
+    )
     from esml.io.structure_checks import StructureError, check_structure, molecular_charge
     from esml.io.structures import (
         conformers,

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from ase import Atoms
 
+from esml.physics.point_charges import PointCharges
+
 KEY = "provenance"
 """Where ``atoms.info`` keeps the provenance, as a plain dictionary."""
 
@@ -35,6 +37,10 @@ class InputError(ValueError):
     index: int | None = None
 
 
+class SurroundingsError(ValueError):
+    """Surroundings of a molecule that make no sense, said in one sentence."""
+
+
 @dataclass(frozen=True)
 class ReadingOptions:
     """What a user may ask of readers. Raises ``InputError`` for what is no such option.
@@ -57,6 +63,8 @@ class ReadingOptions:
     solvent_column
         Name, or number from 1, of the column of solvents in a table of SMILES; the one headed
         ``solvent`` if ``None``.
+    point_charges
+        Point charges around each structure, in the frame of its coordinates; none if ``None``.
     shard
         ``(i, n)``: every n-th record of a file alone, from record i on (0 ≤ i < n).
     elements
@@ -72,13 +80,17 @@ class ReadingOptions:
     ignore_cell: bool = False
     solvent: str | None = None
     solvent_column: str | None = None
+    point_charges: PointCharges | None = None
     shard: tuple[int, int] | None = None
     elements: tuple[int, ...] = ()
     processes: int | None = None
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides the structures read, as JSON can hold it; without what is left open."""
-        kept = {k: v for k, v in asdict(self).items() if k != "processes" and v not in (None, ())}
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.point_charges is not None:
+            given["point_charges"] = self.point_charges.digest()
+        kept = {k: v for k, v in given.items() if k != "processes" and v not in (None, ())}
         return {
             k: list(v) if isinstance(v, tuple) else v for k, v in kept.items() if v is not False
         }

@@ -12,14 +12,12 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from itertools import islice
 from typing import Any
 
-from ase import Atoms
-
+from esml.io.provenance import SurroundingsError
 from esml.physics.solvent import Solvent
 
 VACUUM = ("vacuum", "gas", "gas phase", "none", "")
@@ -29,7 +27,7 @@ VACUUM = ("vacuum", "gas", "gas phase", "none", "")
 _NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)")
 
 
-class SolventError(ValueError):
+class SolventError(SurroundingsError):
     """A solvent that is not known, said in one sentence."""
 
 
@@ -115,63 +113,4 @@ def as_solvent(given: Any) -> Solvent | None:
     raise SolventError(
         f"solvent is {given!r}: expected a name such as 'ethanol' or "
         "esml.Solvent(epsilon, refractive_index); give one or leave it out for vacuum"
-    )
-
-
-def solvent_of(atoms: Atoms) -> Solvent | None:
-    """The solvent that ``atoms.info["solvent"]`` names; None, vacuum, where there is none.
-
-    Raises
-    ------
-    SolventError
-        As ``as_solvent``.
-    """
-    return as_solvent(atoms.info.get("solvent"))
-
-
-def in_solvent(atoms: Atoms, solvent: Solvent | str | None) -> Atoms:
-    """``atoms`` in ``solvent``: a copy that carries it, or ``atoms`` itself for None."""
-    if solvent is None:
-        return atoms
-    placed: Atoms = atoms.copy()
-    placed.info["solvent"] = solvent
-    return placed
-
-
-def each_in_solvent(
-    structures: Iterable[Atoms], solvent: Solvent | str | Iterable[Solvent | str | None] | None
-) -> Iterator[Atoms]:
-    """``structures`` in one ``solvent``, or each in its own.
-
-    Raises
-    ------
-    SolventError
-        As ``as_solvent`` for the one of all; where there are fewer or more than structures.
-    """
-    if solvent is None or isinstance(solvent, Solvent | str):
-        as_solvent(solvent)
-        return (in_solvent(atoms, solvent) for atoms in structures)
-    return _paired(structures, solvent)
-
-
-def _paired(
-    structures: Iterable[Atoms], solvents: Iterable[Solvent | str | None]
-) -> Iterator[Atoms]:
-    left = iter(solvents)
-    number = 0
-    for atoms in structures:
-        for solvent in islice(left, 1):
-            yield in_solvent(atoms, solvent)
-            break
-        else:
-            raise _unequal(number, "solvents")
-        number += 1
-    if any(True for _ in left):
-        raise _unequal(number, "structures")
-
-
-def _unequal(number: int, what: str) -> SolventError:
-    return SolventError(
-        f"there are only {number} {what}: expected as many solvents as structures, None for those "
-        "in vacuum; give one for each, or one for all"
     )

@@ -138,6 +138,7 @@ def from_smiles(
     charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for xTB.
     Raises ``InputError`` for text that is no SMILES or a molecule that cannot be embedded.
     """
+    _check_frame(smiles, options)
     settings = _settings(options)
     parse_smiles(smiles)  # without RDKit, or for no SMILES, no process need be started
     found = make({"smiles": smiles}, settings)[0]
@@ -294,7 +295,7 @@ def _through_workers(
                 request = item.content if isinstance(item.content, dict) else {}
                 smiles = str(request.get("smiles", ""))
                 found = _from_built(outcome[0], item.name, str(path), item.index, options, smiles)
-                _dissolve(found.atoms, options, item.solvent)
+                _surround(found.atoms, options, item.solvent)
                 yield _noted(found, item.notes)
             elif isinstance(outcome, Table | InputError):
                 yield _finished(replace(item, content=outcome), path, options)
@@ -329,7 +330,7 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
         table.name, table.index = item.name, item.index
         return table
     atoms, notes = table.atoms, table.notes
-    _dissolve(atoms, options)
+    _surround(atoms, options)
     if atoms.pbc.any():
         volume = abs(float(atoms.cell.volume))
         if options.ignore_cell:
@@ -344,10 +345,10 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
     return structure(atoms, item.name, str(path), item.index, provenance)
 
 
-def _dissolve(atoms: Atoms, options: ReadingOptions, stated: str = "") -> None:
-    """Let ``atoms`` carry the solvent asked for, or else the one ``stated``."""
-    if solvent := options.solvent or stated:
-        atoms.info["solvent"] = solvent
+def _surround(atoms: Atoms, options: ReadingOptions, stated: str = "") -> None:
+    """Let ``atoms`` carry the solvent asked for, or else the one ``stated``, and the charges."""
+    given = {"solvent": options.solvent or stated, "point_charges": options.point_charges}
+    atoms.info.update({key: value for key, value in given.items() if value})
 
 
 def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
@@ -369,6 +370,14 @@ def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
     return charge, ASSUMED
 
 
+def _check_frame(name: str, options: ReadingOptions) -> None:
+    if options.point_charges is not None:
+        raise InputError(
+            f"point charges are given around {name}, whose geometry is made here: expected "
+            "coordinates in their frame; give a geometry file and leave --geometry out"
+        )
+
+
 def _forget_charge(atoms: Atoms) -> None:
     for key in CHARGE_KEYS:
         atoms.info.pop(key, None)
@@ -377,6 +386,7 @@ def _forget_charge(atoms: Atoms) -> None:
 def _from_built(
     built: Built, name: str, source: str, index: int, options: ReadingOptions, smiles: str = ""
 ) -> Structure:
+    _check_frame(name, options)
     charge, stated = built.charge, "formal charges of the SMILES or drawing"
     if options.charge is not None and options.charge != charge:
         charge, stated = (
@@ -386,5 +396,5 @@ def _from_built(
     provenance = Provenance(
         charge, stated, built.geometry, smiles, built.stereo, built.fragments, built.notes
     )
-    _dissolve(built.atoms, options)
+    _surround(built.atoms, options)
     return structure(built.atoms, name, source, index, provenance)

@@ -42,6 +42,8 @@ from esml.units import BOHR
 ONSITE = ("s", "p", "sp_dipole")
 """Names of the on-site baselines: ε_s and ε_p (eV), ⟨s|x|p_x⟩ (bohr)."""
 
+SP_DIPOLE = ONSITE.index("sp_dipole")
+
 COUPLINGS = (
     "hardness_coulomb",
     "hardness_exchange",
@@ -236,17 +238,19 @@ class EffectiveHamiltonian(nn.Module):
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
         relaxation = assembled(relaxing.onsite, relaxing.offsite)
-        reaction = None if medium is None else medium.reaction_field(separation, layout)
+        reaction = outer = None
+        if medium is not None:
+            reaction = medium.reaction_field(separation, layout)
+            outer = medium.potential(graph.positions, dipole, baseline[:, SP_DIPOLE], layout)
         unsettled: frozenset[int] = frozenset()
-        if config.mean_field != "none" or reaction is not None:
+        if config.mean_field != "none" or medium is not None:
             mean_field = self._mean_field(kinds, separation, layout)
             steps = config.mean_field_steps if config.mean_field != "none" else 0
             mean_field, unsettled = mean_field.settled(hamiltonian, steps)
             hamiltonian, potential = mean_field.in_vacuum(hamiltonian, steps)
-            if reaction is not None:
-                hamiltonian, potential = mean_field.in_medium(
-                    hamiltonian, potential, reaction.static
-                )
+            if medium is not None:
+                static = None if reaction is None else reaction.static
+                hamiltonian, potential = mean_field.in_medium(hamiltonian, potential, static, outer)
             # The scale of virtual levels is one of what binds them, not of where zero lies.
             relaxation = relaxation - self.virtual_scale * potential
         deviation = self.deviations(kinds, x[:, 0])

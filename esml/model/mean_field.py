@@ -9,7 +9,8 @@ do to the medium and what that does to the charges agree:
     H = H_vac + F[P] − F[P_vac] + v[q] − v[q_vac] + w[q] ,
 
 P and q of H itself, P_vac and q_vac of H_vac, the Hamiltonian in vacuum, and w the potential of the
-medium. So a molecule screens the medium by its own mean field, and where w = 0, H is H_vac exactly.
+medium: what a solvent makes of q, and that of point charges. So a molecule screens the medium by
+its own mean field, and where w = 0, H is H_vac exactly.
 
 Shape letters: M molecules, n orbitals, K atoms. Energies in eV.
 """
@@ -113,7 +114,11 @@ class MeanField:
         return hamiltonian, potential
 
     def in_medium(
-        self, vacuum: Tensor, potential: Tensor, reaction: Tensor
+        self,
+        vacuum: Tensor,
+        potential: Tensor,
+        reaction: Tensor | None,
+        outer: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The Hamiltonian in a medium, and the potential in it.
 
@@ -122,7 +127,10 @@ class MeanField:
         vacuum, potential:
             (M, n, n) H_vac and the potential in it, eV.
         reaction:
-            (M, K, K) potential that the medium makes on an atom for a charge on another, eV/e.
+            (M, K, K) potential that the medium makes on an atom for a charge on another, eV/e; None
+            where it does not answer to charges.
+        outer:
+            (M, n, n) potential that the medium makes by itself, eV; None where it makes none.
 
         Returns
         -------
@@ -130,7 +138,10 @@ class MeanField:
         """
         density, charge = self._filled(vacuum)
         own_field, own_potential = self._field(density), self._potential(charge, self.coulomb)
-        coupling = reaction if self.coulomb is None else self.coulomb + reaction
+        if outer is not None:
+            own_potential = own_potential - outer
+        couplings = [each for each in (self.coulomb, reaction) if each is not None]
+        coupling = sum(couplings[1:], couplings[0]) if couplings else None
         mixing = Mixing()
         for step in range(STEPS):
             changed = self._potential(charge, coupling) - own_potential

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from esml.physics.basis import OrbitalLayout
+from esml.physics.basis import N_SLOTS, OrbitalLayout
+from esml.physics.point_charges import SPREAD, PointCharges, potentials
 from esml.physics.solvent import Solvent, born_radii, cavity_radii, reaction_field
+from esml.units import BOHR
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,38 @@ class ReactionField:
 
 
 @dataclass(frozen=True)
+class Sites:
+    """The point charges around one molecule as tensors, in double precision."""
+
+    charges: Tensor  # (L,) e
+    positions: Tensor  # (L, 3) Å; may require gradients
+    width: float  # Å
+
+
+@dataclass(frozen=True)
 class Medium:
     """The surroundings of each molecule of a batch."""
 
     solvents: tuple[Solvent | None, ...]  # None: vacuum
+    sites: tuple[Sites | None, ...]  # None: no point charges
 
     @classmethod
-    def of(cls, solvents: Sequence[Solvent | None]) -> Medium | None:
-        """The medium of molecules in ``solvents``; None where all are in vacuum."""
-        return cls(tuple(solvents)) if any(s is not None for s in solvents) else None
+    def of(
+        cls, solvents: Sequence[Solvent | None], charges: Sequence[PointCharges | None] = ()
+    ) -> Medium | None:
+        """The medium of molecules in ``solvents`` or among ``charges``; None where there is none.
 
-    def reaction_field(self, separation: Tensor, layout: OrbitalLayout) -> ReactionField:
-        """The reaction field of atoms at distances ``separation`` (M, K, K), Å."""
+        ``charges`` are as many as ``solvents``, or left out.
+        """
+        found = tuple(None if each is None else _sites(each) for each in charges)
+        if all(each is None for each in (*solvents, *found)):
+            return None
+        return cls(tuple(solvents), found or (None,) * len(solvents))
+
+    def reaction_field(self, separation: Tensor, layout: OrbitalLayout) -> ReactionField | None:
+        """The reaction field of atoms at distances ``separation`` (M, K, K), Å; None in vacuum."""
+        if all(s is None for s in self.solvents):
+            return None
         numbers = layout.pad_atoms(layout.numbers)
         radii = cavity_radii(numbers).to(separation)
         effective = born_radii(separation, radii, layout.atom_mask)
@@ -48,3 +71,51 @@ class Medium:
                 for values in (static, optical)
             )
         )
+
+    def potential(
+        self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout
+    ) -> Tensor | None:
+        """The operator w of the point charges, (M, n, n) eV; None where there are none.
+
+        Parameters
+        ----------
+        positions:
+            (N, 3) of the atoms, Å.
+        dipole:
+            (M, 3, n, n) ⟨μ|r|ν⟩, bohr, δ_μν R_A included.
+        sp_dipole:
+            (N,) ⟨s|x|p_x⟩ of the atoms, bohr, which tells ⟨r²⟩ of their p orbitals.
+        """
+        if all(each is None for each in self.sites):
+            return None
+        # In double precision: the potentials of thousands of charges nearly cancel.
+        places = positions.double()
+        phi, field = places.new_zeros(len(places)), torch.zeros_like(places)
+        gradient = places.new_zeros(len(places), 3, 3)
+        starts = (layout.n_atoms.cumsum(0) - layout.n_atoms).tolist()
+        found = []
+        for start, n, sites in zip(starts, layout.n_atoms.tolist(), self.sites, strict=True):
+            own = slice(start, start + n)
+            if sites is None:
+                found.append((phi[own], field[own], gradient[own]))
+                continue
+            charges, x = (t.to(places.device) for t in (sites.charges, sites.positions))
+            found.append(potentials(places[own], charges, x, sites.width))
+        phi, field, gradient = (torch.cat(each).to(positions) for each in zip(*found, strict=True))
+        blocks = phi.new_zeros(len(phi), N_SLOTS, N_SLOTS)
+        blocks[:, 1:, 1:] = -(SPREAD / 5.0 * sp_dipole**2 * BOHR**2)[:, None, None] * gradient
+        blocks = blocks - torch.diag_embed(phi[:, None].expand(-1, N_SLOTS))
+        none = layout.numbers.new_zeros(0)
+        onsite = layout.assembly(none, none)(blocks, blocks[:0])
+        owner = layout.orbital_atom[:, :, None].expand(-1, -1, 3)
+        at_orbitals, centres = (
+            layout.pad_atoms(x).gather(1, owner).mT for x in (field, positions / BOHR)
+        )
+        about_centres = dipole - torch.diag_embed(centres * layout.orbital_mask[:, None, :])
+        mean = 0.5 * BOHR * (at_orbitals[:, :, :, None] + at_orbitals[:, :, None, :])
+        return onsite + (mean * about_centres).sum(1)
+
+
+def _sites(charges: PointCharges) -> Sites:
+    # Copies, for who wants derivatives makes these tensors leaves.
+    return Sites(torch.tensor(charges.charges), torch.tensor(charges.positions), charges.width)

@@ -8,16 +8,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 
-from esml.io.solvents import in_solvent, solvent_of
+from esml.io.surroundings import surroundings_of, within
 from esml.physics.couplings import interstate, with_ground_state
 from esml.physics.excitations import InstabilityError
-from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
+from esml.predict.solution import medium_of
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
@@ -76,6 +77,7 @@ def state_couplings(
     multiplicity: MultiplicityName = "singlet",
     active: int | None = None,
     solvent: Solvent | str | None = None,
+    point_charges: Any = None,
 ) -> StateCouplings:
     """Energies, gradients and couplings of the ``n_states`` lowest states of ``atoms``.
 
@@ -95,8 +97,8 @@ def state_couplings(
     active
         Place of one state, from 0: only its gradient and its couplings to all others, which is
         what a trajectory needs and takes a fifth of the time for ten states.
-    solvent
-        That of ``Surrogate.predict``.
+    solvent, point_charges
+        Those of ``Surrogate.predict``.
 
     Returns
     -------
@@ -115,7 +117,7 @@ def state_couplings(
     if n_states < 1:
         raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
     graph = model.graph([atoms])
-    medium = Medium.of([solvent_of(in_solvent(atoms, solvent))])
+    medium = medium_of([surroundings_of(within(atoms, solvent, point_charges))])
     graph.positions.requires_grad_(True)
     with torch.enable_grad():
         if chosen == "singlet":

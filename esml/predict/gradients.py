@@ -22,10 +22,9 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
-from esml.io.solvents import in_solvent, solvent_of
-from esml.physics.medium import Medium
+from esml.io.surroundings import surroundings_of, within
 from esml.physics.solvent import Solvent
-from esml.predict.solution import answered, doubts, refusal
+from esml.predict.solution import answered, doubts, medium_of, refusal
 from esml.predict.surrogate import Surrogate
 from esml.typing import Multiplicity, MultiplicityName, as_multiplicity, renamed
 
@@ -47,6 +46,7 @@ class ExcitationGradients:
     energies: Array  # (S,) eV
     gradients: Array  # (S, N, 3) eV/Å
     degeneracies: Array  # (S,) states that share the gradient; 1 for one of its own
+    charge_gradients: Array | None = None  # (S, L, 3) eV/Å on the point charges, where there are
     warnings: tuple[str, ...] = ()  # where the closed shell is a minimum only to within the error
 
 
@@ -58,13 +58,15 @@ def excitation_gradients(
     multiplicity: MultiplicityName = "singlet",
     degenerate: float = DEGENERATE,
     solvent: Solvent | str | None = None,
+    point_charges: Any = None,
 ) -> ExcitationGradients:
     """∂ω/∂R of the ``states`` (counted from 0, as in ``result.singlets``) of ``atoms``.
 
     Exact first derivatives of the model's energies, in the precision of its network: load it with
     ``dtype=torch.float64`` where more than four digits count. States within ``degenerate`` (eV) of
-    each other are given the gradient of their mean; 0 turns that off. ``solvent`` is that of
-    ``Surrogate.predict``.
+    each other are given the gradient of their mean; 0 turns that off. ``solvent`` and
+    ``point_charges`` are those of ``Surrogate.predict``; among point charges the result has their
+    gradients too.
 
     Where the closed shell is no minimum, but one to within the error of the model, these are
     gradients of the Tamm–Dancoff energies that ``predict`` gives, and ``warnings`` say so.
@@ -77,8 +79,10 @@ def excitation_gradients(
     if wanted.ndim != 1 or len(wanted) == 0 or wanted.min() < 0:
         raise ValueError(f"states is {states!r}: expected one or several numbers from 0 on")
     graph = model.graph([atoms])
-    medium = Medium.of([solvent_of(in_solvent(atoms, solvent))])
-    graph.positions.requires_grad_(True)
+    medium = medium_of([surroundings_of(within(atoms, solvent, point_charges))])
+    places = [graph.positions.requires_grad_(True)]
+    if medium is not None and (sites := medium.sites[0]) is not None:
+        places.append(sites.positions.requires_grad_(True))
     with torch.enable_grad():
         solution = model(graph, int(wanted.max()) + LARGEST_SET, medium=medium)
     if not answered(solution)[0]:
@@ -93,19 +97,23 @@ def excitation_gradients(
             f"less than {available}"
         )
     sets = _sets(levels[:available], degenerate)
-    gradients: dict[range, Array] = {}
+    gradients: dict[range, list[Array]] = {}
     for state in wanted:
         members = sets[state]
         if members not in gradients:
             mean = energies[members.start : members.stop].mean()
-            (slope,) = torch.autograd.grad(mean, graph.positions, retain_graph=True)
-            gradients[members] = slope.cpu().numpy().astype(np.float64)
+            slopes = torch.autograd.grad(mean, places, retain_graph=True)
+            gradients[members] = [x.cpu().numpy().astype(np.float64) for x in slopes]
+    on_atoms, *on_charges = (
+        np.stack(each) for each in zip(*(gradients[sets[state]] for state in wanted), strict=True)
+    )
     return ExcitationGradients(
         multiplicity=chosen,
         states=wanted,
         energies=levels[wanted].astype(np.float64),
-        gradients=np.stack([gradients[sets[state]] for state in wanted]),
+        gradients=on_atoms,
         degeneracies=np.array([len(sets[state]) for state in wanted]),
+        charge_gradients=on_charges[0] if on_charges else None,
         warnings=tuple(doubts(solution)[0]),
     )
 

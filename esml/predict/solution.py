@@ -10,11 +10,12 @@ from ase import Atoms
 from torch import Tensor
 
 from esml.confidence.domain import Verdict
+from esml.io.surroundings import Surroundings
 from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
+from esml.physics.medium import Medium
 from esml.physics.orbitals import Orbitals
 from esml.physics.response import Response
-from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Result, States, name_of
 from esml.typing import Array, Multiplicity
 from esml.units import DEBYE
@@ -44,7 +45,7 @@ class Stated:
 
 def results(
     structures: Sequence[Atoms],
-    solvents: Sequence[Solvent | None],
+    around: Sequence[Surroundings],
     solution: Solution,
     stated: Stated,
     wavefunctions: bool,
@@ -79,8 +80,9 @@ def results(
             dipole=dipole[m] * DEBYE,
             # No training molecule has a closed shell that is no minimum.
             in_domain=stated.verdicts[m].in_domain and not doubtful[m],
-            warnings=(*doubtful[m], *stated.verdicts[m].warnings),
-            solvent=solvents[m],
+            warnings=(*doubtful[m], *stated.verdicts[m].warnings, *_too_near(around[m])),
+            solvent=around[m].solvent,
+            point_charges=around[m].point_charges,
             singlets=of_singlets[m],
             triplets=of_triplets[m],
             coefficients=None if coefficients is None else coefficients[m, :n, :n].copy(),
@@ -90,6 +92,22 @@ def results(
         )
         outcomes.append(result)
     return outcomes
+
+
+def medium_of(around: Sequence[Surroundings]) -> Medium | None:
+    """The medium of the molecules of a batch; None where none has surroundings."""
+    return Medium.of([s.solvent for s in around], [s.point_charges for s in around])
+
+
+def _too_near(around: Surroundings) -> list[str]:
+    """A warning where a point charge is as near as a bond."""
+    charges = around.point_charges
+    if charges is None or around.nearest >= 2.0 * charges.width:
+        return []
+    return [
+        f"a point charge is {around.nearest:.2f} Å from an atom, nearer than a hydrogen bond: its "
+        "potential is damped, and the errors are larger than stated"
+    ]
 
 
 def doubts(solution: Solution) -> list[list[str]]:

@@ -22,9 +22,9 @@ from torch import nn
 from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.confidence.valence import no_valence_state
-from esml.io.provenance import InputError, Structure
-from esml.io.solvents import SolventError, each_in_solvent, in_solvent, solvent_of
+from esml.io.provenance import InputError, Structure, SurroundingsError
 from esml.io.structure_checks import StructureError
+from esml.io.surroundings import Surroundings, each_within, surroundings_of, within
 from esml.model.graph import Graph, build_graph, join
 from esml.model.hamiltonian import EffectiveHamiltonian
 from esml.physics import orbitals
@@ -35,7 +35,7 @@ from esml.physics.response import Response
 from esml.physics.solvent import Solvent
 from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
-from esml.predict.solution import Solution, Stated, in_double, results
+from esml.predict.solution import Solution, Stated, in_double, medium_of, results
 from esml.results import Failure, Result, name_of
 
 
@@ -56,7 +56,7 @@ class Checked(NamedTuple):
 
     atoms: Atoms
     graph: Graph
-    solvent: Solvent | None
+    around: Surroundings
 
 
 class Surrogate(nn.Module):
@@ -202,6 +202,7 @@ class Surrogate(nn.Module):
         energy_window: float | None = None,
         n_triplets: int | None = None,
         solvent: Solvent | str | None = None,
+        point_charges: Any = None,
     ) -> Result:
         """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
 
@@ -210,16 +211,19 @@ class Surrogate(nn.Module):
         ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
         ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.solvents``), a ``Solvent``, or
         ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.
+        ``point_charges`` surround the molecule in the frame of its coordinates: ``PointCharges``, a
+        file, or what else ``esml.io.as_point_charges`` takes; if left out, those of
+        ``atoms.info["point_charges"]``, else none.
         Molecules with fewer excited states than asked for in the minimal basis give all they have.
         ``esml.predict`` also takes paths, SMILES and other objects.
         Singlets of a closed shell that is a minimum only to within the model's error are given in
         the Tamm–Dancoff approximation, and ``warnings`` of the result say so.
         Raises StructureError for a structure the model cannot treat, InstabilityError where the
-        predicted closed shell is far from a minimum, SolventError for a solvent that is not
-        known, ValueError for numbers below 1.
+        predicted closed shell is far from a minimum, SurroundingsError for a solvent that is not
+        known and point charges that cannot be, ValueError for numbers below 1.
         """
         given = _structure(atoms)
-        placed = in_solvent(given.atoms, solvent)
+        placed = within(given.atoms, solvent, point_charges)
         wanted = Wanted(n_states, n_triplets, energy_window)
         result = self._solve([self._checked(placed)], wanted)[0]
         if isinstance(result, Exception):
@@ -235,11 +239,12 @@ class Surrogate(nn.Module):
         energy_window: float | None = None,
         n_triplets: int | None = None,
         solvent: Solvent | str | Iterable[Solvent | str | None] | None = None,
+        point_charges: Iterable[Any] | None = None,
     ) -> Iterator[Result | Failure]:
         """Predict a stream of structures in batches, in order, with bounded memory.
 
-        ``n_triplets`` and ``energy_window`` are those of ``predict``, and so is ``solvent``: one
-        for all structures, or one for each.
+        ``n_triplets`` and ``energy_window`` are those of ``predict``, and so are ``solvent``, one
+        for all structures or one for each, and ``point_charges``, those of each.
 
         What is neither ``Atoms`` nor a ``Structure`` raises InputError either way.
 
@@ -256,7 +261,7 @@ class Surrogate(nn.Module):
                 "predict_many is given one molecule: expected a list or stream; call predict"
             )
         stream = (_structure(molecule).atoms for molecule in structures)
-        placed = each_in_solvent(stream, solvent)
+        placed = each_within(stream, solvent, point_charges)
         return self._stream(placed, wanted, errors, wavefunctions)
 
     def _stream(
@@ -288,7 +293,7 @@ class Surrogate(nn.Module):
         for index, atoms in enumerate(structures):
             try:
                 checked[index] = self._checked(atoms)
-            except (StructureError, SolventError) as error:
+            except (StructureError, SurroundingsError) as error:
                 outcomes[index] = error
         for batch in self.batching.batches({i: n_orbitals(c.atoms) for i, c in checked.items()}):
             found = self._solve([checked[i] for i in batch], wanted, wavefunctions)
@@ -296,14 +301,14 @@ class Surrogate(nn.Module):
         return [outcomes[index] for index in range(len(structures))]
 
     def _checked(self, atoms: Atoms) -> Checked:
-        """``atoms`` as something that can be solved. Raises StructureError, SolventError."""
-        return Checked(atoms, self.graph([atoms]), solvent_of(atoms))
+        """``atoms`` as something that can be solved. Raises StructureError, SurroundingsError."""
+        return Checked(atoms, self.graph([atoms]), surroundings_of(atoms))
 
     def _solve(
         self, molecules: Sequence[Checked], wanted: Wanted, wavefunctions: bool = True
     ) -> list[Result | Exception]:
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
-        solvents = [molecule.solvent for molecule in molecules]
+        around = [molecule.around for molecule in molecules]
         try:
             with torch.no_grad():
                 graph = join([molecule.graph for molecule in molecules])
@@ -312,7 +317,7 @@ class Surrogate(nn.Module):
                     wanted.n_states,
                     wanted.energy_window,
                     wanted.n_triplets,
-                    Medium.of(solvents),
+                    medium_of(around),
                 )
                 stated = self.uncertainties(graph, solution)
         except (ValueError, RuntimeError) as error:
@@ -320,4 +325,4 @@ class Surrogate(nn.Module):
                 return [error]
             return [self._solve([each], wanted, wavefunctions)[0] for each in molecules]
         structures = [molecule.atoms for molecule in molecules]
-        return results(structures, solvents, solution, stated, wavefunctions)
+        return results(structures, around, solution, stated, wavefunctions)

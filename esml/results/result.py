@@ -29,6 +29,7 @@ from esml.analysis.transitions import (
     state_charges,
     state_dipoles,
 )
+from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results.states import PROPERTIES, States, html_table, screen_table
 from esml.typing import MULTIPLICITIES, Array, MultiplicityName, as_multiplicity, renamed, same
@@ -63,6 +64,7 @@ class Result:
     in_domain: bool = True  # whether the molecule is like those the model was trained on
     warnings: tuple[str, ...] = ()  # why it is not, and what else to know of this prediction
     solvent: Solvent | None = None  # that the molecule is in; None: vacuum
+    point_charges: PointCharges | None = None  # around it
     name: str = ""  # of the molecule; its formula where it has none
     source: str = ""  # file or SMILES the structure is from
     index: int = 0  # place among the structures of its source
@@ -328,6 +330,8 @@ class Result:
                 )
         if self.solvent is not None:
             parts.append(f"in {self.solvent}")
+        if self.point_charges is not None:
+            parts.append(f"among {self.point_charges}")
         if not self.in_domain:
             parts.append("outside the training domain")
         return f"Result({', '.join(parts)})"

@@ -8,12 +8,10 @@ from ase.build import molecule
 from esml.io.solvents import (
     SolventError,
     as_solvent,
-    each_in_solvent,
     find_solvent,
-    in_solvent,
-    solvent_of,
     solvents,
 )
+from esml.io.surroundings import SurroundingsError, each_within, surroundings_of, within
 from esml.physics.solvent import Solvent
 
 
@@ -84,17 +82,17 @@ def test_what_is_no_solvent_is_refused() -> None:
 
 def test_atoms_carry_their_solvent() -> None:
     water = molecule("H2O")
-    assert solvent_of(water) is None
-    placed = in_solvent(water, "toluene")
-    assert solvent_of(placed) == solvents()["toluene"]
+    assert surroundings_of(water).solvent is None
+    placed = within(water, "toluene")
+    assert surroundings_of(placed).solvent == solvents()["toluene"]
     assert "solvent" not in water.info
-    assert solvent_of(in_solvent(placed, "vacuum")) is None
+    assert surroundings_of(within(placed, "vacuum")).solvent is None
 
 
 def test_one_solvent_for_each_structure() -> None:
     structures = [molecule("H2O"), molecule("CH4")]
-    placed = list(each_in_solvent(structures, ["water", None]))
-    assert [solvent_of(atoms) for atoms in placed] == [solvents()["water"], None]
+    placed = list(each_within(structures, ["water", None]))
+    assert [surroundings_of(atoms).solvent for atoms in placed] == [solvents()["water"], None]
     for wrong in (["water"], ["water"] * 3):
-        with pytest.raises(SolventError, match="as many solvents as structures"):
-            list(each_in_solvent(structures, wrong))
+        with pytest.raises(SurroundingsError, match="expected as many as structures"):
+            list(each_within(structures, wrong))

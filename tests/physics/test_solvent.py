@@ -110,8 +110,10 @@ def test_padding_changes_nothing() -> None:
     positions = torch.from_numpy(np.concatenate([small.positions, large.positions]))
     owner = torch.tensor([0] * len(small) + [1] * len(large))
     layout = OrbitalLayout.build(numbers, owner, torch.zeros(2, dtype=torch.int64))
-    medium = Medium((Solvent(78.4, 1.333), None))
+    medium = Medium.of([Solvent(78.4, 1.333), None])
+    assert medium is not None
     found = medium.reaction_field(distances(layout.pad_atoms(positions)), layout)
+    assert found is not None
     alone = field(small.numbers.tolist(), torch.from_numpy(small.positions), 78.4)
     n = len(small)
     torch.testing.assert_close(found.static[0, :n, :n], alone, rtol=1e-12, atol=1e-12)

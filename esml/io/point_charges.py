@@ -1,0 +1,134 @@
+"""Point charges from whatever holds them: files of ORCA, geometries with charges, atom groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from scipy.spatial import cKDTree
+
+from esml.io.provenance import SurroundingsError
+from esml.io.text import read_text
+from esml.physics.point_charges import NEAREST, PointCharges
+
+
+class PointChargesError(SurroundingsError):
+    """Point charges that cannot be read or used, said in one sentence."""
+
+
+def as_point_charges(given: Any) -> PointCharges | None:
+    """The point charges that a user means.
+
+    Parameters
+    ----------
+    given
+        ``PointCharges``; the path of a file (``read_point_charges``); ASE ``Atoms`` with initial
+        charges; anything with ``charges`` (e) and ``positions`` (Å), such as an atom group of
+        MDAnalysis; None for none.
+
+    Raises
+    ------
+    PointChargesError
+        For what is none of these, and for charges that are all zero.
+    """
+    if given is None or isinstance(given, PointCharges):
+        return given
+    if isinstance(given, str | Path):
+        return read_point_charges(Path(given))
+    if isinstance(given, Atoms):
+        return _of_atoms(given, "the atoms")
+    if hasattr(given, "charges") and hasattr(given, "positions"):
+        return _checked(given.charges, given.positions)
+    raise PointChargesError(
+        f"point charges are given as an object of type {type(given).__name__}: expected "
+        "esml.PointCharges(charges, positions), a file, ASE Atoms with initial charges, or what "
+        "has charges and positions; give one"
+    )
+
+
+def read_point_charges(path: Path) -> PointCharges:
+    """Point charges of a file.
+
+    A ``.pc`` file is ORCA's: the number of charges in the first line, then charge (e), x, y and z
+    (Å) in a line each. Anything else is a geometry that ASE reads, with a charge for each atom,
+    such as an extended xyz file with a column ``initial_charges``; of several the last counts.
+
+    Raises
+    ------
+    PointChargesError
+        For a file that cannot be read, or holds no charges.
+    """
+    if not path.is_file():
+        raise PointChargesError(
+            f"no file '{path}' of point charges: expected an ORCA .pc file or a geometry with "
+            "charges; check the name"
+        )
+    if path.suffix.lower() == ".pc":
+        return _of_orca(path)
+    from ase.io import read
+
+    try:
+        atoms = read(path)
+    # ASE's readers raise whatever they meet in a file that is not theirs.
+    except Exception as error:
+        raise PointChargesError(
+            f"'{path}' is no geometry that ASE reads ({' '.join(str(error).split())[:100]}): "
+            "expected an ORCA .pc file or a geometry with charges; convert it"
+        ) from error
+    assert isinstance(atoms, Atoms)
+    return _of_atoms(atoms, f"'{path}'")
+
+
+def _of_orca(path: Path) -> PointCharges:
+    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    try:
+        n = int(lines[0])
+        rows = np.array([[float(x) for x in line.split()] for line in lines[1:]])
+        if rows.shape != (n, 4):
+            raise ValueError
+    except (ValueError, IndexError):
+        raise PointChargesError(
+            f"'{path}' is no file of point charges of ORCA: expected their number in the first "
+            "line, then charge, x, y and z (Å) in a line each; mend it"
+        ) from None
+    return _checked(rows[:, 0], rows[:, 1:])
+
+
+def _of_atoms(atoms: Atoms, what: str) -> PointCharges:
+    charges = atoms.get_initial_charges()
+    if not charges.any():
+        raise PointChargesError(
+            f"{what} carry no charges: expected one for each atom; set them with "
+            "atoms.set_initial_charges or give esml.PointCharges"
+        )
+    return _checked(charges, atoms.positions)
+
+
+def _checked(charges: Any, positions: Any) -> PointCharges:
+    try:
+        return PointCharges(charges, positions)
+    except ValueError as error:
+        raise PointChargesError(str(error)) from error
+
+
+def check_apart(atoms: Atoms, charges: PointCharges) -> float:
+    """Distance (Å) of the charge that is nearest to an atom of ``atoms``.
+
+    Raises
+    ------
+    PointChargesError
+        Where it is so near that the atom itself is among the charges.
+    """
+    distances, places = cKDTree(atoms.positions).query(charges.positions)
+    k = int(distances.argmin())
+    nearest = float(distances[k])
+    if nearest < NEAREST:
+        i = int(places[k])
+        raise PointChargesError(
+            f"point charge {k} is {nearest:.3f} Å from {atoms.symbols[i]} (atom {i}) of "
+            f"{atoms.get_chemical_formula()}: expected charges of the surroundings alone; leave "
+            "out those of the molecule itself"
+        )
+    return nearest
