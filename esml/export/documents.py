@@ -13,14 +13,16 @@ the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`
 solution of 0.05 mmol/L behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain``
 nor ``warnings``, version 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4
 neither ``absorption_max_nm`` nor ``colour``, version 5 no ``solvent`` (null in vacuum, else
-``name``, ``epsilon`` and ``refractive_index``). ``.jsonl`` holds the same results, one object a
-line, and among them failures.
+``name``, ``epsilon`` and ``refractive_index``), version 6 no ``point_charges`` (null where there
+are none, else ``charges`` in e, ``positions`` and ``width`` in Å). ``.jsonl`` holds the same
+results, one object a line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
 ``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``, ``S_R``,
-``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV``, ``in_domain``, ``solvent`` (not in vacuum)
-and ``absorption_max_nm`` in ``info``. It has no place for molecules without a prediction.
+``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV``, ``in_domain``, ``solvent`` (not in vacuum),
+``n_point_charges`` (where there are any) and ``absorption_max_nm`` in ``info``. It has no place for
+molecules without a prediction.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 class JsonWriter(TextWriter):
@@ -113,6 +115,8 @@ class XyzWriter(TextWriter):
                     bare.info[key] = getattr(states, name)
         bare.info["in_domain"] = result.in_domain
         bare.info["absorption_max_nm"] = result.absorption_max_nm
+        if result.point_charges is not None:
+            bare.info["n_point_charges"] = len(result.point_charges)
         bare.calc = SinglePointCalculator(
             bare, charges=result.charges, dipole=result.dipole / DEBYE * BOHR
         )

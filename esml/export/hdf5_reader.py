@@ -27,6 +27,7 @@ from esml.export.plain import solvent_from_plain
 from esml.export.writer import ExportError
 from esml.io.hdf5_guards import Budget, bounded, check_heaps
 from esml.io.provenance import restore
+from esml.physics.point_charges import PointCharges
 from esml.results import Failure, Result, States
 from esml.typing import Multiplicity
 
@@ -79,9 +80,18 @@ class StoredResults(Sequence[Result]):
         if kept := self._texts["provenance"][i]:
             restore(atoms, json.loads(kept))
         solvent = self._texts["solvents"][i]
+        charges = None
+        if len(row["point_charges/charges"]):
+            charges = PointCharges(
+                row["point_charges/charges"],
+                row["point_charges/positions"],
+                float(row["point_charges/width"]),
+            )
+            atoms.info["point_charges"] = charges
         return Result(
             atoms=atoms,
             solvent=solvent_from_plain(atoms, json.loads(solvent) if solvent else None),
+            point_charges=charges,
             orbital_energies=row["orbital_energies"],
             n_occupied=int(row["n_occupied"]),
             charges=row["charges"],
@@ -171,7 +181,14 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
 
     n_results, n_failures = (int(n) for n in rows("counts", 2))
     # Rows beyond the counts belong to a flush that was cut short.
-    columns = {f"offsets/{axis}": ends(f"offsets/{axis}", n_results) for axis in AXES}
+    columns = {
+        f"offsets/{axis}": (
+            ends(f"offsets/{axis}", n_results)
+            if version >= since
+            else np.zeros(n_results + 1, dtype=np.int64)
+        )
+        for axis, since in AXES.items()
+    }
     lengths = {axis: int(columns[f"offsets/{axis}"][-1]) for axis in AXES}
     lengths |= {"molecules": n_results, "failures": n_failures}
     for column in COLUMNS + FAILURE_COLUMNS:

@@ -9,7 +9,8 @@ dataset                         shape       meaning             unit
 =============================== =========== =================== ========
 counts                          (2,)        molecules, failures
 offsets/atoms, …/orbitals,      (M + 1,)    see above
-…/singlets, …/triplets
+…/singlets, …/triplets,
+…/point_charges
 names/text, sources/text        (bytes,)    UTF-8, with its own
                                             ``offsets``
 index                           (M,)        place in its source
@@ -39,6 +40,13 @@ solvents/text                   (bytes,)    like names; JSON of the
                                             solvent (name, epsilon,
                                             refractive_index), empty
                                             for vacuum
+point_charges/charges           (point_     of what surrounds   e
+                                charges,)   a molecule
+point_charges/positions         (point_                         Å
+                                charges, 3)
+point_charges/width             (M,)        σ of their          Å
+                                potential, nan
+                                where there are none
 failures/names, …/sources,      (bytes,)    molecules without a
 …/reasons                                   prediction, and why
 failures/index                  (F,)        place in its source
@@ -46,8 +54,9 @@ failures/index                  (F,)        place in its source
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
 given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3
-no ``rotatory_strengths``, version 4 no ``solvents``. A file grows under the name ``PATH.part`` and
-is renamed when it is complete; the ``.part`` file of a killed run is readable up to its last flush.
+no ``rotatory_strengths``, version 4 no ``solvents``, version 5 no ``point_charges``. A file grows
+under the name ``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run
+is readable up to its last flush.
 """
 
 from __future__ import annotations
@@ -100,10 +109,15 @@ COLUMNS = (
     Column("dipole", "molecules", (3,), np.float64, "debye"),
     *STATE_COLUMNS.values(),
     Column("in_domain", "molecules", (), np.int8, since=2, missing=1),
+    Column("point_charges/charges", "point_charges", (), np.float64, "e", since=6),
+    Column("point_charges/positions", "point_charges", (3,), np.float64, "Å", since=6),
+    Column("point_charges/width", "molecules", (), np.float64, "Å", since=6),
 )
 FAILURE_COLUMNS = (Column("failures/index", "failures", (), np.int64),)
 
-AXES = ("atoms", "orbitals", *(f"{multiplicity}s" for multiplicity in MULTIPLICITIES))
+AXES = dict.fromkeys(("atoms", "orbitals", *(f"{each}s" for each in MULTIPLICITIES)), 1)
+AXES |= {"point_charges": 6}
+"""What a molecule has several of, and the first version of the schema that has them."""
 
 TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3, "solvents": 5}
 """Texts of a molecule, and the first version of the schema that has them."""

@@ -127,6 +127,7 @@ class ResultWriter:
 
     def _add_result(self, result: Result) -> None:
         states = {"singlet": result.singlets, "triplet": result.triplets}
+        charges = result.point_charges
         values: dict[str, Any] = {
             "index": [result.index],
             "numbers": result.numbers,
@@ -136,6 +137,9 @@ class ResultWriter:
             "orbital_energies": result.orbital_energies,
             "dipole": result.dipole[None],
             "in_domain": [result.in_domain],
+            "point_charges/charges": charges.charges if charges else np.zeros(0),
+            "point_charges/positions": charges.positions if charges else np.zeros((0, 3)),
+            "point_charges/width": [charges.width if charges else np.nan],
         }
         for (multiplicity, name), column in STATE_COLUMNS.items():
             values[column.path] = getattr(states[multiplicity], name)
@@ -145,6 +149,7 @@ class ResultWriter:
             "orbitals": len(result.orbital_energies),
             "singlets": len(result.singlets),
             "triplets": len(result.triplets),
+            "point_charges": len(charges) if charges else 0,
         }
         arrays = {column.path: np.asarray(values[column.path]) for column in COLUMNS}
         for column in COLUMNS:

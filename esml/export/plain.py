@@ -5,8 +5,9 @@ A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``
 ``esml.io.provenance.Provenance``; without what is empty), ``dipole`` (debye), ``n_occupied``,
 ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
 properties of ``esml.results.States`` by name. A failure is ``name``, ``source``, ``index`` and
-``reason``. ``solvent`` is null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``. Wave
-functions are left out.
+``reason``. ``solvent`` is null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``;
+``point_charges`` is null where there are none, else ``charges`` (e), ``positions`` (Å) and
+``width`` (Å). Wave functions are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ase import Atoms
 
 from esml.io.provenance import Provenance, restore
 from esml.io.structure_checks import molecular_charge
+from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Failure, Outcome, Result, States
 from esml.typing import Multiplicity
@@ -40,6 +42,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "n_occupied": outcome.n_occupied,
         "orbital_energies": outcome.orbital_energies.tolist(),
         "solvent": plain_solvent(outcome.solvent),
+        "point_charges": _plain_charges(outcome.point_charges),
         "in_domain": outcome.in_domain,
         "warnings": list(outcome.warnings),
         "singlets": _plain_states(outcome.singlets),
@@ -59,6 +62,25 @@ def solvent_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> Solvent | 
     solvent = Solvent(**entry)
     atoms.info["solvent"] = solvent
     return solvent
+
+
+def _plain_charges(charges: PointCharges | None) -> dict[str, Any] | None:
+    if charges is None:
+        return None
+    return {
+        "charges": charges.charges.tolist(),
+        "positions": charges.positions.tolist(),
+        "width": charges.width,
+    }
+
+
+def _charges_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> PointCharges | None:
+    """The inverse of ``_plain_charges``; ``atoms`` carry the charges from now on."""
+    if entry is None:
+        return None
+    charges = PointCharges(**entry)
+    atoms.info["point_charges"] = charges
+    return charges
 
 
 def _plain_states(states: States) -> dict[str, Any]:
@@ -86,6 +108,7 @@ def from_plain(entry: dict[str, Any]) -> Outcome:
         singlets=_states("singlet", entry["singlets"]),
         triplets=_states("triplet", entry["triplets"]),
         solvent=solvent_from_plain(atoms, entry.get("solvent")),
+        point_charges=_charges_from_plain(atoms, entry.get("point_charges")),
         in_domain=entry["in_domain"],
         warnings=tuple(entry["warnings"]),
         **where,

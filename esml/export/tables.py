@@ -25,6 +25,7 @@ charge_source, geometry,        what states the charge, where the geometry is fr
 notes                           what else the reader of the structure decided
 solvent                         its name, or permittivity and refractive index; empty
                                 in vacuum
+n_point_charges                 point charges around the molecule; empty without
 ====================== ======== ====================================================
 
 What is unknown is an empty cell in CSV and null in Parquet.
@@ -59,7 +60,7 @@ _PROVENANCE = ("charge_source", "geometry", "notes")
 _COLOURS = ("colour", "colour_hex")
 _REMARKS = ("warnings", "error", *_PROVENANCE, "solvent")
 _TEXTS = ("name", "source", "smiles", "formula", *_COLOURS, *_REMARKS)
-_WHOLE = ("index", "n_atoms", "charge", "in_domain")
+_WHOLE = ("index", "n_atoms", "charge", "in_domain", "n_point_charges")
 
 
 def columns(n_states: int) -> list[str]:
@@ -71,7 +72,7 @@ def columns(n_states: int) -> list[str]:
         letter, endings = multiplicity[0].upper(), list(_endings(multiplicity).values())
         endings.insert(1, WAVELENGTH)
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
-    return [*names, "in_domain", "warnings", "error", *_PROVENANCE, "solvent"]
+    return [*names, "in_domain", "warnings", "error", *_PROVENANCE, "solvent", "n_point_charges"]
 
 
 def _endings(multiplicity: Multiplicity) -> dict[str, str]:
@@ -112,6 +113,8 @@ def row(outcome: Outcome) -> dict[str, Any]:
     cells |= {key: text for key, text in zip(_PROVENANCE, told, strict=True) if text}
     if outcome.solvent is not None:
         cells["solvent"] = outcome.solvent.label
+    if outcome.point_charges is not None:
+        cells["n_point_charges"] = len(outcome.point_charges)
     if outcome.warnings:
         cells["warnings"] = "; ".join(outcome.warnings)
     for states in (outcome.singlets, outcome.triplets):

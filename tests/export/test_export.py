@@ -28,7 +28,8 @@ from esml.export import (
 from esml.export.plain import from_plain, to_plain
 from esml.export.tables import row
 from esml.io.provenance import Provenance
-from esml.io.solvents import solvent_of
+from esml.io.surroundings import surroundings_of
+from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Failure, Result, States
 
@@ -153,6 +154,35 @@ def test_a_file_of_version_4_is_read() -> None:
     assert len(stored[0].singlets.rotatory_strengths) == 2
 
 
+def test_a_file_of_version_5_is_read() -> None:
+    """Made before molecules could be among point charges."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-5.h5")
+    assert stored.attributes["schema_version"] == 5
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert [result.point_charges for result in stored] == [None, None]
+    assert stored[1].solvent == Solvent(24.852, 1.3611, "ethanol")
+
+
+def test_point_charges_come_back(tmp_path: Path) -> None:
+    water = molecule("H2O")
+    one = PointCharges([0.5], [[0.0, 0.0, 4.0]], width=1.0)
+    three = PointCharges([0.1, -0.2, 0.3], [[0.0, 0.0, 4.0], [0.0, 5.0, 0.0], [6.0, 0.0, 0.0]])
+    around = [one, None, three]
+    results = [replace(prediction(water, 2), point_charges=each) for each in around]
+    with ResultWriter(tmp_path / "a.h5") as writer:
+        for result in results:
+            writer.add(result)
+    stored = read_results(tmp_path / "a.h5")
+    assert [result.point_charges for result in stored] == around
+    # Predicted once more they are among the same charges.
+    assert [surroundings_of(result.atoms).point_charges for result in stored] == around
+    for result in results:
+        again = from_plain(json.loads(json.dumps(to_plain(result))))
+        assert isinstance(again, Result)
+        assert again.point_charges == result.point_charges
+    assert [row(result).get("n_point_charges") for result in results] == [1, None, 3]
+
+
 def test_the_solvent_comes_back(tmp_path: Path) -> None:
     water = molecule("H2O")
     solvents = [Solvent(24.852, 1.3611, "ethanol"), None, Solvent(float("inf"), 1.4)]
@@ -163,7 +193,7 @@ def test_the_solvent_comes_back(tmp_path: Path) -> None:
     stored = read_results(tmp_path / "a.h5")
     assert [result.solvent for result in stored] == solvents
     # Predicted once more they are in the same solvent.
-    assert [solvent_of(result.atoms) for result in stored] == solvents
+    assert [surroundings_of(result.atoms).solvent for result in stored] == solvents
     for result in results:
         again = from_plain(json.loads(json.dumps(to_plain(result))))
         assert isinstance(again, Result)
