@@ -74,6 +74,15 @@ SolventColumnOption = Annotated[
         "if left out.",
     ),
 ]
+PointChargesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--point-charges",
+        metavar="FILE",
+        help="Point charges around the molecule, in the frame of its coordinates: an ORCA .pc file "
+        "or a geometry with charges.",
+    ),
+]
 
 
 def reading_options(
@@ -85,12 +94,15 @@ def reading_options(
     elements: Sequence[int] = (),
     solvent: str | None = None,
     solvent_column: str | None = None,
+    point_charges: Path | None = None,
 ) -> ReadingOptions:
-    """What a command asks of readers; ends it for a geometry or a solvent there is not."""
-    from esml.io.solvents import SolventError, as_solvent
+    """What a command asks of readers; ends it for what there is not."""
+    from esml.io.point_charges import as_point_charges
+    from esml.io.provenance import SurroundingsError
+    from esml.io.solvents import as_solvent
     from esml.io.structures import InputError, ReadingOptions
 
-    with refusing(InputError, SolventError):
+    with refusing(InputError, SurroundingsError):
         as_solvent(solvent)
         return ReadingOptions(
             geometry=geometry,  # type: ignore[arg-type]  # checked there
@@ -101,6 +113,7 @@ def reading_options(
             elements=tuple(elements),
             solvent=solvent,
             solvent_column=solvent_column,
+            point_charges=as_point_charges(point_charges),
         )
 
 

@@ -20,6 +20,7 @@ from esml.commands.options import (
     GeometryOption,
     LargestOption,
     ModelOption,
+    PointChargesOption,
     SolventColumnOption,
     SolventOption,
     StatesOption,
@@ -69,6 +70,7 @@ def predict(
     smiles_column: ColumnOption = None,
     solvent: SolventOption = None,
     solvent_column: SolventColumnOption = None,
+    point_charges: PointChargesOption = None,
     ignore_cell: CellOption = False,
     shard: Annotated[
         str | None,
@@ -113,6 +115,7 @@ def predict(
         surrogate.elements,
         solvent,
         solvent_column,
+        point_charges,
     )
     options = replace(options, shard=_shard(shard))
     lock = output.with_name(f".{output.name}.lock")

@@ -21,6 +21,7 @@ from esml.commands.options import (
     GeometryOption,
     LargestOption,
     ModelOption,
+    PointChargesOption,
     SolventColumnOption,
     SolventOption,
     StatesOption,
@@ -95,6 +96,7 @@ def spectrum(
     smiles_column: ColumnOption = None,
     solvent: SolventOption = None,
     solvent_column: SolventColumnOption = None,
+    point_charges: PointChargesOption = None,
     ignore_cell: CellOption = False,
     conformers: Annotated[
         int | None,
@@ -157,6 +159,7 @@ def spectrum(
         surrogate.elements,
         solvent,
         solvent_column,
+        point_charges,
     )
     about_one = {"--conformers": conformers is not None, "--average": average}
     if cd:
