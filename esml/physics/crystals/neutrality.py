@@ -1,0 +1,133 @@
+"""Local charge neutrality: the mean field of metals, as shifts of levels.
+
+Charges in a metal are screened within an atom's reach, so populations hardly vary from site to site
+while levels do. A Hamiltonian whose hopping is right and whose levels are not is mended by the
+shifts λ of groups of orbitals (such as the d orbitals of each atom) for which the populations q are
+the targets t, or, as neither is exact, by those that make
+
+    Σ_a (q_a(λ) − t_a)² / δq² + Σ_a λ_a² / δλ²
+
+least. The response of populations is exact: with occupations f and U^a_nm = Σ_{μ∈a} C*_μn C_μm
+
+    χ_ab = 2 Σ_k w Σ_nm (f_n − f_m)/(ε_n − ε_m) U^a_nm U^b*_nm + (∂q_a/∂μ) (∂q_b/∂μ) / (∂N/∂μ) ,
+
+the second part because the Fermi level μ follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from esml.physics.crystals.bands import Bands
+from esml.physics.crystals.bloch import KPoints, RealSpaceHamiltonian
+from esml.physics.crystals.filling import occupations
+
+MOST_STEPS = 30
+LARGEST_STEP = 0.5
+"""eV; longer Newton steps are cut."""
+SETTLED = 1e-8
+"""eV; a step below ends the search."""
+DEGENERATE = 1e-6
+"""eV; states nearer than this respond by the derivative of their occupation."""
+
+
+class NeutralityError(RuntimeError):
+    """Shifts that were not found, said in one sentence."""
+
+
+def shifted(
+    hamiltonian: RealSpaceHamiltonian, groups: Sequence[Tensor], shifts: Tensor
+) -> RealSpaceHamiltonian:
+    """The Hamiltonian with the levels of each group of orbitals moved by its shift, eV."""
+    levels = torch.zeros(hamiltonian.n_orbitals, dtype=hamiltonian.blocks.dtype)
+    for group, shift in zip(groups, shifts, strict=True):
+        levels = levels.index_add(0, group, shift.to(levels.dtype).expand(len(group)))
+    origin = (hamiltonian.images == 0).all(1).to(levels.dtype)
+    blocks = hamiltonian.blocks + origin[:, None, None] * torch.diag(levels)
+    return replace(hamiltonian, blocks=blocks)
+
+
+def population_response(bands: Bands, groups: Sequence[Tensor]) -> Tensor:
+    """(G, G) χ_ab: change of the electrons on group a with the level of group b, e/eV.
+
+    The number of electrons is kept.
+    """
+    f = occupations(bands.energies, bands.fermi, bands.width)
+    slope = -f * (1.0 - f) / bands.width
+    apart = bands.energies[:, :, None] - bands.energies[:, None, :]
+    near = apart.abs() < DEGENERATE
+    ratio = (f[:, :, None] - f[:, None, :]) / torch.where(near, 1.0, apart)
+    ratio = torch.where(near, 0.5 * (slope[:, :, None] + slope[:, None, :]), ratio)
+    pairs = torch.stack(
+        [bands.coefficients[:, g].mH @ bands.coefficients[:, g] for g in groups]
+    )  # (G, K, n, n)
+    weighted = pairs * (bands.k_points.weights[:, None, None] * ratio)
+    fixed = 2.0 * torch.einsum("aknm,bknm->ab", weighted, pairs.conj()).real
+    share = -2.0 * bands.k_points.weights[:, None] * slope
+    by_level = torch.stack([(share * bands.weights_of(g)).sum() for g in groups])
+    return fixed + by_level[:, None] * by_level[None, :] / share.sum()
+
+
+def neutral_shifts(
+    hamiltonian: RealSpaceHamiltonian,
+    k_points: KPoints,
+    n_electrons: float,
+    width: float,
+    groups: Sequence[Tensor],
+    targets: Tensor,
+    population_error: float = 0.02,
+    shift_error: float | None = 0.1,
+) -> Tensor:
+    """(G,) eV: shifts of the levels of ``groups`` that bring their populations to ``targets``.
+
+    Parameters
+    ----------
+    hamiltonian:
+        In an orthonormal basis.
+    k_points:
+        A mesh.
+    n_electrons:
+        Electrons of the cell.
+    width:
+        Of the Fermi smearing, eV.
+    groups:
+        Places of the orbitals of each group; together not all orbitals, as a shift of all changes
+        nothing.
+    targets:
+        (G,) electrons.
+    population_error:
+        δq, e: how far targets may be missed.
+    shift_error:
+        δλ, eV: how large shifts are expected to be; None for populations exactly as the targets.
+
+    Raises
+    ------
+    NeutralityError
+        When Newton's method does not settle.
+    """
+    shifts = torch.zeros(len(groups), dtype=torch.float64)
+    for _ in range(MOST_STEPS):
+        moved = shifted(hamiltonian, groups, shifts)
+        bands = Bands.of(moved, k_points, n_electrons, width)
+        response = population_response(bands, groups)
+        off = bands.populations(groups) - targets
+        if shift_error is None:
+            step = -torch.linalg.solve(response, off)
+        else:
+            stiffness = torch.eye(len(groups)).to(response) / shift_error**2
+            curvature = response.T @ response / population_error**2 + stiffness
+            slope = response.T @ off / population_error**2 + shifts / shift_error**2
+            step = -torch.linalg.solve(curvature, slope)
+        step = step.clamp(-LARGEST_STEP, LARGEST_STEP)
+        shifts = shifts + step
+        if step.abs().max() < SETTLED:
+            return shifts
+    raise NeutralityError(
+        f"populations did not reach {[round(float(t), 2) for t in targets]} by shifts of levels in "
+        f"{MOST_STEPS} steps: expected targets near {[round(float(q), 2) for q in off + targets]}; "
+        "give others or a smaller shift_error"
+    )

@@ -1,0 +1,90 @@
+"""Two-centre blocks: hopping between the s, p and d orbitals of two atoms from ten integrals.
+
+An axial interaction between two atoms is fixed by ten numbers, V_ll'm with l ≤ l' (J. C. Slater and
+G. F. Koster, Phys. Rev. 94, 1498 (1954)): ssσ, spσ, sdσ, ppσ, ppπ, pdσ, pdπ, ddσ, ddπ, ddδ, each
+times a matrix of the direction u from the first atom to the second. With the tensors Q_m of the d
+orbitals (symmetric, traceless, of norm 1) those matrices are products of
+
+    u ,   T = 1 − u uᵀ ,   σ_m = √(3/2) uᵀ Q_m u ,   π_m = √2 T Q_m u .
+
+Where atoms differ, p to d is not d to p: the part with l ≤ l' of a block takes the integrals of the
+pair i→j, the part with l > l' those of j→i, and equal l the mean of both, so that the block of j→i
+is the transpose of that of i→j whatever the integrals.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+N_ORBITALS = 9
+INTEGRALS = ("sss", "sps", "sds", "pps", "ppp", "pds", "pdp", "dds", "ddp", "ddd")
+"""The ten integrals in their order: l, l', and s, p or d for σ, π or δ."""
+
+
+def _d_tensors() -> Tensor:
+    """(5, 3, 3) Q of xy, yz, z², xz, x²−y²."""
+    q = torch.zeros(5, 3, 3, dtype=torch.float64)
+    for m, (a, b) in ((0, (0, 1)), (1, (1, 2)), (3, (0, 2))):
+        q[m, a, b] = q[m, b, a] = 0.5**0.5
+    q[2] = torch.diag(torch.tensor([-1.0, -1.0, 2.0], dtype=torch.float64)) / 6**0.5
+    q[4] = torch.diag(torch.tensor([1.0, -1.0, 0.0], dtype=torch.float64)) / 2**0.5
+    return q
+
+
+_D = _d_tensors()
+_S, _P, _DD = slice(0, 1), slice(1, 4), slice(4, 9)
+
+
+def direction_matrices(directions: Tensor) -> Tensor:
+    """(E, 10, 9, 9) matrices of the ten integrals, their part with l ≤ l'.
+
+    Parameters
+    ----------
+    directions:
+        (E, 3) unit vectors.
+    """
+    q = _D.to(directions)
+    identity = torch.eye(3).to(directions)
+    along = directions[:, :, None] * directions[:, None, :]
+    across = identity - along
+    q_u = torch.einsum("mab,eb->eam", q, directions)
+    sigma = 1.5**0.5 * torch.einsum("ea,eam->em", directions, q_u)
+    pi = 2.0**0.5 * across @ q_u
+    dd_sigma = sigma[:, :, None] * sigma[:, None, :]
+    dd_pi = pi.transpose(1, 2) @ pi
+    found = directions.new_zeros(len(directions), 10, N_ORBITALS, N_ORBITALS)
+    found[:, 0, 0, 0] = 1.0
+    found[:, 1, _S, _P] = directions[:, None]
+    found[:, 2, _S, _DD] = sigma[:, None]
+    found[:, 3, _P, _P] = along
+    found[:, 4, _P, _P] = across
+    found[:, 5, _P, _DD] = directions[:, :, None] * sigma[:, None, :]
+    found[:, 6, _P, _DD] = pi
+    found[:, 7, _DD, _DD] = dd_sigma
+    found[:, 8, _DD, _DD] = dd_pi
+    found[:, 9, _DD, _DD] = torch.eye(5).to(directions) - dd_sigma - dd_pi
+    return found
+
+
+_EQUAL = (0, 3, 4, 7, 8, 9)
+"""Integrals between equal l, which both directions of a pair share."""
+
+
+def two_centre_blocks(directions: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
+    """(E, 9, 9) blocks of pairs, rows on the first atom, columns on the second.
+
+    Parameters
+    ----------
+    directions:
+        (E, 3) unit vectors from the first atom to the second.
+    forward:
+        (E, 10) integrals of the pairs, eV, in the order of ``INTEGRALS``.
+    backward:
+        (E, 10) those of the same pairs the other way round.
+    """
+    share = torch.ones(10).to(forward)
+    share[list(_EQUAL)] = 0.5
+    there = torch.einsum("ea,eaxy->exy", forward * share, direction_matrices(directions))
+    back = torch.einsum("ea,eaxy->exy", backward * share, direction_matrices(-directions))
+    return there + back.transpose(1, 2)
