@@ -69,7 +69,8 @@ def population_response(bands: Bands, groups: Sequence[Tensor]) -> Tensor:
     fixed = 2.0 * torch.einsum("aknm,bknm->ab", weighted, pairs.conj()).real
     share = -2.0 * bands.k_points.weights[:, None] * slope
     by_level = torch.stack([(share * bands.weights_of(g)).sum() for g in groups])
-    return fixed + by_level[:, None] * by_level[None, :] / share.sum()
+    response: Tensor = fixed + by_level[:, None] * by_level[None, :] / share.sum()
+    return response
 
 
 def neutral_shifts(
@@ -123,7 +124,7 @@ def neutral_shifts(
             slope = response.T @ off / population_error**2 + shifts / shift_error**2
             step = -torch.linalg.solve(curvature, slope)
         step = step.clamp(-LARGEST_STEP, LARGEST_STEP)
-        shifts = shifts + step
+        shifts += step
         if step.abs().max() < SETTLED:
             return shifts
     raise NeutralityError(

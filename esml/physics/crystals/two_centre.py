@@ -71,6 +71,13 @@ _EQUAL = (0, 3, 4, 7, 8, 9)
 """Integrals between equal l, which both directions of a pair share."""
 
 
+def equal_shared(like: Tensor) -> Tensor:
+    """(10,) one half for integrals between equal l, which come from both directions; else one."""
+    share = torch.ones(len(INTEGRALS)).to(like)
+    share[list(_EQUAL)] = 0.5
+    return share
+
+
 def two_centre_blocks(directions: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
     """(E, 9, 9) blocks of pairs, rows on the first atom, columns on the second.
 
@@ -83,8 +90,7 @@ def two_centre_blocks(directions: Tensor, forward: Tensor, backward: Tensor) -> 
     backward:
         (E, 10) those of the same pairs the other way round.
     """
-    share = torch.ones(10).to(forward)
-    share[list(_EQUAL)] = 0.5
+    share = equal_shared(forward)
     there = torch.einsum("ea,eaxy->exy", forward * share, direction_matrices(directions))
     back = torch.einsum("ea,eaxy->exy", backward * share, direction_matrices(-directions))
     return there + back.transpose(1, 2)

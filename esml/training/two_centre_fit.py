@@ -1,0 +1,219 @@
+"""Tables of a ``TwoCentreModel`` by least squares of H(R): seconds, and a start for training.
+
+An integral between elements i and j is a sum of four parts, one that all pairs share, one of i, one
+of j and one of the pair, each with a stiffer ridge than the one before, so that pairs seldom or
+never seen follow from their elements:
+
+    c_ij = c⁰ + c¹_i + c²_j + c³_ij ,      least Σ w |V(r) − V_ref|² + Σ_p ρ_p |c^p|² .
+
+Reference integrals are the projections of the blocks onto the ten matrices of their direction; what
+is not axial in a block (three-centre terms) is lost. Radial functions are whitened by their
+covariance over all pairs, so that the ridges mean the same for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from esml.io.crystal_records import CrystalRecord
+from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
+from esml.model.crystals.two_centre_model import SHELL_OF_SLOT, TwoCentreModel, radial_functions
+from esml.physics.crystals.bloch import NEAR
+from esml.physics.crystals.two_centre import (
+    INTEGRALS,
+    N_ORBITALS,
+    direction_matrices,
+    equal_shared,
+)
+
+HOPPING_RIDGES = (1e-4, 1e-3, 1e-2)
+FIELD_RIDGES = (1e-3, 5e-3, 5e-2)
+"""ρ of what all share, of an element, and of a pair, against the mean square of the features."""
+LEVEL_RIDGE = 1e-9
+DECAY = 3.0
+"""Å; weights fall as e^{−r/3 Å}, as hopping does."""
+SPLIT_WEIGHT = 0.3
+"""Of a pair whose block is divided between equally near images."""
+
+
+@dataclass(frozen=True)
+class _Crystal:
+    """What one record gives to the fit."""
+
+    rows: Tensor  # (N,) elements
+    pairs: PeriodicPairs
+    basis: Tensor  # (E, n_radial)
+    onsite: Tensor  # (N, 9, 9) eV
+    blocks: Tensor  # (E, 9, 9) eV
+    known: Tensor  # (E,) 1, SPLIT_WEIGHT, or 0 where the mesh holds another image
+
+
+def _multiplicities(record: CrystalRecord, pairs: PeriodicPairs) -> Tensor:
+    """(E,) images as near as the pair's own on the supercell of the mesh; 0 where one is nearer."""
+    box = record.divisions.astype(int)[:, None] * record.cell
+    axis = np.arange(-2, 3)
+    shifts = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3) @ box
+    apart = np.linalg.norm(pairs.vectors.numpy()[:, None] + shifts, axis=-1)
+    nearest = apart.min(1)
+    ties = (apart < nearest[:, None] + NEAR).sum(1)
+    return torch.as_tensor(np.where(pairs.distances.numpy() < nearest + NEAR, ties, 0))
+
+
+def _crystal(record: CrystalRecord, model: TwoCentreModel) -> _Crystal:
+    pairs = periodic_pairs(record.cell, record.positions, model.cutoff)
+    h = record.hamiltonian
+    N = len(record.numbers)
+    blocks = h.blocks.view(-1, N, N_ORBITALS, N, N_ORBITALS).transpose(2, 3)
+    place = {tuple(image): i for i, image in enumerate(h.images.tolist())}
+    ties = _multiplicities(record, pairs)
+    index = torch.tensor([place.get(tuple(image), -1) for image in pairs.images.tolist()])
+    known = torch.where(ties == 1, 1.0, SPLIT_WEIGHT) * ((ties > 0) & (index >= 0))
+    found = blocks[index.clamp(min=0), pairs.first, pairs.second] * ties[:, None, None]
+    atoms = torch.arange(N)
+    n_radial = model.hopping.shape[-1]
+    return _Crystal(
+        rows=model.rows(record.numbers.tolist()),
+        pairs=pairs,
+        basis=radial_functions(pairs.distances, model.cutoff, n_radial),
+        onsite=blocks[place[0, 0, 0], atoms, atoms],
+        blocks=found,
+        known=known.to(found.dtype),
+    )
+
+
+def _parts(one: Tensor, other: Tensor, Z: int) -> Tensor:
+    """(E, 4) places of the four parts of c for pairs of elements, among 1 + 2Z + Z²."""
+    return torch.stack(
+        [torch.zeros_like(one), 1 + one, 1 + Z + other, 1 + 2 * Z + one * Z + other], 1
+    )
+
+
+def _ridges(ridges: tuple[float, float, float], Z: int) -> Tensor:
+    """(1 + 2Z + Z²,) ridge of each part."""
+    shared, element, pair = ridges
+    return torch.tensor([shared] + [element] * (2 * Z) + [pair] * (Z * Z)).double()
+
+
+def _tables(parts: Tensor, Z: int) -> Tensor:
+    """(Z, Z, ...) sums of the four parts (1 + 2Z + Z², ...)."""
+    one, other = torch.meshgrid(torch.arange(Z), torch.arange(Z), indexing="ij")
+    total = parts[_parts(one.flatten(), other.flatten(), Z)].sum(1)
+    return total.view(Z, Z, *total.shape[1:])
+
+
+def _solve(design: Tensor, targets: Tensor, ridge: Tensor) -> Tensor:
+    """Ridge regression through the smaller of the two normal matrices; ``ridge`` (unknowns,)."""
+    scaled = design / ridge.sqrt()
+    rows, unknowns = scaled.shape
+    if rows < unknowns:
+        gram = scaled @ scaled.T + torch.eye(rows).to(scaled)
+        solution = scaled.T @ torch.linalg.solve(gram, targets)
+    else:
+        gram = scaled.T @ scaled + torch.eye(unknowns).to(scaled)
+        solution = torch.linalg.solve(gram, scaled.T @ targets)
+    result: Tensor = solution / ridge.sqrt()[:, None]
+    return result
+
+
+def _whitening(basis: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(basis.T @ basis / len(basis))
+    result: Tensor = vectors * values.clamp(min=1e-10 * float(values.max())) ** -0.5
+    return result
+
+
+def _fit_hopping(
+    crystals: Sequence[_Crystal], Z: int, whitening: Tensor, stiffness: float
+) -> Tensor:
+    designs, targets = [], []
+    for c in crystals:
+        used = c.known > 0
+        matrices = direction_matrices(c.pairs.directions[used])
+        norms = matrices.square().sum((2, 3))
+        integrals = torch.einsum("eaxy,exy->ea", matrices, c.blocks[used]) / norms
+        weights = (c.known[used] * torch.exp(-c.pairs.distances[used] / DECAY)).sqrt()
+        features = c.basis[used] @ whitening * weights[:, None]
+        places = _parts(c.rows[c.pairs.first[used]], c.rows[c.pairs.second[used]], Z)
+        design = features.new_zeros(len(features), 1 + 2 * Z + Z * Z, features.shape[1])
+        for column in places.T:
+            design[torch.arange(len(features)), column] = features
+        designs.append(design)
+        targets.append(integrals * weights[:, None])
+    design, wanted = torch.cat(designs), torch.cat(targets)
+    scale = stiffness * float(design[:, 0].square().sum()) / design.shape[2]
+    ridge = (scale * _ridges(HOPPING_RIDGES, Z))[:, None].expand(design.shape[1:]).flatten()
+    parts = _solve(design.flatten(1), wanted, ridge).unflatten(0, design.shape[1:])
+    return torch.einsum("mn,pna->pam", whitening, parts)
+
+
+def _fit_onsite(
+    crystals: Sequence[_Crystal], Z: int, whitening: Tensor, stiffness: float
+) -> tuple[Tensor, Tensor]:
+    """Levels (Z, 3) and the parts of the field, of all on-site blocks together."""
+    rows, columns = torch.triu_indices(N_ORBITALS, N_ORBITALS)
+    shell = torch.tensor(SHELL_OF_SLOT)
+    n_parts = 1 + 2 * Z + Z * Z
+    designs, targets = [], []
+    for c in crystals:
+        matrices = direction_matrices(c.pairs.directions)
+        matrices = matrices * equal_shared(matrices)[:, None, None]
+        matrices = (matrices + matrices.transpose(2, 3))[:, :, rows, columns]
+        features = torch.einsum("en,eau->eanu", c.basis @ whitening, matrices)
+        N, n_elements = len(c.rows), len(rows)
+        field = features.new_zeros(N * n_parts, *features.shape[1:])
+        places = _parts(c.rows[c.pairs.first], c.rows[c.pairs.second], Z)
+        for column in places.T:
+            field.index_add_(0, c.pairs.first * n_parts + column, features)
+        levels = features.new_zeros(N, Z, 3, n_elements)
+        diagonal = torch.nonzero(rows == columns)[:, 0]
+        for atom, element in enumerate(c.rows.tolist()):
+            levels[atom, element, shell[rows[diagonal]], diagonal] = 1.0
+        design = torch.cat([levels.flatten(1, 2), field.view(N, -1, n_elements)], 1)
+        designs.append(design.transpose(1, 2).flatten(0, 1))
+        targets.append(c.onsite[:, rows, columns].flatten())
+    design, wanted = torch.cat(designs), torch.cat(targets)[:, None]
+    per_part = len(INTEGRALS) * whitening.shape[1]
+    scale = stiffness * float(design[:, 3 * Z : 3 * Z + per_part].square().sum()) / per_part
+    ridge = (scale * _ridges(FIELD_RIDGES, Z))[:, None].expand(-1, per_part).flatten()
+    ridge = torch.cat([torch.full((3 * Z,), LEVEL_RIDGE * len(wanted)).to(ridge), ridge])
+    solution = _solve(design, wanted, ridge)[:, 0]
+    parts = solution[3 * Z :].view(n_parts, len(INTEGRALS), -1)
+    return solution[: 3 * Z].view(Z, 3), torch.einsum("mn,pan->pam", whitening, parts)
+
+
+@torch.no_grad()
+def fit_two_centre(
+    model: TwoCentreModel, records: Sequence[CrystalRecord], stiffness: float = 1.0
+) -> None:
+    """Set the tables of ``model`` to the least-squares fit of the records' H(R).
+
+    Pairs whose nearest image is another on the supercell of the record's k mesh do not count; what
+    a coarse mesh adds to the blocks of nearer ones stays in them.
+
+    Parameters
+    ----------
+    model:
+        Its tables are overwritten.
+    records:
+        Crystals of its elements.
+    stiffness:
+        All ridges times this; small where records are many and exact.
+
+    Raises
+    ------
+    ValueError
+        Without records, or for an element that ``model`` does not know.
+    """
+    if not records:
+        raise ValueError("no crystal to fit to: expected at least one record; give some")
+    crystals = [_crystal(record, model) for record in records]
+    Z = len(model.elements)
+    whitening = _whitening(torch.cat([c.basis for c in crystals]))
+    model.hopping.copy_(_tables(_fit_hopping(crystals, Z, whitening, stiffness), Z))
+    levels, field = _fit_onsite(crystals, Z, whitening, stiffness)
+    model.levels.copy_(levels)
+    model.field.copy_(_tables(field, Z))
