@@ -1,4 +1,4 @@
-"""What surrounds the molecules of a batch: a solvent for each, point charges, or nothing.
+"""What surrounds the molecules of a batch: solvents, point charges, a uniform field, or nothing.
 
 Shape letters: M molecules, K the most atoms of one molecule. Energies in eV, lengths in Å.
 """
@@ -40,6 +40,7 @@ class Medium:
 
     solvents: tuple[Solvent | None, ...]  # None: vacuum
     sites: tuple[Sites | None, ...]  # None: no point charges
+    field: Tensor | None = None  # (M, 3) uniform electric field, V/Å; may require gradients
 
     @classmethod
     def of(
@@ -75,7 +76,7 @@ class Medium:
     def potential(
         self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout
     ) -> Tensor | None:
-        """The operator w of the point charges, (M, n, n) eV; None where there are none.
+        """The operator w of point charges and field, (M, n, n) eV; None where there are none.
 
         Parameters
         ----------
@@ -86,6 +87,16 @@ class Medium:
         sp_dipole:
             (N,) ⟨s|x|p_x⟩ of the atoms, bohr, which tells ⟨r²⟩ of their p orbitals.
         """
+        found = self._of_charges(positions, dipole, sp_dipole, layout)
+        if self.field is None:
+            return found
+        uniform = BOHR * (self.field[:, :, None, None] * dipole).sum(1)
+        return uniform if found is None else found + uniform
+
+    def _of_charges(
+        self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout
+    ) -> Tensor | None:
+        """The operator of the point charges alone."""
         if all(each is None for each in self.sites):
             return None
         # In double precision: the potentials of thousands of charges nearly cancel.

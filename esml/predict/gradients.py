@@ -96,7 +96,7 @@ def excitation_gradients(
             f"states asks for number {wanted.max()} of {available} {chosen}s from 0 on: expected "
             f"less than {available}"
         )
-    sets = _sets(levels[:available], degenerate)
+    sets = degenerate_sets(levels[:available], degenerate)
     gradients: dict[range, list[Array]] = {}
     for state in wanted:
         members = sets[state]
@@ -118,7 +118,7 @@ def excitation_gradients(
     )
 
 
-def _sets(levels: Array, degenerate: float) -> list[range]:
+def degenerate_sets(levels: Array, degenerate: float) -> list[range]:
     """For each of the ascending ``levels`` the run of levels it is degenerate with."""
     breaks = np.flatnonzero(np.diff(levels) > degenerate) + 1
     if degenerate == 0:
