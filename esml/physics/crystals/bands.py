@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from esml.physics.crystals.bloch import KPoints, RealSpaceHamiltonian
+from esml.physics.crystals.bloch import KPoints, PeriodicHamiltonian
 from esml.physics.crystals.filling import fermi_level, occupations
 
 CUT = 2.0
@@ -51,7 +51,7 @@ class Bands:
     @classmethod
     def of(
         cls,
-        hamiltonian: RealSpaceHamiltonian,
+        hamiltonian: PeriodicHamiltonian,
         k_points: KPoints,
         n_electrons: float,
         width: float,

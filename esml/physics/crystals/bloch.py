@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -56,6 +57,17 @@ def k_mesh(divisions: Sequence[int]) -> KPoints:
     kept = own <= mirror
     weights = np.where(own == mirror, 1.0, 2.0)[kept] / len(grid)
     return KPoints(torch.as_tensor(grid[kept] / counts), torch.as_tensor(weights))
+
+
+class PeriodicHamiltonian(Protocol):
+    """What bands are made of."""
+
+    @property
+    def n_orbitals(self) -> int: ...
+
+    def at(self, k_points: Tensor) -> Tensor:
+        """H(k), (K, n, n), Hermitian."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""Congruence: non-orthogonality and three-centre terms for the price of two matrix products.
+
+Functions of neighbouring atoms that overlap by S have, symmetrically orthogonalized, the
+Hamiltonian S^−½ H S^−½. With X in the place of ln S^−½,
+
+    H'(k) = W(k) H(k) W(k) ,      W = 1 + X + X²/2 ≈ e^X ,
+
+where X is a Hermitian Bloch sum of two-centre blocks. H' is Hermitian, couples atoms through a
+third one (X_ab H_bc), and reaches farther than its parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esml.physics.crystals.bloch import RealSpaceHamiltonian
+
+
+@dataclass(frozen=True)
+class CongruentHamiltonian:
+    """W H W of two Bloch sums over the same orbitals."""
+
+    hamiltonian: RealSpaceHamiltonian  # H
+    exponent: RealSpaceHamiltonian  # X, no unit
+
+    @property
+    def n_orbitals(self) -> int:
+        return self.hamiltonian.n_orbitals
+
+    def at(self, k_points: Tensor) -> Tensor:
+        """H'(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
+        x = self.exponent.at(k_points)
+        w = torch.eye(self.n_orbitals).to(x) + x + 0.5 * x @ x
+        moved = w @ self.hamiltonian.at(k_points) @ w
+        return 0.5 * (moved + moved.mH)

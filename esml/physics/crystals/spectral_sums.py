@@ -1,0 +1,103 @@
+"""Sums over states on groups of orbitals, with gradients that degenerate states do not spoil.
+
+    s_g(k) = Σ_n F(ε_nk) Σ_{μ∈g} |C_μn(k)|² = tr_g F(H(k))
+
+for a smooth F: with an occupation for F, 2 Σ_k w_k s_g is the population of the group; with a cut
+and with ε times a cut, their quotient is its band centre. The gradient of an eigenvector divides by
+differences of energies and is infinite where they vanish; that of a trace is not (Daleckii–Krein),
+
+    ∂s_g/∂H = C [ (Cᴴ P_g C) ∘ D ] Cᴴ ,   D_nm = (F(ε_n) − F(ε_m)) / (ε_n − ε_m) ,  D_nn = F'(ε_n) .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+DEGENERATE = 1e-5
+"""eV; states nearer than this take the mean of the derivatives for the quotient."""
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """A function of energy and its derivative."""
+
+    value: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor], Tensor]
+
+
+def step_down(at: float, width: float) -> Smooth:
+    """1/(1 + e^{(ε − at)/width}): an occupation, or the cut of a band centre."""
+
+    def value(energies: Tensor) -> Tensor:
+        return torch.sigmoid((at - energies) / width)
+
+    def derivative(energies: Tensor) -> Tensor:
+        f = value(energies)
+        return -f * (1.0 - f) / width
+
+    return Smooth(value, derivative)
+
+
+def moment(of: Smooth) -> Smooth:
+    """ε times a function."""
+    return Smooth(
+        lambda energies: energies * of.value(energies),
+        lambda energies: of.value(energies) + energies * of.derivative(energies),
+    )
+
+
+class _Sums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hamiltonians: Tensor, groups: Sequence[Tensor], functions: Sequence[Smooth]
+    ) -> tuple[Tensor, Tensor]:
+        energies, states = torch.linalg.eigh(hamiltonians)
+        ctx.save_for_backward(energies, states)
+        ctx.groups, ctx.functions = groups, functions
+        weights = torch.stack([states[:, g].abs().square().sum(1) for g in groups])
+        values = torch.stack([f.value(energies) for f in functions])
+        return energies, torch.einsum("gkn,fkn->fkg", weights, values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_energy: Tensor, by_sum: Tensor) -> tuple[Tensor, None, None]:
+        energies, states = ctx.saved_tensors
+        apart = energies[:, :, None] - energies[:, None, :]
+        near = apart.abs() < DEGENERATE
+        inner = torch.diag_embed(by_energy).to(states.dtype)
+        for f, function in enumerate(ctx.functions):
+            value, slope = function.value(energies), function.derivative(energies)
+            quotient = (value[:, :, None] - value[:, None, :]) / torch.where(near, 1.0, apart)
+            mean = 0.5 * (slope[:, :, None] + slope[:, None, :])
+            quotient = torch.where(near, mean, quotient)
+            for g, group in enumerate(ctx.groups):
+                projected = states[:, group].mH @ states[:, group]
+                inner = inner + by_sum[f, :, g, None, None] * projected * quotient
+        gradient = states @ inner @ states.mH
+        return 0.5 * (gradient + gradient.mH), None, None
+
+
+def spectral_sums(
+    hamiltonians: Tensor, groups: Sequence[Tensor], functions: Sequence[Smooth]
+) -> tuple[Tensor, Tensor]:
+    """Energies (K, n) and, of F functions and G groups of orbitals, the sums (F, K, G).
+
+    Sums have exact gradients; those of single energies are exact unless they are degenerate.
+
+    Parameters
+    ----------
+    hamiltonians:
+        (K, n, n) Hermitian, eV.
+    groups:
+        Places of the orbitals of each group.
+    functions:
+        Of the energy, eV.
+    """
+    energies, sums = _Sums.apply(hamiltonians, groups, functions)  # type: ignore[no-untyped-call]
+    return energies, sums
