@@ -20,7 +20,7 @@ OPTIONS = [
     "--enable-unsafe-swiftshader",
 ]
 
-needed = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+needed = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: no chromium on the PATH")
 
 
 @contextmanager

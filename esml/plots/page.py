@@ -27,7 +27,7 @@ from esml.analysis.colour import CONCENTRATION
 from esml.analysis.orbital_shapes import STATEMENT
 from esml.io.files import write_whole
 from esml.plots.page_data import MOST_STATES, orbital_pairs, page_data
-from esml.plots.page_drawing import colour_of, drawing, fragment_names, molecular_graph
+from esml.plots.page_drawing import colour_of, drawing, molecular_graph, named_characters
 from esml.units import HC
 
 if TYPE_CHECKING:
@@ -86,9 +86,8 @@ def page(
 ) -> str:
     """The text of ``write_page``."""
     graph = molecular_graph(result)
-    names = fragment_names(result, graph)
-    singlets = [each.renamed(names) for each in result.characters("singlet")]
-    triplets = [each.renamed(names) for each in result.characters("triplet")]
+    characters = named_characters(result, graph)
+    singlets, triplets = characters["singlet"], characters["triplet"]
     data = page_data(result, singlets, triplets, fwhm)
     data["files"] = _attached(attachments or {})
     data["title"] = name or data["formula"]

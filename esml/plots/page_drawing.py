@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from esml.analysis.characters import Character
 from esml.io.structure_checks import molecular_charge
+from esml.typing import MULTIPLICITIES, Multiplicity
 
 if TYPE_CHECKING:
     from esml.results import Result
@@ -181,6 +183,17 @@ def molecular_graph(result: Result) -> Mol | None:
             plain.UpdatePropertyCache(strict=False)
             return plain
     return mol
+
+
+def named_characters(result: Result, mol: Mol | None) -> dict[Multiplicity, list[Character]]:
+    """Characters of the states by multiplicity, under the ``fragment_names``.
+
+    Raises as ``Result.characters``.
+    """
+    names = fragment_names(result, mol)
+    return {
+        each: [found.renamed(names) for found in result.characters(each)] for each in MULTIPLICITIES
+    }
 
 
 def fragment_names(result: Result, mol: Mol | None) -> list[str]:

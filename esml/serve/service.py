@@ -35,11 +35,11 @@ from esml.io.structures import InputError, ReadingOptions, Structure, from_smile
 from esml.physics.basis import ELEMENTS
 from esml.plots.page import page
 from esml.plots.page_data import opening_state, spectrum_data
+from esml.plots.page_drawing import molecular_graph, named_characters
 from esml.predict.model_files import ALIASES, available_models, load_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
 from esml.serve.limits import SUFFIXES, Limits, RefusedError
-from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
 KEPT = 128
@@ -109,6 +109,8 @@ class Service:
         The largest questions taken.
     processes
         Those that make geometries, one for each core if None.
+    device
+        Where models compute: ``"cpu"``, or an accelerator such as ``"cuda"``.
     """
 
     def __init__(
@@ -116,9 +118,11 @@ class Service:
         models: tuple[str, ...] = (),
         limits: Limits | None = None,
         processes: int | None = None,
+        device: str = "cpu",
     ) -> None:
         self.limits = limits or Limits()
         self.models = models or ("default", *(m for m in available_models() if m != "default"))
+        self._device = device
         self._loaded: dict[str, Surrogate] = {}
         self._loading = threading.Lock()
         self._predicting = threading.Lock()
@@ -158,7 +162,7 @@ class Service:
             )
         with self._loading:
             if wanted not in self._loaded:
-                self._loaded[wanted] = load_model(wanted)
+                self._loaded[wanted] = load_model(wanted, device=self._device)
             return self._loaded[wanted]
 
     @contextmanager
@@ -186,7 +190,7 @@ class Service:
         with self.turn():
             structure, result = self._found(question)
             told = structure.provenance
-            characters = {each: result.characters(each) for each in MULTIPLICITIES}
+            characters = named_characters(result, molecular_graph(result))
             states = [
                 {
                     "label": label,

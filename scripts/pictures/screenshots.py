@@ -9,60 +9,19 @@ error where the browser's console has one.
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ase.io import read
-
 from esml import load_model
 from esml.export.orbital_files import molden_text
+from esml.io import read_structure
 from esml.plots.page import write_page
-from esml.serve import Batches, Service, create_app
+from esml.serve import Service
+from scripts.pictures.browsing import browser, served, tab
 
 ROOT = Path(__file__).parents[2]
 DYE = "CN(C)c1ccc(cc1)/N=N/c1ccccc1"
-OPTIONS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
-
-
-@contextmanager
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-    with sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=path, args=OPTIONS)
-        yield opened
-        opened.close()
-
-
-def tab(opened: Any, url: str, width: int, height: int, dark: bool = False) -> Any:
-    """A page of the browser, ready; SystemExit where its console has a message."""
-    context = opened.new_context(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-    )
-    page = context.new_page()
-    page.set_default_timeout(600_000)
-
-    def heard(message: Any) -> None:
-        if "GL Driver" not in message.text:
-            raise SystemExit(f"{url}: {message.text}")
-
-    page.on("console", heard)
-    page.goto(url, wait_until="commit")
-    page.wait_for_selector("body[data-ready=yes]")
-    return page
 
 
 def keep(page: Any, path: Path, whole: bool = False) -> None:
@@ -76,7 +35,7 @@ def keep(page: Any, path: Path, whole: bool = False) -> None:
 
 def report(opened: Any, folder: Path, atoms_file: Path) -> None:
     """The report page of a molecule: on a screen, in the dark, on a phone."""
-    result = load_model().predict(read(atoms_file), n_states=10)
+    result = load_model().predict(read_structure(atoms_file), n_states=10)
     with TemporaryDirectory() as made:
         path = Path(made) / "report.html"
         attachments = {"orbitals.molden": molden_text(result)}
@@ -87,30 +46,12 @@ def report(opened: Any, folder: Path, atoms_file: Path) -> None:
 
 
 def server(opened: Any, folder: Path) -> None:
-    """The page of the server with a dye and a finished list."""
-    import uvicorn
-
-    with TemporaryDirectory() as made, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        service = Service()
-        batches = Batches(service, Path(made))
-        service.start()
-        batches.start()
-        running = uvicorn.Server(
-            uvicorn.Config(create_app(service, batches), log_level="warning", lifespan="off")
-        )
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [free]})
-        thread.start()
-        while not running.started:
-            time.sleep(0.05)
-        page = tab(opened, f"http://127.0.0.1:{free.getsockname()[1]}/", 1100, 1000)
+    """The page of the server with a dye."""
+    with served(Service()) as url:
+        page = tab(opened, url, 1100, 1000)
         page.fill("#smiles", DYE)
         page.get_by_text("Answered in").wait_for()
         keep(page, folder / "serve.png")
-        running.should_exit = True
-        thread.join()
-        batches.close()
-        service.close()
 
 
 def main() -> None:

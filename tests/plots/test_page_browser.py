@@ -177,6 +177,13 @@ def test_it_fits_a_phone(tab: Any) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_the_accessibility_checker_finds_nothing(tab: Any) -> None:
+    pytest.importorskip("axe_playwright_python")
+    from scripts.pictures.accessibility import violations
+
+    assert violations(tab) == []
+
+
 def test_the_console_is_clean_and_nothing_was_loaded(
     session: tuple[Any, list[str], list[str]],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_a_file_is_answered_as_the_model_does(client: Any) -> None:
     assert answer["states"][3]["f"] is None
     assert answer["charge_source"] == "not stated: 0 assumed"
     assert answer["geometry"] == "as in the input"
+
+
+def test_fragments_are_named_as_on_the_report_page(client: Any) -> None:
+    question = {"smiles": NITROANILINE, "geometry": "draft", "n_states": 4}
+    said = {state["label"]: state["character"] for state in predicted(client, **question)["states"]}
+    page = client.post("/api/v1/report", json=question).text
+    shown = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["states"]
+    assert said == {state["label"]: state["description"] for state in shown}
+    assert any("charge transfer amino and 1,4-phenylene → nitro" in text for text in said.values())
 
 
 def test_the_first_drafts_come_at_once(client: Any) -> None:

@@ -1,0 +1,84 @@
+"""A browser and a server to look at the pages with, for the other scripts: Chromium, Playwright."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from esml.serve import Batches, Service, create_app
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+"""Path of the browser, if one is installed."""
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+"""A WebGL that needs no graphics card."""
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Chromium, closed afterwards; SystemExit where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    if CHROMIUM is None:
+        raise SystemExit("needs Chromium: expected chromium on the PATH; install that package")
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield opened
+        opened.close()
+
+
+def tab(opened: Any, url: str, width: int, height: int, dark: bool = False) -> Any:
+    """A page of the browser, ready; SystemExit where its console has a message."""
+    context = opened.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+    )
+    page = context.new_page()
+    page.set_default_timeout(600_000)
+
+    def heard(message: Any) -> None:
+        if "GL Driver" not in message.text:
+            raise SystemExit(f"{url}: {message.text}")
+
+    page.on("console", heard)
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector("body[data-ready=yes]")
+    return page
+
+
+@contextmanager
+def served(service: Service) -> Iterator[str]:
+    """The address of a server in this process that answers with ``service``; both end with it."""
+    import uvicorn
+
+    with TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        batches = Batches(service, Path(folder))
+        service.start()
+        batches.start()
+        running = uvicorn.Server(
+            uvicorn.Config(create_app(service, batches), log_level="warning", lifespan="off")
+        )
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [free]})
+        thread.start()
+        while not running.started:
+            time.sleep(0.05)
+        try:
+            yield f"http://127.0.0.1:{free.getsockname()[1]}/"
+        finally:
+            running.should_exit = True
+            thread.join()
+            batches.close()
+            service.close()
