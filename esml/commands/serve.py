@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from esml.commands.messages import fail, note, refusing
-from esml.commands.options import check_packages
+from esml.commands.options import DeviceOption, check_packages
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -38,6 +38,7 @@ def serve(
             help="Speak the model context protocol on standard input and output instead.",
         ),
     ] = False,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Serve a page to draw molecules and see their spectra, and a REST interface.
 
@@ -58,7 +59,7 @@ def serve(
     from esml.serve.app import LOCAL as NAMES
     from esml.serve.app import default_folder
 
-    service = Service(tuple(model or ()))
+    service = Service(tuple(model or ()), device=device)
     with refusing(ValueError, OSError):
         for name in service.models:
             service.model(name)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from esml.commands.messages import fail, refusing
-from esml.commands.options import check_packages
+from esml.commands.options import DeviceOption, check_packages
 
 
 def train(
@@ -20,6 +20,7 @@ def train(
         bool,
         typer.Option("--tensorboard", help="Write curves for TensorBoard beside log.csv."),
     ] = False,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Train a model: log.csv, model.safetensors and what is needed to continue, in its output."""
     if not config.is_file():
@@ -29,4 +30,4 @@ def train(
     from esml.training import train as run
 
     with refusing(ValueError, OSError):
-        run(config, resume=resume, tensorboard=tensorboard)
+        run(config, resume=resume, tensorboard=tensorboard, device=device)

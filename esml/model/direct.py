@@ -13,7 +13,7 @@ orbital it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from math import pi
 from typing import Literal
 
@@ -55,6 +55,11 @@ class Quantities:
     gap: Tensor  # (M,) eV
     """HOMO–LUMO gap, the LUMO that of the valence basis."""
     occupied: Tensor | None = None  # (M, most) eV, all occupied levels, ascending, then nan
+
+    def to(self, device: torch.device) -> Quantities:
+        """The same on ``device``."""
+        held = {part.name: getattr(self, part.name) for part in fields(self)}
+        return replace(self, **{k: v.to(device) for k, v in held.items() if v is not None})
 
 
 N_OUTPUTS = 2 * N_SINGLETS + 3

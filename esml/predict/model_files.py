@@ -41,7 +41,8 @@ def save_model(model: Surrogate, path: str | Path) -> None:
     checkpoint.save(path, content(model))
 
 
-def _check_device(device: torch.device | str) -> None:
+def check_device(device: torch.device | str) -> None:
+    """Raise ValueError where nothing can be computed on ``device``."""
     try:
         torch.zeros(1, device=device)
     # Torch has its own exception for every kind of device it was built without.
@@ -72,7 +73,7 @@ def load_model(
     Raises CheckpointError where there is no such model or its file cannot be used, ValueError for
     a device there is not.
     """
-    _check_device(device)
+    check_device(device)
     name = DEFAULT_MODEL if name is None else name
     name = ALIASES.get(str(name), name)
     path = Path(name)

@@ -93,9 +93,11 @@ def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]
     scores = Scores()
     for begin in range(0, len(records), BATCH):
         group = records[begin : begin + BATCH]
-        graph = build_graph([structure(r) for r in group], model.cutoff, model.centre.dtype)
+        graph = build_graph(
+            [structure(r) for r in group], model.cutoff, model.centre.dtype, model.centre.device
+        )
         with torch.no_grad():
-            found = model(graph)
+            found = model(graph).to(torch.device("cpu"))
         truth = labels(group, LEAST_WEIGHT, HIGHEST)
         for m, record in enumerate(group):
             known = truth.singlets[m].isfinite()

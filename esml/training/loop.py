@@ -15,6 +15,7 @@ import torch
 
 from esml.io.files import sole_writer
 from esml.io.records import Record, read
+from esml.predict.model_files import check_device
 from esml.training.card import model_card
 from esml.training.config import ConfigError, TrainingConfig, load_config
 from esml.training.log import COLUMNS, Curves, append, epoch_line, progress_bar, take_back
@@ -27,6 +28,7 @@ def train(
     resume: bool = True,
     progress: bool = True,
     tensorboard: bool = False,
+    device: str = "cpu",
 ) -> Path:
     """Train a model.
 
@@ -40,6 +42,9 @@ def train(
         Show progress on standard error.
     tensorboard:
         Write the rows of ``log.csv`` as curves too, to the folder ``tensorboard`` of the output.
+    device:
+        Where to train and to validate: ``"cpu"`` or an accelerator such as ``"cuda"``. A run may
+        continue on another device.
 
     Returns
     -------
@@ -51,6 +56,8 @@ def train(
         If the configuration is invalid, or the run in the output directory does not fit it.
     DatasetError
         If the data cannot be read.
+    ValueError
+        For a device there is not.
     BusyError
         If another process trains in the output directory.
     OSError
@@ -58,6 +65,7 @@ def train(
     """
     if not isinstance(config, TrainingConfig):
         config = load_config(config)
+    check_device(device)
     torch.set_num_threads(config.threads)
     records = read(config.data)
     training = [r for r in records if r.split == "train"]
@@ -76,7 +84,7 @@ def train(
         ) from error
     with sole_writer(config.output / ".lock", config.output):
         curves = Curves(config.output / "tensorboard" if tensorboard else None)
-        return _train(config, training, validation, resume, progress, curves)
+        return _train(config, training, validation, resume, progress, curves, device)
 
 
 def _train(
@@ -86,10 +94,11 @@ def _train(
     resume: bool,
     progress: bool,
     curves: Curves,
+    device: str,
 ) -> Path:
     state = config.output / "state.safetensors"
     model_path = config.output / "model.safetensors"
-    run = start(config, training)
+    run = start(config, training, device)
     if resume and state.is_file():
         load_state(run, state)
     steps = steps_per_epoch(config, len(training))

@@ -116,6 +116,7 @@ class HamiltonianObjective:
         config = self._config
         wanted = [name for name, weight in self.weights(progress).items() if weight > 0]
         targets = collate(records, config.valence_weight, config.energy_limit)
+        targets = targets.to(graph.positions.device)
         return losses(in_double(model(graph)), graph, targets, wanted)
 
     def evaluate(self, model: EffectiveHamiltonian, records: Sequence[Record]) -> dict[str, Any]:
@@ -152,7 +153,8 @@ class DirectObjective:
     def terms(
         self, model: Direct, graph: Graph, records: Sequence[Record], progress: float
     ) -> dict[str, Tensor]:
-        return direct.losses(model(graph), self._labels(records))
+        labels = self._labels(records).to(graph.positions.device)
+        return direct.losses(model(graph), labels)
 
     def evaluate(self, model: Direct, records: Sequence[Record]) -> dict[str, Any]:
         return direct.evaluate_records(model, records)

@@ -40,8 +40,14 @@ class Run:
     epoch: int = 0
     step: int = 0
 
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
-def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
+
+def start(config: TrainingConfig, train: Sequence[Record], device: str = "cpu") -> Run:
     """A new run, with weights from the initial model (if any) and levels averaged over ``train``.
 
     Parameters
@@ -50,6 +56,8 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
         What to train, and how.
     train:
         The training records.
+    device:
+        Where to train.
 
     Raises
     ------
@@ -62,6 +70,7 @@ def start(config: TrainingConfig, train: Sequence[Record]) -> Run:
     if config.initial:
         _adopt(model, config.initial)
     task.prepare(model, train)
+    model.to(device)
     _freeze(model, config.frozen)
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -172,7 +181,8 @@ def train_epoch(
         if config.augment:
             rotations = random_rotations(len(group), generator).double().numpy()
             group = [turned(r, q) for r, q in zip(group, rotations, strict=True)]
-        graph = build_graph([structure(r) for r in group], model.cutoff)
+        molecules = [structure(r) for r in group]
+        graph = build_graph(molecules, model.cutoff, device=run.device)
         terms = run.objective.terms(model, graph, group, progress)
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         for setting in run.optimizer.param_groups:
@@ -201,4 +211,4 @@ def averaged(run: Run) -> Any:
     """The model with averaged weights."""
     model = run.objective.build()
     model.load_state_dict(run.average)
-    return model.eval()
+    return model.to(run.device).eval()

@@ -89,4 +89,4 @@ def load_state(run: Run, path: Path) -> None:
             f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
             "expected the weights of this model; train afresh or choose another output"
         ) from error
-    run.average = part("average.")
+    run.average = {name: value.to(run.device) for name, value in part("average.").items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -32,6 +32,10 @@ class StateTargets:
     minus: Tensor  # (M, S, n, n)
     mask: Tensor  # (M, S) valence states to learn
 
+    def to(self, device: torch.device) -> StateTargets:
+        """The same on ``device``."""
+        return StateTargets(*(getattr(self, part.name).to(device) for part in fields(self)))
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -44,6 +48,10 @@ class Targets:
     dipole: Tensor  # (M, 3) e·bohr
     singlets: StateTargets
     triplets: StateTargets
+
+    def to(self, device: torch.device) -> Targets:
+        """The same on ``device``."""
+        return Targets(*(getattr(self, part.name).to(device) for part in fields(self)))
 
 
 def structure(record: Record) -> Atoms:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import molecule
 from ase.io import write
@@ -419,6 +420,13 @@ def test_a_device_there_is_not_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.xyz", molecule("CH4"))
     for command in (["spectrum", path], ["predict", path, "-o", tmp_path / "a.h5"]):
         assert run(*command, "--n-states", "1", "--device", "cpu").exit_code == 0
+        assert "device 'abacus' cannot be used" in refusal(run(*command, "--device", "abacus"))
+    pytest.importorskip("fastapi")
+    data = Path(__file__).parents[1] / "data" / "tiny.h5"
+    settings = {"data": [str(data)], "output": str(tmp_path / "run")}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    for command in (["train", config], ["evaluate", "default", data], ["serve"]):
         assert "device 'abacus' cannot be used" in refusal(run(*command, "--device", "abacus"))
 
 

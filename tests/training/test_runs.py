@@ -30,6 +30,21 @@ from esml.training.run import Run, batches, learning_rate, start, train_epoch
 from esml.training.state import STATE, load_state
 
 
+def test_a_device_there_is_not_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
+        train(configuration(tmp_path / "run"), progress=False, device="abacus")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_takes_the_same_steps(finished: Path, tmp_path: Path) -> None:
+    """Losses as on the CPU, and a run begun on one device continues on the other."""
+    train(configuration(tmp_path, epochs=2), progress=False, device="cuda")
+    for one, other in zip(log_of(finished), log_of(tmp_path), strict=True):
+        assert float(other["energies"]) == pytest.approx(float(one["energies"]), rel=1e-3)
+    load_state(start(configuration(tmp_path), read(DATA)), tmp_path / "state.safetensors")
+
+
 def test_a_run_killed_and_resumed_takes_the_same_steps(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
