@@ -84,7 +84,11 @@ def main() -> None:
     )
 
     axes = spectrum.plot(label=f"{given.temperature:.0f} K")
-    rigid.spectrum(fwhm=0.1).plot(axes, sticks=False, linewidth=0.8, label="at rest")
+    # One geometry needs a width that stands for the motion.
+    still = rigid.spectrum(fwhm=0.3)
+    still.plot(axes, sticks=False, linewidth=0.8, label="at rest, lines 0.3 eV wide")
+    highest = max(spectrum.absorption.max(), still.absorption.max())
+    axes.set_ylim(0.0, 1.1e-3 * highest)  # 10³ L/mol/cm
     axes.legend(frameon=False)
     axes.get_figure().savefig("pyridine.png", dpi=150)
 

@@ -158,17 +158,30 @@ class Spectrum {
       fill: "url(#rainbow)", opacity: 0.75}, root);
   }
 
+  // Labels by falling strength, the chosen first; one that would lie on another is left out.
+  labelled(places) {
+    const strongest = Math.max(...this.data.strengths), kept = [];
+    const rank = (n) => (this.data.labels[n] === this.chosen ? Infinity : this.data.strengths[n]);
+    for (const n of [...places.keys()].sort((a, b) => rank(b) - rank(a))) {
+      const apart = ([x, y]) => Math.abs(x - places[n][0]) > 22 || Math.abs(y - places[n][1]) > 14;
+      if (rank(n) > 0.05 * strongest && kept.every((k) => apart(places[k]))) { kept.push(n); }
+    }
+    return new Set(kept);
+  }
+
   sticks(body, toX, toY, floor) {
-    this.data.energies.forEach((energy, n) => {
-      const x = toX(this.unit === "nm" ? this.data.hc / energy : energy);
-      const y = toY(this.data.strengths[n]), label = this.data.labels[n];
+    const places = this.data.energies.map((energy, n) => [
+      toX(this.unit === "nm" ? this.data.hc / energy : energy), toY(this.data.strengths[n])]);
+    const labelled = this.labelled(places);
+    places.forEach((_, n) => {
+      const [x, y] = places[n], label = this.data.labels[n];
       const chosen = label === this.chosen;
       const group = svg("g", {class: "pick", "data-state": label}, body);
       svg("path", {d: `M${x} ${floor}V${y}`, stroke: this.colours.stick, class: "stick",
         "stroke-width": chosen ? 4 : 2}, group);
       svg("circle", {cx: x, cy: y, r: chosen ? 6 : 4, fill: this.colours.stick, class: "stick"},
         group);
-      if (chosen || this.data.strengths[n] > 0.05 * Math.max(...this.data.strengths)) {
+      if (labelled.has(n)) {
         svg("text", {x: x + 6, y: Math.max(y - 5, 28), fill: this.colours.stick,
           class: "sticktext"}, group, label);
       }

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rdkit import Chem
 
 from esml.training.scores import LEAST_WEIGHT
@@ -42,11 +43,15 @@ def histogram(
     bins: np.ndarray,
     label: str,
 ) -> None:
+    """Shares of each family: the larger molecules are too few to be seen as numbers."""
     for name, members in families(entries).items():
         data = np.concatenate([np.atleast_1d(values(e)) for e in members])
         axes.hist(
             np.clip(data, bins[0], bins[-1]),
             bins=bins.tolist(),
+            weights=np.full(len(data), 1.0 / len(data)),
+            histtype="stepfilled" if name == "sampled" else "step",
+            linewidth=1.5,
             color=COLOURS[name],
             alpha=0.8,
             label=f"{name} ({len(data):,})",
@@ -159,6 +164,7 @@ def draw_cost(entries: Sequence[Entry], path: Path) -> None:
     sizes = sorted({e.n_heavy for e in known})
     medians = [np.median([e.seconds for e in known if e.n_heavy == n]) for n in sizes]
     axes.plot(sizes, medians, "_", color="black", markersize=12)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("heavy atoms")
     axes.set_ylabel("core seconds a structure")
     axes.spines[["right", "top"]].set_visible(False)

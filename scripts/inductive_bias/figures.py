@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from scripts.inductive_bias.curves import Table, title
+from scripts.pictures.axes import plain_numbers
 
 COLOURS = {"equivariant": "#3b6ea8", "unconstrained": "#d9822b"}
 LINES = {"hamiltonian": "-", "direct": "--"}
@@ -57,10 +58,15 @@ def curves(
         plot(place, study, name, quantity, variants)
         place.set_xlabel("structures trained on")
         place.set_ylabel(label)
+        plain_numbers(place.yaxis)
         place.set_xticks(sizes, [f"{size:,}" for size in sizes])
         place.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    # The widest legend has to fit below two panels.
+    size = "small" if len(panels) < 3 else "medium"
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=size
+    )
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
 
@@ -92,7 +98,7 @@ FIGURES: dict[str, tuple[Sequence[tuple[str, str, str]], bool]] = {
     ),
     "symmetry": (
         (
-            ("turned", "s1_spread", "S1, root mean square over orientations (eV)"),
+            ("turned", "s1_spread", "S1, spread over orientations (eV)"),
             ("turned", "s1", "S1 of turned structures, error (eV)"),
         ),
         True,

@@ -12,6 +12,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from scripts.pictures.axes import plain_numbers
 from scripts.speed.growth import SIZES
 from scripts.speed.molecules import FAMILIES
 from scripts.speed.single import N_STATES
@@ -58,6 +59,7 @@ def plot(results: dict[str, Any], picture: Path) -> None:
         title=f"{N_STATES} singlets with strengths",
     )
     right.set(xlabel="atoms", ylabel="peak memory, MB")
+    plain_numbers(right.yaxis)
     left.legend(fontsize=7)
     for axes in (left, right):
         axes.grid(alpha=0.3)
