@@ -251,7 +251,13 @@ def generate(
         todo = [a for key, a in distinct.items() if key not in known and key not in failures]
         present = sum(key in known for key in distinct)
         computed = failed = 0
-        bar = tqdm(total=len(todo), disable=not progress, unit="structure", smoothing=0.05)
+        bar = tqdm(
+            desc="reference calculations",
+            total=len(todo),
+            disable=not progress,
+            unit="structure",
+            smoothing=0.05,
+        )
         results = (
             _results(todo, level, workers)
             if dask is None

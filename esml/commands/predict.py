@@ -33,8 +33,6 @@ from esml.commands.options import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from rich.progress import Progress
-
     from esml.predict.run import Tally
 
 
@@ -173,36 +171,21 @@ def _check_apart(output: Path, files: Sequence[Path]) -> None:
 
 
 def _follow(tallies: Generator[Tally, None, None]) -> Tally:
-    """Go through a run with a progress bar on stderr."""
+    """Go through a run with a live line on standard error."""
+    from esml.io.progress import progress_bar
+
     tally = next(tallies)
-    with closing(tallies), _progress() as progress:
-        task = progress.add_task("molecules")
-        progress.update(task, completed=tally.done, total=tally.expected)
-        for tally in tallies:
-            progress.update(task, completed=tally.done, total=tally.expected)
+    with closing(tallies), progress_bar() as progress:
+        task = progress.add_task("predicting molecules", remark="")
+
+        def show() -> None:
+            remark = f"{tally.failed} failed" if tally.failed else ""
+            progress.update(task, completed=tally.done, total=tally.expected, remark=remark)
+
+        show()
+        for tally in tallies:  # noqa: B007  # shown
+            show()
     return tally
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
 
 
 def _report(tally: Tally, output: Path, listed: bool) -> None:

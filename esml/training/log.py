@@ -6,16 +6,6 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from esml.io.files import write_whole
 from esml.training.config import TrainingConfig
 
@@ -77,22 +67,6 @@ class Curves:
             if name not in ("epoch", "seconds"):
                 self._writer.add_scalar(f"{group}/{name}", value, int(row["epoch"]))
         self._writer.flush()
-
-
-def progress_bar(enabled: bool) -> Progress:
-    """A live line on standard error; without a terminal, only the lines printed above it."""
-    return Progress(
-        TextColumn("step"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, quiet=not enabled),
-        disable=not enabled,
-        # Steps differ in size, and only the late ones solve for states.
-        speed_estimate_period=600.0,
-    )
 
 
 def epoch_line(config: TrainingConfig, row: dict[str, float]) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from esml.io.files import sole_writer
+from esml.io.progress import progress_bar
 from esml.io.records import Record, read
 from esml.predict.model_files import check_device
 from esml.training.card import model_card
 from esml.training.config import ConfigError, TrainingConfig, load_config
-from esml.training.log import COLUMNS, Curves, append, epoch_line, progress_bar, take_back
+from esml.training.log import COLUMNS, Curves, append, epoch_line, take_back
 from esml.training.run import Run, averaged, start, steps_per_epoch, train_epoch
 from esml.training.state import load_state, save_state
 
@@ -110,9 +111,13 @@ def _train(
         )
     log = config.output / "log.csv"
     take_back(log, run.epoch)
-    with progress_bar(progress) as display:
-        task = display.add_task("", total=config.epochs * steps, completed=run.epoch * steps)
+    # Steps differ in size, and only the late ones solve for states.
+    with progress_bar(enabled=progress, period=600.0) as display:
+        task = display.add_task(
+            "steps", total=config.epochs * steps, completed=run.epoch * steps, remark=""
+        )
         while run.epoch < config.epochs:
+            display.update(task, description=f"steps, epoch {run.epoch + 1} of {config.epochs}")
             began = time.perf_counter()
             terms = train_epoch(run, training, after_step=lambda: display.advance(task))
             row: dict[str, float] = {"epoch": run.epoch, **terms}

@@ -1,0 +1,37 @@
+"""The live line of a long run."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from esml.io.progress import progress_bar
+
+
+def shown(progress: Progress) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    with console.capture() as captured:
+        console.print(progress.get_renderable())
+    return captured.get()
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(2.0, "5.0/s"), (100.0, "10.0 s each")])
+def test_it_says_what_how_many_how_fast_and_what_failed(seconds: float, rate: str) -> None:
+    now = [0.0]
+    progress = progress_bar(Console(file=io.StringIO(), width=160), period=1e6)
+    progress.get_time = lambda: now[0]
+    task = progress.add_task("predicting molecules", total=50, remark="")
+    assert "–/s" in shown(progress)
+    for k in range(11):
+        now[0] = 0.1 * k * seconds
+        progress.update(task, completed=k, remark=f"{k // 5} failed" if k >= 5 else "")
+    line = shown(progress)
+    assert line.startswith("predicting molecules")
+    assert "10/50" in line
+    assert rate in line
+    assert "2 failed" in line
+    left = int(4 * seconds)  # forty of the fifty are left
+    assert f"left 0:{left // 60:02d}:{left % 60:02d}" in line
