@@ -42,6 +42,8 @@ class Settings:
     first look within tenths of a second."""
     elements: tuple[int, ...] = ()
     """Atomic numbers that are allowed; all if empty."""
+    most_atoms: int | None = None
+    """Atoms of a molecule, hydrogens included; any number if None."""
     seed: int = 7
     """Of the embedding: one SMILES always gives one geometry."""
     attempts: int = 50

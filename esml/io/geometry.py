@@ -36,7 +36,7 @@ from esml.io.embedding import (
     planar_copy,
     same_bonds,
 )
-from esml.io.provenance import InputError
+from esml.io.provenance import InputError, too_large
 from esml.io.relaxation import has_xtb, relaxed
 
 ENSEMBLE = replace(SETTINGS, conformers=100)
@@ -93,6 +93,9 @@ def parse_smiles(smiles: str) -> Mol:
 
 def from_graph(mol: Mol, name: str, settings: Settings = SETTINGS) -> Built:
     """A geometry of the bonded graph ``mol``; see ``from_smiles``."""
+    n_atoms = sum(1 + atom.GetTotalNumHs() for atom in mol.GetAtoms())
+    if refusal := too_large(n_atoms, settings.most_atoms):
+        raise refusal
     parts, fragments = _fragments(mol, name, settings)
     built = [_single(part, name, settings) for part in parts]
     if len(built) == 1:

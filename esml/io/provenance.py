@@ -41,6 +41,15 @@ class SurroundingsError(ValueError):
     """Surroundings of a molecule that make no sense, said in one sentence."""
 
 
+def too_large(n_atoms: int, most: int | None) -> InputError | None:
+    """What is wrong with more than ``most`` atoms, if there is a limit."""
+    if most is None or n_atoms <= most:
+        return None
+    return InputError(
+        f"the molecule has {n_atoms:,} atoms: expected at most {most:,}; give a smaller one"
+    )
+
+
 @dataclass(frozen=True)
 class ReadingOptions:
     """What a user may ask of readers. Raises ``InputError`` for what is no such option.
@@ -71,6 +80,8 @@ class ReadingOptions:
         Atomic numbers that the model knows; any if empty.
     processes
         Processes that build geometries of a list of SMILES; one for each core if ``None``.
+    most_atoms
+        Atoms of a molecule, hydrogens included; larger ones are refused. Any number if ``None``.
     """
 
     geometry: GeometryKind | None = None
@@ -84,6 +95,7 @@ class ReadingOptions:
     shard: tuple[int, int] | None = None
     elements: tuple[int, ...] = ()
     processes: int | None = None
+    most_atoms: int | None = None
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides the structures read, as JSON can hold it; without what is left open."""

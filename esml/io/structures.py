@@ -22,12 +22,7 @@ import ase.io
 from ase import Atoms
 
 from esml.io.atom_tables import Table
-from esml.io.charge_and_spin import (
-    CHARGE_KEYS,
-    StructureError,
-    molecular_charge,
-    stated_charge,
-)
+from esml.io.charge_and_spin import CHARGE_KEYS, StructureError, molecular_charge, stated_charge
 from esml.io.embedding import Settings
 from esml.io.formats import IN_CAPITALS, SUFFIXES, kind_of
 from esml.io.geometry import Built, parse_smiles
@@ -40,6 +35,7 @@ from esml.io.provenance import (
     ReadingOptions,
     Structure,
     structure,
+    too_large,
 )
 from esml.io.rdkit_files import mol_formula, record_of, records
 from esml.io.reading import Item, items_of
@@ -316,6 +312,7 @@ def _settings(options: ReadingOptions) -> Settings:
         geometry=options.geometry or "xtb",
         largest_fragment=options.largest_fragment,
         elements=options.elements,
+        most_atoms=options.most_atoms,
     )
 
 
@@ -325,6 +322,8 @@ def _settings(options: ReadingOptions) -> Settings:
 def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | InputError:
     """The structure of a record with coordinates; what is wrong with it is handed through."""
     table = item.content
+    if isinstance(table, Table):
+        table = too_large(len(table.atoms), options.most_atoms) or table
     if not isinstance(table, Table):
         assert isinstance(table, InputError)
         table.name, table.index = item.name, item.index

@@ -99,6 +99,7 @@ class Batches:
         limits = self.service.limits
         limits.check_states(question.n_states)
         limits.check_size(len(question.content.encode()), limits.batch)
+        limits.check_lines(question.content)
         self.service.model(question.model)
         suffix = suffix_of(question.name, LISTS)
         self._make_room()
@@ -222,6 +223,7 @@ class Batches:
             geometry=kept["geometry"] if listed else None,
             elements=tuple(ELEMENTS),
             processes=max(1, (os.cpu_count() or 1) - 1),  # one is left to who waits at the page
+            most_atoms=self.service.limits.atoms,
         )
         tallies = predict_files(
             model,

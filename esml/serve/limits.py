@@ -46,6 +46,8 @@ class Limits:
         Atoms of a molecule, hydrogens included.
     states
         Singlets, and triplets, of a molecule.
+    line
+        Characters of a line of a batch: what is longer is no molecule that is taken.
     molecules
         Molecules of a batch.
     batches
@@ -61,6 +63,7 @@ class Limits:
     batch: int = 20_000_000
     atoms: int = 250
     states: int = 50
+    line: int = 10_000
     molecules: int = 100_000
     batches: int = 200
     waiting: int = 200
@@ -79,6 +82,16 @@ class Limits:
             raise RefusedError(
                 f"the molecule has {n_atoms:,} atoms: expected at most {self.atoms}; use the "
                 "command esml predict for larger ones",
+                413,
+            )
+
+    def check_lines(self, content: str) -> None:
+        """Refuse a list with a line that is too long."""
+        longest = max(map(len, content.splitlines()), default=0)
+        if longest > self.line:
+            raise RefusedError(
+                f"the list has a line of {longest:,} characters: expected at most {self.line:,}; "
+                "leave that line out",
                 413,
             )
 

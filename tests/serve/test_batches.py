@@ -87,6 +87,26 @@ def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
     batches.close()
 
 
+def test_hostile_lists_are_refused_in_a_sentence(service: Service, tmp_path: Path) -> None:
+    """10 MB of SMILES in a line; a SMILES, and a file, of 100,000 atoms among good ones."""
+    batches = Batches(service, tmp_path)
+    with pytest.raises(RefusedError, match="a line of 10,000,000 characters"):
+        batches.add(BatchQuestion(content="C" * 10_000_000, name="a.smi"))
+    assert not list(tmp_path.glob("*/request.json"))
+    batches.start()
+    good = "2\n\nH 0 0 0\nH 0 0 0.74\n"
+    atoms = "".join(f"H {k % 300}.0 {k // 300}.0 0.0\n" for k in range(100_000))
+    for content, name in (
+        (f"{good}100000\n\n{atoms}{good}", "a.xyz"),
+        (f"C=O good\n{'C' * 9_000} large\nN#N good\n", "a.smi"),
+    ):
+        found = finished(batches, batches.add(BatchQuestion(content=content, name=name))["id"])
+        assert (found["state"], found["done"], found["failed"]) == ("done", 3, 1)
+        (reason,) = found["reasons"]
+        assert " atoms: expected at most 250; give a smaller one" in reason
+    batches.close()
+
+
 def test_two_servers_do_not_share_a_folder(service: Service, tmp_path: Path) -> None:
     first = Batches(service, tmp_path)
     with pytest.raises(ValueError, match="being written by another process"):
