@@ -56,7 +56,7 @@ def imported(package: str) -> set[str]:
     [
         ("esml", [*USERS, "reference"]),  # PySCF, for esml.interfaces.pyscf
         ("reference", ["reference"]),
-        ("scripts", [*USERS, "reference", "dev", "peers"]),
+        ("scripts", [*USERS, "reference", "dev", "docs", "peers"]),
     ],
 )
 def test_every_import_is_a_declared_dependency(package: str, extras: list[str]) -> None:
