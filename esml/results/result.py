@@ -52,22 +52,39 @@ class Result:
     """
 
     atoms: Atoms
-    orbital_energies: Array  # (n_orbitals,) eV, ascending; valence orbitals
+    """The molecule: elements, positions (Å), and what its input says of it."""
+    orbital_energies: Array
+    """(n_orbitals,) eV, ascending; valence orbitals."""
     n_occupied: int
-    charges: Array  # (n_atoms,) e
-    dipole: Array  # (3,) debye
+    """Doubly occupied orbitals."""
+    charges: Array
+    """(n_atoms,) e."""
+    dipole: Array
+    """(3,) debye."""
     singlets: States
+    """Excited singlets."""
     triplets: States
-    hamiltonian: Array | None = None  # (n_orbitals, n_orbitals) eV, minimal orthonormal basis
-    coefficients: Array | None = None  # (n_orbitals, n_orbitals) canonical orbitals in columns
-    dipole_operator: Array | None = None  # (3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr
-    in_domain: bool = True  # whether the molecule is like those the model was trained on
-    warnings: tuple[str, ...] = ()  # why it is not, and what else to know of this prediction
-    solvent: Solvent | None = None  # that the molecule is in; None: vacuum
-    point_charges: PointCharges | None = None  # around it
-    name: str = ""  # of the molecule; its formula where it has none
-    source: str = ""  # file or SMILES the structure is from
-    index: int = 0  # place among the structures of its source
+    """Triplets, from the singlet ground state."""
+    hamiltonian: Array | None = None
+    """(n_orbitals, n_orbitals) eV, minimal orthonormal basis."""
+    coefficients: Array | None = None
+    """(n_orbitals, n_orbitals) canonical orbitals in columns."""
+    dipole_operator: Array | None = None
+    """(3, n_orbitals, n_orbitals) position ⟨μ|r|ν⟩, e·bohr."""
+    in_domain: bool = True
+    """Whether the molecule is like those the model was trained on."""
+    warnings: tuple[str, ...] = ()
+    """Why it is not, and what else to know of this prediction."""
+    solvent: Solvent | None = None
+    """That the molecule is in; None in vacuum."""
+    point_charges: PointCharges | None = None
+    """Around it; None where there are none."""
+    name: str = ""
+    """Of the molecule; its formula where it has none."""
+    source: str = ""
+    """File or SMILES the structure is from."""
+    index: int = 0
+    """Place among the structures of its source."""
 
     @property
     def homo(self) -> float:
@@ -352,9 +369,13 @@ class Failure:
     """A structure that could not be predicted, and why."""
 
     name: str
+    """Of the molecule; its formula where it has none."""
     reason: str
+    """A sentence."""
     source: str = ""
+    """File or SMILES the structure is from."""
     index: int = 0
+    """Place among the structures of its source."""
 
     @classmethod
     def of(cls, atoms: Atoms, reason: str) -> Failure:

@@ -77,19 +77,20 @@ class States:
     """
 
     multiplicity: Multiplicity
-    energies: Array = state_property(  # (n_states,) eV
+    """``"singlet"`` or ``"triplet"``."""
+    energies: Array = state_property(
         unit="eV", column="energy_eV", ending="eV", heading="E (eV)", digits=2
     )
-    oscillator_strengths: Array = state_property(  # (n_states,)
-        column="f", heading="f", zero_for_triplets=True
-    )
-    transition_dipoles: Array = state_property(  # (n_states, 3) e·bohr, sign arbitrary
-        unit="e·bohr", shape=(3,), zero_for_triplets=True
-    )
-    uncertainties: Array = state_property(  # (n_states,) eV, one standard deviation
+    """(n_states,) eV above the ground state."""
+    oscillator_strengths: Array = state_property(column="f", heading="f", zero_for_triplets=True)
+    """(n_states,) zero for triplets."""
+    transition_dipoles: Array = state_property(unit="e·bohr", shape=(3,), zero_for_triplets=True)
+    """(n_states, 3) e·bohr, sign arbitrary, zero for triplets."""
+    uncertainties: Array = state_property(
         unit="eV", column="uncertainty_eV", heading="± (eV)", digits=2
     )
-    rotatory_strengths: Array = state_property(  # (n_states,) 10⁻⁴⁰ cgs, velocity gauge
+    """(n_states,) eV, one standard deviation of the error of an energy."""
+    rotatory_strengths: Array = state_property(
         unit="10⁻⁴⁰ cgs",
         column="R",
         heading="R (10⁻⁴⁰ cgs)",
@@ -98,8 +99,11 @@ class States:
         zero_for_triplets=True,
         since=4,
     )
-    X: Array | None = None  # (n_states, o, v) excitation amplitudes, see Result.coefficients
-    Y: Array | None = None  # (n_states, o, v) de-excitation amplitudes, zero for triplets
+    """(n_states,) 10⁻⁴⁰ cgs, velocity gauge."""
+    X: Array | None = None
+    """(n_states, o, v) excitation amplitudes between ``Result.coefficients``."""
+    Y: Array | None = None
+    """(n_states, o, v) de-excitation amplitudes, zero for triplets."""
 
     @classmethod
     def of(cls, multiplicity: Multiplicity, values: Mapping[str, Array]) -> States:
