@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from torch import Tensor
 
-from esml.physics.basis import OrbitalLayout, valence_electrons
-from esml.physics.orbitals import Orbitals, charges, density_matrix, diagonalize
+from esml.physics.basis import OrbitalLayout
+from esml.physics.orbitals import density_matrix, diagonalize, filled
 
 ROUNDS = 4
 """Times that electrons may move between parts before that counts as never ending."""
@@ -69,7 +69,7 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
     found = []
     distances = separation.detach().cpu().numpy()
     owner = layout.orbital_atom
-    valence = layout.pad_atoms(valence_electrons(layout.numbers)).tolist()
+    valence = layout.nuclear_charges.tolist()
     for m, n_atoms in enumerate(layout.n_atoms.tolist()):
         between = distances[m, :n_atoms, :n_atoms]
         touching = between < onset
@@ -177,8 +177,7 @@ def density_and_charges(
     Molecules with ``parted`` cuts have the mean of the density matrices of their cuts, all others
     that of their orbitals filled from the bottom.
     """
-    orbitals: Orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
-    density, charge = density_matrix(orbitals), charges(orbitals, layout)
+    density, charge = filled(hamiltonian, layout)
     if not parted:
         return density, charge
     own = list(density.unbind())
@@ -190,7 +189,7 @@ def density_and_charges(
     populations = torch.zeros_like(charge).scatter_add(
         1, layout.orbital_atom, density.diagonal(dim1=1, dim2=2) * layout.orbital_mask
     )
-    nuclei = layout.pad_atoms(valence_electrons(layout.numbers).to(charge))
+    nuclei = layout.nuclear_charges.to(charge)
     changed = torch.zeros(len(charge), dtype=torch.bool, device=charge.device)
     changed[[cut.molecule for cut in parted]] = True
     return density, torch.where(changed[:, None], nuclei - populations, charge)

@@ -155,6 +155,12 @@ class OrbitalLayout:
         shape = self.n_molecules, self.n_max, self.n_max
         return Assembly(chosen, place.flatten()[chosen], shape)
 
+    @cached_property
+    def nuclear_charges(self) -> Tensor:
+        """(M, K) charges of the cores, e: valence electrons of the neutral atoms."""
+        return self.pad_atoms(valence_electrons(self.numbers))
+
+    @cached_property
     def slot_index(self) -> Tensor:
         """(M, K, 4) orbital of each padded slot; ``n``, one past the last, for empty slots."""
         index = torch.where(self.slot_mask, self.slot_orbital, self.n_max)
@@ -163,7 +169,7 @@ class OrbitalLayout:
     def gather_slots(self, coefficients: Tensor) -> Tensor:
         """Rows of ``coefficients`` (M, n, k) by atom and slot: (M, K, 4, k), zero in padding."""
         extended = torch.nn.functional.pad(coefficients, (0, 0, 0, 1))
-        index = self.slot_index().flatten(1)[:, :, None]
+        index = self.slot_index.flatten(1)[:, :, None]
         rows = torch.gather(extended, 1, index.expand(-1, -1, coefficients.shape[2]))
         return rows.view(self.n_molecules, self.n_atoms_max, N_SLOTS, coefficients.shape[2])
 

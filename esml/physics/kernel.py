@@ -41,7 +41,7 @@ class Kernel:
         pair = molecule[:, :, None], atom[:, :, None], atom[:, None, :]
         local = torch.diag_embed(interaction.triplet_monopole)
         # Only the H atoms with p orbitals have one-centre terms beyond the monopole.
-        slot = layout.slot_index()
+        slot = layout.slot_index
         heavy = slot[:, :, -1] < layout.n_max
         order = heavy.logical_not().long().argsort(dim=1, stable=True)[:, : int(heavy.sum(1).max())]
         filled = heavy.gather(1, order)[:, :, None, None]

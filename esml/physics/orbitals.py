@@ -157,11 +157,8 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     mask = places < n_orbitals[:, None]
     inside = mask[:, :, None] & mask[:, None, :]
     h = torch.where(inside, 0.5 * (hamiltonian + hamiltonian.mT), 0.0)
+    _check_finite(h)
     with torch.no_grad():
-        unfinite = ~h.isfinite().flatten(1).all(1)
-        if bool(unfinite.any()):
-            molecule = int(unfinite.nonzero()[0])
-            raise ValueError(f"the Hamiltonian of molecule {molecule} is not finite")
         levels, coefficients = eigh(h, mask)
         levels, coefficients = levels * mask, coefficients * inside
     differentiable = h.requires_grad  # h is new: it does only where autograd records
@@ -197,17 +194,49 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     )
 
 
+def _check_finite(hamiltonian: Tensor) -> None:
+    finite = hamiltonian.isfinite()
+    if not bool(finite.all()):
+        molecule = int((~finite.flatten(1).all(1)).nonzero()[0])
+        raise ValueError(f"the Hamiltonian of molecule {molecule} is not finite")
+
+
 def density_matrix(orbitals: Orbitals) -> Tensor:
     """P = 2 C_o C_oᵀ (M, n, n), the one-electron density matrix, symmetric to the last bit."""
-    half = orbitals.occupied @ orbitals.occupied.mT
+    return _density(orbitals.occupied)
+
+
+def _density(occupied: Tensor) -> Tensor:
+    half = occupied @ occupied.mT
     return half + half.mT  # on some processors a product is not quite symmetric
 
 
 def charges(orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
     """Net atomic charges Z_A − Σ_{μ∈A} P_μμ (M, K), e, Z_A valence electrons; zero in padding."""
-    populations = 2.0 * layout.gather_slots(orbitals.occupied).square().sum((2, 3))
-    nuclei = layout.pad_atoms(valence_electrons(layout.numbers).to(populations.dtype))
-    return nuclei - populations
+    return _charges(orbitals.occupied, layout)
+
+
+def _charges(occupied: Tensor, layout: OrbitalLayout) -> Tensor:
+    populations = 2.0 * layout.gather_slots(occupied).square().sum((2, 3))
+    return layout.nuclear_charges.to(populations) - populations
+
+
+def filled(hamiltonian: Tensor, layout: OrbitalLayout) -> tuple[Tensor, Tensor]:
+    """Density matrix P (M, n, n) and charges (M, K) of ``hamiltonian`` filled from the bottom.
+
+    Those of its ``diagonalize``. Where no gradient is wanted nothing else is made of its orbitals:
+    a mean field asks for this several times.
+    """
+    if hamiltonian.requires_grad:
+        orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
+        return density_matrix(orbitals), charges(orbitals, layout)
+    mask = layout.orbital_mask
+    h = torch.where(mask[:, :, None] & mask[:, None, :], 0.5 * (hamiltonian + hamiltonian.mT), 0.0)
+    _check_finite(h)
+    places = torch.arange(int(layout.n_occupied.max()), device=h.device)
+    exists = mask[:, :, None] & (places < layout.n_occupied[:, None])[:, None, :]
+    occupied = eigh(h, mask)[1][:, :, : len(places)] * exists
+    return _density(occupied), _charges(occupied, layout)
 
 
 def dipole(

@@ -171,7 +171,7 @@ def _pi(batch: Batch, found: Excitations, molecule: int) -> NDArray[np.bool_] | 
     normal = plane_normal(atoms)
     if normal is None:
         return None
-    slots = batch.layout.slot_index()[molecule, : len(atoms), 1:]
+    slots = batch.layout.slot_index[molecule, : len(atoms), 1:]
     heavy = torch.from_numpy(atoms.numbers > 1)
     out_of_plane = torch.zeros(batch.layout.n_max, len(atoms), dtype=torch.float64)
     atom = torch.arange(len(atoms))[heavy]
