@@ -16,11 +16,13 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 NEEDS = {
+    "embedding_loop": [],
     "conical_intersection": ["rdkit", "tblite"],
     "excited_state_surface": ["tblite"],
     "read_a_state": ["matplotlib", "skimage"],
     "scf_guess": ["pyscf"],
     "screening": ["rdkit"],
+    "solvated_spectrum": ["matplotlib"],
     "spectrum_of_a_dye": ["matplotlib"],
     "thermal_spectrum": ["matplotlib", "tblite"],
     "train_your_own": ["pyscf", "rdkit", "tblite"],
@@ -98,6 +100,28 @@ def test_thermal_spectrum(
     frames = ase.io.read("pyridine.extxyz", ":")
     assert np.std([frame.get_distance(0, 1) for frame in frames]) > 0.003  # they move
     assert Path("pyridine.png").exists()
+
+
+def test_a_molecule_in_water(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("embedding_loop", monkeypatch, "--steps", "6", "--every", "3", "--waters", "6")
+    assert "2 frames of acetone and 6 waters" in capsys.readouterr().out
+    first, last = ase.io.read("acetone.extxyz", ":")
+    assert np.abs(first.positions[:10] - last.positions[:10]).max() == 0.0
+    assert np.abs(first.positions[10:] - last.positions[10:]).max() > 1e-3
+    assert last.get_distance(10, 11) == pytest.approx(0.9572, abs=1e-4)  # waters are rigid
+
+    run("solvated_spectrum", monkeypatch, "acetone.extxyz", "--atoms", "10")
+    shown = capsys.readouterr().out
+    among, alone = (
+        numbers(rf"S1 {where}: ([\d.]+)", shown)[0]
+        for where in ("in solution", "without the surroundings")
+    )
+    assert among != alone
+    assert Path("solvated.png").exists()
+    with open("solvated.csv", newline="") as file:
+        assert len(list(csv.reader(file))) > 100
 
 
 def test_excited_state_surface(

@@ -1,0 +1,100 @@
+"""The spectrum of a molecule in water, from frames of a trajectory, with error bars.
+
+    python examples/solvated_spectrum.py acetone.extxyz --atoms 10
+    python examples/solvated_spectrum.py system.prmtop run.nc --select "resname LIG"
+
+The first form reads frames with ASE: the first atoms are the molecule, all others carry charges
+(embedding_loop.py writes such a file). The second reads any topology with charges and any
+trajectory that MDAnalysis knows (pip install MDAnalysis); whole residues within --within Å of the
+molecule become point charges. The curve goes to solvated.csv, the picture to solvated.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import matplotlib as mpl
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+
+import esml
+from esml.analysis.spectrum import average
+
+mpl.use("Agg")  # pictures go to files, no window is needed
+
+Frame = tuple[Atoms, esml.PointCharges]
+
+
+def of_ase(path: str, n_atoms: int) -> Iterator[Frame]:
+    """The molecule and the charges around it in each frame of a file."""
+    for frame in iread(path, ":"):
+        around = frame[n_atoms:]
+        charges = esml.PointCharges(around.get_initial_charges(), around.positions)
+        yield Atoms(frame.numbers[:n_atoms], frame.positions[:n_atoms]), charges
+
+
+def of_mdanalysis(
+    topology: str, trajectory: str, selection: str, within: float, every: int
+) -> Iterator[Frame]:
+    """The same from a topology and a trajectory; molecules are made whole, the box is unwrapped."""
+    import MDAnalysis
+    from MDAnalysis.transformations import center_in_box, unwrap, wrap
+
+    universe = MDAnalysis.Universe(topology, trajectory)
+    solute = universe.select_atoms(selection)
+    if universe.dimensions is not None and len(universe.bonds):
+        universe.trajectory.add_transformations(
+            unwrap(universe.atoms),
+            center_in_box(solute),
+            wrap(universe.atoms, compound="residues"),
+        )
+    symbols = [atom.element.capitalize() for atom in solute]
+    around = universe.select_atoms(
+        f"byres (around {within} group solute) and not group solute", solute=solute, updating=True
+    )
+    for _ in universe.trajectory[::every]:
+        charges = esml.PointCharges(around.charges, around.positions)
+        yield Atoms(symbols, solute.positions), charges
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", help="frames for ASE, or topology and trajectory")
+    parser.add_argument("--atoms", type=int, help="atoms of the molecule, the first ones")
+    parser.add_argument("--select", default="resname LIG", help="the molecule, for MDAnalysis")
+    parser.add_argument("--within", type=float, default=15.0, help="Å, for MDAnalysis")
+    parser.add_argument("--every", type=int, default=1, help="frames, for MDAnalysis")
+    given = parser.parse_args()
+    if len(given.files) == 1:
+        frames = list(of_ase(given.files[0], given.atoms))
+    else:
+        frames = list(of_mdanalysis(*given.files, given.select, given.within, given.every))
+
+    model = esml.load_model()
+    molecules, charges = zip(*frames, strict=True)
+    curves = {}
+    for name, around in {"in solution": charges, "without the surroundings": None}.items():
+        transitions = []
+        for result in model.predict_many(molecules, 6, "return", point_charges=around):
+            if isinstance(result, esml.Failure):
+                print(f"left out: {result.reason}")
+                continue
+            transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
+        lowest = np.array([energies[0] for energies, _ in transitions])
+        error = lowest.std() / np.sqrt(len(lowest))
+        print(f"S1 {name}: {lowest.mean():.2f} ± {lowest.std():.2f} eV, mean to ± {error:.3f}")
+        curves[name] = average(transitions, fwhm=0.1)
+
+    axes = None
+    for name, curve in curves.items():
+        axes = curve.plot(axes, label=f"{name}, {curve.n_frames} frames")
+    assert axes is not None
+    axes.legend(frameon=False)
+    axes.get_figure().savefig("solvated.png", dpi=150)
+    curves["in solution"].to_csv("solvated.csv")
+
+
+if __name__ == "__main__":
+    main()
