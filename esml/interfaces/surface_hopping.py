@@ -1,0 +1,258 @@
+"""Trajectories on excited singlets that hop between them, on ASE's velocity Verlet.
+
+The nuclei move on one surface E₀ + ω_a with exact forces; :mod:`esml.physics.surface_hopping` says
+how the electrons follow and when a trajectory hops. The sign of a state is arbitrary at every
+geometry: from step to step each state keeps the sign with which its couplings go on smoothly.
+The ground state is no member: where the active state comes near it, the trajectory ends
+(``CrossingError``), for there a single determinant does not describe it. Triplets are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator, all_changes
+from ase.md.verlet import VelocityVerlet
+
+from esml.interfaces.emission import CROSSING, CrossingError
+from esml.io.files import write_whole
+from esml.io.relaxation import xtb_calculator
+from esml.io.structure_checks import molecular_charge
+from esml.physics.surface_hopping import Amplitudes, decohered, hop_target, propagated, rescaled
+from esml.predict.couplings import StateCouplings, state_couplings
+from esml.predict.surrogate import Surrogate
+from esml.typing import Array
+
+FORMAT = "esml-surface-hopping-1"
+
+
+class ActiveSurface(Calculator):
+    """E₀ + ω of one of several singlets, which can be changed at a geometry without new work."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+    def __init__(self, ground: Any, model: Surrogate, n_states: int, active: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ground, self.model, self.n_states, self.active = ground, model, n_states, active
+        self.couplings: StateCouplings | None = None
+
+    def calculate(
+        self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes
+    ) -> None:
+        """Fill ``results`` and ``couplings``."""
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        self.couplings = state_couplings(self.model, self.atoms, self.n_states)
+        self._energy = self.ground.get_property("energy", self.atoms)
+        self._forces = self.ground.get_property("forces", self.atoms)
+        self.switch(self.active)
+
+    def switch(self, active: int) -> None:
+        """Make another singlet (from 0) the surface."""
+        assert self.couplings is not None
+        self.active = active
+        self.results = {
+            "energy": self._energy + float(self.couplings.energies[active]),
+            "forces": self._forces - self.couplings.gradients[active],
+        }
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment of a trajectory."""
+
+    time: float  # fs
+    active: int  # singlet, from 0
+    populations: tuple[float, ...]  # |c|² of all
+    potential: float  # eV
+    kinetic: float  # eV
+
+    @property
+    def total(self) -> float:
+        """Conserved but for what the integrator misses, eV."""
+        return self.potential + self.kinetic
+
+
+class SurfaceHopping:
+    """A trajectory of fewest switches between the lowest singlets of a molecule.
+
+        hopping = SurfaceHopping(model, atoms, active=1, n_states=3)   # starts on S2
+        for frame in hopping.run(200): ...
+        hopping.save("trajectory.json")                                # goes on from there:
+        hopping = SurfaceHopping.load("trajectory.json", model)
+
+    Parameters
+    ----------
+    model
+        From ``load_model``.
+    atoms
+        The molecule with its velocities.
+    active
+        Singlet it starts on, from 0.
+    n_states
+        Singlets that take part.
+    ground
+        ASE calculator of E₀; GFN2-xTB of tblite if None.
+    timestep
+        fs.
+    seed
+        Of the random numbers.
+    """
+
+    def __init__(
+        self,
+        model: Surrogate,
+        atoms: Atoms,
+        active: int = 0,
+        n_states: int = 2,
+        ground: Any = None,
+        timestep: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        if not 0 <= active < n_states:
+            raise ValueError(
+                f"active is {active}: expected one of the {n_states} singlets from 0 on; ask for "
+                "more n_states"
+            )
+        ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
+        self.atoms = atoms.copy()
+        self.atoms.set_velocities(atoms.get_velocities())
+        self.surface = ActiveSurface(ground, model, n_states, active)
+        self.atoms.calc = self.surface
+        self.timestep, self.steps = timestep, 0
+        self.amplitudes: Amplitudes = np.eye(n_states, dtype=np.complex128)[active]
+        self.random = np.random.default_rng(seed)
+        self._signs = np.ones(n_states)
+        self._last: Array | None = None  # h of the step before, with its signs
+        self._dynamics = VelocityVerlet(self.atoms, timestep * units.fs)
+
+    @property
+    def active(self) -> int:
+        """The singlet of the surface, from 0."""
+        return self.surface.active
+
+    def frame(self) -> Frame:
+        """Where the trajectory is."""
+        return Frame(
+            time=self.steps * self.timestep,
+            active=self.active,
+            populations=tuple((np.abs(self.amplitudes) ** 2).tolist()),
+            potential=float(self.atoms.get_potential_energy()),
+            kinetic=float(self.atoms.get_kinetic_energy()),
+        )
+
+    def run(self, steps: int) -> list[Frame]:
+        """Take ``steps`` steps; a frame after each.
+
+        Raises
+        ------
+        CrossingError
+            Where the active state comes within 0.3 eV of the ground state.
+        InstabilityError, StructureError
+            As ``state_couplings``.
+        """
+        return [self._step() for _ in range(steps)]
+
+    def _step(self) -> Frame:
+        self.atoms.get_potential_energy()
+        before = self._electrons()
+        self._dynamics.run(1)
+        after = self._electrons()
+        self.steps += 1
+        energies, taus = (np.stack(pair) for pair in zip(before, after, strict=True))
+        population = float(abs(self.amplitudes[self.active]) ** 2)
+        self.amplitudes, flow = propagated(self.amplitudes, energies, taus, self.timestep)
+        target = hop_target(self.active, population, flow, float(self.random.uniform()))
+        if target != self.active:
+            self._hop(target, energies[1])
+        kinetic = float(self.atoms.get_kinetic_energy())
+        self.amplitudes = decohered(
+            self.amplitudes, self.active, energies[1], kinetic, self.timestep
+        )
+        if energies[1][self.active] < CROSSING:
+            raise CrossingError(
+                f"S{self.active + 1} of {self.atoms.get_chemical_formula()} lies "
+                f"{energies[1][self.active]:.2f} eV above the ground state after {self.steps} "
+                "steps: the trajectory ends there, for the model does not describe that crossing",
+                self.atoms.copy(),
+                self.steps,
+            )
+        return self.frame()
+
+    def _couplings(self) -> StateCouplings:
+        found = self.surface.couplings
+        assert found is not None
+        return found
+
+    def _electrons(self) -> tuple[Array, Array]:
+        """Energies (S,) and τ (S, S), 1/fs, with signs that go on from the step before."""
+        found = self._couplings()
+        if self._last is not None:
+            likeness = (found.interstate * self._last).sum((2, 3))
+            # State 0 gives the sign to the others; one that it does not couple to keeps its own.
+            self._signs = np.where(likeness[0] < 0, -1.0, 1.0)
+            self._signs[0] = 1.0
+        signs = self._signs[:, None] * self._signs
+        self._last = found.interstate * signs[:, :, None, None]
+        velocities = self.atoms.get_velocities() * units.fs  # Å/fs
+        taus = signs * np.einsum("jkax,ax->jk", found.nonadiabatic, velocities)
+        return found.energies, taus
+
+    def _hop(self, target: int, energies: Array) -> None:
+        """To another surface, if the motion can pay; energies of both geometry and hop are kept."""
+        direction = self._couplings().interstate[self.active, target]
+        cost = float(energies[target] - energies[self.active])
+        velocities = self.atoms.get_velocities() * units.fs
+        changed = rescaled(velocities, self.atoms.get_masses(), direction, cost)
+        if changed is not None:
+            self.atoms.set_velocities(changed / units.fs)
+            self.surface.switch(target)
+
+    def save(self, path: str | Path) -> None:
+        """Write what is needed to go on. Raises OSError."""
+        entry = {
+            "format": FORMAT,
+            "numbers": self.atoms.numbers.tolist(),
+            "masses": self.atoms.get_masses().tolist(),
+            "positions": self.atoms.positions.tolist(),
+            "velocities": self.atoms.get_velocities().tolist(),
+            "charge": molecular_charge(self.atoms),
+            "active": self.active,
+            "steps": self.steps,
+            "timestep": self.timestep,
+            "amplitudes": [[c.real, c.imag] for c in self.amplitudes.tolist()],
+            "couplings": None if self._last is None else self._last.tolist(),
+            "random": self.random.bit_generator.state,
+        }
+        write_whole(Path(path), json.dumps(entry).encode("utf-8"))
+
+    @classmethod
+    def load(cls, path: str | Path, model: Surrogate, ground: Any = None) -> SurfaceHopping:
+        """The trajectory that ``save`` wrote, with the same model and calculator of E₀.
+
+        Raises
+        ------
+        ValueError
+            For a file of another kind.
+        """
+        entry = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+            raise ValueError(
+                f"'{path}' is no trajectory of esml: expected a file of SurfaceHopping.save; give "
+                "that"
+            )
+        atoms = Atoms(entry["numbers"], entry["positions"], masses=entry["masses"])
+        atoms.info["charge"] = entry["charge"]
+        atoms.set_velocities(np.array(entry["velocities"]))
+        n_states = len(entry["amplitudes"])
+        made = cls(model, atoms, entry["active"], n_states, ground, entry["timestep"])
+        made.amplitudes = np.array([complex(*c) for c in entry["amplitudes"]])
+        made.steps = entry["steps"]
+        made._last = None if entry["couplings"] is None else np.array(entry["couplings"])
+        made.random.bit_generator.state = entry["random"]
+        return made

@@ -1,0 +1,91 @@
+"""Trajectories between surfaces: conserved energy, hops, restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import molecule
+
+import esml
+from esml.interfaces.surface_hopping import SurfaceHopping
+from esml.predict.surrogate import Surrogate
+
+pytest.importorskip("tblite")
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model()
+
+
+@pytest.fixture
+def moving() -> Atoms:
+    """Furan with thermal velocities of 600 K."""
+    atoms = molecule("C4H4O")
+    spread = np.sqrt(units.kB * 600.0 / atoms.get_masses())[:, None]
+    atoms.set_velocities(np.random.default_rng(2).normal(size=(len(atoms), 3)) * spread)
+    return atoms
+
+
+def test_energy_is_conserved_and_restarts_are_exact(
+    model: Surrogate, moving: Atoms, tmp_path: Path
+) -> None:
+    def start() -> SurfaceHopping:
+        return SurfaceHopping(model, moving, active=1, n_states=3, timestep=0.25, seed=5)
+
+    whole = start()
+    first = whole.frame()
+    frames = whole.run(10)
+    drift = np.array([frame.total - first.total for frame in frames])
+    assert np.abs(drift).max() < 1e-3 * len(moving)  # 1 meV for each atom
+    moved = np.array([frame.potential for frame in frames])
+    assert np.ptp(moved) > 0.05  # which is not for want of motion
+    assert all(sum(frame.populations) == pytest.approx(1.0, abs=1e-9) for frame in frames)
+    part = start()
+    part.run(5)
+    part.save(tmp_path / "a.json")
+    again = SurfaceHopping.load(tmp_path / "a.json", model)
+    rest = again.run(5)
+    assert rest[-1].time == frames[-1].time
+    np.testing.assert_allclose(again.atoms.positions, whole.atoms.positions, atol=1e-5)
+    np.testing.assert_allclose(rest[-1].populations, frames[-1].populations, atol=1e-4)
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(ValueError, match="no trajectory of esml"):
+        SurfaceHopping.load(tmp_path / "b.json", model)
+
+
+def test_a_hop_keeps_the_energy(model: Surrogate, moving: Atoms) -> None:
+    hopping = SurfaceHopping(model, moving, active=1, n_states=2)
+    before = hopping.frame()
+    energies = hopping._couplings().energies
+    hopping._hop(0, energies)
+    after = hopping.frame()
+    assert (before.active, after.active) == (1, 0)
+    assert after.kinetic > before.kinetic
+    assert after.total == pytest.approx(before.total, abs=1e-6)
+    found = hopping._couplings()
+    force = hopping.atoms.get_forces() + found.gradients[0]
+    np.testing.assert_allclose(force, hopping.surface._forces, atol=1e-9)
+    # Without motion there is no way up.
+    hopping.atoms.set_velocities(np.zeros((len(moving), 3)))
+    hopping._hop(1, energies)
+    assert hopping.active == 0
+    with pytest.raises(ValueError, match="active is 3: expected one of the 2 singlets"):
+        SurfaceHopping(model, moving, active=3)
+
+
+def test_couplings_are_followed(model: Surrogate, moving: Atoms) -> None:
+    """With smooth signs τ changes little in a short step; that of random signs would jump."""
+    hopping = SurfaceHopping(model, moving, active=1, n_states=3, timestep=0.05)
+    hopping.atoms.get_potential_energy()
+    found = []
+    for _ in range(3):
+        found.append(hopping._electrons()[1])
+        hopping._dynamics.run(1)
+    size = max(np.abs(tau).max() for tau in found)
+    assert np.abs(np.diff(found, axis=0)).max() < 0.3 * size
+    assert np.abs(found[0] + found[0].T).max() < 1e-9
+    assert size > 0
