@@ -37,7 +37,7 @@ class CrystalRecord(StoredRecord):
     fermi_level: Array = array_field("f8", 0, "Fermi level of the dense mesh, eV, cell's own zero")
     mesh_fermi_level: Array = array_field("f4", 0, "that of the k mesh, eV from the dense one")
     images: Array = array_field("i2", 2, "lattice vectors R, one of R and −R (T, 3)")
-    blocks: Array = array_field("f4", 3, "⟨μ0|H|νR⟩ (T, n, n), eV", step=1e-4)
+    blocks: Array = array_field("f4", 3, "⟨μ0|H|νR⟩ (T, n, n), eV", step=1e-5)
     energies: Array = array_field("f4", 2, "large-basis bands without semicore (K, n), eV")
     n_exact: Array = array_field("i2", 1, "lowest bands that H(k) has exactly (K,)")
     populations: Array = array_field("f4", 2, "electrons in s, p, d (N, 3), dense mesh")
