@@ -71,6 +71,8 @@ def atom_of_orbital(numbers: Sequence[int]) -> Tensor:
 def orbitals_of(numbers: Sequence[int], shell: Shell) -> list[Tensor]:
     """For each atom the places of its orbitals of ``shell`` in the cell; empty where it has none.
 
+    Examples
+    --------
     >>> [places.tolist() for places in orbitals_of([3, 3], "p")]
     [[1, 2, 3], [5, 6, 7]]
     """
