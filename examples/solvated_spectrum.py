@@ -44,7 +44,11 @@ def of_mdanalysis(
 
     universe = MDAnalysis.Universe(topology, trajectory)
     solute = universe.select_atoms(selection)
-    if universe.dimensions is not None and len(universe.bonds):
+    if not hasattr(universe.atoms, "elements"):
+        universe.guess_TopologyAttrs(to_guess=["elements"])
+    if universe.dimensions is not None and not hasattr(universe.atoms, "bonds"):
+        print(f"note: {topology} has no bonds, so molecules cut by the box stay cut")
+    elif universe.dimensions is not None:
         universe.trajectory.add_transformations(
             unwrap(universe.atoms),
             center_in_box(solute),
