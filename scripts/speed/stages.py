@@ -64,8 +64,12 @@ def stages(model: Surrogate, batch: list[Atoms], repeats: int = 30) -> dict[str,
             "singlets": lambda: singlets(response, operators.dipole, N_STATES, precision),
             "triplets": lambda: triplets(response, N_STATES, precision),
             "eigh alone": lambda: torch.linalg.eigh(operators.hamiltonian),
-            "predict": lambda: model._solve(batch, Wanted(N_STATES, 1)),
-            "predict, 10 triplets": lambda: model._solve(batch, Wanted(N_STATES)),
+            "predict": lambda: model._solve(
+                [model._checked(atoms) for atoms in batch], Wanted(N_STATES, 1)
+            ),
+            "predict, 10 triplets": lambda: model._solve(
+                [model._checked(atoms) for atoms in batch], Wanted(N_STATES)
+            ),
         }
         times = {name: t / len(batch) for name, t in side_by_side(runs, repeats).items()}
     floor = times["eigh alone"] + times["network"] + times["blocks"]
@@ -115,7 +119,7 @@ def gpu() -> dict[str, Any]:
         batch = (typical() * (1 + size // len(TYPICAL)))[:size]
 
         def run(batch: list[Atoms] = batch) -> None:
-            model._solve(batch, Wanted(N_STATES))
+            model._solve([model._checked(atoms) for atoms in batch], Wanted(N_STATES))
             torch.cuda.synchronize()
 
         run()
