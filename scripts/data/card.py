@@ -27,8 +27,8 @@ from scripts.data.card_tables import (
 from scripts.data.entries import collect
 from scripts.pages import fill
 
-APART = ("coverage", "distorted")
-"""Sets that are described by themselves: no model is trained on the one, the other is no sample."""
+APART = ("alloys", "coverage", "distorted")
+"""Sets that are described by themselves: crystals, what no model is trained on, and no sample."""
 
 
 def main() -> None:

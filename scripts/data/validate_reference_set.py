@@ -4,8 +4,8 @@
 
 DATA are directories of records, by default all of data/, checked together: no record occurs twice,
 no molecule is in two splits, and each split is the one that the hash of the molecule gives. By
-default data/distorted, whose molecules are also in the test split, is checked by itself. Exit code
-1 when something is wrong, 2 for a file that cannot be read.
+default data/distorted, whose molecules are also in the test split, is checked by itself, and so are
+the crystals of data/alloys. Exit code 1 when something is wrong, 2 for a file that cannot be read.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ import sys
 from pathlib import Path
 
 from esml.io.records import DatasetError, iterate
+from reference.crystals.validate import validate as validate_crystals
 from reference.molecules import assign_split, molecule_from_smiles
 from reference.validate import validate
 from scripts import ROOT
+
+CRYSTALS = ("alloys",)
+"""Sets of data/ that are no molecules."""
 
 
 def misplaced(directories: list[Path]) -> list[str]:
@@ -37,8 +41,10 @@ def main() -> None:
     args = parser.parse_args()
     home = ROOT / "data"
     every = sorted({shard.parent for shard in home.glob("*/*.h5")})
+    crystals = [path for path in every if path.name in CRYSTALS]
     apart = [path for path in every if path.name == "distorted"]
-    sets = [args.data] if args.data else [[path for path in every if path not in apart], apart]
+    together = [path for path in every if path not in crystals + apart]
+    sets = [args.data] if args.data else [together, apart]
     wrong = False
     for directories in filter(None, sets):
         try:
@@ -50,6 +56,11 @@ def main() -> None:
         print(", ".join(path.name for path in directories))
         print(report.summary())
         wrong |= bool(report.errors)
+    if crystals and not args.data:
+        found = validate_crystals(crystals)
+        print(", ".join(path.name for path in crystals), *found.errors, sep="\n")
+        print(f"{found.n_records} crystals: {len(found.errors)} errors")
+        wrong |= bool(found.errors)
     sys.exit(wrong)
 
 
