@@ -417,7 +417,7 @@ def test_a_bad_command_is_refused(here: Path, case: str) -> None:
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
     *progress, sentence = result.stderr.splitlines()
-    assert all(line.startswith("molecules ") for line in progress)
+    assert all(line.startswith("predicting molecules") for line in progress)
     assert_helpful(sentence, words)
     assert not [path for path in here.glob("out*") if path.suffix != ".part"]
     assert (here / "good.xyz").read_text() == GOOD
