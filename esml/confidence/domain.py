@@ -21,7 +21,7 @@ degree: they widen the stated error (``uncertainty``), and are remarked on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -141,12 +141,13 @@ class Domain(nn.Module):
     pairs: Tensor | None  # (elements, elements) whether bonded in a training molecule
     triples: Tensor | None  # (elements, elements, elements) whether the first is bonded to both
     linkages: Tensor | None  # (classes, classes, classes) the same by ``bonds.classes``
+    charges: Tensor | None  # total charges of enough training molecules; None: neutral ones only
 
     NAMES = (
         "means", "projection", "environments", "environment_counts", "typical", "novelty_limit",
         "bondings", "bonding_counts", "bonding_limit", "heavy_atoms",
     )  # fmt: skip
-    OPTIONAL = ("pairs", "triples", "linkages")
+    OPTIONAL = ("pairs", "triples", "linkages", "charges")
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -234,6 +235,7 @@ class Domain(nn.Module):
             One for each molecule.
         """
         seen = {z for z, n in zip(ELEMENTS, self._seen, strict=True) if n}
+        charges = {0} if self.charges is None else set(self.charges.tolist())
         strange = surroundings.strangeness.tolist()
         novel = (surroundings.novelty / self.novelty_limit).tolist()
         all_numbers = graph.numbers.tolist()
@@ -246,7 +248,7 @@ class Domain(nn.Module):
             own = slice(begin, begin + count)
             begin += count
             numbers = all_numbers[own]
-            reasons = unfamiliar(numbers, int(charge), seen) + bonds
+            reasons = unfamiliar(numbers, int(charge), seen, charges) + bonds
             reasons += _strange(
                 strange[own], numbers, "the bonds", "look for a stretched, broken or missing bond"
             )
@@ -262,15 +264,17 @@ class Domain(nn.Module):
         return found
 
 
-def unfamiliar(numbers: list[int], charge: int, seen: set[int]) -> list[str]:
-    """Reasons to distrust a model of neutral molecules of the elements ``seen``; none if empty."""
+def unfamiliar(
+    numbers: list[int], charge: int, seen: set[int], charges: Collection[int] = (0,)
+) -> list[str]:
+    """Reasons to distrust a model of the elements ``seen`` (if any) and of total ``charges``."""
     reasons = []
     if seen and (unseen := sorted(set(numbers) - seen)):
         symbols = " or ".join(chemical_symbols[z] for z in unseen)
         reasons.append(f"no training molecule contains {symbols}: the prediction is a guess")
-    if charge:
+    if charge not in charges:
         reasons.append(
-            f"the total charge is {charge:+d} e, and all training molecules are neutral: the "
+            f"the total charge is {charge:+d} e, which no or too few training molecules have: the "
             "prediction is an extrapolation"
         )
     return reasons

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from esml.confidence.domain import Surroundings
 from esml.model.pairs import species
-from esml.physics.basis import ELEMENTS, OrbitalLayout
+from esml.physics.basis import ELEMENTS, OrbitalLayout, valence_electrons
 from esml.physics.excitations import Excitations
 from esml.physics.orbitals import Orbitals, stack_times
 
@@ -43,6 +43,7 @@ NAMES: tuple[str, ...] = (
     *(f"electron_on_{z}" for z in ELEMENTS[1:]),
     "size",
     "unseen",
+    "charge",
 )
 """The descriptors in order. Models from before the last ones have no coefficients of these."""
 
@@ -68,13 +69,16 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
 
 
 def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
-    """(M, K, 4 + elements) what ``descriptors`` average over atoms.
+    """(M, K, 5 + elements) what ``descriptors`` average over atoms.
 
     Novelty, charge, its size, whether of each element but hydrogen, heavy atoms around, whether in
-    a bond or chain that no training molecule has; ``charges`` (M, K) in e.
+    a bond or chain that no training molecule has, size of the molecule's charge; ``charges`` (M, K)
+    in e.
     """
     elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
-    last = torch.stack([surroundings.size, surroundings.unseen.atoms], 1)
+    total = layout.pad_atoms(valence_electrons(layout.numbers)).sum(1) - layout.n_electrons
+    total = total.abs()[layout.molecule]
+    last = torch.stack([surroundings.size, surroundings.unseen.atoms, total], 1)
     padded = layout.pad_atoms(torch.cat([surroundings.novelty[:, None], elements, last], 1))
     padded = padded.to(charges)
     return torch.cat(
@@ -91,7 +95,8 @@ def descriptors(
     with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
     with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
     hydrogen; the logarithm of the number of heavy atoms around (``domain.size``), averaged with w;
-    the share of w in bonds or chains that no training molecule has. Finite everywhere.
+    the share of w in bonds or chains that no training molecule has; the size of the molecule's
+    charge, e. Finite everywhere.
     """
     with torch.no_grad():
         energies = torch.nan_to_num(found.energies)
@@ -114,8 +119,8 @@ def descriptors(
             (deexcitation + 1e-3).log(),
             change[..., 1],
         ]
-        of, shifted = mean[..., 3:-2], 0.5 * change[..., 3:-2]
-        last = [mean[..., -2:-1].clamp(min=1.0).log(), mean[..., -1:]]
+        of, shifted = mean[..., 3:-3], 0.5 * change[..., 3:-3]
+        last = [mean[..., -3:-2].clamp(min=1.0).log(), mean[..., -2:]]
         return torch.cat([torch.stack(chemistry, 2), of - shifted, of + shifted, *last], 2)
 
 

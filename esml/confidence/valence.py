@@ -7,6 +7,9 @@ Where even the lowest triplet of the minimal basis lies above, the molecule has 
 below them: it is saturated, and what the basis gives as σσ* or nσ* is a Rydberg state that it
 cannot describe.
 
+In a cation of charge q the electron is bound by (q + 1)² times as much. Anions have no Rydberg
+states, as their core is neutral, and nothing is said of them.
+
 The triplet tells, not the singlet: unsaturated molecules such as ethene may have Rydberg singlets
 below the first ππ* singlet, but the ππ* triplet lies some eV lower.
 """
@@ -23,7 +26,7 @@ the others mostly saturated chlorides, sulfides, oxiranes and hydroxylamines. Me
 ``python -m scripts.accuracy.valence_states``."""
 
 
-def no_valence_state(triplets: Tensor, homo: Tensor) -> list[str | None]:
+def no_valence_state(triplets: Tensor, homo: Tensor, charges: Tensor) -> list[str | None]:
     """What to say of molecules whose basis holds no valence state.
 
     Parameters
@@ -32,6 +35,8 @@ def no_valence_state(triplets: Tensor, homo: Tensor) -> list[str | None]:
         (M, S) energies, eV, ascending; nan where there is none.
     homo : Tensor
         (M,) eV.
+    charges : Tensor
+        (M,) total charges, e.
 
     Returns
     -------
@@ -40,7 +45,9 @@ def no_valence_state(triplets: Tensor, homo: Tensor) -> list[str | None]:
     """
     if triplets.shape[1] == 0:
         return [None] * len(homo)
-    lowest, edge = triplets[:, 0].detach(), -homo.detach() - RYDBERG
+    lowest = triplets[:, 0].detach()
+    edge = -homo.detach() - RYDBERG * (charges + 1).square()
+    edge = torch.where(charges < 0, torch.inf, edge)
     # Comparisons with nan are false: without a triplet nothing is said.
     return [
         (

@@ -25,21 +25,21 @@ class Mix(nn.Module):
 class Normalize(nn.Module):
     """Layer norm of scalars, ``bounded`` vectors and tensors."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, floor: float) -> None:
         super().__init__()
         self.scalar = nn.LayerNorm(channels)
+        self.floor = floor
 
     def forward(self, x: Tensor) -> Tensor:
         s, v, t = decompose(x)
-        return torch.cat([self.scalar(s), bounded(v), bounded(t)], 1)
+        return torch.cat([self.scalar(s), bounded(v, self.floor), bounded(t, self.floor)], 1)
 
 
-_FLOOR = 0.01
+def bounded(x: Tensor, floor: float) -> Tensor:
+    """x / √(floor + mean over channels of |x|²): at most of unit size, and smooth at 0.
 
-
-def bounded(x: Tensor) -> Tensor:
-    """x / √(floor + mean over channels of |x|²): of unit size unless x is small, and smooth at 0.
-
-    The floor keeps what vanishes by symmetry from being blown up with its rounding errors.
+    Where a vector vanishes by symmetry, as on the carbon atom of CO₂, it grows with the distance
+    from the symmetric geometry 1/√floor times as fast, and so again in each layer: with a floor of
+    1 no faster, and rounding errors stay what they are.
     """
-    return x * torch.rsqrt(_FLOOR + x.square().sum(1, keepdim=True).mean(2, keepdim=True))
+    return x * torch.rsqrt(floor + x.square().sum(1, keepdim=True).mean(2, keepdim=True))

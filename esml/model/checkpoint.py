@@ -130,6 +130,20 @@ def _with_elements(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
+def _keep_floor(old: Checkpoint) -> Checkpoint:
+    """Since version 6 small vectors are not blown up, and net charges act in full.
+
+    An older model goes on as it was trained.
+    """
+    config = dict(old.config)
+    network = dict(config.get("network", {}))
+    if network.get("kind", "equivariant") == "equivariant":
+        config["network"] = network | {"floor": 0.01}
+    if config.get("kind", "hamiltonian") == "hamiltonian":
+        config["net_charge"] = False
+    return replace(old, config=config)
+
+
 @dataclass(frozen=True)
 class Format:
     """The version of model files that is written, and how older ones become it."""
@@ -140,12 +154,13 @@ class Format:
 
 
 FORMAT = Format(
-    5,
+    6,
     {
         1: _add_relaxation,
         2: _add_near_charges,
         3: _forget_errors,
         4: _add_elements,
+        5: _keep_floor,
     },
 )
 

@@ -8,10 +8,11 @@ and the potential of the charges q, with the γ of the elements. The first step 
 matrix P and the charges from H⁰, the second from the H of the first (``mean_field_steps``), so that
 charges screen each other. At long range both terms are exact physics: molecules longer than any in
 the training data keep the right coupling. At short range they are learned fractions of it,
-x = x₀ f + 1 − f and c = c₀ f + 1 − f. So H⁰ can stay local, while P and q carry how delocalized the
-electrons are and how much charge a distant group withdraws. Parts of a molecule that do not touch
-are filled with electrons separately (``esml.model.parts``). ``mean_field`` in the configuration
-says which of these terms a model has.
+x = x₀ f + 1 − f and c = c₀ f + 1 − f; what c₀ leaves of the net charge near an atom acts through
+the mean γ (``net_charge``), so that the levels of an ion shift by all of its charge. So H⁰ can stay
+local, while P and q carry how delocalized the electrons are and how much charge a distant group
+withdraws. Parts of a molecule that do not touch are filled with electrons separately
+(``esml.model.parts``). ``mean_field`` in the configuration says which of these terms a model has.
 """
 
 from __future__ import annotations
@@ -121,6 +122,10 @@ class HamiltonianConfig(BaseModel):
     mean_field: Literal["none", "far", "full"] = Field(
         default="full",
         description="far: exchange beyond the pair cutoff; full: everywhere, and electrostatics",
+    )
+    net_charge: bool = Field(
+        default=True,
+        description="the net charge around an atom acts in full, not near_coulomb times",
     )
     mean_field_steps: int = Field(
         default=2, ge=1, le=16, description="times that the mean field follows from the density"
@@ -350,8 +355,24 @@ class EffectiveHamiltonian(nn.Module):
         return MeanField(
             layout,
             exchange=torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1)),
-            coulomb=(1.0 - near + self.near_coulomb * near) * coulomb if full else None,
+            coulomb=self._coulomb(coulomb, near, layout) if full else None,
             parted=cuts(separation, layout, near, config.pair_onset),
+        )
+
+    def _coulomb(self, coulomb: Tensor, near: Tensor, layout: OrbitalLayout) -> Tensor:
+        """c γ^K of the mean field (M, K, K).
+
+        With ``net_charge`` what c₀ < 1 leaves of near charges acts through the mean γ̄ of γ^K
+        around both atoms: c = c₀ is for differences among near charges, while their sum, the net
+        charge of an ion, acts in full.
+        """
+        damped = (1.0 - near + self.near_coulomb * near) * coulomb
+        if not self.config.net_charge:
+            return damped
+        weight = near * layout.atom_mask[:, :, None] * layout.atom_mask[:, None, :]
+        mean = (weight * coulomb).sum(2) / weight.sum(2).clamp(min=1.0)
+        return damped + (1.0 - self.near_coulomb) * weight * 0.5 * (
+            mean[:, :, None] + mean[:, None, :]
         )
 
 

@@ -183,7 +183,8 @@ class Surrogate(nn.Module):
             for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
                 reasons = unfamiliar(numbers.tolist(), int(charge), seen)
                 verdicts.append(Verdict(not reasons, tuple(reasons)))
-        missing = no_valence_state(solution.triplets.energies, solution.orbitals.homo)
+        homo = solution.orbitals.homo
+        missing = no_valence_state(solution.triplets.energies, homo, graph.charges)
         verdicts = [v.but(reason) for v, reason in zip(verdicts, missing, strict=True)]
         stated = []
         for name, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):

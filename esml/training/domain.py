@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -29,6 +30,9 @@ CELL = 0.1
 
 UNUSUAL = 0.01
 """Share of unseen molecules that may be out of domain by each of the two measures."""
+
+ENOUGH = 10
+"""Training molecules of a total charge with which that charge is in the domain."""
 
 BATCH = 16
 """Structures computed at a time."""
@@ -129,6 +133,7 @@ def build_domain(
             "bonding_counts": torch.tensor([len(b) for b in bondings]),
             "bonding_limit": torch.tensor(1.0),
             "heavy_atoms": torch.tensor(heavy),
+            "charges": torch.tensor(common_charges(training)),
             **seen_bonds(model, training),
         }
     )
@@ -140,6 +145,13 @@ def build_domain(
     ):
         limit.copy_(torch.cat(values).quantile(1.0 - UNUSUAL).clamp(min=1e-3))
     return domain
+
+
+def common_charges(training: Sequence[Record]) -> list[int]:
+    """Total charges that at least ``ENOUGH`` molecules of ``training`` have; 0 in any case."""
+    molecules = {(molecule_of(r), int(r.charge)) for r in training}
+    counts = Counter(charge for _, charge in molecules)
+    return sorted({0} | {charge for charge, n in counts.items() if n >= ENOUGH})
 
 
 def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor]:

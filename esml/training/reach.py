@@ -1,4 +1,4 @@
-"""How stated errors grow beyond the training molecules: with size, and with what was never seen.
+"""How stated errors grow beyond the training molecules: with size, charge, and the never seen.
 
 Validation molecules are no larger than those trained on, and have no bonds or chains that these
 lack. So what an error grows by cannot be learned from them. It is learned here from molecules that
@@ -25,7 +25,7 @@ from esml.training.calibration import COVERAGE, FOLDS, Errors, folds_of, states
 
 Array = NDArray[np.float64]
 
-ADDED = ("size", "unseen")
+ADDED = ("size", "unseen", "charge")
 """The last descriptors, which ``extend`` learns from molecules farther from those trained on."""
 
 ONE = torch.ones((), dtype=torch.float64)

@@ -101,7 +101,8 @@ def _freeze(model: Any, patterns: Sequence[str]) -> None:
 def _adopt(model: Any, path: Path) -> None:
     """Load the weights of a model file of the same form into ``model``, else ConfigError.
 
-    The mean field may differ: tight-binding Hamiltonians contain no exchange. Elements that the
+    The mean field may differ, as tight-binding Hamiltonians contain no exchange, and so may the
+    floor of small vectors, which no weight depends on. Elements that the
     model of the file does not know begin as those they resemble.
     """
     try:
@@ -109,7 +110,10 @@ def _adopt(model: Any, path: Path) -> None:
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"initial: {error}") from error
     current = model.config.model_dump()
-    free = {key: current[key] for key in ("mean_field", "mean_field_steps") if key in current}
+    may_differ = ("mean_field", "mean_field_steps", "net_charge")
+    free = {key: current[key] for key in may_differ if key in current}
+    if "floor" in current["network"]:
+        free["network"] = found.config["network"] | {"floor": current["network"]["floor"]}
     mismatch = difference(found.config | free, current, "model")
     if mismatch:
         raise ConfigError(

@@ -1,7 +1,7 @@
 """Add the domain and the error model to a model file: what the model knows of its own limits.
 
     python -m scripts.training.calibrate_uncertainty MODEL.safetensors DATA... [-o OUT.safetensors]
-                                            [--left-out RUN | --only-bonds | --only-reach DIR]
+                             [--left-out RUN | --like OTHER | --only-bonds | --only-reach DIR]
 
 `esml train` ends with the same step, but without RUN, the models that cross_fit.py trained without
 some of the training molecules. The domain comes from the training split of DATA, which should be
@@ -9,12 +9,16 @@ what the model was trained on. The error model is fitted to the validation split
 molecules that the models of RUN have not seen. The test split is not used. Takes a minute or two
 for a thousand structures.
 
+`--like OTHER` takes what raises and lowers errors from the error model of OTHER, a model of the
+same kind and architecture that was calibrated with `--left-out`, where training five more models
+costs too much; `--only-reach` then renews the scale.
+
 Two options add to a calibrated model, and leave everything else as it is. `--only-bonds` adds which
 bonds and chains of elements the training split has. `--only-reach DIR`, after that, lets stated
-errors grow with size and with what was never seen: two coefficients and the scale are fitted to the
-validation split, to the larger molecules in DIR, and to the molecules of the test split whose cores
-were held out. It prints the shares inside 90 % intervals, each molecule left out of the fit;
-scripts/accuracy/coverage.py prints them by group.
+errors grow with size, charge and with what was never seen: three coefficients and the scale are
+fitted to the validation split, to the larger molecules in DIR, and to the molecules of the test
+split that have a charge or whose cores were held out. It prints the shares inside 90 % intervals,
+each molecule left out of the fit; scripts/accuracy/coverage.py prints them by group.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import argparse
 from pathlib import Path
 
 from esml.io.records import Record, read
-from esml.predict.model_files import load_model
+from esml.predict.model_files import load_model, save_model
 from esml.training import LeftOut, calibrate_file
 from esml.training.calibration import add_bonds
 from esml.training.reach import add_reach
@@ -53,6 +57,7 @@ def main() -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--only-bonds", action="store_true", help="leave all else as it is")
     how.add_argument("--only-reach", type=Path, metavar="DIR", help="of larger molecules")
+    how.add_argument("--like", type=Path, metavar="OTHER", help="take its error model")
     how.add_argument("--left-out", type=Path, metavar="RUN", help="of scripts.training.cross_fit")
     args = parser.parse_args()
     records = read(args.data)
@@ -63,8 +68,8 @@ def main() -> None:
         add_bonds(args.model, split["train"], args.output)
         return
     if args.only_reach:
-        cores = [r for r in records if r.split == "test" and with_held_out_core(r)]
-        far = [read(args.only_reach), cores]
+        test = [r for r in records if r.split == "test"]
+        far = [read(args.only_reach), [r for r in test if r.charge or with_held_out_core(r)]]
         model = add_reach(args.model, split["validation"], far, args.output)
         print(model.metadata["uncertainty"]["reach"])
         return
@@ -72,6 +77,11 @@ def main() -> None:
     if args.left_out and not others:
         parser.error(f"{args.left_out} holds no models: expected */left_out.txt and their models")
     model = calibrate_file(args.model, split["train"], split["validation"], args.output, others)
+    if args.like:
+        known = load_model(args.like)
+        model.error_model = known.error_model
+        model.metadata["uncertainty"] = known.metadata.get("uncertainty", {})
+        save_model(model, args.output or args.model)
     print(model.metadata.get("uncertainty", "too few validation molecules for an error model"))
 
 

@@ -102,5 +102,16 @@ def test_unsaturated_molecules_are_not(model: Surrogate, name: str) -> None:
 def test_the_lowest_triplet_decides() -> None:
     homo = torch.tensor([-10.0, -10.0, -10.0, torch.nan])
     triplets = torch.tensor([[10.0 - RYDBERG - 0.01], [10.0 - RYDBERG + 0.01], [torch.nan], [5.0]])
-    assert [bool(said) for said in no_valence_state(triplets, homo)] == [False, True, False, False]
-    assert no_valence_state(triplets[:, :0], homo) == [None] * 4
+    neutral = torch.zeros(4)
+    said = no_valence_state(triplets, homo, neutral)
+    assert [bool(each) for each in said] == [False, True, False, False]
+    assert no_valence_state(triplets[:, :0], homo, neutral) == [None] * 4
+
+
+def test_ions_bind_a_rydberg_electron_by_their_charge() -> None:
+    """(q + 1)² times as strongly; without a charge left behind there is no Rydberg state."""
+    charges = torch.tensor([1.0, 1.0, 2.0, -1.0, -2.0])
+    edges = 15.0 - RYDBERG * torch.tensor([4.0, 4.0, 9.0, 0.0, 0.0])
+    off = torch.tensor([-0.01, 0.01, 0.01, 9.0, 9.0])
+    said = no_valence_state((edges + off)[:, None], torch.full((5,), -15.0), charges)
+    assert [bool(each) for each in said] == [False, True, True, False, False]

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 import esml
 from esml import StructureError
+from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.checkpoint import (
     FORMAT,
     LARGEST,
@@ -24,6 +25,7 @@ from esml.model.checkpoint import (
     load,
     save,
 )
+from esml.model.hamiltonian import HamiltonianConfig
 from esml.physics.basis import ELEMENTS
 
 SAID = {
@@ -31,6 +33,7 @@ SAID = {
     2: ("C2H4", [2.74201325, 5.88786978], 8.50677281),
     3: ("C2H4", [4.18133558, 7.24454200], 10.17670849),
     4: ("C2H4", [4.33228184, 7.14685434], 10.32640543),
+    5: ("C2H4", [4.33228184, 7.14685434], 10.32640543),
 }
 """A molecule, and its singlets and gap (eV) that the models of ``version-N.safetensors`` gave when
 they were written."""
@@ -239,6 +242,14 @@ def test_a_model_of_the_fourth_format_keeps_its_errors_and_refuses_new_elements(
     for name in ("PH3", "SiH4", "HCN"):  # no nitrogen in its training data
         with pytest.raises(StructureError, match="an element the model does not know"):
             model.predict(ase.build.molecule(name), n_states=2)
+
+
+def test_a_model_of_the_fifth_format_goes_on_as_it_was_trained() -> None:
+    model = esml.load_model(Path(__file__).parents[1] / "data" / "version-5.safetensors")
+    config = model.hamiltonian.config
+    assert isinstance(config.network, NetworkConfig)
+    assert (config.network.floor, config.net_charge) == (0.01, False)
+    assert (NetworkConfig().floor, HamiltonianConfig().net_charge) == (1.0, True)
 
 
 def test_an_error_model_of_the_third_format_is_forgotten() -> None:

@@ -344,6 +344,10 @@ def test_mean_field_is_that_of_the_formula(mean_field: str, steps: int) -> None:
         r, hardness = atoms.get_distance(a, b), float(0.5 * (eta[a, which] + eta[b, which]))
         return limit * COULOMB / (r**y + (limit * COULOMB / hardness) ** y) ** (1 / y)
 
+    def mean_gamma(a: int) -> float:
+        near = [switch_of(a, b) for b in range(len(atoms))]
+        return sum(f * gamma_of(a, b, 0) for b, f in enumerate(near)) / sum(near)
+
     expected = start.hamiltonian[0].detach().clone()
     for mu, a in enumerate(owner):
         for nu, b in enumerate(owner):
@@ -357,8 +361,28 @@ def test_mean_field_is_that_of_the_formula(mean_field: str, steps: int) -> None:
                 near = switch_of(a, b)
                 share = 1 - near + screened * near
                 expected[mu, mu] -= share * gamma_of(a, b, 0) * charge[b]
+                rest = (1 - screened) * near * 0.5 * (mean_gamma(a) + mean_gamma(b))
+                expected[mu, mu] -= rest * charge[b]
     torch.testing.assert_close(found.hamiltonian[0], expected, **EXACT)
     assert (found.hamiltonian - start.hamiltonian).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("charge", [-1, 1])
+def test_a_net_charge_shifts_levels_however_near_charges_are_damped(charge: int) -> None:
+    """What damping leaves of it acts on every level alike, at the mean γ within the molecule."""
+    atoms = Atoms("OH3" if charge == 1 else "OH")
+    atoms.positions = 0.6 * np.array([[0, 0, 0], [1, 1, 1], [1, -1, -1], [-1, 1, -1]])[: len(atoms)]
+    graph = build_graph([atoms], CONFIG.cutoff, dtype=torch.float64, charges=[charge])
+    with_all, damped = (
+        shaken(CONFIG.model_copy(update={"net_charge": kept, "mean_field_steps": 1}))
+        for kept in (True, False)
+    )
+    added = with_all(graph).hamiltonian[0] - damped(graph).hamiltonian[0]
+    torch.testing.assert_close(added, torch.diag(added.diagonal()), **EXACT)
+    eta = damped.baseline[species(graph.numbers), 3]
+    per_charge = -added.diagonal() / (charge * (1.0 - damped.near_coulomb))
+    assert (per_charge < 1.5 * eta.max()).all()
+    assert (per_charge > COULOMB / 6.0).all()
 
 
 def test_gradients_are_those_of_finite_differences(model: EffectiveHamiltonian) -> None:

@@ -177,6 +177,24 @@ def test_features_are_smooth_where_a_neighbour_leaves(network: Network) -> None:
     torch.testing.assert_close(inner, outer, atol=1e-3 * scale, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["CH4", "CO2", "C3H4_D2d", "BF3"])
+def test_features_grow_in_proportion_where_symmetry_makes_them_vanish(
+    network: Network, name: str
+) -> None:
+    """The first atom leaves the centre of its neighbours: no faster than elsewhere."""
+    atoms = molecule(name)
+    centre = int(np.argmin(np.linalg.norm(atoms.positions - atoms.positions.mean(0), axis=1)))
+    still = features(network, graph_of(atoms))
+
+    def change(length: float) -> float:
+        moved = atoms.copy()
+        moved.positions[centre] += length * np.array([0.36, 0.48, 0.8])
+        return (features(network, graph_of(moved)) - still).abs().max().item()
+
+    slopes = [change(length) / length for length in (1e-7, 1e-5, 1e-3, 1e-1)]
+    assert max(slopes) < 1.2 * slopes[3]
+
+
 def test_lone_atoms_have_scalars_only(network: Network) -> None:
     s, v, t = decompose(features(network, graph_of(Atoms("O"), Atoms("C"))))
     assert torch.isfinite(s).all()

@@ -22,21 +22,29 @@ from esml.training.reach import ADDED, add_reach, extend
 
 Array = NDArray[np.float64]
 
-SIZE, UNSEEN = (NAMES.index(name) for name in ADDED)
+SIZE, UNSEEN, CHARGE = (NAMES.index(name) for name in ADDED)
 
 
 def errors(
-    n_molecules: int, seed: int, sizes: tuple[float, float], growth: float, strange: float = 0.0
+    n_molecules: int,
+    seed: int,
+    sizes: tuple[float, float],
+    growth: float,
+    strange: float = 0.0,
+    charged: float = 0.0,
 ) -> Errors:
     """Normal errors of ten states a molecule, 0.1 eV (heavy atoms / 5)^``growth``.
 
-    Eight times that for the share ``strange`` of molecules, made of what was never seen.
+    Eight times that for the share ``strange`` of molecules, made of what was never seen; three
+    times for each charge of the share ``charged``.
     """
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(10 * n_molecules, len(NAMES)))
     values[:, SIZE] = np.log(np.repeat(rng.uniform(*sizes, n_molecules), 10))
     values[:, UNSEEN] = np.repeat(rng.random(n_molecules) < strange, 10)
-    deviation = 0.1 * np.exp(growth * (values[:, SIZE] - np.log(5)) + np.log(8) * values[:, UNSEEN])
+    values[:, CHARGE] = np.repeat(rng.random(n_molecules) < charged, 10)
+    more = np.log(8) * values[:, UNSEEN] + np.log(3) * values[:, CHARGE]
+    deviation = 0.1 * np.exp(growth * (values[:, SIZE] - np.log(5)) + more)
     names = [f"{seed}-{i // 10}" for i in range(len(values))]
     return Errors(values, deviation * rng.normal(size=len(values)), names)
 
@@ -75,6 +83,14 @@ def test_what_is_unseen_widens_those_states_alone() -> None:
     model, found = extend(without_added(own), own, [strange])
     assert found["unseen"] == pytest.approx(np.log(8), abs=0.3)
     for fresh in (errors(300, 7, (2, 9), 0.0), errors(300, 8, (2, 9), 0.0, strange=1.0)):
+        assert 0.86 < inside(model, fresh) < 0.97
+
+
+def test_charges_widen_the_intervals_of_ions_alone() -> None:
+    own, ions = errors(200, 15, (2, 9), 0.0), errors(100, 16, (2, 9), 0.0, charged=0.5)
+    model, found = extend(without_added(own), own, [ions])
+    assert found["charge"] == pytest.approx(np.log(3), abs=0.2)
+    for fresh in (errors(300, 17, (2, 9), 0.0), errors(300, 18, (2, 9), 0.0, charged=1.0)):
         assert 0.86 < inside(model, fresh) < 0.97
 
 

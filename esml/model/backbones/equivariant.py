@@ -49,6 +49,9 @@ class NetworkConfig(BaseModel):
         default=32, ge=1, le=1024, description="hidden width of the radial weights"
     )
     neighbours: float = Field(default=12.0, gt=0, description="typical neighbours, normalizes sums")
+    floor: float = Field(
+        default=1.0, gt=0, description="mean square below which vectors and tensors are small"
+    )
 
 
 class Message(nn.Module):
@@ -111,9 +114,10 @@ class Update(nn.Module):
     linear mixtures and f, g functions of all invariants.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, floor: float) -> None:
         super().__init__()
-        self.normalize = Normalize(channels)
+        self.floor = floor
+        self.normalize = Normalize(channels, floor)
         self.mix = Mix(2 * channels, 3 * channels)
         self.hidden = nn.Linear(5 * channels, 2 * channels)
         self.gates = nn.Linear(2 * channels, 6 * channels)
@@ -122,9 +126,8 @@ class Update(nn.Module):
             self.gates.bias[channels:].add_(1.0)
 
     def forward(self, x: Tensor, message: Tensor) -> Tensor:
-        both = torch.cat(
-            [self.normalize(x), torch.cat([bounded(m) for m in decompose(message)], 1)], 2
-        )
+        arrived = torch.cat([bounded(m, self.floor) for m in decompose(message)], 1)
+        both = torch.cat([self.normalize(x), arrived], 2)
         s, v, t = decompose(self.mix(both))
         v0, a, b = v.chunk(3, 2)
         t0, c, d = t.chunk(3, 2)
@@ -150,8 +153,10 @@ class Network(nn.Module):
         self.messages = nn.ModuleList(
             Message(config, first=layer == 0) for layer in range(config.layers)
         )
-        self.updates = nn.ModuleList(Update(config.channels) for _ in range(config.layers))
-        self.normalize = Normalize(config.channels)
+        self.updates = nn.ModuleList(
+            Update(config.channels, config.floor) for _ in range(config.layers)
+        )
+        self.normalize = Normalize(config.channels, config.floor)
 
     def forward(self, pairs: Pairs, kinds: Tensor) -> Tensor:
         """(N, 9, C) features of atoms of ``kinds`` (N,) (see ``species``) joined by ``pairs``."""
