@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .command_line import fail, read_images
 from .crystals.commands import app as crystals
 from .families import Family
 
@@ -24,11 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(crystals, name="crystals")
-
-
-def _fail(message: str, code: int = 2) -> typer.Exit:
-    typer.echo(f"error: {message}", err=True)
-    return typer.Exit(code)
 
 
 @app.command()
@@ -62,7 +58,7 @@ def sample(
     from .sample import SampleError, write_coverage, write_extrapolation, write_sample
 
     if extrapolation and coverage:
-        raise _fail("--extrapolation and --coverage are two samples: give one of them")
+        raise fail("--extrapolation and --coverage are two samples: give one of them")
 
     try:
         if extrapolation:
@@ -74,7 +70,7 @@ def sample(
                 output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip, family
             )
     except SampleError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(f"{output}: {n} structures")
 
 
@@ -105,8 +101,6 @@ def generate(
     parts_per_shard: Annotated[int, typer.Option(min=1, help="records of a shard")] = 500,
 ) -> None:
     """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
-    import ase.io
-
     from esml.io.dask_workers import ClusterError
     from esml.io.records import DatasetError
     from esml.io.workers import WorkerError
@@ -114,15 +108,7 @@ def generate(
     from .generate import generate as run
     from .scf import Level
 
-    images: list[Any] = []
-    for path in structures:
-        try:
-            images.extend(ase.io.read(path, index=":"))
-        except Exception as error:
-            raise _fail(
-                f"{path} could not be read as structures ({error}): expected a file ASE reads; "
-                "check the path and the format"
-            ) from error
+    images = read_images(structures)
     level = Level(
         functional=functional,
         basis=basis,
@@ -145,7 +131,7 @@ def generate(
             parts_per_shard=parts_per_shard,
         )
     except (DatasetError, ClusterError, WorkerError) as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(
         f"{output}: {summary.computed} computed, {summary.present} present before, "
         f"{summary.failed} failed"
@@ -156,7 +142,7 @@ def generate(
         )
     )
     if summary.failed:
-        raise _fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+        raise fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
 
 
 @app.command()
@@ -176,7 +162,7 @@ def tightbinding(
     try:
         n = write(output, n_molecules, seed)
     except DatasetError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(f"{output}: {n} molecules")
 
 
@@ -193,7 +179,7 @@ def validate(
     try:
         report = check(data, limit or None)
     except DatasetError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(report.summary())
     if report.errors:
         raise typer.Exit(1)
@@ -229,7 +215,7 @@ def info(
             triplets += len(record.triplet_energies)
             seconds += json.loads(record.provenance or "{}").get("seconds_total", 0.0)
     except DatasetError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
 
     def line(counter: Counter[Any]) -> str:
         return ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()))

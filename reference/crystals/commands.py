@@ -9,15 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ..command_line import fail, read_images
+
 app = typer.Typer(
     help="Crystals: alloys, their bands and minimal Hamiltonians (non-magnetic PBE).",
     no_args_is_help=True,
 )
-
-
-def _fail(message: str, code: int = 2) -> typer.Exit:
-    typer.echo(f"error: {message}", err=True)
-    return typer.Exit(code)
 
 
 @app.command()
@@ -36,7 +33,7 @@ def sample(
     try:
         written = write_sample(output, n, seed, quinary)
     except SampleError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(f"{output}: {written} structures")
 
 
@@ -57,8 +54,6 @@ def generate(
 
     The k mesh is ``k_points`` of a structure's info or follows from its cell.
     """
-    import ase.io
-
     from esml.io.records import DatasetError
     from esml.io.workers import WorkerError
 
@@ -66,26 +61,18 @@ def generate(
     from ..scf import CalculationError
     from .cell import CrystalLevel
 
-    images: list[Any] = []
-    for path in structures:
-        try:
-            images.extend(ase.io.read(path, index=":"))
-        except Exception as error:
-            raise _fail(
-                f"{path} could not be read as structures ({error}): expected a file ASE reads; "
-                "check the path and the format"
-            ) from error
+    images = read_images(structures)
     level = CrystalLevel(cutoff=cutoff, smearing=smearing, window=window)
     try:
         summary = run(images, output, level, workers, retry, parts_per_shard=parts_per_shard)
     except (DatasetError, WorkerError, CalculationError) as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(
         f"{output}: {summary.computed} computed, {summary.present} present before, "
         f"{summary.failed} failed"
     )
     if summary.failed:
-        raise _fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+        raise fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
 
 
 @app.command()
@@ -100,7 +87,7 @@ def validate(
     try:
         report = check(data)
     except DatasetError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     for fault in report.errors:
         typer.echo(f"error: {fault}")
     typer.echo(f"{report.n_records} records: {len(report.errors)} errors")
@@ -133,7 +120,7 @@ def info(
             counts["levels"][record.level] += 1
             seconds += json.loads(record.provenance or "{}").get("seconds_processor", 0.0)
     except DatasetError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     typer.echo(f"crystals    {n}")
     for name, counter in counts.items():
         said = ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()) if v)
