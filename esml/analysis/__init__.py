@@ -15,6 +15,7 @@ from esml.analysis.irreps import StateSymmetry, state_symmetries
 from esml.analysis.likeness import Likeness, likeness, peaks
 from esml.analysis.orbital_shapes import Grid, Shapes, isovalue, surface
 from esml.analysis.point_group import PointGroup, point_group
+from esml.analysis.solvation import Solvation, solvation
 from esml.analysis.spectrum import AveragedSpectrum, Spectrum, average, broaden
 from esml.analysis.spin_orbit import SpinOrbit, spin_orbit
 from esml.analysis.transitions import ExcitedStateAbsorption, excited_state_absorption
@@ -33,6 +34,7 @@ __all__ = [
     "MissingWavefunctionsError",
     "PointGroup",
     "Shapes",
+    "Solvation",
     "Spectrum",
     "SpinOrbit",
     "StateSymmetry",
@@ -49,6 +51,7 @@ __all__ = [
     "point_group",
     "radiative_lifetime",
     "radiative_rate",
+    "solvation",
     "spin_orbit",
     "state_symmetries",
     "strongest",

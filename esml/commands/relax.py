@@ -162,6 +162,7 @@ def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
         "absorption_eV": found.absorption_energy,
         "emission_eV": found.emission_energy,
         "stokes_shift_eV": found.stokes_shift,
+        "solvent_reorganization_eV": found.reorganization_energy,
         "adiabatic_eV": found.adiabatic_energy,
         "zero_zero_eV": found.zero_zero_energy,
         "oscillator_strength": found.strength,
@@ -252,6 +253,12 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
     band = f"{curve.fwhm:g} eV wide"
     if found.modes is not None:
         band = f"vertical-gradient model, modes: {found.modes.describe()}; lines {band}"
+    solvent = []
+    if found.excited.solvent is not None:
+        solvent = [
+            f"solvent: at rest around the state for emission, reorganization energy "
+            f"{found.reorganization_energy:.2f} eV"
+        ]
     return [
         f"state: {character.description}",
         f"relaxation: {how} in {ended.steps} steps on {found.method} + ω, forces up to "
@@ -260,6 +267,7 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
         f"oscillator strength of the emission: {found.strength:.3f}",
         f"radiative lifetime: {_time(lifetime)}",
         f"band: {band}",
+        *solvent,
     ]
 
 

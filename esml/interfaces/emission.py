@@ -9,8 +9,13 @@
 Between S0 and an excited state the single-determinant ground state has the wrong kind of crossing,
 and close to one ω means nothing: a relaxation that gets there stops (``CrossingError``).
 
-In a solvent, ω is that of ``Surrogate.predict``: solvent molecules stay oriented as about the
-ground state. E₀ is what its calculator says, in vacuum if it knows no solvent.
+In a solvent, ω is that of ``Surrogate.predict``, for solvent molecules oriented as about the ground
+state. On R* they come to rest about the excited state, whose free energy falls by λ and whose
+emission by twice as much (:mod:`esml.analysis.solvation`):
+
+    E_emission = ω(R*) − 2λ ,   E_adiabatic = E₀(R*) + ω(R*) − λ − E₀(R₀) .
+
+R* is the minimum without λ. E₀ is what its calculator says, in vacuum if it knows no solvent.
 """
 
 from __future__ import annotations
@@ -97,8 +102,14 @@ class RelaxedState:
 
     @property
     def emission_energy(self) -> float:
-        """Vertical, at the minimum of the state, eV."""
-        return _energy(self.excited, self.state)
+        """Vertical, at the minimum of the state, in a solvent that is at rest there, eV."""
+        return _energy(self.excited, self.state) - 2.0 * self.reorganization_energy
+
+    @property
+    def reorganization_energy(self) -> float:
+        """λ, eV: what the state gains as the solvent comes to rest around it; 0 in vacuum."""
+        terms = self.excited.solvation("singlet" if self._singlet else "triplet")
+        return float(terms.reorganization[_place(self.state)])
 
     @property
     def stokes_shift(self) -> float:
@@ -107,8 +118,9 @@ class RelaxedState:
 
     @property
     def adiabatic_energy(self) -> float:
-        """Between the two minima, eV."""
-        return self.emission_energy + self.ground_energies[1] - self.ground_energies[0]
+        """Between the two minima, in a solvent at rest around each, eV."""
+        vertical = self.emission_energy + self.reorganization_energy
+        return vertical + self.ground_energies[1] - self.ground_energies[0]
 
     @property
     def zero_zero_energy(self) -> float | None:

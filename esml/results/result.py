@@ -21,6 +21,7 @@ from esml.analysis.colour import Colour
 from esml.analysis.dichroism import Dichroism, broaden_dichroism
 from esml.analysis.emission import radiative_lifetime
 from esml.analysis.point_group import PointGroup, point_group
+from esml.analysis.solvation import Solvation, solvation
 from esml.analysis.spectrum import Shape, Spectrum, broaden
 from esml.analysis.spin_orbit import SpinOrbit, spin_orbit
 from esml.analysis.transitions import (
@@ -159,6 +160,11 @@ class Result:
         Raises as ``wavefunctions``.
         """
         return state_charges(self.wavefunctions(multiplicity), self.charges)
+
+    def solvation(self, multiplicity: MultiplicityName = "singlet") -> Solvation:
+        """State-specific terms of the solvent, zero in vacuum; raises as ``wavefunctions``."""
+        changes = self.state_charges(multiplicity) - self.charges
+        return solvation(self.atoms, changes, self.solvent)
 
     def excited_state_absorption(self, state: str = "S1") -> ExcitedStateAbsorption:
         """What ``state`` (S1, T1, …) absorbs: transitions to the other states of its multiplicity.

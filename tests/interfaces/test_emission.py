@@ -83,6 +83,10 @@ def test_triplets_and_solvents(model: Surrogate) -> None:
     assert found.excited.solvent.name == "water"
     assert found.strength == 0.0
     assert found.zero_zero_energy is None
+    # Water is at rest around either state.
+    moved = found.excited.triplets.energies[0] - found.emission_energy
+    assert moved == pytest.approx(2.0 * found.reorganization_energy, abs=1e-9)
+    assert 0.0 < found.reorganization_energy < 0.1
     assert found.emission_energy < found.excited.singlets.energies[0]
     # Phosphorescence takes milliseconds and longer.
     assert found.radiative_lifetime() > 1e-3
