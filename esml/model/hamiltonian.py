@@ -251,11 +251,12 @@ class EffectiveHamiltonian(nn.Module):
         if config.mean_field != "none" or medium is not None:
             mean_field = self._mean_field(kinds, separation, layout)
             steps = config.mean_field_steps if config.mean_field != "none" else 0
-            mean_field, unsettled = mean_field.settled(hamiltonian, steps)
+            mean_field = mean_field.settled(hamiltonian, steps)
             hamiltonian, potential = mean_field.in_vacuum(hamiltonian, steps)
             if medium is not None:
                 static = None if reaction is None else reaction.static
                 hamiltonian, potential = mean_field.in_medium(hamiltonian, potential, static, outer)
+            unsettled = mean_field.unsettled(hamiltonian)
             # The scale of virtual levels is one of what binds them, not of where zero lies.
             relaxation = relaxation - self.virtual_scale * potential
         deviation = self.deviations(kinds, x[:, 0])

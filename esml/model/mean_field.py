@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from esml.model.parts import Cut, density_and_charges, settled
+from esml.model.parts import Cut, density_and_charges, settled, unsettled
 from esml.physics.basis import OrbitalLayout
 
 STEPS = 5
@@ -85,21 +85,24 @@ class MeanField:
     coulomb: Tensor | None  # (M, K, K) c γ^K between atoms; None: no potential of charges
     parted: Sequence[Cut]  # of molecules that fall into parts
 
-    def settled(self, bare: Tensor, steps: int) -> tuple[MeanField, frozenset[int]]:
+    def settled(self, bare: Tensor, steps: int) -> MeanField:
         """This mean field with electrons shared out between parts that do not touch.
 
-        As they are after some ``steps`` from ``bare`` H⁰ (M, n, n), eV; and the molecules whose
-        parts never stop taking electrons from each other (``parts.settled``).
+        As they are after some ``steps`` from ``bare`` H⁰ (M, n, n), eV (``parts.settled``).
         """
         if not self.parted:
-            return self, frozenset()
+            return self
 
         def after(parted: Sequence[Cut]) -> Tensor:
             return replace(self, parted=parted).in_vacuum(bare, steps)[0]
 
         with torch.no_grad():
-            parted, unsettled = settled(self.parted, self.layout.n_occupied, after)
-        return replace(self, parted=parted), unsettled
+            return replace(self, parted=settled(self.parted, self.layout.n_occupied, after))
+
+    def unsettled(self, hamiltonian: Tensor) -> frozenset[int]:
+        """Molecules whose parts take electrons from each other in ``hamiltonian`` (M, n, n)."""
+        with torch.no_grad():
+            return unsettled(hamiltonian, self.parted)
 
     def in_vacuum(self, bare: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """``bare`` H⁰ with its mean field after some ``steps``, and the potential in it.

@@ -3,10 +3,11 @@
 Two molecules far apart share one Hamiltonian without elements between them. Filled from the bottom,
 the orbitals of one may take electrons from the other only because the levels that the mean field
 starts from are higher there. So each part starts with the electrons that make it a closed shell
-without charge. From the mean field of these the orbitals of all parts are filled from the bottom
-together, which places the charge of an ion and the electrons of a salt, and so on until no part
-takes electrons from another (``settled``). Where that never ends, as where a bond is torn, the
-molecule is filled as one part and is no closed shell.
+without charge; where these are too many or too few for the whole, as in an ion, the orbitals of all
+parts are filled from the bottom once. Then a pair of electrons goes to an empty level of another
+part that lies below its own as long as that lowers the energy (``settled``): the level of a part
+with two electrons more is higher, and both are averaged. Where an empty level of one part stays
+below an occupied one of another, a single electron would go, and the molecule is no closed shell.
 
 Atoms closer than the onset of the switch f (``esml.model.tensors.switch``) belong to one part,
 those farther apart than its end, where Hamiltonians have no elements, to different parts. In
@@ -35,11 +36,14 @@ from torch import Tensor
 from esml.physics.basis import OrbitalLayout
 from esml.physics.orbitals import density_matrix, diagonalize, filled
 
-ROUNDS = 4
-"""Times that electrons may move between parts before that counts as never ending."""
+ROUNDS = 8
+"""Pairs of electrons that may move between the parts of a molecule."""
 
 Labels = NDArray[np.int32]
 """(K,) part of each atom of a molecule."""
+
+Levels = list[NDArray[np.floating]]
+"""Orbital energies of each part of a molecule, ascending, eV."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,8 @@ def settled(
     parted: Sequence[Cut],
     n_occupied: Tensor,
     mean_field: Callable[[Sequence[Cut]], Tensor],
-) -> tuple[list[Cut], frozenset[int]]:
-    """``parted`` with electrons shared out so that no part takes any from another.
+) -> list[Cut]:
+    """``parted`` with pairs of electrons shared out so that moving one more lowers no energy.
 
     Parameters
     ----------
@@ -127,46 +131,105 @@ def settled(
         (M,) doubly occupied orbitals of each molecule.
     mean_field:
         Cuts, one of each molecule at most → Hamiltonians (M, n, n) in their mean field.
-
-    Returns
-    -------
-    The cuts in order, and the molecules for which there is no such way: filled from the bottom,
-    electrons always move on. Their cuts are one part.
     """
-    found, unsettled = list(parted), set[int]()
+    found = list(parted)
     rank: dict[int, int] = {}
     layers: dict[int, list[int]] = {}
     for place, cut in enumerate(parted):
         rank[cut.molecule] = rank.get(cut.molecule, -1) + 1
         layers.setdefault(rank[cut.molecule], []).append(place)
-    for pending in layers.values():
-        for _ in range(ROUNDS):
-            whole = [replace(found[i], share=torch.ones_like(found[i].share)) for i in pending]
-            hamiltonian = mean_field(whole)
-            moved = []
-            for i in pending:
-                cut = found[i]
-                occupied = _lowest(hamiltonian[cut.molecule], cut, int(n_occupied[cut.molecule]))
-                if occupied != cut.occupied:
-                    found[i] = replace(cut, occupied=occupied)
-                    moved.append(i)
-            pending = moved
-            if not pending:
-                break
-        for i in pending:
-            cut = found[i]
-            filled = (int(n_occupied[cut.molecule]),)
-            found[i] = replace(cut, orbitals=(torch.cat(cut.orbitals),), occupied=filled)
-            unsettled.add(cut.molecule)
-    return found, frozenset(unsettled)
+    for places in layers.values():
+        chosen = _shared_out([parted[i] for i in places], n_occupied, mean_field)
+        for place, cut in zip(places, chosen, strict=True):
+            found[place] = cut
+    return found
 
 
-def _lowest(hamiltonian: Tensor, cut: Cut, n_occupied: int) -> tuple[int, ...]:
+def unsettled(hamiltonian: Tensor, parted: Sequence[Cut]) -> frozenset[int]:
+    """Molecules where a part has an empty level below an occupied one of another.
+
+    They are no closed shells in their ``hamiltonian`` (M, n, n).
+    """
+    return frozenset(
+        cut.molecule
+        for cut in parted
+        if _filled_from_bottom(_levels(hamiltonian[cut.molecule], cut), sum(cut.occupied))
+        != cut.occupied
+    )
+
+
+def _shared_out(
+    parted: Sequence[Cut],
+    n_occupied: Tensor,
+    mean_field: Callable[[Sequence[Cut]], Tensor],
+) -> list[Cut]:
+    """``parted``, cuts of different molecules, with their electrons settled."""
+
+    def levels_of(cuts: Sequence[Cut]) -> list[Levels]:
+        whole = [replace(cut, share=torch.ones_like(cut.share)) for cut in cuts]
+        hamiltonian = mean_field(whole)
+        return [_levels(hamiltonian[cut.molecule], cut) for cut in cuts]
+
+    found = list(parted)
+    levels = levels_of(found)
+    wrong = [i for i, cut in enumerate(found) if sum(cut.occupied) != n_occupied[cut.molecule]]
+    for i in wrong:
+        filled = _filled_from_bottom(levels[i], int(n_occupied[found[i].molecule]))
+        found[i] = replace(found[i], occupied=filled)
+    for i, own in zip(wrong, levels_of([found[i] for i in wrong]) if wrong else [], strict=True):
+        levels[i] = own
+    pending = list(range(len(found)))
+    for _ in range(ROUNDS):
+        moves = {i: _one_pair_moved(levels[i], found[i].occupied) for i in pending}
+        tried = {i: replace(found[i], occupied=m) for i, m in moves.items() if m is not None}
+        pending = []
+        for i, own in zip(tried, levels_of(list(tried.values())) if tried else [], strict=True):
+            if _gain((levels[i], own), (found[i].occupied, tried[i].occupied)) > 0:
+                found[i], levels[i] = tried[i], own
+                pending.append(i)
+    return found
+
+
+def _levels(hamiltonian: Tensor, cut: Cut) -> Levels:
+    """Orbital energies of each part in ``hamiltonian`` (n, n), ascending, eV."""
+    return [
+        torch.linalg.eigvalsh(hamiltonian[own[:, None], own]).cpu().numpy() for own in cut.orbitals
+    ]
+
+
+def _filled_from_bottom(levels: Levels, n_occupied: int) -> tuple[int, ...]:
     """Occupied orbitals of each part if those of all parts are filled from the bottom together."""
-    levels = [torch.linalg.eigvalsh(hamiltonian[own[:, None], own]) for own in cut.orbitals]
-    owner = np.repeat(np.arange(len(levels)), [len(x) for x in levels])
-    order = torch.cat(levels).argsort(stable=True)[:n_occupied].cpu().numpy()
+    owner = np.repeat(np.arange(len(levels)), [len(own) for own in levels])
+    order = np.concatenate(levels).argsort(kind="stable")[:n_occupied]
     return tuple(np.bincount(owner[order], minlength=len(levels)).tolist())
+
+
+def _one_pair_moved(levels: Levels, occupied: tuple[int, ...]) -> tuple[int, ...] | None:
+    """``occupied`` after the highest pair has gone to the lowest empty level of another part.
+
+    None if no empty level lies below an occupied one.
+    """
+    if _filled_from_bottom(levels, sum(occupied)) == occupied:
+        return None
+    highest = [own[n - 1] if n else -np.inf for own, n in zip(levels, occupied, strict=True)]
+    lowest = [own[n] if n < len(own) else np.inf for own, n in zip(levels, occupied, strict=True)]
+    moved = list(occupied)
+    moved[int(np.argmax(highest))] -= 1
+    moved[int(np.argmin(lowest))] += 1
+    return tuple(moved)
+
+
+def _gain(levels: tuple[Levels, Levels], occupied: tuple[tuple[int, ...], ...]) -> float:
+    """Energy (eV) won by going from the first filling to the second.
+
+    The sum of occupied levels, averaged over the mean fields of both fillings: Slater's transition
+    state (Adv. Quantum Chem. 6, 1 (1972)), exact where levels follow occupations linearly.
+    """
+
+    def band(own: Levels, filling: tuple[int, ...]) -> float:
+        return 2.0 * sum(float(part[:n].sum()) for part, n in zip(own, filling, strict=True))
+
+    return 0.5 * sum(band(own, occupied[0]) - band(own, occupied[1]) for own in levels)
 
 
 def density_and_charges(

@@ -142,8 +142,9 @@ def refusal(atoms: Atoms, solution: Solution, m: int) -> InstabilityError:
     if m in solution.operators.unsettled:
         return InstabilityError(
             f"the predicted closed-shell ground state of {formula} is unstable: parts of it that "
-            "do not touch take electrons from each other, however these are shared out; expected "
-            "parts with closed shells of their own; predict them one by one"
+            "do not touch take electrons from each other, as an empty level of one lies below an "
+            "occupied one of another; expected parts with closed shells of their own: predict them "
+            "one by one, or ions in a solvent"
         )
     if not bool(singlets.given[m]):
         return InstabilityError(
