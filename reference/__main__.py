@@ -148,7 +148,9 @@ def generate(
 @app.command()
 def tightbinding(
     output: Annotated[Path, typer.Argument(help="directory of shards")],
-    n_molecules: Annotated[int, typer.Option("-n", min=1, help="distinct molecules")] = 15000,
+    n_molecules: Annotated[
+        int, typer.Option("-n", min=1, help="molecules drawn; those of the coverage follow")
+    ] = 15000,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
 ) -> None:
     """Write tight-binding Hamiltonians of training molecules, to train on before any label.
@@ -157,13 +159,14 @@ def tightbinding(
     """
     from esml.io.records import DatasetError
 
-    from .tightbinding import write
+    from .tightbinding import molecules, write
 
     try:
-        n = write(output, n_molecules, seed)
+        chosen = molecules(n_molecules, seed)
+        write(output, chosen, seed)
     except DatasetError as error:
         raise fail(str(error)) from error
-    typer.echo(f"{output}: {n} molecules")
+    typer.echo(f"{output}: {len(chosen)} molecules")
 
 
 @app.command()

@@ -9,7 +9,8 @@ is cut to the s and p shells of the model (the d shells of sulfur and chlorine a
 diagonalized; the result is an ``esml.io.records.Record`` without excited states, whose level says
 ``{"method": "GFN2-xTB"}`` and which lacks a dipole operator: tblite does not give its integrals.
 
-Molecules and their splits are those of the labels, without the test split. Their geometries are
+Molecules and their splits are those of the labels, those of ``coverage.csv`` included, but for the
+test split and for ions, whose levels the mean field of the labels shifts. Their geometries are
 force-field conformers with every atom displaced at random: relaxed ones would tell nothing of
 stretched bonds.
 
@@ -27,6 +28,7 @@ from typing import Final
 
 import numpy as np
 from ase import Atoms
+from rdkit import Chem
 from tblite.interface import Calculator
 from tqdm import tqdm
 
@@ -36,7 +38,7 @@ from esml.units import BOHR, HARTREE
 
 from .enumeration import sample_molecules
 from .geometries import GeometryError, conformer
-from .molecules import Molecule, assign_split, fraction
+from .molecules import Molecule, assign_split, coverage_molecules, fraction, parse
 from .record import key_of
 from .scf import CalculationError
 
@@ -124,9 +126,18 @@ def record(atoms: Atoms, molecule: Molecule) -> Record:
 
 
 def molecules(n: int, seed: int) -> list[Molecule]:
-    """``n`` molecules of any split but test; fewer where the space holds no more."""
+    """``n`` molecules (fewer where the space holds no more), then the neutral ones of the coverage.
+
+    None is of the test split.
+    """
     everything = sample_molecules(None, seed, size_weights=SIZE_WEIGHTS)
-    return [m for m in everything if assign_split(m) != "test"][:n]
+    drawn = [m for m in everything if assign_split(m) != "test"][:n]
+    groups = [
+        m
+        for m in coverage_molecules()
+        if assign_split(m) != "test" and Chem.GetFormalCharge(parse(m.smiles)) == 0
+    ]
+    return drawn + groups
 
 
 def records(chosen: Sequence[Molecule], seed: int) -> Iterator[Record]:
@@ -141,13 +152,13 @@ def records(chosen: Sequence[Molecule], seed: int) -> Iterator[Record]:
             continue
 
 
-def write(directory: Path, n: int, seed: int = 0, per_shard: int = PER_SHARD) -> int:
-    """Write shards of ``per_shard`` molecules each, those that are not there yet.
+def write(
+    directory: Path, chosen: Sequence[Molecule], seed: int = 0, per_shard: int = PER_SHARD
+) -> None:
+    """Write shards of ``per_shard`` of the ``chosen`` molecules each, those not there yet.
 
-    Returns the number of molecules asked for that the space holds. Raises DatasetError when a shard
-    cannot be written.
+    Raises DatasetError when a shard cannot be written.
     """
-    chosen = molecules(n, seed)
     directory.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(chosen), per_shard)
     with tqdm(total=len(chosen), unit="molecule") as bar:
@@ -157,4 +168,3 @@ def write(directory: Path, n: int, seed: int = 0, per_shard: int = PER_SHARD) ->
             if not path.exists():
                 write_shard(path, list(records(part, seed)))
             bar.update(len(part))
-    return len(chosen)

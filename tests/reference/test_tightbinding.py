@@ -57,18 +57,21 @@ def test_the_hamiltonian_turns_with_the_molecule() -> None:
 
 
 def test_molecules_are_never_those_of_the_test_split() -> None:
-    splits = {assign_split(m) for m in molecules(400, seed=0)}
-    assert splits == {"train", "validation"}
+    chosen = molecules(400, seed=0)
+    assert {assign_split(m) for m in chosen} == {"train", "validation"}
+    assert not any("B" in m.smiles for m in chosen[:400])
+    assert any("B" in m.smiles for m in chosen[400:])
 
 
 def test_shards_go_on_where_they_stopped(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert write(data, 24, per_shard=12) == 24
+    chosen = molecules(24, seed=0)[:24]
+    write(data, chosen, per_shard=12)
     first, second = sorted(data.glob("*.h5"))
     content = [r.key for r in read(data)]
     untouched = first.read_bytes()
     second.unlink()
-    write(data, 24, per_shard=12)
+    write(data, chosen, per_shard=12)
     assert first.read_bytes() == untouched
     found: list[Record] = read(data)
     assert [r.key for r in found] == content == [key_of(r) for r in found]
