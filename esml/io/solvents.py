@@ -4,7 +4,7 @@
 Solvent Descriptor Database (P. Winget, D. M. Dolney, D. J. Giesen, C. J. Cramer, D. G. Truhlar,
 University of Minnesota, 1999 and later); CRC, the CRC Handbook of Chemistry and Physics. The
 permittivity is that at 25 °C, or 20 °C where only that is tabulated, the refractive index that of
-the sodium D line at 20 °C.
+the sodium D line at 20 °C. ``hydrogen_bond_donor`` says whether its molecules have O–H or N–H.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ VACUUM = ("vacuum", "gas", "gas phase", "none", "")
 
 
 _NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)")
+
+
+POLAR = 5.0
+"""Permittivity from which a solvent counts as polar."""
+
+CLASSES = ("vacuum", "nonpolar", "polar", "hydrogen bonding")
+"""What a dielectric says little of comes last."""
 
 
 class SolventError(SurroundingsError):
@@ -96,6 +103,20 @@ def find_solvent(name: str) -> Solvent | None:
         f"docs/solvents.md{hint}; take one, or give permittivity and refractive index, such as "
         "'24.3,1.36'"
     )
+
+
+def solvent_class(solvent: Solvent | None) -> str:
+    """Which of ``CLASSES`` a solvent belongs to.
+
+    Hydrogen bonding: it has O–H or N–H, as far as it is known by name; polar and nonpolar: without
+    these, ε of at least ``POLAR`` or below.
+    """
+    if solvent is None:
+        return "vacuum"
+    donors = {row["name"] for row in _rows() if row["hydrogen_bond_donor"] == "yes"}
+    if solvent.name in donors:
+        return "hydrogen bonding"
+    return "polar" if solvent.epsilon >= POLAR else "nonpolar"
 
 
 def as_solvent(given: Any) -> Solvent | None:

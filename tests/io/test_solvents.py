@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from importlib.resources import files
+
 import pytest
 from ase.build import molecule
 
@@ -52,6 +55,32 @@ def test_values_are_those_of_handbooks() -> None:
     assert water.epsilon == pytest.approx(78.4, abs=0.1)
     assert water.refractive_index == pytest.approx(1.333, abs=1e-3)
     assert hexane.epsilon == pytest.approx(1.88, abs=0.01)
+
+
+MINNESOTA = {
+    "propanenitrile": "propanonitrile",
+    "butanenitrile": "butanonitrile",
+    "N-methylformamide": "N-methylformamide(E/Zmixture)",
+    "sulfolane": "tetrahydrothiophene-S,S-dioxide",
+    "ethyl formate": "ethylmethanoate",
+    "decalin": "decalin (cis/trans mixture)",
+}
+"""Names of the Minnesota database that are not among ours."""
+
+
+def test_values_are_those_of_the_minnesota_database() -> None:
+    """As PySCF holds them for SMD: n first, ε sixth."""
+    smd = pytest.importorskip("pyscf.solvent.smd")
+    known = {"".join(name.lower().split()): values for name, values in smd.solvent_db.items()}
+    text = (files("esml.io") / "solvents.csv").read_text(encoding="utf-8")
+    rows = [row for row in csv.DictReader(text.splitlines()) if row["source"] == "MNSol"]
+    assert len(rows) > 100
+    for row in rows:
+        names = [MINNESOTA.get(row["name"], row["name"]), *row["synonyms"].split(";")]
+        plain = ["".join(name.lower().split()) for name in names]
+        values = next(known[name] for name in plain if name in known)
+        assert float(row["epsilon"]) == pytest.approx(values[5], rel=2e-3), row["name"]
+        assert float(row["refractive_index"]) == pytest.approx(values[0], abs=1e-3), row["name"]
 
 
 @pytest.mark.parametrize("given", ["vacuum", "Gas", "", None])
