@@ -6,18 +6,26 @@
 Band maxima, converted to eV; the first solvent of a dye is the one that others are compared with.
 Dyes: collected by Joung et al., Sci. Data 7, 295 (2020), from the articles named in ``MEASURED``.
 Predicted are vertical energies of the brightest of the lowest singlets, at the GFN2-xTB geometry in
-vacuum.
+vacuum: without (``ω``) and with the state-specific polarization (``ω + p``,
+``esml.analysis.solvation``). Orders are compared over all solvents, and over those that give no
+hydrogen bonds, which is all that a continuum knows of.
+
+    python -m scripts.accuracy.solvatochromism --markdown
+
+writes the table of docs/solvents.md.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import spearmanr
 
 import esml
 from esml.io import from_smiles
+from esml.io.solvents import find_solvent, solvent_class
 from esml.units import HC
 
 N_STATES = 4
@@ -48,6 +56,33 @@ MEASURED: dict[str, tuple[str, str, dict[str, float]]] = {
             "methanol": 553.0,
         },
     ),
+    "stilbazolium betaine": (
+        "C[n+]1ccc(/C=C/c2ccc([O-])cc2)cc1",
+        "10.1016/j.molstruc.2005.06.010, nm",
+        {
+            "dichloromethane": 595.0,
+            "acetone": 585.0,
+            "N,N-dimethylformamide": 580.0,
+            "dimethyl sulfoxide": 573.0,
+            "acetonitrile": 569.0,
+            "ethanol": 515.0,
+            "methanol": 484.0,
+            "water": 442.0,
+        },
+    ),
+    "pyridinium phenolate": (
+        "C[n+]1ccc(-c2ccc([O-])cc2)cc1",
+        "10.1016/j.tetlet.2005.05.031, nm",
+        {
+            "acetone": 479.0,
+            "dimethyl sulfoxide": 473.0,
+            "acetonitrile": 472.0,
+            "2-propanol": 457.0,
+            "1-propanol": 441.0,
+            "methanol": 418.0,
+            "water": 394.0,
+        },
+    ),
     "Reichardt's dye": (
         "[O-]c1c(-c2ccccc2)cc(-[n+]2c(-c3ccccc3)cc(-c3ccccc3)cc2-c2ccccc2)cc1-c1ccccc1",
         "Reichardt, Chem. Rev. 94, 2319 (1994) (10.1021/cr00032a005), nm",
@@ -71,34 +106,82 @@ def energy(value: float, source: str) -> float:
     return value * HC * 1e-7 if "1/cm" in source else HC / value
 
 
-def table(name: str, model: esml.Surrogate) -> str:
-    """Measured and predicted shifts of a dye, eV, and how alike their orders are."""
+@dataclass(frozen=True)
+class Row:
+    """Shifts of a dye in a solvent from the first of its solvents, eV."""
+
+    solvent: str
+    measured: float
+    linear: float  # ω
+    specific: float  # ω + p
+
+    @property
+    def bonds(self) -> bool:
+        """Whether the solvent gives hydrogen bonds."""
+        return solvent_class(find_solvent(self.solvent)) == "hydrogen bonding"
+
+
+def shifts(name: str, model: esml.Surrogate) -> list[Row]:
+    """Measured and predicted shifts of a dye, the first of them zero."""
     smiles, source, measured = MEASURED[name]
     atoms = from_smiles(smiles).atoms
     found = []
     for solvent in measured:
-        states = model.predict(atoms, N_STATES, n_triplets=1, solvent=solvent).singlets
+        result = model.predict(atoms, N_STATES, n_triplets=1, solvent=solvent)
+        states = result.singlets
         # The lowest state for acetone, whose nπ* band is dark.
         k = 0 if name == "acetone" else int(states.oscillator_strengths.argmax())
-        found.append(float(states.energies[k]))
+        polarization = float(result.solvation().polarization[k])
+        found.append((float(states.energies[k]), float(states.energies[k]) + polarization))
     truth = np.array([energy(value, source) for value in measured.values()])
     ours = np.array(found)
-    lines = [f"{name} ({source})"]
-    for solvent, a, b in zip(measured, truth - truth[0], ours - ours[0], strict=True):
-        lines.append(f"  {solvent:<24}{a:+8.3f}{b:+8.3f}")
-    lines.append(
-        f"  Spearman {spearmanr(truth, ours).statistic:.2f}; predicted {ours[0]:.2f} eV first"
-    )
-    return "\n".join(lines)
+    moved = np.column_stack([truth - truth[0], ours - ours[0]])
+    return [Row(solvent, *values) for solvent, values in zip(measured, moved, strict=True)]
+
+
+def orders(rows: list[Row]) -> str:
+    """Spearman's correlation of ω and ω + p, over all solvents and without hydrogen bonds."""
+    said = []
+    for title, kept in (("all", rows), ("without O–H", [row for row in rows if not row.bonds])):
+        if len(kept) > 2:
+            truth = [row.measured for row in kept]
+            both = ([row.linear for row in kept], [row.specific for row in kept])
+            ranks = " / ".join(f"{spearmanr(truth, ours).statistic:.2f}" for ours in both)
+            said.append(f"{title} {ranks}")
+    return ", ".join(said)
+
+
+def table(name: str, rows: list[Row]) -> str:
+    """Of one dye, for the screen."""
+    lines = [f"{name} ({MEASURED[name][1]}): measured, ω, ω + p"]
+    for row in rows:
+        shown = f"{row.measured:+8.3f}{row.linear:+8.3f}{row.specific:+8.3f}"
+        lines.append(f"  {row.solvent:<24}{shown}")
+    return "\n".join([*lines, f"  Spearman: {orders(rows)}"])
+
+
+def markdown(name: str, rows: list[Row]) -> str:
+    """Rows of the table in the documentation."""
+    first = rows[0].solvent
+    lines = []
+    for k, row in enumerate(rows[1:]):
+        begin = f"| {name} | {first} " if k == 0 else "| | "
+        cells = f"{row.measured:+.2f} | {row.linear:+.2f} | {row.specific:+.2f}"
+        lines.append(f"{begin}| {row.solvent} | {cells.replace('-', '−')} |")
+    return "\n".join([*lines, f"| | | *order (Spearman)* | | {orders(rows)} | |"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURED)}")
-    names = parser.parse_args().names or list(MEASURED)
+    parser.add_argument("--markdown", action="store_true", help="the table of docs/solvents.md")
+    given = parser.parse_args()
     model = esml.load_model()
-    for name in names:
-        print(table(name, model), flush=True)
+    if given.markdown:
+        print("| | from | to | measured | ω | ω + p |\n|---|---|---|---|---|---|")
+    for name in given.names or MEASURED:
+        rows = shifts(name, model)
+        print((markdown if given.markdown else table)(name, rows), flush=True)
 
 
 if __name__ == "__main__":
