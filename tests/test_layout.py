@@ -74,6 +74,7 @@ ONLY_INSIDE_FUNCTIONS = {
 
 ONLY_USERS = {
     "rdkit": {
+        "esml.io.dye_families",
         "esml.io.embedding",
         "esml.io.geometry",
         "esml.io.geometry_workers",

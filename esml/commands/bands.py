@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from esml.analysis.spectrum import Spectrum
     from esml.commands.pictures import View
     from esml.io.measured import MeasuredSpectrum
+    from esml.results import Result
+    from esml.results.last_step import LastStep
 
 
 def band_lines(curve: Spectrum) -> list[Text]:
@@ -63,11 +66,27 @@ def measured_lines(curve: Spectrum, measured: MeasuredSpectrum) -> list[Text]:
     ]
 
 
-def print_lines(curve: Spectrum, view: View) -> None:
-    """Print all of it, a measured spectrum where there is one."""
+def last_step_line(result: Result, last: LastStep | None) -> list[Text]:
+    """The band maximum after the last step, in a solvent, where the model has one."""
+    from rich.text import Text
+
+    found = last(result) if last is not None and result.solvent is not None else None
+    if last is None or found is None:
+        return []
+    return [
+        Text(
+            f"band maximum to expect: {found.wavelength:.0f} ± {found.spread_nm:.0f} nm, "
+            f"{found.energy:.2f} ± {found.uncertainty:.2f} eV, by the {last.describe()} "
+            "(--raw leaves it out)"
+        )
+    ]
+
+
+def print_lines(curve: Spectrum, view: View, more: Sequence[Text] = ()) -> None:
+    """Print all of it, a measured spectrum where there is one, and ``more`` before that."""
     from rich.console import Console
 
-    lines = band_lines(curve)
+    lines = [*band_lines(curve), *more]
     if view.measured is not None:
         lines += measured_lines(curve, view.measured)
     console = Console()

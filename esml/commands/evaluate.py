@@ -45,6 +45,10 @@ def evaluate(
         Path | None,
         typer.Option(help="In place of DATA, a table of SMILES, solvent and measured λmax (nm)."),
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="With --experiment, λmax without the fitted last step."),
+    ] = False,
     smiles_column: ColumnOption = None,
     n_states: StatesOption = 10,
     device: DeviceOption = "cpu",
@@ -61,10 +65,12 @@ def evaluate(
     check_picture(plot)
     if (data is None) == (experiment is None):
         fail("expected DATA or --experiment, one of the two; give one")
+    if raw and experiment is None:
+        fail("--raw is about measured λmax: expected --experiment beside it; leave it out")
     if experiment is not None:
         check_n_states(n_states)
         options = reading_options(None, None, False, smiles_column, False)
-        compared(load(model, device), experiment, options, n_states, json_path, plot)
+        compared(load(model, device), experiment, options, n_states, json_path, plot, raw)
         return
     assert data is not None
     if not data.exists():

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from esml.commands.messages import note, refusing
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from esml.io.structures import ReadingOptions
     from esml.predict.surrogate import Surrogate
     from esml.training.experiment import Compared, ExperimentScores
@@ -22,16 +24,17 @@ def compared(
     n_states: int,
     json_path: Path | None,
     plot: Path | None,
+    raw: bool = False,
 ) -> None:
     """Print a row for each compound and how far off all are; write and draw what is asked for."""
     from rich.console import Console
     from rich.table import Table
 
     from esml.io.structures import InputError
-    from esml.training.experiment import compare_with_experiment, plain
+    from esml.training.experiment import compare_with_experiment, grouped, plain
 
     with refusing(InputError):
-        rows, found = compare_with_experiment(surrogate, table, options, n_states)
+        rows, found = compare_with_experiment(surrogate, table, options, n_states, raw)
     with refusing(OSError):
         if json_path is not None:
             text = json.dumps(finite(plain(rows, found)), indent=1, ensure_ascii=False)
@@ -48,11 +51,34 @@ def compared(
     console = Console()
     console.print(shown)
     console.print()
-    for line in _lines(found):
+    for title, groups in grouped(rows).items():
+        if len(groups) > 1:
+            console.print(_groups(title.replace("_", " "), groups))
+            console.print()
+    last = None if raw else surrogate.last_step
+    lines = _lines(found)
+    if last is not None and found.n > found.n_vacuum:
+        lines.append(f"λmax in solvents with the {last.describe()}; --raw leaves it out")
+    for line in lines:
         console.print(line, markup=False, soft_wrap=True)
     for row in rows:
         if row.reason:
             note(f"failed: {row.name}: {row.reason}")
+
+
+def _groups(title: str, groups: dict[str, ExperimentScores]) -> Table:
+    """A row of scores for each group."""
+    from rich.table import Table
+
+    shown = Table(show_edge=False, pad_edge=False)
+    for heading in (title, "compounds", "mean absolute (eV)", "mean (eV)", "Spearman"):
+        shown.add_column(heading, justify="left" if heading == title else "right")
+    for name, found in groups.items():
+        known = found.n > 0
+        cells = (f"{found.mae:.2f}", f"{found.mean:+.2f}") if known else ("–", "–")
+        ranks = f"{found.spearman:.2f}" if math.isfinite(found.spearman) else "–"
+        shown.add_row(name, str(found.n), *cells, ranks)
+    return shown
 
 
 def _plain_text(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml import __version__
-from esml.commands.bands import print_lines
+from esml.commands.bands import last_step_line, print_lines
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import fail, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
@@ -133,6 +133,10 @@ def spectrum(
             "its minimum; --plot, --csv and --json have them.",
         ),
     ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Without the band maximum by the step fitted to measured ones."),
+    ] = False,
     temperature: Annotated[
         float, typer.Option(help="Temperature of the vibrations of --vibronic, K.")
     ] = 298.15,
@@ -201,7 +205,7 @@ def spectrum(
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if cd else ())
     if bands is not None:
         print_bands(bands)
-    print_lines(curve, view)
+    print_lines(curve, view, last_step_line(result, None if raw else surrogate.last_step))
 
 
 def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:

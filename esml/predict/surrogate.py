@@ -37,6 +37,7 @@ from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
 from esml.predict.solution import Solution, Stated, in_double, medium_of, results
 from esml.results import Failure, Result, name_of
+from esml.results.last_step import LastStep
 
 
 def _structure(molecule: Atoms | Structure) -> Structure:
@@ -100,6 +101,11 @@ class Surrogate(nn.Module):
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers of the elements it was trained on; all that there are before training."""
         return tuple(self.metadata.get("elements", ELEMENTS))
+
+    @property
+    def last_step(self) -> LastStep | None:
+        """From a result in a solvent to a measured band maximum; None where none was fitted."""
+        return LastStep.of(self.metadata)
 
     def graph(self, structures: Sequence[Atoms], elements: Sequence[int] | None = None) -> Graph:
         """The graph of ``structures`` as this model reads it. Raises StructureError.

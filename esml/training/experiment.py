@@ -2,8 +2,9 @@
 
 The prediction is the maximum of the lowest band of the broadened vertical spectrum
 (``Result.absorption_max_nm``), in the solvent of the row where the table has a column of solvents,
-else in vacuum. A measured maximum also holds what the prediction lacks: vibrations, which lower it
-by some 0.1 to 0.3 eV.
+else in vacuum. A measured maximum also holds what that lacks, such as vibrations, which lower it by
+some 0.1 to 0.3 eV: in a solvent the model's last step follows (``esml.results.last_step``), where
+it has one and unless the raw maximum is asked for.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from esml.io.dye_families import OTHER, family_of
 from esml.io.measured_maxima import MeasuredMaximum, read_maxima
 from esml.io.provenance import InputError, ReadingOptions, Structure
+from esml.io.solvents import solvent_class
 from esml.io.structures import DEFAULT, read_entries
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
+from esml.results.last_step import LastStep
 from esml.units import HC
 
 VACUUM = "vacuum"
@@ -46,6 +50,12 @@ class Compared:
     in_domain: bool = True
     reason: str = ""
     """Why there is no prediction."""
+    solvent_class: str = VACUUM
+    """Nonpolar, polar or hydrogen bonding (``esml.io.solvents``), of the medium."""
+    family: str = OTHER
+    """Of the dye, by its chromophore (``esml.io.dye_families``)."""
+    raw_nm: float = math.nan
+    """Predicted without the last step; the same as ``predicted_nm`` where there is none."""
 
     @property
     def error(self) -> float:
@@ -72,7 +82,11 @@ class ExperimentScores:
 
 
 def compare_with_experiment(
-    model: Surrogate, path: str | Path, options: ReadingOptions = DEFAULT, n_states: int = 10
+    model: Surrogate,
+    path: str | Path,
+    options: ReadingOptions = DEFAULT,
+    n_states: int = 10,
+    raw: bool = False,
 ) -> tuple[list[Compared], ExperimentScores]:
     """Predict λmax of all compounds of a table and compare.
 
@@ -86,6 +100,8 @@ def compare_with_experiment(
         What is asked of readers of structures.
     n_states
         Singlets of each molecule: as many as reach the lowest band.
+    raw
+        Without the last step.
 
     Raises
     ------
@@ -98,7 +114,8 @@ def compare_with_experiment(
         raise InputError(
             f"'{path}' holds no measured maximum: expected wavelengths in nm; check its columns"
         )
-    rows = list(_rows(model, path, maxima, options, n_states))
+    last = None if raw else model.last_step
+    rows = list(_rows(model, path, maxima, options, n_states, last))
     unmeasured = sum(not math.isfinite(each.wavelength) for each in maxima)
     return rows, scores(rows, unmeasured)
 
@@ -128,10 +145,27 @@ def scores(rows: list[Compared], n_unmeasured: int = 0) -> ExperimentScores:
     )
 
 
+def grouped(rows: list[Compared]) -> dict[str, dict[str, ExperimentScores]]:
+    """Scores by class of the solvent and by family of the dye, of many compounds first."""
+    found = {}
+    for name in ("solvent_class", "family"):
+        groups: dict[str, list[Compared]] = {}
+        for row in rows:
+            groups.setdefault(getattr(row, name), []).append(row)
+        order = sorted(groups, key=lambda group: (-len(groups[group]), group))
+        found[name] = {group: scores(groups[group]) for group in order}
+    return found
+
+
 def plain(rows: list[Compared], found: ExperimentScores) -> dict[str, Any]:
-    """Both as JSON can hold them, but for nan."""
+    """All of it as JSON can hold it, but for nan."""
+    groups = {
+        by: {name: asdict(of_group) for name, of_group in each.items()}
+        for by, each in grouped(rows).items()
+    }
     return {
         "scores": asdict(found),
+        "groups": groups,
         "compounds": [asdict(row) | {"error_eV": row.error} for row in rows],
     }
 
@@ -142,6 +176,7 @@ def _rows(
     maxima: list[MeasuredMaximum],
     options: ReadingOptions,
     n_states: int,
+    last: LastStep | None,
 ) -> Iterator[Compared]:
     """Rows with a measured maximum, in order, predicted some at a time."""
     window: list[tuple[Structure | InputError, MeasuredMaximum]] = []
@@ -149,26 +184,36 @@ def _rows(
         if math.isfinite(measured.wavelength):
             window.append((entry, measured))
         if len(window) == AHEAD:
-            yield from _predicted(model, window, n_states)
+            yield from _predicted(model, window, n_states, last)
             window = []
-    yield from _predicted(model, window, n_states)
+    yield from _predicted(model, window, n_states, last)
 
 
 def _predicted(
-    model: Surrogate, window: list[tuple[Structure | InputError, MeasuredMaximum]], n_states: int
+    model: Surrogate,
+    window: list[tuple[Structure | InputError, MeasuredMaximum]],
+    n_states: int,
+    last: LastStep | None,
 ) -> Iterator[Compared]:
     atoms = [entry.atoms for entry, _ in window if isinstance(entry, Structure)]
-    outcomes = model.predict_many(atoms, n_states=n_states, errors="return")
+    outcomes = model.predict_many(
+        atoms, n_states=n_states, errors="return", wavefunctions=last is not None
+    )
     for entry, measured in window:
         outcome = next(outcomes) if isinstance(entry, Structure) else None
-        medium = VACUUM
+        medium, kind = VACUUM, VACUUM
         if isinstance(outcome, Result):
-            predicted, inside, reason = outcome.absorption_max_nm, outcome.in_domain, ""
-            medium = outcome.solvent.label if outcome.solvent is not None else VACUUM
-            if math.isnan(predicted):
+            raw, inside, reason = outcome.absorption_max_nm, outcome.in_domain, ""
+            predicted, kind = raw, solvent_class(outcome.solvent)
+            if outcome.solvent is not None:
+                medium = outcome.solvent.label
+                maximum = last(outcome) if last is not None else None
+                predicted = maximum.wavelength if maximum is not None else raw
+            if math.isnan(raw):
                 reason = "no band at 180 nm or beyond"
         else:
-            predicted, inside = math.nan, True
+            predicted = raw = math.nan
+            inside = True
             reason = outcome.reason if isinstance(outcome, Failure) else str(entry)
         smiles = entry.provenance.smiles if isinstance(entry, Structure) else ""
         yield Compared(
@@ -180,4 +225,7 @@ def _predicted(
             predicted_nm=predicted,
             in_domain=inside,
             reason=reason,
+            solvent_class=kind,
+            family=family_of(smiles) if smiles else OTHER,
+            raw_nm=raw,
         )
