@@ -15,36 +15,38 @@ from the Fermi level of the crystals that the tables were fitted to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
+from esml.model.crystals.neighbourhood import Neighbourhood
 from esml.physics.crystals.bloch import RealSpaceHamiltonian
+from esml.physics.crystals.pair_blocks import PairHamiltonian
 from esml.physics.crystals.shells import shells_of
-from esml.physics.crystals.two_centre import (
-    INTEGRALS,
-    N_ORBITALS,
-    direction_matrices,
-    equal_shared,
-    two_centre_blocks,
-)
+from esml.physics.crystals.two_centre import INTEGRALS, blocks_from, equal_shared
 from esml.typing import Array
 
-FLAT = 0.7
-"""Part of the cutoff up to which the envelope is one."""
 SHELL_OF_SLOT = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 """s, p or d of the nine orbitals of an atom."""
 
 
-def radial_functions(distances: Tensor, cutoff: float, n: int) -> Tensor:
-    """(E, n) sin(kπr/r_c)/r · √(2/r_c) for k = 1 … n, times the envelope."""
-    k = torch.arange(1, n + 1).to(distances)
-    waves = torch.sin(torch.pi / cutoff * k * distances[:, None]) / distances[:, None]
-    x = ((distances / cutoff - FLAT) / (1.0 - FLAT)).clamp(0.0, 1.0)
-    envelope = 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x**2)
-    result: Tensor = (2.0 / cutoff) ** 0.5 * waves * envelope[:, None]
-    return result
+@dataclass(frozen=True)
+class Tables:
+    """What fixes a Hamiltonian of Z elements."""
+
+    levels: Tensor  # (Z, 3) eV, s p d
+    hopping: Tensor  # (Z, Z, 10, n_radial) V
+    field: Tensor  # (Z, Z, 10, n_radial) K
+
+    def hamiltonian(self, near: Neighbourhood) -> PairHamiltonian:
+        """That of a crystal."""
+        forward, backward = near.integrals(self.hopping), near.integrals(self.hopping, back=True)
+        field = near.integrals(self.field)
+        part = torch.einsum("ea,eaxy->exy", field * equal_shared(field), near.matrices)
+        onsite = torch.diag_embed(self.levels[near.rows][:, list(SHELL_OF_SLOT)])
+        onsite = onsite.index_add(0, near.pairs.first, part + part.transpose(1, 2))
+        return near.hamiltonian(blocks_from(near.matrices, forward, backward), onsite)
 
 
 class TwoCentreModel(nn.Module):
@@ -91,40 +93,19 @@ class TwoCentreModel(nn.Module):
             )
         return torch.tensor([self.elements.index(z) for z in numbers])
 
+    @property
+    def tables(self) -> Tables:
+        """The parameters."""
+        return Tables(self.levels, self.hopping, self.field)
+
+    def neighbourhood(self, numbers: Sequence[int], cell: Array, positions: Array) -> Neighbourhood:
+        """What the tables need to know of a crystal; arguments as in ``forward``."""
+        n_radial = self.hopping.shape[-1]
+        return Neighbourhood.of(self.rows(numbers), cell, positions, self.cutoff, n_radial)
+
     def forward(
         self, numbers: Sequence[int], cell: Array, positions: Array
     ) -> RealSpaceHamiltonian:
         """H(R) of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å."""
-        rows = self.rows(numbers)
-        pairs = periodic_pairs(cell, positions, self.cutoff)
-        basis = radial_functions(pairs.distances, self.cutoff, self.hopping.shape[-1])
-        one, other = rows[pairs.first], rows[pairs.second]
-        forward, backward, field = (
-            torch.einsum("en,ean->ea", basis, table)
-            for table in (
-                self.hopping[one, other],
-                self.hopping[other, one],
-                self.field[one, other],
-            )
-        )
-        hopping = two_centre_blocks(pairs.directions, forward, backward)
-        part = torch.einsum(
-            "ea,eaxy->exy", field * equal_shared(field), direction_matrices(pairs.directions)
-        )
-        onsite = torch.diag_embed(self.levels[rows][:, list(SHELL_OF_SLOT)])
-        onsite = onsite.index_add(0, pairs.first, part + part.transpose(1, 2))
-        return _assemble(len(rows), pairs, hopping, onsite)
-
-
-def _assemble(
-    n_atoms: int, pairs: PeriodicPairs, hopping: Tensor, onsite: Tensor
-) -> RealSpaceHamiltonian:
-    origin = torch.zeros(1, 3, dtype=torch.int64)
-    images, place = torch.unique(torch.cat([origin, pairs.images]), dim=0, return_inverse=True)
-    shape = (len(images), n_atoms, n_atoms, N_ORBITALS, N_ORBITALS)
-    atoms = torch.arange(n_atoms)
-    blocks = onsite.new_zeros(shape)
-    blocks = blocks.index_put((place[0].expand(n_atoms), atoms, atoms), onsite)
-    blocks = blocks.index_put((place[1:], pairs.first, pairs.second), hopping, accumulate=True)
-    n = n_atoms * N_ORBITALS
-    return RealSpaceHamiltonian(images, blocks.transpose(2, 3).reshape(len(images), n, n))
+        near = self.neighbourhood(numbers, cell, positions)
+        return self.tables.hamiltonian(near).real_space()

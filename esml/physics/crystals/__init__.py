@@ -2,6 +2,7 @@
 
     shells          which valence shells an atom carries in a crystal, and their order
     bloch           k meshes; H(R) → H(k) and back
+    pair_blocks     H(k) straight from blocks of pairs of atoms
     filling         Fermi level and occupations
     bands           energies and states on a mesh; populations, densities of states, band centres
     bonding         crystal orbital Hamilton populations: which bond lowers the energy, and where
@@ -25,7 +26,13 @@ from esml.physics.crystals.bloch import (
 from esml.physics.crystals.bonding import hamilton_population
 from esml.physics.crystals.congruence import CongruentHamiltonian
 from esml.physics.crystals.filling import fermi_level, occupations
-from esml.physics.crystals.neutrality import NeutralityError, neutral_shifts, shifted
+from esml.physics.crystals.neutrality import (
+    NeutralityError,
+    ShiftedHamiltonian,
+    neutral_shifts,
+    shifted,
+)
+from esml.physics.crystals.pair_blocks import PairHamiltonian
 from esml.physics.crystals.shells import Shell, atom_of_orbital, orbitals_of, shells_of
 from esml.physics.crystals.spectral_sums import Smooth, moment, spectral_sums, step_down
 from esml.physics.crystals.two_centre import INTEGRALS, two_centre_blocks
@@ -36,9 +43,11 @@ __all__ = [
     "CongruentHamiltonian",
     "KPoints",
     "NeutralityError",
+    "PairHamiltonian",
     "PeriodicHamiltonian",
     "RealSpaceHamiltonian",
     "Shell",
+    "ShiftedHamiltonian",
     "Smooth",
     "atom_of_orbital",
     "fermi_level",

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from esml.physics.crystals.bloch import RealSpaceHamiltonian
+from esml.physics.crystals.bloch import PeriodicHamiltonian
 
 
 @dataclass(frozen=True)
 class CongruentHamiltonian:
     """W H W of two Bloch sums over the same orbitals."""
 
-    hamiltonian: RealSpaceHamiltonian  # H
-    exponent: RealSpaceHamiltonian  # X, no unit
+    hamiltonian: PeriodicHamiltonian  # H
+    exponent: PeriodicHamiltonian  # X, no unit
 
     @property
     def n_orbitals(self) -> int:

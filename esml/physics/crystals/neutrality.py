@@ -17,20 +17,20 @@ the second part because the Fermi level μ follows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from esml.physics.crystals.bands import Bands
-from esml.physics.crystals.bloch import KPoints, RealSpaceHamiltonian
+from esml.physics.crystals.bands import AT_A_TIME, Bands
+from esml.physics.crystals.bloch import KPoints, PeriodicHamiltonian
 from esml.physics.crystals.filling import occupations
 
 MOST_STEPS = 30
 LARGEST_STEP = 0.5
 """eV; longer Newton steps are cut."""
 SETTLED = 1e-8
-"""eV; a step below ends the search."""
+"""eV; a step below ends the search, unless another bound is given."""
 DEGENERATE = 1e-6
 """eV; states nearer than this respond by the derivative of their occupation."""
 
@@ -39,16 +39,31 @@ class NeutralityError(RuntimeError):
     """Shifts that were not found, said in one sentence."""
 
 
+@dataclass(frozen=True)
+class ShiftedHamiltonian:
+    """A Hamiltonian and what is added to its levels."""
+
+    hamiltonian: PeriodicHamiltonian
+    levels: Tensor  # (n,) eV
+
+    @property
+    def n_orbitals(self) -> int:
+        return self.hamiltonian.n_orbitals
+
+    def at(self, k_points: Tensor) -> Tensor:
+        """H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
+        h = self.hamiltonian.at(k_points)
+        return h + torch.diag(self.levels).to(h.dtype)
+
+
 def shifted(
-    hamiltonian: RealSpaceHamiltonian, groups: Sequence[Tensor], shifts: Tensor
-) -> RealSpaceHamiltonian:
+    hamiltonian: PeriodicHamiltonian, groups: Sequence[Tensor], shifts: Tensor
+) -> ShiftedHamiltonian:
     """The Hamiltonian with the levels of each group of orbitals moved by its shift, eV."""
-    levels = torch.zeros(hamiltonian.n_orbitals, dtype=hamiltonian.blocks.dtype)
+    levels = torch.zeros(hamiltonian.n_orbitals, dtype=torch.float64)
     for group, shift in zip(groups, shifts, strict=True):
         levels = levels.index_add(0, group, shift.to(levels.dtype).expand(len(group)))
-    origin = (hamiltonian.images == 0).all(1).to(levels.dtype)
-    blocks = hamiltonian.blocks + origin[:, None, None] * torch.diag(levels)
-    return replace(hamiltonian, blocks=blocks)
+    return ShiftedHamiltonian(hamiltonian, levels)
 
 
 def population_response(bands: Bands, groups: Sequence[Tensor]) -> Tensor:
@@ -58,15 +73,21 @@ def population_response(bands: Bands, groups: Sequence[Tensor]) -> Tensor:
     """
     f = occupations(bands.energies, bands.fermi, bands.width)
     slope = -f * (1.0 - f) / bands.width
-    apart = bands.energies[:, :, None] - bands.energies[:, None, :]
-    near = apart.abs() < DEGENERATE
-    ratio = (f[:, :, None] - f[:, None, :]) / torch.where(near, 1.0, apart)
-    ratio = torch.where(near, 0.5 * (slope[:, :, None] + slope[:, None, :]), ratio)
-    pairs = torch.stack(
-        [bands.coefficients[:, g].mH @ bands.coefficients[:, g] for g in groups]
-    )  # (G, K, n, n)
-    weighted = pairs * (bands.k_points.weights[:, None, None] * ratio)
-    fixed = 2.0 * torch.einsum("aknm,bknm->ab", weighted, pairs.conj()).real
+    G, n = len(groups), bands.energies.shape[1]
+    fixed = torch.zeros(G, G, dtype=torch.float64)
+    some = max(1, AT_A_TIME // (G * n))
+    for k, weight in enumerate(bands.k_points.weights.tolist()):
+        energies, coefficients = bands.energies[k], bands.coefficients[k]
+        for rows in torch.arange(n).split(some):
+            apart = energies[rows, None] - energies
+            near = apart.abs() < DEGENERATE
+            ratio = (f[k, rows, None] - f[k]) / torch.where(near, 1.0, apart)
+            ratio = torch.where(near, 0.5 * (slope[k, rows, None] + slope[k]), ratio)
+            pairs = torch.stack(
+                [coefficients[g][:, rows].mH @ coefficients[g] for g in groups]
+            )  # (G, rows, n)
+            weighted = (pairs * ratio).flatten(1)
+            fixed += 2.0 * weight * (weighted @ pairs.flatten(1).mH).real
     share = -2.0 * bands.k_points.weights[:, None] * slope
     by_level = torch.stack([(share * bands.weights_of(g)).sum() for g in groups])
     response: Tensor = fixed + by_level[:, None] * by_level[None, :] / share.sum()
@@ -74,7 +95,7 @@ def population_response(bands: Bands, groups: Sequence[Tensor]) -> Tensor:
 
 
 def neutral_shifts(
-    hamiltonian: RealSpaceHamiltonian,
+    hamiltonian: PeriodicHamiltonian,
     k_points: KPoints,
     n_electrons: float,
     width: float,
@@ -82,6 +103,7 @@ def neutral_shifts(
     targets: Tensor,
     population_error: float = 0.02,
     shift_error: float | None = 0.1,
+    settled: float = SETTLED,
 ) -> Tensor:
     """(G,) eV: shifts of the levels of ``groups`` that bring their populations to ``targets``.
 
@@ -104,6 +126,8 @@ def neutral_shifts(
         δq, e: how far targets may be missed.
     shift_error:
         δλ, eV: how large shifts are expected to be; None for populations exactly as the targets.
+    settled:
+        eV; a Newton step below ends the search. What is left is of the order of its square.
 
     Raises
     ------
@@ -125,7 +149,7 @@ def neutral_shifts(
             step = -torch.linalg.solve(curvature, slope)
         step = step.clamp(-LARGEST_STEP, LARGEST_STEP)
         shifts += step
-        if step.abs().max() < SETTLED:
+        if step.abs().max() < settled:
             return shifts
     raise NeutralityError(
         f"populations did not reach {[round(float(t), 2) for t in targets]} by shifts of levels in "

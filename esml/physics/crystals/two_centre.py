@@ -78,6 +78,22 @@ def equal_shared(like: Tensor) -> Tensor:
     return share
 
 
+_PARITY = (1, -1, 1, 1, 1, -1, -1, 1, 1, 1)
+"""Sign of each matrix when the direction turns round: (−1)^(l + l')."""
+
+
+def blocks_from(matrices: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
+    """(E, 9, 9) blocks of pairs from the ``direction_matrices`` (E, 10, 9, 9) of their directions.
+
+    ``forward`` and ``backward`` (E, 10) as in ``two_centre_blocks``.
+    """
+    share = equal_shared(forward)
+    parity = torch.tensor(_PARITY).to(forward)
+    there = torch.einsum("ea,eaxy->exy", forward * share, matrices)
+    back = torch.einsum("ea,eaxy->exy", backward * share * parity, matrices)
+    return there + back.transpose(1, 2)
+
+
 def two_centre_blocks(directions: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
     """(E, 9, 9) blocks of pairs, rows on the first atom, columns on the second.
 
@@ -90,7 +106,4 @@ def two_centre_blocks(directions: Tensor, forward: Tensor, backward: Tensor) -> 
     backward:
         (E, 10) those of the same pairs the other way round.
     """
-    share = equal_shared(forward)
-    there = torch.einsum("ea,eaxy->exy", forward * share, direction_matrices(directions))
-    back = torch.einsum("ea,eaxy->exy", backward * share, direction_matrices(-directions))
-    return there + back.transpose(1, 2)
+    return blocks_from(direction_matrices(directions), forward, backward)
