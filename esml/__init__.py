@@ -22,6 +22,8 @@ _ROOMS = ("predict",)
 
 _HOMES = {
     "CheckpointError": "esml.model.checkpoint",
+    "Crystal": "esml.results.crystal",
+    "CrystalSurrogate": "esml.predict.crystals",
     "ExcitedStateCalculator": "esml.interfaces.ase",
     "Failure": "esml.results",
     "InstabilityError": "esml.physics.excitations",
@@ -42,6 +44,8 @@ _HOMES = {
 
 __all__ = [
     "CheckpointError",
+    "Crystal",
+    "CrystalSurrogate",
     "ExcitedStateCalculator",
     "Failure",
     "InstabilityError",
@@ -72,10 +76,12 @@ if TYPE_CHECKING:
     from esml.physics.point_charges import PointCharges
     from esml.physics.solvent import Solvent
     from esml.predict.couplings import state_couplings
+    from esml.predict.crystals import CrystalSurrogate
     from esml.predict.gradients import excitation_gradients
     from esml.predict.model_files import available_models, load_model, save_model
     from esml.predict.surrogate import Surrogate
     from esml.results import Failure, Result
+    from esml.results.crystal import Crystal
 
 
 def __getattr__(name: str) -> Any:

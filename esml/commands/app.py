@@ -1,6 +1,7 @@
 """The command line: ``esml``.
 
-Its commands are ``spectrum | predict | relax | serve | merge | train | evaluate | info | doctor``.
+Its commands are ``spectrum | predict | relax | bands | dos | serve | merge | train | evaluate |
+info | doctor``.
 Bad input ends with one sentence on stderr and exit code 2. A batch in which some molecules failed
 ends with their number and exit code 1. Every command imports what takes time inside its function,
 so that ``esml --help`` answers at once.
@@ -14,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from esml import __version__
+from esml.commands.crystals import bands, dos
 from esml.commands.doctor import doctor
 from esml.commands.evaluate import evaluate
 from esml.commands.info import info
@@ -63,5 +65,5 @@ def _main(
     """Excited states of organic molecules from a learned minimal-basis Hamiltonian."""
 
 
-for command in (spectrum, predict, relax, serve, merge, train, evaluate, info, doctor):
+for command in (spectrum, predict, relax, bands, dos, serve, merge, train, evaluate, info, doctor):
     app.command()(command)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from esml.commands.options import load
+from esml.commands.messages import refusing
 
 
 def info(
@@ -19,16 +19,19 @@ def info(
     ] = False,
 ) -> None:
     """Print a model's card: what it was trained on, and how far it is off."""
-    surrogate = load(model)
+    from esml.predict.model_files import load_model
+
+    with refusing(ValueError, OSError):
+        metadata = load_model(model).metadata
     if as_json:
-        typer.echo(json.dumps(surrogate.metadata, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(metadata, indent=2, ensure_ascii=False))
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    for what, said in card(surrogate.metadata):
+    for what, said in card(metadata):
         table.add_row(Text(what, "bold"), Text(said))
     console = Console()
     console.print(table)

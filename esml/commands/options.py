@@ -119,10 +119,10 @@ def reading_options(
 
 def load(model: str | None, device: str = "cpu") -> Surrogate:
     """The model of a command's option or argument, on a device."""
-    from esml.predict.model_files import load_model
+    from esml.predict.model_files import molecular_model
 
     with refusing(ValueError, OSError):
-        return load_model(model, device=device)
+        return molecular_model(model, device=device)
 
 
 def check_n_states(n_states: int) -> None:

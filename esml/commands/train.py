@@ -28,6 +28,11 @@ def train(
     if tensorboard:
         check_packages("tensorboard", option="--tensorboard", extra="tensorboard")
     from esml.training import train as run
+    from esml.training.crystals import is_of_crystals
+    from esml.training.crystals import train as run_crystals
 
     with refusing(ValueError, OSError):
+        if is_of_crystals(config):
+            run_crystals(config, resume=resume)
+            return
         run(config, resume=resume, tensorboard=tensorboard, device=device)

@@ -13,7 +13,7 @@ from ase import Atoms
 from esml.io.anything import as_structure
 from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.physics.excitations import InstabilityError
-from esml.predict.model_files import load_model
+from esml.predict.model_files import molecular_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
 
@@ -89,7 +89,7 @@ def predict(
 
 @cache
 def _loaded(name: str | None) -> Surrogate:
-    return load_model(name)
+    return molecular_model(name)
 
 
 def _called(molecule: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, overload
 
 import torch
 
@@ -11,10 +12,14 @@ from esml.confidence.domain import Domain
 from esml.confidence.uncertainty import ErrorModel
 from esml.model import checkpoint
 from esml.model.hamiltonian import from_config
+from esml.predict.crystals import KIND, CrystalSurrogate, crystal_surrogate, save_crystal_model
 from esml.predict.surrogate import Surrogate
 
 DEFAULT_MODEL = "default"
 """Name of the model ``load_model()`` loads."""
+
+SOLIDS = "solids"
+"""Name of the model of crystals."""
 
 ALIASES = {"camb3lyp": "default"}
 """Other names of shipped models, after the level of theory that their energies stand for."""
@@ -36,8 +41,11 @@ def content(model: Surrogate) -> checkpoint.Checkpoint:
     )
 
 
-def save_model(model: Surrogate, path: str | Path) -> None:
+def save_model(model: Surrogate | CrystalSurrogate, path: str | Path) -> None:
     """Write ``model`` to one safetensors file."""
+    if isinstance(model, CrystalSurrogate):
+        save_crystal_model(model, path)
+        return
     checkpoint.save(path, content(model))
 
 
@@ -63,15 +71,24 @@ def available_models() -> list[str]:
     )
 
 
+@overload
+def load_model(  # type: ignore[overload-overlap]  # one name is that of a model of crystals
+    name: Literal["solids"], dtype: torch.dtype = ..., device: torch.device | str = ...
+) -> CrystalSurrogate: ...
+@overload
+def load_model(
+    name: str | Path | None = None, dtype: torch.dtype = ..., device: torch.device | str = ...
+) -> Surrogate: ...
 def load_model(
     name: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-) -> Surrogate:
+) -> Surrogate | CrystalSurrogate:
     """A trained model: the shipped one, another shipped one by name, or a file by path.
 
-    Raises CheckpointError where there is no such model or its file cannot be used, ValueError for
-    a device there is not.
+    ``"solids"``, and the path of a model of crystals, give a ``CrystalSurrogate``, which computes
+    in double precision on the CPU whatever ``dtype`` and ``device`` say. Raises CheckpointError
+    where there is no such model or its file cannot be used, ValueError for a device there is not.
     """
     check_device(device)
     name = DEFAULT_MODEL if name is None else name
@@ -86,22 +103,49 @@ def load_model(
         )
     found = checkpoint.load(path)
     try:
-        domain, errors = (found.split_off(prefix) for prefix in (DOMAIN, ERRORS))
-        with checkpoint.no_larger_than(found.state):
-            hamiltonian = from_config(found.config).to(dtype)
-        hamiltonian.load_state_dict(found.state)
-        return (
-            Surrogate(
-                hamiltonian,
-                found.metadata,
-                Domain(domain) if domain else None,
-                ErrorModel(errors) if errors else None,
-            )
-            .to(device)
-            .eval()
-        )
+        if found.config.get("kind") == KIND:
+            return crystal_surrogate(found)
+        return _surrogate(found, dtype).to(device).eval()
     except (ValueError, RuntimeError, KeyError) as error:
         raise checkpoint.CheckpointError(
             f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
             "expected weights and configuration of one model; train it again or update esml"
         ) from error
+
+
+def _surrogate(found: checkpoint.Checkpoint, dtype: torch.dtype) -> Surrogate:
+    domain, errors = (found.split_off(prefix) for prefix in (DOMAIN, ERRORS))
+    with checkpoint.no_larger_than(found.state):
+        hamiltonian = from_config(found.config).to(dtype)
+    hamiltonian.load_state_dict(found.state)
+    return Surrogate(
+        hamiltonian,
+        found.metadata,
+        Domain(domain) if domain else None,
+        ErrorModel(errors) if errors else None,
+    )
+
+
+def molecular_model(
+    name: str | Path | None = None, device: torch.device | str = "cpu"
+) -> Surrogate:
+    """As ``load_model``; CheckpointError for a model of crystals."""
+    found: Surrogate | CrystalSurrogate = load_model(name, device=device)
+    if not isinstance(found, Surrogate):
+        raise checkpoint.CheckpointError(
+            f"{str(name)!r} is a model of crystals where one of molecules is expected: use `esml "
+            "bands` or `esml dos` with it, or choose another model"
+        )
+    return found
+
+
+def solid_model(name: str | Path | None = None) -> CrystalSurrogate:
+    """As ``load_model``, the shipped model of crystals if left out; CheckpointError for others."""
+    name = SOLIDS if name is None else name
+    found: Surrogate | CrystalSurrogate = load_model(name)
+    if not isinstance(found, CrystalSurrogate):
+        raise checkpoint.CheckpointError(
+            f"{str(name)!r} is a model of molecules where one of crystals is expected: leave "
+            f"--model out or choose {SOLIDS!r}"
+        )
+    return found

@@ -36,7 +36,7 @@ from esml.physics.basis import ELEMENTS
 from esml.plots.page import page
 from esml.plots.page_data import opening_state, spectrum_data
 from esml.plots.page_drawing import molecular_graph, named_characters
-from esml.predict.model_files import ALIASES, available_models, load_model
+from esml.predict.model_files import ALIASES, SOLIDS, available_models, molecular_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
 from esml.serve.limits import SUFFIXES, Limits, RefusedError
@@ -121,7 +121,8 @@ class Service:
         device: str = "cpu",
     ) -> None:
         self.limits = limits or Limits()
-        self.models = models or ("default", *(m for m in available_models() if m != "default"))
+        others = (m for m in available_models() if m not in ("default", SOLIDS))
+        self.models = models or ("default", *others)
         self._device = device
         self._loaded: dict[str, Surrogate] = {}
         self._loading = threading.Lock()
@@ -162,7 +163,7 @@ class Service:
             )
         with self._loading:
             if wanted not in self._loaded:
-                self._loaded[wanted] = load_model(wanted, device=self._device)
+                self._loaded[wanted] = molecular_model(wanted, device=self._device)
             return self._loaded[wanted]
 
     @contextmanager

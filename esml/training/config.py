@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
@@ -143,6 +143,19 @@ def load_config(path: str | Path) -> TrainingConfig:
         If the file is missing or malformed, or has unknown keys or wrong types.
     """
     path = Path(path)
+    config = validated(TrainingConfig, read_settings(path), path)
+    root = path.resolve().parent
+    return config.model_copy(
+        update={
+            "data": [root / p for p in config.data],
+            "output": root / config.output,
+            "initial": root / config.initial if config.initial else None,
+        }
+    )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a YAML file says. Raises ConfigError for one that is missing or holds no settings."""
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
@@ -159,8 +172,16 @@ def load_config(path: str | Path) -> TrainingConfig:
         raise ConfigError(
             f"{path} holds no mapping: expected keys such as data, output, epochs; correct the file"
         )
+    return content
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def validated(kind: type[Config], content: dict[str, Any], path: Path) -> Config:
+    """The configuration that ``content`` of ``path`` describes, else ConfigError."""
     try:
-        config = TrainingConfig.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         # A misspelt key also leaves another one missing; name the misspelt one.
         errors = error.errors()
@@ -172,11 +193,3 @@ def load_config(path: str | Path) -> TrainingConfig:
             f"{path}: {where}: {_expected(first)} (got {reprlib.repr(first['input'])}); correct or "
             "remove that entry"
         ) from error
-    root = path.resolve().parent
-    return config.model_copy(
-        update={
-            "data": [root / p for p in config.data],
-            "output": root / config.output,
-            "initial": root / config.initial if config.initial else None,
-        }
-    )

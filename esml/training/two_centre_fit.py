@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from esml.io.crystal_records import CrystalRecord
+from esml.model.crystals.neighbourhood import radial_functions
 from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
-from esml.model.crystals.two_centre_model import SHELL_OF_SLOT, TwoCentreModel, radial_functions
+from esml.model.crystals.two_centre_model import SHELL_OF_SLOT, TwoCentreModel
 from esml.physics.crystals.bloch import NEAR
 from esml.physics.crystals.two_centre import (
     INTEGRALS,
@@ -99,7 +100,7 @@ def _ridges(ridges: tuple[float, float, float], Z: int) -> Tensor:
     return torch.tensor([shared] + [element] * (2 * Z) + [pair] * (Z * Z)).double()
 
 
-def _tables(parts: Tensor, Z: int) -> Tensor:
+def tables(parts: Tensor, Z: int) -> Tensor:
     """(Z, Z, ...) sums of the four parts (1 + 2Z + Z², ...)."""
     one, other = torch.meshgrid(torch.arange(Z), torch.arange(Z), indexing="ij")
     total = parts[_parts(one.flatten(), other.flatten(), Z)].sum(1)
@@ -185,6 +186,33 @@ def _fit_onsite(
     return solution[: 3 * Z].view(Z, 3), torch.einsum("mn,pan->pam", whitening, parts)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Levels, and the four parts of hopping and crystal field, 1 + 2Z + Z² in all."""
+
+    levels: Tensor  # (Z, 3) eV
+    hopping: Tensor  # (1 + 2Z + Z², 10, n_radial)
+    field: Tensor  # (1 + 2Z + Z², 10, n_radial)
+
+
+@torch.no_grad()
+def fitted_parts(
+    model: TwoCentreModel, records: Sequence[CrystalRecord], stiffness: float = 1.0
+) -> Parts:
+    """The least-squares fit of the records' H(R), as the parts whose sums are the tables.
+
+    Arguments and exceptions as for ``fit_two_centre``; ``model`` is not changed.
+    """
+    if not records:
+        raise ValueError("no crystal to fit to: expected at least one record; give some")
+    crystals = [_crystal(record, model) for record in records]
+    Z = len(model.elements)
+    whitening = _whitening(torch.cat([c.basis for c in crystals]))
+    hopping = _fit_hopping(crystals, Z, whitening, stiffness)
+    levels, field = _fit_onsite(crystals, Z, whitening, stiffness)
+    return Parts(levels, hopping, field)
+
+
 @torch.no_grad()
 def fit_two_centre(
     model: TwoCentreModel, records: Sequence[CrystalRecord], stiffness: float = 1.0
@@ -208,12 +236,8 @@ def fit_two_centre(
     ValueError
         Without records, or for an element that ``model`` does not know.
     """
-    if not records:
-        raise ValueError("no crystal to fit to: expected at least one record; give some")
-    crystals = [_crystal(record, model) for record in records]
+    parts = fitted_parts(model, records, stiffness)
     Z = len(model.elements)
-    whitening = _whitening(torch.cat([c.basis for c in crystals]))
-    model.hopping.copy_(_tables(_fit_hopping(crystals, Z, whitening, stiffness), Z))
-    levels, field = _fit_onsite(crystals, Z, whitening, stiffness)
-    model.levels.copy_(levels)
-    model.field.copy_(_tables(field, Z))
+    model.levels.copy_(parts.levels)
+    model.hopping.copy_(tables(parts.hopping, Z))
+    model.field.copy_(tables(parts.field, Z))

@@ -1,0 +1,223 @@
+"""``esml bands`` and ``esml dos``: bands, densities of states and d-band centres of crystals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esml.commands.messages import fail, note, refusing
+from esml.commands.options import check_output, check_picture
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from matplotlib.figure import Figure
+
+    from esml.results.crystal import Crystal
+
+MOST_ROWS = 40
+"""Atoms that are printed; files have all."""
+
+CrystalArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Crystal with its cell, in a format ASE reads.")
+]
+SolidOption = Annotated[
+    str | None,
+    typer.Option("--model", help="Name or path of a model of crystals; solids if left out."),
+]
+MeshOption = Annotated[
+    str | None,
+    typer.Option(
+        "--k-points", metavar="N,N,N", help="Divisions of the k mesh; enough if left out."
+    ),
+]
+IndexOption = Annotated[
+    int, typer.Option("--index", help="Structure of the file, from 0; the last if left out.")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Picture (.png, .pdf, .svg).")]
+HDF5Option = Annotated[Path | None, typer.Option("--hdf5", help="Write all of it here.")]
+WidthOption = Annotated[
+    float, typer.Option("--width", help="Standard deviation of the lines of the DOS, eV.")
+]
+
+
+def bands(
+    file: CrystalArgument,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", help="Special points, as GXWKG,UX; the usual path if left out."),
+    ] = None,
+    n_points: Annotated[int, typer.Option(min=2, help="Points along the path.")] = 120,
+    k_points: MeshOption = None,
+    width: WidthOption = 0.1,
+    plot: PlotOption = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the bands here.")] = None,
+    hdf5: HDF5Option = None,
+    model: SolidOption = None,
+    index: IndexOption = -1,
+) -> None:
+    """Bands of a crystal along a path, with a picture beside the density of states."""
+    for place, option in ((plot, "--plot"), (csv, "--csv"), (hdf5, "--hdf5")):
+        check_output(place, option)
+    check_picture(plot)
+    _check_width(width)
+    crystal = _predicted(file, index, k_points, model)
+    with refusing(ValueError):
+        found = crystal.bands(path, n_points)
+    from esml.export.crystals import write_bands, write_crystal
+    from esml.results.crystal import usual_energies
+
+    energies = usual_energies()
+    projected = crystal.projected_dos(energies, width)
+    with refusing(OSError):
+        if csv is not None:
+            write_bands(csv, found)
+            note(f"bands: {csv}")
+        if hdf5 is not None:
+            write_crystal(hdf5, crystal, energies, projected, found)
+            note(f"all of it: {hdf5}")
+        if plot is not None:
+            from esml.plots.crystals import bands_figure
+
+            _save(bands_figure(crystal, found, energies, projected), plot)
+    typer.echo(_summary(crystal))
+    typer.echo(f"path: {found.path}, {len(found.distances)} points")
+    low, high = found.energies.min(), found.energies[:, -1].max()
+    typer.echo(f"{found.energies.shape[1]} bands from {low:.2f} to {high:.2f} eV")
+
+
+def dos(
+    file: CrystalArgument,
+    k_points: MeshOption = None,
+    width: WidthOption = 0.1,
+    plot: PlotOption = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write the density of states here, by element and shell.")
+    ] = None,
+    sites: Annotated[
+        Path | None, typer.Option(help="Write d-band centre, electrons and charge of atoms here.")
+    ] = None,
+    bonds: Annotated[
+        Path | None,
+        typer.Option(help="Write integrated crystal orbital Hamilton populations of bonds here."),
+    ] = None,
+    hdf5: HDF5Option = None,
+    model: SolidOption = None,
+    index: IndexOption = -1,
+) -> None:
+    """Density of states of a crystal and the d-band centre of every atom."""
+    outputs = {"--plot": plot, "--csv": csv, "--sites": sites, "--bonds": bonds, "--hdf5": hdf5}
+    for option, place in outputs.items():
+        check_output(place, option)
+    check_picture(plot)
+    _check_width(width)
+    crystal = _predicted(file, index, k_points, model)
+    from esml.export.crystals import write_bonds, write_crystal, write_dos, write_sites
+    from esml.results.crystal import usual_energies
+
+    energies = usual_energies()
+    projected = crystal.projected_dos(energies, width)
+    with refusing(OSError):
+        if csv is not None:
+            write_dos(csv, crystal, energies, projected)
+            note(f"density of states: {csv}")
+        if sites is not None:
+            write_sites(sites, crystal)
+            note(f"atoms: {sites}")
+        if bonds is not None:
+            write_bonds(bonds, crystal)
+            note(f"bonds: {bonds}")
+        if hdf5 is not None:
+            write_crystal(hdf5, crystal, energies, projected)
+            note(f"all of it: {hdf5}")
+        if plot is not None:
+            from esml.plots.crystals import dos_figure
+
+            _save(dos_figure(crystal, energies, projected), plot)
+    typer.echo(_summary(crystal))
+    _print_sites(crystal)
+
+
+def _predicted(file: Path, index: int, k_points: str | None, model: str | None) -> Crystal:
+    """The prediction for a structure of a file; ends the command for what cannot be done."""
+    from esml.io.charge_and_spin import StructureError
+    from esml.physics.crystals import NeutralityError
+    from esml.predict.model_files import solid_model
+
+    divisions = _divisions(k_points)
+    with refusing(ValueError, OSError):
+        surrogate = solid_model(model)
+    atoms = _read(file, index)
+    with refusing(StructureError, NeutralityError, ValueError):
+        crystal = surrogate.predict(atoms, divisions)
+    for warning in crystal.warnings:
+        note(f"warning: {warning}")
+    return crystal
+
+
+def _read(file: Path, index: int) -> Atoms:
+    if not file.is_file():
+        fail(f"no file '{file}': expected a crystal in a format ASE reads; check the path")
+    import ase.io
+    from ase import Atoms
+
+    try:
+        atoms = ase.io.read(file, index=index)
+    except Exception as error:  # ASE raises what its readers stumble over
+        fail(
+            f"'{file}' could not be read ({' '.join(str(error).split()) or type(error).__name__}): "
+            "expected a crystal with its cell in a format ASE reads, such as CIF, POSCAR or "
+            "extended xyz; check the file"
+        )
+    assert isinstance(atoms, Atoms)
+    return atoms
+
+
+def _divisions(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(p.strip().isdigit() and int(p) > 0 for p in parts):
+        fail(f"--k-points is '{text}': expected three whole numbers from 1, as 4,4,4; mend it")
+    return tuple(int(p) for p in parts)
+
+
+def _check_width(width: float) -> None:
+    if not 0.0 < width <= 10.0:
+        fail(f"--width is {width:g} eV: expected more than 0 and at most 10; choose another")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=200)
+    note(f"picture: {path}")
+
+
+def _summary(crystal: Crystal) -> str:
+    mesh = "×".join(map(str, crystal.divisions))
+    return f"{crystal.name}: {len(crystal.atoms)} atoms, {mesh} k points, non-magnetic PBE level"
+
+
+def _print_sites(crystal: Crystal) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("atom", "element", "d-band centre (eV)", "d electrons", "charge (e)"):
+        table.add_column(heading, justify="left" if heading == "element" else "right")
+    rows = zip(
+        crystal.atoms.symbols,
+        crystal.d_band_centres,
+        crystal.populations[:, 2],
+        crystal.charges,
+        strict=True,
+    )
+    for atom, (element, centre, electrons, charge) in enumerate(rows):
+        if atom == MOST_ROWS:
+            break
+        table.add_row(
+            str(atom), element, f"{centre:.2f}", f"{electrons:.2f}", f"{charge + 0.0:+.2f}"
+        )
+    Console().print(table)
+    if len(crystal.atoms) > MOST_ROWS:
+        typer.echo(f"… and {len(crystal.atoms) - MOST_ROWS} more: --sites FILE writes all")

@@ -1,0 +1,96 @@
+"""Is a crystal like those a model was trained on?
+
+Looked at are what can be told from the structure: pairs of elements, distances to the nearest atom,
+and how many neighbours an atom has. Few neighbours mean surfaces and vacancies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.neighborlist import neighbor_list
+
+from esml.typing import Array
+
+NEIGHBOURS = 3.15
+"""Å; atoms nearer than this are neighbours: twelve in fcc, fourteen in bcc crystals."""
+SLACK = 0.02
+"""Å, that nearest distances may leave their range."""
+
+
+def _surroundings(atoms: Atoms) -> tuple[set[tuple[int, int]], Array, list[int]]:
+    """Neighbouring pairs of elements; nearest distance and number of neighbours of each atom."""
+    first, second, distances = neighbor_list("ijd", atoms, NEIGHBOURS)
+    numbers: list[int] = atoms.numbers.tolist()
+    found = {
+        (min(numbers[i], numbers[j]), max(numbers[i], numbers[j]))
+        for i, j in zip(first.tolist(), second.tolist(), strict=True)
+    }
+    nearest: Array = np.full(len(atoms), np.inf)
+    np.minimum.at(nearest, first, distances)
+    return found, nearest, np.bincount(first, minlength=len(atoms)).tolist()
+
+
+@dataclass(frozen=True)
+class CrystalDomain:
+    """What the training crystals had."""
+
+    pairs: frozenset[tuple[int, int]]  # neighbouring elements, atomic numbers ascending
+    nearest: tuple[float, float]  # Å
+    neighbours: tuple[int, int]
+
+    @classmethod
+    def of(cls, crystals: Iterable[Atoms]) -> CrystalDomain:
+        """What ``crystals`` have."""
+        found = [_surroundings(atoms) for atoms in crystals]
+        nearest = np.concatenate([n for _, n, _ in found])
+        neighbours = [count for _, _, counts in found for count in counts]
+        return cls(
+            frozenset().union(*(pairs for pairs, _, _ in found)),
+            (float(nearest.min()), float(nearest.max())),
+            (min(neighbours), max(neighbours)),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As numbers and lists, for a model file."""
+        return {
+            "pairs": sorted(map(list, self.pairs)),
+            "nearest": [round(d, 4) for d in self.nearest],
+            "neighbours": list(self.neighbours),
+        }
+
+    @classmethod
+    def from_plain(cls, stored: dict[str, Any]) -> CrystalDomain:
+        """What ``plain`` gave."""
+        low, high = stored["nearest"]
+        fewest, most = stored["neighbours"]
+        return cls(frozenset((a, b) for a, b in stored["pairs"]), (low, high), (fewest, most))
+
+    def reasons(self, atoms: Atoms) -> list[str]:
+        """Why ``atoms`` are unlike the training crystals, in sentences; none where they are not."""
+        pairs, nearest, neighbours = _surroundings(atoms)
+        said = []
+        if new := sorted(pairs - self.pairs):
+            names = ", ".join("–".join(chemical_symbols[z] for z in pair) for pair in new)
+            said.append(f"no training crystal has these elements as neighbours: {names}")
+        low, high = self.nearest
+        off = np.flatnonzero((nearest < low - SLACK) | (nearest > high + SLACK))
+        if len(off):
+            said.append(
+                f"the nearest neighbour of atom {off[0]} is {nearest[off[0]]:.2f} Å away where "
+                f"training crystals have {low:.2f} to {high:.2f} Å"
+            )
+        fewest, most = self.neighbours
+        odd = [i for i, count in enumerate(neighbours) if not fewest <= count <= most]
+        if odd:
+            said.append(
+                f"atom {odd[0]} has {neighbours[odd[0]]} neighbours within {NEIGHBOURS} Å where "
+                f"those of training crystals have {fewest} to {most}: surfaces and vacancies were "
+                "not trained on"
+            )
+        return said

@@ -1,0 +1,122 @@
+"""Pictures of crystals: bands beside densities of states, and d-band centres on the structure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from esml.plots.style import SERIES
+from esml.results.crystal import BandPath, Crystal
+from esml.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOW, HIGH = -8.0, 3.0
+"""eV from the Fermi level that are drawn; further bands were not trained on."""
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError('drawing needs matplotlib: pip install "esml[plot]"') from error
+    return plt
+
+
+def element_colour(crystal: Crystal, element: str) -> str:
+    """One of the colours that all pictures share; the order is that of the atoms."""
+    return SERIES[list(dict.fromkeys(crystal.atoms.symbols)).index(element) % len(SERIES)]
+
+
+def draw_bands(axes: Axes, bands: BandPath) -> None:
+    """Lines; darker where the states are on d orbitals."""
+    axes.plot(bands.distances, bands.energies, color="0.75", linewidth=0.7, zorder=1)
+    x = np.repeat(bands.distances[:, None], bands.energies.shape[1], 1)
+    sizes = 6.0 * bands.d_shares
+    axes.scatter(x, bands.energies, s=sizes, color=SERIES[0], linewidths=0, zorder=2)
+    for at, _ in bands.labels:
+        axes.axvline(at, color="0.6", linewidth=0.6)
+    axes.axhline(0.0, color="0.3", linewidth=0.8, linestyle="--")
+    places, names = zip(*bands.labels, strict=True)
+    axes.set_xticks(places, [name.replace("G", "Γ") for name in names])
+    axes.set_xlim(bands.distances[0], bands.distances[-1])
+    axes.set_ylabel("energy from the Fermi level (eV)")
+
+
+def draw_dos(
+    axes: Axes, crystal: Crystal, energies: Array, projected: Array, upright: bool = False
+) -> None:
+    """All states in grey, the d states of each element in its colour.
+
+    ``upright`` has energies along y, beside bands. ``projected`` is (N, 3, G).
+    """
+    symbols = np.array(crystal.atoms.symbols)
+    curves = [("all", "0.6", projected.sum((0, 1)))]
+    curves += [
+        (f"{element} d", element_colour(crystal, element), projected[symbols == element, 2].sum(0))
+        for element in dict.fromkeys(symbols.tolist())
+    ]
+    for name, colour, values in curves:
+        x, y = (values, energies) if upright else (energies, values)
+        axes.plot(x, y, color=colour, label=name, linewidth=1.2)
+    line = axes.axhline if upright else axes.axvline
+    line(0.0, color="0.3", linewidth=0.8, linestyle="--")
+    said = "states / eV / cell"
+    if upright:
+        axes.set_xlabel(said)
+        axes.set_xlim(left=0.0)
+    else:
+        axes.set_xlabel("energy from the Fermi level (eV)")
+        axes.set_ylabel(said)
+        axes.set_xlim(LOW, HIGH)
+        axes.set_ylim(bottom=0.0)
+    axes.legend(frameon=False, fontsize="small")
+
+
+def bands_figure(crystal: Crystal, bands: BandPath, energies: Array, projected: Array) -> Figure:
+    """Bands beside the densities of states."""
+    plt = _pyplot()
+    figure, (left, right) = plt.subplots(
+        1, 2, sharey=True, figsize=(8.0, 4.5), width_ratios=(2.2, 1.0), layout="constrained"
+    )
+    draw_bands(left, bands)
+    draw_dos(right, crystal, energies, projected, upright=True)
+    left.set_ylim(LOW, HIGH)
+    left.set_title(crystal.name)
+    found: Figure = figure
+    return found
+
+
+def dos_figure(crystal: Crystal, energies: Array, projected: Array) -> Figure:
+    """Densities of states beside the structure, whose atoms carry their d-band centres."""
+    plt = _pyplot()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9.0, 4.0), width_ratios=(1.6, 1.0), layout="constrained"
+    )
+    draw_dos(left, crystal, energies, projected)
+    left.set_title(crystal.name)
+    draw_centres(right, crystal)
+    found: Figure = figure
+    return found
+
+
+def draw_centres(axes: Axes, crystal: Crystal) -> None:
+    """The structure; colours are d-band centres, letters elements."""
+    from ase.visualize.plot import plot_atoms
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    centres = crystal.d_band_centres
+    scale = Normalize(float(centres.min()), float(centres.max()) + 1e-9)
+    colours = colormaps["viridis"](scale(centres))
+    plot_atoms(crystal.atoms, axes, colors=colours, rotation="10x,15y,0z", radii=0.9)
+    axes.set_axis_off()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.colorbar(
+        ScalarMappable(scale, "viridis"), ax=axes, label="d-band centre (eV)", shrink=0.8
+    )

@@ -1,0 +1,155 @@
+"""From crystals to bands, with a trained model: what ``load_model("solids")`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from esml.confidence.crystals import CrystalDomain
+from esml.io.charge_and_spin import StructureError
+from esml.io.crystal_checks import check_crystal
+from esml.model import checkpoint
+from esml.model.crystals import CrystalModel, crystal_model
+from esml.physics.crystals import (
+    Bands,
+    PeriodicHamiltonian,
+    k_mesh,
+    neutral_shifts,
+    orbitals_of,
+    shifted,
+)
+from esml.physics.crystals.shells import VALENCE_ELECTRONS
+from esml.results.crystal import Crystal
+from esml.typing import Array
+
+KIND = "crystals"
+"""``kind`` in the configuration of a model file."""
+LENGTH, FEWEST = 28.0, 3
+"""Å; divisions times a lattice vector come near this length, and there are at least so many."""
+NEUTRAL_LENGTH, NEUTRAL_FEWEST = 18.0, 2
+"""The same for the search of shifts, which takes several diagonalizations."""
+SETTLED = 1e-3
+"""eV; the last Newton step of that search, whose square is what is left."""
+MOST_BYTES = 6 * 2**30
+"""Of the states of one crystal, which are kept."""
+
+
+def divisions_of(cell: Array, length: float = LENGTH, fewest: int = FEWEST) -> tuple[int, int, int]:
+    """Divisions of a k mesh for a cell (3, 3) Å."""
+    a, b, c = (max(fewest, round(length / float(x))) for x in np.linalg.norm(cell, axis=1))
+    return a, b, c
+
+
+class CrystalSurrogate:
+    """A trained model of crystals. ``predict`` takes ASE Atoms with a cell."""
+
+    def __init__(self, model: CrystalModel, metadata: dict[str, Any] | None = None) -> None:
+        self.model = model.eval()
+        self.metadata = dict(metadata or {})
+        self.domain = (
+            CrystalDomain.from_plain(self.metadata["domain"]) if "domain" in self.metadata else None
+        )
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements it knows."""
+        return self.model.config.elements
+
+    @torch.no_grad()
+    def predict(self, atoms: Atoms, k_points: Sequence[int] | None = None) -> Crystal:
+        """Bands, Fermi level and what follows from them.
+
+        Parameters
+        ----------
+        atoms:
+            A crystal of the model's elements, periodic in three directions.
+        k_points:
+            Divisions of the k mesh; if left out, enough for a supercell of about 28 Å.
+
+        Raises
+        ------
+        StructureError
+            For a structure the model cannot treat, and more states than memory is meant for.
+        ValueError
+            For divisions that are not three positive whole numbers.
+        """
+        check_crystal(atoms, self.elements)
+        divisions = divisions_of(atoms.cell.array) if k_points is None else tuple(k_points)
+        points = k_mesh(divisions)
+        orbitals = 9 * len(atoms)
+        size = 16 * len(points.weights) * orbitals**2
+        if size > MOST_BYTES:
+            raise StructureError(
+                f"{len(atoms)} atoms at {len(points.weights)} k points have states of "
+                f"{size / 2**30:.0f} GiB where at most {MOST_BYTES / 2**30:.0f} GiB are kept: ask "
+                "for fewer, as with k_points=(1, 1, 1), or a smaller cell"
+            )
+        numbers = atoms.numbers.tolist()
+        h, shifts = self._neutral(atoms, numbers, divisions)
+        electrons = sum(VALENCE_ELECTRONS[z] for z in numbers)
+        a, b, c = divisions
+        return Crystal(
+            atoms=atoms.copy(),
+            hamiltonian=h,
+            mesh=Bands.of(h, points, electrons, self.model.config.smearing),
+            divisions=(a, b, c),
+            shifts=shifts,
+            name=str(atoms.info.get("name", atoms.get_chemical_formula())),
+            warnings=tuple(self._warnings(atoms)),
+            model=self.metadata,
+        )
+
+    def _neutral(
+        self, atoms: Atoms, numbers: list[int], most: Sequence[int]
+    ) -> tuple[PeriodicHamiltonian, Array]:
+        """The Hamiltonian with shifted d levels, and the shifts (N,) eV."""
+        config = self.model.config
+        h: PeriodicHamiltonian = self.model(numbers, atoms.cell.array, atoms.positions)
+        if config.shift_error == 0.0:
+            return h, np.zeros(len(numbers))
+        mesh = divisions_of(atoms.cell.array, NEUTRAL_LENGTH, NEUTRAL_FEWEST)
+        coarser = [min(n, m) for n, m in zip(mesh, most, strict=True)]
+        groups = orbitals_of(numbers, "d")
+        targets = self.model.d_populations[self.model.two_centre.rows(numbers)]
+        shifts = neutral_shifts(
+            h,
+            k_mesh(coarser),
+            sum(VALENCE_ELECTRONS[z] for z in numbers),
+            config.smearing,
+            groups,
+            targets,
+            config.population_error,
+            config.shift_error,
+            SETTLED,
+        )
+        found: Array = shifts.numpy()
+        return shifted(h, groups, shifts), found
+
+    def _warnings(self, atoms: Atoms) -> list[str]:
+        said = [] if self.domain is None else self.domain.reasons(atoms)
+        if np.any(np.abs(atoms.get_initial_magnetic_moments()) > 0.0):
+            said.append("magnetic moments are ignored: the model is of non-magnetic crystals")
+        return said
+
+
+def save_crystal_model(surrogate: CrystalSurrogate, path: str | Path) -> None:
+    """Write a model of crystals to one safetensors file. Raises CheckpointError if it cannot be."""
+    content = checkpoint.Checkpoint(
+        state=dict(surrogate.model.state_dict()),
+        config=surrogate.model.config.model_dump(mode="json"),
+        metadata=surrogate.metadata,
+    )
+    checkpoint.save(path, content)
+
+
+def crystal_surrogate(found: checkpoint.Checkpoint) -> CrystalSurrogate:
+    """The model in what a model file holds. Raises ValueError or RuntimeError for another."""
+    with checkpoint.no_larger_than(found.state):
+        model = crystal_model(found.config)
+    model.load_state_dict(found.state)
+    return CrystalSurrogate(model, found.metadata)

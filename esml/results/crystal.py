@@ -1,0 +1,288 @@
+"""The answer for one crystal: bands, densities of states, d-band centres, bond populations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from torch import Tensor
+
+from esml.physics.crystals import (
+    Bands,
+    PeriodicHamiltonian,
+    RealSpaceHamiltonian,
+    Shell,
+    atom_of_orbital,
+    hamilton_population,
+    k_mesh,
+    orbitals_of,
+)
+from esml.physics.crystals.bonding import HamiltonPopulation
+from esml.physics.crystals.shells import VALENCE_ELECTRONS
+from esml.typing import Array
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
+SHELLS: tuple[Shell, ...] = ("s", "p", "d")
+ENERGIES = (-9.0, 4.0, 261)
+"""eV from the Fermi level: first, last and number of a density of states, where none are given."""
+LIKE_A_LATTICE = 0.05
+"""How far a strained cell may be from a Bravais lattice whose special points name its paths."""
+BONDED = 3.15
+"""Å; pairs nearer than this are bonds, where no distance is given."""
+
+
+def _array(tensor: Tensor) -> Array:
+    found: Array = tensor.detach().numpy()
+    return found
+
+
+def usual_energies() -> Array:
+    """(G,) eV from the Fermi level."""
+    low, high, n = ENERGIES
+    return np.linspace(low, high, n)
+
+
+@dataclass(frozen=True)
+class BandPath:
+    """Bands along straight lines between special points."""
+
+    k_points: Array  # (P, 3) in reciprocal lattice vectors
+    distances: Array  # (P,) along the path, 2π/Å
+    energies: Array  # (P, n) eV from the Fermi level
+    d_shares: Array  # (P, n) how much of each state is on d orbitals
+    labels: tuple[tuple[float, str], ...]  # special points: distance and name
+    path: str  # as in ASE: GXWKG,UX
+
+
+class Bond(NamedTuple):
+    """What a pair of atoms adds to the energy of the bands."""
+
+    first: int
+    second: int
+    image: tuple[int, int, int]  # cell of the second atom
+    distance: float  # Å
+    energy: float  # eV, negative where it bonds
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """What a model predicts for N atoms of a cell with n orbitals. Energies in eV.
+
+    Energies count from the Fermi level, but for ``fermi_level``, whose zero is the model's.
+    """
+
+    atoms: Atoms
+    hamiltonian: PeriodicHamiltonian
+    mesh: Bands
+    divisions: tuple[int, int, int]  # of the k mesh
+    shifts: Array  # (N,) eV, by which d levels were moved to keep atoms neutral
+    name: str = ""
+    warnings: tuple[str, ...] = ()
+    model: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Atomic numbers."""
+        found: list[int] = self.atoms.numbers.tolist()
+        return found
+
+    @property
+    def in_domain(self) -> bool:
+        """Whether the crystal is like those the model was trained on."""
+        return not self.warnings
+
+    @property
+    def fermi_level(self) -> float:
+        """eV, on the model's own zero."""
+        return float(self.mesh.fermi)
+
+    @property
+    def gap(self) -> float:
+        """eV between the states of the k mesh next to the Fermi level; small for a metal."""
+        return self.mesh.gap
+
+    @cached_property
+    def populations(self) -> Array:
+        """(N, 3) electrons in s, p and d orbitals."""
+        groups = [self.mesh.populations(orbitals_of(self.numbers, shell)) for shell in SHELLS]
+        return _array(torch.stack(groups, 1))
+
+    @property
+    def charges(self) -> Array:
+        """(N,) e, from populations of orthonormal orbitals."""
+        valence = np.array([VALENCE_ELECTRONS[z] for z in self.numbers], dtype=float)
+        found: Array = valence - self.populations.sum(1)
+        return found
+
+    @cached_property
+    def d_band_centres(self) -> Array:
+        """(N,) eV from the Fermi level; states up to 2 eV above it count."""
+        return _array(self.mesh.band_centres(orbitals_of(self.numbers, "d")))
+
+    def _on(self, k_points: Sequence[int] | None) -> Bands:
+        """Bands on another mesh, filled to the same Fermi level."""
+        if k_points is None:
+            return self.mesh
+        mesh = self.mesh
+        electrons = sum(VALENCE_ELECTRONS[z] for z in self.numbers)
+        return Bands.of(self.hamiltonian, k_mesh(k_points), electrons, mesh.width)
+
+    def dos(
+        self,
+        energies: Array | None = None,
+        width: float = 0.1,
+        k_points: Sequence[int] | None = None,
+    ) -> Array:
+        """(G,) density of states, states/eV/cell.
+
+        Parameters
+        ----------
+        energies:
+            (G,) eV from the Fermi level; −9 to 4 eV if left out.
+        width:
+            Standard deviation of the Gaussians, eV.
+        k_points:
+            Divisions of another mesh.
+        """
+        at = torch.as_tensor(usual_energies() if energies is None else energies)
+        return _array(self._on(k_points).density_of_states(at, width))
+
+    def projected_dos(
+        self,
+        energies: Array | None = None,
+        width: float = 0.1,
+        k_points: Sequence[int] | None = None,
+    ) -> Array:
+        """(N, 3, G) density of states on the s, p and d orbitals of each atom; see ``dos``."""
+        at = torch.as_tensor(usual_energies() if energies is None else energies)
+        bands = self._on(k_points)
+        return np.stack(
+            [
+                _array(bands.projected_density_of_states(at, orbitals_of(self.numbers, s), width))
+                for s in SHELLS
+            ],
+            1,
+        )
+
+    def bands(self, path: str | None = None, n_points: int = 120) -> BandPath:
+        """Bands along a path between special points.
+
+        Parameters
+        ----------
+        path:
+            Names of special points, a comma for a break, as in ``"GXWKG,UX"``. Names and the path
+            where none is given are those of Setyawan and Curtarolo (Comput. Mater. Sci. 49, 299
+            (2010)), as ASE has them, for the Bravais lattice nearest to the cell.
+        n_points:
+            Along the whole path.
+
+        Raises
+        ------
+        ValueError
+            For names that the lattice has not, and fewer than two points.
+        """
+        if n_points < 2:
+            raise ValueError(f"{n_points} points: expected at least two along a path; ask for more")
+        lattice = self.atoms.cell
+        try:
+            found = lattice.bandpath(path, npoints=n_points, eps=LIKE_A_LATTICE)
+        except Exception as error:  # ASE raises what its parser stumbles over
+            known = "".join(sorted(lattice.bandpath(npoints=0, eps=LIKE_A_LATTICE).special_points))
+            raise ValueError(
+                f"'{path}' is no path here ({' '.join(str(error).split())}): expected names of "
+                f"special points among {known}, as in GX; mend it or leave it out"
+            ) from error
+        distances, places, names = found.get_linear_kpoint_axis()
+        points = torch.as_tensor(found.kpts)
+        d = torch.cat(orbitals_of(self.numbers, "d"))
+        energies, shares = [], []
+        for part in points.split(8):
+            e, c = torch.linalg.eigh(self.hamiltonian.at(part))
+            energies.append(e - self.mesh.fermi)
+            shares.append(c[:, d].abs().square().sum(1))
+        return BandPath(
+            k_points=np.asarray(found.kpts),
+            distances=np.asarray(distances),
+            energies=_array(torch.cat(energies)),
+            d_shares=_array(torch.cat(shares)),
+            labels=tuple((float(x), str(name)) for x, name in zip(places, names, strict=True)),
+            path=found.path,
+        )
+
+    @cached_property
+    def real_space(self) -> RealSpaceHamiltonian:
+        """H(R) on the supercell of the k mesh."""
+        owner = atom_of_orbital(self.numbers)
+        points = self.mesh.k_points.fractional
+        cell, positions = self.atoms.cell.array, self.atoms.positions
+        return RealSpaceHamiltonian.from_mesh(
+            self.hamiltonian.at(points), self.divisions, cell, positions, owner
+        )
+
+    def hamilton_population(
+        self,
+        first: int,
+        second: int,
+        image: tuple[int, int, int] = (0, 0, 0),
+        energies: Array | None = None,
+        width: float = 0.1,
+    ) -> HamiltonPopulation:
+        """Crystal orbital Hamilton population of a bond: where it bonds, and by how much.
+
+        Parameters
+        ----------
+        first, second:
+            Atoms, from 0.
+        image:
+            Cell of the second atom.
+        energies, width:
+            As in ``dos``.
+        """
+        owner = atom_of_orbital(self.numbers)
+        one, other = (torch.nonzero(owner == atom)[:, 0] for atom in (first, second))
+        at = torch.as_tensor(usual_energies() if energies is None else energies)
+        return hamilton_population(self.mesh, self.real_space, one, other, image, at, width)
+
+    def bonds(self, longest: float = BONDED) -> list[Bond]:
+        """Every pair nearer than ``longest`` (Å), once, with its share of the band energy."""
+        found = []
+        anywhere = np.zeros(1)
+        for i, j, image, distance in zip(*neighbor_list("ijSd", self.atoms, longest), strict=True):
+            cell = (int(image[0]), int(image[1]), int(image[2]))
+            if (i, j, *cell) > (j, i, *(-c for c in cell)):
+                continue
+            energy = self.hamilton_population(int(i), int(j), cell, anywhere).integrated
+            found.append(Bond(int(i), int(j), cell, float(distance), energy))
+        return found
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A pandas table with a row for every atom; needs pandas."""
+        import pandas as pd
+
+        return pd.DataFrame(self.sites())
+
+    def sites(self) -> dict[str, list[Any]]:
+        """Columns by name, of a table with a row for every atom."""
+        populations = self.populations.T.tolist()
+        return {
+            "atom": list(range(len(self.atoms))),
+            "element": list(self.atoms.symbols),
+            **dict(zip(("x_A", "y_A", "z_A"), self.atoms.positions.T.tolist(), strict=True)),
+            "d_band_centre_eV": self.d_band_centres.tolist(),
+            **dict(zip(("s_e", "p_e", "d_e"), populations, strict=True)),
+            "charge_e": self.charges.tolist(),
+        }
+
+    def __repr__(self) -> str:
+        centres = np.round(self.d_band_centres, 2).tolist()
+        said = f"{centres}" if len(centres) <= 8 else f"{centres[:8]} …"
+        mesh = "×".join(map(str, self.divisions))
+        return f"Crystal({self.atoms.symbols}, {mesh} k points, d-band centres {said} eV)"

@@ -1,0 +1,99 @@
+"""``esml bands`` and ``esml dos``: files, pictures, and one sentence for what cannot be done."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import ase.io
+import h5py
+import numpy as np
+import pytest
+from ase.build import molecule
+from click.testing import Result
+from crystal_models import alloy, made_up
+from typer.testing import CliRunner
+
+import esml
+from esml.commands.app import app
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a model and a crystal."""
+    esml.save_model(made_up(), tmp_path / "model.safetensors")
+    ase.io.write(tmp_path / "alloy.cif", alloy())
+    return tmp_path
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_bands_are_written_and_drawn(files: Path) -> None:
+    result = run(
+        *("bands", files / "alloy.cif", "--model", files / "model.safetensors"),
+        *("--path", "GXM", "--n-points", "9", "--k-points", "2,2,2"),
+        *("--csv", files / "b.csv", "--hdf5", files / "b.h5", "--plot", files / "b.png"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "path: GXM, 9 points" in result.stdout
+    with open(files / "b.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["point"] for row in rows if row["point"]] == ["G", "X", "M"]
+    assert (files / "b.png").stat().st_size > 5000
+    with h5py.File(files / "b.h5") as file:
+        energies = np.array([[float(r[f"band{n}_eV"]) for n in (1, 36)] for r in rows])
+        np.testing.assert_allclose(file["bands/energies"][:, [0, 35]], energies, rtol=1e-6)
+        assert file["dos/projected"].shape == (4, 3, 261)
+        assert file["d_band_centres"].attrs["unit"] == "eV"
+
+
+def test_densities_of_states_are_written_and_drawn(files: Path) -> None:
+    result = run(
+        *("dos", files / "alloy.cif", "--model", files / "model.safetensors"),
+        *("--k-points", "2,2,2", "--csv", files / "d.csv", "--sites", files / "s.csv"),
+        *("--bonds", files / "bonds.csv", "--plot", files / "d.svg", "--hdf5", files / "d.h5"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "d-band centre" in result.stdout
+    crystal = made_up().predict(ase.io.read(files / "alloy.cif"), (2, 2, 2))
+    with open(files / "s.csv", newline="") as file:
+        sites = list(csv.DictReader(file))
+    found = [float(row["d_band_centre_eV"]) for row in sites]
+    np.testing.assert_allclose(found, crystal.d_band_centres, atol=1e-6)
+    with open(files / "d.csv", newline="") as file:
+        first = next(csv.DictReader(file))
+    assert list(first)[:3] == ["energy_eV", "total", "Ni_s"]
+    with open(files / "bonds.csv", newline="") as file:
+        bonds = list(csv.DictReader(file))
+    assert len(bonds) == 4 * 12 / 2
+    assert (files / "d.svg").read_text().count("<path") > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("dos", "none.cif"), "no file 'none.cif'"),
+        (("dos", "water.xyz"), "no cell periodic in three directions"),
+        (("dos", "text.cif"), "could not be read"),
+        (("dos", "alloy.cif", "--k-points", "4,4"), "expected three whole numbers"),
+        (("dos", "alloy.cif", "--width", "0"), "--width is 0 eV"),
+        (("dos", "alloy.cif", "--model", "default"), "is a model of molecules"),
+        (("bands", "alloy.cif", "--k-points", "2,2,2", "--path", "GQ"), "is no path here"),
+        (("bands", "alloy.cif", "--plot", "b.doc"), "expected one of .png"),
+        (("spectrum", "water.xyz", "--model", "solids"), "is a model of crystals"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    files: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(files)
+    ase.io.write("water.xyz", molecule("H2O"))
+    Path("text.cif").write_text("not a crystal")
+    model = () if "--model" in arguments else ("--model", "model.safetensors")
+    result = run(*arguments, *model)
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert said in result.stderr

@@ -1,0 +1,147 @@
+"""Predictions of crystals: symmetries, sum rules, files, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, make_supercell, molecule
+from crystal_models import alloy, made_up
+
+import esml
+from esml.io.charge_and_spin import StructureError
+from esml.physics.crystals.shells import VALENCE_ELECTRONS
+from esml.predict.crystals import CrystalSurrogate, divisions_of
+from esml.predict.model_files import molecular_model, solid_model
+
+MODEL = made_up()
+CRYSTAL = MODEL.predict(alloy(), (3, 3, 3))
+
+
+def test_a_supercell_has_the_centres_of_its_cell() -> None:
+    atoms = bulk("Cu", "fcc", a=3.6)
+    atoms.symbols = "Ni"
+    small = MODEL.predict(atoms, (4, 4, 4))
+    large = MODEL.predict(make_supercell(atoms, np.diag([2, 1, 1])), (2, 4, 4))
+    np.testing.assert_allclose(large.d_band_centres, small.d_band_centres[0], atol=1e-5)
+    assert large.fermi_level == pytest.approx(small.fermi_level, abs=1e-5)
+
+
+def test_a_turned_crystal_has_the_same_centres() -> None:
+    atoms = alloy()
+    atoms.rotate(37.0, (1.0, 0.4, -0.8), rotate_cell=True)
+    turned = MODEL.predict(atoms, (3, 3, 3))
+    np.testing.assert_allclose(turned.d_band_centres, CRYSTAL.d_band_centres, atol=1e-6)
+
+
+def test_shifts_bring_d_populations_nearer_to_those_of_their_elements() -> None:
+    plain = made_up(shift_error=0.0).predict(alloy(), (3, 3, 3))
+    target = np.where(CRYSTAL.atoms.numbers == 28, 8.7, 9.6)
+    assert not plain.shifts.any()
+    off, off_plain = (np.abs(c.populations[:, 2] - target).mean() for c in (CRYSTAL, plain))
+    assert off < 0.5 * off_plain
+
+
+def test_electrons_are_all_there() -> None:
+    electrons = sum(VALENCE_ELECTRONS[z] for z in CRYSTAL.numbers)
+    assert CRYSTAL.populations.sum() == pytest.approx(electrons, abs=1e-6)
+    assert CRYSTAL.charges.sum() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_densities_of_states_count_states_and_add_up() -> None:
+    energies = np.linspace(-40.0, 60.0, 1001)
+    dos = CRYSTAL.dos(energies, width=0.3)
+    assert np.trapezoid(dos, energies) == pytest.approx(2 * 9 * 4, rel=1e-3)
+    np.testing.assert_allclose(CRYSTAL.projected_dos(energies, 0.3).sum((0, 1)), dos, atol=1e-9)
+
+
+def test_bands_on_a_path_are_those_of_the_mesh() -> None:
+    found = CRYSTAL.bands("GX", n_points=7)
+    assert [name for _, name in found.labels] == ["G", "X"]
+    assert found.energies.shape == (7, 36)
+    mesh = CRYSTAL.mesh
+    np.testing.assert_allclose(found.energies[0], mesh.energies[0] - mesh.fermi, atol=1e-9)
+    assert (found.d_shares >= 0).all()
+    assert (found.d_shares <= 1 + 1e-9).all()
+    with pytest.raises(ValueError, match="expected names of special points among"):
+        CRYSTAL.bands("GQ7")
+
+
+def test_a_strained_cell_keeps_the_names_of_its_lattice() -> None:
+    atoms = bulk("Cu", "fcc", a=3.6)
+    strain = np.eye(3) + 0.005 * np.array([[1, 0.5, 0], [0.5, -1, 0], [0, 0, 0.3]])
+    atoms.set_cell(atoms.cell.array @ strain, scale_atoms=True)
+    names = {name for _, name in MODEL.predict(atoms, (2, 2, 2)).bands(n_points=5).labels}
+    assert {"G", "X", "W", "L", "K"} <= {part for name in names for part in name.split(",")}
+
+
+def test_bonds_of_a_perfect_crystal_are_equal() -> None:
+    bonds = MODEL.predict(bulk("Cu", "fcc", a=3.6), (4, 4, 4)).bonds(2.7)
+    assert len(bonds) == 6  # twelve neighbours, each bond once
+    energies = [bond.energy for bond in bonds]
+    np.testing.assert_allclose(energies, energies[0], atol=1e-6)
+    population = MODEL.predict(bulk("Cu", "fcc", a=3.6), (4, 4, 4)).hamilton_population(
+        bonds[0].first, bonds[0].second, bonds[0].image
+    )
+    assert population.integrated == pytest.approx(energies[0])
+
+
+def test_a_model_file_gives_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    esml.save_model(MODEL, path)
+    read = solid_model(path)
+    np.testing.assert_array_equal(
+        read.predict(alloy(), (3, 3, 3)).d_band_centres, CRYSTAL.d_band_centres
+    )
+    assert isinstance(esml.load_model(path), CrystalSurrogate)
+    with pytest.raises(esml.CheckpointError, match="is a model of crystals"):
+        molecular_model(path)
+    with pytest.raises(esml.CheckpointError, match="is a model of molecules"):
+        solid_model("default")
+
+
+def test_the_shipped_model_knows_copper() -> None:
+    found = esml.load_model("solids").predict(bulk("Cu", "fcc", a=3.63))
+    assert found.d_band_centres[0] == pytest.approx(-2.5, abs=0.3)  # measured bands: −2 to −5 eV
+    assert found.populations[0, 2] == pytest.approx(9.6, abs=0.2)
+
+
+def slab() -> Atoms:
+    atoms = alloy()
+    atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [4.0]]))
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("atoms", "said"),
+    [
+        (molecule("H2O"), "expected: give lattice vectors"),
+        (Atoms(pbc=True, cell=np.eye(3)), "no atoms"),
+        (bulk("Au"), "Au .* not an element of this model"),
+        (bulk("Cu", "fcc", a=1.65), "Å apart where at least"),
+        (Atoms("Cu", [[np.nan, 0, 0]], cell=3 * np.eye(3), pbc=True), "not a finite number"),
+        (bulk("Cu").repeat(12), "ask for fewer"),
+    ],
+)
+def test_what_cannot_be_treated_is_told(atoms: Atoms, said: str) -> None:
+    with pytest.raises(StructureError, match=said):
+        MODEL.predict(atoms)
+
+
+def test_unlikeness_is_told() -> None:
+    assert CRYSTAL.in_domain
+    thin = MODEL.predict(slab(), (2, 2, 1))
+    assert not thin.in_domain
+    assert "surfaces" in thin.warnings[-1]
+    assert "Cu–Cu" in MODEL.predict(alloy(symbols="CuCuCuCu"), (2, 2, 2)).warnings[0]
+    magnetic = alloy()
+    magnetic.set_initial_magnetic_moments([0.6] * 4)
+    assert "non-magnetic" in MODEL.predict(magnetic, (2, 2, 2)).warnings[0]
+
+
+def test_a_mesh_is_three_numbers() -> None:
+    with pytest.raises(ValueError, match="three positive whole numbers"):
+        MODEL.predict(alloy(), (2, 2))
+    assert divisions_of(np.diag([3.5, 7.0, 30.0])) == (8, 4, 3)
