@@ -1,0 +1,184 @@
+"""How good is the model of crystals? Errors on held-out crystals beside two baselines, and speed.
+
+    python -m scripts.accuracy.crystals [MODEL] [--data data/alloys] [--split test] [--speed]
+
+Prints Markdown. Baselines for d-band centres: the mean of the element over the training crystals,
+and a ridge regression on element, neighbours, composition and volume, its penalty chosen by leaving
+out one atom each. --speed predicts a 108-atom cell of CoCrFeNiCu at 4×4×4 k points and compares
+with PySCF's processor time for the largest cell of the data, scaled by the cube of the size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter, process_time
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.neighborlist import neighbor_list
+
+from esml.io.crystal_records import CrystalRecord
+from esml.io.records import read
+from esml.physics.crystals.shells import VALENCE_ELECTRONS
+from esml.predict.crystals import CrystalSurrogate
+from esml.predict.model_files import solid_model
+from esml.training.crystals.scores import Scores, scores, structure
+from esml.typing import Array
+
+NEIGHBOURS, SECOND = 3.1, 4.0
+"""Å; first and second shells of the regression."""
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+USUAL_VOLUME, USUAL_DISTANCE, USUAL_ELECTRONS = 11.3, 2.52, 9.0
+"""Å³ and Å of an atom, electrons: what features count from."""
+
+
+def random_alloy(side: int = 3, seed: int = 0) -> Atoms:
+    """A random fcc cell of CoCrFeNiCu with 4·side³ atoms, rattled by 0.04 Å."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Ni", "fcc", a=3.55, cubic=True).repeat(side)
+    atoms.set_initial_magnetic_moments(None)
+    five = np.array(["Co", "Cr", "Fe", "Ni", "Cu"])
+    atoms.symbols = rng.permutation(np.resize(five, len(atoms)))
+    atoms.positions += rng.normal(0.0, 0.04, atoms.positions.shape)
+    return atoms
+
+
+def features(atoms: Atoms, elements: Sequence[int]) -> Array:
+    """(N, F) of each atom: element, shares of elements around it and in the cell, volume."""
+    place = {z: i for i, z in enumerate(elements)}
+    Z = len(elements)
+    rows = np.array([place[z] for z in atoms.numbers.tolist()])
+    first, second, distances = neighbor_list("ijd", atoms, SECOND)
+    own = np.eye(Z)[rows]
+    near, far = np.zeros((len(atoms), Z)), np.zeros((len(atoms), Z))
+    mean = np.zeros(len(atoms))
+    for i, j, d in zip(first, second, distances, strict=True):
+        (near if d < NEIGHBOURS else far)[i, rows[j]] += 1.0
+        mean[i] += d if d < NEIGHBOURS else 0.0
+    count = near.sum(1)
+    electrons = np.mean([VALENCE_ELECTRONS[z] for z in atoms.numbers.tolist()])
+    about = np.column_stack(
+        [
+            np.full(len(atoms), atoms.get_volume() / len(atoms) - USUAL_VOLUME),
+            mean / np.maximum(count, 1.0) - USUAL_DISTANCE,
+            np.full(len(atoms), electrons - USUAL_ELECTRONS),
+        ]
+    )
+    near = near / np.maximum(count, 1.0)[:, None]
+    far = far / np.maximum(far.sum(1), 1.0)[:, None]
+    cell = np.broadcast_to(own.mean(0), (len(atoms), Z))
+    mixed = np.concatenate([cell, near, about], 1)
+    crossed = (own[:, :, None] * mixed[:, None, :]).reshape(len(atoms), -1)
+    return np.concatenate([own, near, far, cell, about, crossed], 1)
+
+
+def ridge(x: Array, y: Array, unseen: Array) -> Array:
+    """Predictions for ``unseen`` with the penalty that leaving out one row each finds best."""
+    best: tuple[float, Array] | None = None
+    for penalty in PENALTIES:
+        inverse = np.linalg.inv(x.T @ x + penalty * np.eye(x.shape[1]))
+        hat = np.einsum("if,fg,ig->i", x, inverse, x)
+        weights = inverse @ (x.T @ y)
+        error = float(np.abs((y - x @ weights) / (1.0 - hat)).mean())
+        if best is None or error < best[0]:
+            best = error, unseen @ weights
+    assert best is not None
+    return best[1]
+
+
+def baselines(
+    training: Sequence[CrystalRecord], tests: Sequence[CrystalRecord], elements: Sequence[int]
+) -> dict[str, list[Array]]:
+    """Errors of d-band centres of each test crystal, eV, by the name of the baseline."""
+    numbers = np.concatenate([r.numbers for r in training])
+    centres = np.concatenate([r.d_centres for r in training]).astype(float)
+    means = {z: centres[numbers == z].mean() for z in set(numbers.tolist())}
+    base = np.array([means[z] for z in numbers.tolist()])
+    x = np.concatenate([features(structure(r), elements) for r in training])
+    found: dict[str, list[Array]] = {"element mean": [], "ridge regression": []}
+    for record in tests:
+        mean = np.array([means[z] for z in record.numbers.tolist()])
+        moved = ridge(x, centres - base, features(structure(record), elements))
+        found["element mean"].append(mean - record.d_centres)
+        found["ridge regression"].append(mean + moved - record.d_centres)
+    return found
+
+
+def table(
+    records: Sequence[CrystalRecord], found: Scores, others: dict[str, list[Array]]
+) -> list[str]:
+    """Markdown: a row for each crystal, then means."""
+
+    def mean(errors: Array) -> str:
+        return f"{1e3 * np.abs(errors).mean():.0f}"
+
+    lines = [
+        "| crystal | held out as | d centre (meV) | element mean | ridge | bands ±0.5 eV (meV) | "
+        "below E_F | DOS L1 | s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for i, record in enumerate(records):
+        lines.append(
+            f"| {record.name.split()[0]}, {len(record.numbers)} atoms {record.lattice} | "
+            f"{record.family} | {mean(found.d_centres[i])} | "
+            + " | ".join(mean(errors[i]) for errors in others.values())
+            + f" | {1e3 * found.near[i]:.0f} | {1e3 * found.occupied[i]:.0f} | "
+            f"{100 * found.dos[i]:.1f} % | {found.seconds[i]:.1f} |"
+        )
+    atoms = sum(len(r.numbers) for r in records)
+    lines.append(
+        f"| **all: {len(records)} crystals, {atoms} atoms** | | "
+        f"**{mean(np.concatenate(found.d_centres))}** | "
+        + " | ".join(mean(np.concatenate(errors)) for errors in others.values())
+        + f" | **{1e3 * np.nanmean(found.near):.0f}** | {1e3 * np.nanmean(found.occupied):.0f} | "
+        f"**{100 * np.mean(found.dos):.1f} %** | |"
+    )
+    return lines
+
+
+def speed(model: CrystalSurrogate, records: Sequence[CrystalRecord]) -> list[str]:
+    """Seconds of a 108-atom cell, and PySCF's estimated from the largest cell of the data."""
+    atoms = random_alloy()
+    began, used = perf_counter(), process_time()
+    crystal = model.predict(atoms, (4, 4, 4))
+    crystal.dos()
+    wall, cpu = perf_counter() - began, process_time() - used
+    largest = max(records, key=lambda r: len(r.numbers))
+    spent = float(json.loads(largest.provenance)["seconds_processor"])
+    size, points = len(largest.numbers), len(largest.k_weights)
+    estimate = spent * (len(atoms) / size) ** 3 * len(crystal.mesh.k_points.weights) / points
+    return [
+        f"{len(atoms)} atoms at 4×4×4 k points, density of states included: {cpu:.0f} s of a "
+        f"processor, {wall:.0f} s of wall.",
+        f"PySCF took {spent:.0f} s of a processor for {largest.name} ({size} atoms, {points} k "
+        f"points); scaled by the cube of the size and by the k points: {estimate:.1e} s, "
+        f"{estimate / cpu:,.0f} times longer.",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/alloys")])
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--speed", action="store_true")
+    arguments = parser.parse_args()
+    model = solid_model(arguments.model)
+    records = read(arguments.data, kind=CrystalRecord)
+    training = [r for r in records if r.split == "train"]
+    tests = [r for r in records if r.split == arguments.split]
+    print(f"{len(training)} training crystals, {sum(len(r.numbers) for r in training)} atoms\n")
+    found = scores(model, tests)
+    print("\n".join(table(tests, found, baselines(training, tests, model.elements))))
+    worst = max(float(np.abs(errors).max()) for errors in found.d_centres)
+    print(f"\nLargest error of a d-band centre: {1e3 * worst:.0f} meV.")
+    if arguments.speed:
+        print("\n" + "\n".join(speed(model, records)))
+
+
+if __name__ == "__main__":
+    main()
