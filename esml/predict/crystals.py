@@ -34,7 +34,7 @@ LENGTH, FEWEST = 28.0, 3
 NEUTRAL_LENGTH, NEUTRAL_FEWEST = 18.0, 2
 """The same for the search of shifts, which takes several diagonalizations."""
 SETTLED = 1e-3
-"""eV; the last Newton step of that search, whose square is what is left."""
+"""eV; the last Newton step of that search; what is left is a third of it at most."""
 MOST_BYTES = 6 * 2**30
 """Of the states of one crystal, which are kept."""
 

@@ -39,7 +39,7 @@ USUAL_VOLUME, USUAL_DISTANCE, USUAL_ELECTRONS = 11.3, 2.52, 9.0
 def random_alloy(side: int = 3, seed: int = 0) -> Atoms:
     """A random fcc cell of CoCrFeNiCu with 4·side³ atoms, rattled by 0.04 Å."""
     rng = np.random.default_rng(seed)
-    atoms = bulk("Ni", "fcc", a=3.55, cubic=True).repeat(side)
+    atoms: Atoms = bulk("Ni", "fcc", a=3.55, cubic=True).repeat(side)
     atoms.set_initial_magnetic_moments(None)
     five = np.array(["Co", "Cr", "Fe", "Ni", "Cu"])
     atoms.symbols = rng.permutation(np.resize(five, len(atoms)))

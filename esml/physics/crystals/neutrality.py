@@ -16,6 +16,7 @@ the second part because the Fermi level μ follows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ from esml.physics.crystals.filling import occupations
 MOST_STEPS = 30
 LARGEST_STEP = 0.5
 """eV; longer Newton steps are cut."""
+SHRINKS = 0.3
+"""While a step is shorter than this part of the one before, the response is kept, as it costs more
+than populations."""
 SETTLED = 1e-8
 """eV; a step below ends the search, unless another bound is given."""
 DEGENERATE = 1e-6
@@ -127,7 +131,7 @@ def neutral_shifts(
     shift_error:
         δλ, eV: how large shifts are expected to be; None for populations exactly as the targets.
     settled:
-        eV; a Newton step below ends the search. What is left is of the order of its square.
+        eV; a Newton step below ends the search. What is left is smaller still.
 
     Raises
     ------
@@ -135,10 +139,12 @@ def neutral_shifts(
         When Newton's method does not settle.
     """
     shifts = torch.zeros(len(groups), dtype=torch.float64)
+    response, last = None, math.inf
     for _ in range(MOST_STEPS):
         moved = shifted(hamiltonian, groups, shifts)
         bands = Bands.of(moved, k_points, n_electrons, width)
-        response = population_response(bands, groups)
+        if response is None:
+            response = population_response(bands, groups)
         off = bands.populations(groups) - targets
         if shift_error is None:
             step = -torch.linalg.solve(response, off)
@@ -149,8 +155,12 @@ def neutral_shifts(
             step = -torch.linalg.solve(curvature, slope)
         step = step.clamp(-LARGEST_STEP, LARGEST_STEP)
         shifts += step
-        if step.abs().max() < settled:
+        length = float(step.abs().max())
+        if length < settled:
             return shifts
+        if length > SHRINKS * last:
+            response = None
+        last = length
     raise NeutralityError(
         f"populations did not reach {[round(float(t), 2) for t in targets]} by shifts of levels in "
         f"{MOST_STEPS} steps: expected targets near {[round(float(q), 2) for q in off + targets]}; "
