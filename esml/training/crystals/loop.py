@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from esml import __version__
 from esml.confidence.crystals import CrystalDomain
 from esml.io.crystal_records import CrystalRecord
 from esml.io.files import sole_writer, write_whole
@@ -239,7 +239,7 @@ def card(run: Run, training: Sequence[CrystalRecord]) -> dict[str, Any]:
         "seed": run.config.seed,
         "settings": settings,
         "domain": CrystalDomain.of(structure(r) for r in training).plain(),
-        "versions": {"esml": __version__, "torch": torch.__version__},
+        "versions": {"esml": version("esml"), "torch": str(torch.__version__)},
     }
 
 
