@@ -102,7 +102,7 @@ class Bands:
         self, at: Tensor, groups: Sequence[Tensor], width: float = 0.1
     ) -> Tensor:
         """(P, G) part of the density of states on each group of orbitals."""
-        return torch.stack([self._smeared(at, width, self.weights_of(g)) for g in groups])
+        return self._smeared(at, width, torch.stack([self.weights_of(g) for g in groups]))
 
     def band_centres(self, groups: Sequence[Tensor], cut: float = CUT) -> Tensor:
         """(P,) centre of the bands on each group, eV from the Fermi level; nan for an empty group.
@@ -122,6 +122,7 @@ class Bands:
         return occupations(self.energies, self.fermi, self.width)
 
     def _smeared(self, at: Tensor, width: float, share: Tensor) -> Tensor:
-        share = 2.0 * self.k_points.weights[:, None] * share
-        above = self.energies - self.fermi
-        return torch.stack([(share * gaussians(e[None], above, width)[0]).sum() for e in at])
+        """(..., G) densities of states whose shares of states are (..., K, n)."""
+        counted = (2.0 * self.k_points.weights[:, None] * share).flatten(-2)
+        above = (self.energies - self.fermi).flatten()
+        return torch.stack([counted @ gaussians(e[None], above, width)[0] for e in at], -1)
