@@ -43,3 +43,6 @@ HELD_OUT: Final[dict[str, str]] = _TABLES["held_out"]
 
 EXTRAPOLATION: Final[dict[str, str]] = _TABLES["extrapolation"]
 """Larger molecules (name: SMILES), 10 to 24 heavy atoms: for testing transfer, never sampled."""
+
+DYES: Final[dict[str, str]] = _TABLES["dyes"]
+"""Dyes of the new elements and ions (name: SMILES), 14 to 48 heavy atoms: for testing only."""

@@ -27,7 +27,7 @@ from typing import Any, Final, Literal
 from rdkit import Chem, RDLogger
 
 from . import coverage
-from .building_blocks import EXTRAPOLATION, HELD_OUT, UNSTABLE
+from .building_blocks import DYES, EXTRAPOLATION, HELD_OUT, UNSTABLE
 
 RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
 
@@ -153,6 +153,12 @@ def extrapolation_molecules() -> tuple[Molecule, ...]:
 
 
 @cache
+def dye_molecules() -> tuple[Molecule, ...]:
+    """``building_blocks.DYES`` as molecules, under their names (scaffold ``"named"``)."""
+    return tuple(molecule_from_smiles(smiles, name) for name, smiles in DYES.items())
+
+
+@cache
 def coverage_molecules() -> tuple[Molecule, ...]:
     """The molecules of ``coverage.csv`` in the order of ``coverage.interleaved``.
 
@@ -166,5 +172,6 @@ def coverage_molecules() -> tuple[Molecule, ...]:
 
 @cache
 def extrapolation_connectivities() -> frozenset[str]:
-    """First InChIKey blocks of ``building_blocks.EXTRAPOLATION``."""
-    return frozenset(molecule.connectivity for molecule in extrapolation_molecules())
+    """First InChIKey blocks of ``building_blocks.EXTRAPOLATION`` and ``DYES``."""
+    larger = extrapolation_molecules() + dye_molecules()
+    return frozenset(molecule.connectivity for molecule in larger)

@@ -16,6 +16,7 @@ from .geometries import GeometryError, structures
 from .molecules import (
     Molecule,
     coverage_molecules,
+    dye_molecules,
     extrapolation_molecules,
     fraction,
 )
@@ -98,6 +99,12 @@ def write_extrapolation(output: str | Path, seed: int = 0) -> int:
     They are those of ``EXTRAPOLATION``, for testing only, and of a split of that name.
     """
     molecules = sorted(extrapolation_molecules(), key=lambda molecule: molecule.n_heavy)
+    return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")
+
+
+def write_dyes(output: str | Path, seed: int = 0) -> int:
+    """Append the relaxed structures of ``DYES``, smallest first, as ``write_extrapolation``."""
+    molecules = sorted(dye_molecules(), key=lambda molecule: molecule.n_heavy)
     return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")
 
 

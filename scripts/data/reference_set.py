@@ -26,7 +26,7 @@ from ase import Atoms
 from esml.io.records import iterate
 from reference.families import Family
 from reference.generate import generate, join_parts
-from reference.sample import write_coverage, write_extrapolation, write_sample
+from reference.sample import write_coverage, write_dyes, write_extrapolation, write_sample
 from reference.scf import Level
 
 
@@ -62,7 +62,13 @@ SAMPLES = {
 COVERAGE = "coverage"
 """The molecules of reference/coverage.csv."""
 EXTRAPOLATION = "extrapolation"
-EXTRAPOLATION_LEVEL = Level(n_singlets=5, n_triplets=3)
+DYES = "dyes"
+"""Dyes with the new elements, and ions."""
+LEVELS = {name: Level(n_singlets=5, n_triplets=3) for name in (EXTRAPOLATION, DYES)}
+"""Of large molecules: the lowest states only."""
+
+
+PARTS = (*SAMPLES, COVERAGE, EXTRAPOLATION, DYES)
 
 
 def images_of(name: str, path: Path) -> list[Atoms]:
@@ -72,6 +78,8 @@ def images_of(name: str, path: Path) -> list[Atoms]:
         return one_of_each_first(list(ase.io.iread(path, index=":")))
     if name == EXTRAPOLATION:
         write_extrapolation(path)
+    elif name == DYES:
+        write_dyes(path)
     else:
         s = SAMPLES[name]
         write_sample(
@@ -112,17 +120,16 @@ def fresh(images: list[Atoms], data: Path) -> list[Atoms]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="RUN")
-    parser.add_argument("--only", nargs="+", choices=[*SAMPLES, COVERAGE, EXTRAPOLATION])
+    parser.add_argument("--only", nargs="+", choices=PARTS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dask", help="address of a scheduler, or local")
     parser.add_argument("--beside", type=Path, metavar="DATA", help="a set to add to")
     args = parser.parse_args()
-    for name in args.only or [*SAMPLES, COVERAGE, EXTRAPOLATION]:
+    for name in args.only or PARTS:
         images = images_of(name, args.directory / f"{name}.xyz")
         if args.beside:
             images = fresh(images, args.beside)
-        levels = {COVERAGE: Level(), EXTRAPOLATION: EXTRAPOLATION_LEVEL}
-        level = levels[name] if name in levels else SAMPLES[name].level
+        level = SAMPLES[name].level if name in SAMPLES else LEVELS.get(name, Level())
         output = args.directory / name
         summary = generate(images, output, level, workers=args.workers, dask=args.dask)
         join_parts(output)

@@ -27,6 +27,8 @@ from reference.molecules import (
     Molecule,
     assign_split,
     benchmark_connectivities,
+    coverage_molecules,
+    dye_molecules,
     extrapolation_molecules,
     held_out_core,
     molecule_from_smiles,
@@ -219,6 +221,20 @@ def test_extrapolation_set_lies_outside(pool: list[Molecule]) -> None:
         mol = parse(molecule.smiles)
         assert {a.GetSymbol() for a in mol.GetAtoms()} <= SYMBOLS
         assert Chem.GetFormalCharge(mol) == 0
+
+
+def test_dyes_are_never_trained_on(pool: list[Molecule]) -> None:
+    dyes = dye_molecules()
+    assert len({m.inchikey for m in dyes}) == len(dyes)
+    assert all(assign_split(m) == "test" for m in dyes)
+    sampled = {m.connectivity for m in pool} | {m.connectivity for m in coverage_molecules()}
+    assert not {m.connectivity for m in dyes} & sampled
+    charges = {m.name: Chem.GetFormalCharge(parse(m.smiles)) for m in dyes}
+    assert {name: q for name, q in charges.items() if q} == {
+        "rhodamine 110": 1,
+        "fluorescein dianion": -2,
+        "Cy3": 1,
+    }
 
 
 def test_invalid_smiles_is_named() -> None:

@@ -26,6 +26,7 @@ from scripts.accuracy import (
     character_agreement,
     classes,
     domain_limits,
+    dyes,
     label_quality,
     larger,
     parity,
@@ -218,3 +219,16 @@ def test_the_table_of_classes_counts_and_scores_held_out_molecules(model: Surrog
     assert row["trained"] == len({r.inchikey for r in records if r.split == "train"})
     assert 0.0 < row["S1"] < 0.5 < row["composition"]
     assert "composition" in classes.formatted(rows)
+
+
+def test_a_dye_stands_beside_its_label(model: Surrogate, records: list[Record]) -> None:
+    record = records[0]
+    name, charge, labelled, found, f_labelled, f_found, what, _, _ = dyes.row(model, record)
+    assert (name, charge) == (record.name, "0")
+    assert float(labelled) == pytest.approx(record.singlet_energies[0], abs=0.006)
+    assert float(f_labelled) == pytest.approx(record.singlet_strengths[0], abs=0.006)
+    states = model.predict(structure(record), 3).singlets
+    assert (float(found), float(f_found)) == pytest.approx(
+        (states.energies[0], states.oscillator_strengths[0]), abs=0.006
+    )
+    assert what.endswith("*")

@@ -1,0 +1,60 @@
+"""Known dyes one by one: S1, its strength and what it is, esml beside the labels.
+
+    python -m scripts.accuracy.dyes [MODEL] [--data data/dyes]
+
+Prints Markdown. No model is trained on any of these molecules, nor on one as large.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import esml
+from esml.analysis.characters import characterize
+from esml.io.records import Record, read
+from esml.predict.surrogate import Surrogate
+from esml.results import Result
+from esml.training.targets import structure
+from scripts.accuracy.character_agreement import leading, reference
+from scripts.pages import table
+
+HEAD = ("dye", "charge", "S1, labels", "esml", "f, labels", "esml", "what, labels", "esml", "±")
+
+
+def row(model: Surrogate, record: Record) -> Sequence[str]:
+    """The cells of one dye: S1 in eV, and a word where esml calls it out of its domain."""
+    name = (record.name, f"{int(record.charge):+d}" if record.charge else "0")
+    energy, strength = float(record.singlet_energies[0]), float(record.singlet_strengths[0])
+    kind = leading(characterize(reference(record, "singlet"))[0])
+    (found,) = model.predict_many([structure(record)], 3, errors="return", wavefunctions=True)
+    if not isinstance(found, Result):
+        return (*name, f"{energy:.2f}", "refused", f"{strength:.2f}", "", kind, "", "")
+    states = found.singlets
+    assert states.uncertainties is not None
+    stated = f"{states.uncertainties[0]:.2f}"
+    return (
+        *name,
+        f"{energy:.2f}",
+        f"{states.energies[0]:.2f}",
+        f"{strength:.2f}",
+        f"{states.oscillator_strengths[0]:.2f}",
+        kind,
+        leading(found.characters()[0]),
+        stated if found.in_domain else f"{stated}, out of domain",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", nargs="?", default="default")
+    parser.add_argument("--data", type=Path, default=Path("data/dyes"))
+    arguments = parser.parse_args()
+    records = sorted(read(arguments.data), key=lambda r: int((r.numbers > 1).sum()))
+    model = esml.load_model(arguments.model)
+    print(table(HEAD, [row(model, record) for record in records]))
+
+
+if __name__ == "__main__":
+    main()
