@@ -133,19 +133,25 @@ def _embed(smiles: str, seed: int, n_conformers: int = 1) -> tuple[Mol, Array]:
     return mol, np.array(mol.GetConformer(best).GetPositions(), dtype=np.float64)
 
 
-def _calculator(charge: int) -> TBLite:
-    return TBLite(method="GFN2-xTB", charge=charge, verbosity=0)
+def _calculator(charge: int, multiplicity: int = 1) -> TBLite:
+    return TBLite(method="GFN2-xTB", charge=charge, multiplicity=multiplicity, verbosity=0)
 
 
 def relax(
-    atoms: Atoms, charge: int = 0, name: str = "The structure", max_steps: int = MAX_STEPS
+    atoms: Atoms,
+    charge: int = 0,
+    name: str = "The structure",
+    max_steps: int = MAX_STEPS,
+    multiplicity: int = 1,
 ) -> Atoms:
     """A copy of ``atoms`` relaxed with GFN2-xTB to ``FORCE_TOLERANCE``, without a calculator.
+
+    In the lowest state of the ``multiplicity``.
 
     Raises :class:`GeometryError` if it does not converge in ``max_steps`` steps.
     """
     relaxed: Atoms = atoms.copy()
-    relaxed.calc = _calculator(charge)
+    relaxed.calc = _calculator(charge, multiplicity)
     try:
         with BFGS(relaxed, logfile=None) as optimizer:
             converged = optimizer.run(fmax=FORCE_TOLERANCE, steps=max_steps)

@@ -38,6 +38,7 @@ from esml.io.embedding import (
 )
 from esml.io.provenance import InputError, too_large
 from esml.io.relaxation import has_xtb, relaxed
+from esml.io.structure_checks import other_model
 
 ENSEMBLE = replace(SETTINGS, conformers=100)
 """For conformer ensembles."""
@@ -187,7 +188,7 @@ def _check_graph(mol: Mol, name: str, elements: Sequence[int]) -> None:
             known = " ".join(chemical_symbols[z] for z in elements)
             raise InputError(
                 f"'{name}' holds {atom.GetSymbol()}, an element the model does not know; it knows "
-                f"{known}: remove or replace the atom"
+                f"{known}: {other_model(atom.GetAtomicNum())}remove or replace the atom"
             )
         # Two unpaired electrons on one atom are a carbene, whose singlet is a closed shell.
         if atom.GetNumRadicalElectrons() % 2:

@@ -30,6 +30,11 @@ def _name(atoms: Atoms, index: int) -> str:
     return f"{atoms.symbols[index]} (atom {index})"
 
 
+def other_model(number: int) -> str:
+    """Which shipped model knows an element that another one does not."""
+    return "choose the model 'elements' (--model elements), or " if number in ELEMENTS else ""
+
+
 def check_structure(
     atoms: Atoms, elements: Sequence[int] = ELEMENTS, charge: int | None = None
 ) -> None:
@@ -70,7 +75,7 @@ def check_structure(
             supported = " ".join(chemical_symbols[z] for z in elements)
             raise StructureError(
                 f"{_name(atoms, index)} is of an element the model does not know; it knows "
-                f"{supported}: remove or replace the atom"
+                f"{supported}: {other_model(int(number))}remove or replace the atom"
             )
     close = cKDTree(positions).query_pairs(CLOSEST, output_type="ndarray")
     if len(close):

@@ -16,6 +16,7 @@ from pathlib import Path
 from scripts import ROOT
 from scripts.data.card_pictures import DRAWINGS
 from scripts.data.card_tables import (
+    charges_and_elements,
     composition,
     cost,
     coverage,
@@ -27,8 +28,8 @@ from scripts.data.card_tables import (
 from scripts.data.entries import collect
 from scripts.pages import fill
 
-APART = ("alloys", "coverage", "distorted")
-"""Sets that are described by themselves: crystals, what no model is trained on, and no sample."""
+APART = ("alloys", "distorted")
+"""Sets that are described by themselves: crystals, and what is for testing only."""
 
 
 def main() -> None:
@@ -45,6 +46,7 @@ def main() -> None:
         "sets": sets(entries, directories),
         "splits": splits(entries),
         "composition": composition(entries),
+        "elements": charges_and_elements(entries),
         "states": states(entries),
         "coverage": coverage(entries),
         "cost": cost(entries),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ase.data import atomic_numbers
 from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
@@ -17,6 +18,7 @@ from reference.molecules import held_out_core, molecule_from_smiles
 from scripts.data.entries import ENDS, GROUPS, Entry, molecules, percent
 from scripts.pages import table
 
+GEOMETRIES = ("relaxed", "thermal", "twisted", "triplet")
 SPLITS = ("train", "validation", "test", "extrapolation")
 
 
@@ -38,12 +40,12 @@ def sets(entries: Sequence[Entry], directories: Sequence[Path]) -> str:
                 f"{len(chosen):,}",
                 f"{len(molecules(chosen)):,}",
                 size_range(chosen),
-                *(kinds[k] for k in ("relaxed", "thermal", "twisted")),
+                *(kinds[k] for k in GEOMETRIES),
                 f"{size:.1f}",
                 f"{np.nansum([e.seconds for e in chosen]) / 3600:.1f}",
             )
         )
-    head = ("directory", "structures", "molecules", "heavy atoms", "relaxed", "thermal", "twisted")
+    head = ("directory", "structures", "molecules", "heavy atoms", *GEOMETRIES)
     return table((*head, "MB", "core hours"), rows, right=True)
 
 
@@ -87,7 +89,23 @@ def composition(entries: Sequence[Entry]) -> str:
         for pattern in [Chem.MolFromSmarts(smarts)]
         for n in [sum(m.HasSubstructMatch(pattern) for m in mols)]
     ]
-    return "\n".join([*lines, table(("group", "molecules", "share"), rows)])
+    return "\n".join([*lines, table(("group", "molecules", "share"), rows, right=True)])
+
+
+def charges_and_elements(entries: Sequence[Entry]) -> str:
+    """How many structures and training molecules have each element and each charge."""
+    rows: list[Sequence[object]] = []
+
+    def count(name: str, chosen: Sequence[Entry]) -> None:
+        training = [e for e in chosen if e.split == "train"]
+        rows.append((name, f"{len(chosen):,}", f"{len(molecules(training)):,}"))
+
+    for symbol in sorted({s for e in entries for s in e.symbols}, key=atomic_numbers.__getitem__):
+        count(f"with {symbol}", [e for e in entries if symbol in e.symbols])
+    for charge in sorted({e.charge for e in entries}):
+        name = "neutral" if charge == 0 else f"charge {charge:+d}".replace("-", "−")
+        count(name, [e for e in entries if e.charge == charge])
+    return table(("", "structures", "training molecules"), rows, right=True)
 
 
 def states(entries: Sequence[Entry]) -> str:
@@ -113,7 +131,7 @@ def states(entries: Sequence[Entry]) -> str:
     return (
         f"{n[0]:,} singlets, {bright:,} of them with f ≥ {BRIGHT:g}, and {n[1]:,} triplets. "
         f"{low} structures have a T1 below 0.5 eV.\n\n"
-        + table(("", "least", "5 %", "25 %", "median", "75 %", "95 %", "most"), rows)
+        + table(("", "least", "5 %", "25 %", "median", "75 %", "95 %", "most"), rows, right=True)
     )
 
 

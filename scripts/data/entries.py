@@ -51,6 +51,7 @@ class Entry:
     split: str
     geometry: str
     symbols: frozenset[str]
+    charge: int
     n_heavy: int
     singlets: np.ndarray  # eV
     strengths: np.ndarray
@@ -69,6 +70,7 @@ class Entry:
             record.split,
             record.geometry,
             frozenset(chemical_symbols[z] for z in record.numbers),
+            int(record.charge),
             int((record.numbers > 1).sum()),
             record.singlet_energies,
             record.singlet_strengths,

@@ -1,0 +1,109 @@
+"""Structures on the way to the lowest triplet's minimum, where excited molecules relax to.
+
+    python -m scripts.data.triplet_set RUN [--n 80] [--workers 2] [--seed 0]
+
+Relaxed structures of the training split of data/small, data/pool and data/chromophores are relaxed
+again with GFN2-xTB in the lowest triplet (two unpaired electrons); what is kept lies between both
+minima, a random share of 0.4 to 1 of the way. Structures go to RUN/triplets.xyz, labels to
+RUN/triplets. The smaller molecules of a random order come first; those whose closed shell is no
+minimum there, as at a right angle of a double bond, are refused by the labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from rdkit import Chem
+from tqdm import tqdm
+
+from esml.io.records import Record, read
+from esml.training.targets import structure
+from reference.generate import generate, join_parts
+from reference.geometries import GeometryError, bonds_of, check_connectivity, relax
+from reference.molecules import parse
+from reference.scf import Level
+from scripts import ROOT
+
+SETS = ("chromophores", "pool", "small")
+SHARES = (0.4, 1.0)
+"""Range of the share of the way from the ground state's to the triplet's minimum."""
+LARGEST = 6
+"""Heavy atoms."""
+
+
+def candidates(seed: int) -> list[Record]:
+    """Relaxed training structures of unsaturated molecules, in a random order."""
+    records = [
+        r
+        for r in read([ROOT / "data" / name for name in SETS], split="train")
+        if r.geometry == "relaxed" and int((r.numbers > 1).sum()) <= LARGEST
+        and any(b.GetBondTypeAsDouble() > 1 for b in parse(r.smiles).GetBonds())
+    ]  # fmt: skip
+    order = np.random.default_rng(seed).permutation(len(records))
+    return [records[k] for k in order]
+
+
+def toward_triplet(record: Record, share: float) -> Atoms:
+    """``record``'s molecule, a ``share`` of the way to its triplet's minimum.
+
+    Raises GeometryError where bonds break on the way.
+    """
+    ground: Atoms = structure(record)
+    excited = relax(ground, name=record.name, multiplicity=3)
+    between: Atoms = ground.copy()
+    between.positions += share * (excited.positions - ground.positions)
+    bonds = bonds_of(Chem.AddHs(parse(record.smiles)))
+    check_connectivity(between, bonds, record.name)
+    between.info = {
+        "name": record.name,
+        "smiles": record.smiles,
+        "inchikey": record.inchikey,
+        "split": record.split,
+        "geometry": "triplet",
+        "share": share,
+    }
+    return between
+
+
+def structures(records: Sequence[Record], n: int, seed: int) -> Iterator[Atoms]:
+    """``n`` structures, fewer if the ``records`` give fewer."""
+    rng = np.random.default_rng(seed)
+    found = 0
+    for record in tqdm(records, unit="molecule"):
+        share = float(rng.uniform(*SHARES))
+        if found == n:
+            return
+        try:
+            between = toward_triplet(record, share)
+        except GeometryError:
+            continue
+        found += 1
+        yield between
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("directory", type=Path, metavar="RUN")
+    parser.add_argument("--n", type=int, default=80, help="structures")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    path = arguments.directory / "triplets.xyz"
+    if not path.exists():
+        chosen = candidates(arguments.seed)
+        images = list(structures(chosen, arguments.n, arguments.seed))
+        images.sort(key=lambda atoms: int((atoms.numbers > 1).sum()))
+        ase.io.write(path, images, format="extxyz")
+    output = arguments.directory / "triplets"
+    print(generate(list(ase.io.iread(path)), output, Level(), workers=arguments.workers))
+    join_parts(output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The model ``elements``: more elements and ions than the default model has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+
+import esml
+from esml.io.records import Record, read
+from esml.physics.basis import ELEMENTS
+from esml.predict.surrogate import Surrogate
+from esml.training.targets import structure
+
+DATA = Path(__file__).parents[2] / "data"
+SETS = ("small", "pool", "chromophores", "coverage", "triplets")
+
+
+@pytest.fixture(scope="module")
+def model() -> Surrogate:
+    return esml.load_model("elements", dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def held_out() -> list[Record]:
+    return [r for r in read([DATA / "coverage"]) if r.split in ("validation", "test")]
+
+
+def test_it_knows_every_element_of_the_basis(model: Surrogate) -> None:
+    assert sorted(model.elements) == sorted(ELEMENTS)
+    training = read([DATA / name for name in SETS], split="train")
+    assert model.metadata["n_structures"] == len(training)
+    assert model.metadata["n_molecules"] == len({r.inchikey for r in training})
+
+
+def test_spectra_and_levels_of_held_out_molecules(model: Surrogate, held_out: list[Record]) -> None:
+    """S1 of valence states and occupied levels of neutral molecules and of ions."""
+    energies, levels = [], {True: [], False: []}
+    for record, found in zip(
+        held_out, model.predict_many([structure(r) for r in held_out], 2), strict=True
+    ):
+        assert isinstance(found, esml.Result)
+        if record.singlet_valence_weights[0] >= 0.85:
+            energies.append(found.singlets.energies[0] - record.singlet_energies[0])
+        n = int(record.n_occupied)
+        levels[bool(record.charge)].append(
+            np.abs(found.orbital_energies[:n] - record.energies[:n]).mean()
+        )
+    assert np.abs(energies).mean() < 0.2
+    assert np.mean(levels[False]) < 0.2
+    assert np.mean(levels[True]) < 0.3
+
+
+def test_the_default_model_names_it(model: Surrogate) -> None:
+    silane = molecule("SiH4")
+    with pytest.raises(esml.StructureError, match="--model elements"):
+        esml.load_model().predict(silane)
+    assert isinstance(model.predict(silane, 1), esml.Result)
+    germane = Atoms(np.where(silane.numbers == 14, 32, 1), silane.positions)
+    for each in (model, esml.load_model()):
+        with pytest.raises(esml.StructureError, match="does not know") as caught:
+            each.predict(germane)
+        assert "--model" not in str(caught.value)
