@@ -59,8 +59,8 @@ class FragmentError(ValueError):
 class Fragment:
     """Atoms that belong together, and what to call them."""
 
-    name: str
-    atoms: tuple[int, ...]
+    name: str  # its formula, with an atom where several have the same: C6H5(C9)
+    atoms: tuple[int, ...]  # their places in the molecule, from 0
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Bonding:
     orders: Array  # (N, N) Wiberg indices, zero on the diagonal
     bonds: tuple[tuple[int, int], ...]  # bonded pairs, i < j
     owner: Index  # (n,) atom that carries each orbital
-    pi: Array  # (n, n)
-    lone_pairs: Array  # (n, n)
-    fragments: tuple[Fragment, ...]
+    pi: Array  # (n, n) projector on π orbitals
+    lone_pairs: Array  # (n, n) projector on lone pairs
+    fragments: tuple[Fragment, ...]  # together all atoms, each once
 
 
 def orbital_owner(numbers: NDArray[np.integer]) -> Index:

@@ -62,10 +62,10 @@ class MissingWavefunctionsError(ValueError):
 class Wavefunctions:
     """Orbitals and amplitudes of the excited states of one molecule and multiplicity."""
 
-    atoms: Atoms
+    atoms: Atoms  # the molecule
     coefficients: Array  # (n, n) orbitals in columns, orthonormal basis
     orbital_energies: Array  # (n,) eV
-    n_occupied: int
+    n_occupied: int  # doubly occupied orbitals
     energies: Array  # (S,) excitation energies, eV
     X: Array  # (S, o, v)
     Y: Array  # (S, o, v)
@@ -146,6 +146,7 @@ class Character:
     separation: float
     """Å, root mean square distance of electron and hole, atoms as points."""
     kind: Literal["local", "charge transfer", "delocalized"]
+    """Whether hole and electron share fragments, and how many."""
     where: str
     """The fragments: ``C6H4``, ``N2 and C6H5``, or ``NH2 and C6H4 → NO2``."""
     donors: tuple[str, ...]
@@ -154,6 +155,7 @@ class Character:
     acceptors: tuple[str, ...]
     """Fragments that gain electrons, those first whose share of the electron is newest."""
     symmetry: StateSymmetry
+    """Irreducible representation, where the molecule has a symmetry."""
 
     @property
     def description(self) -> str:

@@ -49,7 +49,7 @@ class Dichroism:
     stick_energies: Array  # (S,) eV
     stick_strengths: Array  # (S,) rotatory strengths, 10⁻⁴⁰ cgs
     fwhm: float  # eV
-    shape: Shape
+    shape: Shape  # of a line: gaussian or lorentzian
 
     @property
     def wavelengths(self) -> Array:

@@ -46,7 +46,7 @@ class EmissionSpectrum:
     energies: Array  # (P,) eV, ascending
     intensity: Array  # (P,) photons per energy, 1/eV, of area 1
     cubed: float  # ∫ (E/E_v)³ L dE: what the rate at the vertical energy is multiplied by
-    band: VibronicBand
+    band: VibronicBand  # the transition with its vibrations
     fwhm: float  # eV
     temperature: float  # K
 

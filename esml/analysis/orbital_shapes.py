@@ -96,7 +96,7 @@ def contraction(number: int) -> tuple[Array, Array, Array]:
 class Shapes:
     """The functions of one molecule's minimal orbitals, atom by atom, s, x, y, z."""
 
-    atoms: Atoms
+    atoms: Atoms  # the molecule
 
     @cached_property
     def _primitives(self) -> tuple[Array, Array, NDArray[np.int64], Array]:
@@ -187,7 +187,7 @@ class Grid:
 
     origin: Array  # (3,) Å
     spacing: float  # Å
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # (3,) points along x, y and z
 
     def axis(self, which: int) -> Array:
         """Coordinates along one axis, Å."""

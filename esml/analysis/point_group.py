@@ -49,7 +49,7 @@ class Operation:
 class PointGroup:
     """A Schoenflies symbol, and the operations that tell its representations apart."""
 
-    name: str
+    name: str  # Schoenflies symbol, such as C2v
     order: int  # of the principal axis, 0 for a linear molecule
     operations: dict[str, Operation] = field(default_factory=dict)
     """By role: "rotation", "improper", "second", "horizontal", "inversion", "x", "y", "third"."""

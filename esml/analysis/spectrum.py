@@ -59,7 +59,7 @@ class Spectrum:
     stick_energies: Array  # (S,) eV
     stick_strengths: Array  # (S,) oscillator strengths
     fwhm: float  # eV
-    shape: Shape
+    shape: Shape  # of a line: gaussian or lorentzian
     stick_labels: tuple[str, ...] = ()  # names of the states, or none
 
     def __eq__(self, other: object) -> bool:

@@ -30,7 +30,7 @@ class ExcitedStateAbsorption:
     """The transitions from one excited state to all others of its multiplicity."""
 
     initial: str  # ``S1``, ``T2``, …
-    finals: tuple[str, ...]
+    finals: tuple[str, ...]  # (K,) the other states, named alike
     energies: Array  # (K,) ω_J − ω_I, eV; negative to lower states
     dipoles: Array  # (K, 3) ⟨I|r|J⟩, e·bohr, sign arbitrary
     oscillator_strengths: Array  # (K,) negative to lower states: emission

@@ -122,9 +122,9 @@ class VibronicBand:
     vertical: float  # eV, at the minimum of the state that light is absorbed or emitted from
     strength: float  # oscillator strength
     huang_rhys: Array  # (V,) S
-    modes: NormalModes
+    modes: NormalModes  # V vibrations of the state that light is absorbed or emitted from
     label: str = ""  # the state, such as S1
-    emission: bool = False
+    emission: bool = False  # whether light is emitted, not absorbed
 
     @classmethod
     def of(
@@ -215,7 +215,7 @@ class VibronicSpectrum(Spectrum):
     vertical energies.
     """
 
-    transitions: tuple[VibronicBand, ...] = field(kw_only=True)
+    transitions: tuple[VibronicBand, ...] = field(kw_only=True)  # the bands it is the sum of
     temperature: float = field(kw_only=True)  # K
 
     def at(self, energies: ArrayLike) -> Array:

@@ -102,8 +102,8 @@ class _Points:
 class Verdict:
     """Whether a molecule is like those a model was trained on, and what to be told of it."""
 
-    in_domain: bool = True
-    warnings: tuple[str, ...] = ()
+    in_domain: bool = True  # whether it is like them
+    warnings: tuple[str, ...] = ()  # why not, and what else to know; a sentence each
 
     def but(self, reason: str | None) -> Verdict:
         """Out of domain for this ``reason`` too, if there is one."""
@@ -143,11 +143,11 @@ class Domain(nn.Module):
     linkages: Tensor | None  # (classes, classes, classes) the same by ``bonds.classes``
     charges: Tensor | None  # total charges of enough training molecules; None: neutral ones only
 
-    NAMES = (
+    NAMES = (  # tensors that every model file has
         "means", "projection", "environments", "environment_counts", "typical", "novelty_limit",
         "bondings", "bonding_counts", "bonding_limit", "heavy_atoms",
     )  # fmt: skip
-    OPTIONAL = ("pairs", "triples", "linkages", "charges")
+    OPTIONAL = ("pairs", "triples", "linkages", "charges")  # those that older ones lack
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()

@@ -137,12 +137,12 @@ class ErrorModel(nn.Module):
     model file. Raises KeyError where ``tensors`` lack one of ``PARTS``.
     """
 
-    centre: Tensor  # (descriptors,)
-    spread: Tensor  # (descriptors,)
+    centre: Tensor  # (descriptors,) their mean in training
+    spread: Tensor  # (descriptors,) their standard deviation there
     coefficients: Tensor  # (1 + descriptors,) c and b
     factor: Tensor  # () s
 
-    PARTS = ("centre", "spread", "coefficients", "factor")
+    PARTS = ("centre", "spread", "coefficients", "factor")  # tensors of a model file
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()

@@ -76,8 +76,8 @@ class CrossingError(ValueError):
 class Relaxation:
     """How a relaxation ended."""
 
-    converged: bool
-    steps: int
+    converged: bool  # whether forces fell below the limit
+    steps: int  # of the optimizer
     force: float  # the largest left on an atom, eV/Å
 
 
@@ -86,14 +86,14 @@ class RelaxedState:
     """An excited state at its own minimum, beside the minimum of the ground state."""
 
     state: str  # S1, T1, …
-    relaxation: Relaxation
+    relaxation: Relaxation  # how that of the excited state ended
     ground: Result  # at the minimum of the ground state
     excited: Result  # at the minimum of the state
     ground_energies: tuple[float, float]  # E₀ at the two, eV
     method: str  # of E₀
     gradient: Array  # (N, 3) ∂ω/∂R at the minimum of the state, eV/Å
     modes: NormalModes | None = None  # of the ground state
-    excited_modes: NormalModes | None = None
+    excited_modes: NormalModes | None = None  # of the excited state
 
     @property
     def absorption_energy(self) -> float:

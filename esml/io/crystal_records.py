@@ -22,8 +22,8 @@ class CrystalRecord(StoredRecord):
     mesh, because the zero of a crystal's potential is a convention; lengths in Å. Non-magnetic.
     """
 
-    FORMAT: ClassVar[str] = "esml-crystals"
-    VERSION: ClassVar[int] = 1
+    FORMAT: ClassVar[str] = "esml-crystals"  # what files say they are
+    VERSION: ClassVar[int] = 1  # of the files written
 
     numbers: Array = array_field("i2", 1, "atomic numbers (N,)")
     positions: Array = array_field("f8", 2, "positions (N, 3), Å")

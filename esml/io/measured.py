@@ -45,8 +45,8 @@ class MeasuredSpectrum:
 
     energies: Array  # (P,) eV, ascending
     values: Array  # (P,) absorbance, or ε in L mol⁻¹ cm⁻¹
-    quantity: Quantity
-    source: str
+    quantity: Quantity  # which of the two ``values`` are
+    source: str  # the file it was read from
     notes: tuple[str, ...]  # what was recognized, and from what
 
     def __eq__(self, other: object) -> bool:

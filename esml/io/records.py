@@ -61,8 +61,8 @@ class Record(StoredRecord):
     what a minimal basis cannot hold: ``*_valence_weights`` is XᵀX − YᵀY after projection.
     """
 
-    FORMAT: ClassVar[str] = "esml-dataset"
-    VERSION: ClassVar[int] = SCHEMA_VERSION
+    FORMAT: ClassVar[str] = "esml-dataset"  # what files say they are
+    VERSION: ClassVar[int] = SCHEMA_VERSION  # of the files written
 
     numbers: Array = array_field("i2", 1, "atomic numbers (N,)")
     positions: Array = array_field("f8", 2, "positions (N, 3), Å")

@@ -59,9 +59,9 @@ class Solvent:
         If either is below 1 or no number.
     """
 
-    epsilon: float
-    refractive_index: float
-    name: str = ""
+    epsilon: float  # static permittivity, relative to vacuum
+    refractive_index: float  # n: its square is the permittivity that follows an excitation
+    name: str = ""  # what tables and files call it
 
     def __post_init__(self) -> None:
         for what, value in (

@@ -35,7 +35,7 @@ class StateCouplings:
     gradient and its couplings are there, and the rest is nan.
     """
 
-    multiplicity: Multiplicity
+    multiplicity: Multiplicity  # singlet or triplet
     energies: Array  # (S,) eV
     interstate: Array  # (S, S, N, 3) h_IJ, eV/Å, symmetric; the gradients of ω on the diagonal
     ground: Array  # (S, N, 3) ⟨0|∂_R J⟩, 1/Å; zero for triplets

@@ -38,7 +38,7 @@ FIELD = 5e-3
 class RelaxedDipoles:
     """Dipole moments of the states of one molecule."""
 
-    multiplicity: Multiplicity
+    multiplicity: Multiplicity  # singlet or triplet
     energies: Array  # (S,) eV
     ground: Array  # (3,) μ_0, debye
     changes: Array  # (S, 3) μ_n − μ_0, debye; degenerate states share their mean

@@ -41,7 +41,7 @@ LARGEST_SET = 5
 class ExcitationGradients:
     """Gradients of the excitation energies of one molecule, for the states asked for."""
 
-    multiplicity: Multiplicity
+    multiplicity: Multiplicity  # singlet or triplet
     states: Array  # (S,) places among the states, from 0
     energies: Array  # (S,) eV
     gradients: Array  # (S, N, 3) eV/Å

@@ -95,6 +95,7 @@ class Surrogate(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the network computes."""
         return self.hamiltonian.baseline.device
 
     @property

@@ -38,16 +38,16 @@ AHEAD = 64
 class Compared:
     """A compound in a solvent."""
 
-    name: str
-    smiles: str
+    name: str  # as in the table
+    smiles: str  # of the compound
     solvent: str
     """That was measured in, as the table calls it."""
     medium: str
     """That was predicted in."""
-    measured_nm: float
+    measured_nm: float  # λmax of the table, nm
     predicted_nm: float
-    """nan where there is no prediction."""
-    in_domain: bool = True
+    """λmax, nm; nan where there is no prediction."""
+    in_domain: bool = True  # whether it is like the training molecules
     reason: str = ""
     """Why there is no prediction."""
     solvent_class: str = VACUUM
@@ -67,14 +67,14 @@ class Compared:
 class ExperimentScores:
     """How far predicted maxima are from measured ones, in eV but for numbers and ranks."""
 
-    n: int
-    n_failed: int
+    n: int  # compounds compared
+    n_failed: int  # compounds without a prediction
     n_unmeasured: int
     """Rows without a measured maximum."""
-    mae: float
+    mae: float  # mean absolute error
     mean: float
     """Mean of predicted − measured."""
-    spearman: float
+    spearman: float  # rank correlation
     after_line: float
     """Mean absolute error after the best straight line through the points, fitted to them."""
     n_vacuum: int

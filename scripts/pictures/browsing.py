@@ -1,4 +1,4 @@
-"""A browser and a server to look at the pages with, for the other scripts: Chromium, Playwright."""
+"""A browser and a server to look at the pages with, for scripts and tests: Chromium, Playwright."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,22 +40,50 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def visit(
+    opened: Any,
+    url: str,
+    heard: Callable[[str], object],
+    asked: Callable[[str], object] = str,
+    ready: str = "body[data-ready=yes]",
+    **context: Any,
+) -> Any:
+    """A page of the browser, when it is ready.
+
+    Parameters
+    ----------
+    opened
+        The browser.
+    url
+        Address of the page.
+    heard
+        Called with every message of its console and every error, but for what drivers of graphics
+        cards say of their speed.
+    asked
+        Called with every address that the page asks for.
+    ready
+        Selector of an element that is there when the page is ready.
+    context
+        As ``Browser.new_context`` of Playwright has it.
+    """
+    page = opened.new_context(**context).new_page()
+    page.set_default_timeout(600_000)  # software graphics on a busy machine
+    page.on("console", lambda said: "GL Driver" in said.text or heard(said.text))
+    page.on("pageerror", lambda error: heard(str(error)))
+    page.on("request", lambda request: asked(request.url))
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector(ready)
+    return page
+
+
 def tab(opened: Any, url: str, width: int, height: int, dark: bool = False) -> Any:
     """A page of the browser, ready; SystemExit where its console has a message."""
-    context = opened.new_context(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-    )
-    page = context.new_page()
-    page.set_default_timeout(600_000)
 
-    def heard(message: Any) -> None:
-        if "GL Driver" not in message.text:
-            raise SystemExit(f"{url}: {message.text}")
+    def heard(message: str) -> None:
+        raise SystemExit(f"{url}: {message}")
 
-    page.on("console", heard)
-    page.goto(url, wait_until="commit")
-    page.wait_for_selector("body[data-ready=yes]")
-    return page
+    size = {"width": width, "height": height}
+    return visit(opened, url, heard, viewport=size, color_scheme="dark" if dark else "light")
 
 
 @contextmanager

@@ -1,28 +1,49 @@
-"""Fields of classes on the API pages: the comment behind a field says there what it is.
+"""Fields of classes on the API pages: what the source says of a field is said there.
 
-An extension of griffe, which reads the source for the documentation (``extensions`` in mkdocs.yml).
-A field with a docstring of its own keeps that.
+An extension of griffe, which reads the source for the documentation (see mkdocs.yml).
+A field's own docstring goes first; then the comment behind it, ``x: Array  # (N,) eV``; then its
+argument that describes it, ``text_field("…")`` or ``Field(description="…")``.
 """
 
 from __future__ import annotations
 
+import ast
+import textwrap
 from typing import Any
 
 import griffe
 
 
+def sentence(text: str) -> str:
+    """``text`` as a sentence."""
+    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
 def comment(lines: list[str]) -> str:
     """What stands behind ``#`` on the first of the ``lines`` of a field, as a sentence."""
-    said = lines[0].partition("  # ")[2].strip() if lines else ""
-    return said and f"{said[0].upper()}{said[1:].rstrip('.')}."
+    return sentence(lines[0].partition("  # ")[2].strip() if lines else "")
+
+
+def argument(lines: list[str]) -> str:
+    """The description among the arguments of a field of these ``lines``, as a sentence."""
+    if not lines:
+        return ""
+    call = getattr(ast.parse(textwrap.dedent("\n".join(lines))).body[0], "value", None)
+    if not isinstance(call, ast.Call):
+        return ""
+    texts = [each.value for each in call.keywords if each.arg == "description"]
+    if ast.unparse(call.func).endswith("_field"):
+        texts += call.args[-1:]
+    found = texts[0] if texts else None
+    return sentence(str(found.value)) if isinstance(found, ast.Constant) else ""
 
 
 class FieldComments(griffe.Extension):
-    """Gives fields of classes their comments as docstrings."""
+    """Gives fields of classes their descriptions as docstrings."""
 
     def on_attribute_instance(self, *, attr: griffe.Attribute, **_: Any) -> None:
         """Called for every attribute that griffe reads."""
         if attr.docstring is None and attr.parent is not None and attr.parent.is_class:
-            said = comment(attr.lines)
+            said = comment(attr.lines) or argument(attr.lines)
             if said:
                 attr.docstring = griffe.Docstring(said, parent=attr)

@@ -1,7 +1,9 @@
-"""The API pages say what the fields of results are."""
+"""The API pages say what every field of a class is."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,33 +14,81 @@ pytest.importorskip("griffe")
 import griffe
 
 from esml.results import Failure, Result, States
-from scripts.pictures.field_comments import comment
+from scripts.pictures.field_comments import argument, comment
 
 ROOT = Path(__file__).parents[2]
 
 
-def described(module: str, name: str) -> dict[str, str]:
-    """Docstrings of the attributes of a class, as the documentation shows them."""
+@pytest.fixture(scope="module")
+def package() -> griffe.Module:
+    """All of esml as the documentation reads it."""
     extensions = griffe.load_extensions(str(ROOT / "scripts" / "pictures" / "field_comments.py"))
-    found = griffe.load(module, extensions=extensions, search_paths=[str(ROOT)])[name]
-    return {
+    found = griffe.load("esml", extensions=extensions, search_paths=[str(ROOT)])
+    assert isinstance(found, griffe.Module)
+    return found
+
+
+def described(package: griffe.Module, name: str) -> dict[str, str]:
+    """Texts of the fields of a class: their own, or those of the parameters that set them."""
+    found = package[name.removeprefix("esml.")]
+    parameters = {
+        each.name: each.description
+        for section in (found.docstring.parse("numpy") if found.docstring else ())
+        if section.kind is griffe.DocstringSectionKind.parameters
+        for each in section.value
+    }
+    return parameters | {
         key: attribute.docstring.value
         for key, attribute in found.attributes.items()
         if attribute.docstring is not None
     }
 
 
+def classes(package: griffe.Module) -> Iterator[griffe.Class]:
+    """The classes of the API pages."""
+    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
+        for name in re.findall(r"^::: esml\.(\S+)", page.read_text(), re.M):
+            found = package[name]
+            members = found.members.values() if found.is_module else [found]
+            own = (each for each in members if not each.is_alias and each.is_class)
+            yield from (each for each in own if not each.name.startswith("_"))
+
+
 @pytest.mark.parametrize(
     ("kind", "home"), [(Result, "result"), (Failure, "result"), (States, "states")]
 )
-def test_every_field_of_a_result_is_described(kind: type, home: str) -> None:
-    said = described(f"esml.results.{home}", kind.__name__)
+def test_every_field_of_a_result_is_described(
+    package: griffe.Module, kind: type, home: str
+) -> None:
+    said = described(package, f"esml.results.{home}.{kind.__name__}")
     for field in fields(kind):
         assert said.get(field.name, "").endswith("."), field.name
 
 
-def test_a_comment_describes_a_field() -> None:
-    said = described("esml.analysis.bonding", "Bonding")
+def test_every_public_field_is_described(package: griffe.Module) -> None:
+    silent, seen = [], 0
+    for found in classes(package):
+        said = described(package, found.path)
+        for name, field in found.attributes.items():
+            own = not field.lines[0].lstrip().startswith("self.")
+            if own and not name.startswith("_") and name != "model_config":
+                seen += 1
+                if not said.get(name, "").strip():
+                    silent.append(field.path)
+    assert silent == []
+    assert seen > 300
+
+
+def test_a_comment_describes_a_field(package: griffe.Module) -> None:
+    said = described(package, "esml.analysis.bonding.Bonding")
     assert said["orders"] == "(N, N) Wiberg indices, zero on the diagonal."
     assert comment(["x: int = 0"]) == ""
     assert comment(["    x: int = 0  # whether so"]) == "Whether so."
+
+
+def test_an_argument_describes_a_field() -> None:
+    lines = ["    x: Array = array_field(", '        "f4", 1, "forces, eV/Å", step=1e-3', "    )"]
+    assert argument(lines) == "Forces, eV/Å."
+    assert argument(['x: float = Field(1.0, ge=0, description="share")']) == "Share."
+    assert argument(['x: str = Field("no text")']) == ""
+    assert argument(["x: int = 0"]) == ""

@@ -27,8 +27,8 @@ DEGENERATE = 1e-5
 class Smooth:
     """A function of energy and its derivative."""
 
-    value: Callable[[Tensor], Tensor]
-    derivative: Callable[[Tensor], Tensor]
+    value: Callable[[Tensor], Tensor]  # f(ε) of energies of any shape, eV
+    derivative: Callable[[Tensor], Tensor]  # df/dε, of the same shape, 1/eV
 
 
 def step_down(at: float, width: float) -> Smooth:

@@ -1,0 +1,53 @@
+"""Search of the documentation works on pages that are opened from a disk, without a network."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from browser import needed, opened
+
+pytest.importorskip("material")
+
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+
+pytestmark = needed
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pages with the theme, scripts and styles of the documentation."""
+    folder = tmp_path_factory.mktemp("docs")
+    for part in ("javascripts", "stylesheets"):
+        shutil.copytree(ROOT / "docs" / part, folder / "docs" / part)
+    for name in ("index.md", "light.md", "glossary.md"):
+        shutil.copy(ROOT / "docs" / name, folder / "docs")
+    (folder / "docs" / "figures").mkdir()
+    shutil.copy(ROOT / "docs" / "figures" / "azobenzene.png", folder / "docs" / "figures")
+    config = load_config(
+        str(ROOT / "mkdocs.yml"),
+        docs_dir=str(folder / "docs"),
+        site_dir=str(folder / "site"),
+        strict=False,  # links to the other pages lead nowhere
+    )
+    config.nav = None
+    build(config)
+    return folder / "site"
+
+
+def test_words_are_found_and_lead_to_their_page(site: Path) -> None:
+    found = ".md-search-result__link"
+    page = (site / "index.html").as_uri()
+    visible = {"width": 1300, "height": 800}  # the field is folded away on a phone
+    options = {"ready": "input.md-search__input", "offline": True, "viewport": visible}
+    with opened(page, **options) as (tab, messages, asked):
+        tab.fill("input.md-search__input", "surface hopping")
+        tab.wait_for_selector(found)
+        tab.locator(found).first.click()
+        tab.wait_for_url("**/light.html*")
+        assert messages == []
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
