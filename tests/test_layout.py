@@ -74,6 +74,7 @@ ONLY_INSIDE_FUNCTIONS = {
 
 ONLY_USERS = {
     "rdkit": {
+        "esml.analysis.group_names",
         "esml.io.dye_families",
         "esml.io.embedding",
         "esml.io.geometry",

@@ -248,8 +248,7 @@ def _print(
 def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
     ended, lifetime = found.relaxation, found.radiative_lifetime()
     how = "relaxed" if ended.converged else "not relaxed"
-    place = int(found.state[1:]) - 1
-    character = found.excited.characters("singlet" if found.state[0] == "S" else "triplet")[place]
+    characters = found.excited.named_characters("singlet" if found.state[0] == "S" else "triplet")
     band = f"{curve.fwhm:g} eV wide"
     if found.modes is not None:
         band = f"vertical-gradient model, modes: {found.modes.describe()}; lines {band}"
@@ -260,7 +259,7 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
             f"{found.reorganization_energy:.2f} eV"
         ]
     return [
-        f"state: {character.description}",
+        f"state: {characters[int(found.state[1:]) - 1].description}",
         f"relaxation: {how} in {ended.steps} steps on {found.method} + ω, forces up to "
         f"{ended.force:.3f} eV/Å",
         f"Stokes shift: {found.stokes_shift:.2f} eV between vertical energies",

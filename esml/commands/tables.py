@@ -24,12 +24,7 @@ def states_table(
     ``comparison`` the reference state of the same rank takes the place of the description.
     """
     both = (result.singlets, result.triplets)
-    described = comparison is None and result.coefficients is not None
-    remarks: dict[str, list[str]] = {}
-    if described:
-        for states in both:
-            characters = result.characters(states.multiplicity)
-            remarks[states.multiplicity] = [each.description for each in characters]
+    remarks = result.descriptions() if comparison is None else {}
     headings, rows = screen_table(*both, remarks=remarks, requested=requested)
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:

@@ -222,7 +222,7 @@ def plot_natural_orbitals(
         raise IndexError(f"state {state}: expected 0 to {len(states) - 1}")
     natural = states.natural_orbitals(state)
     pairs = min(pairs, len(natural.weights))
-    character = result.characters(multiplicity)[state]
+    character = result.named_characters(multiplicity)[state]
     shapes = Shapes(result.atoms)
     grid = shapes.grid(0.2)
     columns = np.hstack([natural.holes[:, :pairs], natural.electrons[:, :pairs]])
@@ -277,7 +277,9 @@ def plot_densities(
         draw_scene(ax, result, [(field, grid, level, colour)])
         ax.set_title(f"{name}, {np.trace(matrix):.2f} electrons", fontsize=9, color="#333333")
     label = f"{multiplicity[0].upper()}{state + 1}  {states.energies[state]:.2f} eV"
-    figure.suptitle(f"{label}  {result.characters(multiplicity)[state].description}", fontsize=10)
+    figure.suptitle(
+        f"{label}  {result.named_characters(multiplicity)[state].description}", fontsize=10
+    )
     return figure
 
 

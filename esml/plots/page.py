@@ -27,7 +27,8 @@ from esml.analysis.colour import CONCENTRATION
 from esml.analysis.orbital_shapes import STATEMENT
 from esml.io.files import write_whole
 from esml.plots.page_data import MOST_STATES, orbital_pairs, page_data
-from esml.plots.page_drawing import colour_of, drawing, molecular_graph, named_characters
+from esml.plots.page_drawing import colour_of, drawing
+from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def page(
     attachments: Mapping[str, str] | None = None,
 ) -> str:
     """The text of ``write_page``."""
-    graph = molecular_graph(result)
-    characters = named_characters(result, graph)
+    graph = result.graph
+    characters = {each: result.named_characters(each) for each in MULTIPLICITIES}
     singlets, triplets = characters["singlet"], characters["triplet"]
     data = page_data(result, singlets, triplets, fwhm)
     data["files"] = _attached(attachments or {})

@@ -1,4 +1,7 @@
-"""The answer for one molecule: a ``Result``, or a ``Failure``."""
+"""The answer for one molecule: a ``Result``, or a ``Failure``.
+
+Over 400 lines: what is worked out from an answer is a method of it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from esml.analysis.characters import (
 from esml.analysis.colour import Colour
 from esml.analysis.dichroism import Dichroism, broaden_dichroism
 from esml.analysis.emission import radiative_lifetime
+from esml.analysis.group_names import group_names, molecular_graph
 from esml.analysis.point_group import PointGroup, point_group
 from esml.analysis.solvation import Solvation, solvation
 from esml.analysis.spectrum import Shape, Spectrum, broaden
@@ -33,7 +37,14 @@ from esml.analysis.transitions import (
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results.states import PROPERTIES, States, html_table, screen_table
-from esml.typing import MULTIPLICITIES, Array, MultiplicityName, as_multiplicity, renamed, same
+from esml.typing import (
+    MULTIPLICITIES,
+    Array,
+    MultiplicityName,
+    as_multiplicity,
+    renamed,
+    same,
+)
 from esml.units import HC
 
 Answer = TypeVar("Answer")
@@ -250,6 +261,28 @@ class Result:
         )
         return list(kept)
 
+    @cached_property
+    def graph(self) -> Any:
+        """The RDKit molecule with the bonds of ``bonding``; None without RDKit."""
+        return molecular_graph(self.atoms, self.bonding.bonds)
+
+    def named_characters(self, multiplicity: MultiplicityName = "singlet") -> list[Character]:
+        """``characters`` with the usual names of groups, ``nitro`` for ``NO2``, as on screen.
+
+        Formulas stay where a group has no name, or everywhere without RDKit.
+        """
+        names = group_names(self.bonding.fragments, self.graph)
+        return [found.renamed(names) for found in self.characters(multiplicity)]
+
+    def descriptions(self) -> dict[str, list[str]]:
+        """A line on each state, by multiplicity; none without wave functions."""
+        if self.coefficients is None:
+            return {}
+        return {
+            each: [found.description for found in self.named_characters(each)]
+            for each in MULTIPLICITIES
+        }
+
     def spectrum(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Spectrum:
         """Absorption spectrum of the predicted singlets, broadened to ``fwhm`` (eV)."""
         return self._once(("spectrum", fwhm, shape), lambda: self._broadened(fwhm, shape))
@@ -360,12 +393,7 @@ class Result:
         return f"Result({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        characters: dict[str, list[str]] = {}
-        if self.coefficients is not None:
-            for states in (self.singlets, self.triplets):
-                found = self.characters(states.multiplicity)
-                characters[states.multiplicity] = [each.description for each in found]
-        heading, rows = screen_table(self.singlets, self.triplets, remarks=characters)
+        heading, rows = screen_table(self.singlets, self.triplets, remarks=self.descriptions())
         title = f"{self.name or self.atoms.get_chemical_formula()}: {self!r}"
         return f"<p>{escape(title)}</p>{html_table(heading, rows)}"
 

@@ -35,11 +35,11 @@ from esml.io.structures import InputError, ReadingOptions, Structure, from_smile
 from esml.physics.basis import ELEMENTS
 from esml.plots.page import page
 from esml.plots.page_data import opening_state, spectrum_data
-from esml.plots.page_drawing import molecular_graph, named_characters
 from esml.predict.model_files import ALIASES, SOLIDS, available_models, molecular_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
 from esml.serve.limits import SUFFIXES, Limits, RefusedError
+from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
 KEPT = 128
@@ -191,7 +191,7 @@ class Service:
         with self.turn():
             structure, result = self._found(question)
             told = structure.provenance
-            characters = named_characters(result, molecular_graph(result))
+            characters = {each: result.named_characters(each) for each in MULTIPLICITIES}
             states = [
                 {
                     "label": label,

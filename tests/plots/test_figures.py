@@ -241,7 +241,7 @@ def test_pictures_of_states_show_lobes_where_the_charge_is() -> None:
     states = result("p-nitroaniline").singlets
     bright = int(states.oscillator_strengths[:5].argmax())  # charge transfer; nπ* states lie below
     figure = plot_natural_orbitals(result("p-nitroaniline"), bright)
-    assert "NO2" in figure.get_suptitle()
+    assert "nitro" in figure.get_suptitle()
     images = [ax.get_images()[0].get_array() for ax in figure.axes]
     # Blue and orange lobes: colour away from grey, left (amine) in the hole, right (nitro) in the
     # electron, whichever way round the molecule lies.

@@ -15,13 +15,11 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
-from ase.build import molecule
 
 import esml
 from esml.analysis.orbital_shapes import Grid, Shapes
 from esml.plots.page import page, write_page
 from esml.plots.page_data import frame, opening_state, orbital_pairs
-from esml.plots.page_drawing import fragment_names, molecular_graph
 from esml.results import Result, States
 from esml.units import HC
 
@@ -224,30 +222,9 @@ def test_a_warning_is_not_overlooked(tmp_path: Path) -> None:
     assert 'role="alert"' not in text()
 
 
-def test_fragments_have_the_names_chemists_give_them() -> None:
-    pytest.importorskip("rdkit")
-    graph = molecular_graph(result())
-    assert set(fragment_names(result(), graph)) == {"amino", "1,4-phenylene", "nitro"}
-    model = esml.load_model()
-    azobenzene = model.predict(ase.io.read(EXAMPLES / "azobenzene.xyz"), n_states=1)
-    names = fragment_names(azobenzene, molecular_graph(azobenzene))
-    assert sorted(names) == ["azo", "phenyl (C1)", "phenyl (C9)"]
-    assert "azo" in page(azobenzene)
-    thiophene = model.predict(molecule("C4H4S"), n_states=1)
-    assert fragment_names(thiophene, molecular_graph(thiophene)) == ["thiophene"]
-
-
-def test_what_has_no_name_keeps_its_formula() -> None:
-    names = [part.name for part in result().bonding.fragments]
-    assert fragment_names(result(), None) == names
-    pytest.importorskip("rdkit")
-    water = esml.load_model().predict(molecule("H2O"), n_states=1)
-    assert fragment_names(water, molecular_graph(water)) == [water.bonding.fragments[0].name]
-
-
 def test_atoms_of_the_formula_have_the_numbers_of_the_input() -> None:
     pytest.importorskip("rdkit")
-    graph = molecular_graph(result())
+    graph = result().graph
     assert [a.GetSymbol() for a in graph.GetAtoms()] == list(result().atoms.symbols)
     assert [a.GetIntProp("number") for a in graph.GetAtoms()] == list(range(1, 17))
     assert "<svg" in text()

@@ -142,7 +142,7 @@ def test_a_notebook_shows_a_table(result: Result) -> None:
     assert "&lt;b&gt;name&lt;/b&gt;" in page
     for k, label in enumerate(result.singlets.labels):
         assert f"<td>{label}</td><td>{result.singlets.energies[k]:.2f}</td>" in page
-    assert result.characters()[0].description in page
+    assert result.named_characters()[0].description in page
     assert "what it is" not in result.singlets._repr_html_()
 
 
