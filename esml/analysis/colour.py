@@ -74,9 +74,9 @@ class Colour:
     """A colour as a screen shows it."""
 
     red: float  # 0 to 1, sRGB
-    green: float
-    blue: float
-    name: str
+    green: float  # 0 to 1
+    blue: float  # 0 to 1
+    name: str  # such as yellow
 
     @property
     def hex(self) -> str:

@@ -275,7 +275,7 @@ class AveragedSpectrum(Spectrum):
     """
 
     standard_error: Array = field(kw_only=True)  # (P,) of the mean, L mol⁻¹ cm⁻¹; nan for 1 frame
-    n_frames: int = field(kw_only=True)
+    n_frames: int = field(kw_only=True)  # of geometries
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the curve as ``Spectrum.to_csv`` does, with its standard error as a last column."""

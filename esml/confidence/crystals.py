@@ -42,7 +42,7 @@ class CrystalDomain:
 
     pairs: frozenset[tuple[int, int]]  # neighbouring elements, atomic numbers ascending
     nearest: tuple[float, float]  # Å
-    neighbours: tuple[int, int]
+    neighbours: tuple[int, int]  # fewest and most of an atom
 
     @classmethod
     def of(cls, crystals: Iterable[Atoms]) -> CrystalDomain:

@@ -33,8 +33,8 @@ class InputError(ValueError):
     ``name`` and ``index`` are those of the record of a file that is meant, if one is.
     """
 
-    name: str = ""
-    index: int | None = None
+    name: str = ""  # of the record
+    index: int | None = None  # its place in the file, from 0
 
 
 class SurroundingsError(ValueError):
@@ -164,13 +164,13 @@ class Provenance:
 class Structure:
     """A molecule and where it came from."""
 
-    atoms: Atoms
-    name: str
+    atoms: Atoms  # the molecule
+    name: str  # what it is called
     source: str
     """The file, or the SMILES."""
     index: int
     """Place among the structures of the file, from 0."""
-    provenance: Provenance = field(default_factory=Provenance)
+    provenance: Provenance = field(default_factory=Provenance)  # what was decided on reading
 
 
 def restore(atoms: Atoms, kept: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ class DirectConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["direct"] = "direct"
+    kind: Literal["direct"] = "direct"  # which configuration this is
     network: BackboneConfig = Field(default_factory=NetworkConfig, description="the backbone")
     hidden: int = Field(default=64, ge=1, le=4096, description="hidden scalars of atoms")
     levels: Literal["homo", "occupied"] = Field(

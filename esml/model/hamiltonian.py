@@ -99,7 +99,7 @@ class HamiltonianConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["hamiltonian"] = "hamiltonian"
+    kind: Literal["hamiltonian"] = "hamiltonian"  # which configuration this is
     network: BackboneConfig = Field(
         default_factory=NetworkConfig, description="the backbone, see NetworkConfig"
     )

@@ -74,8 +74,8 @@ class OrbitalLayout:
     n_occupied: Tensor  # (M,) doubly occupied orbitals
     slot_orbital: Tensor  # (N, 4) orbital, inside its molecule, of each slot
     slot_mask: Tensor  # (N, 4) True where the slot holds an orbital
-    n_atoms_max: int
-    n_max: int
+    n_atoms_max: int  # of the largest molecule
+    n_max: int  # orbitals of the largest molecule
 
     @classmethod
     def build(cls, numbers: Tensor, molecule: Tensor, charges: Tensor) -> OrbitalLayout:
@@ -118,6 +118,7 @@ class OrbitalLayout:
 
     @property
     def n_molecules(self) -> int:
+        """In the batch."""
         return int(self.n_atoms.shape[0])
 
     @property

@@ -188,7 +188,7 @@ class Response(DenseOrbitals):
         If orbitals, interaction and layout do not belong to the same batch or differ in dtype.
     """
 
-    in_place = False
+    in_place = False  # whether products may overwrite what they are given
 
     def __init__(
         self,
@@ -216,6 +216,7 @@ class Response(DenseOrbitals):
 
     @property
     def dtype(self) -> torch.dtype:
+        """Precision of the products."""
         return self.occupied.dtype
 
     @property

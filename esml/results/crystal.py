@@ -65,8 +65,8 @@ class BandPath:
 class Bond(NamedTuple):
     """What a pair of atoms adds to the energy of the bands."""
 
-    first: int
-    second: int
+    first: int  # place of an atom in the cell, from 0
+    second: int  # that of the other
     image: tuple[int, int, int]  # cell of the second atom
     distance: float  # Å
     energy: float  # eV, negative where it bonds
@@ -79,14 +79,15 @@ class Crystal:
     Energies count from the Fermi level, but for ``fermi_level``, whose zero is the model's.
     """
 
-    atoms: Atoms
-    hamiltonian: PeriodicHamiltonian
-    mesh: Bands
+    atoms: Atoms  # the cell and its atoms
+    hamiltonian: PeriodicHamiltonian  # of which everything follows
+    mesh: Bands  # energies and orbitals on the k mesh
     divisions: tuple[int, int, int]  # of the k mesh
     shifts: Array  # (N,) eV, by which d levels were moved to keep atoms neutral
-    name: str = ""
-    warnings: tuple[str, ...] = ()
+    name: str = ""  # of the crystal
+    warnings: tuple[str, ...] = ()  # why it is out of domain; a sentence each
     model: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What its card says of the model."""
 
     @property
     def numbers(self) -> list[int]:

@@ -64,8 +64,8 @@ class LastStep:
     """eV, and 1 for those of energies, in the order of ``NAMES``."""
     uncertainty: float
     """eV, from molecules whose scaffolds were left out of the fit."""
-    n_maxima: int
-    n_dyes: int
+    n_maxima: int  # measured maxima it is fitted to
+    n_dyes: int  # dyes these are of
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> LastStep | None:

@@ -64,8 +64,8 @@ RESAMPLES = 1000
 class LeftOut:
     """A model with a domain, trained as another but without ``records``."""
 
-    model: Surrogate
-    records: Sequence[Record]
+    model: Surrogate  # trained without the records
+    records: Sequence[Record]  # left out of its training
 
 
 def calibrate(

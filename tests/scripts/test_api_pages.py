@@ -49,6 +49,7 @@ def classes(package: griffe.Module) -> Iterator[griffe.Class]:
     for page in sorted((ROOT / "docs" / "api").glob("*.md")):
         for name in re.findall(r"^::: esml\.(\S+)", page.read_text(), re.M):
             found = package[name]
+            found = found.final_target if found.is_alias else found
             members = found.members.values() if found.is_module else [found]
             own = (each for each in members if not each.is_alias and each.is_class)
             yield from (each for each in own if not each.name.startswith("_"))

@@ -40,7 +40,7 @@ class NetworkConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["equivariant"] = "equivariant"
+    kind: Literal["equivariant"] = "equivariant"  # which configuration this is
     channels: int = Field(default=64, ge=1, le=1024, description="features of each kind on an atom")
     layers: int = Field(default=3, ge=1, le=32, description="rounds of message passing")
     cutoff: float = Field(default=5.0, gt=0, description="reach of one message, Å")

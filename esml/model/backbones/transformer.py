@@ -31,7 +31,7 @@ class TransformerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["transformer"] = "transformer"
+    kind: Literal["transformer"] = "transformer"  # which configuration this is
     channels: int = Field(
         default=64, ge=1, le=1024, description="features of each kind handed to the heads"
     )

@@ -29,7 +29,7 @@ class CrystalConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["crystals"] = "crystals"
+    kind: Literal["crystals"] = "crystals"  # which configuration this is
     elements: tuple[int, ...] = Field(description="atomic numbers it knows", max_length=100)
     cutoff: float = Field(default=6.6, gt=1.0, le=20.0, description="Å, of hopping and field")
     n_radial: int = Field(default=8, ge=1, le=64, description="functions of the distance")
@@ -67,7 +67,7 @@ class CrystalModel(nn.Module):
         d_populations = torch.zeros(len(config.elements), dtype=torch.float64)
         self.register_buffer("d_populations", d_populations)  # (Z,) e, usual ones
 
-    d_populations: Tensor
+    d_populations: Tensor  # (Z,) usual d electrons of the elements, e
 
     def neighbourhood(self, numbers: Sequence[int], cell: Array, positions: Array) -> Neighbourhood:
         """What the tables need to know of a crystal; arguments as in ``forward``."""

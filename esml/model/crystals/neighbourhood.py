@@ -31,7 +31,7 @@ class Neighbourhood:
     """The pairs of a crystal with N atoms, their directions and functions of their distances."""
 
     rows: Tensor  # (N,) row of each atom's element in the tables
-    pairs: PeriodicPairs
+    pairs: PeriodicPairs  # of neighbours
     basis: Tensor  # (E, n_radial)
     matrices: Tensor  # (E, 10, 9, 9) of the ten integrals
 

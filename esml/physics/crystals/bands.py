@@ -42,7 +42,7 @@ def gaussians(at: Tensor, energies: Tensor, width: float) -> Tensor:
 class Bands:
     """Energies and states at k points that stand for the whole Brillouin zone."""
 
-    k_points: KPoints
+    k_points: KPoints  # with their weights
     energies: Tensor  # (K, n) eV, ascending
     coefficients: Tensor  # (K, n, n) complex, columns are states
     fermi: Tensor  # () eV

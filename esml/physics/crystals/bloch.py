@@ -63,7 +63,9 @@ class PeriodicHamiltonian(Protocol):
     """What bands are made of."""
 
     @property
-    def n_orbitals(self) -> int: ...
+    def n_orbitals(self) -> int:
+        """Of the cell."""
+        ...
 
     def at(self, k_points: Tensor) -> Tensor:
         """H(k), (K, n, n), Hermitian."""
@@ -142,6 +144,7 @@ class RealSpaceHamiltonian:
 
     @property
     def n_orbitals(self) -> int:
+        """Of the cell."""
         return int(self.blocks.shape[1])
 
     def within(

@@ -28,6 +28,7 @@ class CongruentHamiltonian:
 
     @property
     def n_orbitals(self) -> int:
+        """Of the cell."""
         return self.hamiltonian.n_orbitals
 
     def at(self, k_points: Tensor) -> Tensor:

@@ -47,11 +47,12 @@ class NeutralityError(RuntimeError):
 class ShiftedHamiltonian:
     """A Hamiltonian and what is added to its levels."""
 
-    hamiltonian: PeriodicHamiltonian
+    hamiltonian: PeriodicHamiltonian  # without the shifts
     levels: Tensor  # (n,) eV
 
     @property
     def n_orbitals(self) -> int:
+        """Of the cell."""
         return self.hamiltonian.n_orbitals
 
     def at(self, k_points: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class PairHamiltonian:
 
     @property
     def n_orbitals(self) -> int:
+        """Of the cell."""
         return len(self.onsite) * self.onsite.shape[1]
 
     def at(self, k_points: Tensor) -> Tensor:

@@ -32,13 +32,13 @@ def structure(record: CrystalRecord) -> Atoms:
 class Scores:
     """Errors of crystals, one entry for each; eV where nothing else is said."""
 
-    names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of the crystals
     d_centres: list[Array] = field(default_factory=list)  # predicted minus reference, of atoms
     d_populations: list[Array] = field(default_factory=list)  # e
     near: list[float] = field(default_factory=list)  # mean |error| of bands within 0.5 eV
     occupied: list[float] = field(default_factory=list)  # of those below the Fermi level
     dos: list[float] = field(default_factory=list)  # ∫|D − D_ref| / ∫ D_ref
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)  # of prediction
 
     def summary(self) -> dict[str, float]:
         """Means; of centres and populations over atoms, of the rest over crystals."""
