@@ -45,8 +45,8 @@ FOLDS = 5
 SOFT = 0.15
 """eV; larger errors pull with constant force: some measured bands are other bands."""
 
-WEIGHT = 1.0
-"""Of the ridge that holds each coefficient at 0 (of the shift at nothing), in squared units."""
+EXPECTED = (0.2, 0.5, 0.2)
+"""How large slope, share of the polarization and shift of ions (eV) are expected to be: a ridge."""
 
 N_STATES = 10
 
@@ -162,7 +162,7 @@ def fitted(values: Array, measured: Array) -> Array:
         wrong = (design @ coefficients - missing) / SOFT
         # As soft_l1 of SciPy, written out so that the ridge stays square.
         soft = np.sign(wrong) * np.sqrt(2.0 * (np.sqrt(1.0 + wrong**2) - 1.0))
-        return np.concatenate([soft, WEIGHT * coefficients[1:]])
+        return np.concatenate([soft, coefficients[1:] / EXPECTED])
 
     found: Array = least_squares(residuals, np.zeros(design.shape[1])).x
     return found
@@ -245,6 +245,7 @@ def report(compared: Sequence[Compared]) -> str:
             both = [scores(found[inside], measured[inside]) for found in (values[:, 0], last)]
             lines.append(f"| {name} | {counts[name]} | {' | '.join(both)} |")
     step = last_step(compared)
+    lines += ["", f"{step.n_maxima} maxima of {step.n_dyes} dyes that have a prediction."]
     lines += ["", f"{step.describe()}: {step.plain()['coefficients']}, ± {step.uncertainty:.2f} eV"]
     return "\n".join(lines)
 
