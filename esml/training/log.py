@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ def take_back(path: Path, epoch: int) -> None:
         path.unlink() if not head else write_whole(path, "".join([head, *kept]).encode())
 
 
-def append(path: Path, row: dict[str, float]) -> None:
-    """Add one epoch's row to a log."""
+def append(path: Path, row: dict[str, float], columns: Sequence[str] = COLUMNS) -> None:
+    """Add one epoch's row to a log of ``columns``."""
     new = not path.exists()
     with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore")
         if new:
             writer.writeheader()
         writer.writerow({k: f"{v:.6g}" for k, v in row.items()})

@@ -6,7 +6,6 @@ seed and epoch alone, so a run that was stopped takes the same steps as one that
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from esml.training.crystals.config import CrystalTrainingConfig, load_config
 from esml.training.crystals.losses import Target, terms, total
 from esml.training.crystals.scores import scores, structure
 from esml.training.crystals.tables import TrainedTables
+from esml.training.log import append, take_back
 from esml.training.two_centre_fit import fitted_parts
 
 STATE = "esml-crystal-run"
@@ -190,8 +190,7 @@ def _train(
     run = start(config, training)
     if resume and state.is_file():
         load_state(run, state)
-    elif log.exists():
-        log.unlink()
+    take_back(log, run.epoch)
     with progress_bar() as display:
         task = display.add_task("epochs", total=config.epochs, completed=run.epoch, remark="")
         while run.epoch < config.epochs:
@@ -199,7 +198,8 @@ def _train(
             last = run.epoch == config.epochs
             if last or run.epoch % config.validate_every == 0:
                 row |= write_model(run, training, held_out, path)
-            _append(log, {"epoch": run.epoch} | row)
+            # In this order: after a kill the log may be ahead of the state, and is cut back.
+            append(log, {"epoch": run.epoch} | row, COLUMNS)
             save_state(run, state)
             display.advance(task)
     if not path.is_file():
@@ -241,15 +241,6 @@ def card(run: Run, training: Sequence[CrystalRecord]) -> dict[str, Any]:
         "domain": CrystalDomain.of(structure(r) for r in training).plain(),
         "versions": {"esml": version("esml"), "torch": str(torch.__version__)},
     }
-
-
-def _append(log: Path, row: dict[str, float]) -> None:
-    new = not log.exists()
-    with open(log, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
 
 
 def save_state(run: Run, path: Path) -> None:
