@@ -22,7 +22,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from threading import Lock, Timer
+from queue import SimpleQueue
+from threading import Lock, Thread, Timer
 from typing import Any, TypeVar
 
 import numpy as np
@@ -272,13 +273,22 @@ def _built(plain: dict[str, Any]) -> Built:
     return Built(atoms, **{**plain, "notes": tuple(plain["notes"])})
 
 
+def _read(requests: SimpleQueue[str]) -> None:
+    """Hand lines on; end the process with its standard input, in the midst of a molecule too."""
+    for line in sys.stdin:
+        requests.put(line)
+    os._exit(0)
+
+
 def main() -> None:
     """Answer requests until there are no more."""
     # Whatever libraries print must not come between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    for line in sys.stdin:
-        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+    requests: SimpleQueue[str] = SimpleQueue()
+    Thread(target=_read, args=(requests,), daemon=True).start()
+    while True:
+        answers.write(json.dumps(answer(json.loads(requests.get()))) + "\n")
         answers.flush()
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +254,19 @@ def test_a_process_that_dies_is_replaced() -> None:
     worker.seconds = 100.0
     assert worker({"smiles": "C=O"}, settings)[0].charge == 0
     worker.close()
+
+
+def test_a_process_ends_with_its_input_in_the_midst_of_a_molecule() -> None:
+    """So none stays behind where a run was killed."""
+    request = {"smiles": "C" * 60, "settings": asdict(Settings())}
+    command = [sys.executable, "-m", "esml.io.geometry_workers"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.close()
+        assert process.wait(20.0) == 0
+        assert process.stdout is not None
+        assert not process.stdout.read()
 
 
 def test_reading_stops_where_the_reader_does() -> None:
