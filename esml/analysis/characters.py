@@ -300,6 +300,12 @@ def _movers(names: Sequence[str], before: Array, after: Array) -> tuple[str, ...
 
 
 def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence, those told apart by an atom as one: ``azo and phenyl (C1, C9)``."""
+    atoms: dict[str, list[str]] = {}
+    for name in names:
+        group, _, atom = name.rstrip(")").rpartition("(") if name.endswith(")") else (name, "", "")
+        atoms.setdefault(group, []).append(atom)
+    names = [f"{group}({', '.join(of)})" if any(of) else group for group, of in atoms.items()]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from esml.commands.messages import console
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -84,12 +86,11 @@ def last_step_line(result: Result, last: LastStep | None) -> list[Text]:
 
 def print_lines(curve: Spectrum, view: View, more: Sequence[Text] = ()) -> None:
     """Print all of it, a measured spectrum where there is one, and ``more`` before that."""
-    from rich.console import Console
 
     lines = [*band_lines(curve), *more]
     if view.measured is not None:
         lines += measured_lines(curve, view.measured)
-    console = Console()
-    console.print()
+    screen = console()
+    screen.print()
     for line in lines:
-        console.print(line, soft_wrap=True)
+        screen.print(line, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from esml.commands.messages import fail, note, refusing
+from esml.commands.messages import console, fail, note, refusing
 from esml.commands.options import check_output, check_picture
 
 if TYPE_CHECKING:
@@ -199,7 +199,6 @@ def _summary(crystal: Crystal) -> str:
 
 
 def _print_sites(crystal: Crystal) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_edge=False, pad_edge=False)
@@ -218,6 +217,6 @@ def _print_sites(crystal: Crystal) -> None:
         table.add_row(
             str(atom), element, f"{centre:.2f}", f"{electrons:.2f}", f"{charge + 0.0:+.2f}"
         )
-    Console().print(table)
+    console().print(table)
     if len(crystal.atoms) > MOST_ROWS:
         typer.echo(f"… and {len(crystal.atoms) - MOST_ROWS} more: --sites FILE writes all")

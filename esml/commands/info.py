@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from esml.commands.messages import refusing
+from esml.commands.messages import console, refusing
 
 
 def info(
@@ -26,16 +26,15 @@ def info(
     if as_json:
         typer.echo(json.dumps(metadata, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     for what, said in card(metadata):
         table.add_row(Text(what, "bold"), Text(said))
-    console = Console()
-    console.print(table)
-    console.print(Text("\nEverything the file says: esml info --json"))
+    screen = console()
+    screen.print(table)
+    screen.print(Text("\nEverything the file says: esml info --json"))
 
 
 def card(told: dict[str, Any]) -> list[tuple[str, str]]:

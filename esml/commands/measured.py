@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esml.commands.messages import note, refusing
+from esml.commands.messages import console, note, refusing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +27,6 @@ def compared(
     raw: bool = False,
 ) -> None:
     """Print a row for each compound and how far off all are; write and draw what is asked for."""
-    from rich.console import Console
     from rich.table import Table
 
     from esml.io.structures import InputError
@@ -48,19 +47,19 @@ def compared(
         known = math.isfinite(row.predicted_nm)
         cells = (f"{row.predicted_nm:.0f}", f"{row.error:+.2f}") if known else ("–", "–")
         shown.add_row(_plain_text(row.name), row.medium, f"{row.measured_nm:.0f}", *cells)
-    console = Console()
-    console.print(shown)
-    console.print()
+    screen = console()
+    screen.print(shown)
+    screen.print()
     for title, groups in grouped(rows).items():
         if len(groups) > 1:
-            console.print(_groups(title.replace("_", " "), groups))
-            console.print()
+            screen.print(_groups(title.replace("_", " "), groups))
+            screen.print()
     last = None if raw else surrogate.last_step
     lines = _lines(found)
     if last is not None and found.n > found.n_vacuum:
         lines.append(f"λmax in solvents with the {last.describe()}; --raw leaves it out")
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        screen.print(line, markup=False, soft_wrap=True)
     for row in rows:
         if row.reason:
             note(f"failed: {row.name}: {row.reason}")

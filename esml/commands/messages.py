@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 BAD_INPUT = 2
 SOME_FAILED = 1
@@ -14,6 +17,20 @@ INTERRUPTED = 130
 
 _UsageError: Any = typer.BadParameter.__base__
 """Click's error for wrong options, wherever this version of typer has it from."""
+
+
+WHOLE = 10_000
+"""Characters in a line of a file or a pipe before it is wrapped: more than a line has."""
+
+
+def console() -> Console:
+    """Prints tables and text, wrapped to the terminal; in a file or a pipe lines stay whole."""
+    from rich.console import Console
+
+    made = Console()
+    if not made.is_terminal:
+        made.width = WHOLE
+    return made
 
 
 def note(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from esml.commands.messages import SOME_FAILED, fail, note, refusing
+from esml.commands.messages import SOME_FAILED, console, fail, note, refusing
 from esml.commands.molecules import decisions, one_structure
 from esml.commands.options import (
     ChargeOption,
@@ -217,15 +217,14 @@ def _print(
     name: str,
     told: list[tuple[str, str]],
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from esml.units import HC
 
-    console = Console()
-    console.print(Text.assemble((name, "bold"), f"  {found.excited.atoms.get_chemical_formula()}"))
-    console.print()
+    screen = console()
+    screen.print(Text.assemble((name, "bold"), f"  {found.excited.atoms.get_chemical_formula()}"))
+    screen.print()
     table = Table(show_edge=False, pad_edge=False)
     for heading in (found.state, "eV", "nm"):
         table.add_column(heading, justify="left" if heading == found.state else "right")
@@ -239,10 +238,10 @@ def _print(
     for what, energy in rows.items():
         if energy is not None:
             table.add_row(what, f"{energy:.2f}", f"{HC / energy:.0f}" if energy > 0 else "–")
-    console.print(table)
-    console.print()
+    screen.print(table)
+    screen.print()
     for line in _lines(found, curve) + [f"{what}: {said}" for what, said in told]:
-        console.print(Text(line), soft_wrap=True)
+        screen.print(Text(line), soft_wrap=True)
 
 
 def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:

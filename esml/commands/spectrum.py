@@ -11,7 +11,7 @@ import typer
 from esml import __version__
 from esml.commands.bands import last_step_line, print_lines
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
-from esml.commands.messages import fail, note, refusing
+from esml.commands.messages import console, fail, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
 from esml.commands.options import (
     CellOption,
@@ -286,21 +286,20 @@ def _print_tables(
     comparison: Comparison | None,
     requested: Sequence[str] = (),
 ) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from esml.commands.tables import ground_state_table, states_table
 
-    console = Console()
+    screen = console()
     formula = structure.atoms.get_chemical_formula()
     # Text, for a SMILES may hold what looks like markup.
-    console.print(Text.assemble((structure.name, "bold"), f"  {formula}"))
+    screen.print(Text.assemble((structure.name, "bold"), f"  {formula}"))
     if comparison:
-        console.print(Text(f"reference: {comparison.level}"))
-    console.print()
-    console.print(ground_state_table(result, comparison))
-    console.print()
+        screen.print(Text(f"reference: {comparison.level}"))
+    screen.print()
+    screen.print(ground_state_table(result, comparison))
+    screen.print()
     for what, said in decisions(structure):
-        console.print(Text(f"{what}: {said}"))
-    console.print()
-    console.print(states_table(result, comparison, requested))
+        screen.print(Text(f"{what}: {said}"))
+    screen.print()
+    screen.print(states_table(result, comparison, requested))

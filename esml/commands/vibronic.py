@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from esml.commands.messages import note, refusing
+from esml.commands.messages import console, note, refusing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,12 +82,11 @@ def vibronic_notes(curve: Spectrum) -> list[str]:
 
 def print_bands(curve: VibronicSpectrum) -> None:
     """Print the table, and with which modes and at which temperature the bands were made."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
-    console.print()
-    console.print(bands_table(curve.transitions))
-    console.print()
+    screen = console()
+    screen.print()
+    screen.print(bands_table(curve.transitions))
+    screen.print()
     for line in vibronic_notes(curve):
-        console.print(Text(line), soft_wrap=True)
+        screen.print(Text(line), soft_wrap=True)

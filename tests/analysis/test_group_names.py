@@ -46,3 +46,9 @@ def test_people_see_the_names_and_data_the_formulas() -> None:
     assert "azo" in singlets[0]
     assert "azo" in result._repr_html_()
     assert "N2" in result.characters()[0].description
+
+
+def test_groups_of_one_name_stand_together_and_a_row_fits_80_columns() -> None:
+    pytest.importorskip("rdkit")
+    first = predicted("azobenzene").descriptions()["singlet"][0]
+    assert first == "nπ*, over azo and phenyl (C1, C9), Bg"
