@@ -1,9 +1,13 @@
 """What a long run shows while it works: what is done, how many of how many, how fast, what is left.
 
-A live line on standard error; nothing where that is no terminal, so that logs stay short.
+A live line on standard error; where that is no terminal, as in the log of a cluster's job, a line
+every minute.
 """
 
 from __future__ import annotations
+
+import time
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -30,8 +34,41 @@ class Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed >= 1.0 else f"{1.0 / speed:.1f} s each")
 
 
+class Lines(Progress):
+    """A live line, or a line for a log every ``every`` seconds where there is no terminal."""
+
+    def __init__(self, *columns: ProgressColumn, every: float = 60.0, **settings: Any) -> None:
+        super().__init__(*columns, **settings)
+        self.every = every
+        self._told = time.monotonic()
+
+    def update(self, *arguments: Any, **settings: Any) -> None:
+        """As ``rich.progress.Progress.update``."""
+        super().update(*arguments, **settings)
+        now = time.monotonic()
+        if self.disable or self.console.is_terminal or now - self._told < self.every:
+            return
+        self._told = now
+        for task in self.tasks:
+            self.console.print(_line(task), soft_wrap=True, highlight=False, markup=False)
+
+
+def _line(task: Task) -> str:
+    """What there is to say of ``task``: "predicting molecules: 12 of 40, 1.2 s each, …"."""
+    total = "" if task.total is None else f" of {task.total:,.0f}"
+    parts = [f"{task.completed:,.0f}{total}", Rate().render(task).plain]
+    if task.time_remaining is not None:
+        parts.append(f"{TimeRemainingColumn().render(task).plain} left")
+    if task.fields["remark"]:
+        parts.append(task.fields["remark"])
+    return f"{task.description}: {', '.join(parts)}"
+
+
 def progress_bar(
-    console: Console | None = None, enabled: bool = True, period: float = 60.0
+    console: Console | None = None,
+    enabled: bool = True,
+    period: float = 60.0,
+    every: float = 60.0,
 ) -> Progress:
     """A live line whose tasks have a description and, as ``remark``, what else there is to say.
 
@@ -43,8 +80,10 @@ def progress_bar(
         Nothing is shown, not even what is printed above the line, if false.
     period
         Seconds over which rate and time left are estimated.
+    every
+        Seconds between lines where there is no terminal.
     """
-    return Progress(
+    return Lines(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
@@ -56,4 +95,5 @@ def progress_bar(
         console=console or Console(stderr=True, quiet=not enabled),
         disable=not enabled,
         speed_estimate_period=period,
+        every=every,
     )

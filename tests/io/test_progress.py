@@ -35,3 +35,20 @@ def test_it_says_what_how_many_how_fast_and_what_failed(seconds: float, rate: st
     assert "2 failed" in line
     left = int(4 * seconds)  # forty of the fifty are left
     assert f"left 0:{left // 60:02d}:{left % 60:02d}" in line
+
+
+def test_a_log_gets_a_line_now_and_then() -> None:
+    """Where there is no terminal; a terminal has the live line alone."""
+    logs = {}
+    for terminal in (False, True):
+        file = io.StringIO()
+        console = Console(file=file, width=160, force_terminal=terminal)
+        with progress_bar(console, every=0.0) as progress:
+            task = progress.add_task("predicting molecules", remark="")
+            progress.update(task, completed=3, total=1000, remark="1 failed")
+        logs[terminal] = file.getvalue()
+    assert "predicting molecules: 3 of 1,000, –/s, 1 failed\n" in logs[False]
+    assert "3 of 1,000" not in logs[True]
+    with progress_bar(Console(file=(quiet := io.StringIO())), enabled=False, every=0.0) as progress:
+        progress.update(progress.add_task("training", remark=""), completed=3, total=4)
+    assert not quiet.getvalue()
