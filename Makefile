@@ -18,7 +18,7 @@ export MKL_NUM_THREADS ?= 1
 
 COMPARE := $(addprefix --compare ,$(wildcard examples/azobenzene.reference.json))
 
-.PHONY: help demo install install-dev test test-slow notebooks lint audit docs format clean
+.PHONY: help demo install install-dev test test-slow notebooks lint audit docs pictures format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -70,6 +70,10 @@ audit: install-dev
 
 docs: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Half an hour; with NAMES="tutorials notebooks" some of them only.
+pictures: install-dev
+	$(BIN)/python -m scripts.pictures.redraw $(if $(NAMES),--only $(NAMES))
 
 format: install-dev
 	$(BIN)/ruff check --fix .

@@ -20,7 +20,9 @@ def fill(page: Path, blocks: dict[str, str], mark: str = "filled") -> None:
     """
     text = page.read_text(encoding="utf-8")
     for name, content in blocks.items():
-        found = list(re.finditer(rf"<!-- {mark}: {name} -->\n(.*?)<!-- end -->", text, re.DOTALL))
+        found = list(
+            re.finditer(rf"<!-- {mark}: {re.escape(name)} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+        )
         if len(found) != 1:
             raise SystemExit(f"{page} has no single block '<!-- {mark}: {name} -->'")
         begin, end = found[0].span(1)
