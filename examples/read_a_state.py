@@ -30,7 +30,7 @@ def main() -> None:
     name = given.molecule.stem
 
     result = esml.load_model().predict(read(given.molecule), n_states=6)
-    characters = result.characters()
+    characters = result.named_characters()
     strengths = result.singlets.oscillator_strengths
     print("state   energy  strength  pairs  moved  distance  what it is")
     for state, found in enumerate(characters):

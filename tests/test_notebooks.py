@@ -84,8 +84,8 @@ def test_a_set_of_molecules(tmp_path: Path) -> None:
 def test_reading_a_state(tmp_path: Path) -> None:
     text, pictures = executed("reading_a_state", tmp_path)
     assert pictures == 3
-    assert "NO2 ['N8', 'O9', 'O10']" in text
-    assert "charge transfer NH2 and C6H4 → NO2" in text
+    assert "nitro ['N8', 'O9', 'O10']" in text
+    assert "charge transfer amino and 1,4-phenylene → nitro" in text
     moved = re.search(r"([\d.]+) electrons move", text)
     assert moved is not None
     assert 0.05 < float(moved[1]) < 0.5  # most of the charge comes from the ring
