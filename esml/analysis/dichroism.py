@@ -20,16 +20,7 @@ from numpy.typing import ArrayLike
 
 from esml.analysis.curve_files import write_curve
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, Shape, broaden
-from esml.analysis.spectrum_axes import (
-    CURVE_COLOUR,
-    DYES,
-    STICK_COLOUR,
-    Unit,
-    axes_for,
-    check_limits,
-    on_axis,
-    prepare,
-)
+from esml.analysis.spectrum_axes import DYES, STICK_COLOUR, Unit, begin, on_axis, usual_ends
 from esml.typing import Array
 from esml.units import HC
 
@@ -89,17 +80,12 @@ class Dichroism:
         -------
         The axes of the curve.
         """
-        ax = axes_for(ax)
-        if not ax.has_data():
-            unit = axis or self._usual_unit()
-            ends = limits or (DYES if unit == "nm" else (self.energies[0], self.energies[-1]))
-            low, high = float(ends[0]), float(ends[1])
-            check_limits(low, high, unit)
-            prepare(ax, unit, low, high)
-            ax.set_ylabel(r"$\Delta\varepsilon$ (L mol$^{-1}$ cm$^{-1}$)")
+        label = r"$\Delta\varepsilon$ (L mol$^{-1}$ cm$^{-1}$)"
+        ends = usual_ends(self.energies)
+        ax, line = begin(ax, label, self._usual_unit(), ends, axis, limits)
+        ax.plot(on_axis(ax, self.energies), self.dichroism, **line | style)
+        if len(ax.get_lines()) == 1:
             ax.axhline(0.0, color="#888888", linewidth=0.6)
-            style = {"color": CURVE_COLOUR, **style}
-        ax.plot(on_axis(ax, self.energies), self.dichroism, **{"linewidth": 1.6, **style})
         # One zero line for the curve and for the sticks.
         height = 1.1 * max(np.abs(line.get_ydata()).max() for line in ax.get_lines())
         ax.set_ylim(-height, height)

@@ -21,16 +21,7 @@ from scipy.integrate import trapezoid
 
 from esml.analysis.absorption import bands, strongest
 from esml.analysis.curve_files import write_curve
-from esml.analysis.spectrum_axes import (
-    CURVE_COLOUR,
-    LOWEST_ENERGY,
-    Unit,
-    axes_for,
-    check_limits,
-    on_axis,
-    prepare,
-    unit_of,
-)
+from esml.analysis.spectrum_axes import LOWEST_ENERGY, Unit, begin, on_axis, unit_of
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
 from esml.typing import Array
 from esml.units import HC
@@ -81,7 +72,7 @@ class EmissionSpectrum:
     def plot(
         self,
         ax: Axes | None = None,
-        axis: Unit = "nm",
+        axis: Unit | None = None,
         limits: tuple[float, float] | None = None,
         **style: Any,
     ) -> Axes:
@@ -92,7 +83,7 @@ class EmissionSpectrum:
         ax
             Axes to draw into; new ones if left out. A second curve takes the axis of the first.
         axis
-            ``"nm"`` or ``"eV"``; the other is on the upper axis.
+            ``"nm"`` (None) or ``"eV"``; the other is on the upper axis.
         limits
             Lower and upper end of ``axis``; those of the curve if left out.
         style
@@ -102,17 +93,13 @@ class EmissionSpectrum:
         -------
         The axes of the curve.
         """
-        ax = axes_for(ax)
-        if not ax.has_data():
-            ends = sorted((HC / self.energies if axis == "nm" else self.energies)[[0, -1]])
-            low, high = limits or (float(ends[0]), float(ends[1]))
-            check_limits(low, high, axis)
-            prepare(ax, axis, low, high)
-            ax.set_ylabel(f"Emission, photons per {axis} (highest: 1)")
-            ax.set_ylim(0.0, 1.05)
-            style = {"color": CURVE_COLOUR, **style}
+        low, high = float(self.energies[0]), float(self.energies[-1])
+        ends: dict[Unit, tuple[float, float]] = {"nm": (HC / high, HC / low), "eV": (low, high)}
+        label = f"Emission, photons per {axis or 'nm'} (highest: 1)"
+        ax, line = begin(ax, label, "nm", ends, axis, limits)
         curve = self.intensity_per_wavelength if unit_of(ax) == "nm" else self.intensity
-        ax.plot(on_axis(ax, self.energies), curve / curve.max(), **{"linewidth": 1.6, **style})
+        ax.plot(on_axis(ax, self.energies), curve / curve.max(), **line | style)
+        ax.set_ylim(0.0, 1.05)
         return ax
 
 

@@ -9,6 +9,7 @@ energies only.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -71,13 +72,40 @@ class Drawable(Protocol):
     def at(self, energies: ArrayLike) -> Array: ...
 
 
-def axes_for(ax: Axes | None) -> Axes:
-    """``ax``, or new axes of the size of a spectrum. Raises ImportError without matplotlib."""
+def begin(
+    ax: Axes | None,
+    label: str,
+    unit: Unit,
+    ends: Mapping[Unit, tuple[float, float]],
+    axis: Unit | None,
+    limits: tuple[float, float] | None,
+) -> tuple[Axes, dict[str, Any]]:
+    """Axes to draw a curve into, and the style of its line.
+
+    An empty picture, or a new one for None, has the ``axis`` (``unit`` for None) from and to
+    ``limits`` (``ends`` for None), and ``label`` beside it. Raises ValueError for another axis than
+    that of a curve that is there, and for limits that are none, ImportError without matplotlib.
+    """
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("drawing a spectrum needs matplotlib: pip install matplotlib") from error
-    return plt.subplots(figsize=(5.0, 3.4), layout="constrained")[1] if ax is None else ax
+    if axis is not None and axis not in get_args(Unit):
+        raise ValueError(f"axis is {axis!r}: expected 'nm' or 'eV'; choose one")
+    if ax is None:
+        ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")[1]
+    if not ax.has_data():
+        unit = axis or unit
+        low, high = limits or ends[unit]
+        check_limits(low, high, unit)
+        _prepare(ax, unit, low, high, label)
+        return ax, {"linewidth": 1.6, "color": CURVE_COLOUR}
+    if (axis is not None and axis != unit_of(ax)) or limits is not None:
+        raise ValueError(
+            "axis and limits are those of the first spectrum in a picture: expected none for a "
+            "spectrum drawn over another; leave them out"
+        )
+    return ax, {"linewidth": 1.6}
 
 
 def draw(
@@ -89,20 +117,12 @@ def draw(
     style: dict[str, Any],
 ) -> Axes:
     """Draw ``spectrum``; see ``Spectrum.plot``."""
-    ax = axes_for(ax)
-    first = not ax.has_data()
-    if first:
-        unit = _checked(axis) or usual_unit(spectrum.bands)
-        prepare(ax, unit, *_limits(spectrum, unit, limits))
-    elif (axis is not None and axis != unit_of(ax)) or limits is not None:
-        raise ValueError(
-            "axis and limits are those of the first spectrum in a picture: expected none for a "
-            "spectrum drawn over another; leave them out"
-        )
+    label = r"$\varepsilon$ ($10^3$ L mol$^{-1}$ cm$^{-1}$)"
+    ends = usual_ends(spectrum.energies)
+    ax, line = begin(ax, label, usual_unit(spectrum.bands), ends, axis, limits)
     grid = _grid(spectrum, ax)
     height = spectrum.at(grid) / 1e3
-    style = {"linewidth": 1.6, **({"color": CURVE_COLOUR} if first else {}), **style}
-    (curve,) = ax.plot(on_axis(ax, grid), height, **style)
+    (curve,) = ax.plot(on_axis(ax, grid), height, **line | style)
     fill(ax, grid, np.zeros_like(grid), height, color=curve.get_color(), alpha=0.12)
     if sticks:
         _draw_sticks(ax, spectrum)
@@ -142,12 +162,6 @@ def show_up_to(ax: Axes, top: float) -> None:
         ax.set_ylim(0.0, max(ax.get_ylim()[1], top), auto=True)
 
 
-def _checked(axis: Unit | None) -> Unit | None:
-    if axis is not None and axis not in get_args(Unit):
-        raise ValueError(f"axis is {axis!r}: expected 'nm' or 'eV'; choose one")
-    return axis
-
-
 def check_limits(low: float, high: float, unit: Unit, name: str = "limits") -> None:
     """Refuse, with a ValueError, ends of an axis that are none."""
     if not 0.0 < low < high < math.inf:
@@ -157,13 +171,9 @@ def check_limits(low: float, high: float, unit: Unit, name: str = "limits") -> N
         )
 
 
-def _limits(
-    spectrum: Drawable, unit: Unit, limits: tuple[float, float] | None
-) -> tuple[float, float]:
-    if limits is not None:
-        check_limits(*limits, unit)
-        return limits
-    return DYES if unit == "nm" else (float(spectrum.energies[0]), float(spectrum.energies[-1]))
+def usual_ends(energies: Array) -> dict[Unit, tuple[float, float]]:
+    """What an axis shows of a curve over ``energies`` (P,) eV: ``DYES``, or all of it in eV."""
+    return {"nm": DYES, "eV": (float(energies[0]), float(energies[-1]))}
 
 
 def _ends(ax: Axes) -> tuple[float, float]:
@@ -187,12 +197,11 @@ def _grid(spectrum: Drawable, ax: Axes) -> Array:
     return grid
 
 
-def prepare(ax: Axes, unit: Unit, low: float, high: float) -> None:
-    """Axes of an empty picture."""
+def _prepare(ax: Axes, unit: Unit, low: float, high: float, label: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlabel("Wavelength (nm)" if unit == "nm" else "Energy (eV)")
-    ax.set_ylabel(r"$\varepsilon$ ($10^3$ L mol$^{-1}$ cm$^{-1}$)")
+    ax.set_ylabel(label)
     ax.set_xlim(low, high)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
     ax.tick_params(direction="in")
