@@ -23,6 +23,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,7 @@ from esml.io.records import Record, write_shard
 from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
-from .enumeration import sample_molecules
+from .enumeration import MAX_HEAVY, sample_molecules
 from .geometries import GeometryError, conformer
 from .molecules import Molecule, assign_split, coverage_molecules, fraction, parse
 from .record import key_of
@@ -125,13 +126,13 @@ def record(atoms: Atoms, molecule: Molecule) -> Record:
     return replace(found, key=key_of(found))
 
 
-def molecules(n: int, seed: int) -> list[Molecule]:
+def molecules(n: int, seed: int, max_heavy: int = MAX_HEAVY) -> list[Molecule]:
     """``n`` molecules (fewer where the space holds no more), then the neutral ones of the coverage.
 
-    None is of the test split.
+    The ``n`` have up to ``max_heavy`` heavy atoms. None is of the test split.
     """
-    everything = sample_molecules(None, seed, size_weights=SIZE_WEIGHTS)
-    drawn = [m for m in everything if assign_split(m) != "test"][:n]
+    everything = sample_molecules(None, seed, max_heavy, SIZE_WEIGHTS)
+    drawn = list(islice((m for m in everything if assign_split(m) != "test"), n))
     groups = [
         m
         for m in coverage_molecules()

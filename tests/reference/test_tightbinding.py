@@ -13,6 +13,7 @@ from tblite.ase import TBLite
 from esml.io.records import Record, read
 from esml.physics.basis import ELEMENTS
 from esml.training.targets import turned
+from reference.enumeration import enumerate_molecules
 from reference.geometries import conformer
 from reference.molecules import assign_split, molecule_from_smiles
 from reference.record import key_of
@@ -57,7 +58,8 @@ def test_the_hamiltonian_turns_with_the_molecule() -> None:
 
 
 def test_molecules_are_never_those_of_the_test_split() -> None:
-    chosen = molecules(400, seed=0)
+    chosen = molecules(400, seed=0, max_heavy=5)
+    assert any(assign_split(m) == "test" for m in enumerate_molecules(5))
     assert {assign_split(m) for m in chosen} == {"train", "validation"}
     assert not any("B" in m.smiles for m in chosen[:400])
     assert any("B" in m.smiles for m in chosen[400:])
@@ -65,7 +67,7 @@ def test_molecules_are_never_those_of_the_test_split() -> None:
 
 def test_shards_go_on_where_they_stopped(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    chosen = molecules(24, seed=0)[:24]
+    chosen = molecules(24, seed=0, max_heavy=5)[:24]
     write(data, chosen, per_shard=12)
     first, second = sorted(data.glob("*.h5"))
     content = [r.key for r in read(data)]
