@@ -17,8 +17,8 @@ from typing import Any
 from esml import load_model
 from esml.io import read_structure
 from esml.plots.page import write_page
-from esml.serve import Service
-from scripts.pictures.browsing import browser, served, tab
+from scripts.pictures.browsing import browser, tab
+from scripts.serving import served
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,15 +51,15 @@ def report(opened: Any) -> dict[str, list[str]]:
 def server(opened: Any) -> dict[str, list[str]]:
     """What is found on the server's pages."""
     found = {}
-    with served(Service(processes=1)) as url:
+    with served() as running:
         for dark in (False, True):
             name = "dark" if dark else "light"
-            page = tab(opened, url, 1100, 900, dark)
+            page = tab(opened, running.url, 1100, 900, dark)
             found[f"server, {name}, empty"] = violations(page)
             page.fill("#smiles", "O=Cc1ccccc1")
             page.get_by_text("Answered in").wait_for()
             found[f"server, {name}, benzaldehyde"] = violations(page)
-            page.goto(f"{url}api")
+            page.goto(f"{running.url}/api")
             found[f"server, {name}, REST interface"] = violations(page)
     return found
 

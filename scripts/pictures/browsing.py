@@ -1,18 +1,11 @@
-"""A browser and a server to look at the pages with, for scripts and tests: Chromium, Playwright."""
+"""A browser to look at pages with, for scripts and tests: Chromium, Playwright."""
 
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-from esml.serve import Batches, Service, create_app
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 """Path of the browser, if one is installed."""
@@ -84,29 +77,3 @@ def tab(opened: Any, url: str, width: int, height: int, dark: bool = False) -> A
 
     size = {"width": width, "height": height}
     return visit(opened, url, heard, viewport=size, color_scheme="dark" if dark else "light")
-
-
-@contextmanager
-def served(service: Service) -> Iterator[str]:
-    """The address of a server in this process that answers with ``service``; both end with it."""
-    import uvicorn
-
-    with TemporaryDirectory() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        batches = Batches(service, Path(folder))
-        service.start()
-        batches.start()
-        running = uvicorn.Server(
-            uvicorn.Config(create_app(service, batches), log_level="warning", lifespan="off")
-        )
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [free]})
-        thread.start()
-        while not running.started:
-            time.sleep(0.05)
-        try:
-            yield f"http://127.0.0.1:{free.getsockname()[1]}/"
-        finally:
-            running.should_exit = True
-            thread.join()
-            batches.close()
-            service.close()

@@ -17,8 +17,8 @@ from esml import load_model
 from esml.export.orbital_files import molden_text
 from esml.io import read_structure
 from esml.plots.page import write_page
-from esml.serve import Service
-from scripts.pictures.browsing import browser, served, tab
+from scripts.pictures.browsing import browser, tab
+from scripts.serving import served
 
 ROOT = Path(__file__).parents[2]
 DYE = "CN(C)c1ccc(cc1)/N=N/c1ccccc1"
@@ -47,8 +47,8 @@ def report(opened: Any, folder: Path, atoms_file: Path) -> None:
 
 def server(opened: Any, folder: Path) -> None:
     """The page of the server with a dye."""
-    with served(Service()) as url:
-        page = tab(opened, url, 1100, 1000)
+    with served() as running:
+        page = tab(opened, running.url, 1100, 1000)
         page.fill("#smiles", DYE)
         page.get_by_text("Answered in").wait_for()
         keep(page, folder / "serve.png")

@@ -18,9 +18,8 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import expect
 
-from esml.serve import Service
 from scripts.pictures.accessibility import violations
-from scripts.pictures.browsing import served
+from scripts.serving import served
 
 pytestmark = needed
 expect.set_options(timeout=300_000)  # a busy machine
@@ -32,8 +31,8 @@ EVIL = "<img src=x onerror=document.title='owned'>"
 @pytest.fixture(scope="module")
 def session() -> Iterator[tuple[Any, list[str], list[str]]]:
     with (
-        served(Service(processes=1)) as url,
-        opened(url, viewport={"width": 1100, "height": 900}) as found,
+        served() as running,
+        opened(running.url, viewport={"width": 1100, "height": 900}) as found,
     ):
         yield found
 
