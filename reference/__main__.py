@@ -62,7 +62,7 @@ def sample(
 
     try:
         if extrapolation:
-            n = write_extrapolation(output, seed)
+            n = write_extrapolation(output, seed=seed)
         elif coverage:
             n = write_coverage(output, n_molecules, n_distorted, relaxed_share, seed)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import ase.io
@@ -16,7 +16,6 @@ from .geometries import GeometryError, structures
 from .molecules import (
     Molecule,
     coverage_molecules,
-    dye_molecules,
     extrapolation_molecules,
     fraction,
 )
@@ -93,19 +92,17 @@ def write_sample(
     return _write(Path(output), molecules, n_distorted, relaxed_share, seed)
 
 
-def write_extrapolation(output: str | Path, seed: int = 0) -> int:
-    """Append the relaxed structures of the larger molecules, smallest first; see ``write_sample``.
+def write_extrapolation(
+    output: str | Path, molecules: Iterable[Molecule] | None = None, seed: int = 0
+) -> int:
+    """Append the relaxed structures of ``molecules``, smallest first; see ``write_sample``.
 
-    They are those of ``EXTRAPOLATION``, for testing only, and of a split of that name.
+    They are for testing only, and of the split ``extrapolation``; those of ``EXTRAPOLATION`` if
+    left out.
     """
-    molecules = sorted(extrapolation_molecules(), key=lambda molecule: molecule.n_heavy)
-    return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")
-
-
-def write_dyes(output: str | Path, seed: int = 0) -> int:
-    """Append the relaxed structures of ``DYES``, smallest first, as ``write_extrapolation``."""
-    molecules = sorted(dye_molecules(), key=lambda molecule: molecule.n_heavy)
-    return _write(Path(output), molecules, 0, 1.0, seed, "extrapolation")
+    chosen = extrapolation_molecules() if molecules is None else molecules
+    ascending = sorted(chosen, key=lambda molecule: molecule.n_heavy)
+    return _write(Path(output), ascending, 0, 1.0, seed, "extrapolation")
 
 
 def write_coverage(

@@ -18,6 +18,7 @@ from esml.io.surroundings import surroundings_of, within
 from esml.physics.couplings import interstate, with_ground_state
 from esml.physics.excitations import InstabilityError
 from esml.physics.solvent import Solvent
+from esml.predict.batching import Wanted
 from esml.predict.solution import medium_of
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
@@ -114,18 +115,14 @@ def state_couplings(
         For less than one state.
     """
     chosen = as_multiplicity(multiplicity)
-    if n_states < 1:
-        raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
+    n_states = Wanted(n_states).n_states
     graph = model.graph([atoms])
     medium = medium_of([surroundings_of(within(atoms, solvent, point_charges))])
     graph.positions.requires_grad_(True)
     with torch.enable_grad():
-        if chosen == "singlet":
-            solution = model(graph, n_states, n_triplets=1, medium=medium)
-            found = solution.singlets
-        else:
-            solution = model(graph, 1, n_triplets=n_states, medium=medium)
-            found = solution.triplets
+        singlets, triplets = (n_states, 1) if chosen == "singlet" else (1, n_states)
+        solution = model(graph, singlets, n_triplets=triplets, medium=medium)
+        found = solution.states(chosen)
         count = int(found.mask.sum())
         # Couplings are those of full linear response: not of what stands in for it at a saddle.
         if count == 0 or (chosen == "singlet" and not bool(found.stable.all())):

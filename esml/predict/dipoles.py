@@ -24,8 +24,9 @@ from ase import Atoms
 from esml.io.surroundings import surroundings_of, within
 from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
+from esml.predict.batching import Wanted
 from esml.predict.gradients import DEGENERATE, LARGEST_SET, degenerate_sets
-from esml.predict.solution import answered, medium_of, refusal
+from esml.predict.solution import check_answered, medium_of
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 from esml.units import BOHR, DEBYE
@@ -84,8 +85,7 @@ def relaxed_dipoles(
         For less than one state.
     """
     chosen = as_multiplicity(multiplicity)
-    if n_states < 1:
-        raise ValueError(f"n_states is {n_states}: expected at least 1; ask for more states")
+    n_states = Wanted(n_states).n_states
     fields = FIELD * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
     around = surroundings_of(within(atoms, solvent))
     medium = medium_of([around] * len(fields)) or Medium((None,) * 7, (None,) * 7)
@@ -93,10 +93,8 @@ def relaxed_dipoles(
     with torch.no_grad():
         field = torch.from_numpy(fields).to(graph.positions)
         solution = model(graph, n_states + LARGEST_SET - 1, medium=replace(medium, field=field))
-    if not all(answered(solution)):
-        raise refusal(atoms, solution, 0)
-    found = solution.singlets if chosen == "singlet" else solution.triplets
-    energies = found.energies.cpu().numpy().astype(np.float64)
+    check_answered(atoms, solution)
+    energies = solution.states(chosen).energies.cpu().numpy().astype(np.float64)
     energies = energies[:, np.isfinite(energies).all(0)]
     sets = degenerate_sets(energies[0], DEGENERATE)
     means = np.stack([energies[:, [*members]].mean(1) for members in sets[:n_states]], 1)

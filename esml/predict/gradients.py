@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from esml.io.surroundings import surroundings_of, within
 from esml.physics.solvent import Solvent
-from esml.predict.solution import answered, doubts, medium_of, refusal
+from esml.predict.solution import check_answered, doubts, medium_of
 from esml.predict.surrogate import Surrogate
 from esml.typing import Multiplicity, MultiplicityName, as_multiplicity, renamed
 
@@ -85,10 +85,8 @@ def excitation_gradients(
         places.append(sites.positions.requires_grad_(True))
     with torch.enable_grad():
         solution = model(graph, int(wanted.max()) + LARGEST_SET, medium=medium)
-    if not answered(solution)[0]:
-        raise refusal(atoms, solution, 0)
-    excitations = solution.singlets if chosen == "singlet" else solution.triplets
-    energies = excitations.energies[0]
+    check_answered(atoms, solution)
+    energies = solution.states(chosen).energies[0]
     levels = energies.detach().cpu().numpy()
     available = int(np.isfinite(levels).sum())
     if wanted.max() >= available:

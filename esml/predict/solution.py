@@ -33,6 +33,10 @@ class Solution:
     charges: Tensor  # (M, K) e
     dipole: Tensor  # (M, 3) e·bohr
 
+    def states(self, multiplicity: Multiplicity) -> Excitations:
+        """The states of one multiplicity."""
+        return self.singlets if multiplicity == "singlet" else self.triplets
+
 
 @dataclass(frozen=True)
 class Stated:
@@ -134,6 +138,13 @@ def answered(solution: Solution) -> list[bool]:
     """Whether each molecule of the batch has an answer, or is refused."""
     given: list[bool] = (solution.singlets.given & solution.triplets.given).tolist()
     return [there and m not in solution.operators.unsettled for m, there in enumerate(given)]
+
+
+def check_answered(atoms: Atoms, solution: Solution) -> None:
+    """Raise InstabilityError where there is no answer for a batch of copies of ``atoms``."""
+    for m, there in enumerate(answered(solution)):
+        if not there:
+            raise refusal(atoms, solution, m)
 
 
 def refusal(atoms: Atoms, solution: Solution, m: int) -> InstabilityError:

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
+from esml.io.files import sole_writer
 from esml.model.direct import DirectConfig
 from esml.model.hamiltonian import HamiltonianConfig
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message is one sentence."""
+
+
+@contextmanager
+def own_output(folder: Path) -> Iterator[None]:
+    """Make the output ``folder`` of a run, and hold it as its only writer.
+
+    Raises ConfigError where it cannot be made, BusyError where another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"output {folder} cannot be made ({error.strerror}): expected a directory or a place "
+            "for one; choose another"
+        ) from error
+    with sole_writer(folder / ".lock", folder):
+        yield
 
 
 class LossWeights(BaseModel):

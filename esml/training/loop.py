@@ -13,12 +13,11 @@ from typing import Any
 
 import torch
 
-from esml.io.files import sole_writer
 from esml.io.progress import progress_bar
 from esml.io.records import Record, read
 from esml.predict.model_files import check_device
 from esml.training.card import model_card
-from esml.training.config import ConfigError, TrainingConfig, load_config
+from esml.training.config import ConfigError, TrainingConfig, load_config, own_output
 from esml.training.log import COLUMNS, Curves, append, epoch_line, take_back
 from esml.training.run import Run, averaged, start, steps_per_epoch, train_epoch
 from esml.training.state import load_state, save_state
@@ -76,14 +75,7 @@ def train(
             f"the data hold {len(training)} training and {len(validation)} validation records: "
             "expected some of both; generate more or check the splits"
         )
-    try:
-        config.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"output {config.output} cannot be made ({error.strerror}): expected a directory or a "
-            "place for one; choose another"
-        ) from error
-    with sole_writer(config.output / ".lock", config.output):
+    with own_output(config.output):
         curves = Curves(config.output / "tensorboard" if tensorboard else None)
         return _train(config, training, validation, resume, progress, curves, device)
 

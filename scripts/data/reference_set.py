@@ -26,7 +26,8 @@ from ase import Atoms
 from esml.io.records import iterate
 from reference.families import Family
 from reference.generate import generate, join_parts
-from reference.sample import write_coverage, write_dyes, write_extrapolation, write_sample
+from reference.molecules import dye_molecules
+from reference.sample import write_coverage, write_extrapolation, write_sample
 from reference.scf import Level
 
 
@@ -79,7 +80,7 @@ def images_of(name: str, path: Path) -> list[Atoms]:
     if name == EXTRAPOLATION:
         write_extrapolation(path)
     elif name == DYES:
-        write_dyes(path)
+        write_extrapolation(path, dye_molecules())
     else:
         s = SAMPLES[name]
         write_sample(

@@ -18,7 +18,6 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
-from rdkit import Chem
 from tqdm import tqdm
 
 from esml.io.records import Record, read
@@ -28,6 +27,7 @@ from reference.geometries import GeometryError, bonds_of, check_connectivity, re
 from reference.molecules import parse
 from reference.scf import Level
 from scripts import ROOT
+from scripts.data.distorted_set import bonded
 
 SETS = ("chromophores", "pool", "small")
 SHARES = (0.4, 1.0)
@@ -57,8 +57,10 @@ def toward_triplet(record: Record, share: float) -> Atoms:
     excited = relax(ground, name=record.name, multiplicity=3)
     between: Atoms = ground.copy()
     between.positions += share * (excited.positions - ground.positions)
-    bonds = bonds_of(Chem.AddHs(parse(record.smiles)))
-    check_connectivity(between, bonds, record.name)
+    mol = bonded(record)
+    if mol is None:
+        raise GeometryError(f"{record.name}: expected its atoms in the order of its SMILES")
+    check_connectivity(between, bonds_of(mol), record.name)
     between.info = {
         "name": record.name,
         "smiles": record.smiles,

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from esml.confidence.crystals import CrystalDomain
 from esml.io.crystal_records import CrystalRecord
-from esml.io.files import sole_writer, write_whole
+from esml.io.files import write_whole
 from esml.io.progress import progress_bar
 from esml.io.records import read
 from esml.model import checkpoint
 from esml.model.crystals import CrystalModel
 from esml.predict.crystals import KIND, CrystalSurrogate, save_crystal_model
-from esml.training.config import ConfigError, difference, read_settings
+from esml.training.config import ConfigError, difference, own_output, read_settings
 from esml.training.crystals.config import CrystalTrainingConfig, load_config
 from esml.training.crystals.losses import Target, terms, total
 from esml.training.crystals.scores import scores, structure
@@ -95,14 +95,7 @@ def train(config: CrystalTrainingConfig | str | Path, resume: bool = True) -> Pa
             f"the data hold atomic numbers {sorted(strange)}: expected those of model.elements "
             f"{list(config.model.elements)}; add them or leave the records out"
         )
-    try:
-        config.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"output {config.output} cannot be made ({error.strerror}): expected a directory or a "
-            "place for one; choose another"
-        ) from error
-    with sole_writer(config.output / ".lock", config.output):
+    with own_output(config.output):
         held_out = [r for r in records if r.split == "validation"]
         return _train(config, training, held_out, resume)
 
