@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".pdf", ".svg")
 """Ends of the names of pictures."""
 
+MoleculeArgument = Annotated[
+    str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
+]
+IndexOption = Annotated[
+    int | None,
+    typer.Option("--index", help="Structure of the file, from 0; the last if left out."),
+]
+WidthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--fwhm",
+        "--width",
+        help="Full width of a line at half maximum, eV; 0.3, with --vibronic 0.1, if left out.",
+    ),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", help="Name or path of a model; the shipped one if left out."),

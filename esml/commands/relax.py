@@ -14,9 +14,12 @@ from esml.commands.options import (
     ChargeOption,
     DeviceOption,
     GeometryOption,
+    IndexOption,
     LargestOption,
     ModelOption,
+    MoleculeArgument,
     SolventOption,
+    WidthOption,
     check_output,
     check_picture,
     load,
@@ -32,9 +35,7 @@ if TYPE_CHECKING:
 
 
 def relax(
-    molecule: Annotated[
-        str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
-    ],
+    molecule: MoleculeArgument,
     state: Annotated[str, typer.Option(help="S1, T1, S2, …, by energy.")] = "S1",
     output: Annotated[
         Path | None,
@@ -58,23 +59,14 @@ def relax(
             help="Modes of the excited state too (6N gradients): is it a minimum, 0-0 energy.",
         ),
     ] = False,
-    fwhm: Annotated[
-        float | None,
-        typer.Option(
-            "--fwhm",
-            "--width",
-            help="Full width of a line at half maximum, eV; 0.3, with --vibronic 0.1, if left out.",
-        ),
-    ] = None,
+    fwhm: WidthOption = None,
     force: Annotated[
         float, typer.Option(help="Largest force on an atom where the relaxation stops, eV/Å.")
     ] = 0.02,
     steps: Annotated[int, typer.Option(help="Largest number of steps.")] = 300,
     model: ModelOption = None,
     device: DeviceOption = "cpu",
-    index: Annotated[
-        int | None, typer.Option(help="Structure of the file, from 0; the last if left out.")
-    ] = None,
+    index: IndexOption = None,
     geometry: GeometryOption = None,
     charge: ChargeOption = None,
     largest_fragment: LargestOption = False,

@@ -19,12 +19,15 @@ from esml.commands.options import (
     ColumnOption,
     DeviceOption,
     GeometryOption,
+    IndexOption,
     LargestOption,
     ModelOption,
+    MoleculeArgument,
     PointChargesOption,
     SolventColumnOption,
     SolventOption,
     StatesOption,
+    WidthOption,
     check_n_states,
     load,
     reading_options,
@@ -42,18 +45,9 @@ if TYPE_CHECKING:
 
 
 def spectrum(
-    molecule: Annotated[
-        str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
-    ],
+    molecule: MoleculeArgument,
     n_states: StatesOption = 10,
-    fwhm: Annotated[
-        float | None,
-        typer.Option(
-            "--fwhm",
-            "--width",
-            help="Full width of a line at half maximum, eV; 0.3, with --vibronic 0.1, if left out.",
-        ),
-    ] = None,
+    fwhm: WidthOption = None,
     model: ModelOption = None,
     device: DeviceOption = "cpu",
     plot: Annotated[
@@ -87,9 +81,7 @@ def spectrum(
             help="Reference calculation to show beside: JSON, or the output of a program."
         ),
     ] = None,
-    index: Annotated[
-        int | None, typer.Option(help="Structure of the file, from 0; the last if left out.")
-    ] = None,
+    index: IndexOption = None,
     geometry: GeometryOption = None,
     charge: ChargeOption = None,
     largest_fragment: LargestOption = False,
