@@ -83,7 +83,7 @@ def main() -> None:
         f"{spectrum.absorption[top]:.0f} ± {spectrum.standard_error[top]:.0f} L/mol/cm"
     )
 
-    axes = spectrum.plot(label=f"{given.temperature:.0f} K")
+    axes = spectrum.plot(axis="eV", label=f"{given.temperature:.0f} K")
     # One geometry needs a width that stands for the motion.
     still = rigid.spectrum(fwhm=0.3)
     still.plot(axes, sticks=False, linewidth=0.8, label="at rest, lines 0.3 eV wide")
