@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,9 @@ from esml.physics.excitations import InstabilityError
 from esml.predict.model_files import molecular_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
+
+ONE = (str, bytes, Path, Atoms, Structure, Mapping)
+"""Types that can be gone through and stand for one molecule, or for none."""
 
 
 def predict(
@@ -74,7 +77,7 @@ def predict(
     def one(molecule: Any) -> Result:
         return surrogate.predict(as_structure(molecule, options), n_states=n_states, **asked)
 
-    if isinstance(molecules, str | Path | Atoms | Structure) or not isinstance(molecules, Iterable):
+    if isinstance(molecules, ONE) or not isinstance(molecules, Iterable):
         return one(molecules)
     outcomes: list[Result | Failure] = []
     for index, molecule in enumerate(molecules):

@@ -146,8 +146,8 @@ class States:
         number = f"{len(self)} {self.multiplicity}{'' if len(self) == 1 else 's'}"
         if not len(self):
             return f"States({number})"
-        low, high = self.energies[0], self.energies[-1]
-        return f"States({number}, {low:.2f} to {high:.2f} eV)"
+        ends = dict.fromkeys(f"{energy:.2f}" for energy in self.energies[[0, -1]])
+        return f"States({number}, {' to '.join(ends)} eV)"
 
     def _repr_html_(self) -> str:
         return html_table(*screen_table(self))

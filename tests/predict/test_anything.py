@@ -106,6 +106,8 @@ def test_lists_keep_their_order_and_failures_their_place() -> None:
     [
         (None, "a molecule is given as None: expected"),
         (3.5, "an object of type float"),
+        (b"C=O", "an object of type bytes"),
+        ({"C=O": 1}, "an object of type dict"),
         ("no-such-file.xyz", "no file 'no-such-file.xyz'"),
         ("not a molecule", "neither"),
     ],

@@ -129,7 +129,8 @@ def test_equality_and_pickling(result: Result) -> None:
 def test_a_line_says_what_it_is(result: Result) -> None:
     low, high = result.singlets.energies[[0, -1]]
     assert repr(result.singlets) == f"States(4 singlets, {low:.2f} to {high:.2f} eV)"
-    assert repr(result.triplets[:1]).startswith("States(1 triplet, ")
+    lowest = result.triplets.energies[0]
+    assert repr(result.triplets[:1]) == f"States(1 triplet, {lowest:.2f} eV)"
     assert repr(result.singlets[:0]) == "States(0 singlets)"
     text = repr(result)
     assert text.startswith(f"Result(CH2O, gap {result.gap:.2f} eV, 4 singlets from {low:.2f} eV, ")
