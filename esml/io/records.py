@@ -100,7 +100,7 @@ class Record(StoredRecord):
     smiles: str = text_field("SMILES, where known")
     inchikey: str = text_field("InChIKey, where known")
     split: str = text_field("train, validation, test or extrapolation")
-    geometry: str = text_field("relaxed, thermal or twisted")
+    geometry: str = text_field("relaxed, thermal, twisted, triplet or excited")
     level: str = text_field("level of theory, JSON")
     provenance: str = text_field("program versions, date and timings, JSON")
 

@@ -18,7 +18,7 @@ from reference.molecules import held_out_core, molecule_from_smiles
 from scripts.data.entries import ENDS, GROUPS, Entry, molecules, percent
 from scripts.pages import table
 
-GEOMETRIES = ("relaxed", "thermal", "twisted", "triplet")
+GEOMETRIES = ("relaxed", "thermal", "twisted", "triplet", "excited")
 SPLITS = ("train", "validation", "test", "extrapolation")
 
 

@@ -36,12 +36,15 @@ LARGEST = 6
 """Heavy atoms."""
 
 
-def candidates(seed: int) -> list[Record]:
-    """Relaxed training structures of unsaturated molecules, in a random order."""
+def candidates(seed: int, largest: int = LARGEST) -> list[Record]:
+    """Relaxed training structures of unsaturated molecules, in a random order.
+
+    They have up to ``largest`` heavy atoms.
+    """
     records = [
         r
         for r in read([ROOT / "data" / name for name in SETS], split="train")
-        if r.geometry == "relaxed" and int((r.numbers > 1).sum()) <= LARGEST
+        if r.geometry == "relaxed" and int((r.numbers > 1).sum()) <= largest
         and any(b.GetBondTypeAsDouble() > 1 for b in parse(r.smiles).GetBonds())
     ]  # fmt: skip
     order = np.random.default_rng(seed).permutation(len(records))

@@ -1,0 +1,129 @@
+"""Structures on the way to the minima of S1 and T1, as a model finds them.
+
+    python -m scripts.data.excited_set RUN [--model default] [--n 100] [--largest 6] [--only SMARTS]
+                                           [--seed 0] [--workers 2]
+
+Relaxed unsaturated structures of the training split of data/small, data/pool and data/chromophores
+are relaxed again in S1 and T1 of a model (esml/interfaces/emission.py), until a minimum, a crossing
+with the ground state, or STEPS steps. Where the model errs, it goes astray, and a label there mends
+it: train, and run this again. From each path come its end and a structure within. Structures go to
+RUN/excited.xyz, labels to RUN/excited, the smaller molecules of a random order first; those whose
+closed shell is no minimum there are refused by the labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms
+from rdkit import Chem
+from tqdm import tqdm
+
+import esml
+from esml.interfaces.emission import CrossingError, relaxed_state
+from esml.io.records import Record
+from esml.training.targets import structure
+from reference.generate import generate, join_parts
+from reference.geometries import GeometryError, bonds_of, check_connectivity
+from reference.molecules import parse
+from reference.scf import Level
+from scripts.data.triplet_set import candidates
+
+STATES = ("S1", "T1")
+STEPS = 40
+"""Of each relaxation."""
+SHARES = (0.5, 0.9)
+"""Range of the share of the way for the structure within a path."""
+
+
+def end_of_path(model: esml.Surrogate, atoms: Atoms, state: str) -> Atoms | None:
+    """Where ``state`` of ``atoms`` relaxes to; None if the molecule is beyond the model."""
+    try:
+        end: Atoms = relaxed_state(model, atoms, state, steps=STEPS).excited.atoms
+    except CrossingError as error:
+        end = error.atoms
+    except ValueError:
+        return None
+    return end
+
+
+def along_path(model: esml.Surrogate, record: Record, seed: int) -> list[Atoms]:
+    """Structures of ``record``'s molecule, two for each of STATES; fewer where bonds break."""
+    rng = np.random.default_rng([seed, zlib.crc32(record.inchikey.encode())])
+    ground: Atoms = structure(record)
+    bonds = bonds_of(Chem.AddHs(parse(record.smiles)))
+    found = []
+    for state in STATES:
+        end = end_of_path(model, ground, state)
+        for share in (1.0, float(rng.uniform(*SHARES))):
+            if end is None:
+                continue
+            between: Atoms = ground.copy()
+            between.positions += share * (end.positions - ground.positions)
+            try:
+                check_connectivity(between, bonds, record.name)
+            except GeometryError:
+                continue
+            between.info = {
+                "name": record.name,
+                "smiles": record.smiles,
+                "inchikey": record.inchikey,
+                "split": record.split,
+                "geometry": "excited",
+                "state": state,
+                "share": share,
+            }
+            found.append(between)
+    return found
+
+
+def _along(name: str, seed: int, record: Record) -> list[Atoms]:
+    torch.set_num_threads(1)
+    return along_path(esml.load_model(name), record, seed)
+
+
+def structures(records: Sequence[Record], name: str, seed: int, workers: int) -> Iterator[Atoms]:
+    """Those of all ``records``."""
+    with ProcessPoolExecutor(workers) as pool:
+        found = pool.map(partial(_along, name, seed), records)
+        for images in tqdm(found, total=len(records), unit="molecule"):
+            yield from images
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("directory", type=Path, metavar="RUN")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--n", type=int, default=100, help="molecules")
+    parser.add_argument("--largest", type=int, default=6, help="heavy atoms")
+    parser.add_argument("--only", default="*", help="SMARTS of what molecules must hold")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    path = arguments.directory / "excited.xyz"
+    if not path.exists():
+        pattern = Chem.MolFromSmarts(arguments.only)
+        chosen = [
+            r
+            for r in candidates(arguments.seed, arguments.largest)
+            if parse(r.smiles).HasSubstructMatch(pattern)
+        ][: arguments.n]
+        images = list(structures(chosen, arguments.model, arguments.seed, arguments.workers))
+        images.sort(key=lambda atoms: int((atoms.numbers > 1).sum()))
+        ase.io.write(path, images, format="extxyz")
+    output = arguments.directory / "excited"
+    print(generate(list(ase.io.iread(path)), output, Level(), workers=arguments.workers))
+    join_parts(output)
+
+
+if __name__ == "__main__":
+    main()
