@@ -159,10 +159,10 @@ class Davidson:
         diagonal, mask, s = self.operators.diagonal, self.operators.mask, self.strategy
         capacity = self._capacity(self.n_start + s.plain_starts)
         self.space = Space(diagonal, self.n_matrices, capacity, s)
-        n_plain = s.plain_starts if start else self.n_start
-        plain = start_vectors(diagonal, mask, n_plain, s.admixture)
-        starts = [torch.cat([x, plain], 1) for x in start] or [plain] * self.n_matrices
-        self.additions = self.space.new_directions(torch.cat(starts))
+        self.additions = self._directions(start, s.plain_starts if start else self.n_start)
+        if self.additions.shape[1] < self.n_followed:
+            # Some of those given depend on others.
+            self.additions = self._directions(start, self.n_start)
         # The molecules still iterated, by their place in the batch.
         self.molecules = torch.arange(self.n_all, device=mask.device)
         place = torch.arange(self.n_followed, device=mask.device)
@@ -172,6 +172,13 @@ class Davidson:
         self.norm = torch.full(self.exists.shape, torch.inf)
         self.stable = torch.ones(self.n_all, dtype=torch.bool, device=mask.device)
         self._found: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def _directions(self, start: Sequence[Tensor], n_plain: int) -> Tensor:
+        """What the ``start`` vectors of each matrix and ``n_plain`` single excitations span."""
+        diagonal, mask = self.operators.diagonal, self.operators.mask
+        plain = start_vectors(diagonal, mask, n_plain, self.strategy.admixture)
+        starts = [torch.cat([x, plain], 1) for x in start] or [plain] * self.n_matrices
+        return self.space.new_directions(torch.cat(starts))
 
     def _capacity(self, n_start: int) -> int:
         """How many vectors a space that starts with ``n_start`` may hold, by cost and memory."""
