@@ -31,8 +31,8 @@ def _name(atoms: Atoms, index: int) -> str:
 
 
 def other_model(number: int) -> str:
-    """Which shipped model knows an element that another one does not."""
-    return "choose the model 'elements' (--model elements), or " if number in ELEMENTS else ""
+    """That the shipped model knows an element which an older one does not."""
+    return "choose the shipped model (no --model), or " if number in ELEMENTS else ""
 
 
 def check_structure(

@@ -167,7 +167,7 @@ def test_an_unstable_ground_state_is_no_bad_input(monkeypatch: pytest.MonkeyPatc
 def broken(kind: str) -> Atoms:
     water = molecule("H2O")
     if kind == "element":
-        return molecule("SiH4")
+        return Atoms("GeH4", molecule("SiH4").positions)
     if kind == "overlap":
         water.positions[1] = water.positions[2]
     elif kind == "nan":
@@ -180,7 +180,7 @@ def broken(kind: str) -> Atoms:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("element", "Si (atom 0) is of an element the model does not know"),
+        ("element", "Ge (atom 0) is of an element the model does not know"),
         ("overlap", "0.000 Å apart"),
         ("nan", "finite coordinates"),
         ("odd", "odd number"),
@@ -385,7 +385,7 @@ def test_info_prints_the_model_card() -> None:
     shown = " ".join(result.stdout.split())
     assert f"{metadata['n_structures']:,} structures" in shown
     assert "camb3lyp/def2-svp" in shown
-    assert "H, C, N, O, F, S, Cl" in shown
+    assert "H, B, C, N, O, F, Si, P, S, Cl, Se, Br, I" in shown
     assert f"S1 {metadata['validation']['s1_mae_eV']:.3f} eV" in shown
     assert len(result.stdout.splitlines()) < 20
     assert json.loads(run("info", "--json").stdout) == metadata

@@ -175,7 +175,7 @@ def test_predict_takes_a_list_of_smiles_and_goes_on(tmp_path: Path) -> None:
 def test_lines_that_fail_keep_their_names(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     path = tmp_path / "list.csv"
-    path.write_text("smiles,name\nC1CC,open ring\n,nothing\n[SiH4],silane\n", encoding="utf-8")
+    path.write_text("smiles,name\nC1CC,open ring\n,nothing\n[GeH4],germane\n", encoding="utf-8")
     output = tmp_path / "out.csv"
     assert run("predict", path, "-o", output, "--n-states", "1").exit_code == 1
     with output.open(newline="", encoding="utf-8") as file:
@@ -183,7 +183,7 @@ def test_lines_that_fail_keep_their_names(tmp_path: Path) -> None:
     assert [(row["name"], row["index"]) for row in rows] == [
         ("open ring", "0"),
         ("nothing", "1"),
-        ("silane", "2"),
+        ("germane", "2"),
     ]
     assert all(row["error"] for row in rows)
 

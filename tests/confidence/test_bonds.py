@@ -26,7 +26,7 @@ STRUCTURES: dict[str, Atoms] = {
 
 @pytest.fixture(scope="module")
 def model() -> Surrogate:
-    return esml.load_model()
+    return esml.load_model(DATA / "version-0.1.0.safetensors")
 
 
 @pytest.mark.parametrize(

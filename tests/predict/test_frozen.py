@@ -1,8 +1,9 @@
 """Predictions in double precision stay what they were before the package was rebuilt.
 
-``tests/data/frozen.npz`` holds the predictions of version 0.1.0's code: of 200 molecules drawn from
-all sets in ``data/``, of three large systems, and of a model file of each older format. A change
-that is meant to change predictions replaces this file and says so in the changelog.
+``tests/data/frozen.npz`` holds the predictions of version 0.1.0's code: with the model it shipped,
+of 200 molecules drawn from all sets in ``data/`` and of three large systems, and of a model file of
+each older format. A change that is meant to change predictions replaces this file and says so in
+the changelog.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from esml.results import Failure, Result
 
 TESTS = Path(__file__).parents[1]
 FROZEN = dict(np.load(TESTS / "data" / "frozen.npz"))
+SHIPPED = TESTS / "data" / "version-0.1.0.safetensors"
 ENERGY, STRENGTH, GROUND = 1e-9, 1e-6, 1e-9  # eV, 1, eV and debye
 
 
@@ -46,7 +48,7 @@ def assert_frozen(result: Result, name: str, row: int | None = None) -> None:
 
 
 def test_a_sample_of_all_data_sets() -> None:
-    model = esml.load_model(dtype=torch.float64)
+    model = esml.load_model(SHIPPED, dtype=torch.float64)
     ends = np.cumsum(FROZEN["sample_sizes"].astype(int))[:-1]
     numbers = np.split(FROZEN["sample_numbers"], ends)
     positions = np.split(FROZEN["sample_positions"], ends)
@@ -71,7 +73,7 @@ def test_a_sample_of_all_data_sets() -> None:
 )
 def test_large_systems(name: str) -> None:
     atoms = Atoms(FROZEN[f"{name}_numbers"], FROZEN[f"{name}_positions"])
-    result = esml.load_model(dtype=torch.float64).predict(atoms, n_states=5)
+    result = esml.load_model(SHIPPED, dtype=torch.float64).predict(atoms, n_states=5)
     assert_frozen(result, name)
 
 

@@ -21,16 +21,19 @@ from esml.physics.orbitals import diagonalize
 from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 
+SHIPPED = Path(__file__).parents[1] / "data" / "version-0.1.0.safetensors"
+"""The answers asserted are those of one model."""
+
 
 @pytest.fixture(scope="module")
 def model() -> Surrogate:
-    return esml.load_model(dtype=torch.float64)
+    return esml.load_model(SHIPPED, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
 def tolerant() -> Surrogate:
     """A model that answers for stretched fluorine, whose closed shell is no minimum at all."""
-    found = esml.load_model(dtype=torch.float64)
+    found = esml.load_model(SHIPPED, dtype=torch.float64)
     found.strategy = Strategy(saddle=2.0)
     return found
 

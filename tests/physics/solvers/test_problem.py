@@ -150,7 +150,8 @@ def test_results_do_not_depend_on_the_batch(dtype: torch.dtype) -> None:
         structures.append(atoms)
     together = list(model.predict_many(structures, 8))
     reordered = list(model.predict_many(structures[::-1] + structures[:3], 8))[: len(names)][::-1]
-    tolerance = 1e-10 if dtype == torch.float64 else 1e-6
+    # Levels reach −40 eV, where single precision has steps of 4e-6 eV.
+    tolerance = 1e-10 if dtype == torch.float64 else 4e-6
     for one, other, atoms in zip(together, reordered, structures, strict=True):
         alone = model.predict(atoms, 8)
         for found in (one, other):

@@ -1,4 +1,4 @@
-"""The model ``elements``: more elements and ions than the default model has."""
+"""Elements beyond H C N O F S Cl, and ions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from esml.predict.surrogate import Surrogate
 from esml.training.targets import structure
 
 DATA = Path(__file__).parents[2] / "data"
-SETS = ("small", "pool", "chromophores", "coverage", "triplets")
+OLDER = Path(__file__).parents[1] / "data" / "version-0.1.0.safetensors"
+SETS = ("small", "pool", "chromophores", "coverage", "triplets", "excited")
 
 
 @pytest.fixture(scope="module")
 def model() -> Surrogate:
-    return esml.load_model("elements", dtype=torch.float64)
+    return esml.load_model(dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +56,14 @@ def test_spectra_and_levels_of_held_out_molecules(model: Surrogate, held_out: li
     assert np.mean(levels[True]) < 0.3
 
 
-def test_the_default_model_names_it(model: Surrogate) -> None:
+def test_an_older_model_names_the_shipped_one(model: Surrogate) -> None:
+    older = esml.load_model(OLDER)
     silane = molecule("SiH4")
-    with pytest.raises(esml.StructureError, match="--model elements"):
-        esml.load_model().predict(silane)
+    with pytest.raises(esml.StructureError, match="no --model"):
+        older.predict(silane)
     assert isinstance(model.predict(silane, 1), esml.Result)
     germane = Atoms(np.where(silane.numbers == 14, 32, 1), silane.positions)
-    for each in (model, esml.load_model()):
+    for each in (model, older):
         with pytest.raises(esml.StructureError, match="does not know") as caught:
             each.predict(germane)
         assert "--model" not in str(caught.value)
