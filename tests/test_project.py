@@ -20,6 +20,7 @@ import yaml
 from test_layout import imports, modules
 
 import esml
+from esml.commands.doctor import EXTRAS
 
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -43,6 +44,14 @@ def declared(*extras: str) -> set[str]:
     for extra in extras:
         requirements += PROJECT["optional-dependencies"][extra]
     return {canonical(r) for r in requirements if not r.startswith("esml[")}
+
+
+def test_the_doctor_looks_for_what_the_extras_bring() -> None:
+    assert set(EXTRAS) == {*USERS, "reference"}
+    for extra, (_, packages) in EXTRAS.items():
+        stated = PROJECT["optional-dependencies"][extra]
+        inner = {"smiles"} if any(r.startswith("esml[smiles]") for r in stated) else set()
+        assert set(packages) == declared(extra, *inner) - declared()
 
 
 def imported(package: str) -> set[str]:

@@ -12,13 +12,15 @@ from esml import __version__
 
 EXTRAS = {
     "plot": ("pictures", ("matplotlib", "scikit-image")),
-    "report": ("pages for the browser", ("plotly", "scikit-image")),
+    "report": ("formulas and names of groups on pages", ("rdkit",)),
     "smiles": ("SMILES and drawings", ("rdkit", "tblite")),
+    "serve": ("a page and a REST interface", ("fastapi", "uvicorn", "rdkit", "tblite")),
+    "tools": ("tools for assistants", ("mcp", "rdkit", "tblite")),
     "tables": ("Parquet tables, pandas", ("pandas", "pyarrow")),
     "chemiscope": ("maps of sets", ("chemiscope",)),
     "cclib": ("outputs of other programs", ("cclib",)),
-    "cluster": ("predict --dask", ("dask", "distributed")),
-    "reference": ("reference data, SCF guesses", ("pyscf", "tblite", "rdkit", "dask")),
+    "cluster": ("predict --dask", ("dask",)),
+    "reference": ("reference data, SCF guesses", ("dask", "pyscf", "rdkit", "tblite", "tqdm")),
     "tensorboard": ("curves of a training run", ("tensorboard",)),
 }
 """What an extra is for, and the distributions it brings."""

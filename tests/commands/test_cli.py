@@ -403,14 +403,14 @@ def test_doctor_says_what_is_there_and_what_is_missing(monkeypatch: pytest.Monke
     assert "S1 of formaldehyde" in found.stdout
 
     def version(package: str) -> str:
-        if package == "plotly":
+        if package == "mcp":
             raise metadata.PackageNotFoundError(package)
         return "1.0"
 
     monkeypatch.setattr("esml.commands.doctor.version", version)
     lines = run("doctor").stdout.splitlines()
     (missing,) = (line for line in lines if line.startswith("missing"))
-    assert 'plotly; pip install "esml[report]"' in missing
+    assert missing == 'missing  tools for assistants: mcp; pip install "esml[tools]"'
     broken = run("doctor", "--model", "no-such-model")
     assert broken.exit_code == 1
     assert "broken   a prediction of formaldehyde: no model 'no-such-model'" in broken.stdout
