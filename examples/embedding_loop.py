@@ -127,7 +127,7 @@ def main() -> None:
         for k in range(given.waters)
         for i, j in ((0, 1), (0, 2), (1, 2))
     ]
-    system.set_constraint([FixAtoms(range(size)), FixBondLengths(bonds)])
+    system.set_constraint([FixAtoms(range(size)), FixBondLengths(bonds, tolerance=1e-6)])
     sigma, epsilon = np.transpose([LENNARD_JONES[z] for z in solute.numbers])
     of_water = np.array([1.0, 0.0, 0.0])  # its hydrogens have none
     contacts = LJInteractionsGeneral(sigma, epsilon, sigma0 * of_water, epsilon0 * of_water, size)
