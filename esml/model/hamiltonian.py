@@ -218,18 +218,25 @@ class EffectiveHamiltonian(nn.Module):
                     raise ValueError(f"{name} of element {number} must be positive, got {value}")
                 self.baseline[ELEMENTS.index(number), names.index(name)] = value
 
-    def forward(self, graph: Graph, medium: Medium | None = None) -> Operators:
+    def features(self, graph: Graph) -> Tensor:
+        """(N, 9, C) what the network makes of the atoms of ``graph``."""
+        found: Tensor = self.network(Pairs.of(graph), species(graph.numbers))
+        return found
+
+    def forward(
+        self, graph: Graph, medium: Medium | None = None, features: Tensor | None = None
+    ) -> Operators:
         """Operators of every molecule of ``graph``, in a ``medium`` or in vacuum.
 
-        Raises ValueError if the graph lists pairs to less than ``cutoff`` or its positions are not
-        of the weights' dtype.
+        ``features`` (N, 9, C) of the atoms may be given, and are left alone by derivatives then.
+        Raises ValueError if pairs are listed to less than ``cutoff`` or in another dtype.
         """
         self._check(graph)
         config = self.config
         kinds = species(graph.numbers)
         layout = OrbitalLayout.build(graph.numbers, graph.molecule, graph.charges)
         pairs = Pairs.of(graph)
-        x: Tensor = self.network(pairs, kinds)
+        x: Tensor = self.network(pairs, kinds) if features is None else features
         baseline = self.baseline[kinds]
         envelope = switch(pairs.distance, config.pair_onset, config.pair_cutoff)
         near, local, relaxing = self.blocks(

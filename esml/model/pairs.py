@@ -43,7 +43,11 @@ class Pairs:
     @classmethod
     def of(cls, graph: Graph) -> Pairs:
         """All pairs of ``graph``."""
-        vectors = graph.vectors()
+        return cls.apart(graph.edge_source, graph.edge_target, graph.vectors())
+
+    @classmethod
+    def apart(cls, source: Tensor, target: Tensor, vectors: Tensor) -> Pairs:
+        """Pairs that are ``vectors`` (E, 3), Å, from ``source`` to ``target`` (E,)."""
         distance = torch.linalg.vector_norm(vectors, dim=1)
         unit = vectors / distance[:, None]
         operator = tensor_operator(unit)
@@ -56,7 +60,7 @@ class Pairs:
             ],
             1,
         )
-        return cls(graph.edge_source, graph.edge_target, distance, unit, operator, contractions)
+        return cls(source, target, distance, unit, operator, contractions)
 
     def within(self, cutoff: float) -> Pairs:
         """Only the pairs closer than ``cutoff``."""

@@ -58,7 +58,8 @@ def matrices(tensors: Tensor) -> Tensor:
 
 def decompose(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The scalars (N, 1, C), vectors (N, 3, C) and tensors (N, 5, C) of features (N, 9, C)."""
-    return x[:, :1], x[:, 1:4], x[:, 4:]
+    scalars, vectors, tensors = x.split((1, 3, 5), 1)
+    return scalars, vectors, tensors
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ U = X − Y,
 
 with the orbitals in A and B moved by parallel transport (:mod:`esml.physics.orbitals`), in which
 ⟨i|∂j⟩ = ⟨a|∂b⟩ = 0. Without the derivatives this is a matrix whose values are diag(ω): the
-gradient of element (I, J) at fixed X and Y is h_IJ, that of (I, I) the gradient of ω_I.
+gradient of element (I, J) at fixed X and Y is h_IJ, that of (I, I) the gradient of ω_I. An element
+depends on two states only: for many of them, each is made in a copy of the molecule
+(:mod:`esml.physics.copies`).
 
 The ground state is the determinant of the occupied orbitals, so that
 
@@ -20,12 +22,13 @@ E. Alguire, Y. Shao and J. Subotnik, J. Chem. Phys. 135, 234105 (2011)). Couplin
 response: V. Chernyak and S. Mukamel, J. Chem. Phys. 112, 3572 (2000); R. Send and F. Furche,
 J. Chem. Phys. 132, 044107 (2010).
 
-Shape letters: M molecules, S states, n orbitals, o and v occupied and virtual orbitals.
+Shape letters: M molecules, n orbitals, o and v occupied and virtual orbitals.
 """
 
 from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from esml.physics.excitations import Excitations
@@ -33,34 +36,41 @@ from esml.physics.response import Response
 from esml.typing import Multiplicity
 
 
-def interstate(response: Response, found: Excitations, multiplicity: Multiplicity) -> Tensor:
-    """The matrix (M, S, S), eV, with values diag(ω) and gradients h_IJ.
+@dataclass(frozen=True)
+class State:
+    """Amplitudes of one excited state of each molecule, without gradients."""
+
+    X: Tensor  # (M, 1, o, v)
+    Y: Tensor  # (M, 1, o, v)
+
+    @classmethod
+    def of(cls, found: Excitations, states: Tensor) -> State:
+        """``states`` (M,) of one molecule, by place, for as many copies of it."""
+        return cls(found.X[0, states][:, None], found.Y[0, states][:, None])
+
+
+def interstate(response: Response, bra: State, ket: State, multiplicity: Multiplicity) -> Tensor:
+    """⟨I|ω|J⟩ (M,), eV, whose gradients are h_IJ: ω_I and its gradient for a state with itself.
 
     Parameters
     ----------
     response:
         Of the batch, with gradients.
-    found:
-        Its states of ``multiplicity``.
+    bra, ket:
+        I and J, of ``multiplicity``.
     multiplicity:
         Which states these are.
     """
     if multiplicity == "triplet":
-        amplitudes = found.X
-        return _products(amplitudes, response.apply(amplitudes, "triplet"))
-    plus, minus = found.X + found.Y, found.X - found.Y
-    applied_plus, applied_minus = response.apply_pair(plus, minus)
-    return 0.5 * (_products(plus, applied_plus) + _products(minus, applied_minus))
+        return (bra.X * response.apply(ket.X, "triplet")).sum((1, 2, 3))
+    plus, minus = response.apply_pair(ket.X + ket.Y, ket.X - ket.Y)
+    both: Tensor = (bra.X + bra.Y) * plus + (bra.X - bra.Y) * minus
+    return 0.5 * both.sum((1, 2, 3))
 
 
-def with_ground_state(response: Response, found: Excitations) -> Tensor:
-    """Zeros (M, S) whose gradients are ⟨0|∂J⟩ of the singlets ``found``."""
+def with_ground_state(response: Response, ket: State) -> Tensor:
+    """Zeros (M,) whose gradients are ⟨0|∂J⟩ of the singlet J = ``ket``."""
     orbitals = response.orbitals
     overlap = orbitals.occupied.detach().mT @ orbitals.virtual  # zero, but not its derivative
-    zeros: Tensor = 2.0**0.5 * ((found.X - found.Y) * overlap[:, None]).sum((2, 3))
+    zeros: Tensor = 2.0**0.5 * ((ket.X - ket.Y)[:, 0] * overlap).sum((1, 2))
     return zeros
-
-
-def _products(first: Tensor, second: Tensor) -> Tensor:
-    """(M, S, S) scalar products of two sets (M, S, o, v)."""
-    return torch.einsum("miov,mjov->mij", first, second)

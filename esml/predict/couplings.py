@@ -15,16 +15,16 @@ import torch
 from ase import Atoms
 
 from esml.io.surroundings import surroundings_of, within
-from esml.physics.couplings import interstate, with_ground_state
-from esml.physics.excitations import InstabilityError
+from esml.physics.copies import Copies
+from esml.physics.couplings import State, interstate, with_ground_state
+from esml.physics.excitations import Excitations, InstabilityError
+from esml.physics.response import Response
+from esml.physics.slopes import AT_ONCE
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
 from esml.predict.solution import medium_of
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
-
-AT_ONCE = 8
-"""Derivatives of one backward pass: few enough for the cache, enough to fill matrix products."""
 
 
 @dataclass(frozen=True)
@@ -119,29 +119,37 @@ def state_couplings(
     graph = model.graph([atoms])
     medium = medium_of([surroundings_of(within(atoms, solvent, point_charges))])
     graph.positions.requires_grad_(True)
+    with torch.no_grad():
+        features = model.hamiltonian.features(graph).requires_grad_()
+    n_singlets, n_triplets = (n_states, 1) if chosen == "singlet" else (1, n_states)
     with torch.enable_grad():
-        singlets, triplets = (n_states, 1) if chosen == "singlet" else (1, n_states)
-        solution = model(graph, singlets, n_triplets=triplets, medium=medium)
-        found = solution.states(chosen)
-        count = int(found.mask.sum())
-        # Couplings are those of full linear response: not of what stands in for it at a saddle.
-        if count == 0 or (chosen == "singlet" and not bool(found.stable.all())):
-            raise InstabilityError(
-                f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
-                "unstable, so its states have no couplings: expected a closed-shell molecule near "
-                "its equilibrium; check the structure"
-            )
-        if active is not None and not 0 <= active < count:
-            raise ValueError(f"active is {active}: expected a state from 0 to {count - 1}")
-        rows, columns = torch.triu_indices(count, count)
-        own = torch.arange(count)
-        if active is not None:
-            rows, columns, own = own, torch.full_like(own, active), own[active : active + 1]
-        wanted = [interstate(solution.response, found, chosen)[0, rows, columns]]
-        if chosen == "singlet":
-            wanted.append(with_ground_state(solution.response, found)[0, own])
-        outputs = torch.cat(wanted)
-    slopes = _jacobian(outputs, graph.positions)
+        solution = model(graph, n_singlets, n_triplets=n_triplets, medium=medium, features=features)
+    found = solution.states(chosen)
+    count = int(found.mask.sum())
+    # Couplings are those of full linear response: not of what stands in for it at a saddle.
+    if count == 0 or (chosen == "singlet" and not bool(found.stable.all())):
+        raise InstabilityError(
+            f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
+            "unstable, so its states have no couplings: expected a closed-shell molecule near "
+            "its equilibrium; check the structure"
+        )
+    if active is not None and not 0 <= active < count:
+        raise ValueError(f"active is {active}: expected a state from 0 to {count - 1}")
+    rows, columns = torch.triu_indices(count, count)
+    own = torch.arange(count)
+    if active is not None:
+        rows, columns, own = own, torch.full_like(own, active), own[active : active + 1]
+    wanted = _between(solution.response, found, chosen, rows, columns)
+    if chosen == "singlet":
+        wanted += _with_ground(solution.response, found, own)
+    direct, of_features = (
+        torch.cat(parts)
+        for parts in zip(
+            *(copies.slopes(values, (graph.positions, features)) for copies, values in wanted),
+            strict=True,
+        )
+    )
+    slopes = direct + model.hamiltonian.network.slopes(graph, of_features)
     between, with_ground = np.split(_numpy(slopes), [len(rows)])
     couplings = np.full((count, count, len(atoms), 3), np.nan)
     couplings[rows, columns] = couplings[columns, rows] = between
@@ -158,17 +166,33 @@ def state_couplings(
     )
 
 
-def _jacobian(outputs: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """(outputs, N, 3) derivatives of ``outputs``, ``AT_ONCE`` of them in one backward pass."""
-    units = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
-    return torch.cat(
-        [
-            torch.autograd.grad(outputs, positions, part, retain_graph=True, is_grads_batched=True)[
-                0
-            ]
-            for part in units.split(AT_ONCE)
-        ]
-    )
+def _between(
+    response: Response,
+    found: Excitations,
+    multiplicity: Multiplicity,
+    rows: torch.Tensor,
+    columns: torch.Tensor,
+) -> list[tuple[Copies, torch.Tensor]]:
+    """⟨I|ω|J⟩ for states I of ``rows`` and J of ``columns``, each made in a copy of its own."""
+    made = []
+    for i, j in zip(rows.split(AT_ONCE), columns.split(AT_ONCE), strict=True):
+        copies = Copies.of(response, len(i))
+        bra, ket = State.of(found, i), State.of(found, j)
+        with torch.enable_grad():
+            made.append((copies, interstate(copies.response, bra, ket, multiplicity)))
+    return made
+
+
+def _with_ground(
+    response: Response, found: Excitations, states: torch.Tensor
+) -> list[tuple[Copies, torch.Tensor]]:
+    """What has the gradients ⟨0|∂J⟩ for ``states`` J, likewise."""
+    made = []
+    for part in states.split(AT_ONCE):
+        copies = Copies.of(response, len(part))
+        with torch.enable_grad():
+            made.append((copies, with_ground_state(copies.response, State.of(found, part))))
+    return made
 
 
 def _numpy(values: torch.Tensor) -> Array:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
-from torch import nn
+from torch import Tensor, nn
 
 from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
@@ -127,17 +127,18 @@ class Surrogate(nn.Module):
         energy_window: float | None = None,
         n_triplets: int | None = None,
         medium: Medium | None = None,
+        features: Tensor | None = None,
     ) -> Solution:
         """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
 
         Fewer where no molecule has so many; ``n_triplets`` where that is given; with
         ``energy_window`` all below it (eV) instead. ``medium`` surrounds the molecules; vacuum if
-        left out.
+        left out. ``features`` are those of ``EffectiveHamiltonian``.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
         dipoles).
         """
-        operators = in_double(self.hamiltonian(graph, medium))
+        operators = in_double(self.hamiltonian(graph, medium, features))
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)

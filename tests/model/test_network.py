@@ -223,3 +223,16 @@ def test_species_refuses_other_elements() -> None:
     assert species(torch.tensor([1, 6, 17])).tolist() == [0, 1, 6]
     with pytest.raises(ValueError, match=r"\[32\] are not among"):
         species(torch.tensor([6, 32]))
+
+
+def test_slopes_of_many_sums_are_those_of_autograd(network: Network) -> None:
+    graph = build_graph([distorted("CH3CHO"), distorted("NH3", 1)], CONFIG.cutoff, torch.float64)
+    kinds = species(graph.numbers)
+    weights = torch.randn(11, len(kinds), 9, CONFIG.channels, dtype=torch.float64)
+    found = network.slopes(graph, weights)
+    graph.positions.requires_grad_()
+    x = features(network, graph)
+    for k, each in enumerate(weights):
+        (expected,) = torch.autograd.grad(x, graph.positions, each, retain_graph=True)
+        assert torch.allclose(found[k], expected, atol=1e-10)
+        assert expected.abs().max() > 1e-3

@@ -102,3 +102,15 @@ def test_averaging_lowers_the_error_of_symmetry(ethanol: Atoms) -> None:
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValueError, match="multiple of the number of heads"):
         TransformerConfig(width=10, heads=4)
+
+
+def test_slopes_of_many_sums(transformer: Transformer, ethanol: Atoms) -> None:
+    graph = build_graph([ethanol], 5.0, torch.float64)
+    kinds = species(graph.numbers)
+    weights = torch.randn(3, len(ethanol), 9, CONFIG.channels, dtype=torch.float64)
+    found = transformer.slopes(graph, weights)
+    graph.positions.requires_grad_()
+    summed = torch.einsum("kncf,ncf->k", weights, transformer(Pairs.of(graph), kinds))
+    for slope, each in zip(found, summed, strict=True):
+        (expected,) = torch.autograd.grad(each, graph.positions, retain_graph=True)
+        assert torch.allclose(slope, expected, atol=1e-10)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
-from torch import nn
 
 from esml.model.backbones.equivariant import Network, NetworkConfig
 from esml.model.backbones.transformer import Transformer, TransformerConfig
@@ -30,7 +29,7 @@ BackboneConfig = Annotated[
 """Either configuration, told apart by ``kind``, which a validation error's path shows as <kind>."""
 
 
-def build(config: NetworkConfig | TransformerConfig) -> nn.Module:
+def build(config: NetworkConfig | TransformerConfig) -> Network | Transformer:
     """The untrained backbone of ``config``."""
     if isinstance(config, TransformerConfig):
         return Transformer(config)

@@ -14,6 +14,7 @@ error of symmetry falls, at their cost. Permutations of atoms and translations a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -21,9 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
-from esml.model.pairs import Pairs
+from esml.model.graph import Graph
+from esml.model.pairs import Pairs, species
 from esml.model.tensors import QUADRUPOLE, decompose, switch
 from esml.physics.basis import ELEMENTS
+from esml.physics.slopes import slopes
 
 
 class TransformerConfig(BaseModel):
@@ -162,6 +165,16 @@ class Transformer(nn.Module):
             for rotation in self.orientations
         ]
         return torch.stack(turned).mean(0)
+
+    def slopes(self, graph: Graph, weights: Tensor) -> Tensor:
+        """(K, N, 3) derivatives with respect to positions of sums of the features of ``graph``.
+
+        K sums with ``weights`` (K, N, 9, C).
+        """
+        with torch.enable_grad():
+            positions = graph.positions.detach().requires_grad_()
+            features = self(Pairs.of(replace(graph, positions=positions)), species(graph.numbers))
+        return slopes([features], [positions], [weights])[0]
 
     def _oriented(self, pairs: Pairs, kinds: Tensor, unit: Tensor) -> Tensor:
         envelope = switch(pairs.distance, 0.0, self.config.cutoff)

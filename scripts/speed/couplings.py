@@ -1,0 +1,62 @@
+"""What energies, gradients and couplings cost beside a prediction and one gradient, in turns.
+
+    python -m scripts.speed.couplings [FILE ...] [--n-states 10] [--times 8]
+
+FILE is a structure, examples/azobenzene.xyz (24 atoms) if left out. Least processor times of one
+thread in one process, so that other work on the machine meets all rows alike; ratios are to one
+gradient, the derivative of one energy by plain autograd.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from ase import Atoms
+from ase.io import read
+
+import esml
+from esml.predict.gradients import excitation_gradients
+from scripts import ROOT
+from scripts.measuring import side_by_side
+
+AZOBENZENE = ROOT / "examples" / "azobenzene.xyz"
+
+
+def table(path: Path, n_states: int, times: int) -> str:
+    """Rows of Markdown for the structure in ``path``."""
+    model, atoms = esml.load_model(), read(path)
+    assert isinstance(atoms, Atoms)
+    found = side_by_side(
+        {
+            f"{n_states} states": lambda: model.predict(atoms, n_states, n_triplets=1),
+            "one gradient": lambda: excitation_gradients(model, atoms),
+            "gradient and couplings of one": lambda: esml.state_couplings(
+                model, atoms, n_states, active=0
+            ),
+            "all gradients and couplings": lambda: esml.state_couplings(model, atoms, n_states),
+        },
+        times,
+    )
+    lines = [f"| {path.stem}, {len(atoms)} atoms | time (s) | ratio |", "|---|---:|---:|"]
+    lines += [
+        f"| {name} | {time:.3f} | {time / found['one gradient']:.1f} |"
+        for name, time in found.items()
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", default=[AZOBENZENE])
+    parser.add_argument("--n-states", type=int, default=10)
+    parser.add_argument("--times", type=int, default=8)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for path in given.files:
+        print(table(path, given.n_states, given.times))
+
+
+if __name__ == "__main__":
+    main()
