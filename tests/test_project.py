@@ -91,23 +91,27 @@ def test_the_version_is_that_of_the_package() -> None:
     assert f"[{esml.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_the_wheel_installs_esml_alone(tmp_path: Path) -> None:
-    """``reference`` and ``scripts`` would be modules of other people's environments."""
-    clone = tmp_path / "clone"
-    for folder in ("esml", "reference", "scripts", "examples", "tests"):
-        shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
+PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a copy of this clone."""
+    folder = tmp_path_factory.mktemp("built")
+    clone = folder / "clone"
+    for name in ("esml", "reference", "scripts", "examples", "tests"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, clone)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"),
-            *("--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(clone)),
-        ],
-        capture_output=True,
-        text=True,
-    )
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    done = subprocess.run([*build, str(clone)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_installs_esml_alone(wheel: Path) -> None:
+    """``reference`` and ``scripts`` would be modules of other people's environments."""
     held = set(zipfile.ZipFile(wheel).namelist())
     dist_info = f"esml-{esml.__version__}.dist-info"
     assert {name.split("/")[0] for name in held} == {"esml", dist_info}
@@ -120,33 +124,11 @@ def test_the_wheel_installs_esml_alone(tmp_path: Path) -> None:
     assert {name for name in held if name.startswith("esml/")} == source
 
 
-def test_the_conda_recipe_asks_for_what_the_wheel_does() -> None:
-    text = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
-    recipe = yaml.safe_load(re.sub(r"\{[{%].*?[%}]\}", "x", text).replace("\nx\n", "\n"))
-    named = {"pytorch": "torch"}
-    asked = {
-        (named.get(name, name), bound)
-        for name, bound in (entry.split() for entry in recipe["requirements"]["run"])
-    }
-    wanted = {tuple(re.match(r"([\w-]+)(.*)", r).groups()) for r in PROJECT["dependencies"]}
-    assert asked == wanted | {("python", PROJECT["requires-python"])}
-    assert recipe["about"]["license"] == PROJECT["license"]
-    assert recipe["about"]["home"] == PROJECT["urls"]["Repository"]
-
-
-def test_an_installed_wheel_gives_a_spectrum_elsewhere(tmp_path: Path) -> None:
-    """Built, installed beside this environment's packages, run outside the repository."""
-    wheel, home = tmp_path / "wheel", tmp_path / "installed"
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheel)]
-    clone = tmp_path / "clone"
-    shutil.copytree(ROOT / "esml", clone / "esml", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, clone)
-    subprocess.run([*pip, *build, str(clone)], check=True, capture_output=True)
-    (built,) = wheel.glob("*.whl")
-    install = ["install", "--no-deps", "--target", str(home), str(built)]
-    subprocess.run([*pip, *install], check=True, capture_output=True)
+def test_an_installed_wheel_gives_a_spectrum_elsewhere(wheel: Path, tmp_path: Path) -> None:
+    """Installed beside this environment's packages, run outside the repository."""
+    home = tmp_path / "installed"
+    install = [*PIP, "install", "--no-deps", "--target", str(home), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
     shutil.copy(ROOT / "examples" / "benzene.xyz", tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "esml", "spectrum", "benzene.xyz", "--n-states", "2"],
@@ -166,6 +148,20 @@ def test_an_installed_wheel_gives_a_spectrum_elsewhere(tmp_path: Path) -> None:
         text=True,
     )
     assert Path(found.stdout.strip()).is_relative_to(home)
+
+
+def test_the_conda_recipe_asks_for_what_the_wheel_does() -> None:
+    text = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(re.sub(r"\{[{%].*?[%}]\}", "x", text).replace("\nx\n", "\n"))
+    named = {"pytorch": "torch"}
+    asked = {
+        (named.get(name, name), bound)
+        for name, bound in (entry.split() for entry in recipe["requirements"]["run"])
+    }
+    wanted = {tuple(re.match(r"([\w-]+)(.*)", r).groups()) for r in PROJECT["dependencies"]}
+    assert asked == wanted | {("python", PROJECT["requires-python"])}
+    assert recipe["about"]["license"] == PROJECT["license"]
+    assert recipe["about"]["home"] == PROJECT["urls"]["Repository"]
 
 
 @pytest.mark.parametrize("module", ["reference", "scripts.accuracy.peers"])

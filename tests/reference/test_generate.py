@@ -203,7 +203,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert all((parts / f"{k}.h5").stat().st_mtime_ns == t for k, t in times.items())
     assert stored_once(output) == keys_of(images, level)
     by_key = {record.key: record for record in read(output)}
-    for atoms in images:
+    for atoms in images[::3]:  # some of each run
         assert_same(by_key[content_key(atoms, level)], make_record(atoms, level))
 
 
