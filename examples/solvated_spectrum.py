@@ -92,8 +92,8 @@ def main() -> None:
         curves[name] = average(transitions, fwhm=0.1)
 
     axes = None
-    for name, curve in curves.items():
-        axes = curve.plot(axes, label=f"{name}, {curve.n_frames} frames")
+    for (name, curve), colour in zip(curves.items(), ("#1f4e79", "#f28e2b"), strict=True):
+        axes = curve.plot(axes, label=f"{name}, {curve.n_frames} frames", color=colour)
     assert axes is not None
     axes.legend(frameon=False)
     axes.get_figure().savefig("solvated.png", dpi=150)
