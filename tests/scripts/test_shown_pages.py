@@ -20,6 +20,7 @@ NAMES = [page.name for page in PAGES]
 def test_each_page_shows_an_output_and_a_picture(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     pictures = re.findall(r"(?:\]\(|src=\")([^\s)\"]+\.png)", text)
+    assert pictures
     assert all((page.parent / name).is_file() for name in pictures)
     assert "" in re.findall(r"^```(.*)\n(?:.*\n)*?```$", text, re.MULTILINE)
 
