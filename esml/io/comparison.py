@@ -79,7 +79,7 @@ def validation_reasons(error: ValidationError) -> str:
     )
 
 
-def read_comparison(path: Path) -> Comparison:
+def read_comparison(path: str | Path) -> Comparison:
     """The reference calculation in the JSON file ``path``, or in the output of a program.
 
     Raises
@@ -87,6 +87,7 @@ def read_comparison(path: Path) -> Comparison:
     InputError
         For a file that cannot be read, is not JSON, or lacks the level or the singlets.
     """
+    path = Path(path)
     if program_of(path) is not None:
         return _from_output(path)
     try:

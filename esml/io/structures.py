@@ -101,8 +101,9 @@ def looks_like_file(text: str) -> bool:
         return False
 
 
-def count_structures(path: Path) -> int:
+def count_structures(path: str | Path) -> int:
     """Number of structures of a file where that is cheap to tell, else 1; 0 if unreadable."""
+    path = Path(path)
     try:
         check_file(path)
         if path.suffix == ".db":
@@ -183,14 +184,14 @@ def conformers(
 
 
 def read_structure(
-    path: Path, index: int | None = None, options: ReadingOptions = DEFAULT
+    path: str | Path, index: int | None = None, options: ReadingOptions = DEFAULT
 ) -> Structure:
     """One structure of a file.
 
     ``index`` counts from 0, negative ones from the end; ``None`` takes the last, as ASE does (the
     relaxed geometry of an optimization). Raises ``InputError``.
     """
-    wanted = -1 if index is None else index
+    path, wanted = Path(path), -1 if index is None else index
     check_file(path)
     if kind_of(path) in ("smiles", "sdf"):
         return _record(path, wanted, options)
@@ -229,7 +230,7 @@ def _no_such(path: Path, wanted: int, count: int) -> InputError:
 # --- all structures of a file ---------------------------------------------------------------------
 
 
-def read_structures(path: Path, options: ReadingOptions = DEFAULT) -> Iterator[Structure]:
+def read_structures(path: str | Path, options: ReadingOptions = DEFAULT) -> Iterator[Structure]:
     """All structures of a file, one at a time.
 
     A structure's name is what the file calls it (``atoms.info["name"]``, the title of a record, the
@@ -243,12 +244,13 @@ def read_structures(path: Path, options: ReadingOptions = DEFAULT) -> Iterator[S
 
 
 def read_entries(
-    path: Path, skip: int = 0, options: ReadingOptions = DEFAULT
+    path: str | Path, skip: int = 0, options: ReadingOptions = DEFAULT
 ) -> Generator[Structure | InputError, None, None]:
     """All structures of a file but the first ``skip``, and where a record is bad, why.
 
     Else as ``read_structures``.
     """
+    path = Path(path)
     check_file(path)
     items = items_of(path, kind_of(path), skip, options)
     if options.shard is not None:

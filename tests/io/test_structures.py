@@ -45,6 +45,16 @@ def test_a_name_in_the_file_is_kept(tmp_path: Path) -> None:
     assert read_structure(tmp_path / "a.xyz").name == "water"
 
 
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    write(tmp_path / "many.traj", IMAGES)
+    text = str(tmp_path / "many.traj")
+    assert read_structure(text, 1).atoms.get_chemical_formula() == "CH4"
+    assert len(list(read_structures(text))) == len(list(read_entries(text))) == 3
+    assert count_structures(str(tmp_path / "nothing.xyz")) == 0
+    with pytest.raises(InputError, match="no file"):
+        read_structure("nothing.xyz")
+
+
 def test_one_structure_by_index(tmp_path: Path) -> None:
     path = tmp_path / "many.traj"
     write(path, IMAGES)
