@@ -242,6 +242,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 150
+
+
 def test_the_readme_names_only_commands_and_targets_that_exist() -> None:
     from typer.main import get_command
 
