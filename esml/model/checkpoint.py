@@ -144,6 +144,14 @@ def _keep_floor(old: Checkpoint) -> Checkpoint:
     return replace(old, config=config)
 
 
+def _add_triplet_shift(old: Checkpoint) -> Checkpoint:
+    """Since version 7 triplets may be shifted by a constant."""
+    state = dict(old.state)
+    if old.config.get("kind", "hamiltonian") == "hamiltonian":
+        state["triplet_shift"] = torch.zeros_like(state["virtual_scale"])
+    return replace(old, state=state)
+
+
 @dataclass(frozen=True)
 class Format:
     """The version of model files that is written, and how older ones become it."""
@@ -154,13 +162,14 @@ class Format:
 
 
 FORMAT = Format(
-    6,
+    7,
     {
         1: _add_relaxation,
         2: _add_near_charges,
         3: _forget_errors,
         4: _add_elements,
         5: _keep_floor,
+        6: _add_triplet_shift,
     },
 )
 

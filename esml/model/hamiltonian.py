@@ -60,7 +60,13 @@ COUPLINGS = (
 )
 """Names of an atom's two-electron parameters (eV): η^K, η^J, then as in ``Interaction``."""
 
-RESPONSE_WEIGHTS = ("element_couplings", "couplings.weight", "couplings.bias")
+RESPONSE_WEIGHTS = (
+    "element_couplings",
+    "couplings.weight",
+    "couplings.bias",
+    "virtual_scale",
+    "triplet_shift",
+)
 """Weights that act on excited states alone: orbitals, charges and dipoles do not depend on them."""
 
 N_SIGNED = 2
@@ -165,6 +171,7 @@ class EffectiveHamiltonian(nn.Module):
     """
 
     baseline: Tensor
+    triplet_shift: Tensor  # () τ, eV: not trained, but fitted to best estimates
 
     def __init__(self, config: HamiltonianConfig | None = None) -> None:
         super().__init__()
@@ -194,6 +201,7 @@ class EffectiveHamiltonian(nn.Module):
             self.near_coulomb = nn.Parameter(torch.tensor(_NEAR_COULOMB))
         table = torch.tensor([_DEFAULTS[z] for z in ELEMENTS])
         self.register_buffer("baseline", table)
+        self.register_buffer("triplet_shift", torch.zeros(()))
 
     @property
     def cutoff(self) -> float:
@@ -334,6 +342,7 @@ class EffectiveHamiltonian(nn.Module):
             coulomb=kernels[0],
             exchange=kernels[1],
             virtual_scale=self.virtual_scale,
+            triplet_shift=self.triplet_shift,
             relaxation=diagonal if relaxation is None else relaxation.to(diagonal) + diagonal,
             **padded,
         )

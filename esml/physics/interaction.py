@@ -15,7 +15,8 @@ coupling constant, so energies are exactly invariant under rotation.
 The virtual orbitals of a minimal basis are too high in energy for excitations: in a large basis an
 excited electron relaxes into functions that a minimal basis lacks. ``relaxation`` shifts them in
 the response only, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D (a scissor-like
-shift). The ground state and its orbital energies do not change.
+shift). The ground state and its orbital energies do not change. Energies of triplets may
+be shifted by a constant τ: the correlation of two electrons depends on their spins.
 
 Shape letters: M molecules, K the most atoms and n the most orbitals of one molecule, S densities
 per molecule. All energies in eV.
@@ -114,6 +115,10 @@ def distances(positions: Tensor) -> Tensor:
     return torch.where(apart, torch.where(apart, square, 1.0).sqrt(), 0.0)
 
 
+_DIMENSIONS = {"coulomb": 3, "exchange": 3, "virtual_scale": 0, "triplet_shift": 0}
+"""Of the fields of ``Interaction`` that are not values of atoms."""
+
+
 @dataclass(frozen=True)
 class Interaction:
     """Two-electron parameters of a padded batch, all in eV.
@@ -124,6 +129,8 @@ class Interaction:
         K(ia, jb)   = Σ_AB q^A_ia γ^K_AB q^B_jb + Σ_A [k_d d_ia·d_jb + k_Q Q_ia·Q_jb]
         J(ij, ab)   = Σ_AB q^A_ij γ^J_AB q^B_ab + Σ_A [j_d d_ij·d_ab + j_Q Q_ij·Q_ab]
         K_T(ia, jb) = Σ_A [t_m q_ia q_jb + t_d d_ia·d_jb + t_Q Q_ia·Q_jb]
+
+    τ is added to the energies of triplets.
 
     Raises
     ------
@@ -142,6 +149,7 @@ class Interaction:
     exchange_quadrupole: Tensor  # (M, K) j_Q
     relaxation: Tensor  # (M, n, n) D; only its symmetric part counts
     virtual_scale: Tensor  # () σ, no unit
+    triplet_shift: Tensor  # () τ
 
     def __post_init__(self) -> None:
         shape = tuple(self.coulomb.shape)
@@ -149,7 +157,7 @@ class Interaction:
             raise ValueError(f"coulomb must be (M, K, K), got {shape}")
         for field in fields(self):
             value: Tensor = getattr(self, field.name)
-            pairs = {"coulomb": 3, "exchange": 3, "virtual_scale": 0}.get(field.name, 2)
+            pairs = _DIMENSIONS.get(field.name, 2)
             expected = shape[:pairs]
             if field.name == "relaxation":  # over orbitals, not atoms
                 expected = (shape[0], value.shape[-1], value.shape[-1])

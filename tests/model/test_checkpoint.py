@@ -34,6 +34,7 @@ SAID = {
     3: ("C2H4", [4.18133558, 7.24454200], 10.17670849),
     4: ("C2H4", [4.33228184, 7.14685434], 10.32640543),
     5: ("C2H4", [4.33228184, 7.14685434], 10.32640543),
+    6: ("C2H4", [4.33228184, 7.14685434], 10.32640543),
 }
 """A molecule, and its singlets and gap (eV) that the models of ``version-N.safetensors`` gave when
 they were written."""

@@ -87,6 +87,7 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
             *(uniform(low, high, m, k) for low, high in ranges),
             relaxation=(relaxation + relaxation.mT) * mask,
             virtual_scale=torch.tensor(-0.15, dtype=torch.float64),
+            triplet_shift=torch.tensor(0.0, dtype=torch.float64),
         ),
     )  # fmt: skip
 
@@ -104,7 +105,7 @@ def converted(
     atoms = {
         field.name: change(getattr(interaction, field.name))
         for field in fields(interaction)
-        if field.name not in ("relaxation", "virtual_scale")
+        if field.name not in ("relaxation", "virtual_scale", "triplet_shift")
     }
     return replace(interaction, **atoms, relaxation=orbitals(interaction.relaxation))
 

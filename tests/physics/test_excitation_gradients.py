@@ -72,6 +72,7 @@ def ring(size: int) -> System:
             *(one, one, -one, one, one, one, one),
             0.7 * torch.eye(size, dtype=torch.float64)[None],
             torch.tensor(-0.1, dtype=torch.float64),
+            torch.tensor(0.2, dtype=torch.float64),
         ),
     )
 

@@ -35,7 +35,7 @@ def test_two_orbitals_by_hand() -> None:
     Δ + t_m − ½(γᴶ₀ + γᴶ₁).
     """
     e, t, g0, g1, j0, j1, t_m, d = -4.0, 6.0, 12.0, 9.0, 5.0, 4.0, -1.5, 0.7
-    relaxation, scale = -1.2, -0.1
+    relaxation, scale, shift = -1.2, -0.1, 0.3
     two = torch.ones(1, 2, dtype=torch.float64)
     system = System(
         lay_out([[1, 1]]),
@@ -47,6 +47,7 @@ def test_two_orbitals_by_hand() -> None:
             *(two, two, t_m * two, two, two, two, two),
             relaxation * torch.eye(2, dtype=torch.float64)[None],
             torch.tensor(scale, dtype=torch.float64),
+            torch.tensor(shift, dtype=torch.float64),
         ),
     )
     delta = (1 + scale) * (e + t) + relaxation - (e - t)
@@ -60,7 +61,9 @@ def test_two_orbitals_by_hand() -> None:
     strength = 2 / 3 * omega / HARTREE * moment**2
     assert singlet.oscillator_strengths.item() == pytest.approx(strength, rel=1e-13)
     triplet = system.triplets()
-    assert triplet.energies.item() == pytest.approx(delta + t_m - 0.5 * (j0 + j1), rel=1e-13)
+    assert triplet.energies.item() == pytest.approx(
+        delta + t_m - 0.5 * (j0 + j1) + shift, rel=1e-13
+    )
     assert triplet.X.abs().item() == pytest.approx(1)
 
 
@@ -214,9 +217,10 @@ def test_far_molecules_have_the_union_of_their_states() -> None:
         Interaction(
             *(
                 join([x[0] for x in pair]) if pair[0].dim() == 3 else torch.cat(pair, 1)
-                for pair in zip(*(parameters(s.interaction)[:-1] for s in single), strict=True)
+                for pair in zip(*(parameters(s.interaction)[:-2] for s in single), strict=True)
             ),
             virtual_scale=both.interaction.virtual_scale,
+            triplet_shift=both.interaction.triplet_shift,
         ),
     )
     # Aufbau of the pair must be that of the parts, or the ground state would transfer charge.
@@ -276,7 +280,7 @@ def test_a_molecule_without_virtual_orbitals_has_no_states() -> None:
     )  # hydride
     zero, one = torch.zeros(1, 1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     scale = torch.tensor(0.1, dtype=torch.float64)
-    interaction = Interaction(zero, zero, *[one] * 7, zero, scale)
+    interaction = Interaction(zero, zero, *[one] * 7, zero, scale, scale)
     system = System(layout, zero - 5, zero[:, None].expand(1, 3, 1, 1), interaction)
     for found in (system.singlets(2), system.triplets(2)):
         assert found.energies.isnan().all()

@@ -38,7 +38,7 @@ def hydrogen(j0: float, j1: float, t_m: float = 0.0) -> System:
             pair(j0, j1),
             *(two, two, t_m * two, two, two, two, two),
             torch.zeros(1, 2, 2, dtype=torch.float64),
-            torch.tensor(0.0, dtype=torch.float64),
+            *torch.zeros(2, dtype=torch.float64),
         ),
     )
 

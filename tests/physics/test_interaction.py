@@ -99,6 +99,7 @@ def _interaction(**changed: torch.Tensor) -> Interaction:
         "exchange_quadrupole": single,
         "relaxation": torch.ones(2, 7, 7),
         "virtual_scale": torch.tensor(0.1),
+        "triplet_shift": torch.tensor(0.2),
     }
     return Interaction(**{**values, **changed})
 

@@ -29,7 +29,7 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
     p = {
         f.name: getattr(system.interaction, f.name)[molecule].numpy()
         for f in fields(Interaction)
-        if f.name != "virtual_scale"
+        if f.name not in ("virtual_scale", "triplet_shift")
     }
 
     atoms = (layout.molecule == molecule).nonzero()[:, 0]
