@@ -4,9 +4,10 @@
 
 QUEST is the JSON list of QUEST MAIN, QM8 and AZULENES are files of energies at CC2 and ADC(2) (see
 ``better_levels``). Only what acts on excited states changes: orbitals, charges and dipoles stay
-those of the labels. Figures on QUEST are out of fold: five folds of molecules, each predicted with
-parameters fitted without it. A fifth of QM8, by scaffold, and a fifth of the azulenes are never
-fitted.
+those of the labels. Figures on QUEST and the azulenes are out of fold: five folds of molecules,
+each predicted with parameters fitted without it. A fifth of QM8, by scaffold, is never fitted. With
+``--larger`` a data set of larger molecules says how much their lowest states move, and whether that
+depends on size.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import esml
+from esml.model.elements import LIKE
+from esml.physics.basis import ELEMENTS
 from esml.predict.model_files import save_model
 from esml.predict.surrogate import Surrogate
 from esml.results import half_width
@@ -30,51 +34,53 @@ from scripts.training.better_levels import (
     read_azulenes,
     read_qm8,
     read_quest,
+    read_records,
     usable,
 )
 from scripts.training.response_fit import (
     Batch,
+    Known,
     Parameters,
     Prior,
     Row,
+    centres,
+    found_targets,
     predicted_states,
     prepared,
     ridge,
     rows,
     solve,
+    spread,
 )
 
 ENERGIES = "best estimates (QUEST MAIN), vertical, in vacuum"
 """What the energies of the fitted model mean."""
 
 FOLDS = 5
-ITERATIONS = 3
+ITERATIONS = 2
 
 
 def fit(
-    model: Surrogate,
-    truth: Sequence[Batch],
-    others: Sequence[Sequence[Row]],
-    prior: Prior,
-) -> tuple[Parameters, float]:
+    model: Surrogate, truth: Sequence[Batch], others: Sequence[Sequence[Row]], prior: Prior
+) -> Parameters:
     """Gauss–Newton steps from the labels' parameters; ``others`` are further rows at each step."""
-    at, offset = Parameters.zero(model), 0.0
+    at = Parameters.zero(model)
     for known in others:
-        at, offset = ridge([*rows(model, truth, at), *known], at, prior)
-    return at, offset
+        at = ridge([*rows(model, truth, at), *known], at, prior)
+    return at
 
 
 def fit_all(
-    model: Surrogate, truth: Sequence[Batch], others: Sequence[Batch], prior: Prior
-) -> tuple[Parameters, float, list[list[Row]]]:
+    model: Surrogate, truth: Sequence[Batch], others: Sequence[Batch], known: Known, prior: Prior
+) -> tuple[Parameters, list[list[Row]]]:
     """The parameters fitted to everything, and the rows of ``others`` at each step on the way."""
-    at, offset = Parameters.zero(model), 0.0
+    at = Parameters.zero(model)
     steps: list[list[Row]] = []
     for step in range(ITERATIONS):
-        steps.append(rows(model, others, at))
-        at, offset = ridge([*rows(model, truth, at), *steps[-1]], at, prior)
-        print(f"step {step + 1}: mean error of CC2 {offset:+.3f} eV", flush=True)
-    return at, offset, steps
+        steps.append(rows(model, others, at, known))
+        at = ridge([*rows(model, truth, at), *steps[-1]], at, prior)
+        print(f"step {step + 1} of {ITERATIONS}", flush=True)
+    return at, steps
 
 
 def folds(molecules: Sequence[Better]) -> list[list[Better]]:
@@ -178,82 +184,125 @@ def lowest(found: Sequence[Row]) -> list[Row]:
     return list(best.values())
 
 
-def with_parameters(model: Surrogate, parameters: Parameters) -> Surrogate:
+def like_neighbours(table: Tensor, known: Sequence[int]) -> Tensor:
+    """``table`` (elements, 11), with rows of elements not ``known`` as those they resemble."""
+    source = [ELEMENTS.index(z if z in known else LIKE.get(z, z)) for z in ELEMENTS]
+    return table[source]
+
+
+def with_parameters(model: Surrogate, parameters: Parameters, known: Sequence[int]) -> Surrogate:
     """``model`` with its response parameters changed and its uncertainties forgotten.
 
     They were those against the labels. What is to be expected of the errors against the truth goes
-    into ``metadata["validation_rmse_eV"]`` once it is known.
+    into ``metadata["validation_rmse_eV"]`` once it is known. ``known`` are the elements fitted.
     """
     hamiltonian = model.hamiltonian
+    centre = centres(model).double() @ parameters.weight
+    scale, shift = parameters.shared
     model.error_model = None
     with torch.no_grad():
-        hamiltonian.element_couplings.add_(parameters.table)
+        hamiltonian.element_couplings.add_(like_neighbours(parameters.table, known) - centre)
         hamiltonian.couplings.weight.add_(parameters.weight.mT)
+        hamiltonian.virtual_scale.add_(scale)
+        hamiltonian.triplet_shift.add_(shift)
     return model
 
 
-def main() -> None:
+def movement(before: Sequence[Row], after: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """How S1 and T1 move (eV), and by how much more for each further heavy atom."""
+    table = {}
+    for name, triplet in (("S1", False), ("T1", True)):
+        pairs = [
+            (int((a.molecule.atoms.numbers > 1).sum()), b.predicted - a.predicted)
+            for a, b in zip(before, after, strict=True)
+            if a.triplet == triplet
+        ]
+        size, moved = np.array(pairs).T
+        table[name] = {
+            "count": len(pairs),
+            "mean": round(float(moved.mean()), 3),
+            "for_each_heavy_atom": round(float(np.polyfit(size, moved, 1)[0]), 4),
+        }
+    return table
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("quest", type=Path)
     parser.add_argument("qm8", type=Path)
     parser.add_argument("azulenes", type=Path)
     parser.add_argument("--model", default="camb3lyp", help="the label-faithful model")
     parser.add_argument("--n-cc2", type=int, default=1500, help="CC2 molecules fitted")
-    parser.add_argument("--n-test", type=int, default=600, help="CC2 molecules tested")
+    parser.add_argument("--n-test", type=int, default=300, help="CC2 molecules tested")
+    parser.add_argument("--larger", type=Path, help="records of larger molecules")
     parser.add_argument("-o", "--output", type=Path, help="model file to write")
     parser.add_argument("--json", type=Path, help="figures")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    return parser.parse_args()
 
+
+def main() -> None:
+    arguments = parsed()
+    torch.set_num_threads(1)
     model = esml.load_model(arguments.model, dtype=torch.float64)
-    prior = Prior()
-    qm8 = usable(read_qm8(arguments.qm8)[: 2 * (arguments.n_cc2 + arguments.n_test)])
-    known = [m for m in qm8 if not held_out(m)][: arguments.n_cc2]
-    unknown = [m for m in qm8 if held_out(m)][: arguments.n_test]
+    qm8 = read_qm8(arguments.qm8)
+    fitted = usable([m for m in qm8 if not held_out(m)][: arguments.n_cc2])
+    tested = usable([m for m in qm8 if held_out(m)][: arguments.n_test])
     azulenes = usable(read_azulenes(arguments.azulenes))
     molecules = usable(read_quest(arguments.quest))
-    everything = list(prepared(model, molecules))
+    truth = list(prepared(model, molecules))
+    others = [batch for group in (fitted, azulenes) for batch in prepared(model, group)]
     zero = Parameters.zero(model)
-    others = [
-        *prepared(model, known),
-        *prepared(model, [m for m in azulenes if not held_out(m)]),
-    ]
-    final, offset, steps = fit_all(model, everything, others, prior)
+    prior = Prior(spread([*truth, *others]))
+    known = found_targets(model, others, zero)
+    final, steps = fit_all(model, truth, others, known, prior)
 
     out_of_fold: dict[str, quest.Computed] = {}
-    groups = folds(molecules)
-    for k, group in enumerate(groups):
-        rest = [m for other in groups if other is not group for m in other]
-        at, _ = fit(model, list(prepared(model, rest)), steps, prior)
+    azulene_rows: list[Row] = []
+    for k, (group, left_out) in enumerate(zip(folds(molecules), folds(azulenes), strict=True)):
+        apart = {m.name for m in (*group, *left_out)}
+        rest = [m for m in molecules if m.name not in apart]
+        without = [[r for r in step if r.molecule.name not in apart] for step in steps]
+        at = fit(model, list(prepared(model, rest)), without, prior)
         out_of_fold |= computed(model, prepared(model, group), at)
+        azulene_rows += rows(model, list(prepared(model, left_out)), at)
         print(f"fold {k + 1} of {FOLDS}", flush=True)
 
     listed = quest.load(arguments.quest)
     methods = {
-        "labels' parameters": computed(model, everything, zero),
+        "labels' parameters": computed(model, truth, zero),
         "out of fold": out_of_fold,
-        "in fold": computed(model, everything, final),
+        "in fold": computed(model, truth, final),
     }
     tables = {name: quest.table(quest.pairs_of(listed, c)) for name, c in methods.items()}
     print(quest.format_tables(tables))
-    figures: dict[str, object] = {"cc2_mean_error": round(offset, 3)}
-    figures["quest"] = {name: by_kind_and_size(listed, c) for name, c in methods.items()}
-    for name, group in (("cc2", unknown), ("adc2", [m for m in azulenes if held_out(m)])):
-        batches = list(prepared(model, group))
-        for label, parameters in (("labels' parameters", zero), ("best estimate", final)):
-            figures[f"{name}, {label}"] = summary(lowest(rows(model, batches, parameters)))
+    figures: dict[str, object] = {
+        f"quest, {name}": by_kind_and_size(listed, c) for name, c in methods.items()
+    }
+    cc2 = list(prepared(model, tested))
+    of_tested = found_targets(model, cc2, zero)
+    for label, parameters in (("labels' parameters", zero), ("best estimate", final)):
+        figures[f"cc2, {label}"] = summary(lowest(rows(model, cc2, parameters, of_tested)))
+    figures["adc2, labels' parameters"] = summary(
+        [r for r in steps[0] if r.molecule.source == "adc2"]
+    )
+    figures["adc2, out of fold"] = summary(azulene_rows)
+    if arguments.larger:
+        larger = list(prepared(model, usable(read_records(arguments.larger))))
+        moved = movement(rows(model, larger, zero), rows(model, larger, final))
+        figures["larger molecules move by"] = moved
     figures["standard_deviation"] = stated = expected_errors(listed, out_of_fold)
     print(json.dumps(figures, indent=1))
     if arguments.output:
-        fitted = with_parameters(esml.load_model(arguments.model), final)
+        elements = {int(z) for b in (*truth, *others) for z in b.graph.numbers}
+        best = with_parameters(esml.load_model(arguments.model), final, sorted(elements))
         for key in ("uncertainty", "validation"):  # said of the labels
-            fitted.metadata.pop(key, None)
-        fitted.metadata |= {
+            best.metadata.pop(key, None)
+        best.metadata |= {
             "name": arguments.output.stem,
             "energies": ENERGIES,
             "validation_rmse_eV": stated,
         }
-        save_model(fitted, arguments.output)
+        save_model(best, arguments.output)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

@@ -18,7 +18,9 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
+from esml.io.records import iterate
 from esml.io.structure_checks import StructureError, check_structure
 from scripts.accuracy import quest
 
@@ -34,6 +36,12 @@ CAM-B3LYP's that well."""
 
 LARGEST_CHANGE = 0.8
 """eV; where CC2 and CAM-B3LYP differ by more, they speak of different states."""
+
+STRENGTH_COUNTS = 4.0
+"""eV²; how much a difference of 1 between roots of strengths counts when states are assigned."""
+
+ALIKE = {"npi": ("npi", "nspi", "spi"), "ppi": ("ppi",)}
+"""Types of listed states with holes in and off the plane, of those whose electron is off it."""
 
 PLANAR = 0.1
 """Å; largest distance from its plane of an atom of a planar molecule."""
@@ -79,6 +87,26 @@ def read_azulenes(path: Path) -> list[Better]:
     return [
         Better(str(entry["id"]), _atoms(entry), "adc2", str(entry["id"]), entry["adc2"])
         for entry in _lines(path)
+    ]
+
+
+def read_records(path: Path) -> list[Better]:
+    """Neutral molecules of a data set with the lowest valence states of the labels."""
+    return [
+        Better(
+            r.key,
+            Atoms(r.numbers, positions=r.positions, info={"charge": 0}),
+            "adc2",
+            r.key,
+            {
+                "s1_eV": float(
+                    r.singlet_energies[r.singlet_valence_weights >= quest.LEAST_WEIGHT][0]
+                ),
+                "t1_eV": float(r.triplet_energies[0]),
+            },
+        )
+        for r in iterate(path)
+        if r.charge == 0
     ]
 
 
@@ -135,23 +163,38 @@ def _quest_targets(
         listed = quest.listed(molecule, multiplicity)
         for kind in quest.SCORED:
             if predicted.pi is None:
-                pairs = [(p, s) for p, s in zip(distinct, listed, strict=False) if _is(s, kind)]
-            else:
-                # By character: the k-th nπ* state is the k-th nπ* state, whatever lies between.
+                pairs = list(zip(listed, distinct, strict=False))
+            else:  # by character: the k-th nπ* state is the k-th, whatever lies between
                 hole_is_pi = kind == "ppi"
-                own = [
+                alike = [s for s in listed if s["type"].strip() in ALIKE[kind]]
+                places = [
                     p
                     for p in distinct
                     if predicted.pi[p, 1] and bool(predicted.pi[p, 0]) == hole_is_pi
                 ]
-                pairs = list(zip(own, (s for s in listed if _is(s, kind)), strict=False))
-            for place, state in pairs:
-                if state["kind"] == "V":
+                pairs = _assigned(alike, places, predicted)
+            for state, place in pairs:
+                if state["kind"] == "V" and state["type"].strip() == kind:
                     yield Target(multiplicity == 3, place, float(state["tbe_avtz_eV"]), kind)
 
 
-def _is(state: dict[str, Any], kind: str) -> bool:
-    return bool(state["type"].strip() == kind)
+def _assigned(
+    states: Sequence[dict[str, Any]], places: Sequence[int], predicted: Predicted
+) -> list[tuple[dict[str, Any], int]]:
+    """Each of ``states`` beside its place among ``places``.
+
+    In ascending order, unless strengths are listed and roots of strengths agree better in another.
+    """
+    n = min(len(states), len(places))
+    apart = np.zeros((n, n))
+    for i, state in enumerate(states[:n]):
+        strength = state.get("f_lr_cc3")
+        for j, place in enumerate(places[:n]):
+            apart[i, j] = (predicted.energies[place] - float(state["tbe_avtz_eV"])) ** 2
+            if strength is not None:
+                root = max(float(strength), 0.0) ** 0.5
+                apart[i, j] += STRENGTH_COUNTS * (predicted.strengths[place] ** 0.5 - root) ** 2
+    return [(states[i], places[j]) for i, j in zip(*linear_sum_assignment(apart), strict=True)]
 
 
 def _distinct(molecule: quest.Molecule, predicted: Predicted) -> list[int]:

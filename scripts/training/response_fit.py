@@ -3,18 +3,20 @@
 An atom's eleven couplings deviate from its element's baseline by δ (``deviations`` of the
 Hamiltonian). The change of δ is linear in the parameters sought,
 
-    Δδ_A = T[element of A] + W h_A ,
+    Δδ_A = T[element of A] + W (h_A − mean of the element) ,
 
-with a table T of the elements and a matrix W on the hidden features h_A the model has anyway.
-Energies are stationary, so dω/dδ_A follows from one backward pass per state, and dω/d(T, W) from it
-by sums over atoms. A ridge regression of energies on (T, W) with Huber's loss, evaluated anew at
-each solution, is a Gauss–Newton fit.
+with a table T of the elements and a matrix W on the hidden features h_A the model has anyway. Two
+numbers are global: the scale σ of the virtual levels and the shift τ of all triplets. Energies are
+stationary, so dω/dδ_A follows from one backward pass per state, and dω/d(T, W) from it by sums over
+atoms. A ridge regression of energies on (T, W, σ, τ) with Huber's loss, evaluated anew at each
+solution, is a Gauss–Newton fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from esml.model.graph import Graph
-from esml.model.hamiltonian import COUPLINGS
+from esml.model.hamiltonian import COUPLINGS, N_SIGNED
 from esml.model.pairs import species
 from esml.physics.basis import ELEMENTS, OrbitalLayout
 from esml.physics.excitations import Excitations, singlets, triplets
@@ -34,6 +36,7 @@ from esml.predict.surrogate import Surrogate
 from scripts.training.better_levels import (
     Better,
     Predicted,
+    Target,
     plane_normal,
     targets,
 )
@@ -46,32 +49,33 @@ N_STATES = {"quest": 12, "cc2": 4, "adc2": 3}
 BATCH = 24
 """Molecules solved at a time."""
 
+LEAST_SPREAD = 1e-4
+"""Share of the features' mean square that every direction has at least."""
+
 
 @dataclass(frozen=True)
 class Parameters:
-    """Changes of the response parameters: T (elements, 11) and W (hidden, 11)."""
+    """Changes of the response parameters: T (elements, 11), W (hidden, 11), and σ and τ (2,)."""
 
     table: Tensor
     weight: Tensor
+    shared: Tensor
 
     @classmethod
     def zero(cls, model: Surrogate) -> Parameters:
         hidden = model.hamiltonian.couplings.in_features
-        shape = len(COUPLINGS)
-        return cls(
-            torch.zeros(len(ELEMENTS), shape, dtype=torch.float64),
-            torch.zeros(hidden, shape, dtype=torch.float64),
-        )
+        shapes = ((len(ELEMENTS), len(COUPLINGS)), (hidden, len(COUPLINGS)), (2,))
+        return cls(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
 
     @property
     def flat(self) -> Array:
-        return torch.cat([self.table.flatten(), self.weight.flatten()]).numpy()
+        return torch.cat([x.flatten() for x in (self.table, self.weight, self.shared)]).numpy()
 
     def like(self, flat: Array) -> Parameters:
         """The parameters of ``flat``, shaped as these."""
-        n = self.table.numel()
-        values = torch.from_numpy(flat)
-        return Parameters(values[:n].view_as(self.table), values[n:].view_as(self.weight))
+        parts = (self.table, self.weight, self.shared)
+        values = torch.from_numpy(flat).split([x.numel() for x in parts])
+        return Parameters(*(v.view_as(x) for v, x in zip(values, parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,11 @@ class Batch:
     orbitals: Orbitals
     dipole: Tensor
     kinds: Tensor  # (N,)
-    hidden: Tensor  # (N, hidden)
+    hidden: Tensor  # (N, hidden) less the means of the elements
     deviation: Tensor  # (N, 11) the labels'
     separation: Tensor
-    relaxation: Tensor  # without that of the couplings
+    relaxation: Tensor  # (M, n, n) without that of the couplings
+    stretch: Tensor  # (M, n, n) what the relaxation gains for each unit of σ
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,17 @@ def prepared(model: Surrogate, molecules: Sequence[Better]) -> Iterator[Batch]:
         yield _batch(model, tuple(by_size[start : start + BATCH]))
 
 
+def centres(model: Surrogate) -> Tensor:
+    """(elements, hidden) features of the mean atom of each element in the training data.
+
+    Raises ValueError for a model that does not know its training data.
+    """
+    if model.domain is None:
+        raise ValueError("the model file holds no domain: expected the means of its elements")
+    with torch.no_grad():
+        return model.hamiltonian.hidden_couplings(model.domain.means.to(model.dtype))
+
+
 @torch.no_grad()
 def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
     hamiltonian = model.hamiltonian
@@ -123,30 +139,46 @@ def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
     deviation = hamiltonian.deviations(kinds, operators.features)
     separation = distances(layout.pad_atoms(graph.positions))
     own = hamiltonian.interaction(kinds, deviation, layout, separation).relaxation
+    orbitals = diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+    scale = hamiltonian.virtual_scale
+    scale.add_(1.0)
+    rescaled = in_double(hamiltonian(graph)).interaction.relaxation
+    scale.sub_(1.0)
+    levels = orbitals.virtual @ orbitals.fock_virtual @ orbitals.virtual.mT
     return Batch(
         molecules,
         graph,
         layout,
-        diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied),
+        orbitals,
         operators.dipole,
         kinds,
-        hamiltonian.hidden_couplings(operators.features),
+        hamiltonian.hidden_couplings(operators.features) - centres(model)[kinds],
         deviation,
         separation,
         operators.interaction.relaxation - own,
+        levels + rescaled - operators.interaction.relaxation,
     )
 
 
 def solve(
-    model: Surrogate, batch: Batch, parameters: Parameters, change: Tensor | None = None
+    model: Surrogate,
+    batch: Batch,
+    parameters: Parameters,
+    change: Tensor | float = 0.0,
+    rescaled: Tensor | float = 0.0,
 ) -> tuple[Excitations, Excitations]:
-    """Singlets and triplets with ``parameters``, and ``change`` (N, 11) of the couplings."""
+    """Singlets and triplets with ``parameters``.
+
+    To the couplings of atoms ``change`` (N, 11) is added, to each molecule's σ ``rescaled`` (M,).
+    """
     deviation = batch.deviation + parameters.table[batch.kinds] + batch.hidden @ parameters.weight
-    if change is not None:
-        deviation = deviation + change
+    scale, shift = parameters.shared
+    scales = (scale + rescaled) * torch.ones(len(batch.molecules), dtype=torch.float64)
+    relaxation = batch.relaxation + scales[:, None, None] * batch.stretch
     interaction = model.hamiltonian.interaction(
-        batch.kinds, deviation, batch.layout, batch.separation, batch.relaxation
+        batch.kinds, deviation + change, batch.layout, batch.separation, relaxation
     )
+    interaction = replace(interaction, triplet_shift=interaction.triplet_shift + shift)
     response = Response(batch.orbitals, interaction, batch.layout)
     n_states = min(N_STATES[batch.molecules[0].source], int(response.n_available.max()))
     return singlets(response, batch.dipole, n_states), triplets(response, n_states)
@@ -185,43 +217,68 @@ def _pi(batch: Batch, found: Excitations, molecule: int) -> NDArray[np.bool_] | 
     return (torch.stack(shares, 1) > 0.5).numpy()
 
 
-def rows(model: Surrogate, batches: Sequence[Batch], parameters: Parameters) -> list[Row]:
-    """All states of ``batches`` that a better level knows, evaluated with ``parameters``."""
+Known = Mapping[str, Sequence[Target]]
+"""Targets of molecules by name, as found with other parameters."""
+
+
+def found_targets(
+    model: Surrogate, batches: Sequence[Batch], parameters: Parameters
+) -> dict[str, list[Target]]:
+    """What the better level says of the states that ``parameters`` give, by molecule."""
+    known = {}
+    for batch in batches:
+        with torch.no_grad():
+            both = solve(model, batch, parameters)
+        for index, molecule in enumerate(batch.molecules):
+            singlet, triplet = (predicted_states(batch, x, index)[0] for x in both)
+            known[molecule.name] = list(targets(molecule, singlet, triplet))
+    return known
+
+
+def rows(
+    model: Surrogate,
+    batches: Sequence[Batch],
+    parameters: Parameters,
+    known: Known | None = None,
+) -> list[Row]:
+    """All states of ``batches`` that a better level knows, evaluated with ``parameters``.
+
+    States are matched anew unless their targets are ``known``.
+    """
     found: list[Row] = []
     for batch in batches:
         change = torch.zeros_like(batch.deviation).requires_grad_()
-        both = solve(model, batch, parameters, change)
-        slopes = [_slopes(x.energies, change) for x in both]
+        scales = torch.zeros(len(batch.molecules), dtype=torch.float64).requires_grad_()
+        both = solve(model, batch, parameters, change, scales)
+        slopes = [_slopes(x.energies, change, scales) for x in both]
         starts = np.cumsum([0, *(len(m.atoms) for m in batch.molecules)])
         for index, molecule in enumerate(batch.molecules):
             own = slice(starts[index], starts[index + 1])
-            (singlet, s_places), (triplet, t_places) = (
-                predicted_states(batch, x, index) for x in both
-            )
-            for target in targets(molecule, singlet, triplet):
-                place = (t_places if target.triplet else s_places)[target.state]
-                atoms = slopes[int(target.triplet)][place][own]
-                energies = (triplet if target.triplet else singlet).energies
+            states = [predicted_states(batch, x, index) for x in both]
+            wanted = known[molecule.name] if known else targets(molecule, *(s for s, _ in states))
+            for target in wanted:
+                state, places = states[target.triplet]
+                of_atoms, of_scales = slopes[target.triplet][places[target.state]]
+                shared = [float(of_scales[index]), float(target.triplet)]
                 found.append(
                     Row(
                         molecule,
                         target.triplet,
                         target.kind,
-                        float(energies[target.state]),
+                        float(state.energies[target.state]),
                         target.energy,
-                        _over_atoms(batch, own, atoms),
+                        np.append(_over_atoms(batch, own, of_atoms[own]), shared),
                     )
                 )
     return found
 
 
-def _slopes(energies: Tensor, change: Tensor) -> list[Tensor]:
-    """dω/dδ (N, 11) of the k-th state of all molecules, for every k."""
+def _slopes(energies: Tensor, *parameters: Tensor) -> list[tuple[Tensor, ...]]:
+    """dω/d(each of ``parameters``) of the k-th state of all molecules, for every k."""
     result = []
     for column in energies.unbind(1):
         known = column.isfinite()
-        (slope,) = torch.autograd.grad(column[known].sum(), [change], retain_graph=True)
-        result.append(slope)
+        result.append(torch.autograd.grad(column[known].sum(), parameters, retain_graph=True))
     return result
 
 
@@ -232,43 +289,71 @@ def _over_atoms(batch: Batch, own: slice, slope: Tensor) -> Array:
     return torch.cat([table.flatten(), weight.flatten()]).detach().numpy()
 
 
+def spread(batches: Iterable[Batch]) -> Array:
+    """(hidden, hidden) Σ, mean square of the centred features of heavy atoms.
+
+    Directions in which they hardly vary get ``LEAST_SPREAD``.
+    """
+    hidden = torch.cat([b.hidden[b.graph.numbers > 1] for b in batches])
+    square = hidden.mT @ hidden / len(hidden)
+    return (square + LEAST_SPREAD * square.trace() * torch.eye(len(square))).numpy()
+
+
 @dataclass(frozen=True)
 class Prior:
-    """What the parameters and the errors are expected to be, one standard deviation."""
+    """What the parameters and the errors are expected to be, one standard deviation.
 
-    table: float = 0.3  # of an element's couplings, in units of δ (eV for the levels)
-    weight: float = 0.02  # of W
-    offset: float = 0.1  # eV, of the mean error of CC2
+    W has the precision Σ / ``weight``², with Σ the ``spread`` of the features: expected to be
+    small is what it adds to δ on the atoms there are, whatever units the features have.
+    """
+
+    spread: Array  # (hidden, hidden) Σ
+    sized: float = 0.2  # of an element's couplings but for the levels, in units of δ
+    levels: float = 0.3  # eV, of an element's levels
+    weight: float = 0.0075
+    scale: float = 0.05  # of σ
+    shift: float = 0.3  # eV, of τ
     noise: dict[str, float] = field(
-        default_factory=lambda: {"quest": 0.15, "cc2": 0.4, "adc2": 0.5}
+        default_factory=lambda: {"quest": 0.15, "cc2": 0.15, "adc2": 0.3}
     )
-    """eV, of the energies, by source; many CC2 energies count as few independent ones."""
+    """eV, of the energies, by source."""
+    most: dict[str, float] = field(default_factory=lambda: {"cc2": 270.0})
+    """Number of energies of a source beyond which more of them do not weigh more: their errors
+    are those of one method, and not independent."""
     huber: float = 0.2  # eV, beyond which an error counts linearly
     steps: int = 10  # times that Huber's weights are made anew
 
+    def noise_of(self, found: Sequence[Row]) -> Array:
+        """(len(found),) eV, of each of the energies."""
+        count = Counter(row.molecule.source for row in found)
+        of_source = {
+            source: self.noise[source] * max(1.0, n / self.most.get(source, n)) ** 0.5
+            for source, n in count.items()
+        }
+        return np.array([of_source[row.molecule.source] for row in found])
 
-def ridge(found: Sequence[Row], at: Parameters, prior: Prior) -> tuple[Parameters, float]:
-    """The parameters that serve ``found`` best, and the mean error of CC2 (eV) that goes with them.
+    def precision(self, at: Parameters) -> Array:
+        """(parameters, parameters), shaped as ``at``."""
+        table = torch.full_like(at.table, self.sized)
+        table[:, -N_SIGNED:] = self.levels
+        weight = np.kron(self.spread, np.eye(at.weight.shape[1])) / self.weight**2
+        first, last = at.table.numel(), at.table.numel() + at.weight.numel()
+        matrix = np.zeros((len(at.flat), len(at.flat)))
+        matrix[:first, :first] = np.diag(table.flatten().numpy() ** -2.0)
+        matrix[first:last, first:last] = weight
+        matrix[last:, last:] = np.diag([self.scale**-2, self.shift**-2])
+        return matrix
 
-    ``found`` are rows evaluated with the parameters ``at``.
-    """
-    scale = np.concatenate(
-        [
-            np.full(at.table.numel(), prior.table),
-            np.full(at.weight.numel(), prior.weight),
-            [prior.offset],
-        ]
-    )
-    cc2 = np.array([row.molecule.source == "cc2" for row in found], dtype=float)
+
+def ridge(found: Sequence[Row], at: Parameters, prior: Prior) -> Parameters:
+    """The parameters that serve ``found``, rows evaluated with the parameters ``at``, best."""
     slopes = np.stack([row.slope for row in found])
     wanted = np.array([-row.error for row in found]) + slopes @ at.flat
-    slopes = np.concatenate([slopes, cc2[:, None]], 1) * scale
-    noise = np.array([prior.noise[row.molecule.source] for row in found])
-    solution = np.concatenate([at.flat, [0.0]]) / scale
+    noise, precision = prior.noise_of(found), prior.precision(at)
+    solution: Array = at.flat
     for _ in range(prior.steps):
         residual = np.abs(wanted - slopes @ solution)
         weight = 1.0 / (noise**2 * np.maximum(1.0, residual / prior.huber))
-        matrix = slopes.T @ (slopes * weight[:, None]) + np.eye(len(scale))
-        solution = np.linalg.solve(matrix, slopes.T @ (weight * wanted))
-    values = solution * scale
-    return at.like(values[:-1]), float(values[-1])
+        matrix = slopes.T @ (slopes * weight[:, None]) + precision
+        solution = np.asarray(np.linalg.solve(matrix, slopes.T @ (weight * wanted)), dtype=float)
+    return at.like(solution)
