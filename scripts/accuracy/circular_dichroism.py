@@ -1,6 +1,6 @@
 """Rotatory strengths of chiral molecules beside those of the label's level, band by band.
 
-    python -m scripts.accuracy.circular_dichroism --output dichroism.json
+    python -m scripts.accuracy.circular_dichroism [NAME ...] --output dichroism.json
     python -m scripts.accuracy.circular_dichroism --show dichroism.json
 
 The level of the labels (CAM-B3LYP/def2-SVP) is computed by PySCF at the same geometry, in the
@@ -42,6 +42,8 @@ MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] 
     ("3-methylcyclopentanone", "C[C@@H]1CCC(=O)C1", None, 0.0),
     ("norcamphor", "O=C1C[C@@H]2CC[C@H]1C2", None, 0.0),
     ("2,2'-bifuran, twisted by 45°", "c1ccoc1c2ccco2", (3, 4, 5, 9), 45.0),
+    ("camphor", "C[C@@]12CC[C@@H](C1(C)C)CC2=O", None, 0.0),
+    ("biphenyl, twisted by 45°", "c1ccccc1c2ccccc2", (4, 5, 6, 7), 45.0),
 )
 
 
@@ -164,6 +166,7 @@ def show(rows: list[Band]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", default=[m[0] for m in MOLECULES])
     parser.add_argument("--output", type=Path, default=Path("dichroism.json"))
     parser.add_argument("--show", type=Path, help="print the table of an earlier run")
     arguments = parser.parse_args()
@@ -172,7 +175,7 @@ def main() -> None:
         return
     model = esml.load_model()
     rows: list[Band] = []
-    for name, smiles, torsion, angle in MOLECULES:
+    for name, smiles, torsion, angle in (m for m in MOLECULES if m[0] in arguments.names):
         atoms = geometry(smiles, torsion, angle)
         centres = f"{name} ({atoms.info['centres']})" if atoms.info["centres"] else name
         result = model.predict(atoms, n_states=8, n_triplets=1)

@@ -1,0 +1,134 @@
+"""Vibronic bands of rigid hydrocarbons beside measured ones: where the maxima are, and how high.
+
+    python -m scripts.accuracy.vibronic [NAME ...] [--picture docs/figures/vibronic.png]
+
+Relaxes each molecule with GFN2-xTB, computes its modes there (6N + 1 forces) and the band of its
+first singlet in vacuum. Heights are relative to the 0-0 maximum, so that the tables compare shapes:
+a solvent shifts the band as a whole. Prints Markdown. Needs the extras ``smiles`` and ``plot``, and
+about a minute of one core for each molecule.
+
+Measured maxima and molar absorption coefficients (L mol⁻¹ cm⁻¹) were read off the digital spectra
+of PhotochemCAD: M. Taniguchi and J. S. Lindsey, Photochem. Photobiol. 94, 290 (2018); H. Du, R. A.
+Fuh, J. Li, L. A. Corkan and J. S. Lindsey, ibid. 68, 141 (1998).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import esml
+from esml.analysis.absorption import bands
+from esml.analysis.vibronic import VibronicSpectrum, normal_modes, vibronic_spectrum
+from esml.io import from_smiles
+from esml.io.provenance import ReadingOptions
+from esml.io.relaxation import METHOD, xtb_calculator
+from esml.predict.vibronic import vibronic_bands
+from esml.typing import Array
+from esml.units import HC
+from scripts.pages import table
+
+FWHM = 0.08
+"""eV; of each line, about the width of the measured 0-0 band of anthracene."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The first band of a molecule in solution."""
+
+    smiles: str
+    solvent: str
+    maxima: tuple[tuple[float, float], ...]  # nm and ε, from the 0-0 maximum on
+
+
+MEASURED = {
+    "anthracene": Measured(
+        "c1ccc2cc3ccccc3cc2c1",
+        "cyclohexane",
+        ((376.25, 8898), (356.25, 9700), (339.25, 6563), (323.25, 3440), (309.25, 1515)),
+    ),
+    "tetracene": Measured(
+        "c1ccc2cc3cc4ccccc4cc3cc2c1",
+        "benzene",
+        ((475.0, 10000), (445.0, 8972), (419.0, 4689), (397.0, 2380), (377.0, 1157)),
+    ),
+    "perylene": Measured(
+        "c1ccc2cccc3c2c1-c1cccc2cccc-3c12",
+        "cyclohexane",
+        ((435.75, 38500), (408.25, 28096), (387.0, 13014), (371.0, 4997)),
+    ),
+}
+
+
+def predicted(model: esml.Surrogate, smiles: str) -> VibronicSpectrum:
+    """The band of the first singlet of the molecule ``smiles`` in vacuum."""
+    atoms = from_smiles(smiles, ReadingOptions(geometry="xtb")).atoms
+    ground = xtb_calculator(0)
+    found = vibronic_bands(model, atoms, ground, 1, normal_modes(atoms, ground, METHOD))
+    return vibronic_spectrum(found, FWHM)
+
+
+def maxima(curve: VibronicSpectrum, count: int) -> tuple[Array, Array]:
+    """Energies (eV) and heights of the first ``count`` maxima, heights relative to the first."""
+    found = bands(curve.energies, curve.absorption, share=0.02)[:count]
+    heights = np.array([band.height for band in found])
+    return np.array([band.energy for band in found]), heights / heights[0]
+
+
+def rows(name: str, measured: Measured, curve: VibronicSpectrum) -> list[tuple[object, ...]]:
+    """Maxima, distances from the one before and heights, ours and measured."""
+    nm, epsilon = np.array(measured.maxima).T
+    ours, heights = maxima(curve, len(nm))
+    energies, expected = HC / nm, epsilon / epsilon[0]
+    found: list[tuple[object, ...]] = []
+    for k, (e, m) in enumerate(zip(ours, energies, strict=False)):
+        steps = ("", "") if k == 0 else (f"{e - ours[k - 1]:.3f}", f"{m - energies[k - 1]:.3f}")
+        place = f"{name} in {measured.solvent}" if k == 0 else ""
+        both = f"{heights[k]:.2f}", f"{expected[k]:.2f}"
+        found.append((place, f"0-{k}", f"{e:.2f}", f"{m:.2f}", *steps, *both))
+    return found
+
+
+def picture(curves: dict[str, VibronicSpectrum], path: Path) -> None:
+    """Curves with the measured maxima, both from their 0-0 maximum on."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1, len(curves), figsize=(3.2 * len(curves), 3.0), layout="constrained", squeeze=False
+    )
+    for ax, (name, curve) in zip(axes[0], curves.items(), strict=True):
+        nm, epsilon = np.array(MEASURED[name].maxima).T
+        ours, _ = maxima(curve, 1)
+        height = np.interp(ours[0], curve.energies, curve.absorption)
+        ax.plot(curve.energies - ours[0], curve.absorption / height, label="predicted")
+        ax.vlines(HC / nm - HC / nm[0], 0, epsilon / epsilon[0], color="#d62728", label="measured")
+        ax.plot(HC / nm - HC / nm[0], epsilon / epsilon[0], "o", color="#d62728", ms=4)
+        ax.set(title=name, xlabel="energy above the 0-0 maximum (eV)", xlim=(-0.3, 1.0))
+        ax.set_ylim(bottom=0)
+    axes[0, 0].set_ylabel("absorption / that of 0-0")
+    axes[0, 0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", default=list(MEASURED))
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    model = esml.load_model()
+    curves = {name: predicted(model, MEASURED[name].smiles) for name in given.names}
+    head = ("", "", "E (eV)", "measured", "step", "measured", "height", "measured")
+    found = [row for name, curve in curves.items() for row in rows(name, MEASURED[name], curve)]
+    print(table(head, found, right=True))
+    if given.picture:
+        picture(curves, given.picture)
+
+
+if __name__ == "__main__":
+    main()
