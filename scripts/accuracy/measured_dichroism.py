@@ -15,6 +15,7 @@ near 246 nm.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,6 +96,8 @@ def nearest(energies: Array, curve: Array, place: float) -> tuple[float, float]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.parse_args()
     model = esml.load_model()
     rows: list[tuple[object, ...]] = []
     for molecule in MOLECULES:

@@ -1,0 +1,64 @@
+"""Scripts of light and motion: measured bands and signs, trajectories that go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import molecule
+
+pytest.importorskip("tblite")
+pytest.importorskip("rdkit")
+
+import esml
+from esml.analysis.vibronic import normal_modes
+from esml.interfaces.surface_hopping import SurfaceHopping
+from esml.io.relaxation import xtb_calculator
+from scripts.accuracy import measured_dichroism, surface_hopping, vibronic
+
+
+def test_the_progression_of_anthracene_is_the_measured_one() -> None:
+    measured = vibronic.MEASURED["anthracene"]
+    curve = vibronic.predicted(esml.load_model(), measured.smiles)
+    energies, heights = vibronic.maxima(curve, 4)
+    np.testing.assert_allclose(np.diff(energies), 0.175, atol=0.01)
+    assert heights.argmax() == 1  # the 0-1 maximum is the highest, as measured
+    rows = vibronic.rows("anthracene", measured, curve)
+    assert rows[0][0] == "anthracene in cyclohexane"
+    assert [row[5] for row in rows[1:4]] == ["0.185", "0.174", "0.181"]
+
+
+def test_extrema_keep_their_sign() -> None:
+    energies = np.linspace(2.0, 6.0, 401)
+    curve = np.exp(-(((energies - 3.0) / 0.2) ** 2)) - 2 * np.exp(-(((energies - 4.5) / 0.2) ** 2))
+    curve *= 10.0
+    found = measured_dichroism.nearest(energies, curve, 3.2)
+    assert found == pytest.approx((3.0, 10.0), abs=1e-4)
+    found = measured_dichroism.nearest(energies, curve, 4.2)
+    assert found == pytest.approx((4.5, -20.0), abs=1e-4)
+
+
+def test_zero_point_motion() -> None:
+    """Half of the zero-point energy is kinetic on average."""
+    water = molecule("H2O")
+    modes = normal_modes(water, xtb_calculator(0))
+    kinetic = [
+        surface_hopping.moving(water, modes, seed).get_kinetic_energy() for seed in range(2000)
+    ]
+    assert np.mean(kinetic) == pytest.approx(0.25 * modes.energies.sum(), rel=0.05)
+
+
+def test_a_trajectory_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    model, atoms = esml.load_model(), molecule("H2CO")
+    modes = normal_modes(atoms, xtb_calculator(0))
+
+    def start() -> SurfaceHopping:
+        return SurfaceHopping(model, surface_hopping.moving(atoms, modes, 3), 0, 2, timestep=0.25)
+
+    whole = surface_hopping.follow(tmp_path / "whole", model, start(), 6)
+    surface_hopping.follow(tmp_path / "parts", model, start(), 3)
+    parts = surface_hopping.follow(tmp_path / "parts", model, start(), 6)
+    assert [frame[0] for frame in parts] == [0.25 * step for step in range(7)]
+    np.testing.assert_allclose([f[3] for f in parts], [f[3] for f in whole], atol=1e-4)
+    assert surface_hopping.largest_change(whole, 4) < 1.0
