@@ -3,8 +3,7 @@
     file → reader (esml.io.formats) → atoms, drawings and SMILES → geometries → structures
 
 Everything that can be wrong with an input is said in one sentence, as an ``InputError``; what was
-decided on the way goes to the ``Provenance`` of a structure. No record of a file is passed over
-without either.
+decided on the way goes to the ``Provenance`` of a structure. No record goes without either.
 """
 
 from __future__ import annotations
