@@ -48,6 +48,9 @@ def card(told: dict[str, Any]) -> list[tuple[str, str]]:
     if energies := told.get("energies"):
         rows.append(("energies", energies if isinstance(energies, str) else json.dumps(energies)))
     rows += _errors(told.get("validation", {}))
+    if truth := told.get("truth"):
+        errors = ", ".join(f"{key} {value:.2f} eV" for key, value in truth["mae_eV"].items())
+        rows.append((f"off the truth ({truth['of']})", errors))
     versions = told.get("versions", {})
     rows.append(("made with", ", ".join(f"{name} {v}" for name, v in versions.items())))
     return [(what, said) for what, said in rows if said]

@@ -170,8 +170,12 @@ class Surrogate(nn.Module):
     def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
         """What is to be expected of the errors of ``solution``, that of ``graph``; no gradients.
 
-        Without an error model the root mean square error on validation molecules, the same for all
-        states of a multiplicity; without a domain only elements and charges are looked at.
+        σ² = u² + s², with u from the error model, which knows how far the network is from its
+        labels, and s (``metadata["method_rmse_eV"]``) of a model fitted to better energies: how far
+        the fitted response is from these, the same for all states of a multiplicity.
+
+        Without an error model σ is the root mean square error on validation molecules; without a
+        domain only elements and charges are looked at.
         """
         layout, atoms = solution.operators.layout, None
         verdicts = []
@@ -195,10 +199,12 @@ class Surrogate(nn.Module):
         missing = no_valence_state(solution.triplets.energies, homo, graph.charges)
         verdicts = [v.but(reason) for v, reason in zip(verdicts, missing, strict=True)]
         stated = []
+        method = self.metadata.get("method_rmse_eV", {})
         for name, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
             if self.error_model is not None and atoms is not None:
                 values = descriptors(found, solution.orbitals, layout, atoms, name == "triplets")
-                stated.append(self.error_model(values))
+                u = self.error_model(values)
+                stated.append(u.hypot(u.new_tensor(float(method.get(name, 0.0)))))
             else:
                 error = float(self.metadata.get("validation_rmse_eV", {}).get(name, np.nan))
                 stated.append(torch.full_like(found.energies, error))

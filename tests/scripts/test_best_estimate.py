@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
+from typer.testing import CliRunner
 
 import esml
+from esml.commands.app import app
 from esml.model.hamiltonian import RESPONSE_WEIGHTS
 from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate
@@ -177,3 +179,16 @@ def test_both_models_share_one_network() -> None:
     changed = {k for k in states[0] if not torch.equal(states[0][k], states[1][k])}
     assert changed
     assert changed <= set(RESPONSE_WEIGHTS)
+
+
+def test_stated_errors_are_those_of_network_and_fit() -> None:
+    """σ² = u² + s² in every state, and the card says how far from the truth that is."""
+    faithful, best = (esml.load_model(name) for name in ("camb3lyp", "best_estimate"))
+    s = best.metadata["method_rmse_eV"]["singlets"]
+    assert 0.1 < s < 0.3
+    atoms = molecule("CH3CHO")
+    u, stated = (m.predict(atoms, 1).singlets.uncertainties for m in (faithful, best))
+    np.testing.assert_allclose(stated, np.hypot(u, s), rtol=0.02)  # u of states that differ a bit
+    shown = CliRunner().invoke(app, ["info", "best_estimate"]).stdout
+    assert "off the truth (QUEST MAIN, out of fold)" in shown
+    assert f"singlets {best.metadata['truth']['mae_eV']['singlets']:.2f} eV" in shown
