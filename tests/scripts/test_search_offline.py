@@ -27,7 +27,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("index.md", "light.md", "glossary.md"):
         shutil.copy(ROOT / "docs" / name, folder / "docs")
     (folder / "docs" / "figures").mkdir()
-    shutil.copy(ROOT / "docs" / "figures" / "azobenzene.png", folder / "docs" / "figures")
+    for name in ("azobenzene.png", "vibronic.png"):
+        shutil.copy(ROOT / "docs" / "figures" / name, folder / "docs" / "figures")
     config = load_config(
         str(ROOT / "mkdocs.yml"),
         docs_dir=str(folder / "docs"),
