@@ -11,6 +11,7 @@ from ase.build import molecule
 import esml
 from esml.confidence import no_valence_state
 from esml.confidence.valence import RYDBERG
+from esml.io.structures import ReadingOptions, from_smiles
 from esml.predict.surrogate import Surrogate
 
 
@@ -111,7 +112,16 @@ def test_the_lowest_triplet_decides() -> None:
 def test_ions_bind_a_rydberg_electron_by_their_charge() -> None:
     """(q + 1)² times as strongly; without a charge left behind there is no Rydberg state."""
     charges = torch.tensor([1.0, 1.0, 2.0, -1.0, -2.0])
-    edges = 15.0 - RYDBERG * torch.tensor([4.0, 4.0, 9.0, 0.0, 0.0])
+    edges = 35.0 - RYDBERG * torch.tensor([4.0, 4.0, 9.0, 0.0, 0.0])
     off = torch.tensor([-0.01, 0.01, 0.01, 9.0, 9.0])
-    said = no_valence_state((edges + off)[:, None], torch.full((5,), -15.0), charges)
+    said = no_valence_state((edges + off)[:, None], torch.full((5,), -35.0), charges)
     assert [bool(each) for each in said] == [False, True, True, False, False]
+
+
+def test_cationic_dyes_have_valence_states(model: Surrogate) -> None:
+    """A streptocyanine, whose HOMO is bound by less than a Rydberg electron at a small core is."""
+    pytest.importorskip("rdkit")
+    dye = from_smiles("CN(C)C=CC=CC=[N+](C)C", ReadingOptions(geometry="mmff"))
+    result = model.predict(dye.atoms, 1, n_triplets=1)
+    assert result.charges.sum() == pytest.approx(1.0, abs=1e-3)
+    assert not [w for w in result.warnings if "no valence state" in w]
