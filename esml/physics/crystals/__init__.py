@@ -21,6 +21,7 @@ from esml.physics.crystals.bloch import (
     KPoints,
     PeriodicHamiltonian,
     RealSpaceHamiltonian,
+    eigenstates,
     k_mesh,
 )
 from esml.physics.crystals.bonding import hamilton_population
@@ -50,6 +51,7 @@ __all__ = [
     "ShiftedHamiltonian",
     "Smooth",
     "atom_of_orbital",
+    "eigenstates",
     "fermi_level",
     "hamilton_population",
     "k_mesh",

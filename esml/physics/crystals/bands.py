@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from esml.physics.crystals.bloch import KPoints, PeriodicHamiltonian
+from esml.physics.crystals.bloch import KPoints, PeriodicHamiltonian, eigenstates
 from esml.physics.crystals.filling import fermi_level, occupations
 
 CUT = 2.0
@@ -70,7 +70,7 @@ class Bands:
             Of the Fermi smearing, eV.
         """
         step = max(1, AT_A_TIME // hamiltonian.n_orbitals**2)
-        parts = [torch.linalg.eigh(hamiltonian.at(p)) for p in k_points.fractional.split(step)]
+        parts = [eigenstates(hamiltonian.at(p)) for p in k_points.fractional.split(step)]
         energies = torch.cat([part[0] for part in parts])
         coefficients = torch.cat([part[1] for part in parts])
         fermi = fermi_level(energies, k_points.weights, n_electrons, width)

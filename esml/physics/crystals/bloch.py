@@ -59,6 +59,19 @@ def k_mesh(divisions: Sequence[int]) -> KPoints:
     return KPoints(torch.as_tensor(grid[kept] / counts), torch.as_tensor(weights))
 
 
+def eigenstates(hamiltonians: Tensor) -> tuple[Tensor, Tensor]:
+    """Energies (K, n), ascending, and states (K, n, n), columns, of Hermitian matrices.
+
+    In real arithmetic where they are real, as at Γ: large cells need no other point, and a quarter
+    of the time.
+    """
+    if hamiltonians.is_complex() and not hamiltonians.imag.any():
+        energies, states = torch.linalg.eigh(hamiltonians.real)
+        return energies, states.to(hamiltonians.dtype)
+    found: tuple[Tensor, Tensor] = torch.linalg.eigh(hamiltonians)
+    return found
+
+
 class PeriodicHamiltonian(Protocol):
     """What bands are made of."""
 

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from esml.physics.crystals.bloch import eigenstates
+
 DEGENERATE = 1e-5
 """eV; states nearer than this take the mean of the derivatives for the quotient."""
 
@@ -57,7 +59,7 @@ class _Sums(torch.autograd.Function):
     def forward(
         ctx: Any, hamiltonians: Tensor, groups: Sequence[Tensor], functions: Sequence[Smooth]
     ) -> tuple[Tensor, Tensor]:
-        energies, states = torch.linalg.eigh(hamiltonians)
+        energies, states = eigenstates(hamiltonians)
         ctx.save_for_backward(energies, states)
         ctx.groups, ctx.functions = groups, functions
         weights = torch.stack([states[:, g].abs().square().sum(1) for g in groups])

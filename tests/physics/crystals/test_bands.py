@@ -11,6 +11,7 @@ from esml.physics.crystals import (
     Bands,
     RealSpaceHamiltonian,
     atom_of_orbital,
+    eigenstates,
     fermi_level,
     hamilton_population,
     k_mesh,
@@ -119,3 +120,14 @@ def test_shells_and_their_places() -> None:
     assert [places.tolist() for places in orbitals_of([3, 29], "d")] == [[], [8, 9, 10, 11, 12]]
     with pytest.raises(ValueError, match="atomic number 92 has no valence shells"):
         shells_of(92)
+
+
+def test_real_arithmetic_gives_the_same_bands_at_gamma() -> None:
+    """H(Γ) is real. Points a little aside are not, and have nearly the same energies."""
+    at = random_hamiltonian().at(torch.tensor([[0.0, 0.0, 0.0], [1e-9, 0.0, 0.0]]))
+    assert not at[0].imag.any()
+    assert at[1].imag.any()
+    (real, states), (aside, _) = (eigenstates(at[k : k + 1]) for k in range(2))
+    np.testing.assert_allclose(real, aside, atol=1e-7)
+    assert states.is_complex()
+    np.testing.assert_allclose(at[:1] @ states, states * real[:, None, :], atol=1e-9)
