@@ -17,10 +17,10 @@ import argparse
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import ase.io
 import numpy as np
 import torch
 from ase import Atoms
@@ -31,11 +31,9 @@ import esml
 from esml.interfaces.emission import CrossingError, relaxed_state
 from esml.io.records import Record
 from esml.training.targets import structure
-from reference.generate import generate, join_parts
-from reference.geometries import GeometryError, bonds_of, check_connectivity
+from reference.geometries import GeometryError
 from reference.molecules import parse
-from reference.scf import Level
-from scripts.data.triplet_set import candidates
+from scripts.data.triplet_set import candidates, label, toward
 
 STATES = ("S1", "T1")
 STEPS = 40
@@ -58,30 +56,16 @@ def end_of_path(model: esml.Surrogate, atoms: Atoms, state: str) -> Atoms | None
 def along_path(model: esml.Surrogate, record: Record, seed: int) -> list[Atoms]:
     """Structures of ``record``'s molecule, two for each of STATES; fewer where bonds break."""
     rng = np.random.default_rng([seed, zlib.crc32(record.inchikey.encode())])
-    ground: Atoms = structure(record)
-    bonds = bonds_of(Chem.AddHs(parse(record.smiles)))
     found = []
     for state in STATES:
-        end = end_of_path(model, ground, state)
+        end = end_of_path(model, structure(record), state)
         for share in (1.0, float(rng.uniform(*SHARES))):
             if end is None:
                 continue
-            between: Atoms = ground.copy()
-            between.positions += share * (end.positions - ground.positions)
-            try:
-                check_connectivity(between, bonds, record.name)
-            except GeometryError:
-                continue
-            between.info = {
-                "name": record.name,
-                "smiles": record.smiles,
-                "inchikey": record.inchikey,
-                "split": record.split,
-                "geometry": "excited",
-                "state": state,
-                "share": share,
-            }
-            found.append(between)
+            with suppress(GeometryError):
+                between = toward(record, end, share, "excited")
+                between.info["state"] = state
+                found.append(between)
     return found
 
 
@@ -108,21 +92,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    arguments.directory.mkdir(parents=True, exist_ok=True)
-    path = arguments.directory / "excited.xyz"
-    if not path.exists():
-        pattern = Chem.MolFromSmarts(arguments.only)
-        chosen = [
-            r
-            for r in candidates(arguments.seed, arguments.largest)
-            if parse(r.smiles).HasSubstructMatch(pattern)
-        ][: arguments.n]
-        images = list(structures(chosen, arguments.model, arguments.seed, arguments.workers))
-        images.sort(key=lambda atoms: int((atoms.numbers > 1).sum()))
-        ase.io.write(path, images, format="extxyz")
-    output = arguments.directory / "excited"
-    print(generate(list(ase.io.iread(path)), output, Level(), workers=arguments.workers))
-    join_parts(output)
+    pattern = Chem.MolFromSmarts(arguments.only)
+    chosen = [
+        r
+        for r in candidates(arguments.seed, arguments.largest)
+        if parse(r.smiles).HasSubstructMatch(pattern)
+    ][: arguments.n]
+    images = structures(chosen, arguments.model, arguments.seed, arguments.workers)
+    label(arguments.directory / "excited.xyz", images, arguments.workers)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ minimum there, as at a right angle of a double bond, are refused by the labels.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import ase.io
@@ -51,15 +51,13 @@ def candidates(seed: int, largest: int = LARGEST) -> list[Record]:
     return [records[k] for k in order]
 
 
-def toward_triplet(record: Record, share: float) -> Atoms:
-    """``record``'s molecule, a ``share`` of the way to its triplet's minimum.
+def toward(record: Record, end: Atoms, share: float, geometry: str) -> Atoms:
+    """``record``'s molecule, a ``share`` of the way to ``end``, a ``geometry`` of its own kind.
 
     Raises GeometryError where bonds break on the way.
     """
-    ground: Atoms = structure(record)
-    excited = relax(ground, name=record.name, multiplicity=3)
-    between: Atoms = ground.copy()
-    between.positions += share * (excited.positions - ground.positions)
+    between: Atoms = structure(record)
+    between.positions += share * (end.positions - between.positions)
     mol = bonded(record)
     if mol is None:
         raise GeometryError(f"{record.name}: expected its atoms in the order of its SMILES")
@@ -69,10 +67,19 @@ def toward_triplet(record: Record, share: float) -> Atoms:
         "smiles": record.smiles,
         "inchikey": record.inchikey,
         "split": record.split,
-        "geometry": "triplet",
+        "geometry": geometry,
         "share": share,
     }
     return between
+
+
+def toward_triplet(record: Record, share: float) -> Atoms:
+    """``record``'s molecule, a ``share`` of the way to its triplet's minimum.
+
+    Raises GeometryError where bonds break on the way.
+    """
+    excited = relax(structure(record), name=record.name, multiplicity=3)
+    return toward(record, excited, share, "triplet")
 
 
 def structures(records: Sequence[Record], n: int, seed: int) -> Iterator[Atoms]:
@@ -91,6 +98,20 @@ def structures(records: Sequence[Record], n: int, seed: int) -> Iterator[Atoms]:
         yield between
 
 
+def label(path: Path, images: Iterable[Atoms], workers: int) -> None:
+    """Labels of the structures in ``path``, beside it; ``images`` are these, if it is not there.
+
+    Smaller molecules come first.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
+        ase.io.write(path, found, format="extxyz")
+    output = path.with_suffix("")
+    print(generate(list(ase.io.iread(path)), output, Level(), workers=workers))
+    join_parts(output)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="RUN")
@@ -98,16 +119,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    arguments.directory.mkdir(parents=True, exist_ok=True)
-    path = arguments.directory / "triplets.xyz"
-    if not path.exists():
-        chosen = candidates(arguments.seed)
-        images = list(structures(chosen, arguments.n, arguments.seed))
-        images.sort(key=lambda atoms: int((atoms.numbers > 1).sum()))
-        ase.io.write(path, images, format="extxyz")
-    output = arguments.directory / "triplets"
-    print(generate(list(ase.io.iread(path)), output, Level(), workers=arguments.workers))
-    join_parts(output)
+    images = structures(candidates(arguments.seed), arguments.n, arguments.seed)
+    label(arguments.directory / "triplets.xyz", images, arguments.workers)
 
 
 if __name__ == "__main__":
