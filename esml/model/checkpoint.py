@@ -145,7 +145,7 @@ def _keep_floor(old: Checkpoint) -> Checkpoint:
 
 
 def _add_triplet_shift(old: Checkpoint) -> Checkpoint:
-    """Since version 7 triplets may be shifted by a constant."""
+    """Since version 7 hole and electron attract less in triplets, by nothing in older models."""
     state = dict(old.state)
     if old.config.get("kind", "hamiltonian") == "hamiltonian":
         state["triplet_shift"] = torch.zeros_like(state["virtual_scale"])

@@ -37,7 +37,7 @@ from esml.model.pairs import Pairs, species
 from esml.model.parts import cuts
 from esml.model.tensors import switch
 from esml.physics.basis import ELEMENTS, N_SLOTS, OrbitalLayout
-from esml.physics.interaction import Interaction, distances, gamma
+from esml.physics.interaction import Interaction, distances, gamma, triplet_exchange
 from esml.physics.medium import Medium
 from esml.units import BOHR
 
@@ -323,7 +323,7 @@ class EffectiveHamiltonian(nn.Module):
             coulomb=kernels[0],
             exchange=kernels[1],
             virtual_scale=self.virtual_scale,
-            triplet_shift=self.triplet_shift,
+            triplet_exchange=triplet_exchange(kernels[1], separation, self.triplet_shift),
             relaxation=diagonal if relaxation is None else relaxation.to(diagonal) + diagonal,
             **padded,
         )

@@ -257,7 +257,6 @@ def _triplets(problem: Problem, n_states: int | None, energy_window: float | Non
     energies = found.energies
     if energies is None or response.requires_grad:
         energies = response.triplet_functional(amplitudes)
-    energies = energies + response.interaction.triplet_shift
     instability = (-torch.where(exists, energies.detach(), 0.0)).amax(1).clamp(min=0.0)
     return Excitations(
         energies=torch.where(exists, energies, torch.nan),

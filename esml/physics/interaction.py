@@ -15,8 +15,10 @@ coupling constant, so energies are exactly invariant under rotation.
 The virtual orbitals of a minimal basis are too high in energy for excitations: in a large basis an
 excited electron relaxes into functions that a minimal basis lacks. ``relaxation`` shifts them in
 the response only, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D (a scissor-like
-shift). The ground state and its orbital energies do not change. Energies of triplets may
-be shifted by a constant τ: the correlation of two electrons depends on their spins.
+shift). The ground state and its orbital energies do not change.
+
+The correlation of two electrons depends on their spins, if they are near each other. So hole and
+electron attract each other a little less in a triplet than in a singlet (``triplet_exchange``).
 
 Shape letters: M molecules, K the most atoms and n the most orbitals of one molecule, S densities
 per molecule. All energies in eV.
@@ -104,6 +106,32 @@ def gamma(
     return hardness / (1.0 + reduced**exponent) ** (1.0 / exponent)
 
 
+TRIPLET_RANGE = 4.0
+"""R₀ in Å: how far the difference of ``triplet_exchange`` from the exchange reaches."""
+
+
+def triplet_exchange(exchange: Tensor, distance: Tensor, shift: Tensor | float) -> Tensor:
+    """γ^J between hole and electron of triplets, γ^J − τ exp(−(R/R₀)²), eV.
+
+    A triplet whose hole and electron are near each other rises by τ; one of charge transfer over
+    more than some 2 R₀ stays beside its singlet, as it must.
+
+    Parameters
+    ----------
+    exchange:
+        (M, K, K) γ^J of singlets, eV.
+    distance:
+        (M, K, K) R, Å.
+    shift:
+        τ, eV, broadcast against both.
+
+    Returns
+    -------
+    (M, K, K), eV.
+    """
+    return exchange - shift * torch.exp(-((distance / TRIPLET_RANGE) ** 2))
+
+
 def distances(positions: Tensor) -> Tensor:
     """Distances (M, K, K) between atoms at padded ``positions`` (M, K, 3), unit as given.
 
@@ -115,7 +143,7 @@ def distances(positions: Tensor) -> Tensor:
     return torch.where(apart, torch.where(apart, square, 1.0).sqrt(), 0.0)
 
 
-_DIMENSIONS = {"coulomb": 3, "exchange": 3, "virtual_scale": 0, "triplet_shift": 0}
+_DIMENSIONS = {"coulomb": 3, "exchange": 3, "triplet_exchange": 3, "virtual_scale": 0}
 """Of the fields of ``Interaction`` that are not values of atoms."""
 
 
@@ -130,7 +158,7 @@ class Interaction:
         J(ij, ab)   = Σ_AB q^A_ij γ^J_AB q^B_ab + Σ_A [j_d d_ij·d_ab + j_Q Q_ij·Q_ab]
         K_T(ia, jb) = Σ_A [t_m q_ia q_jb + t_d d_ia·d_jb + t_Q Q_ia·Q_jb]
 
-    τ is added to the energies of triplets.
+    J(ij, ab) of triplets has γ^T in place of γ^J.
 
     Raises
     ------
@@ -140,6 +168,7 @@ class Interaction:
 
     coulomb: Tensor  # (M, K, K) γ^K, symmetric: monopoles, singlet channel
     exchange: Tensor  # (M, K, K) γ^J, symmetric: monopoles, exchange
+    triplet_exchange: Tensor  # (M, K, K) γ^T, symmetric: the same in triplets
     singlet_dipole: Tensor  # (M, K) k_d
     singlet_quadrupole: Tensor  # (M, K) k_Q
     triplet_monopole: Tensor  # (M, K) t_m, usually negative
@@ -149,7 +178,6 @@ class Interaction:
     exchange_quadrupole: Tensor  # (M, K) j_Q
     relaxation: Tensor  # (M, n, n) D; only its symmetric part counts
     virtual_scale: Tensor  # () σ, no unit
-    triplet_shift: Tensor  # () τ
 
     def __post_init__(self) -> None:
         shape = tuple(self.coulomb.shape)

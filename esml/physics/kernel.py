@@ -2,7 +2,8 @@
 
 The integrals are those of :class:`esml.physics.interaction.Interaction`, in its form for densities
 D (n, n): each atom's multipoles of D couple to those of all atoms (monopoles) or of the same atom
-(dipoles, quadrupoles), and exchange multiplies D element by element with −γ^J.
+(dipoles, quadrupoles), and exchange multiplies D element by element with −γ^J
+(in triplets −γ^T).
 
 Shape letters: M molecules, S densities, n basis functions, H atoms with p orbitals. Energies in eV.
 """
@@ -23,11 +24,11 @@ from esml.typing import Multiplicity
 class Kernel:
     """The field of a transition density: the two-electron part of the response.
 
-    The field is the coupling of the density's atomic multipoles, minus γ^J∘D, minus the one-centre
-    exchange of its atomic blocks. The n basis functions may be in any order.
+    The field is the coupling of the density's atomic multipoles, minus γ^J∘D (γ^T in triplets),
+    minus the one-centre exchange of its atomic blocks. The n basis functions may be in any order.
     """
 
-    minus_exchange: Tensor  # (M, n, n) −γ^J between the atoms of two basis functions
+    minus_exchange: dict[Multiplicity, Tensor]  # (M, n, n) −γ between the atoms of two functions
     monopoles: dict[Multiplicity, Tensor]  # (M, n, n) diagonal of the density → of the field
     blocks: dict[Multiplicity, Tensor]  # (M, H, 16, 16) block of the density → of the field
     row: Tensor  # (M, H, 16) basis functions of the elements of those blocks
@@ -54,7 +55,10 @@ class Kernel:
             "triplet": interaction.triplet_blocks(),
         }
         return cls(
-            minus_exchange=-interaction.exchange[pair],
+            minus_exchange={
+                "singlet": -interaction.exchange[pair],
+                "triplet": -interaction.triplet_exchange[pair],
+            },
             monopoles={"singlet": 2.0 * interaction.coulomb[pair], "triplet": 2.0 * local[pair]},
             blocks={
                 name: torch.where(filled, (2.0 * block - exchange)[molecule, order], 0.0)
@@ -67,13 +71,13 @@ class Kernel:
     @property
     def requires_grad(self) -> bool:
         """Whether fields carry gradients with respect to the interaction."""
-        tensors = self.minus_exchange, *self.monopoles.values(), *self.blocks.values()
+        tensors = *self.minus_exchange.values(), *self.monopoles.values(), *self.blocks.values()
         return any(x.requires_grad for x in tensors)
 
     def select(self, molecules: Tensor) -> Kernel:
         """The kernel of some ``molecules`` of the batch, by index."""
         return Kernel(
-            self.minus_exchange[molecules],
+            {name: x[molecules] for name, x in self.minus_exchange.items()},
             {name: x[molecules] for name, x in self.monopoles.items()},
             {name: x[molecules] for name, x in self.blocks.items()},
             self.row[molecules],
@@ -84,7 +88,7 @@ class Kernel:
         """The kernel for basis functions in another ``order`` (n,)."""
         place = order.argsort()
         return Kernel(
-            self.minus_exchange[:, order][:, :, order],
+            {name: x[:, order][:, :, order] for name, x in self.minus_exchange.items()},
             {name: x[:, order][:, :, order] for name, x in self.monopoles.items()},
             self.blocks,
             place[self.row],
@@ -115,7 +119,7 @@ class Kernel:
         on_atoms = density.flatten(1).gather(1, place)
         on_atoms = on_atoms.view(*self.row.shape[:2], n_states, N_SLOTS**2)
         onsite = (on_atoms @ self.blocks[coupling]).flatten(1)
-        exchange = self.minus_exchange[:, :, None]
+        exchange = self.minus_exchange[coupling][:, :, None]
         field = density.mul_(exchange) if in_place else density * exchange
         field.diagonal(dim1=1, dim2=3).add_(of_diagonal)
         field.view(len(field), -1).scatter_add_(1, place, onsite)

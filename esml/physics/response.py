@@ -134,7 +134,7 @@ class Operator(ABC):
 
     @property
     def _at_once(self) -> int:
-        n_molecules, n = self.kernel.minus_exchange.shape[:2]
+        n_molecules, n = self.kernel.minus_exchange["singlet"].shape[:2]
         return max(1, self.chunk // (n_molecules * n**2))
 
 

@@ -6,7 +6,8 @@ Hamiltonian). The change of δ is linear in the parameters sought,
     Δδ_A = T[element of A] + W (h_A − mean of the element) ,
 
 with a table T of the elements and a matrix W on the hidden features h_A the model has anyway. Two
-numbers are global: the scale σ of the virtual levels and the shift τ of all triplets. Energies are
+numbers are global: the scale σ of the virtual levels and the shift τ of triplets
+(:func:`esml.physics.interaction.triplet_exchange`). Energies are
 stationary, so dω/dδ_A follows from one backward pass per state, and dω/d(T, W) from it by sums over
 atoms. A ridge regression of energies on (T, W, σ, τ) with Huber's loss, evaluated anew at each
 solution, is a Gauss–Newton fit.
@@ -28,7 +29,7 @@ from esml.model.hamiltonian import COUPLINGS, N_SIGNED
 from esml.model.pairs import species
 from esml.physics.basis import ELEMENTS, OrbitalLayout
 from esml.physics.excitations import Excitations, singlets, triplets
-from esml.physics.interaction import distances
+from esml.physics.interaction import distances, triplet_exchange
 from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Response
 from esml.predict.solution import in_double
@@ -166,19 +167,26 @@ def solve(
     parameters: Parameters,
     change: Tensor | float = 0.0,
     rescaled: Tensor | float = 0.0,
+    shifted: Tensor | float = 0.0,
 ) -> tuple[Excitations, Excitations]:
     """Singlets and triplets with ``parameters``.
 
-    To the couplings of atoms ``change`` (N, 11) is added, to each molecule's σ ``rescaled`` (M,).
+    To the couplings of atoms ``change`` (N, 11) is added, to each molecule's σ ``rescaled`` (M,)
+    and to its τ ``shifted`` (M,).
     """
     deviation = batch.deviation + parameters.table[batch.kinds] + batch.hidden @ parameters.weight
     scale, shift = parameters.shared
-    scales = (scale + rescaled) * torch.ones(len(batch.molecules), dtype=torch.float64)
-    relaxation = batch.relaxation + scales[:, None, None] * batch.stretch
+    each = torch.ones(len(batch.molecules), 1, 1, dtype=torch.float64)
+    scales, shifts = (
+        each * (x + torch.as_tensor(y).view(-1, 1, 1))
+        for x, y in ((scale, rescaled), (shift + model.hamiltonian.triplet_shift, shifted))
+    )
+    relaxation = batch.relaxation + scales * batch.stretch
     interaction = model.hamiltonian.interaction(
         batch.kinds, deviation + change, batch.layout, batch.separation, relaxation
     )
-    interaction = replace(interaction, triplet_shift=interaction.triplet_shift + shift)
+    triplet = triplet_exchange(interaction.exchange, batch.separation, shifts)
+    interaction = replace(interaction, triplet_exchange=triplet)
     response = Response(batch.orbitals, interaction, batch.layout)
     n_states = min(N_STATES[batch.molecules[0].source], int(response.n_available.max()))
     return singlets(response, batch.dipole, n_states), triplets(response, n_states)
@@ -248,9 +256,12 @@ def rows(
     found: list[Row] = []
     for batch in batches:
         change = torch.zeros_like(batch.deviation).requires_grad_()
-        scales = torch.zeros(len(batch.molecules), dtype=torch.float64).requires_grad_()
-        both = solve(model, batch, parameters, change, scales)
-        slopes = [_slopes(x.energies, change, scales) for x in both]
+        scales, shifts = (
+            torch.zeros(len(batch.molecules), dtype=torch.float64).requires_grad_()
+            for _ in range(2)
+        )
+        both = solve(model, batch, parameters, change, scales, shifts)
+        slopes = [_slopes(x.energies, change, scales, shifts) for x in both]
         starts = np.cumsum([0, *(len(m.atoms) for m in batch.molecules)])
         for index, molecule in enumerate(batch.molecules):
             own = slice(starts[index], starts[index + 1])
@@ -258,8 +269,8 @@ def rows(
             wanted = known[molecule.name] if known else targets(molecule, *(s for s, _ in states))
             for target in wanted:
                 state, places = states[target.triplet]
-                of_atoms, of_scales = slopes[target.triplet][places[target.state]]
-                shared = [float(of_scales[index]), float(target.triplet)]
+                of_atoms, *of_shared = slopes[target.triplet][places[target.state]]
+                shared = [float(x[index]) for x in of_shared]
                 found.append(
                     Row(
                         molecule,
@@ -278,7 +289,9 @@ def _slopes(energies: Tensor, *parameters: Tensor) -> list[tuple[Tensor, ...]]:
     result = []
     for column in energies.unbind(1):
         known = column.isfinite()
-        result.append(torch.autograd.grad(column[known].sum(), parameters, retain_graph=True))
+        result.append(torch.autograd.grad(
+                column[known].sum(), parameters, retain_graph=True, materialize_grads=True
+            ))
     return result
 
 
@@ -319,9 +332,7 @@ class Prior:
     too few; without them those of CH3Cl and HCl rise by 0.4 eV, away from it."""
     weight: float = 0.0075
     scale: float = 0.05  # of σ
-    shift: float = 1e-6
-    """eV, of τ: held at zero, for one shift of all triplets parts those of charge transfer from
-    their singlets, though an electron far from its hole does not know of their spins."""
+    shift: float = 0.3  # eV, of τ
     noise: dict[str, float] = field(
         default_factory=lambda: {"quest": 0.15, "cc2": 0.15, "adc2": 0.3}
     )

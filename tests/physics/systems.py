@@ -12,7 +12,7 @@ from torch import Tensor
 
 from esml.physics.basis import OrbitalLayout
 from esml.physics.excitations import Excitations, singlets, triplets
-from esml.physics.interaction import Interaction, distances, gamma
+from esml.physics.interaction import Interaction, distances, gamma, triplet_exchange
 from esml.physics.orbitals import diagonalize
 from esml.physics.response import Response
 from esml.physics.solvers.strategy import DEFAULT
@@ -77,17 +77,17 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
     ranges = (
         (0.2, 2.0), (0.1, 1.0), (-2.0, -0.5), (-1.0, -0.1), (-1.0, -0.1), (0.2, 1), (0.1, 0.5),
     )  # fmt: skip
+    exchange = gamma(distance, 0.8 * mean, 0.65)
     relaxation = 0.3 * normal(m, n, n)
     return System(
         layout,
         hamiltonian,
         0.4 * torch.stack(r, 1),
         Interaction(
-            gamma(distance, mean), gamma(distance, 0.8 * mean, 0.65),
+            gamma(distance, mean), exchange, triplet_exchange(exchange, distance, 0.3),
             *(uniform(low, high, m, k) for low, high in ranges),
             relaxation=(relaxation + relaxation.mT) * mask,
             virtual_scale=torch.tensor(-0.15, dtype=torch.float64),
-            triplet_shift=torch.tensor(0.0, dtype=torch.float64),
         ),
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def converted(
     atoms = {
         field.name: change(getattr(interaction, field.name))
         for field in fields(interaction)
-        if field.name not in ("relaxation", "virtual_scale", "triplet_shift")
+        if field.name not in ("relaxation", "virtual_scale")
     }
     return replace(interaction, **atoms, relaxation=orbitals(interaction.relaxation))
 

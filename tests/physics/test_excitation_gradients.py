@@ -69,10 +69,10 @@ def ring(size: int) -> System:
         Interaction(
             gamma(distance, torch.tensor(10.0)).double(),
             gamma(distance, torch.tensor(6.0), 0.65).double(),
+            gamma(distance, torch.tensor(5.6), 0.65).double(),
             *(one, one, -one, one, one, one, one),
             0.7 * torch.eye(size, dtype=torch.float64)[None],
             torch.tensor(-0.1, dtype=torch.float64),
-            torch.tensor(0.2, dtype=torch.float64),
         ),
     )
 

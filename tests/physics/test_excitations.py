@@ -32,10 +32,10 @@ def test_two_orbitals_by_hand() -> None:
 
     The levels are e ∓ t, so that Δ = (1 + σ)(e + t) + D − (e − t). Hence A − B = Δ − γᴶ₁,
     A + B = Δ + 2(γ₀ − γ₁) − γᴶ₀ and ω² = (A − B)(A + B), while the triplet is at
-    Δ + t_m − ½(γᴶ₀ + γᴶ₁).
+    Δ + t_m − ½(γᵀ₀ + γᵀ₁).
     """
     e, t, g0, g1, j0, j1, t_m, d = -4.0, 6.0, 12.0, 9.0, 5.0, 4.0, -1.5, 0.7
-    relaxation, scale, shift = -1.2, -0.1, 0.3
+    relaxation, scale, t0, t1 = -1.2, -0.1, 4.7, 3.8
     two = torch.ones(1, 2, dtype=torch.float64)
     system = System(
         lay_out([[1, 1]]),
@@ -44,10 +44,10 @@ def test_two_orbitals_by_hand() -> None:
         Interaction(
             torch.tensor([[[g0, g1], [g1, g0]]], dtype=torch.float64),
             torch.tensor([[[j0, j1], [j1, j0]]], dtype=torch.float64),
+            torch.tensor([[[t0, t1], [t1, t0]]], dtype=torch.float64),
             *(two, two, t_m * two, two, two, two, two),
             relaxation * torch.eye(2, dtype=torch.float64)[None],
             torch.tensor(scale, dtype=torch.float64),
-            torch.tensor(shift, dtype=torch.float64),
         ),
     )
     delta = (1 + scale) * (e + t) + relaxation - (e - t)
@@ -61,9 +61,7 @@ def test_two_orbitals_by_hand() -> None:
     strength = 2 / 3 * omega / HARTREE * moment**2
     assert singlet.oscillator_strengths.item() == pytest.approx(strength, rel=1e-13)
     triplet = system.triplets()
-    assert triplet.energies.item() == pytest.approx(
-        delta + t_m - 0.5 * (j0 + j1) + shift, rel=1e-13
-    )
+    assert triplet.energies.item() == pytest.approx(delta + t_m - 0.5 * (t0 + t1), rel=1e-13)
     assert triplet.X.abs().item() == pytest.approx(1)
 
 
@@ -217,10 +215,9 @@ def test_far_molecules_have_the_union_of_their_states() -> None:
         Interaction(
             *(
                 join([x[0] for x in pair]) if pair[0].dim() == 3 else torch.cat(pair, 1)
-                for pair in zip(*(parameters(s.interaction)[:-2] for s in single), strict=True)
+                for pair in zip(*(parameters(s.interaction)[:-1] for s in single), strict=True)
             ),
             virtual_scale=both.interaction.virtual_scale,
-            triplet_shift=both.interaction.triplet_shift,
         ),
     )
     # Aufbau of the pair must be that of the parts, or the ground state would transfer charge.
@@ -280,7 +277,7 @@ def test_a_molecule_without_virtual_orbitals_has_no_states() -> None:
     )  # hydride
     zero, one = torch.zeros(1, 1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     scale = torch.tensor(0.1, dtype=torch.float64)
-    interaction = Interaction(zero, zero, *[one] * 7, zero, scale, scale)
+    interaction = Interaction(zero, zero, zero, *[one] * 7, zero, scale)
     system = System(layout, zero - 5, zero[:, None].expand(1, 3, 1, 1), interaction)
     for found in (system.singlets(2), system.triplets(2)):
         assert found.energies.isnan().all()
@@ -314,7 +311,7 @@ def test_an_unstable_molecule_does_not_disturb_the_others() -> None:
 def test_a_triplet_below_the_ground_state_is_marked_and_given() -> None:
     system = random_system([[6, 8], [6, 8]], seed=13)
     values = [x.clone() for x in parameters(system.interaction)]
-    values[4][1] -= 40.0
+    values[5][1] -= 40.0
     system.interaction = Interaction(*values)
     found = system.triplets(2)
     assert found.stable.tolist() == [True, False]

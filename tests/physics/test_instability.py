@@ -35,10 +35,10 @@ def hydrogen(j0: float, j1: float, t_m: float = 0.0) -> System:
         0.7 * torch.tensor([[[[-1.0, 0], [0, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 0]]]]).double(),
         Interaction(
             pair(12.0, 11.0),
-            pair(j0, j1),
+            *(pair(j0, j1), pair(j0, j1)),
             *(two, two, t_m * two, two, two, two, two),
             torch.zeros(1, 2, 2, dtype=torch.float64),
-            *torch.zeros(2, dtype=torch.float64),
+            torch.zeros((), dtype=torch.float64),
         ),
     )
 

@@ -5,7 +5,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from esml.physics.interaction import ONE_CENTRE, Interaction, distances, gamma
+from esml.physics.interaction import (
+    ONE_CENTRE,
+    TRIPLET_RANGE,
+    Interaction,
+    distances,
+    gamma,
+    triplet_exchange,
+)
 from esml.units import COULOMB
 
 
@@ -43,6 +50,18 @@ def test_gamma_goes_from_the_hardness_to_the_coulomb_tail(exponent: float, limit
     assert value[0] == hardness
     assert value[3] * distance[3] == pytest.approx(tail, rel=1e-5)
     assert (value.diff() < 0).all()
+
+
+def test_hole_and_electron_of_a_triplet_attract_less_only_when_near() -> None:
+    distance = torch.tensor([0.0, 1.4, TRIPLET_RANGE, 8.0, 20.0], dtype=torch.float64)
+    singlet = gamma(distance, torch.tensor(8.0, dtype=torch.float64), 0.65)
+    less = singlet - triplet_exchange(singlet, distance, 0.25)
+    assert (less.diff() < 0).all()
+    assert less[0] == pytest.approx(0.25, abs=1e-15)
+    assert less[2] == pytest.approx(0.25 / np.e)
+    assert less[3] < 0.005
+    assert less[4] < 1e-10
+    assert torch.equal(triplet_exchange(singlet, distance, 0.0), singlet)
 
 
 def test_gamma_is_smooth_in_all_its_arguments() -> None:
@@ -90,6 +109,7 @@ def _interaction(**changed: torch.Tensor) -> Interaction:
     values = {
         "coulomb": pair,
         "exchange": pair,
+        "triplet_exchange": pair,
         "singlet_dipole": single,
         "singlet_quadrupole": single,
         "triplet_monopole": single,
@@ -99,7 +119,6 @@ def _interaction(**changed: torch.Tensor) -> Interaction:
         "exchange_quadrupole": single,
         "relaxation": torch.ones(2, 7, 7),
         "virtual_scale": torch.tensor(0.1),
-        "triplet_shift": torch.tensor(0.2),
     }
     return Interaction(**{**values, **changed})
 

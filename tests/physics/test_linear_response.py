@@ -29,7 +29,7 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
     p = {
         f.name: getattr(system.interaction, f.name)[molecule].numpy()
         for f in fields(Interaction)
-        if f.name not in ("virtual_scale", "triplet_shift")
+        if f.name != "virtual_scale"
     }
 
     atoms = (layout.molecule == molecule).nonzero()[:, 0]
@@ -39,14 +39,14 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
         for (s, mu), (t, nu) in product(enumerate(own), enumerate(own)):
             multipoles[atom] += np.einsum("p,q,c->pqc", c[mu], c[nu], ONE_CENTRE[s, t].numpy())
 
-    def integral(left: np.ndarray, right: np.ndarray, name: str) -> float:
+    def integral(left: np.ndarray, right: np.ndarray, name: str, monopole: str = "") -> float:
         """Σ over atoms of the multipoles (K, 9) of two orbital pairs."""
         total = 0.0
         for a in range(len(atoms)):
-            if name == "triplet":
+            if not monopole:
                 total += p["triplet_monopole"][a] * left[a, 0] * right[a, 0]
             else:
-                pairs = p["coulomb" if name == "singlet" else "exchange"]
+                pairs = p[monopole]
                 for b in range(len(atoms)):
                     total += left[a, 0] * pairs[a, b] * right[b, 0]
             total += p[f"{name}_dipole"][a] * (left[a, 1:4] @ right[a, 1:4])
@@ -58,10 +58,12 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
     for (row, (i, a)), (column, (j, b)) in product(enumerate(single), enumerate(single)):
         q = multipoles
         delta = virtuals[a - o, b - o] * (i == j) - energies[i] * (row == column)
-        coulomb = 2 * integral(q[:, i, a], q[:, j, b], "singlet")
-        exchange = integral(q[:, i, j], q[:, a, b], "exchange")
+        coulomb = 2 * integral(q[:, i, a], q[:, j, b], "singlet", "coulomb")
+        left, right = q[:, i, j], q[:, a, b]
+        exchange = integral(left, right, "exchange", "exchange")
         A[row, column] = delta + coulomb - exchange
-        B[row, column] = coulomb - integral(q[:, i, b], q[:, j, a], "exchange")
+        B[row, column] = coulomb - integral(q[:, i, b], q[:, j, a], "exchange", "exchange")
+        exchange = integral(left, right, "exchange", "triplet_exchange")
         triplet[row, column] = delta + 2 * integral(q[:, i, a], q[:, j, b], "triplet") - exchange
     return {"A+B": A + B, "A-B": A - B, "A": A, "triplet": triplet}
 

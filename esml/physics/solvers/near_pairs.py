@@ -51,7 +51,7 @@ class Near:
         strategy, dtype, orbitals = local.strategy, local.hole.dtype, local.orbitals
         self.window = window
         self.n_matrices = 2 if coupling == "singlet" else 1
-        self._minus_exchange = local.kernel.minus_exchange[0]
+        self._minus_exchange = local.kernel.minus_exchange[coupling][0]
         self._monopoles = local.kernel.monopoles[coupling][0]
         self._blocks = local.kernel.blocks[coupling][0]
         n = len(self._minus_exchange)

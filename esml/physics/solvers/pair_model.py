@@ -49,7 +49,7 @@ class Frontier:
     def __init__(self, between: DenseOrbitals, n_pairs: int, strategy: Strategy) -> None:
         occupied, virtual = between.occupied[0], between.virtual[0]
         fock_occupied, fock_virtual = between.fock_occupied[0], between.fock_virtual[0]
-        minus_exchange = between.kernel.minus_exchange[0]
+        minus_exchange = between.kernel.minus_exchange["singlet"][0]
         self.turn_hole = _localized(occupied, -fock_occupied.diagonal(), strategy)  # (o, h)
         self.turn_electron = _localized(virtual, fock_virtual.diagonal(), strategy)  # (v, e)
         self.hole, self.electron = occupied @ self.turn_hole, virtual @ self.turn_electron
@@ -61,7 +61,7 @@ class Frontier:
         i, a = self.i, self.a = self.place // level.shape[1], self.place % level.shape[1]
         matrix = upper[a[:, None], a] * (i[:, None] == i) - lower[i[:, None], i] * (a[:, None] == a)
         matrix += _exchange(self.hole, self.electron, i, a, minus_exchange, strategy)
-        self.matrix = matrix  # (p, p) the part of A common to singlets and triplets
+        self.matrix = matrix  # (p, p) A of singlets without K
 
     @property
     def embedding(self) -> Embedding:
@@ -144,6 +144,9 @@ class PairModel:
         hole, electron, i, a = frontier.hole, frontier.electron, frontier.i, frontier.a
         products = (hole[:, i] * electron[:, a]).mT  # (p, n)
         matrix = frontier.matrix + products @ kernel.monopoles[coupling][0] @ products.mT
+        exchange = kernel.minus_exchange
+        less = exchange[coupling][0] - exchange["singlet"][0]  # attraction in triplets, diagonal
+        matrix.diagonal().add_((hole.mT.square() @ less @ electron.square())[i, a])
         row, column = kernel.row[0].flatten(), kernel.column[0].flatten()
         blocks = (hole[row][:, i] * electron[column][:, a]).mT.unflatten(1, (-1, 16))
         coupled = torch.einsum("phx,hxy->phy", blocks, kernel.blocks[coupling][0])

@@ -156,8 +156,11 @@ class Local(Operator):
 
     @cached_property
     def attraction(self) -> Tensor:
-        """(o, v) attraction of the electron and the hole of each pair, negative, eV."""
-        minus_exchange = self.kernel.minus_exchange[0]
+        """(o, v) attraction of the electron and the hole of each pair, negative, eV.
+
+        That of singlets: it only chooses pairs and preconditions.
+        """
+        minus_exchange = self.kernel.minus_exchange["singlet"][0]
         found: Tensor = self.hole.mT.square() @ minus_exchange @ self.electron.square()
         return found
 

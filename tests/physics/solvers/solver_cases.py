@@ -124,6 +124,6 @@ def scaled_exchange(response: Response, factor: float) -> Response:
     interaction = response.interaction
     changed = {
         name: factor * getattr(interaction, name)
-        for name in ("exchange", "exchange_dipole", "exchange_quadrupole")
+        for name in ("exchange", "triplet_exchange", "exchange_dipole", "exchange_quadrupole")
     }
     return Response(response.orbitals, replace(interaction, **changed), response.layout)
