@@ -15,14 +15,14 @@ from esml.model.hamiltonian import from_config
 from esml.predict.crystals import KIND, CrystalSurrogate, crystal_surrogate, save_crystal_model
 from esml.predict.surrogate import Surrogate
 
-DEFAULT_MODEL = "default"
-"""Name of the model ``load_model()`` loads."""
+DEFAULT_MODEL = "best_estimate"
+"""Name of the model ``load_model()`` loads: of energies fitted to best estimates."""
 
 SOLIDS = "solids"
 """Name of the model of crystals."""
 
-ALIASES = {"camb3lyp": "default"}
-"""Other names of shipped models, after the level of theory that their energies stand for."""
+ALIASES = {"default": DEFAULT_MODEL}
+"""Other names of shipped models."""
 
 DOMAIN, ERRORS = "domain.", "uncertainty."
 """Prefixes, in a model file, of the tensors that are not weights of the Hamiltonian."""

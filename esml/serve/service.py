@@ -35,7 +35,13 @@ from esml.io.structures import InputError, ReadingOptions, Structure, from_smile
 from esml.physics.basis import ELEMENTS
 from esml.plots.page import page
 from esml.plots.page_data import opening_state, spectrum_data
-from esml.predict.model_files import ALIASES, SOLIDS, available_models, molecular_model
+from esml.predict.model_files import (
+    ALIASES,
+    DEFAULT_MODEL,
+    SOLIDS,
+    available_models,
+    molecular_model,
+)
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
 from esml.serve.limits import SUFFIXES, Limits, RefusedError
@@ -121,8 +127,8 @@ class Service:
         device: str = "cpu",
     ) -> None:
         self.limits = limits or Limits()
-        others = (m for m in available_models() if m not in ("default", SOLIDS))
-        self.models = models or ("default", *others)
+        others = (m for m in available_models() if m not in (DEFAULT_MODEL, SOLIDS))
+        self.models = models or (DEFAULT_MODEL, *others)
         self._device = device
         self._loaded: dict[str, Surrogate] = {}
         self._loading = threading.Lock()

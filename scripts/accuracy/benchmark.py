@@ -102,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", nargs="?", default="default")
+    parser.add_argument("model", nargs="?", default="camb3lyp")
     parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/small")])
     parser.add_argument("--split", default="test")
     parser.add_argument("--extrapolation", type=Path)

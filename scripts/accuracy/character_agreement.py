@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--model")
+    parser.add_argument("--model", default="camb3lyp")
     arguments = parser.parse_args()
     records = read(arguments.data, split=arguments.split)
     model = esml.load_model(arguments.model)

@@ -173,7 +173,7 @@ def main() -> None:
     if arguments.show:
         print(show([Band(**row) for row in json.loads(arguments.show.read_text())]))
         return
-    model = esml.load_model()
+    model = esml.load_model("camb3lyp")
     rows: list[Band] = []
     for name, smiles, torsion, angle in (m for m in MOLECULES if m[0] in arguments.names):
         atoms = geometry(smiles, torsion, angle)

@@ -46,7 +46,7 @@ def row(model: Surrogate, records: Sequence[Record]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", default=["default"], metavar="MODEL")
+    parser.add_argument("models", nargs="*", default=["camb3lyp"], metavar="MODEL")
     parser.add_argument(
         "--data",
         type=Path,

@@ -77,7 +77,7 @@ def share(flags: Sequence[bool]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default="default")
+    parser.add_argument("model", nargs="?", default="camb3lyp")
     parser.add_argument(
         "--data",
         type=Path,

@@ -48,7 +48,7 @@ def row(model: Surrogate, record: Record) -> Sequence[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", nargs="?", default="default")
+    parser.add_argument("model", nargs="?", default="camb3lyp")
     parser.add_argument("--data", type=Path, default=Path("data/dyes"))
     arguments = parser.parse_args()
     records = sorted(read(arguments.data), key=lambda r: int((r.numbers > 1).sum()))

@@ -31,7 +31,7 @@ def plot_parity(
         ax.scatter(true, found, s=9, alpha=0.5, linewidths=0)
         mae = np.abs(np.subtract(found, true)).mean()
         ax.set_box_aspect(1)
-        ax.set(title=f"{name}: MAE {mae:.2f} eV", xlabel=xlabel, xlim=ends, ylim=ends)
+        ax.set(title=f"{name}\nMAE {mae:.2f} eV", xlabel=xlabel, xlim=ends, ylim=ends)
     axes[0, 0].set_ylabel("computed (eV)")
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -22,7 +22,7 @@ from scripts.accuracy.solvents import Shift, atoms_of, shifts_of, table
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", default=None)
+    parser.add_argument("--model", default="camb3lyp")
     parser.add_argument("--each", action="store_true", help="print every shift")
     args = parser.parse_args()
     molecules = json.loads(args.data.read_text())["molecules"]

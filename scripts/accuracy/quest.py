@@ -38,6 +38,9 @@ LEAST_WEIGHT = 0.85
 WINDOW = 1.5
 """eV about the best estimate of a brightest state, in which the computed one is sought."""
 
+SMALL = 4
+"""Heavy atoms of a small molecule, at most."""
+
 LEAST_STRENGTH = 0.1
 """Oscillator strength from which a state is bright."""
 
@@ -75,6 +78,8 @@ class Pair:
     safe: bool  # estimate believed within 0.05 eV
     estimate: float  # eV
     computed: float  # eV
+    strengths: tuple[float, float] | None = None
+    """At LR-CC3 and computed, of singlets where the list has one."""
 
     @property
     def state(self) -> tuple[str, int, int]:
@@ -177,11 +182,15 @@ def match(molecule: Molecule, computed: Computed) -> list[Pair]:
     """
     degenerate = may_be_degenerate(molecule.atoms)
     pairs = []
-    for multiplicity, energies in ((1, computed.singlets), (3, computed.triplets)):
+    for multiplicity, energies, strengths in (
+        (1, computed.singlets, computed.strengths),
+        (3, computed.triplets, np.full(len(computed.triplets), np.nan)),
+    ):
         if degenerate:
-            energies, _ = join_degenerate(energies)
+            energies, strengths = join_degenerate(energies, strengths)
         for place, state in enumerate(listed(molecule, multiplicity)[: len(energies)]):
             kind = state["type"].strip()
+            at_cc3 = state["f_lr_cc3"] if multiplicity == 1 else None
             if kind in SCORED and state["kind"] == "V":
                 pairs.append(
                     Pair(
@@ -192,6 +201,7 @@ def match(molecule: Molecule, computed: Computed) -> list[Pair]:
                         state["safe"] == "Y",
                         float(state["tbe_avtz_eV"]),
                         float(energies[place]),
+                        None if at_cc3 is None else (float(at_cc3), float(strengths[place])),
                     )
                 )
     return pairs
@@ -272,6 +282,34 @@ def table(pairs: Sequence[Pair]) -> dict[str, Deviations]:
     return {
         name: Deviations.of([p.computed - p.estimate for p in pairs if chosen(p)])
         for name, chosen in ROWS.items()
+    }
+
+
+def by_kind_and_size(molecules: Iterable[Molecule], pairs: Sequence[Pair]) -> dict[str, Deviations]:
+    """Deviations of nπ* and ππ* states of molecules of up to ``SMALL`` and of more heavy atoms."""
+    heavy = {m.name: int((m.atoms.numbers > 1).sum()) for m in molecules}
+    groups = {}
+    for multiplicity, spin in ((1, "singlets"), (3, "triplets")):
+        for kind, sign in (("npi", "nπ*"), ("ppi", "ππ*")):
+            for larger, size in ((False, f"up to {SMALL} heavy atoms"), (True, f"above {SMALL}")):
+                groups[f"{spin} {sign}, {size}"] = Deviations.of(
+                    [
+                        p.computed - p.estimate
+                        for p in pairs
+                        if (p.multiplicity, p.type, heavy[p.molecule] > SMALL)
+                        == (multiplicity, kind, larger)
+                        and p.place >= 0
+                    ]
+                )
+    return groups
+
+
+def strengths(pairs: Sequence[Pair]) -> dict[str, Deviations]:
+    """Deviations of oscillator strengths from LR-CC3's: of all singlets, and of the bright ones."""
+    known = [p.strengths for p in pairs if p.place >= 0 and p.strengths is not None]
+    return {
+        name: Deviations.of([found - at_cc3 for at_cc3, found in known if at_cc3 >= least])
+        for name, least in (("f", 0.0), (f"f above {LEAST_STRENGTH}", LEAST_STRENGTH))
     }
 
 

@@ -169,7 +169,7 @@ def table(shifts: list[Shift], n_molecules: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", default=None)
+    parser.add_argument("--model", default="camb3lyp")
     parser.add_argument("--each", action="store_true", help="print every shift in water")
     args = parser.parse_args()
     data = json.loads(args.data.read_text())

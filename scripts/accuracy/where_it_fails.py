@@ -111,7 +111,7 @@ def table(title: str, classes: dict[str, list[float]], unit: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default="default")
+    parser.add_argument("model", nargs="?", default="camb3lyp")
     parser.add_argument(
         "--data", nargs="+", default=["data/small", "data/pool", "data/chromophores"], type=Path
     )

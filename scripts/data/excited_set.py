@@ -1,7 +1,7 @@
 """Structures on the way to the minima of S1 and T1, as a model finds them.
 
-    python -m scripts.data.excited_set RUN [--model default] [--n 100] [--largest 6] [--only SMARTS]
-                                           [--seed 0] [--workers 2]
+    python -m scripts.data.excited_set RUN [--model camb3lyp] [--n 100] [--largest 6]
+                                           [--only SMARTS] [--seed 0] [--workers 2]
 
 Relaxed unsaturated structures of the training split of data/small, data/pool and data/chromophores
 are relaxed again in S1 and T1 of a model (esml/interfaces/emission.py), until a minimum, a crossing
@@ -85,7 +85,7 @@ def structures(records: Sequence[Record], name: str, seed: int, workers: int) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="RUN")
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", default="camb3lyp")
     parser.add_argument("--n", type=int, default=100, help="molecules")
     parser.add_argument("--largest", type=int, default=6, help="heavy atoms")
     parser.add_argument("--only", default="*", help="SMARTS of what molecules must hold")

@@ -199,7 +199,7 @@ def main() -> None:
     drawing.add_argument("--csv", type=Path, default=ROOT / "docs" / "study.csv")
     drawing.add_argument("--rates", type=Path, default=ROOT / "docs" / "study_rates.csv")
     describing = commands.add_parser("dyes", help="fill the page's section on dyes")
-    describing.add_argument("--model", default="default")
+    describing.add_argument("--model", default="camb3lyp")
     for command in (drawing, describing):
         command.add_argument("--page", type=Path, default=page.PAGE)
     args = parser.parse_args()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -105,37 +106,6 @@ def computed(
                 singlet.energies, singlet.strengths, triplet.energies
             )
     return found
-
-
-def by_kind_and_size(
-    molecules: Sequence[quest.Molecule], found: dict[str, quest.Computed]
-) -> list[dict[str, str | int | float]]:
-    """Deviations of nπ* and ππ* states of small and of larger molecules."""
-    heavy = {m.name: int((m.atoms.numbers > 1).sum()) for m in molecules}
-    pairs = [p for p in quest.pairs_of(molecules, found) if p.place >= 0]
-    table: list[dict[str, str | int | float]] = []
-    for multiplicity in (1, 3):
-        for kind in quest.SCORED:
-            for label, larger in (("up to 4 heavy atoms", False), ("above 4", True)):
-                errors = [
-                    p.computed - p.estimate
-                    for p in pairs
-                    if (p.multiplicity, p.type, heavy[p.molecule] > 4)
-                    == (multiplicity, kind, larger)
-                ]
-                d = quest.Deviations.of(errors)
-                table.append(
-                    {
-                        "multiplicity": multiplicity,
-                        "kind": kind,
-                        "size": label,
-                        "count": d.count,
-                        "mae": round(d.mae, 3),
-                        "mean": round(d.mean, 3),
-                        "median": round(d.median, 3),
-                    }
-                )
-    return table
 
 
 def summary(found: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -271,11 +241,13 @@ def main() -> None:
         "out of fold": out_of_fold,
         "in fold": computed(model, truth, final),
     }
-    tables = {name: quest.table(quest.pairs_of(listed, c)) for name, c in methods.items()}
+    pairs = {name: quest.pairs_of(listed, c) for name, c in methods.items()}
+    tables = {name: quest.table(found) for name, found in pairs.items()}
     print(quest.format_tables(tables))
-    figures: dict[str, object] = {
-        f"quest, {name}": by_kind_and_size(listed, c) for name, c in methods.items()
-    }
+    figures: dict[str, object] = {}
+    for name, found in pairs.items():
+        groups = {**quest.by_kind_and_size(listed, found), **quest.strengths(found)}
+        figures[f"quest, {name}"] = {row: asdict(d) for row, d in groups.items()}
     cc2 = list(prepared(model, tested))
     of_tested = found_targets(model, cc2, zero)
     for label, parameters in (("labels' parameters", zero), ("best estimate", final)):
@@ -307,6 +279,7 @@ def main() -> None:
         }
         save_model(best, arguments.output)
     if arguments.json:
+        figures["pairs"] = {name: [asdict(p) for p in found] for name, found in pairs.items()}
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

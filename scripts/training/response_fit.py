@@ -289,9 +289,11 @@ def _slopes(energies: Tensor, *parameters: Tensor) -> list[tuple[Tensor, ...]]:
     result = []
     for column in energies.unbind(1):
         known = column.isfinite()
-        result.append(torch.autograd.grad(
+        result.append(
+            torch.autograd.grad(
                 column[known].sum(), parameters, retain_graph=True, materialize_grads=True
-            ))
+            )
+        )
     return result
 
 
@@ -334,7 +336,7 @@ class Prior:
     scale: float = 0.05  # of σ
     shift: float = 0.3  # eV, of τ
     noise: dict[str, float] = field(
-        default_factory=lambda: {"quest": 0.15, "cc2": 0.15, "adc2": 0.3}
+        default_factory=lambda: {"quest": 0.15, "cc2": 0.15, "adc2": 0.2}
     )
     """eV, of the energies, by source."""
     most: dict[str, float] = field(default_factory=lambda: {"cc2": 270.0})

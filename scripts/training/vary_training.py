@@ -154,7 +154,7 @@ def run(plan: Plan, directory: Path, path: Path, only: Sequence[str] = ()) -> No
     if shipped not in {(r["variant"], int(r["structures"])) for r in read_rows(path)}:
         facts = {"variant": "", "structures": len(training), "passes": plan.base.epochs}
         sets = {"validation": validation, "extrapolation": larger, "test": test}
-        append(path, [facts | row for row in scores("default", sets)])
+        append(path, [facts | row for row in scores("camb3lyp", sets)])
 
 
 # --- the page -------------------------------------------------------------------------------------

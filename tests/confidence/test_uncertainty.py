@@ -48,7 +48,7 @@ def records() -> list[Record]:
 @pytest.fixture(scope="module")
 def model(records: list[Record]) -> Surrogate:
     split = [[r for r in records if r.split == s] for s in ("train", "validation")]
-    return calibrate(esml.load_model(), *split)
+    return calibrate(esml.load_model("camb3lyp"), *split)
 
 
 # ---- the error model ---------------------------------------------------------------------------
@@ -322,7 +322,7 @@ def test_atoms_moved_at_random_are_out_of_domain() -> None:
 def test_an_element_not_trained_on_is_out_of_domain(records: list[Record]) -> None:
     chosen = [r for r in records if 17 not in r.numbers][::6]
     split = [[r for r in chosen if r.split == s] for s in ("train", "validation")]
-    model = calibrate(esml.load_model(), *split)
+    model = calibrate(esml.load_model("camb3lyp"), *split)
     result = model.predict(molecule("CH3Cl"), 3)
     assert not result.in_domain
     assert "no training molecule contains Cl" in result.warnings[0]

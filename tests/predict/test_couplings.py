@@ -194,7 +194,7 @@ def test_a_crossing_opens_in_its_branching_plane(model: Surrogate) -> None:
     difference, interstate = found.branching_plane(lower, lower + 1)
     rng = np.random.default_rng(1)
     for _ in range(3):
-        displacement = 1e-4 * rng.normal(size=atoms.positions.shape)
+        displacement = 1e-5 * rng.normal(size=atoms.positions.shape)
         there = atoms.copy()
         there.positions += displacement
         gap = np.diff(model.predict(there, n_states=8).singlets.energies)[lower]

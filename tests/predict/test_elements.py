@@ -23,7 +23,7 @@ SETS = ("small", "pool", "chromophores", "coverage", "triplets", "excited")
 
 @pytest.fixture(scope="module")
 def model() -> Surrogate:
-    return esml.load_model(dtype=torch.float64)
+    return esml.load_model("camb3lyp", dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")

@@ -113,8 +113,8 @@ def test_two_distant_molecules_are_two_molecules(model: esml.Surrogate) -> None:
     aldehyde, benzene = molecule("CH3CHO"), molecule("C6H6")
     benzene.positions += (200.0, 0.0, 0.0)
     both = energies(model.predict(aldehyde + benzene, 1, solvent="water"))
-    alone = energies(model.predict(aldehyde, 1, solvent="water"))
-    np.testing.assert_allclose(both, alone, atol=2e-4)
+    alone = [energies(model.predict(a, 1, solvent="water")) for a in (aldehyde, benzene)]
+    np.testing.assert_allclose(both, np.minimum(*alone), atol=2e-4)  # the lowest of either
 
 
 def test_gradients_are_those_of_finite_differences(model: esml.Surrogate) -> None:

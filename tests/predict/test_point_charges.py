@@ -21,7 +21,7 @@ DATA = Path(__file__).parents[2] / "data" / "solvents" / "charges.json"
 
 @pytest.fixture(scope="module")
 def model() -> esml.Surrogate:
-    return esml.load_model(dtype=torch.float64)
+    return esml.load_model("camb3lyp", dtype=torch.float64)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_a_saved_model_is_the_same_model(small: Surrogate, tmp_path: Any) -> Non
 
 
 def test_models_that_do_not_fit_are_refused(small: Surrogate, tmp_path: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"no model 'defualt': expected one of .*default"):
+    with pytest.raises(CheckpointError, match=r"no model 'defualt': expected one of .*camb3lyp"):
         esml.load_model("defualt")
     state = dict(small.hamiltonian.state_dict())
     config = small.hamiltonian.config.model_dump()
@@ -140,11 +140,13 @@ def test_models_that_do_not_fit_are_refused(small: Surrogate, tmp_path: Any) -> 
 
 
 def test_the_shipped_model_is_there_and_says_what_it_is() -> None:
-    assert "default" in esml.available_models()
-    model = esml.load_model()
-    assert model.dtype == torch.float32
-    for key in ("name", "level", "n_structures", "n_molecules", "elements", "validation"):
-        assert model.metadata[key], key
+    assert {"best_estimate", "camb3lyp"} <= set(esml.available_models())
+    for name, energies in (("best_estimate", "energies"), ("camb3lyp", "validation")):
+        model = esml.load_model(name)
+        assert model.dtype == torch.float32
+        for key in ("name", "level", "n_structures", "n_molecules", "elements", energies):
+            assert model.metadata[key], key
+    assert esml.load_model().metadata == esml.load_model("best_estimate").metadata
     rmse = model.metadata["validation_rmse_eV"]
     assert 0 < rmse["singlets"] < 1
     assert 0 < rmse["triplets"] < 1

@@ -201,7 +201,7 @@ def test_the_benchmark_runs(
     from esml.training.targets import structure
 
     record = read(TINY, split="test")[0]
-    result = esml.load_model().predict(structure(record), n_states=3)
+    result = esml.load_model("camb3lyp").predict(structure(record), n_states=3)
     best = [state(1, "V", "npi", float(result.singlets.energies[0]), 0.0)]
     entry = {
         "name": record.name,

@@ -119,11 +119,15 @@ def test_a_fitted_model_predicts_what_the_fit_did(model: Surrogate, batches: lis
     assert torch.equal(table[ELEMENTS.index(5)], parameters.table[ELEMENTS.index(6)])
 
 
-def test_all_triplets_move_by_the_shift(model: Surrogate, batches: list[Batch]) -> None:
+def test_triplets_of_small_molecules_rise_by_little_less_than_the_shift(
+    model: Surrogate, batches: list[Batch]
+) -> None:
+    """Hole and electron are near each other, and singlets know nothing of τ."""
     zero = Parameters.zero(model)
     shifted = replace(zero, shared=torch.tensor([0.0, 0.25], dtype=torch.float64))
     moved = energies(model, batches[0], shifted) - energies(model, batches[0], zero)
-    np.testing.assert_allclose(moved, [[0.0, 0.25]] * len(NAMES), atol=1e-9)
+    np.testing.assert_allclose(moved[:, 0], 0.0, atol=1e-9)
+    assert ((moved[:, 1] > 0.2) & (moved[:, 1] < 0.25)).all()
 
 
 def test_states_are_matched_by_strength_where_it_is_listed() -> None:

@@ -151,7 +151,7 @@ def test_a_thioketene_is_unseen_though_every_bond_is_known() -> None:
     thioketene = Atoms(
         "CCSH2", [[0, 0, 0], [0, 0, 1.315], [0, 0, 2.869], [0, 0.93, -0.54], [0, -0.93, -0.54]]
     )
-    model = esml.load_model()
+    model = esml.load_model("camb3lyp")
     result = model.predict(thioketene, 2)
     assert not result.in_domain
     assert any(w.startswith("no C(3)–C(2)–S(1) chain") for w in result.warnings)

@@ -145,8 +145,8 @@ class PairModel:
         products = (hole[:, i] * electron[:, a]).mT  # (p, n)
         matrix = frontier.matrix + products @ kernel.monopoles[coupling][0] @ products.mT
         exchange = kernel.minus_exchange
-        less = exchange[coupling][0] - exchange["singlet"][0]  # attraction in triplets, diagonal
-        matrix.diagonal().add_((hole.mT.square() @ less @ electron.square())[i, a])
+        if bool((less := exchange[coupling][0] - exchange["singlet"][0]).any()):
+            matrix += _exchange(hole, electron, i, a, less, strategy)
         row, column = kernel.row[0].flatten(), kernel.column[0].flatten()
         blocks = (hole[row][:, i] * electron[column][:, a]).mT.unflatten(1, (-1, 16))
         coupled = torch.einsum("phx,hxy->phy", blocks, kernel.blocks[coupling][0])

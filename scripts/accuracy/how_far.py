@@ -1,0 +1,165 @@
+"""How far methods are from the truth, by multiplicity, kind of state and size of the molecule.
+
+    python -m scripts.accuracy.how_far QUEST LEVELS FIT [--labels DIR] [--cache FILE]
+        [--pictures FOLDER]
+
+QUEST is the JSON list of QUEST MAIN; LEVELS is the folder ``data/json/MAIN`` of its repository
+(pfloos/QUESTDB), where the energies of wave-function methods stand beside the best estimates; FIT
+is what ``scripts.training.best_estimate --json`` wrote: the fitted model, each molecule with
+parameters fitted without it, and the model of the labels. With ``--labels`` the reference level
+itself has a column; labels that DIR lacks are computed. INDO/S and TD-DFTB have columns where their
+programs are installed.
+
+Prints Markdown: mean absolute (mean) deviations in eV of every method on the states that it has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.accuracy import quest
+from scripts.accuracy.methods import Cache, of_peer
+from scripts.accuracy.parity import plot_parity
+from scripts.accuracy.peers import PEERS, PeerMissingError
+
+LEVELS = {"CC2": "CC2", "ADC(2)": "ADC(2)", "SCS-CC2": "SCS-CC2", "EOM-CCSD": "CCSD"}
+"""Columns of the table, and what they are called in QUEST."""
+
+OWN = {"`best_estimate`, out of fold": "out of fold", "`camb3lyp`": "labels' parameters"}
+"""Columns, and what ``scripts.training.best_estimate`` calls them."""
+
+PICTURED = (*OWN, "labels", "CC2", "ADC(2)")
+"""Methods with a picture of their own."""
+
+Pairs = dict[str, list[quest.Pair]]
+
+
+def of_levels(molecules: Sequence[quest.Molecule], folder: Path) -> Pairs:
+    """The scored states of ``molecules`` at the levels that QUEST lists beside its estimates."""
+    found: Pairs = {name: [] for name in LEVELS}
+    for molecule in molecules:
+        path = folder / f"{molecule.name}.json"
+        entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        for multiplicity in (1, 3):
+            for place, state in enumerate(quest.listed(molecule, multiplicity)):
+                kind, estimate = state["type"].strip(), float(state["tbe_avtz_eV"])
+                if kind not in quest.SCORED or state["kind"] != "V":
+                    continue
+                for entry in entries:
+                    if entry["Spin"] != multiplicity or entry["TBE/AVTZ"] != estimate:
+                        continue
+                    for name, column in LEVELS.items():
+                        if isinstance(value := entry.get(column), float):
+                            found[name].append(
+                                quest.Pair(
+                                    molecule.name,
+                                    multiplicity,
+                                    kind,
+                                    place,
+                                    state["safe"] == "Y",
+                                    estimate,
+                                    value,
+                                )
+                            )
+                    break
+    return found
+
+
+def of_fit(path: Path) -> Pairs:
+    """The states of both of our models, as the fit wrote them."""
+    stored = json.loads(path.read_text(encoding="utf-8"))["pairs"]
+    return {column: [quest.Pair(**p) for p in stored[name]] for column, name in OWN.items()}
+
+
+def of_peers(molecules: Sequence[quest.Molecule], cache: Cache) -> Pairs:
+    """INDO/S and TD-DFTB, as far as their programs are installed."""
+    found = {}
+    for name, run in PEERS.items():
+        try:
+            outcomes = of_peer(name, run, cache)([m.atoms for m in molecules])
+        except PeerMissingError as error:
+            print(f"{name} left out: {error}")
+            continue
+        computed = {
+            m.name: quest.Computed(o.singlets, o.strengths, o.triplets)
+            for m, o in zip(molecules, outcomes, strict=True)
+            if not isinstance(o, str)
+        }
+        found[name] = quest.pairs_of(molecules, computed)
+    return found
+
+
+def markdown(molecules: Sequence[quest.Molecule], pairs: Pairs) -> str:
+    """The table: a row for each group of states, with their number for the first method."""
+    columns = {
+        name: quest.by_kind_and_size(molecules, found) | quest.table(found)
+        for name, found in pairs.items()
+    }
+    first = next(iter(columns.values()))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for row, counted in first.items():
+        cells = [
+            f"{d.mae:.2f} ({d.mean:+.2f})" if d.count else "–"
+            for d in (table[row] for table in columns.values())
+        ]
+        lines.append(f"| {row} ({counted.count}) | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def strengths(pairs: Pairs) -> str:
+    """Deviations of oscillator strengths from LR-CC3's, of the methods that have some."""
+    lines = ["| | f | f above 0.1 |", "|---|---|---|"]
+    for name, found in pairs.items():
+        both = quest.strengths(found)
+        if any(d.count for d in both.values()):
+            cells = [f"{d.mae:.3f} ({d.mean:+.3f}; {d.count})" for d in both.values()]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(pairs: Pairs, folder: Path) -> None:
+    """Computed over best estimates, singlets and triplets, a panel for each method pictured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for multiplicity, spin in ((1, "singlets"), (3, "triplets")):
+        points = {}
+        for name in PICTURED:
+            chosen = [
+                p for p in pairs.get(name, []) if p.multiplicity == multiplicity and p.place >= 0
+            ]
+            if chosen:
+                points[name.replace("`", "")] = (
+                    [p.estimate for p in chosen],
+                    [p.computed for p in chosen],
+                )
+        plot_parity(folder / f"truth_{spin}.png", points, "best estimate (eV)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("quest", type=Path)
+    parser.add_argument("levels", type=Path)
+    parser.add_argument("fit", type=Path)
+    parser.add_argument("--labels", type=Path)
+    parser.add_argument("--cache", type=Path, help="of what the programs gave")
+    parser.add_argument("--pictures", type=Path)
+    given = parser.parse_args()
+    molecules = quest.load(given.quest)
+    pairs = of_fit(given.fit)
+    if given.labels:
+        records = quest.labels(molecules, given.labels)
+        computed = {name: quest.valence_of(record) for name, record in records.items()}
+        pairs["labels"] = quest.pairs_of(molecules, computed)
+    pairs |= of_levels(molecules, given.levels)
+    pairs |= of_peers(molecules, Cache(given.cache))
+    print(markdown(molecules, pairs), strengths(pairs), sep="\n\n")
+    if given.pictures:
+        draw(pairs, given.pictures)
+
+
+if __name__ == "__main__":
+    main()
