@@ -18,8 +18,9 @@ from esml.units import HC
 SHORTEST = 180.0
 """nm; end of the window that people look at."""
 
-SHARE = 0.05
-"""Height of the lowest band that counts, of that of the highest: a foot is no band."""
+SHARE = 0.01
+"""Height of the lowest band that counts, of that of the highest: λmax of a dye may be faint beside
+what follows in the ultraviolet, as that of fluorenones is."""
 
 FAINTEST = 10.0
 """L mol⁻¹ cm⁻¹; what is lower everywhere is no band (nπ* states have some tens and more)."""

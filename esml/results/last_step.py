@@ -2,13 +2,16 @@
 
 What the physics leaves out on the way from the vertical excitation to the maximum that a
 spectrometer shows (vibrations and temperature, errors of the level of theory, hydrogen bonds) is
-alike for many dyes. Four numbers take it into account, with E the lowest maximum of the broadened
-vertical spectrum and p the state-specific polarization (:mod:`esml.analysis.solvation`) of the
-state that makes most of it:
+alike for many dyes. Six numbers take it into account, with E the lowest maximum of the broadened
+vertical spectrum, p the state-specific polarization (:mod:`esml.analysis.solvation`) and q the
+charge transfer (:mod:`esml.analysis.characters`) of the state that makes most of it, and Δ the gap
+between HOMO and LUMO:
 
     E_band = E + shift + slope (E − 3 eV) + polarization · p + ion · [the molecule is charged]
+               + gap (Δ − 6.5 eV) + transfer · q
 
-They are fitted to measured maxima and belong to a model file, in whose metadata they stand under
+Δ tells apart what E alone does not: Δ − E is how strongly electron and hole are bound. The numbers
+are fitted to measured maxima and belong to a model file, in whose metadata they stand under
 ``last_step`` (``scripts.training.last_step``); a model without them has no last step. It moves
 λmax only: energies of states stay what the model says.
 """
@@ -27,10 +30,10 @@ from esml.results import Result
 from esml.typing import Array
 from esml.units import HC
 
-CENTRE = 3.0
-"""eV; where the slope has its zero."""
+CENTRE, CENTRAL_GAP = 3.0, 6.5
+"""eV; where slope and gap have their zero."""
 
-NAMES = ("shift", "slope", "polarization", "ion")
+NAMES = ("shift", "slope", "polarization", "ion", "gap", "transfer")
 """Of the coefficients, in order."""
 
 DATA = "measured maxima of dyes in solution"
@@ -73,7 +76,7 @@ class LastStep:
         stored = metadata.get("last_step")
         if stored is None:
             return None
-        coefficients = tuple(float(stored["coefficients"][name]) for name in NAMES)
+        coefficients = tuple(float(stored["coefficients"].get(name, 0.0)) for name in NAMES)
         counts = int(stored["n_maxima"]), int(stored["n_dyes"])
         return cls(coefficients, float(stored["uncertainty"]), *counts)
 
@@ -101,7 +104,7 @@ class LastStep:
 
 
 def descriptors(result: Result) -> Array | None:
-    """E, p (eV) and whether the molecule is charged, (3,); None without a band.
+    """E, p (eV), whether the molecule is charged, Δ (eV) and q, (5,); None without a band.
 
     Raises as ``Result.wavefunctions``.
     """
@@ -113,10 +116,13 @@ def descriptors(result: Result) -> Array | None:
     near = np.exp(-0.5 * np.square((states.energies - energy) / 0.13))
     state = int((states.oscillator_strengths * near).argmax())
     polarization = float(result.solvation().polarization[state])
-    return np.array([energy, polarization, float(molecular_charge(result.atoms) != 0)])
+    ion = float(molecular_charge(result.atoms) != 0)
+    transfer = result.characters()[state].charge_transfer
+    return np.array([energy, polarization, ion, result.gap, transfer])
 
 
 def shifts(descriptors: Array) -> Array:
-    """(..., 4) what the coefficients multiply, for ``descriptors`` (..., 3)."""
-    energy, polarization, ion = np.moveaxis(descriptors, -1, 0)
-    return np.stack([np.ones_like(energy), energy - CENTRE, polarization, ion], -1)
+    """(..., 6) what the coefficients multiply, for ``descriptors`` (..., 5)."""
+    energy, polarization, ion, gap, transfer = np.moveaxis(descriptors, -1, 0)
+    one = np.ones_like(energy)
+    return np.stack([one, energy - CENTRE, polarization, ion, gap - CENTRAL_GAP, transfer], -1)

@@ -71,9 +71,10 @@ class States:
     ``states[:3]`` are the three lowest, ``states[states.energies < 5.0]`` those below 5 eV;
     ``states[0]`` holds the lowest alone.
 
-    An uncertainty u is the error to expect of an energy, against the level of theory the model was
-    trained on: the standard deviation of a normal distribution whose central 90 %, ±1.645 u, hold
-    90 % of the errors on molecules not trained on. nan where the model file knows none.
+    An uncertainty u is the error to expect of an energy, against what the energies of the model
+    stand for (best estimates, or the level of theory it was trained on): the standard deviation of
+    a normal distribution whose central 90 %, ±1.645 u, hold 90 % of the errors on molecules not
+    trained on. nan where the model file knows none.
     """
 
     multiplicity: Multiplicity

@@ -27,7 +27,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> esml.Surrogate:
     """The shipped model with a last step of round numbers, through a file."""
     path = tmp_path_factory.mktemp("last") / "model.safetensors"
     model = load_model()
-    model.metadata["last_step"] = LastStep((-0.2, -0.1, 0.5, -0.3), 0.15, 300, 150).plain()
+    model.metadata["last_step"] = LastStep(
+        (-0.2, -0.1, 0.5, -0.3, 0.2, -0.4), 0.15, 300, 150
+    ).plain()
     save_model(model, path)
     return load_model(path)
 
@@ -49,6 +51,7 @@ def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms
     energy = HC / result.absorption_max_nm
     state = int(result.singlets.oscillator_strengths.argmax())
     moved = -0.2 - 0.1 * (energy - 3.0) + 0.5 * result.solvation().polarization[state]
+    moved += 0.2 * (result.gap - 6.5) - 0.4 * result.characters()[state].charge_transfer
     assert found.energy == pytest.approx(energy + moved, abs=1e-9)
     assert found.wavelength == pytest.approx(HC / found.energy)
     assert found.spread_nm == pytest.approx(HC / found.energy**2 * 0.15)
@@ -58,17 +61,24 @@ def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms
 
 def test_without_a_fit_there_is_none() -> None:
     assert LastStep.of({}) is None
-    ion = shifts(np.array([[3.5, -0.2, 1.0]]))
-    np.testing.assert_allclose(ion, [[1.0, 0.5, -0.2, 1.0]])
+    ion = shifts(np.array([[3.5, -0.2, 1.0, 6.0, 0.3]]))
+    np.testing.assert_allclose(ion, [[1.0, 0.5, -0.2, 1.0, -0.5, 0.3]])
     assert ion.shape[1] == len(NAMES)
 
 
 def test_the_fit_finds_what_was_put_in_despite_wrong_bands() -> None:
     rng = np.random.default_rng(0)
     values = np.stack(
-        [rng.uniform(2, 5, 400), -rng.uniform(0, 0.5, 400), rng.integers(0, 2, 400)], -1
+        [
+            rng.uniform(2, 5, 400),
+            -rng.uniform(0, 0.5, 400),
+            rng.integers(0, 2, 400),
+            rng.uniform(4, 9, 400),
+            rng.uniform(0, 1, 400),
+        ],
+        -1,
     )
-    truth = np.array([-0.25, -0.1, 0.6, -0.2])
+    truth = np.array([-0.25, -0.1, 0.6, -0.2, 0.1, 0.3])
     measured = values[:, 0] + shifts(values) @ truth + rng.normal(0, 0.02, 400)
     measured[::20] -= 1.0  # other bands
     np.testing.assert_allclose(measured_maxima.fitted(values, measured), truth, atol=0.06)
