@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml.commands.messages import console, fail, note, refusing
-from esml.commands.options import check_output, check_picture
+from esml.commands.options import DeviceOption, check_output, check_picture
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -56,13 +56,14 @@ def bands(
     hdf5: HDF5Option = None,
     model: SolidOption = None,
     index: IndexOption = -1,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Bands of a crystal along a path, with a picture beside the density of states."""
     for place, option in ((plot, "--plot"), (csv, "--csv"), (hdf5, "--hdf5")):
         check_output(place, option)
     check_picture(plot)
     _check_width(width)
-    crystal = _predicted(file, index, k_points, model)
+    crystal = _predicted(file, index, k_points, model, device)
     with refusing(ValueError):
         found = crystal.bands(path, n_points)
     from esml.export.crystals import write_bands, write_crystal
@@ -105,6 +106,7 @@ def dos(
     hdf5: HDF5Option = None,
     model: SolidOption = None,
     index: IndexOption = -1,
+    device: DeviceOption = "cpu",
 ) -> None:
     """Density of states of a crystal and the d-band centre of every atom."""
     outputs = {"--plot": plot, "--csv": csv, "--sites": sites, "--bonds": bonds, "--hdf5": hdf5}
@@ -112,7 +114,7 @@ def dos(
         check_output(place, option)
     check_picture(plot)
     _check_width(width)
-    crystal = _predicted(file, index, k_points, model)
+    crystal = _predicted(file, index, k_points, model, device)
     from esml.export.crystals import write_bonds, write_crystal, write_dos, write_sites
     from esml.results.crystal import usual_energies
 
@@ -139,7 +141,9 @@ def dos(
     _print_sites(crystal)
 
 
-def _predicted(file: Path, index: int, k_points: str | None, model: str | None) -> Crystal:
+def _predicted(
+    file: Path, index: int, k_points: str | None, model: str | None, device: str
+) -> Crystal:
     """The prediction for a structure of a file; ends the command for what cannot be done."""
     from esml.io.charge_and_spin import StructureError
     from esml.physics.crystals import NeutralityError
@@ -147,7 +151,7 @@ def _predicted(file: Path, index: int, k_points: str | None, model: str | None) 
 
     divisions = _divisions(k_points)
     with refusing(ValueError, OSError):
-        surrogate = solid_model(model)
+        surrogate = solid_model(model, device)
     atoms = _read(file, index)
     with refusing(StructureError, NeutralityError, ValueError):
         crystal = surrogate.predict(atoms, divisions)

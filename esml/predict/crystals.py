@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ class CrystalSurrogate:
         )
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes; results are always in the memory of the CPU."""
+        return self.model.exponent.device
+
+    def to(self, device: torch.device | str) -> CrystalSurrogate:
+        """Move the tables to ``device``, in double precision as ever; returns itself."""
+        self.model.to(device)
+        return self
+
+    @property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers of the elements it knows."""
         return self.model.config.elements
@@ -80,23 +91,25 @@ class CrystalSurrogate:
         """
         check_crystal(atoms, self.elements)
         divisions = divisions_of(atoms.cell.array) if k_points is None else tuple(k_points)
-        points = k_mesh(divisions)
+        n_points = len(k_mesh(divisions).weights)
         orbitals = 9 * len(atoms)
-        size = 16 * len(points.weights) * orbitals**2
+        size = 16 * n_points * orbitals**2
         if size > MOST_BYTES:
             raise StructureError(
-                f"{len(atoms)} atoms at {len(points.weights)} k points have states of "
+                f"{len(atoms)} atoms at {n_points} k points have states of "
                 f"{size / 2**30:.0f} GiB where at most {MOST_BYTES / 2**30:.0f} GiB are kept: ask "
                 "for fewer, as with k_points=(1, 1, 1), or a smaller cell"
             )
         numbers = atoms.numbers.tolist()
-        h, shifts = self._neutral(atoms, numbers, divisions)
         electrons = sum(VALENCE_ELECTRONS[z] for z in numbers)
+        with self.device:  # all that is made on the way is made there
+            h, shifts = self._neutral(atoms, numbers, divisions)
+            mesh = Bands.of(h, k_mesh(divisions), electrons, self.model.config.smearing)
         a, b, c = divisions
         return Crystal(
             atoms=atoms.copy(),
-            hamiltonian=h,
-            mesh=Bands.of(h, points, electrons, self.model.config.smearing),
+            hamiltonian=_on_cpu(h),
+            mesh=_on_cpu(mesh),
             divisions=(a, b, c),
             shifts=shifts,
             name=str(atoms.info.get("name", atoms.get_chemical_formula())),
@@ -127,7 +140,7 @@ class CrystalSurrogate:
             config.shift_error,
             SETTLED,
         )
-        found: Array = shifts.numpy()
+        found: Array = shifts.cpu().numpy()
         return shifted(h, groups, shifts), found
 
     def _warnings(self, atoms: Atoms) -> list[str]:
@@ -135,6 +148,18 @@ class CrystalSurrogate:
         if np.any(np.abs(atoms.get_initial_magnetic_moments()) > 0.0):
             said.append("magnetic moments are ignored: the model is of non-magnetic crystals")
         return said
+
+
+def _on_cpu(part: Any) -> Any:
+    """A dataclass with its tensors, and those of dataclasses in it, in the memory of the CPU."""
+    changed: dict[str, Any] = {}
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, torch.Tensor):
+            changed[field.name] = value.cpu()
+        elif is_dataclass(value):
+            changed[field.name] = _on_cpu(value)
+    return replace(part, **changed)
 
 
 def save_crystal_model(surrogate: CrystalSurrogate, path: str | Path) -> None:

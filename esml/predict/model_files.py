@@ -87,7 +87,7 @@ def load_model(
     """A trained model: the shipped one, another shipped one by name, or a file by path.
 
     ``"solids"``, and the path of a model of crystals, give a ``CrystalSurrogate``, which computes
-    in double precision on the CPU whatever ``dtype`` and ``device`` say. Raises CheckpointError
+    in double precision whatever ``dtype`` says. Raises CheckpointError
     where there is no such model or its file cannot be used, ValueError for a device there is not.
     """
     check_device(device)
@@ -104,7 +104,7 @@ def load_model(
     found = checkpoint.load(path)
     try:
         if found.config.get("kind") == KIND:
-            return crystal_surrogate(found)
+            return crystal_surrogate(found).to(device)
         return _surrogate(found, dtype).to(device).eval()
     except (ValueError, RuntimeError, KeyError) as error:
         raise checkpoint.CheckpointError(
@@ -139,10 +139,12 @@ def molecular_model(
     return found
 
 
-def solid_model(name: str | Path | None = None) -> CrystalSurrogate:
+def solid_model(
+    name: str | Path | None = None, device: torch.device | str = "cpu"
+) -> CrystalSurrogate:
     """As ``load_model``, the shipped model of crystals if left out; CheckpointError for others."""
     name = SOLIDS if name is None else name
-    found: Surrogate | CrystalSurrogate = load_model(name)
+    found: Surrogate | CrystalSurrogate = load_model(name, device=device)
     if not isinstance(found, CrystalSurrogate):
         raise checkpoint.CheckpointError(
             f"{str(name)!r} is a model of molecules where one of crystals is expected: leave "

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk, make_supercell, molecule
 from crystal_models import alloy, made_up
 
 import esml
 from esml.io.charge_and_spin import StructureError
+from esml.physics.crystals import k_mesh, orbitals_of, shifted
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate, divisions_of
 from esml.predict.model_files import molecular_model, solid_model
@@ -86,6 +88,20 @@ def test_bonds_of_a_perfect_crystal_are_equal() -> None:
         bonds[0].first, bonds[0].second, bonds[0].image
     )
     assert population.integrated == pytest.approx(energies[0])
+
+
+def test_all_is_made_where_the_tables_are() -> None:
+    """On "meta", where nothing is computed but tensors of two devices do not mix."""
+    model = made_up().to("meta")
+    assert model.device == torch.device("meta")
+    atoms, numbers = alloy(), alloy().numbers.tolist()
+    with model.device:
+        h = model.model(numbers, atoms.cell.array, atoms.positions)
+        moved = shifted(h, orbitals_of(numbers, "d"), torch.zeros(len(numbers)))
+        at_k = moved.at(k_mesh((2, 2, 2)).fractional)
+    assert at_k.device == model.device
+    assert at_k.shape[1:] == (9 * len(numbers), 9 * len(numbers))
+    assert CRYSTAL.mesh.energies.device == torch.device("cpu")
 
 
 def test_a_model_file_gives_the_same(tmp_path: Path) -> None:
