@@ -161,8 +161,20 @@ def _without_mirror_images(isomers: list[Mol]) -> list[Mol]:
 # --- conformers -----------------------------------------------------------------------------------
 
 
-def conformers_of(isomers: Sequence[Mol], name: str, settings: Settings) -> list[Candidate]:
-    """Conformers of all stereoisomers, in the order to try them."""
+def candidates_of(mol: Mol, name: str, settings: Settings) -> tuple[list[Candidate], str]:
+    """Conformers of all stereoisomers that ``mol`` leaves open, and what to say of the choice."""
+    isomers, said = isomers_of(mol, settings)
+    try:
+        return _conformers(isomers, name, settings), said
+    except InputError:
+        if not said:
+            raise
+        # Bridgeheads of small cages count as stereocentres, and no choice of them embeds.
+        return _conformers([mol], name, settings), "open stereocentres are as embedded"
+
+
+def _conformers(isomers: Sequence[Mol], name: str, settings: Settings) -> list[Candidate]:
+    """Conformers of ``isomers``, in the order to try them."""
     found: list[Candidate] = []
     failed: InputError | None = None
     for place, isomer in enumerate(isomers):
@@ -265,9 +277,13 @@ def _embed(mol: Mol, n: int, name: str, settings: Settings) -> list[int]:
         how.useBasicKnowledge = knowledge
         how.maxIterations = settings.attempts
         how.timeout = settings.embedding_seconds
-        rdDistGeom.EmbedMultipleConfs(mol, n, how)
-        # Numbers it returns may be of conformers that failed.
-        if ids := [conformer.GetId() for conformer in mol.GetConformers()]:
+        # One first: where there is none, others would be sought in vain.
+        for count in dict.fromkeys((1, n)):
+            rdDistGeom.EmbedMultipleConfs(mol, count, how)
+            # Numbers it returns may be of conformers that failed.
+            if not (ids := [conformer.GetId() for conformer in mol.GetConformers()]):
+                break
+        if ids:
             return ids
     raise InputError(
         f"no three-dimensional conformer of '{name}' was found, also from random coordinates: "

@@ -30,9 +30,8 @@ from esml.io.embedding import (
     Mol,
     Settings,
     alike,
-    conformers_of,
+    candidates_of,
     is_large,
-    isomers_of,
     planar_copy,
     same_bonds,
 )
@@ -123,8 +122,7 @@ def ensemble(smiles: str, n: int, settings: Settings = ENSEMBLE) -> list[Built]:
             f"'{smiles}' is {len(parts)} molecules where one is expected for an ensemble of "
             "conformers; leave --conformers out or add --largest-fragment"
         )
-    isomers, stereo = isomers_of(parts[0], settings)
-    candidates = conformers_of(isomers, smiles, settings)
+    candidates, stereo = candidates_of(parts[0], smiles, settings)
     method = _method(candidates[0].mol, settings)
     first = _best(candidates, method, settings)
     same = sorted((c for c in candidates if c.isomer == first.isomer), key=lambda c: c.order)
@@ -200,8 +198,7 @@ def _check_graph(mol: Mol, name: str, elements: Sequence[int]) -> None:
 
 
 def _single(mol: Mol, name: str, settings: Settings) -> Built:
-    isomers, stereo = isomers_of(mol, settings)
-    candidates = conformers_of(isomers, name, settings)
+    candidates, stereo = candidates_of(mol, name, settings)
     method = _method(candidates[0].mol, settings)
     best = _best(candidates, method, settings)
     if best.reacted:

@@ -63,6 +63,16 @@ def test_an_open_double_bond_becomes_e_and_it_is_said() -> None:
     assert from_smiles("C/C=C\\C").provenance.stereo == ""
 
 
+@pytest.mark.parametrize(
+    "smiles", ["CC12CC(C)(C1)C2", "CC(=O)C1C2CC1C2", "C1CC23COCC12O3", "N#CC1C(=N)N2CC12"]
+)
+def test_small_cages_whose_bridgeheads_count_as_stereocentres(smiles: str) -> None:
+    found = from_smiles(smiles)
+    assert found.provenance.stereo == "open stereocentres are as embedded"
+    if smiles.startswith("CC12"):  # bicyclo[1.1.1]pentanes have 1.85 to 1.9 Å between bridgeheads
+        assert found.atoms.get_distance(1, 3) == pytest.approx(1.87, abs=0.03)
+
+
 def test_many_open_double_bonds_are_made_e() -> None:
     found = from_smiles("CC=CC=CC=CC=CC=O", MMFF)
     assert "4 double bonds are made E" in found.provenance.stereo
