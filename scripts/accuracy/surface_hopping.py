@@ -6,7 +6,8 @@ Starts each trajectory on the brightest of the ``--n-states`` lowest singlets at
 minimum, with velocities of normal modes in their zero-point motion, and follows it for ``--fs`` in
 steps of ``--timestep``. FOLDER keeps every trajectory: a run that was killed goes on, and the same
 command prints the table of what is there. Prints Markdown: the largest change of total energy of
-each trajectory, in meV for each atom, and the share of trajectories on each singlet over time.
+each trajectory between two hops, in meV for each atom, and the share of trajectories on each
+singlet over time.
 
 The default is pyrazine, whose ππ* state is measured to decay to nπ* within 22 ± 3 fs: Y. Suzuki,
 T. Fuji, T. Horio and T. Suzuki, J. Chem. Phys. 132, 174302 (2010). Needs the extra ``smiles``.
@@ -73,9 +74,11 @@ def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int)
 
 
 def largest_change(frames: list[Any], n_atoms: int) -> float:
-    """Of the total energy, meV for each atom."""
+    """Of the total energy between two hops, meV for each atom."""
     total = np.array([potential + kinetic for *_, potential, kinetic in frames])
-    return float(1e3 * np.abs(total - total[0]).max() / n_atoms)
+    active = np.array([frame[1] for frame in frames])
+    parts = np.split(total, 1 + np.flatnonzero(np.diff(active)))
+    return float(1e3 * max(np.abs(part - part[0]).max() for part in parts) / n_atoms)
 
 
 def main() -> None:
