@@ -33,7 +33,9 @@ def compared(
     from esml.training.experiment import compare_with_experiment, grouped, plain
 
     with refusing(InputError):
-        rows, found = compare_with_experiment(surrogate, table, options, n_states, raw)
+        rows, found = compare_with_experiment(
+            surrogate, table, options, n_states, raw, progress=True
+        )
     with refusing(OSError):
         if json_path is not None:
             text = json.dumps(finite(plain(rows, found)), indent=1, ensure_ascii=False)

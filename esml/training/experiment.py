@@ -19,6 +19,7 @@ import numpy as np
 
 from esml.io.dye_families import OTHER, family_of
 from esml.io.measured_maxima import MeasuredMaximum, read_maxima
+from esml.io.progress import progress_bar
 from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.io.solvents import solvent_class
 from esml.io.structures import DEFAULT, read_entries
@@ -87,6 +88,7 @@ def compare_with_experiment(
     options: ReadingOptions = DEFAULT,
     n_states: int = 10,
     raw: bool = False,
+    progress: bool = False,
 ) -> tuple[list[Compared], ExperimentScores]:
     """Predict λmax of all compounds of a table and compare.
 
@@ -102,6 +104,8 @@ def compare_with_experiment(
         Singlets of each molecule: as many as reach the lowest band.
     raw
         Without the last step.
+    progress
+        Show on standard error how far it is.
 
     Raises
     ------
@@ -115,8 +119,13 @@ def compare_with_experiment(
             f"'{path}' holds no measured maximum: expected wavelengths in nm; check its columns"
         )
     last = None if raw else model.last_step
-    rows = list(_rows(model, path, maxima, options, n_states, last))
     unmeasured = sum(not math.isfinite(each.wavelength) for each in maxima)
+    rows = []
+    with progress_bar(enabled=progress) as display:
+        task = display.add_task("predicting", total=len(maxima) - unmeasured, remark="")
+        for row in _rows(model, path, maxima, options, n_states, last):
+            rows.append(row)
+            display.advance(task)
     return rows, scores(rows, unmeasured)
 
 
