@@ -109,7 +109,7 @@ def _draw(rows: list[Compared], path: Path) -> None:
     known = [row for row in rows if math.isfinite(row.predicted_nm)]
     measured = [HC / row.measured_nm for row in known]
     predicted = [HC / row.predicted_nm for row in known]
-    figure = plot_parity({"λmax": (measured, predicted)}, {"λmax": "eV"})
+    figure = plot_parity({"λmax": (measured, predicted)}, {"λmax": "eV"}, ("measured", "predicted"))
     figure.savefig(path, dpi=200)
     note(f"picture: {path}")
 

@@ -284,11 +284,14 @@ def plot_densities(
 
 
 def plot_parity(
-    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], units: Mapping[str, str] | None = None
+    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    units: Mapping[str, str] | None = None,
+    axes: tuple[str, str] = ("label", "model"),
 ) -> Figure:
     """Predictions over labels, one panel for each of ``pairs``: name → (labels, predictions).
 
-    Raises ValueError for no pairs at all.
+    ``units`` are by name, ``axes`` what labels and predictions are called. Raises ValueError for no
+    pairs at all.
     """
     kept = {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in pairs.items() if np.size(x)}
     if not kept:
@@ -296,10 +299,10 @@ def plot_parity(
     columns = min(3, len(kept))
     rows = -(-len(kept) // columns)
     figure: Figure
-    figure, axes = _pyplot().subplots(
-        rows, columns, figsize=(3.1 * columns, 3.2 * rows), squeeze=False, layout="constrained"
+    figure, panels = _pyplot().subplots(
+        rows, columns, figsize=(3.1 * columns, 3.4 * rows), squeeze=False, layout="constrained"
     )
-    for ax, (name, (labels, found)) in zip(axes.flat, kept.items(), strict=False):
+    for ax, (name, (labels, found)) in zip(panels.flat, kept.items(), strict=False):
         everything = np.concatenate([labels, found])
         low, high = float(everything.min()), float(everything.max())
         margin = 0.04 * (high - low) + 1e-9
@@ -309,17 +312,17 @@ def plot_parity(
         ax.scatter(labels, found, s=size, color=CURVE_COLOUR, alpha=0.45, linewidths=0)
         ax.set_xlim(limits)
         ax.set_ylim(limits)
-        ax.set_aspect("equal")
+        ax.set_box_aspect(1.0)
         ax.locator_params(nbins=5)
         ax.tick_params(direction="in")
         unit = (units or {}).get(name, "")
         ending = f" ({unit})" if unit else ""
-        ax.set_xlabel(f"label{ending}")
-        ax.set_ylabel(f"model{ending}")
+        ax.set_xlabel(f"{axes[0]}{ending}")
+        ax.set_ylabel(f"{axes[1]}{ending}")
         ax.set_title(name, fontsize=10)
         error = float(np.abs(found - labels).mean())
         text = f"n = {len(labels)}\nMAE {error:.3f} {unit}".rstrip()
         ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top", fontsize=8)
-    for ax in list(axes.flat)[len(kept) :]:
+    for ax in list(panels.flat)[len(kept) :]:
         ax.set_visible(False)
     return figure
