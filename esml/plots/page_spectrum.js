@@ -110,7 +110,8 @@ class Spectrum {
         opacity: 0.18, class: "fill"}, body);
     }
     const strongest = 1.08 * Math.max(1e-3, ...this.data.strengths);
-    this.sticks(body, toX, (f) => top + tall * (1 - f / strongest), top + tall);
+    this.sticks(body, toX, (f) => top + tall * (1 - f / strongest), top + tall,
+      [left, left + inner]);
     svg("polyline", {points: line(points.map((x, k) => [x, curve[k] / 1e3])).join(" "),
       fill: "none", stroke: this.colours.curve, "stroke-width": 2, class: "curve"}, body);
     const frame = {stroke: "currentColor", "stroke-width": 1, fill: "none"};
@@ -169,7 +170,7 @@ class Spectrum {
     return new Set(kept);
   }
 
-  sticks(body, toX, toY, floor) {
+  sticks(body, toX, toY, floor, [left, right]) {
     const places = this.data.energies.map((energy, n) => [
       toX(this.unit === "nm" ? this.data.hc / energy : energy), toY(this.data.strengths[n])]);
     const labelled = this.labelled(places);
@@ -181,7 +182,7 @@ class Spectrum {
         "stroke-width": chosen ? 4 : 2}, group);
       svg("circle", {cx: x, cy: y, r: chosen ? 6 : 4, fill: this.colours.stick, class: "stick"},
         group);
-      if (labelled.has(n)) {
+      if (labelled.has(n) && x >= left && x <= right) {
         svg("text", {x: x + 6, y: Math.max(y - 5, 28), fill: this.colours.stick,
           class: "sticktext"}, group, label);
       }

@@ -86,7 +86,10 @@ def test_a_smiles_is_drawn_and_answered(tab: Any) -> None:
 
 
 def test_a_solvent_can_be_chosen(tab: Any) -> None:
-    """p-Nitroaniline, from the test before: a push–pull dye absorbs further to the red in water."""
+    """p-Nitroaniline, a push–pull dye, absorbs further to the red in water."""
+    tab.fill("#smiles", "Nc1ccc(cc1)[N+](=O)[O-]")
+    expect(tab.locator("#said")).to_contain_text("C6H6N2O2")
+    tab.get_by_text("Answered in").wait_for()  # for the relaxed geometry
     before = brightest(tab)
     tab.select_option("#solvent", "water")
     energy = tab.locator("#table tr.chosen td:nth-child(2)")
