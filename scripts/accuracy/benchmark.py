@@ -66,7 +66,7 @@ def bars_table(result: dict[str, Any]) -> str:
 
 
 def against_estimates(
-    molecules: list[quest.Molecule],
+    molecules: Sequence[quest.Molecule],
     methods: dict[str, list[Outcome]],
     labels: dict[str, Record] | None,
 ) -> tuple[dict[str, list[quest.Pair]], dict[str, int]]:

@@ -21,9 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.accuracy import quest
+from scripts.accuracy.benchmark import against_estimates
 from scripts.accuracy.methods import Cache, of_peer
 from scripts.accuracy.parity import plot_parity
 from scripts.accuracy.peers import PEERS, PeerMissingError
+from scripts.pages import table
 
 LEVELS = {"CC2": "CC2", "ADC(2)": "ADC(2)", "SCS-CC2": "SCS-CC2", "EOM-CCSD": "CCSD"}
 """Columns of the table, and what they are called in QUEST."""
@@ -43,28 +45,15 @@ def of_levels(molecules: Sequence[quest.Molecule], folder: Path) -> Pairs:
     for molecule in molecules:
         path = folder / f"{molecule.name}.json"
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        at = {(entry["Spin"], entry["TBE/AVTZ"]): entry for entry in reversed(entries)}
         for multiplicity in (1, 3):
-            for place, state in enumerate(quest.listed(molecule, multiplicity)):
-                kind, estimate = state["type"].strip(), float(state["tbe_avtz_eV"])
-                if kind not in quest.SCORED or state["kind"] != "V":
-                    continue
-                for entry in entries:
-                    if entry["Spin"] != multiplicity or entry["TBE/AVTZ"] != estimate:
-                        continue
-                    for name, column in LEVELS.items():
-                        if isinstance(value := entry.get(column), float):
-                            found[name].append(
-                                quest.Pair(
-                                    molecule.name,
-                                    multiplicity,
-                                    kind,
-                                    place,
-                                    state["safe"] == "Y",
-                                    estimate,
-                                    value,
-                                )
-                            )
-                    break
+            for place, kind, state in quest.scored(molecule, multiplicity):
+                estimate, safe = float(state["tbe_avtz_eV"]), state["safe"] == "Y"
+                energies = at.get((multiplicity, estimate), {})
+                for name, column in LEVELS.items():
+                    if isinstance(value := energies.get(column), float):
+                        state_of = molecule.name, multiplicity, kind, place, safe
+                        found[name].append(quest.Pair(*state_of, estimate, value))
     return found
 
 
@@ -76,20 +65,13 @@ def of_fit(path: Path) -> Pairs:
 
 def of_peers(molecules: Sequence[quest.Molecule], cache: Cache) -> Pairs:
     """INDO/S and TD-DFTB, as far as their programs are installed."""
-    found = {}
+    outcomes = {}
     for name, run in PEERS.items():
         try:
-            outcomes = of_peer(name, run, cache)([m.atoms for m in molecules])
+            outcomes[name] = of_peer(name, run, cache)([m.atoms for m in molecules])
         except PeerMissingError as error:
             print(f"{name} left out: {error}")
-            continue
-        computed = {
-            m.name: quest.Computed(o.singlets, o.strengths, o.triplets)
-            for m, o in zip(molecules, outcomes, strict=True)
-            if not isinstance(o, str)
-        }
-        found[name] = quest.pairs_of(molecules, computed)
-    return found
+    return against_estimates(molecules, outcomes, None)[0]
 
 
 def markdown(molecules: Sequence[quest.Molecule], pairs: Pairs) -> str:
@@ -99,25 +81,25 @@ def markdown(molecules: Sequence[quest.Molecule], pairs: Pairs) -> str:
         for name, found in pairs.items()
     }
     first = next(iter(columns.values()))
-    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for row, counted in first.items():
-        cells = [
-            f"{d.mae:.2f} ({d.mean:+.2f})" if d.count else "–"
-            for d in (table[row] for table in columns.values())
-        ]
-        lines.append(f"| {row} ({counted.count}) | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    rows = [
+        (f"{row} ({counted.count})", *(cell(table_of[row]) for table_of in columns.values()))
+        for row, counted in first.items()
+    ]
+    return table(("", *columns), rows)
+
+
+def cell(d: quest.Deviations) -> str:
+    return f"{d.mae:.2f} ({d.mean:+.2f})" if d.count else "–"
 
 
 def strengths(pairs: Pairs) -> str:
     """Deviations of oscillator strengths from LR-CC3's, of the methods that have some."""
-    lines = ["| | f | f above 0.1 |", "|---|---|---|"]
+    rows = []
     for name, found in pairs.items():
         both = quest.strengths(found)
         if any(d.count for d in both.values()):
-            cells = [f"{d.mae:.3f} ({d.mean:+.3f}; {d.count})" for d in both.values()]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            rows.append((name, *(f"{d.mae:.3f} ({d.mean:+.3f}; {d.count})" for d in both.values())))
+    return table(("", "f", "f above 0.1"), rows)
 
 
 def draw(pairs: Pairs, folder: Path) -> None:

@@ -11,7 +11,7 @@ A list names degenerate states once, so computed ones are joined first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +175,14 @@ def listed(molecule: Molecule, multiplicity: int) -> list[dict[str, Any]]:
     return sorted(states, key=lambda s: float(s["tbe_avtz_eV"]))
 
 
+def scored(molecule: Molecule, multiplicity: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """The nπ* and ππ* valence states among those ``listed``: place, type and entry."""
+    for place, state in enumerate(listed(molecule, multiplicity)):
+        kind = state["type"].strip()
+        if kind in SCORED and state["kind"] == "V":
+            yield place, kind, state
+
+
 def match(molecule: Molecule, computed: Computed) -> list[Pair]:
     """The scored states of ``molecule`` beside those of equal place in ``computed``.
 
@@ -188,22 +196,22 @@ def match(molecule: Molecule, computed: Computed) -> list[Pair]:
     ):
         if degenerate:
             energies, strengths = join_degenerate(energies, strengths)
-        for place, state in enumerate(listed(molecule, multiplicity)[: len(energies)]):
-            kind = state["type"].strip()
+        for place, kind, state in scored(molecule, multiplicity):
+            if place >= len(energies):
+                break
             at_cc3 = state["f_lr_cc3"] if multiplicity == 1 else None
-            if kind in SCORED and state["kind"] == "V":
-                pairs.append(
-                    Pair(
-                        molecule.name,
-                        multiplicity,
-                        kind,
-                        place,
-                        state["safe"] == "Y",
-                        float(state["tbe_avtz_eV"]),
-                        float(energies[place]),
-                        None if at_cc3 is None else (float(at_cc3), float(strengths[place])),
-                    )
+            pairs.append(
+                Pair(
+                    molecule.name,
+                    multiplicity,
+                    kind,
+                    place,
+                    state["safe"] == "Y",
+                    float(state["tbe_avtz_eV"]),
+                    float(energies[place]),
+                    None if at_cc3 is None else (float(at_cc3), float(strengths[place])),
                 )
+            )
     return pairs
 
 

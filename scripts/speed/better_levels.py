@@ -27,6 +27,7 @@ from pyscf import adc, cc, gto, lib, scf
 
 from reference.record import make_record
 from reference.scf import Level
+from scripts.pages import table
 
 N_STATES = 5
 
@@ -88,10 +89,8 @@ def main() -> None:
     make_record(structure_of("H2O"), Level())  # loads what is loaded once
     rows = {name: seconds(structure_of(name), given.basis) for name in given.molecules}
     columns = ("label", *METHODS)
-    print("\n| molecule | " + " | ".join(columns) + " |")
-    print("|---" * (len(columns) + 1) + "|")
-    for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(f"{row[c]:.1f} s" for c in columns) + " |")
+    cells = [(name, *(f"{row[c]:.1f} s" for c in columns)) for name, row in rows.items()]
+    print("", table(("molecule", *columns), cells), sep="\n")
 
 
 if __name__ == "__main__":
