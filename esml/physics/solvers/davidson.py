@@ -202,7 +202,7 @@ class Davidson:
         solve = project_pair if self.n_matrices == 2 else project_one
         n_kept = min(self.n_kept, self.space.size)
         energies, self.coefficients, positive = solve(
-            self.space.projected, self.space.overlap, n_kept
+            self.space.projected, self.space.overlap, n_kept, self.strategy
         )
         self.stable = self.stable & positive
         like = self.operators.diagonal

@@ -201,7 +201,8 @@ def _localized(orbitals: Tensor, level: Tensor, strategy: Strategy) -> Tensor:
     chosen = torch.from_numpy(pivots[:rank].astype("int64") - 1).to(orbitals.device)
     local = (weighted[chosen] * weight).mT
     values, axes = torch.linalg.eigh(local.mT @ local)
-    orthonormal: Tensor = local @ (axes * values.clamp(min=1e-6).rsqrt()) @ axes.mT
+    scale = values.clamp(min=strategy.frontier_norm).rsqrt()
+    orthonormal: Tensor = local @ (axes * scale) @ axes.mT
     return orthonormal
 
 

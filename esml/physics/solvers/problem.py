@@ -263,7 +263,7 @@ class Problem:
         same = made.local(exact) if isinstance(form, Local) else made.relaxed(exact)
         operators = Matrices(same, KINDS[multiplicity], self.response.singles_mask)
         states = [x.to(exact) for x in states]
-        return resolved(states, operators.apply(states), self.strategy.piece)
+        return resolved(states, operators.apply(states), self.strategy)
 
     def _canonical(
         self, form: Relaxed | Local, states: list[Tensor], n_states: int

@@ -12,13 +12,11 @@ import torch
 from torch import Tensor
 
 from esml.physics.solvers.space import products
-
-_LEAST = 1e-9
-"""1/eV²; smaller values of 1/ω² are rounding errors."""
+from esml.physics.solvers.strategy import Strategy
 
 
 def project_pair(
-    projected: Tensor, overlap: Tensor, n_wanted: int
+    projected: Tensor, overlap: Tensor, n_wanted: int, strategy: Strategy
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The lowest solutions of the linear-response problem between vectors T and vectors U.
 
@@ -30,6 +28,8 @@ def project_pair(
         (M, m, m) scalar products TᵀU.
     n_wanted:
         Number of solutions.
+    strategy:
+        Its ``smallest_inverse`` is used.
 
     Returns
     -------
@@ -45,14 +45,16 @@ def project_pair(
     kernel = torch.linalg.solve_triangular(l, left.mT, upper=False).mT
     values, vectors = torch.linalg.eigh((kernel @ kernel.mT).to(overlap))
     values, vectors = (x[..., -n_wanted:].double().flip(-1) for x in (values, vectors))
-    found = values > _LEAST
+    found = values > strategy.smallest_inverse
     energies = torch.where(found, values, torch.inf).rsqrt()
     root = torch.where(found, values, 1.0).pow(-0.25) * found
     both = torch.cat([vectors * root[:, None], kernel.mT @ vectors * root[:, None] ** 3])
     return energies, torch.linalg.solve_triangular(factor.mT, both, upper=True), positive
 
 
-def project_one(projected: Tensor, overlap: Tensor, n_wanted: int) -> tuple[Tensor, Tensor, Tensor]:
+def project_one(
+    projected: Tensor, overlap: Tensor, n_wanted: int, _strategy: Strategy
+) -> tuple[Tensor, Tensor, Tensor]:
     """The lowest states of one matrix between vectors X; arguments as for ``project_pair``."""
     factor, _ = _factor(overlap)
     left = torch.linalg.solve_triangular(factor, projected.double(), upper=False)
@@ -67,7 +69,7 @@ def project_one(projected: Tensor, overlap: Tensor, n_wanted: int) -> tuple[Tens
 
 
 def resolved(
-    vectors: list[Tensor], applied: list[Tensor], piece: int
+    vectors: list[Tensor], applied: list[Tensor], strategy: Strategy
 ) -> tuple[Tensor, list[Tensor]]:
     """The states within the span of given vectors.
 
@@ -77,17 +79,18 @@ def resolved(
         T and U, or X, (M, S, d) each.
     applied:
         Products of the matrices with the vectors, eV.
-    piece:
-        See :class:`esml.physics.solvers.strategy.Strategy`.
+    strategy:
+        Its ``piece`` and ``smallest_inverse`` are used.
 
     Returns
     -------
     Energies (M, S), eV, and the states, like ``vectors``.
     """
     project = project_pair if len(vectors) == 2 else project_one
+    piece = strategy.piece
     projected = torch.cat([products(a, x, piece) for a, x in zip(applied, vectors, strict=True)])
     overlap = products(vectors[0], vectors[-1], piece)
-    energies, coefficients, _ = project(projected, overlap, vectors[0].shape[1])
+    energies, coefficients, _ = project(projected, overlap, vectors[0].shape[1], strategy)
     of_each = coefficients.mT.to(vectors[0]).chunk(len(vectors))
     return energies, [c @ x for c, x in zip(of_each, vectors, strict=True)]
 

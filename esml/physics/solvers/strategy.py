@@ -129,6 +129,11 @@ class Strategy:
     """Numbers in the residuals corrected at once: for large molecules, allocating memory costs more
     than computing."""
 
+    # ---- the projected problem (esml.physics.solvers.projection) ----
+
+    smallest_inverse: float = 1e-9
+    """Values of 1/ω² up to this are rounding errors and give no state, 1/eV²."""
+
     # ---- preconditioners (esml.physics.solvers.preconditioners) ----
 
     smallest_denominator: float = 0.3
@@ -177,6 +182,10 @@ class Strategy:
     frontier_rank: float = 0.05
     """Pivot, as a share of the largest one, at which the Cholesky decomposition of the frontier
     density ends."""
+
+    frontier_norm: float = 1e-6
+    """Smallest eigenvalue of the overlap of local orbitals that they are orthonormalized with;
+    smaller ones are raised to it."""
 
     frontier_overlap: float = 1e-4
     """Local orbitals whose densities overlap by less, and coefficients below this, are omitted from

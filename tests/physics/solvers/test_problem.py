@@ -26,6 +26,7 @@ from torch import Tensor
 
 import esml
 from esml.io.records import read
+from esml.physics import Strategy
 from esml.physics.excitations import singlets, triplets
 from esml.physics.response import Response
 from esml.physics.solvers import davidson
@@ -77,8 +78,8 @@ def test_numbers_lost_in_single_precision_are_found_in_double(
     """What is not a number is no converged state: nan residuals are below no tolerance."""
     project = getattr(davidson, name)
 
-    def lossy(projected: Tensor, overlap: Tensor, n_wanted: int) -> Any:
-        energies, coefficients, positive = project(projected, overlap, n_wanted)
+    def lossy(projected: Tensor, overlap: Tensor, n_wanted: int, strategy: Strategy) -> Any:
+        energies, coefficients, positive = project(projected, overlap, n_wanted, strategy)
         if overlap.dtype == torch.float32:
             coefficients = torch.full_like(coefficients, torch.nan)
         return energies, coefficients, positive
