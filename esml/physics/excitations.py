@@ -46,7 +46,7 @@ Rotatory strengths (:mod:`esml.physics.optical_activity`) carry no gradients.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import torch
@@ -67,6 +67,8 @@ class InstabilityError(ValueError):
 @dataclass(frozen=True)
 class Excitations:
     """Lowest excited states of a batch, ascending in energy.
+
+    A field of shape (M, S, …) is a property of states, one of shape (M,) of molecules.
 
     A molecule has ``n_available`` = o·v states. Beyond them, and for all singlets of a molecule
     without an answer (``given``), energies are nan and everything else is zero.
@@ -288,17 +290,9 @@ def _all_below(
             break
         n_states *= 2
     count = int(below.sum(1).max())
-    kept = {
-        name: getattr(found, name)[:, :count]
-        for name in (
-            "energies",
-            "X",
-            "Y",
-            "transition_dipoles",
-            "oscillator_strengths",
-            "rotatory_strengths",
-        )
-    }
+    # What concerns states, (M, S, …), and not molecules, (M,).
+    values = {field.name: getattr(found, field.name) for field in fields(found)}
+    kept = {name: x[:, :count] for name, x in values.items() if x.dim() > 1}
     below = below[:, :count]
     shapes = {name: below.view(*below.shape, *[1] * (x.dim() - 2)) for name, x in kept.items()}
     cut = {name: torch.where(shapes[name], x, 0.0) for name, x in kept.items()}

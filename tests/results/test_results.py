@@ -204,7 +204,8 @@ def test_every_property_of_a_state_reaches_every_format(result: Result, tmp_path
             for label, value in zip(states.labels, values, strict=True):
                 if how.column:
                     cell = cells[f"{label}_{how.ending or how.column}"]
-                    assert float(cell) == pytest.approx(value, abs=1e-7)
+                    # Tables have eight significant digits.
+                    assert float(cell) == pytest.approx(value, rel=1e-7, abs=1e-12)
 
 
 def test_a_property_that_a_file_lacks_is_unknown() -> None:
