@@ -28,6 +28,7 @@ from typing import Any
 
 import esml
 from esml.io.records import Record, read
+from esml.plots import plot_parity
 from esml.training.evaluation import evaluate, evaluate_records, format_evaluation
 from esml.training.targets import structure
 from scripts.accuracy import quest
@@ -35,7 +36,7 @@ from scripts.accuracy.calibration import calibration, format_calibration
 from scripts.accuracy.labels import against_labels, format_against_labels
 from scripts.accuracy.larger import extrapolation_table, format_extrapolation, plot_polyenes
 from scripts.accuracy.methods import OWN, Cache, Method, Outcome, of_direct, of_model, of_peer
-from scripts.accuracy.parity import lowest_points, plot_parity
+from scripts.accuracy.parity import lowest_points
 from scripts.accuracy.peers import PEERS, PeerMissingError
 
 BARS: dict[str, tuple[str, float, float]] = {
@@ -144,7 +145,9 @@ def main() -> None:
     if args.plots:
         for kind, name in (("singlets", "S1"), ("triplets", "T1")):
             points = {n: lowest_points(found, records, kind) for n, found in outcomes.items()}
-            plot_parity(args.plots / f"parity_{name}.png", points, f"{name}, label (eV)")
+            called = f"{name}, label", "computed"
+            figure = plot_parity(points, dict.fromkeys(points, "eV"), called)
+            figure.savefig(args.plots / f"parity_{name}.png", dpi=150)
 
     if args.extrapolation:
         larger = read(args.extrapolation)
@@ -209,7 +212,8 @@ def quest_part(
             )
             for name, found_ in pairs.items()
         }
-        plot_parity(args.plots / "parity_quest.png", points, "best estimate (eV)")
+        figure = plot_parity(points, dict.fromkeys(points, "eV"), ("best estimate", "computed"))
+        figure.savefig(args.plots / "parity_quest.png", dpi=150)
     return {
         "failed": failed,
         **{

@@ -20,10 +20,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from esml.plots import plot_parity
 from scripts.accuracy import quest
 from scripts.accuracy.benchmark import against_estimates
 from scripts.accuracy.methods import Cache, of_peer
-from scripts.accuracy.parity import plot_parity
 from scripts.accuracy.peers import PEERS, PeerMissingError
 from scripts.pages import table
 
@@ -116,7 +116,8 @@ def draw(pairs: Pairs, folder: Path) -> None:
                     [p.estimate for p in chosen],
                     [p.computed for p in chosen],
                 )
-        plot_parity(folder / f"truth_{spin}.png", points, "best estimate (eV)")
+        figure = plot_parity(points, dict.fromkeys(points, "eV"), ("best estimate", "computed"))
+        figure.savefig(folder / f"truth_{spin}.png", dpi=150)
 
 
 def main() -> None:

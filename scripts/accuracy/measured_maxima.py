@@ -252,12 +252,14 @@ def report(compared: Sequence[Compared]) -> str:
 
 
 def draw(compared: Sequence[Compared], path: Path) -> None:
-    from scripts.accuracy.parity import plot_parity
+    from esml.plots import plot_parity
 
     measured = [each.measured.energy for each in compared]
     raw = [float(each.descriptors[0]) for each in compared]
     panels = {"raw": raw, "with the last step": out_of_fold(compared).tolist()}
-    plot_parity(path, {name: (measured, found) for name, found in panels.items()}, "measured (eV)")
+    points = {name: (measured, found) for name, found in panels.items()}
+    figure = plot_parity(points, dict.fromkeys(points, "eV"), ("measured", "predicted"))
+    figure.savefig(path, dpi=150)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
