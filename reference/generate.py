@@ -10,11 +10,10 @@ computed again; an unreadable shard ends the run with its name. A structure that
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from esml.io.crystal_records import CrystalRecord
 from esml.io.dask_workers import DEFAULT_PATIENCE, Patience
+from esml.io.files import BusyError, sole_writer
 from esml.io.journal import append_line
 from esml.io.record_fields import StoredRecord
 from esml.io.records import (
@@ -86,21 +86,16 @@ def _sole_writer(directory: Path) -> Iterator[None]:
 
     Raises DatasetError when another process holds it or the directory cannot be made.
     """
-    try:
-        (directory / "parts").mkdir(parents=True, exist_ok=True)
-        lock = open(directory / ".lock", "w")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise DatasetError(
-            f"{directory} cannot be written ({error}): expected a directory or a place for one; "
-            "choose another output"
-        ) from error
-    with lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (directory / "parts").mkdir(parents=True, exist_ok=True)
+            held.enter_context(sole_writer(directory / ".lock", directory))
+        except BusyError as error:
+            raise DatasetError(str(error)) from error
         except OSError as error:
             raise DatasetError(
-                f"{directory} is being written by another process: expected one writer; wait for "
-                "it to end or choose another output"
+                f"{directory} cannot be written ({error}): expected a directory or a place for "
+                "one; choose another output"
             ) from error
         for folder in (directory, directory / "parts"):
             for leftover in folder.glob(".*.h5.*.tmp"):

@@ -46,6 +46,7 @@ REFERENCE_MAY_IMPORT = {
     "esml.io.record_fields",
     "esml.io.records",
     "esml.io.dask_workers",
+    "esml.io.files",
     "esml.io.workers",
     "esml.io.journal",
 }

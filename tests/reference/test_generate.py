@@ -337,7 +337,7 @@ def test_a_second_writer_is_refused(tmp_path: Path, here: pytest.MonkeyPatch) ->
     output = tmp_path / "set"
     with (
         module._sole_writer(output),
-        pytest.raises(DatasetError, match="set is being written by another process"),
+        pytest.raises(DatasetError, match="set' is being written by another process"),
     ):
         run(WATERS[:1], output)
     assert run(WATERS[:1], output).computed == 1
