@@ -30,7 +30,6 @@ from ase import Atoms
 from esml.io.structure_checks import StructureError
 from esml.physics import orbitals
 from esml.predict.model_files import load_model
-from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array
 from esml.units import BOHR
@@ -123,7 +122,7 @@ def _predicted(mol: Mole, model: Surrogate) -> tuple[Array, Array]:
     atoms = Atoms(mol.atom_charges(), mol.atom_coords() * BOHR, info={"charge": int(mol.charge)})
     graph = model.graph([atoms])
     with torch.no_grad():
-        operators = in_double(model.hamiltonian(graph))
+        operators = model.hamiltonian(graph).double()
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         charges = orbitals.charges(found, layout)

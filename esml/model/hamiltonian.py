@@ -143,6 +143,12 @@ class Operators:
     features: Tensor  # (N, C) rotation-invariant features of the atoms
     unsettled: frozenset[int] = frozenset()  # molecules whose parts take electrons from each other
 
+    def double(self) -> Operators:
+        """The same in double precision, except for ``features``."""
+        hamiltonian, dipole = self.hamiltonian.double(), self.dipole.double()
+        interaction = self.interaction.double()
+        return replace(self, hamiltonian=hamiltonian, dipole=dipole, interaction=interaction)
+
 
 class EffectiveHamiltonian(nn.Module):
     """A graph → ``Operators``, differentiable in positions and weights.

@@ -196,6 +196,10 @@ class Interaction:
                     f"{field.name} is {value.dtype} where coulomb is {self.coulomb.dtype}"
                 )
 
+    def double(self) -> Interaction:
+        """The same in double precision."""
+        return Interaction(*(getattr(self, field.name).double() for field in fields(self)))
+
     def singlet_blocks(self) -> Tensor:
         """(M, K, 16, 16) the maps D_AA → Σ_{c>0} k_c G^c tr(G^c D_AA) of flattened blocks.
 

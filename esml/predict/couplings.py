@@ -18,11 +18,11 @@ from esml.io.surroundings import surroundings_of, within
 from esml.physics.copies import Copies
 from esml.physics.couplings import State, interstate, with_ground_state
 from esml.physics.excitations import Excitations, InstabilityError
+from esml.physics.medium import Medium
 from esml.physics.response import Response
 from esml.physics.slopes import AT_ONCE
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
-from esml.predict.solution import medium_of
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
@@ -117,7 +117,8 @@ def state_couplings(
     chosen = as_multiplicity(multiplicity)
     n_states = Wanted(n_states).n_states
     graph = model.graph([atoms])
-    medium = medium_of([surroundings_of(within(atoms, solvent, point_charges))])
+    around = surroundings_of(within(atoms, solvent, point_charges))
+    medium = Medium.of([around.solvent], [around.point_charges])
     graph.positions.requires_grad_(True)
     with torch.no_grad():
         features = model.hamiltonian.features(graph).requires_grad_()

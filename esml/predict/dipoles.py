@@ -26,7 +26,7 @@ from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
 from esml.predict.gradients import DEGENERATE, LARGEST_SET, degenerate_sets
-from esml.predict.solution import check_answered, medium_of
+from esml.predict.solution import check_answered
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 from esml.units import BOHR, DEBYE
@@ -88,7 +88,9 @@ def relaxed_dipoles(
     n_states = Wanted(n_states).n_states
     fields = FIELD * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
     around = surroundings_of(within(atoms, solvent))
-    medium = medium_of([around] * len(fields)) or Medium((None,) * 7, (None,) * 7)
+    number = len(fields)
+    medium = Medium.of([around.solvent] * number, [around.point_charges] * number)
+    medium = medium or Medium((None,) * number, (None,) * number)
     graph = model.graph([atoms] * len(fields))
     with torch.no_grad():
         field = torch.from_numpy(fields).to(graph.positions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -13,7 +13,6 @@ from esml.confidence.domain import Verdict
 from esml.io.surroundings import Surroundings
 from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
-from esml.physics.medium import Medium
 from esml.physics.orbitals import Orbitals
 from esml.physics.response import Response
 from esml.results import PROPERTIES, Result, States, name_of
@@ -96,11 +95,6 @@ def results(
         )
         outcomes.append(result)
     return outcomes
-
-
-def medium_of(around: Sequence[Surroundings]) -> Medium | None:
-    """The medium of the molecules of a batch; None where none has surroundings."""
-    return Medium.of([s.solvent for s in around], [s.point_charges for s in around])
 
 
 def _too_near(around: Surroundings) -> list[str]:
@@ -204,15 +198,3 @@ def _states(
 def _numpy(values: Tensor) -> Array:
     array: Array = values.detach().cpu().numpy().astype(np.float64, copy=False)
     return array
-
-
-def in_double(operators: Operators) -> Operators:
-    """``operators`` in double precision, but for ``features``."""
-    interaction = operators.interaction
-    parts = {f.name: getattr(interaction, f.name).double() for f in fields(interaction)}
-    return replace(
-        operators,
-        hamiltonian=operators.hamiltonian.double(),
-        dipole=operators.dipole.double(),
-        interaction=replace(interaction, **parts),
-    )

@@ -35,7 +35,7 @@ from esml.physics.response import Response
 from esml.physics.solvent import Solvent
 from esml.physics.solvers.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
-from esml.predict.solution import Solution, Stated, in_double, medium_of, results
+from esml.predict.solution import Solution, Stated, results
 from esml.results import Failure, Result, name_of
 from esml.results.last_step import LastStep
 
@@ -138,7 +138,7 @@ class Surrogate(nn.Module):
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
         dipoles).
         """
-        operators = in_double(self.hamiltonian(graph, medium, features))
+        operators = self.hamiltonian(graph, medium, features).double()
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)
@@ -325,6 +325,7 @@ class Surrogate(nn.Module):
         """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
         around = [molecule.around for molecule in molecules]
         try:
+            medium = Medium.of([s.solvent for s in around], [s.point_charges for s in around])
             with torch.no_grad():
                 graph = join([molecule.graph for molecule in molecules])
                 solution = self(
@@ -332,7 +333,7 @@ class Surrogate(nn.Module):
                     wanted.n_states,
                     wanted.energy_window,
                     wanted.n_triplets,
-                    medium_of(around),
+                    medium,
                 )
                 stated = self.uncertainties(graph, solution)
         except (ValueError, RuntimeError) as error:

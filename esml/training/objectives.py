@@ -16,7 +16,6 @@ from esml.model.graph import Graph
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.physics.basis import ELEMENTS
 from esml.predict.model_files import save_model
-from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 from esml.training import direct
 from esml.training.calibration import calibrate_file
@@ -117,7 +116,7 @@ class HamiltonianObjective:
         wanted = [name for name, weight in self.weights(progress).items() if weight > 0]
         targets = collate(records, config.valence_weight, config.energy_limit)
         targets = targets.to(graph.positions.device)
-        return losses(in_double(model(graph)), graph, targets, wanted)
+        return losses(model(graph).double(), graph, targets, wanted)
 
     def evaluate(self, model: EffectiveHamiltonian, records: Sequence[Record]) -> dict[str, Any]:
         return evaluate_records(Surrogate(model).eval(), records)

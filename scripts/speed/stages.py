@@ -23,7 +23,6 @@ from esml.physics import (
     triplets,
 )
 from esml.predict.batching import Wanted
-from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 from scripts.measuring import fine, side_by_side, timed
 from scripts.speed.molecules import TYPICAL, typical
@@ -50,7 +49,7 @@ def stages(model: Surrogate, batch: list[Atoms], repeats: int = 30) -> dict[str,
         near = switch(pairs.distance, h.config.pair_onset, h.config.pair_cutoff)
         features = h.network(pairs, kinds)
         baseline = h.baseline[kinds][:, :3]
-        operators = in_double(h(graph))
+        operators = h(graph).double()
         layout = operators.layout
         sizes = layout.n_orbitals, layout.n_occupied
         found = orbitals.diagonalize(operators.hamiltonian, *sizes)
@@ -94,7 +93,7 @@ def solvers(model: Surrogate, batch: list[Atoms], repeats: int = 7) -> dict[str,
     """Processor time of both solvers, s per molecule."""
     torch.set_num_threads(1)
     with torch.no_grad():
-        operators = in_double(model.hamiltonian(model.graph(batch)))
+        operators = model.hamiltonian(model.graph(batch)).double()
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         response = Response(found, operators.interaction, layout)

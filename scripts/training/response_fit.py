@@ -32,7 +32,6 @@ from esml.physics.excitations import Excitations, singlets, triplets
 from esml.physics.interaction import distances, triplet_exchange
 from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Response
-from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 from scripts.training.better_levels import (
     Better,
@@ -134,7 +133,7 @@ def centres(model: Surrogate) -> Tensor:
 def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
     hamiltonian = model.hamiltonian
     graph = model.graph([m.atoms for m in molecules])
-    operators = in_double(hamiltonian(graph))
+    operators = hamiltonian(graph).double()
     layout = operators.layout
     kinds = species(graph.numbers)
     deviation = hamiltonian.deviations(kinds, operators.features)
@@ -143,7 +142,7 @@ def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
     orbitals = diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
     scale = hamiltonian.virtual_scale
     scale.add_(1.0)
-    rescaled = in_double(hamiltonian(graph)).interaction.relaxation
+    rescaled = hamiltonian(graph).double().interaction.relaxation
     scale.sub_(1.0)
     levels = orbitals.virtual @ orbitals.fock_virtual @ orbitals.virtual.mT
     return Batch(

@@ -18,7 +18,6 @@ from esml.model.backbones.transformer import TransformerConfig, random_rotations
 from esml.model.direct import N_SINGLETS, Direct, DirectConfig
 from esml.model.graph import build_graph
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
-from esml.predict.solution import in_double
 from esml.training import TrainingConfig, direct, load_config, train
 from esml.training.config import LossWeights
 from esml.training.losses import losses
@@ -222,7 +221,7 @@ def test_a_turned_record_is_the_same_molecule(records: list[Record]) -> None:
     def terms(group: list[Record]) -> dict[str, torch.Tensor]:
         graph = build_graph([structure(r) for r in group], model.cutoff, torch.float64)
         with torch.no_grad():
-            found = in_double(model(graph))
+            found = model(graph).double()
             wanted = LossWeights.model_fields.keys() - {"exact_energies"}
             return losses(found, graph, collate(group, 0.85, 9.0), wanted)
 

@@ -74,11 +74,12 @@ def test_a_weak_field_acts_through_the_dipole_operator(
     far = 1.0e4
     charges = esml.PointCharges([10.0, -10.0], [[0, 0, far], [0, 0, -far]])
     from esml.io.surroundings import surroundings_of, within
-    from esml.predict.solution import medium_of
+    from esml.physics.medium import Medium
 
     graph = model.graph([aldehyde])
     operators = model.hamiltonian(graph)
-    medium = medium_of([surroundings_of(within(aldehyde, None, charges))])
+    around = surroundings_of(within(aldehyde, None, charges))
+    medium = Medium.of([around.solvent], [around.point_charges])
     assert medium is not None
     found = medium.potential(
         graph.positions, operators.dipole, torch.zeros(len(aldehyde)).double(), operators.layout

@@ -18,7 +18,6 @@ import esml
 from esml.commands.app import app
 from esml.physics import InstabilityError, Response, Strategy
 from esml.physics.orbitals import diagonalize
-from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 
 SHIPPED = Path(__file__).parents[1] / "data" / "version-0.1.0.safetensors"
@@ -78,7 +77,7 @@ def test_tamm_dancoff_singlets_of_a_saddle_point(tolerant: Surrogate) -> None:
     assert "Tamm–Dancoff" in result.warnings[0]
     assert not result.in_domain
     with torch.no_grad():
-        operators = in_double(tolerant.hamiltonian(tolerant.graph([fluorine()])))
+        operators = tolerant.hamiltonian(tolerant.graph([fluorine()])).double()
         layout = operators.layout
         orbitals = diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         matrix = Response(orbitals, operators.interaction, layout).dense("A")[0]

@@ -16,7 +16,6 @@ from esml.physics import orbitals
 from esml.physics.excitations import Excitations, singlets, triplets
 from esml.physics.response import Response
 from esml.physics.solvers.strategy import Strategy
-from esml.predict.solution import in_double
 from esml.predict.surrogate import Surrogate
 
 DATA = Path(__file__).parents[3] / "data" / "small"
@@ -38,7 +37,7 @@ def from_near_pairs(binding: float) -> Strategy:
 
 def problem(model: Surrogate, structures: list[Atoms]) -> tuple[Response, Tensor]:
     with torch.no_grad():
-        operators = in_double(model.hamiltonian(model.graph(structures)))
+        operators = model.hamiltonian(model.graph(structures)).double()
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         return Response(found, operators.interaction, layout), operators.dipole
