@@ -8,6 +8,7 @@ Works on any real symmetric matrix in an orthonormal basis: no network, no files
     kernel       the field of a transition density
     response     the matrices A and B of linear response, applied without building them
     excitations  singlets and triplets
+    strategy     every threshold of the solvers
     solvers      find the lowest states; ``solvers.problem`` chooses the method
     crystals     bands, densities of states and bonds of periodic Hamiltonians
 """
@@ -24,7 +25,7 @@ from esml.physics.interaction import Interaction
 from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Response
 from esml.physics.solvers.davidson import ConvergenceError
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 
 __all__ = [
     "ConvergenceError",

@@ -56,7 +56,7 @@ from esml.physics.optical_activity import rotatory_strengths
 from esml.physics.orbitals import Orbitals, stack_times
 from esml.physics.response import Response, to_basis
 from esml.physics.solvers.problem import Problem
-from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.physics.strategy import DEFAULT, Strategy
 from esml.units import HARTREE
 
 

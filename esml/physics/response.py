@@ -27,7 +27,7 @@ from esml.physics.basis import OrbitalLayout
 from esml.physics.interaction import Interaction
 from esml.physics.kernel import Kernel
 from esml.physics.orbitals import Orbitals, stack_times
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 from esml.typing import Multiplicity
 
 Kind = Literal["A+B", "A-B", "A", "triplet"]
@@ -180,7 +180,7 @@ class Response(DenseOrbitals):
         Where orbitals stand in padded matrices.
     chunk:
         Numbers in the densities of the vectors multiplied at once
-        (:class:`esml.physics.solvers.strategy.Strategy`).
+        (:class:`esml.physics.strategy.Strategy`).
 
     Raises
     ------

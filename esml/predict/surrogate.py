@@ -33,7 +33,7 @@ from esml.physics.excitations import singlets_and_triplets
 from esml.physics.medium import Medium
 from esml.physics.response import Response
 from esml.physics.solvent import Solvent
-from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
 from esml.predict.solution import Solution, Stated, results
 from esml.results import Failure, Result, name_of

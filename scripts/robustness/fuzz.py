@@ -49,7 +49,7 @@ from esml.io.records import DatasetError, read_shard, sealed, write_shard
 from esml.io.structures import InputError, read_structures
 from esml.model import checkpoint
 from esml.physics.basis import ELEMENTS
-from esml.physics.solvers.strategy import DEFAULT
+from esml.physics.strategy import DEFAULT
 from esml.training import ConfigError
 from esml.training.config import load_config
 from scripts import ROOT

@@ -15,7 +15,7 @@ from esml.physics.excitations import Excitations, singlets, triplets
 from esml.physics.interaction import Interaction, distances, gamma, triplet_exchange
 from esml.physics.orbitals import diagonalize
 from esml.physics.response import Response
-from esml.physics.solvers.strategy import DEFAULT
+from esml.physics.strategy import DEFAULT
 
 MOLECULES = [[6, 1, 1, 8], [7, 1, 1, 1], [16, 6], [1, 1], [6, 7, 1]]
 

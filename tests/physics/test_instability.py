@@ -12,7 +12,7 @@ from systems import System, lay_out, parameters, random_system
 
 from esml.physics.excitations import Excitations, singlets, singlets_and_triplets, triplets
 from esml.physics.interaction import Interaction
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 from esml.units import HARTREE
 
 DELTA, COULOMB = 9.0, 2.0  # of ``hydrogen``: Δ and 2(γ₀ − γ₁), eV

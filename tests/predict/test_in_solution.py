@@ -14,7 +14,7 @@ from ase.io import read
 
 import esml
 from esml.io.solvents import SolventError
-from esml.physics.solvers.strategy import DEFAULT
+from esml.physics.strategy import DEFAULT
 from esml.results import Failure, Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -1,7 +1,6 @@
-"""How the lowest excited states are found.
+"""How the lowest excited states are found; every threshold is in :mod:`esml.physics.strategy`.
 
 problem          chooses the way
-strategy         every threshold
 dense            matrices, built and diagonalized
 davidson         iterations, in a ``space`` on which the problem is solved by ``projection``
 preconditioners  what turns residuals into corrections

@@ -34,7 +34,7 @@ from torch import Tensor
 from esml.physics.solvers.preconditioners import Preconditioner
 from esml.physics.solvers.projection import project_one, project_pair
 from esml.physics.solvers.space import Space, stacked
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 
 
 class ConvergenceError(RuntimeError):

@@ -29,7 +29,7 @@ from esml.physics.kernel import Kernel
 from esml.physics.response import DenseOrbitals
 from esml.physics.solvers.banded import Window, WindowTurn
 from esml.physics.solvers.local_orbitals import in_line
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 from esml.typing import Multiplicity
 
 

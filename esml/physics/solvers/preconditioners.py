@@ -21,7 +21,7 @@ from torch import Tensor
 
 from esml.physics.solvers.local_orbitals import LocalOrbitals
 from esml.physics.solvers.pair_model import PairModel
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 
 
 class Preconditioner(ABC):

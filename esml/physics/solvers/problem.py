@@ -30,7 +30,7 @@ from esml.physics.solvers.pair_model import PairModel
 from esml.physics.solvers.preconditioners import Diagonal, Preconditioner, WithPairModel
 from esml.physics.solvers.projection import resolved
 from esml.physics.solvers.representations import Local, Matrices, Relaxed, Representations
-from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.physics.strategy import DEFAULT, Strategy
 from esml.typing import Multiplicity
 
 KINDS: dict[Multiplicity, tuple[Kind, ...]] = {"singlet": ("A+B", "A-B"), "triplet": ("triplet",)}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from esml.physics.solvers.space import products
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 
 
 def project_pair(

@@ -30,7 +30,7 @@ from esml.physics.solvers.banded import Banded, Sandwich, Window
 from esml.physics.solvers.local_orbitals import Line, LocalOrbitals
 from esml.physics.solvers.pair_model import Frontier
 from esml.physics.solvers.preconditioners import Levels
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 
 
 class RelaxedOrbitals:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 
 
 def products(left: Tensor, right: Tensor, piece: int) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from esml.physics import orbitals
 from esml.physics.excitations import Excitations, singlets, triplets
 from esml.physics.response import Response
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 from esml.predict.surrogate import Surrogate
 
 DATA = Path(__file__).parents[3] / "data" / "small"

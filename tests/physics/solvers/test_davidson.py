@@ -14,7 +14,7 @@ from esml.physics.response import Response
 from esml.physics.solvers import davidson
 from esml.physics.solvers.representations import Relaxed
 from esml.physics.solvers.space import Space, products
-from esml.physics.solvers.strategy import DEFAULT
+from esml.physics.strategy import DEFAULT
 from esml.predict.surrogate import Surrogate
 
 

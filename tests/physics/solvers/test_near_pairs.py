@@ -22,7 +22,7 @@ from esml.physics.solvers.banded import Window, WindowTurn
 from esml.physics.solvers.near_pairs import Near
 from esml.physics.solvers.problem import Problem
 from esml.physics.solvers.representations import Representations
-from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.surrogate import Surrogate
 from esml.typing import Multiplicity
 

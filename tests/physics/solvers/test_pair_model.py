@@ -20,7 +20,7 @@ from solver_cases import (
 
 from esml.physics.solvers.pair_model import Frontier, PairModel
 from esml.physics.solvers.problem import Problem
-from esml.physics.solvers.strategy import Strategy
+from esml.physics.strategy import Strategy
 from esml.predict.surrogate import Surrogate
 from esml.typing import Multiplicity
 

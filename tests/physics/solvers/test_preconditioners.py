@@ -9,7 +9,7 @@ from solver_cases import butadiene_chain, problem
 from esml.physics.solvers.pair_model import Frontier, PairModel
 from esml.physics.solvers.preconditioners import Diagonal, WithPairModel
 from esml.physics.solvers.representations import Representations
-from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.surrogate import Surrogate
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from esml.physics.response import Kind, Response
 from esml.physics.solvers.representations import Representations
-from esml.physics.solvers.strategy import DEFAULT, Strategy
+from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.surrogate import Surrogate
 
 

@@ -11,7 +11,7 @@ from solver_cases import ITERATIVE, problem
 
 from esml.physics import ConvergenceError, Strategy, singlets_and_triplets
 from esml.physics.solvers.problem import Problem
-from esml.physics.solvers.strategy import ByPrecision
+from esml.physics.strategy import ByPrecision
 from esml.predict.surrogate import Surrogate
 
 
