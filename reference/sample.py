@@ -28,8 +28,8 @@ class SampleError(ValueError):
 def _resume(output: Path, log: Path) -> set[str]:
     """InChIKeys of molecules an earlier, interrupted run has dealt with.
 
-    A run killed between writing structures and noting them, or in the midst of either, leaves a
-    tail nobody vouches for: both files are cut back to the last molecule noted whole.
+    A run killed between writing structures and noting them, or in the midst of either, may leave a
+    partial record; both files are truncated to the last complete one.
     """
     done: set[str] = set()
     length = 0  # bytes of the log in whole lines

@@ -150,8 +150,8 @@ class Character:
     where: str
     """The fragments: ``C6H4``, ``N2 and C6H5``, or ``NH2 and C6H4 → NO2``."""
     donors: tuple[str, ...]
-    """Fragments that lose electrons in charge transfer, those first that part with most of their
-    share of the hole, as the ends of a donor–bridge–acceptor chain do. Else empty."""
+    """Fragments that lose electrons in charge transfer, sorted by the fraction of their hole
+    population that they lose: the ends of a donor–bridge–acceptor chain come first. Else empty."""
     acceptors: tuple[str, ...]
     """Fragments that gain electrons, those first whose share of the electron is newest."""
     symmetry: StateSymmetry

@@ -20,7 +20,7 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 WHOLE = 10_000
-"""Characters in a line of a file or a pipe before it is wrapped: more than a line has."""
+"""Console width when output is not a terminal: wide enough never to wrap."""
 
 
 def console() -> Console:

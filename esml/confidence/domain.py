@@ -189,7 +189,7 @@ class Domain(nn.Module):
             kinds = species(graph.numbers)
             places = self.coordinates(features, kinds)
             bonds = bonding(graph).double()
-            # What an unseen element has is far; that it is unseen is said apart.
+            # Unseen elements get a large novelty; a separate warning names them.
             novelty = places.new_full(kinds.shape, 2.0 * float(self.novelty_limit))
             strangeness = torch.zeros_like(novelty)
             environments, bondings = self._references()

@@ -1,8 +1,8 @@
 """Conformers of molecules, of all stereoisomers that an input leaves open, to start from.
 
-Conformers are ETKDG's, which knows torsions from crystals. MMFF94 mends their bonds and angles, but
-torsions between conjugated parts are held meanwhile, for it twists many that are planar; the lowest
-conformer comes with these torsions made planar, too.
+Conformers are ETKDG's, which knows torsions from crystals. MMFF94 corrects their bonds and angles.
+Torsions between conjugated parts are held meanwhile, because it twists many that are planar; the
+lowest conformer comes with these torsions made planar, too.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Candidate:
     positions: Array
     isomer: int
     order: float
-    """What it is tried by: the energy of the force field, where there is one."""
+    """Sort key: the force-field energy, if available."""
     energy: float = 0.0
     """Energy (eV) of GFN2-xTB, else that of the force field."""
     converged: bool = True

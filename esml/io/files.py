@@ -13,10 +13,10 @@ class BusyError(ValueError):
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` under a temporary name first, so that a reader never meets half.
+    """Write ``content`` under a temporary name, then rename it to ``path``: no reader sees half.
 
-    Whatever happens no temporary file is left, but for a kill: ``.<name>.<process>.tmp``. Raises
-    OSError where the disk refuses; what stood at ``path`` is then untouched.
+    Only a killed process leaves its temporary file, ``.<name>.<process>.tmp``. Raises OSError where
+    the disk refuses; what was at ``path`` is then untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -37,9 +37,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def sole_writer(lock: Path, output: Path) -> Iterator[None]:
-    """Hold the file ``lock``, which stands for ``output``; it goes with this process, if killed.
+    """Hold an exclusive lock on ``output``; the system releases it if the process dies.
 
-    Raises BusyError where another process holds it, OSError where it cannot be made.
+    The lock is the file ``lock``. Raises BusyError where another process holds it, OSError where it
+    cannot be made.
     """
     try:
         import fcntl

@@ -1,9 +1,10 @@
-"""What is wrong with coordinates that no chemist would mean: recognized, and named.
+"""Detects implausible coordinates and says what is wrong with them.
 
 Files lose their hydrogens, carry lengths in bohr, hold drawings instead of geometries, or two
-molecules on top of each other. All of them can be computed, and give confident wrong numbers. Each
-rule below compares distances with sums r_A + r_B of covalent radii, a *reduced distance* of about 1
-for a bond, and is far from what thermal or stretched geometries reach.
+molecules on top of each other. The model would accept each of these and return wrong numbers
+without a warning. Each rule below compares distances with sums r_A + r_B of covalent radii, a
+*reduced distance* of about 1 for a bond, and is far from what thermal or stretched geometries
+reach.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def suffix_of(path: Path) -> str:
 
 
 def decode(line: bytes) -> str:
-    """``line`` as text, from UTF-8 or, where it is none, Latin-1, in which every byte is a letter.
+    """Decode as UTF-8, else as Latin-1, which accepts any byte.
 
     Raises ValueError for bytes no text has.
     """

@@ -1,10 +1,10 @@
-"""Predictions of all structures of many files in one output, which a killed run goes on with.
+"""Predict every structure of many files into one output; an interrupted run resumes.
 
     files → windows of structures → predictions → journal → output
 
 Which structures are predicted together decides the last bits of single precision. It depends on the
-stream of structures alone (``esml.predict.batching.Batching``), so a run that goes on at the
-beginning of a window gives bit for bit what it would have given in one go.
+stream of structures alone (``esml.predict.batching.Batching``), so a run that resumes at the
+beginning of a window gives bit for bit what an uninterrupted run gives.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Sources:
                     self._entries.append(entry)
                     yield entry.atoms
             except InputError as error:
-                # A file that cannot be read is told by the shard its first record belongs to.
+                # An unreadable file is reported by the shard that owns its first record.
                 if n or self._shard(place)[0] == 0:
                     self._entries.append(Failure(path.stem, str(error), str(path), n))
                 n += 1
@@ -220,12 +220,14 @@ def predict_files(
 ) -> Generator[Tally, None, None]:
     """Predict ``n_states`` singlets and triplets of all structures of ``files`` into ``output``.
 
-    Goes on after what an earlier run with the same files, model and states has kept in the journal
+    Resumes after what an earlier run with the same files, model and states has kept in the journal
     of ``output`` (see ``esml.predict.journal``), unless ``restart``. ``format`` is one of
     ``esml.export.FORMATS``, ``dask`` the address of a cluster, ``label`` the name of the model in
-    the output, ``options`` what is asked of the readers of structures. Yields one and the same
-    tally when all is ready and after every window; not gone through to its end, it leaves a
-    journal. The caller holds the lock of the output.
+    the output, ``options`` those of the readers of structures. The caller holds the lock of the
+    output.
+
+    Yields the same ``Tally`` object once at the start and after each window. If the generator is
+    not exhausted, the journal stays.
 
     Raises ExportError and OSError where output or journal cannot be written, JournalError where the
     journal is of another run; ClusterError as ``predict_windows``.

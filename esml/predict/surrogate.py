@@ -2,9 +2,9 @@
 
     structure → effective Hamiltonian (network) → orbitals → linear response → excited states
 
-The network runs in the model's own precision, everything after it in double precision, for
-differences of large numbers are what excitation energies are made of. Only the iterations towards
-excited states run in the model's precision again: energies are stationary there.
+The network runs in the model's own precision, everything after it in double precision, because
+excitation energies are small differences of large numbers. Only the iterations towards excited
+states run in the model's precision again: energies are stationary there.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ class Surrogate(nn.Module):
     ) -> Solution:
         """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
 
-        Fewer where no molecule has so many; ``n_triplets`` where that is given; with
-        ``energy_window`` all below it (eV) instead. ``medium`` surrounds the molecules; vacuum if
-        left out. ``features`` are those of ``EffectiveHamiltonian``.
+        Returns fewer if no molecule has that many. ``n_triplets`` sets the triplets separately;
+        ``energy_window`` returns all states below it (eV). ``medium`` surrounds the molecules;
+        vacuum if left out. ``features`` are those of ``EffectiveHamiltonian``.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
         dipoles).
@@ -168,7 +168,7 @@ class Surrogate(nn.Module):
         )
 
     def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
-        """What is to be expected of the errors of ``solution``, that of ``graph``; no gradients.
+        """Expected errors of the ``solution`` of ``graph``, and domain verdicts. No gradients.
 
         σ² = u² + s², with u from the error model, which knows how far the network is from its
         labels, and s (``metadata["method_rmse_eV"]``) of a model fitted to better energies: how far
@@ -266,7 +266,7 @@ class Surrogate(nn.Module):
         ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
 
         ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
-        and goes on; ``"raise"`` raises as ``predict`` does, when it comes to that structure.
+        and continues; ``"raise"`` raises as ``predict`` does, when it reaches that structure.
         """
         wanted = Wanted(n_states, n_triplets, energy_window)
         if errors not in ("raise", "return"):

@@ -88,7 +88,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     """Why it is not, and what else to know of this prediction."""
     solvent: Solvent | None = None
-    """That the molecule is in; None in vacuum."""
+    """The solvent, or None in vacuum."""
     point_charges: PointCharges | None = None
     """Around it; None where there are none."""
     name: str = ""

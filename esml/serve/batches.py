@@ -1,9 +1,8 @@
-"""Lists of molecules, worked through one after another, which a killed server goes on with.
+"""Batch jobs: molecules predicted one after another; a restarted server resumes them.
 
-A batch is a folder: ``request.json`` (what was asked for), the list as it came, the output that
-grows, and ``failed.txt`` where it cannot be worked through. Which batches are unfinished is read
-from the folders, so that a server that was killed goes on with them when it starts again; the
-journal of ``esml.predict.run`` keeps what was predicted.
+A batch is a folder: ``request.json`` (what was asked for), the list as received, the growing
+output, and ``failed.txt`` if the batch failed as a whole. Which batches are unfinished is read from
+the folders when the server starts; the journal of ``esml.predict.run`` keeps what was predicted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the server takes, and how it says that it does not."""
+"""Request limits of the server, and the error for requests that exceed them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """What a trained model needs to know of its own limits: its domain and the size of its errors.
 
 ``Domain`` is taken from the training molecules, ``ErrorModel`` fitted to the errors on validation
-molecules, which had no part in training. Whatever is chosen there, it is by cross-validation that
-leaves whole molecules out; and the factor that makes intervals hold 90 % of the errors is from
-predictions for molecules left out, the upper end of what their small number leaves open.
+molecules, which had no part in training. Hyperparameters are chosen by cross-validation over whole
+molecules. The scale, which makes intervals hold 90 % of the errors, is a 95 % upper bound from
+held-out molecules.
 
-Validation molecules are like those trained on. What is larger when a molecule is not, models tell
-that were trained without some of them (``LeftOut``, scripts/training/cross_fit.py): their errors
-are learned from as well, in units of the mean error each makes on validation molecules.
+Validation molecules are like those trained on. How errors grow for unfamiliar molecules is learned
+from models trained without some of the data (``LeftOut``, scripts/training/cross_fit.py): their
+errors enter in units of the mean error that each makes on validation molecules.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ COVERAGE = 0.9
 """Share of the errors on unseen molecules that a 90 % interval is to hold …"""
 
 CONFIDENCE = 0.95
-"""… at least, with this confidence: the validation molecules are only so many."""
+"""… at least, with this confidence: validation molecules are few."""
 
 RESAMPLES = 1000
 

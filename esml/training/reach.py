@@ -96,8 +96,8 @@ def extend(
     Returns
     -------
     tuple of ErrorModel and dict
-        And the coefficients, and for ``own`` and ``others`` the share of errors inside 90 %
-        intervals, left out of the fit.
+        The extended model, and a summary: coefficients and cross-validated coverage of the 90 %
+        intervals, for ``own`` and each of ``others``.
     """
     first, to = NAMES.index(ADDED[0]), torch.from_numpy
     state = {name: tensor.numpy() for name, tensor in model.state().items()}

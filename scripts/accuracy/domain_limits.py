@@ -48,7 +48,7 @@ def outside(model: Surrogate, structures: Iterable[Atoms]) -> list[bool]:
 
 
 def known(record: Record) -> bool:
-    """Whether no core of ``record`` is one that no training molecule contains."""
+    """Whether all cores of the ``record`` occur in training."""
     return held_out_core(molecule_from_smiles(record.smiles)) is None
 
 

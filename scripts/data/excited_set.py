@@ -5,10 +5,10 @@
 
 Relaxed unsaturated structures of the training split of data/small, data/pool and data/chromophores
 are relaxed again in S1 and T1 of a model (esml/interfaces/emission.py), until a minimum, a crossing
-with the ground state, or STEPS steps. Where the model errs, it goes astray, and a label there mends
-it: train, and run this again. From each path come its end and a structure within. Structures go to
-RUN/excited.xyz, labels to RUN/excited, the smaller molecules of a random order first; those whose
-closed shell is no minimum there are refused by the labels.
+with the ground state, or STEPS steps. Relaxations drift where the model is wrong; labels there
+correct it: train, and run this again. From each path come its end and a structure within.
+Structures go to RUN/excited.xyz, labels to RUN/excited, the smaller molecules of a random order
+first; those whose closed shell is no minimum there are refused by the labels.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def load_study(path: Path) -> Study:
 
 
 def cells(study: Study) -> Iterator[Cell]:
-    """All cells, in the order in which a study cut short is worth most."""
+    """All cells, ordered so that an interrupted study is as useful as possible."""
     for seed in study.seeds:
         for size in study.sizes:
             for backbone in study.backbones:
