@@ -101,7 +101,7 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     if not (distances > COINCIDENT).all():
         raise CalculationError(
             f"two atoms coincide or a position is not finite: expected atoms {COINCIDENT} Å apart "
-            "at least; mend the structure"
+            "at least; fix the structure"
         )
     strange = sorted(set(atoms.numbers.tolist()) - set(ELEMENTS))
     if strange:
@@ -117,7 +117,7 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
         except Exception as error:
             raise CalculationError(
                 f"basis {basis!r} is not known to PySCF for {symbol}: expected a name such as "
-                "'def2-svp' or 'sto-3g'; mend the level's basis"
+                "'def2-svp' or 'sto-3g'; fix the level's basis"
             ) from error
     charge = int(atoms.info.get("charge", 0))
     n_electrons = int(atoms.numbers.sum()) - charge
@@ -144,7 +144,7 @@ def require_known(functional: str) -> None:
     except (KeyError, ValueError) as error:
         raise CalculationError(
             f"functional {functional!r} is not known to PySCF: expected a name such as 'camb3lyp' "
-            "or 'pbe0'; mend the level's functional"
+            "or 'pbe0'; fix the level's functional"
         ) from error
 
 

@@ -76,6 +76,6 @@ def one_sentence() -> Iterator[None]:
             raise
         command = error.ctx.command_path if error.ctx else "esml"
         fail(
-            f"{error.format_message().rstrip('.')}: expected what `{command} --help` lists; mend "
+            f"{error.format_message().rstrip('.')}: expected what `{command} --help` lists; fix "
             "the command"
         )

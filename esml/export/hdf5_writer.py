@@ -203,16 +203,16 @@ class ResultWriter:
             disk = os.statvfs(part.parent)
         except OSError:
             return  # creating the file will say why
-        free, mend = disk.f_bavail * disk.f_frsize, "free space"
+        free, fix = disk.f_bavail * disk.f_frsize, "free space"
         most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         if most != resource.RLIM_INFINITY:
             size = part.stat().st_size if n_bytes and part.exists() else 0
             if most - size < free:
-                free, mend = most - size, "raise the limit on the size of files (ulimit -f)"
+                free, fix = most - size, "raise the limit on the size of files (ulimit -f)"
         if free < n_bytes + ROOM:
             raise ExportError(
                 f"cannot write '{part}': {max(free, 0)} bytes are free where at least "
-                f"{n_bytes + ROOM} are expected; {mend} or choose another output"
+                f"{n_bytes + ROOM} are expected; {fix} or choose another output"
             )
 
     def _flush_when_due(self) -> None:

@@ -57,7 +57,7 @@ def read_pdb(text: str) -> Iterator[Table | InputError]:
             model = _pdb_model(rows)
             atoms, remarks = molecule(model.symbols, model.coordinates)
         except ValueError as error:
-            yield InputError(f"{error}: expected ATOM and HETATM records of the PDB; mend the file")
+            yield InputError(f"{error}: expected ATOM and HETATM records of the PDB; fix the file")
             continue
         notes = list(remarks)
         if model.left_out:
@@ -158,7 +158,7 @@ def read_mol2(text: str) -> Iterator[Table | InputError]:
         except (ValueError, IndexError) as error:
             yield InputError(
                 f"molecule '{name}' cannot be read ({error}): expected a section @<TRIPOS>ATOM of "
-                "'id name x y z type'; mend the file"
+                "'id name x y z type'; fix the file"
             )
 
 
@@ -189,7 +189,7 @@ def read_coord(text: str) -> Iterator[Table | InputError]:
     """The molecule of a Turbomole file: ``$coord`` in bohr, ``$coord angs`` in Å."""
     match = re.search(r"^\s*\$coord\b(.*)$\n((?:(?!^\s*\$).*\n?)*)", text, flags=re.MULTILINE)
     if not match:
-        raise InputError("it has no section $coord: expected 'x y z symbol' behind it; mend it")
+        raise InputError("it has no section $coord: expected 'x y z symbol' behind it; fix it")
     unit = match[1].lower()
     if "frac" in unit:
         raise InputError(
@@ -203,7 +203,7 @@ def read_coord(text: str) -> Iterator[Table | InputError]:
         atoms, notes = molecule([row[3] for row in rows], coordinates)
     except (ValueError, IndexError) as error:
         raise InputError(
-            f"its section $coord cannot be read ({error}): expected 'x y z symbol'; mend it"
+            f"its section $coord cannot be read ({error}): expected 'x y z symbol'; fix it"
         ) from error
     charge = re.search(r"^\s*\$eht.*\bcharge=\s*([+-]?\d+)", text, flags=re.MULTILINE)
     if charge:

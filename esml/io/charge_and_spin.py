@@ -79,19 +79,19 @@ def check_shell(atoms: Atoms, charge: int) -> None:
     capacity = 2 * sum(1 if z == 1 else N_SLOTS for z in atoms.numbers)
     electrons = valence - charge
     what = f"{atoms.symbols!s} with charge {charge:+d} has {electrons} valence electrons"
-    mend = "set atoms.info['charge'] to the total charge"
+    fix = "set atoms.info['charge'] to the total charge"
     if not 0 < electrons <= capacity:
-        raise StructureError(f"{what} where 1 to {capacity} are expected: {mend}")
+        raise StructureError(f"{what} where 1 to {capacity} are expected: {fix}")
     if electrons == capacity:
         raise StructureError(
             f"{what}, which fill all its valence orbitals, where an empty one is expected: there "
             "is no virtual orbital and so no valence excited state; look for another method, or "
-            f"{mend} if it is another"
+            f"{fix} if it is another"
         )
     if electrons % 2:
         raise StructureError(
             f"{what}, an odd number, where a closed shell is expected: open shells (radicals) "
-            f"cannot be treated, {mend} or complete the structure with the missing atom"
+            f"cannot be treated, {fix} or complete the structure with the missing atom"
         )
     _check_stated_spin(atoms)
 

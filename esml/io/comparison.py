@@ -100,11 +100,11 @@ def read_comparison(path: str | Path) -> Comparison:
     except ValidationError as error:
         raise InputError(
             f"'{path}' is not a reference esml can compare with ({validation_reasons(error)}): "
-            "expected level and singlets; mend the file"
+            "expected level and singlets; fix the file"
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"'{path}' is not JSON ({error}): expected a reference calculation; mend the file"
+            f"'{path}' is not JSON ({error}): expected a reference calculation; fix the file"
         ) from error
 
 

@@ -167,7 +167,7 @@ class Cluster:
             except (OSError, ValueError) as error:
                 raise ClusterError(
                     f"no Dask scheduler answers at {self.address!r} ({error}): expected an address "
-                    f"such as 'tcp://host:8786', or '{LOCAL}'; start one or mend the address"
+                    f"such as 'tcp://host:8786', or '{LOCAL}'; start one or fix the address"
                 ) from error
             yield client, revive
 
@@ -183,7 +183,7 @@ class Cluster:
         except Exception as error:
             raise ClusterError(
                 f"the cluster could not do the work ({type(error).__name__}: {error}): expected a "
-                f"running scheduler and workers that can import the same {self.code}; mend it and "
+                f"running scheduler and workers that can import the same {self.code}; fix it and "
                 "run again, what was computed is kept"
             ) from error
 

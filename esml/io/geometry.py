@@ -193,7 +193,7 @@ def _check_graph(mol: Mol, name: str, elements: Sequence[int]) -> None:
             raise InputError(
                 f"'{name}' is a radical (an unpaired electron on {atom.GetSymbol()}, atom "
                 f"{atom.GetIdx()}) where a closed shell is expected: open shells cannot be "
-                "treated; mend the SMILES if it is none"
+                "treated; fix the SMILES if it is none"
             )
 
 

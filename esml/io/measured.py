@@ -86,7 +86,7 @@ def read_measured(path: str | Path) -> MeasuredSpectrum:
     if table is None or len(table.rows) < FEWEST:
         raise InputError(
             f"'{path}' holds no measured spectrum: expected at least {FEWEST} lines of two "
-            "numbers, wavelength (nm) or energy (eV) and absorbance or ε; mend the table"
+            "numbers, wavelength (nm) or energy (eV) and absorbance or ε; fix the table"
         )
     light_column, value_column = _columns(table.headings)
     light, values = table.rows[:, light_column], table.rows[:, value_column]
@@ -210,7 +210,7 @@ def _quantity(heading: str, values: Array) -> tuple[Quantity, Array, str]:
 def _energies(light: Array, unit: Light, path: Path) -> Array:
     if not (light > 0).all():
         raise InputError(
-            f"'{path}' has light of {light.min():g} {unit}: expected positive numbers; mend the "
+            f"'{path}' has light of {light.min():g} {unit}: expected positive numbers; fix the "
             "table"
         )
     if unit == "eV":

@@ -164,7 +164,7 @@ class _Bonds:
                 i = int(crowded[0])
                 return (
                     f"{self._name(i)} has {counts[i]} neighbours at the distance of a bond where "
-                    f"at most {most} are expected: molecules overlap; move them apart or mend "
+                    f"at most {most} are expected: molecules overlap; move them apart or fix "
                     "the coordinates"
                 )
         return None

@@ -91,7 +91,7 @@ def _of_orca(path: Path) -> PointCharges:
     except (ValueError, IndexError):
         raise PointChargesError(
             f"'{path}' is no file of point charges of ORCA: expected their number in the first "
-            "line, then charge, x, y and z (Å) in a line each; mend it"
+            "line, then charge, x, y and z (Å) in a line each; fix it"
         ) from None
     return _checked(rows[:, 0], rows[:, 1:])
 

@@ -28,7 +28,7 @@ GEOMETRIES: tuple[GeometryKind, ...] = ("xtb", "mmff", "as-is")
 
 
 class InputError(ValueError):
-    """An input that cannot be read; the message says what was wrong and how to mend it.
+    """An input that cannot be read; the message says what was wrong and how to fix it.
 
     ``name`` and ``index`` are those of the record of a file that is meant, if one is.
     """

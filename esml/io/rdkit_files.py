@@ -79,7 +79,7 @@ def read_sdf(
         if mol is None or mol.GetNumAtoms() == 0:
             yield InputError(
                 f"cannot read record {k} of '{path}': expected a MOL block (V2000 or V3000) with "
-                "atoms; mend the record"
+                "atoms; fix the record"
             )
             continue
         yield _record(mol, text, understood, add_hydrogens, largest_fragment)
@@ -124,7 +124,7 @@ def _record(
         if not understood:
             return InputError(
                 f"the drawing '{name}' has bonds that RDKit cannot interpret: expected usual "
-                "valences; mend it or give a three-dimensional geometry"
+                "valences; fix it or give a three-dimensional geometry"
             )
         return Drawing(text, name, charge, "the input is a two-dimensional drawing")
     if missing and add_hydrogens:

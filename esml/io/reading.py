@@ -60,7 +60,7 @@ def _smiles_items(path: Path, skip: int, options: ReadingOptions) -> Iterator[It
             yield Item(index, row.name, {"smiles": row.smiles}, solvent=row.solvent)
         else:
             error = InputError(
-                f"line {row.line} of '{path}' has no SMILES: expected one in its column; mend the "
+                f"line {row.line} of '{path}' has no SMILES: expected one in its column; fix the "
                 "line or remove it"
             )
             yield Item(index, row.name, error)
@@ -165,7 +165,7 @@ def _unreadable(path: Path, index: int, error: Exception) -> InputError:
     where = f" beyond its structure {index}" if index else ""
     return InputError(
         f"cannot read '{path}'{where} ({_reason(error)}): expected whole structures in the "
-        "format of its name; mend it or write it as .xyz"
+        "format of its name; fix it or write it as .xyz"
     )
 
 

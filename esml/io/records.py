@@ -206,7 +206,7 @@ def _write_field(
         if array.ndim != meta["ndim"]:
             raise DatasetError(
                 f"field {name} has shape {array.shape}: expected {meta['ndim']} dimensions, "
-                f"{meta['doc']}; mend the record"
+                f"{meta['doc']}; fix the record"
             )
     shapes = np.array([a.shape for a in arrays], dtype=np.int32).reshape(len(arrays), meta["ndim"])
     group.create_dataset("shapes", data=shapes)
@@ -227,7 +227,7 @@ def _multiples(name: str, values: Array, step: float) -> Array:
             return multiples.astype(dtype)
     raise DatasetError(
         f"field {name} holds {largest * step:g}: expected finite values below "
-        f"{np.iinfo('i4').max * step:g}; mend the record"
+        f"{np.iinfo('i4').max * step:g}; fix the record"
     )
 
 

@@ -57,7 +57,7 @@ def read_rows(
         text = read_text(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(
-            f"cannot read '{path}' ({_reason(error)}): expected a SMILES on every line; mend the "
+            f"cannot read '{path}' ({_reason(error)}): expected a SMILES on every line; fix the "
             "file"
         ) from error
     lines = [(k, line) for k, line in enumerate(text.split("\n"), start=1) if line.strip()]

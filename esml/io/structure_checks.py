@@ -1,7 +1,7 @@
 """Which structures the model can treat, and what is wrong with the others.
 
 Structures are refused here, at the boundary, with a sentence that says what is wrong, what was
-expected and how to mend it; nothing behind this module checks again.
+expected and how to fix it; nothing behind this module checks again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def check_structure(
     if bad.size:
         raise StructureError(
             f"the position of {_name(atoms, int(bad[0]))} is {positions[bad[0]].tolist()} where "
-            "finite coordinates in Å are expected: mend the input"
+            "finite coordinates in Å are expected: fix the input"
         )
     far = np.flatnonzero((np.abs(positions) > FARTHEST).any(axis=1))
     if far.size:

@@ -165,7 +165,7 @@ def _next_count(stream: _Numbered, path: Path, index: int) -> int | None:
         count = int(match[1])
         if not 0 <= count <= MOST_ATOMS:
             raise InputError(
-                f"'{path}' declares {count} atoms in a structure: expected 0 to {MOST_ATOMS}; mend "
+                f"'{path}' declares {count} atoms in a structure: expected 0 to {MOST_ATOMS}; fix "
                 "the file"
             )
         return count
@@ -179,7 +179,7 @@ def _check_columns(comment: str, path: Path) -> None:
     total = sum(int(width) for width in widths)
     if total > MOST_COLUMNS:
         raise InputError(
-            f"'{path}' declares {total} columns in a structure: expected 0 to {MOST_COLUMNS}; mend "
+            f"'{path}' declares {total} columns in a structure: expected 0 to {MOST_COLUMNS}; fix "
             "the file"
         )
 
@@ -245,5 +245,5 @@ def _broken(path: Path, index: int, reason: str) -> InputError:
     where = f" beyond its structure {index}" if index else ""
     return InputError(
         f"cannot read '{path}'{where} ({reason}): expected frames of a number of atoms, a comment "
-        "and 'symbol x y z' for each atom; mend the file"
+        "and 'symbol x y z' for each atom; fix the file"
     )

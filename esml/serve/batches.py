@@ -112,7 +112,7 @@ class Batches:
         if not 0 < count <= limits.molecules:
             shutil.rmtree(new)
             raise RefusedError(
-                f"the list holds {count:,} molecules: expected 1 to {limits.molecules:,}; mend or "
+                f"the list holds {count:,} molecules: expected 1 to {limits.molecules:,}; fix or "
                 "part it",
                 413 if count else 422,
             )

@@ -312,7 +312,7 @@ class Service:
         except InputError as error:
             raise RefusedError(
                 f"'{short(smiles)}' is no SMILES that RDKit can read: expected one such as "
-                "CN(C)c1ccccc1; mend it"
+                "CN(C)c1ccccc1; fix it"
             ) from error
         hydrogens = sum(atom.GetTotalNumHs() for atom in mol.GetAtoms())
         self.limits.check_atoms(mol.GetNumAtoms() + hydrogens)

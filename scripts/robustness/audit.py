@@ -37,7 +37,7 @@ def pins(text: str) -> dict[str, str]:
             continue
         match = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.+!]*)", line.strip())
         if match is None:
-            raise ValueError(f"{PINS.name} holds {line!r}: expected NAME==VERSION; mend the line")
+            raise ValueError(f"{PINS.name} holds {line!r}: expected NAME==VERSION; fix the line")
         found[canonical(match[1])] = match[2]
     return found
 

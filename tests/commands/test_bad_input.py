@@ -1,4 +1,4 @@
-"""Bad input: one sentence that names what was wrong, what was expected and how to mend it.
+"""Bad input: one sentence that names what was wrong, what was expected and how to fix it.
 
 Files, structures, options and configurations, each as a row of a table. Whatever is wrong ends with
 its exit code and no traceback, and in a batch the rest goes on.
@@ -36,14 +36,14 @@ EXPECTED = re.compile(r"expected|should be|must be|it knows|the index runs|needs
 """One of these says what would have been right."""
 
 MEND = re.compile(
-    r"; |check the|add --|write it|mend|choose|restore|set |remove|look for|move the|call |rename"
-    r"|leave one|pip install|the index runs"
+    r"; |check the|add --|write it|\bfix\b|mend|choose|restore|set |remove|look for|move the"
+    r"|call |rename|leave one|pip install|the index runs"
 )
 """One of these says what to do."""
 
 
 def assert_helpful(sentence: str, words: str) -> None:
-    """``words`` are in ``sentence``, which also says what was expected and how to mend it."""
+    """``words`` are in ``sentence``, which also says what was expected and how to fix it."""
     assert words in sentence
     assert EXPECTED.search(sentence), sentence
     assert MEND.search(sentence), sentence

@@ -284,7 +284,7 @@ def test_a_wrong_basis_fails_every_structure_with_the_reason(
     reasons = set(read_failures(tmp_path).values())
     assert reasons == {
         "basis 'def3-svp' is not known to PySCF for H: expected a name such as 'def2-svp' or "
-        "'sto-3g'; mend the level's basis"
+        "'sto-3g'; fix the level's basis"
     }
 
 

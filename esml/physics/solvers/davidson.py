@@ -224,7 +224,7 @@ class Davidson:
         sought = self.exists & self.stable[:, None]
         lost = ~self.norm.isfinite() & sought
         if bool(lost.any()):
-            # Rounding has made vectors dependent; more iterations cannot mend that.
+            # Rounding has made vectors dependent; more iterations cannot fix that.
             self.unconverged = lost
             raise self._failure()
         unconverged = (self.norm > self.limit) & sought
