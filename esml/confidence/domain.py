@@ -100,7 +100,7 @@ class _Points:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a molecule is like those a model was trained on, and what to be told of it."""
+    """Whether a molecule is like those a model was trained on, and what users should know of it."""
 
     in_domain: bool = True  # whether it is like them
     warnings: tuple[str, ...] = ()  # why not, and what else to know; a sentence each
@@ -204,7 +204,7 @@ class Domain(nn.Module):
             return Surroundings(novelty, strangeness, size(graph).double(), self._unseen(graph))
 
     def _unseen(self, graph: Graph) -> Unseen:
-        """Bonds and chains of ``graph`` that no training molecule has; none for an old file."""
+        """Bonds and chains of ``graph`` that no training molecule has; none for old model files."""
         if self.pairs is None or self.triples is None:
             nowhere = torch.zeros_like(graph.numbers, dtype=torch.bool)
             return Unseen([[] for _ in range(graph.n_molecules)], nowhere)

@@ -1,4 +1,4 @@
-"""How large the error of an excitation energy is to be expected.
+"""The expected error of an excitation energy.
 
 A regression on what a prediction already holds, fitted to the errors on molecules that were not
 trained on (``esml.training.calibration``). With descriptors z of a state (``descriptors``), scaled
@@ -6,8 +6,8 @@ and bounded, the error to expect is
 
     u = s exp(c + b·z) ,
 
-exp(c + b·z) the mean size of such errors: a positive function of the molecule of which nothing is
-known but what raises and what lowers it. s makes the interval ω ± 1.645 u hold 90 % of the errors,
+exp(c + b·z) the mean size of such errors: the simplest positive function that descriptors raise or
+lower. s makes the interval ω ± 1.645 u hold 90 % of the errors,
 as that of a normal distribution of standard deviation u does.
 
 All descriptors are averages over where the electron comes from (hole populations h_A) and goes to

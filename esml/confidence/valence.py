@@ -13,7 +13,7 @@ the orbital, and its HOMO is bound by some 9 eV; where the formula asks for more
 what binds the HOMO, nothing is said. Anions have no Rydberg states, as their core is neutral, and
 nothing is said of them either.
 
-The triplet tells, not the singlet: unsaturated molecules such as ethene may have Rydberg singlets
+The triplet decides, not the singlet: unsaturated molecules such as ethene may have Rydberg singlets
 below the first ππ* singlet, but the ππ* triplet lies some eV lower.
 """
 

@@ -5,7 +5,7 @@ cannot treat, ``write_whole`` writes a file whole or not at all. Records of refe
 are in ``esml.io.records``, which needs HDF5; processes that share work in ``esml.io.workers`` and
 ``esml.io.dask_workers``; the journal of a run in ``esml.io.journal``.
 
-What ``__all__`` names is loaded on first use: who needs one part need not wait for the others.
+What ``__all__`` names is loaded on first use: one part does not wait for the others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One molecule from whatever a person has of it.
+"""One molecule from any description of it.
 
 A path, a SMILES, ASE ``Atoms``, an RDKit ``Mol``, a PySCF ``Mole`` or a ``Structure``. Objects of
-other packages are known by where their classes are from, so that none of these need be installed.
+other packages are recognized by the modules of their classes, so none of these need be installed.
 """
 
 from __future__ import annotations

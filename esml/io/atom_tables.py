@@ -1,7 +1,7 @@
 """PDB, MOL2 and Turbomole files: tables of atoms with fixed meanings.
 
 Each reader takes the text of a file and yields its molecules, or an ``InputError`` for one that is
-damaged; the others go on.
+damaged; the others are still read.
 """
 
 from __future__ import annotations

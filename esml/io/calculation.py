@@ -1,4 +1,4 @@
-"""What the output of a quantum-chemistry program tells: the molecule and its excited states."""
+"""What the output of a quantum-chemistry program holds: the molecule and its excited states."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class State:
     energy: float
     """Excitation energy (eV)."""
     multiplicity: int | None
-    """2S + 1; None where the output does not tell."""
+    """2S + 1; None if the output does not say."""
     strength: float | None = None
-    """Oscillator strength from the ground state, where the output tells it."""
+    """Oscillator strength from the ground state, if the output has it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A reference calculation to show beside a prediction, as a JSON file that people write.
+"""A reference calculation to compare a prediction with, as a JSON file that people write.
 
 ``examples/README.md`` describes the file.
 """
@@ -43,7 +43,7 @@ class ReferenceOrbitals(BaseModel):
 
 
 class Comparison(BaseModel):
-    """A reference calculation to print beside a prediction; further fields are ignored."""
+    """A reference calculation to print with a prediction; further fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 

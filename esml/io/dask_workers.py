@@ -173,7 +173,7 @@ class Cluster:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Say in one sentence what a cluster answers that cannot do the work."""
+        """Report in one sentence the errors of a cluster that cannot do the work."""
         from dask.distributed import KilledWorker
 
         try:

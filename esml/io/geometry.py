@@ -5,8 +5,8 @@
 The model was trained on minima of GFN2-xTB, and force fields are no substitute: MMFF94 twists
 azobenzene by 60°. Conformers of ETKDG itself, which knows torsions from crystals, are what the
 relaxation starts from, with torsions between conjugated parts as they are and made planar; MMFF94
-only says in which order to try them. Molecules of a salt or complex
-are relaxed each by itself and placed apart, for in vacuum their ions would react.
+only says in which order to try them. Molecules of a salt or complex are relaxed separately and
+placed apart, because in vacuum their ions would react.
 
 Everything is a function of the molecule and of ``Settings`` alone. RDKit and tblite are needed;
 both may be missing. xTB must run on one thread (``OMP_NUM_THREADS=1``), on more it is slower by
@@ -317,7 +317,7 @@ def _method(mol: Mol, settings: Settings) -> _Method:
             False,
             fallback,
             (
-                "the geometry is not relaxed with GFN2-xTB, for tblite is missing (pip install "
+                "the geometry is not relaxed with GFN2-xTB, because tblite is missing (pip install "
                 '"esml[smiles]"): excitation energies may be off by some tenths of an eV',
             ),
         )

@@ -5,7 +5,7 @@ that hangs or crashes a library must not take the whole run with it. So the work
 processes that read a request (one line of JSON) and answer with a line. They end with their
 standard input, that is with the process that started them.
 
-    python -m esml.io.geometry_workers     # what is started; for no one to type
+    python -m esml.io.geometry_workers     # started by esml, not by users
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Worker:
 
 
 class _Idle:
-    """Processes that wait for the next molecule, so that they need not be started anew."""
+    """Idle processes, kept for the next molecule."""
 
     def __init__(self) -> None:
         self._workers: list[Worker] = []

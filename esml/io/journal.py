@@ -1,4 +1,4 @@
-"""What a run has done so far, on the disk at once, so that a killed run can continue.
+"""What a run has done so far, written to disk at once, so that a killed run can continue.
 
 A journal is JSON Lines: every line is one object whose first member, ``crc``, is the CRC-32 of the
 object without it. A line is on the disk when ``append`` returns. A line that a kill, a full disk or
@@ -80,7 +80,7 @@ class Journal:
     owner
         What the journal is of, for people: ``"esml predict"``.
     restart
-        Begin anew, whatever is there.
+        Discard what an earlier run has kept.
 
     Raises
     ------

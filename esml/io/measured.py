@@ -179,7 +179,7 @@ def _columns(headings: list[str]) -> tuple[int, int]:
 
 
 def _light(heading: str, light: Array, path: Path) -> tuple[Light, str]:
-    """Unit of the column of light, and what tells it."""
+    """Unit of the column of light, and what it is known from."""
     for unit, pattern in _LIGHTS.items():
         if _matches(pattern, heading):
             return unit, f"its heading is '{heading}'"

@@ -3,7 +3,7 @@
 TDDFT and CIS list singlets and triplets under headings of their own, and strengths in a table of
 all of them, which ORCA 6 sorts by energy and earlier versions do not. States and strengths are
 matched by their wavenumbers, which both give to 0.1 cm⁻¹. Other methods are taken from that table,
-where it tells multiplicities.
+if it lists multiplicities.
 """
 
 from __future__ import annotations

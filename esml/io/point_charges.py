@@ -1,4 +1,4 @@
-"""Point charges from whatever holds them: files of ORCA, geometries with charges, atom groups."""
+"""Point charges from files of ORCA, geometries with charges, and atom groups."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_point_charges(path: Path) -> PointCharges:
 
     try:
         atoms = read(path)
-    # ASE's readers raise whatever they meet in a file that is not theirs.
+    # ASE's readers raise exceptions of any kind for a file that is not theirs.
     except Exception as error:
         raise PointChargesError(
             f"'{path}' is no geometry that ASE reads ({' '.join(str(error).split())[:100]}): "

@@ -1,4 +1,4 @@
-"""What a long run shows while it works: what is done, how many of how many, how fast, what is left.
+"""Progress of a long run: what is being done, how many of how many, how fast, time left.
 
 A live line on standard error; where that is no terminal, as in the log of a cluster's job, a line
 every minute.

@@ -156,7 +156,7 @@ class Provenance:
         }
 
     def remarks(self) -> tuple[str, ...]:
-        """What a person should be told beside charge and geometry."""
+        """What a person should know, in addition to charge and geometry."""
         return tuple(text for text in (self.stereo, self.fragments, *self.notes) if text)
 
 

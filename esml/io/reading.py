@@ -41,7 +41,7 @@ class Item:
     fatal: bool = False
     """Whether reading ended here."""
     solvent: str = ""
-    """The solvent that the file states beside it."""
+    """The solvent that the file states for it."""
 
 
 def items_of(path: Path, kind: Kind, skip: int, options: ReadingOptions) -> Iterator[Item]:
@@ -123,7 +123,7 @@ def _coordinate_items(path: Path, kind: Kind, skip: int, options: ReadingOptions
     except InputError as error:
         named = str(path) in str(error)
         raise error if named else InputError(f"cannot read '{path}': {error}") from error
-    # Readers of a hundred formats raise whatever their parsers meet.
+    # Readers of a hundred formats raise exceptions of any kind.
     except Exception as error:
         raise _unreadable(path, index, error) from error
     if index == 0:

@@ -1,8 +1,8 @@
 """Lists and tables of SMILES: ``.smi``, ``.smiles``, ``.txt``, ``.csv``, ``.tsv``.
 
 A list has a SMILES, and if wanted a name, on every line. A table has columns; the one with SMILES
-is named by its heading or by the user, or found: the one in which RDKit can read most. Lines that
-are neither are told, with their numbers, as an ``InputError`` each.
+is named by its heading or by the user, or found: the one in which RDKit can read most. Each
+line that is neither gives an ``InputError`` with its number.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def looks_like_list(path: Path, text: str) -> bool:
 
 
 def count_rows(path: Path) -> int:
-    """Number of SMILES, as far as lines tell. Raises OSError, ValueError, InputError."""
+    """Number of SMILES, as far as lines show. Raises OSError, ValueError, InputError."""
     lines = [line for line in read_text(path).split("\n") if line.strip()]
     if not lines:
         return 0

@@ -362,7 +362,7 @@ def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
         stated = stated_charge(table.atoms.info)
         charge = molecular_charge(table.atoms)
     except StructureError:
-        return None, ""  # to be told where structures are checked
+        return None, ""  # reported where structures are checked
     if stated is not None:
         return charge, table.charge_source or f"{stated[0]} of the file"
     if "initial_charges" in table.atoms.arrays:

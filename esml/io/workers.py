@@ -1,8 +1,8 @@
 """Jobs on other processes of this machine, even if workers die.
 
 The rule is the same here and on a Dask cluster (``esml.io.dask_workers``). Nobody knows which of
-the jobs in flight killed a worker, so each of them is done again with nothing beside it; a job
-whose worker dies then, too, has the outcome ``DIED``. Every job has one outcome.
+the jobs in flight killed a worker, so each of them is repeated alone; a job whose worker dies then,
+too, has the outcome ``DIED``. Every job has one outcome.
 """
 
 from __future__ import annotations

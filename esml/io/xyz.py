@@ -72,7 +72,7 @@ def number(text: str) -> float:
 
 
 def molecule(symbols: list[str], coordinates: list[list[float]]) -> tuple[Atoms, tuple[str, ...]]:
-    """Atoms of ``symbols`` at ``coordinates`` (Å), and what should be told of them.
+    """Atoms of ``symbols`` at ``coordinates`` (Å), and remarks on them.
 
     Raises ValueError for a symbol that is no element.
     """

@@ -3,7 +3,7 @@
 The package is a function too: ``esml.predict("C=O")`` (see ``esml.predict.anything``).
 ``load_model`` gives a ``Surrogate``, whose ``predict`` and ``predict_many`` give results. For whole
 files there is ``esml.predict.run``, for Dask clusters ``esml.predict.cluster``; they are imported
-from there, for who predicts one molecule need not wait for them.
+from there, so that predicting one molecule does not wait for them.
 """
 
 from __future__ import annotations

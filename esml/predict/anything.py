@@ -1,4 +1,4 @@
-"""Predictions of whatever a person has of molecules, in one call: ``esml.predict(molecules)``."""
+"""Predictions from any description of molecules, in one call: ``esml.predict(molecules)``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def predict(
     errors: str = "raise",
     **asked: Any,
 ) -> Any:
-    """Excited states of one molecule, or of several, from whatever is at hand.
+    """Excited states of one molecule, or of several, from paths, SMILES or objects.
 
     Parameters
     ----------

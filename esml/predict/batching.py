@@ -40,7 +40,7 @@ class Wanted:
 
 
 def physical_memory() -> int | None:
-    """Bytes of memory of this machine, where it tells."""
+    """Bytes of memory of this machine, if known."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

@@ -1,6 +1,6 @@
 """Prediction of a stream of structures on a Dask cluster, in order and with bounded memory.
 
-``esml.io.dask_workers`` does again what dead workers leave undone; a structure whose worker dies
+``esml.io.dask_workers`` repeats what dead workers leave undone; a structure whose worker dies
 twice is a ``Failure``. The model travels to every worker once, also to those that join later, so
 workers need esml but no access to this machine's files.
 """

@@ -76,7 +76,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Window:
-    """Structures that are predicted together, and what could not be read before, amid or after."""
+    """Structures that are predicted together, and failures of reading in between."""
 
     atoms: list[Atoms]
     entries: list[Structure | Failure]

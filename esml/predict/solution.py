@@ -75,7 +75,7 @@ def results(
         result = Result(
             atoms=atoms.copy(),
             name=name_of(atoms),
-            # Degenerate ones ascend but for their last digit.
+            # Degenerate levels ascend except in their last digit.
             orbital_energies=np.maximum.accumulate(levels[m, :n]),
             n_occupied=n_occupied[m],
             hamiltonian=hamiltonian[m, :n, :n].copy(),
@@ -109,7 +109,7 @@ def _too_near(around: Surroundings) -> list[str]:
 
 
 def doubts(solution: Solution) -> list[list[str]]:
-    """What to be told of each molecule whose closed shell is a minimum only to within the error."""
+    """Warnings for each molecule whose closed shell is a minimum only to within the error."""
     singlets, triplets = solution.singlets, solution.triplets
     found: list[list[str]] = [[] for _ in range(len(singlets.given))]
     for m in (singlets.doubtful | triplets.doubtful).nonzero()[:, 0].tolist():

@@ -221,8 +221,8 @@ class Surrogate(nn.Module):
     ) -> Result:
         """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
 
-        ``n_triplets`` asks for another number of triplets: a spectrum needs only one, which tells
-        whether the closed shell is the ground state, and takes a third less time. With
+        ``n_triplets`` sets the number of triplets separately: a spectrum needs only one, to check
+        that the closed shell is the ground state, and takes a third less time. With
         ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
         ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.solvents``), a ``Solvent``, or
         ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.

@@ -3,7 +3,7 @@
     text (SMILES, file) → Service → answer (states, spectrum, page)
                           Batches → files of predictions
 
-``Service`` answers about one molecule, ``Batches`` works through lists and goes on after a kill.
+``Service`` answers about one molecule, ``Batches`` predicts lists and resumes after a kill.
 ``create_app`` makes both a web application, ``create_tools`` tools of the model context protocol.
 """
 

@@ -39,7 +39,7 @@ class BatchQuestion(BaseModel):
     """A list of molecules, and what to find out about them."""
 
     content: str = Field(description="The text of a list of SMILES, table, SD or xyz file.")
-    name: str = Field(max_length=200, description="Its name, whose end tells the format.")
+    name: str = Field(max_length=200, description="Its name, whose suffix gives the format.")
     n_states: int = Field(10, description="Singlets, and triplets, of each.")
     geometry: Literal["mmff", "xtb"] = Field("xtb", description="Of molecules given as SMILES.")
     model: str = Field("default", description="Name of a shipped model.")
@@ -77,14 +77,14 @@ class Batches:
         self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
 
     def start(self) -> None:
-        """Go on with what an earlier server left unfinished, oldest first."""
+        """Resume what an earlier server left unfinished, oldest first."""
         for path in sorted(self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns):
             if self._state(path.parent) == "waiting":
                 self._todo.put(path.parent.name)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop after the molecules that are worked at; the next start continues with the rest."""
+        """Stop after the molecules in progress; the next start continues with the rest."""
         self._stopping.set()
         self._todo.put(None)
         if self._thread.is_alive():

@@ -47,13 +47,13 @@ class Limits:
     states
         Singlets, and triplets, of a molecule.
     line
-        Characters of a line of a batch: what is longer is no molecule that is taken.
+        Characters of a line of a batch; longer lines are refused.
     molecules
         Molecules of a batch.
     batches
         Batches that are kept; the oldest finished ones make room.
     waiting
-        Questions that are worked at or wait; more are told to come back.
+        Requests in progress or waiting; further ones are refused, to be tried again later.
     seconds
         Longest time to make one geometry.
     """

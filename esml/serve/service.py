@@ -67,7 +67,7 @@ class Question(BaseModel):
     name: str = Field(
         "",
         max_length=200,
-        description="Name of the molecule; of a file its name, whose end tells the format.",
+        description="Name of the molecule; of a file its name, whose suffix gives the format.",
     )
     n_states: int = Field(10, description="Singlets, and triplets.")
     geometry: Literal["draft", "mmff", "xtb"] = Field(

@@ -1,4 +1,4 @@
-"""What a trained model needs to know of its own limits: its domain and the size of its errors.
+"""The domain of a trained model and the size of its errors.
 
 ``Domain`` is taken from the training molecules, ``ErrorModel`` fitted to the errors on validation
 molecules, which had no part in training. Hyperparameters are chosen by cross-validation over whole
@@ -161,7 +161,7 @@ class Errors:
 
 
 def unseen(left_out: LeftOut, validation: Sequence[Record], own: Errors) -> Errors:
-    """Errors of a model that knows less, on what it was not trained on, scaled.
+    """Errors of a model trained on fewer records, on all others, scaled.
 
     So that on ``validation`` they are, on average, those of the model to calibrate, ``own``: what
     counts is how much larger errors of the unknown are.

@@ -1,4 +1,4 @@
-"""What a model file says of itself: its data, settings, scores and versions."""
+"""The metadata of a model file: its data, settings, scores and versions."""
 
 from __future__ import annotations
 

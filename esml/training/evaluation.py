@@ -1,4 +1,4 @@
-"""How good a model is, in the quantities people use, beside what composition alone predicts.
+"""How good a model is, in the quantities people use, compared with composition alone.
 
 Label states and predicted states are paired one to one by the overlap of their transition
 densities (``losses.match``). S1 and T1 are compared as a user sees them: the lowest predicted state
@@ -214,7 +214,7 @@ def evaluate(
     split: str = "test",
     scores: Scores | None = None,
 ) -> dict[str, Any]:
-    """Score ``model`` on one split of a dataset, beside a baseline fitted to its training split.
+    """Score ``model`` on one split of a dataset, and a baseline fitted to its training split.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ _LABELS = {
 
 
 def format_evaluation(result: dict[str, Any]) -> str:
-    """The result of ``evaluate`` as a text table: mean absolute errors, model beside baselines."""
+    """The result of ``evaluate`` as a text table: mean absolute errors of model and baselines."""
     baselines: dict[str, dict[str, float]] = result.get("baselines", {})
     header = f"{'mean absolute error':<30}{'unit':>5}{'model':>10}"
     header += "".join(f"{name:>14}" for name in baselines)

@@ -1,4 +1,4 @@
-"""Predicted λmax beside measured ones: a row for each compound, and how far off all of them are.
+"""Predicted and measured λmax: a row for each compound, and how far off all of them are.
 
 The prediction is the maximum of the lowest band of the broadened vertical spectrum
 (``Result.absorption_max_nm``), in the solvent of the row where the table has a column of solvents,
@@ -66,7 +66,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class ExperimentScores:
-    """How far predicted maxima are from measured ones, in eV but for numbers and ranks."""
+    """How far predicted maxima are from measured ones, in eV except counts and ranks."""
 
     n: int  # compounds compared
     n_failed: int  # compounds without a prediction
@@ -167,7 +167,7 @@ def grouped(rows: list[Compared]) -> dict[str, dict[str, ExperimentScores]]:
 
 
 def plain(rows: list[Compared], found: ExperimentScores) -> dict[str, Any]:
-    """All of it as JSON can hold it, but for nan."""
+    """All of it in types of JSON, except nan."""
     groups = {
         by: {name: asdict(of_group) for name, of_group in each.items()}
         for by, each in grouped(rows).items()

@@ -36,7 +36,7 @@ from esml.physics.solvers.davidson import ConvergenceError
 from esml.training.targets import StateTargets, Targets
 
 N_VIRTUAL = 3
-"""Number of lowest virtual orbitals whose energies are compared, beside all occupied ones."""
+"""Number of lowest virtual orbitals whose energies are compared; occupied ones all are."""
 
 LEAST_OVERLAP = 0.5
 """Label states that keep less of their norm in the predicted orbitals are not compared yet."""

@@ -1,8 +1,8 @@
-"""How stated errors grow beyond the training molecules: with size, charge, and the never seen.
+"""How stated errors grow beyond the training molecules: with size, unseen bonds and charge.
 
 Validation molecules are no larger than those trained on, and have no bonds or chains that these
-lack. So what an error grows by cannot be learned from them. It is learned here from molecules that
-reach farther, in a second step, which leaves the coefficients of all other descriptors as they are.
+lack. So how errors grow cannot be learned from them. It is learned here from molecules farther
+away, in a second step, which leaves the coefficients of all other descriptors as they are.
 """
 
 from __future__ import annotations
