@@ -34,6 +34,7 @@ from esml.analysis.transitions import (
     state_charges,
     state_dipoles,
 )
+from esml.io.provenance import Provenance
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results.states import PROPERTIES, States, html_table, screen_table
@@ -411,11 +412,13 @@ class Failure:
     """File or SMILES the structure is from."""
     index: int = 0
     """Place among the structures of its source."""
+    smiles: str = ""
+    """That its geometry was, or was to be, made from."""
 
     @classmethod
     def of(cls, atoms: Atoms, reason: str) -> Failure:
         """That of ``atoms``, under its name or, if it has none, its formula."""
-        return cls(name_of(atoms), reason)
+        return cls(name_of(atoms), reason, smiles=Provenance.of(atoms).smiles)
 
 
 Outcome = Result | Failure
