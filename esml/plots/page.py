@@ -108,6 +108,7 @@ def page(
         drawing=drawing(result, graph) if graph is not None else _no_drawing(),
         fragments=_fragments(data),
         statement=escape(STATEMENT),
+        medium=escape(_medium(result)),
         library=part("3Dmol-min.js"),
         # JSON may hold what ends a script element.
         data=json.dumps(data, ensure_ascii=True).replace("<", "\\u003c"),
@@ -128,6 +129,15 @@ def _attached(attachments: Mapping[str, str]) -> dict[str, str]:
         if len(content) <= MOST_BYTES:
             found[name] = base64.b64encode(content).decode("ascii")
     return found
+
+
+def _medium(result: Result) -> str:
+    """Where the molecule is, in words."""
+    if result.point_charges is not None:
+        return f"among {result.point_charges}"
+    if result.solvent is None:
+        return "in vacuum"
+    return f"in {result.solvent.name or f'a solvent of {result.solvent}'}"
 
 
 def _subscripts(formula: str) -> str:
