@@ -155,8 +155,8 @@ def _warnings(result: Result) -> str:
 
 def _facts(result: Result, fwhm: float) -> str:
     rows = [
-        ("HOMO", f"{result.homo:.2f} eV"),
-        ("LUMO", f"{result.lumo:.2f} eV"),
+        ("HOMO", f"{_signed(result.homo)} eV"),
+        ("LUMO", f"{_signed(result.lumo)} eV"),
         ("gap", f"{result.gap:.2f} eV"),
         ("dipole moment", f"{np.linalg.norm(result.dipole):.2f} debye"),
     ]
@@ -168,6 +168,10 @@ def _facts(result: Result, fwhm: float) -> str:
         swatch = f'<i class="swatch" style="background:{colour.hex}"></i>'
         rows.append((f"colour of {1e3 * CONCENTRATION:g} mmol/L", swatch + escape(colour.name)))
     return "".join(f"<div><dt>{name}</dt> <dd>{value}</dd></div>" for name, value in rows)
+
+
+def _signed(energy: float) -> str:
+    return f"{energy:.2f}".replace("-", "−")
 
 
 def _table(result: Result, states: States, characters: Sequence[Character]) -> str:
@@ -212,8 +216,8 @@ def _choices(data: Mapping[str, Any]) -> str:
         if "natural" in state
     )
     orbitals = "".join(
-        f'<option value="{orbital["name"]}">{orbital["name"]}, {orbital["energy"]:.2f} eV</option>'
-        for orbital in reversed(data["orbitals"])
+        f'<option value="{each["name"]}">{each["name"]}, {_signed(each["energy"])} eV</option>'
+        for each in reversed(data["orbitals"])
     )
     groups = {"States": states, "Orbitals": orbitals}
     return "".join(f'<optgroup label="{name}">{text}</optgroup>' for name, text in groups.items())
