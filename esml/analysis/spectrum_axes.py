@@ -54,6 +54,9 @@ EDGE = 0.02
 """Distance from an end of the axis below which a label begins, or ends, at its stick and is not
 centred on it, of the length of the axis: numbers of the next axis stand beyond."""
 
+BESIDE = 5.0
+"""Points between such a label and its stick: beyond the marks of the axis, which point inwards."""
+
 POINTS = 1001
 """Of a curve on an axis that is longer than its own grid."""
 
@@ -244,7 +247,7 @@ def _draw_sticks(ax: Axes, spectrum: Drawable) -> None:
         ax.annotate(
             labels[k],
             (places[k], tops[k]),
-            (0.0, 2.0),
+            ({"left": BESIDE, "right": -BESIDE}.get(side, 0.0), 2.0),
             textcoords="offset points",
             ha=side,
             fontsize=8,
