@@ -301,7 +301,7 @@ def plot_parity(
     kept = {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in pairs.items() if np.size(x)}
     if not kept:
         raise ValueError("there is nothing to draw: expected labels and predictions")
-    columns = min(3, len(kept))
+    columns = 2 if len(kept) == 4 else min(3, len(kept))
     rows = -(-len(kept) // columns)
     figure: Figure
     figure, panels = _pyplot().subplots(
