@@ -282,7 +282,7 @@ def test_densities_of_a_state_are_drawn() -> None:
 
 def test_parity_shows_every_pair_and_the_error() -> None:
     labels = np.array([1.0, 2.0, 3.0])
-    four = plot_parity({name: (labels, labels) for name in "abcd"})
+    four = plot_parity(dict.fromkeys("abcd", (labels, labels)))
     assert four.axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 2)
     figure = plot_parity({"S1": (labels, labels + 0.1), "none": ([], [])}, {"S1": "eV"})
     (ax,) = [ax for ax in figure.axes if ax.get_visible()]
