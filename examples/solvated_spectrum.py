@@ -94,10 +94,11 @@ def main() -> None:
 
     axes, view = None, {"axis": "eV", "limits": given.range} if given.range else {}
     for (name, curve), colour in zip(curves.items(), ("#1f4e79", "#f28e2b"), strict=True):
-        axes = curve.plot(axes, label=f"{name}, {curve.n_frames} frames", color=colour, **view)
+        axes = curve.plot(axes, label=f"{name},\n{curve.n_frames} frames", color=colour, **view)
         view = {}  # of the first curve
     assert axes is not None
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right", fontsize="small")
+    axes.locator_params(axis="y", nbins=4)
     axes.get_figure().savefig("solvated.png", dpi=150)
     curves["in solution"].to_csv("solvated.csv")
 
