@@ -18,7 +18,7 @@ export MKL_NUM_THREADS ?= 1
 
 COMPARE := $(addprefix --compare ,$(wildcard examples/azobenzene.reference.json))
 
-.PHONY: help demo install install-dev test test-slow notebooks lint audit docs pictures format clean
+.PHONY: help demo install install-dev test test-slow notebooks server-load lint audit docs pictures format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,6 +61,10 @@ lint: install-dev
 # The notebooks of examples/notebooks run from top to bottom.
 notebooks: install-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow tests/test_notebooks.py
+
+# The server asked by 50 clients at once, killed amid a list, and started again.
+server-load: install-dev
+	$(BIN)/python -m pytest -m slow tests/serve
 
 # pip-audit has a folder of its own, beside the pinned versions; without a network it is done without.
 audit: install-dev

@@ -68,11 +68,15 @@ def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def same(first: object, second: object) -> bool:
-    """Whether all fields of two dataclasses are equal; nan equals nan."""
+    """Whether all fields of two dataclasses are equal; nan equals nan.
+
+    An array equals nothing that is none, such as the None of a field that was not stored.
+    """
     for part in fields(first):  # type: ignore[arg-type]
         a, b = getattr(first, part.name), getattr(second, part.name)
-        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-            if not np.array_equal(a, b, equal_nan=True):
+        if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+            both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+            if not both or not np.array_equal(a, b, equal_nan=True):
                 return False
         elif a is not b and a != b:
             return False

@@ -1,6 +1,6 @@
 """The spectrum of a molecule in water, from frames of a trajectory, with error bars.
 
-    python examples/solvated_spectrum.py acetone.extxyz --atoms 10
+    python examples/solvated_spectrum.py acetone.extxyz --atoms 10 --range 3.5 6
     python examples/solvated_spectrum.py system.prmtop run.nc --select "resname LIG"
 
 The first form reads frames with ASE: the first atoms are the molecule, all others carry charges
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--select", default="resname LIG", help="the molecule, for MDAnalysis")
     parser.add_argument("--within", type=float, default=15.0, help="Å, for MDAnalysis")
     parser.add_argument("--every", type=int, default=1, help="frames, for MDAnalysis")
+    parser.add_argument("--range", type=float, nargs=2, help="eV, ends of the axis of the picture")
     given = parser.parse_args()
     if len(given.files) == 1:
         frames = list(of_ase(given.files[0], given.atoms))
@@ -91,11 +92,13 @@ def main() -> None:
         print(f"S1 {name}: {lowest.mean():.2f} ± {lowest.std():.2f} eV, mean to ± {error:.3f}")
         curves[name] = average(transitions, fwhm=0.1)
 
-    axes = None
+    axes, view = None, {"axis": "eV", "limits": given.range} if given.range else {}
     for (name, curve), colour in zip(curves.items(), ("#1f4e79", "#f28e2b"), strict=True):
-        axes = curve.plot(axes, label=f"{name}, {curve.n_frames} frames", color=colour)
+        axes = curve.plot(axes, label=f"{name},\n{curve.n_frames} frames", color=colour, **view)
+        view = {}  # of the first curve
     assert axes is not None
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper right", fontsize="small")
+    axes.locator_params(axis="y", nbins=4)
     axes.get_figure().savefig("solvated.png", dpi=150)
     curves["in solution"].to_csv("solvated.csv")
 

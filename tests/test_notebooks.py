@@ -8,8 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import esml
+from esml.units import HC
 from scripts.pictures.notebooks import FOLDER, run_notebook
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
@@ -73,9 +76,29 @@ def test_a_set_of_molecules(tmp_path: Path) -> None:
     assert "18 molecules on the map, 1 left out" in text
     names = re.findall(r"<th>(.*?)</th>", text.partition("<tbody>")[2])
     assert names[0] == "N(CH3)2–C6H4–NO2"  # the best donor with the best acceptor
-    assert names[-1] == "H–C6H4–CN"
-    wavelengths = column(text, "λmax (nm)")
+    wavelengths, strengths = column(text, "λ (nm)"), column(text, "f")
     assert wavelengths == sorted(wavelengths, reverse=True)
+    # What the text says: better donors and acceptors, longer wavelengths, with one exception.
+    of = dict(zip(names, wavelengths, strict=True))
+    donors, acceptors = ("H", "CH3", "OH", "OCH3", "NH2", "N(CH3)2"), ("CN", "CHO", "NO2")
+    assert of.pop("OH–C6H4–NO2") == min(wavelengths)
+    rows = [[of.get(f"{d}–C6H4–{a}") for d in donors] for a in acceptors]
+    rows += [[of.get(f"{d}–C6H4–{a}") for a in acceptors] for d in donors]
+    for row in rows:
+        known = [value for value in row if value is not None]
+        assert known == sorted(known)
+    # Wavelength and strength of a row belong to one state, the brightest above 200 nm.
+    for name, smiles in (
+        ("NH2–C6H4–CN", "Nc1ccc(C#N)cc1"),
+        ("H–C6H4–CN", "c1ccc(C#N)cc1"),
+        ("OCH3–C6H4–CHO", "COc1ccc(C=O)cc1"),
+    ):
+        states = esml.predict(smiles, n_states=6, geometry="mmff").singlets
+        seen = HC / states.energies >= 200.0
+        state = int(np.where(seen, states.oscillator_strengths, -1.0).argmax())
+        row = names.index(name)
+        assert wavelengths[row] == pytest.approx(HC / states.energies[state], abs=0.02)
+        assert strengths[row] == pytest.approx(states.oscillator_strengths[state], abs=0.006)
     document = json.loads((tmp_path / "notebooks" / "dyes.chemiscope.json").read_text())
     assert len(document["structures"]) == 18
 

@@ -50,6 +50,13 @@ LABEL_ROOM = 1.1
 APART = 0.035
 """Distance of two labels at least, of the length of the axis."""
 
+EDGE = 0.02
+"""Distance from an end of the axis below which a label begins, or ends, at its stick and is not
+centred on it, of the length of the axis: numbers of the next axis stand beyond."""
+
+BESIDE = 5.0
+"""Points between such a label and its stick: beyond the marks of the axis, which point inwards."""
+
 POINTS = 1001
 """Of a curve on an axis that is longer than its own grid."""
 
@@ -225,18 +232,24 @@ def _draw_sticks(ax: Axes, spectrum: Drawable) -> None:
     low, high = ax.get_xlim()
     labels = [text for text, there in zip(spectrum.stick_labels, inside, strict=True) if there]
     tops = spectrum.at(energies) / 1e3
+    # What is dark beside the least height of the axes would have its label on the axis below.
+    tallest = max(float(tops.max(initial=0.0)), FAINT * height)
     named: list[float] = []
     for k in np.argsort(-strengths, kind="stable"):
-        faint = height * strengths[k] < max(NAMED * tops.max(initial=0.0), VISIBLE_IN * tops[k])
+        faint = height * strengths[k] < max(NAMED * tallest, VISIBLE_IN * tops[k])
         if faint or any(abs(places[k] - other) < APART * (high - low) for other in named):
             continue
         named.append(float(places[k]))
+        near = EDGE * (high - low)
+        side = (
+            "left" if places[k] < low + near else "right" if places[k] > high - near else "center"
+        )
         ax.annotate(
             labels[k],
             (places[k], tops[k]),
-            (0.0, 2.0),
+            ({"left": BESIDE, "right": -BESIDE}.get(side, 0.0), 2.0),
             textcoords="offset points",
-            ha="center",
+            ha=side,
             fontsize=8,
             color=STICK_COLOUR,
         )

@@ -38,6 +38,19 @@ def note(message: str) -> None:
     typer.echo(message, err=True)
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal's stderr ``what`` is being done, until it is; nothing in a file or pipe."""
+    from rich.console import Console
+
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(f"{what} …"):
+        yield
+
+
 def fail(message: object, code: int = BAD_INPUT) -> NoReturn:
     """Print ``error: message`` on one line and end the command with ``code``."""
     note(f"error: {' '.join(str(message).split())}")

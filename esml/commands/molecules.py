@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esml.commands.messages import SOME_FAILED, fail, note, refusing
+from esml.commands.messages import SOME_FAILED, fail, note, refusing, working
 
 if TYPE_CHECKING:
     from esml.io.comparison import Comparison
@@ -20,14 +20,16 @@ def one_structure(text: str, index: int | None, options: ReadingOptions) -> Stru
 
     with refusing(InputError):
         if looks_like_file(text):
-            structure = read_structure(Path(text), index, options)
+            with working("reading the structure"):
+                structure = read_structure(Path(text), index, options)
             if index is None and structure.index > 0:
                 note(
                     f"note: '{text}' holds {structure.index + 1} structures; this is the last "
                     "(--index chooses another, esml predict takes all)"
                 )
         else:
-            structure = from_smiles(text, options)
+            with working("making a geometry of the SMILES"):
+                structure = from_smiles(text, options)
     return structure
 
 
@@ -70,7 +72,8 @@ def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Re
 
     with refusing(InstabilityError, code=SOME_FAILED):
         try:
-            return surrogate.predict(structure.atoms, n_states=n_states)
+            with working("predicting"):
+                return surrogate.predict(structure.atoms, n_states=n_states)
         except (StructureError, SurroundingsError) as error:
             fail(for_commands(str(error)))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from esml.commands.messages import fail, refusing
+from esml.commands.messages import fail, refusing, working
 
 if TYPE_CHECKING:
     from esml.io.structures import ReadingOptions
@@ -134,9 +134,9 @@ def reading_options(
 
 def load(model: str | None, device: str = "cpu") -> Surrogate:
     """The model of a command's option or argument, on a device."""
-    from esml.predict.model_files import molecular_model
+    with refusing(ValueError, OSError), working("loading the model"):
+        from esml.predict.model_files import molecular_model
 
-    with refusing(ValueError, OSError):
         return molecular_model(model, device=device)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from esml.commands.messages import fail, note, refusing
+from esml.commands.messages import fail, note, refusing, working
 from esml.commands.options import DeviceOption, check_packages
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -54,13 +54,14 @@ def serve(
                 f"--host {host} lets other machines ask: expected a --token (or ESML_TOKEN) beside "
                 "it; choose a long one"
             )
-    from esml.io.files import BusyError
-    from esml.serve import Batches, Service, create_app, create_tools
-    from esml.serve.app import LOCAL as NAMES
-    from esml.serve.app import default_folder
+    with working("loading"):
+        from esml.io.files import BusyError
+        from esml.serve import Batches, Service, create_app, create_tools
+        from esml.serve.app import LOCAL as NAMES
+        from esml.serve.app import default_folder
 
     service = Service(tuple(model or ()), device=device)
-    with refusing(ValueError, OSError):
+    with refusing(ValueError, OSError), working("loading the models"):
         for name in service.models:
             service.model(name)
     if tools:
@@ -73,7 +74,8 @@ def serve(
 
     with refusing(BusyError, OSError):
         batches = Batches(service, folder or default_folder())
-    service.start()
+    with working("starting what makes geometries"):
+        service.start()
     batches.start()
     application = create_app(service, batches, token or "", NAMES if host in LOCAL else ())
     ending = f"#token={token}" if token else ""

@@ -7,14 +7,16 @@ writer was told of the run, ``results`` and ``failures``. A result holds ``name`
 model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with ``energies``
 and ``uncertainties`` (eV), the former with ``oscillator_strengths``, ``transition_dipoles``
 (e·bohr) and ``rotatory_strengths`` (10⁻⁴⁰ cgs) too. A failure holds ``name``, ``source``,
-``index`` and ``reason``. Numbers that are unknown are null. ``provenance`` says what the reader of
-the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``.
+``index``, ``reason`` and ``smiles`` (empty where none was given). Numbers that are unknown are
+null. ``provenance`` says what the reader of the structure decided: ``charge_source``, ``geometry``,
+``stereo``, ``fragments`` and ``notes``.
 ``absorption_max_nm`` is the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a
 solution of 0.05 mmol/L behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain``
 nor ``warnings``, version 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4
 neither ``absorption_max_nm`` nor ``colour``, version 5 no ``solvent`` (null in vacuum, else
 ``name``, ``epsilon`` and ``refractive_index``), version 6 no ``point_charges`` (null where there
-are none, else ``charges`` in e, ``positions`` and ``width`` in Å). ``.jsonl`` holds the same
+are none, else ``charges`` in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a
+failure. ``.jsonl`` holds the same
 results, one object a line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
@@ -44,7 +46,7 @@ from esml.results import PROPERTIES, Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 class JsonWriter(TextWriter):

@@ -47,8 +47,8 @@ class StoredResults(Sequence[Result]):
         self._texts = texts
         self.attributes = dict(attributes)
         self.failures = [
-            Failure(name, reason, source, int(index))
-            for name, source, reason, index in zip(
+            Failure(name, reason, source, int(index), smiles)
+            for name, source, reason, smiles, index in zip(
                 *(texts[path] for path in FAILURE_TEXTS), columns["failures/index"], strict=True
             )
         ]
@@ -201,8 +201,8 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
             raise ValueError(f"{column.path} has shape {values.shape} and type {values.dtype}")
         columns[column.path] = values
     found = {
-        text: [""] * n_results if version < since else texts(text, n_results)
-        for text, since in TEXTS.items()
+        text: [""] * n if version < since else texts(text, n)
+        for held, n in ((TEXTS, n_results), (FAILURE_TEXTS, n_failures))
+        for text, since in held.items()
     }
-    found |= {text: texts(text, n_failures) for text in FAILURE_TEXTS}
     return StoredResults(columns, found, file.attrs)

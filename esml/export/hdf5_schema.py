@@ -48,15 +48,15 @@ point_charges/width             (M,)        σ of their          Å
                                 potential, nan
                                 where there are none
 failures/names, …/sources,      (bytes,)    molecules without a
-…/reasons                                   prediction, and why
+…/reasons, …/smiles                         prediction, and why
 failures/index                  (F,)        place in its source
 =============================== =========== =================== ========
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
 given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3
-no ``rotatory_strengths``, version 4 no ``solvents``, version 5 no ``point_charges``. A file grows
-under the name ``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run
-is readable up to its last flush.
+no ``rotatory_strengths``, version 4 no ``solvents``, version 5 no ``point_charges``, version 6 no
+``failures/smiles``. A file grows under the name ``PATH.part`` and is renamed when it is complete;
+the ``.part`` file of a killed run is readable up to its last flush.
 """
 
 from __future__ import annotations
@@ -122,6 +122,14 @@ AXES |= {"point_charges": 6}
 TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3, "solvents": 5}
 """Texts of a molecule, and the first version of the schema that has them."""
 
-FAILURE_TEXTS = ("failures/names", "failures/sources", "failures/reasons")
+FAILURE_TEXTS = {
+    "failures/names": 1,
+    "failures/sources": 1,
+    "failures/reasons": 1,
+    "failures/smiles": 7,
+}
+"""Texts of a failure, and the first version of the schema that has them."""
 
-SCHEMA_VERSION = max(*TEXTS.values(), *(column.since for column in COLUMNS))
+SCHEMA_VERSION = max(
+    *TEXTS.values(), *FAILURE_TEXTS.values(), *(column.since for column in COLUMNS)
+)

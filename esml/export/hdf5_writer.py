@@ -175,7 +175,7 @@ class ResultWriter:
 
     def _add_failure(self, failure: Failure) -> None:
         self._append("failures/index", np.array([failure.index], dtype=np.int64))
-        values = (failure.name, failure.source, failure.reason)
+        values = (failure.name, failure.source, failure.reason, failure.smiles)
         for path, value in zip(FAILURE_TEXTS, values, strict=True):
             self._append_text(path, value)
         self.n_failures += 1

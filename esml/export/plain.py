@@ -4,10 +4,10 @@ A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``
 (e), ``provenance`` (what the reader of the structure decided: see
 ``esml.io.provenance.Provenance``; without what is empty), ``dipole`` (debye), ``n_occupied``,
 ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
-properties of ``esml.results.States`` by name. A failure is ``name``, ``source``, ``index`` and
-``reason``. ``solvent`` is null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``;
-``point_charges`` is null where there are none, else ``charges`` (e), ``positions`` (Å) and
-``width`` (Å). Wave functions are left out.
+properties of ``esml.results.States`` by name. A failure is ``name``, ``source``, ``index``,
+``reason`` and ``smiles``, which is empty where none was given. ``solvent`` is null in vacuum, else
+``name``, ``epsilon`` and ``refractive_index``; ``point_charges`` is null where there are none, else
+``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
     """``outcome`` as dictionaries, lists, numbers and texts; numbers may be nan."""
     where = {"name": outcome.name, "source": outcome.source, "index": outcome.index}
     if isinstance(outcome, Failure):
-        return where | {"reason": outcome.reason}
+        return where | {"reason": outcome.reason, "smiles": outcome.smiles}
     return where | {
         "numbers": outcome.numbers.tolist(),
         "positions": outcome.positions.tolist(),
@@ -95,7 +95,7 @@ def from_plain(entry: dict[str, Any]) -> Outcome:
     """The inverse of ``to_plain``. Raises KeyError, TypeError or ValueError for what is none."""
     where = {key: entry[key] for key in ("name", "source", "index")}
     if "reason" in entry:
-        return Failure(reason=entry["reason"], **where)
+        return Failure(reason=entry["reason"], smiles=entry.get("smiles", ""), **where)
     atoms = Atoms(entry["numbers"], np.reshape(entry["positions"], (-1, 3)))
     atoms.info["charge"] = entry["charge"]
     restore(atoms, entry.get("provenance", {}))

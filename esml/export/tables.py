@@ -4,7 +4,7 @@
 column                 unit     meaning
 ====================== ======== ====================================================
 name, source, index             of the structure, place in its source from 0
-smiles                          that the geometry was made from, if it was
+smiles                          that the geometry was, or was to be, made from
 formula, n_atoms, charge        chemical formula, atoms, total charge
 homo_eV, lumo_eV,      eV       frontier orbitals and their difference
 gap_eV
@@ -92,6 +92,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "index": outcome.index,
     }
     if isinstance(outcome, Failure):
+        cells |= {"smiles": outcome.smiles} if outcome.smiles else {}
         return cells | {"error": outcome.reason}
     cells |= {
         "formula": outcome.atoms.get_chemical_formula(),

@@ -30,10 +30,11 @@ GEOMETRIES: tuple[GeometryKind, ...] = ("xtb", "mmff", "as-is")
 class InputError(ValueError):
     """An input that cannot be read; the message says what was wrong and how to fix it.
 
-    ``name`` and ``index`` are those of the record of a file that is meant, if one is.
+    ``name``, ``smiles`` and ``index`` are those of the record of a file that is meant, if one is.
     """
 
     name: str = ""  # of the record
+    smiles: str = ""  # of the record, if it has one
     index: int | None = None  # its place in the file, from 0
 
 

@@ -42,6 +42,8 @@ class Item:
     """Whether reading ended here."""
     solvent: str = ""
     """The solvent that the file states for it."""
+    smiles: str = ""
+    """That a geometry is to be made from."""
 
 
 def items_of(path: Path, kind: Kind, skip: int, options: ReadingOptions) -> Iterator[Item]:
@@ -57,7 +59,8 @@ def _smiles_items(path: Path, skip: int, options: ReadingOptions) -> Iterator[It
     rows = read_rows(path, options.smiles_column, options.solvent_column)
     for index, row in enumerate(rows[skip:], start=skip):
         if row.smiles:
-            yield Item(index, row.name, {"smiles": row.smiles}, solvent=row.solvent)
+            request = {"smiles": row.smiles}
+            yield Item(index, row.name, request, solvent=row.solvent, smiles=row.smiles)
         else:
             error = InputError(
                 f"line {row.line} of '{path}' has no SMILES: expected one in its column; fix the "

@@ -289,9 +289,8 @@ def _through_workers(
             if item.fatal and isinstance(outcome, InputError):
                 raise outcome
             if isinstance(outcome, list):
-                request = item.content if isinstance(item.content, dict) else {}
-                smiles = str(request.get("smiles", ""))
-                found = _from_built(outcome[0], item.name, str(path), item.index, options, smiles)
+                where = item.name, str(path), item.index
+                found = _from_built(outcome[0], *where, options, item.smiles)
                 _surround(found.atoms, options, item.solvent)
                 yield _noted(found, item.notes)
             elif isinstance(outcome, Table | InputError):
@@ -327,7 +326,7 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
         table = too_large(len(table.atoms), options.most_atoms) or table
     if not isinstance(table, Table):
         assert isinstance(table, InputError)
-        table.name, table.index = item.name, item.index
+        table.name, table.smiles, table.index = item.name, item.smiles, item.index
         return table
     atoms, notes = table.atoms, table.notes
     _surround(atoms, options)

@@ -170,20 +170,25 @@ def levels(result: Result, window: int = 8) -> list[Level]:
 
 
 def plot_levels(result: Result, window: int = 8, ax: Axes | None = None) -> Axes:
-    """Orbital-energy diagram: occupations as arrows, degenerate orbitals side by side."""
+    """Orbital-energy diagram: occupations as arrows, degenerate orbitals side by side.
+
+    Occupied levels too near to others for their arrows have their colour alone.
+    """
     if ax is None:
         _, ax = _pyplot().subplots(figsize=(3.4, 4.6), layout="constrained")
     found = levels(result, window)
     low = min(level.energy for level in found)
     high = max(level.energy for level in found)
     height = 0.024 * (high - low + 1.0)
+    filled = np.array([level.energy for level in found if level.occupied])
     for level in found:
         n = len(level.orbitals)
+        room = (np.abs(filled - level.energy) < 2.2 * height).sum() <= 1
         for place in range(n):
             x = (place - 0.5 * (n - 1)) * 0.62
             colour = CURVE_COLOUR if level.occupied else "#8a8a8a"
             ax.hlines(level.energy, x - 0.26, x + 0.26, color=colour, linewidth=2.0)
-            for offset, sense in ((-0.08, 1.0), (0.08, -1.0)) if level.occupied else ():
+            for offset, sense in ((-0.08, 1.0), (0.08, -1.0)) if level.occupied and room else ():
                 ax.annotate(
                     "",
                     (x + offset, level.energy + sense * height),
@@ -196,7 +201,7 @@ def plot_levels(result: Result, window: int = 8, ax: Axes | None = None) -> Axes
     for level in found:
         for orbital in level.orbitals:
             if orbital in names:
-                text = f"{names[orbital]} {level.energy:.2f}"
+                text = f"{names[orbital]} {level.energy:.2f}".replace("-", "−")
                 ax.text(right, level.energy, text, va="center", fontsize=8)
     ax.set_xlim(-right, right + 0.95)
     ax.set_ylim(low - 3.0 * height, high + 3.0 * height)
@@ -296,7 +301,7 @@ def plot_parity(
     kept = {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in pairs.items() if np.size(x)}
     if not kept:
         raise ValueError("there is nothing to draw: expected labels and predictions")
-    columns = min(3, len(kept))
+    columns = 2 if len(kept) == 4 else min(3, len(kept))
     rows = -(-len(kept) // columns)
     figure: Figure
     figure, panels = _pyplot().subplots(

@@ -108,6 +108,7 @@ def page(
         drawing=drawing(result, graph) if graph is not None else _no_drawing(),
         fragments=_fragments(data),
         statement=escape(STATEMENT),
+        medium=escape(_medium(result)),
         library=part("3Dmol-min.js"),
         # JSON may hold what ends a script element.
         data=json.dumps(data, ensure_ascii=True).replace("<", "\\u003c"),
@@ -130,6 +131,15 @@ def _attached(attachments: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def _medium(result: Result) -> str:
+    """Where the molecule is, in words."""
+    if result.point_charges is not None:
+        return f"among {result.point_charges}"
+    if result.solvent is None:
+        return "in vacuum"
+    return f"in {result.solvent.name or f'a solvent of {result.solvent}'}"
+
+
 def _subscripts(formula: str) -> str:
     return "".join(f"<sub>{c}</sub>" if c.isdigit() else escape(c) for c in formula)
 
@@ -145,8 +155,8 @@ def _warnings(result: Result) -> str:
 
 def _facts(result: Result, fwhm: float) -> str:
     rows = [
-        ("HOMO", f"{result.homo:.2f} eV"),
-        ("LUMO", f"{result.lumo:.2f} eV"),
+        ("HOMO", f"{_signed(result.homo)} eV"),
+        ("LUMO", f"{_signed(result.lumo)} eV"),
         ("gap", f"{result.gap:.2f} eV"),
         ("dipole moment", f"{np.linalg.norm(result.dipole):.2f} debye"),
     ]
@@ -158,6 +168,10 @@ def _facts(result: Result, fwhm: float) -> str:
         swatch = f'<i class="swatch" style="background:{colour.hex}"></i>'
         rows.append((f"colour of {1e3 * CONCENTRATION:g} mmol/L", swatch + escape(colour.name)))
     return "".join(f"<div><dt>{name}</dt> <dd>{value}</dd></div>" for name, value in rows)
+
+
+def _signed(energy: float) -> str:
+    return f"{energy:.2f}".replace("-", "−")
 
 
 def _table(result: Result, states: States, characters: Sequence[Character]) -> str:
@@ -202,8 +216,8 @@ def _choices(data: Mapping[str, Any]) -> str:
         if "natural" in state
     )
     orbitals = "".join(
-        f'<option value="{orbital["name"]}">{orbital["name"]}, {orbital["energy"]:.2f} eV</option>'
-        for orbital in reversed(data["orbitals"])
+        f'<option value="{each["name"]}">{each["name"]}, {_signed(each["energy"])} eV</option>'
+        for each in reversed(data["orbitals"])
     )
     groups = {"States": states, "Orbitals": orbitals}
     return "".join(f'<optgroup label="{name}">{text}</optgroup>' for name, text in groups.items())

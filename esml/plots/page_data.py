@@ -26,7 +26,7 @@ from esml.analysis.characters import Character, NaturalOrbitals, Wavefunctions
 from esml.analysis.colour import VISIBLE
 from esml.analysis.orbital_shapes import Shapes, contraction
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS
-from esml.analysis.spectrum_axes import CURVE_COLOUR, STICK_COLOUR
+from esml.analysis.spectrum_axes import CURVE_COLOUR, DYES, STICK_COLOUR
 from esml.io.structure_checks import molecular_charge
 from esml.plots.figures import levels
 from esml.plots.page_drawing import colour_of
@@ -60,24 +60,35 @@ DRAWS = 256
 LARGEST = 32767
 """Of the whole numbers that coefficients are rounded to."""
 
+DIGITS = 6
+"""Of numbers that the page rounds again where it shows them, so that none is rounded twice."""
+
 
 def opening_state(states: States) -> int | None:
     """Place of the state to open on: the brightest people look at; None where there are none.
 
     The brightest of those that absorb visible light (an oscillator strength of ``BRIGHT`` at
-    least); else of those above 180 nm, below which hardly any spectrometer measures; else the
-    lowest.
+    least); else of those above 200 nm, where pictures begin, that are as bright; else of those
+    above 180 nm, below which hardly any spectrometer measures; else the lowest.
     """
     if not len(states):
         return None
     nanometres, strengths = HC / states.energies, np.nan_to_num(states.oscillator_strengths)
     for among in (
         (nanometres >= VISIBLE[0]) & (strengths >= BRIGHT),
+        (nanometres >= DYES[0]) & (strengths >= BRIGHT),
         (nanometres >= SHORTEST) & (strengths > 0.0),
     ):
         if among.any():
             return int(np.where(among, strengths, -1.0).argmax())
     return 0
+
+
+def shortest_shown(states: States) -> float:
+    """Wavelength (nm) at which the spectrum begins: 200 nm, or less to show the opening state."""
+    opening = opening_state(states)
+    nanometres = DYES[0] if opening is None else float(HC / states.energies[opening])
+    return DYES[0] if nanometres >= DYES[0] else min(SHORTEST, 0.9 * nanometres)
 
 
 def orbital_name(orbital: int, n_occupied: int) -> str:
@@ -200,7 +211,7 @@ def _atoms(result: Result, centre: Array, axes: Array) -> list[dict[str, Any]]:
             {
                 "element": chemical_symbols[number],
                 "place": place.round(4).tolist(),
-                "charge": round(float(charge), 3),
+                "charge": round(float(charge), DIGITS),
                 "colour": f"#{red:02x}{green:02x}{blue:02x}",
                 "radius": round(0.42 * float(covalent_radii[number]), 3),
             }
@@ -239,7 +250,7 @@ def _orbitals(result: Result, vectors: Vectors) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": orbital_name(k, n),
-                "energy": round(float(result.orbital_energies[k]), 3),
+                "energy": round(float(result.orbital_energies[k]), DIGITS),
                 "vector": vectors.add(result.coefficients[:, k]),
             }
         )
@@ -260,10 +271,10 @@ def _states(
             member[row, list(fragment.atoms)] = 1.0
         entry = {
             "label": states.labels[k],
-            "energy": round(energy, 4),
+            "energy": round(energy, DIGITS),
             "uncertainty": round(error, 3) if np.isfinite(error) else None,
-            "nanometres": round(HC / energy, 2),
-            "strength": None if strength is None else round(strength, 4),
+            "nanometres": round(HC / energy, DIGITS),
+            "strength": None if strength is None else round(strength, DIGITS),
             "description": character.description,
             "pairs": [[name, round(weight, 3)] for name, weight in orbital_pairs(waves, k)],
             "hole": (member @ character.hole).round(3).tolist(),
@@ -309,8 +320,9 @@ def spectrum_data(result: Result, fwhm: float) -> dict[str, Any]:
     states = result.singlets
     found: dict[str, Any] = {
         "labels": states.labels,
-        "energies": states.energies.round(5).tolist(),
-        "strengths": states.oscillator_strengths.round(5).tolist(),
+        "energies": states.energies.round(DIGITS).tolist(),
+        "strengths": states.oscillator_strengths.round(DIGITS).tolist(),
+        "shortest": shortest_shown(states),
         "fwhm": fwhm,
         "hc": HC,
         "area": STRENGTH_PER_AREA * WAVENUMBERS,
@@ -332,7 +344,7 @@ def _levels(result: Result) -> list[dict[str, Any]]:
             lines.append(
                 {
                     "name": orbital_name(orbital, result.n_occupied),
-                    "energy": round(float(result.orbital_energies[orbital]), 3),
+                    "energy": round(float(result.orbital_energies[orbital]), DIGITS),
                     "offset": place - 0.5 * (n - 1),
                     "occupied": level.occupied,
                     "set": n,

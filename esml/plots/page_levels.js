@@ -25,7 +25,10 @@ function drawLevels(place, levels, onPick, chosen) {
       + (level.set > 1 ? `, one of ${level.set} of this energy` : ""));
     svg("path", {d: `M${x - 25} ${y}h50`, stroke: filled ? "#1f4e79" : "#7d8894",
       "stroke-width": level.name === chosen ? 5 : 2.5, class: filled ? "filled" : "level"}, group);
-    if (filled) {
+    // Where others are too near there is no room for arrows; the colour says what is filled.
+    const near = (other) => Math.abs(toY(other.energy) - y) < 13
+      && Math.abs(other.energy - level.energy) > 0.02;
+    if (filled && !levels.some((other) => other.occupied && near(other))) {
       const arrow = (cx, up) => `M${cx} ${y + 6 * up}V${y - 6 * up}l-2.5 ${3 * up}m2.5 ${-3 * up}`
         + `l2.5 ${3 * up}`;
       svg("path", {d: arrow(x - 4, 1) + arrow(x + 4, -1), stroke: "currentColor", fill: "none",

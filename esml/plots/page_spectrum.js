@@ -2,6 +2,7 @@
 // The absorption spectrum as SVG: curve, band of uncertainty and sticks over nm or eV.
 
 const SVG = "http://www.w3.org/2000/svg";
+const WIDE = 760, TALL = 370; // of a picture that is saved
 const FONT = 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
 
 function svg(name, attributes = {}, parent = null, text = null) {
@@ -29,9 +30,13 @@ class Spectrum {
     Object.assign(this, {place, onPick, onRead});
     this.colours = {curve: "#1f4e79", stick: "#b3402a"};
     this.unit = "nm";
+    this.data = null;
+    new ResizeObserver(() => {
+      if (this.data && Math.abs(this.place.clientWidth - this.width) > 1) { this.draw(); }
+    }).observe(place);
   }
 
-  // data: labels, energies, strengths, fwhm, hc, area, and if known draws, texts, colours.
+  // data: labels, energies, strengths, shortest, fwhm, hc, area, and if known draws, texts, colours.
   show(data) {
     this.data = data;
     this.fwhm = data.fwhm;
@@ -41,13 +46,17 @@ class Spectrum {
     this.fit();
   }
 
-  // The window people look at: from 180 nm to beyond the longest wavelength.
+  clear() {
+    this.data = this.chosen = null;
+    this.place.replaceChildren();
+  }
+
+  // The window people look at: from the shortest wavelength shown to beyond the longest there is.
   fit() {
-    const {hc, energies} = this.data;
+    const {hc, energies, shortest} = this.data;
     const longest = energies.length ? hc / Math.min(...energies) : 400;
     const far = Math.min(1500, Math.max(400, 50 * Math.ceil((1.12 * longest) / 50)));
-    const near = Math.min(180, 0.9 * longest);
-    this.range = this.unit === "nm" ? [near, far] : [hc / far, hc / near];
+    this.range = this.unit === "nm" ? [shortest, far] : [hc / far, hc / shortest];
     this.draw();
   }
 
@@ -82,8 +91,15 @@ class Spectrum {
     return [quantile(0.16), quantile(0.84)];
   }
 
+  // As wide as its place, so that letters keep their size on a phone.
   draw() {
-    const width = 760, height = 370, left = 62, right = 58, top = 16, bottom = 46;
+    this.width = this.place.clientWidth;
+    const height = Math.round(Math.min(TALL, Math.max(0.75 * this.width, 260)));
+    this.place.replaceChildren(this.picture(this.width || WIDE, this.width ? height : TALL));
+  }
+
+  picture(width, height) {
+    const left = 62, right = 58, top = 16, bottom = 46;
     const root = svg("svg", {xmlns: SVG, viewBox: `0 0 ${width} ${height}`, "font-family": FONT,
       "font-size": 13, fill: "currentColor", role: "img", "aria-label": "absorption spectrum"});
     const [low, high] = this.range;
@@ -116,7 +132,7 @@ class Spectrum {
       fill: "none", stroke: this.colours.curve, "stroke-width": 2, class: "curve"}, body);
     const frame = {stroke: "currentColor", "stroke-width": 1, fill: "none"};
     svg("rect", {x: left, y: top, width: inner, height: tall, ...frame}, root);
-    for (const x of ticks(low, high, 8)) {
+    for (const x of ticks(low, high, Math.max(3, Math.min(8, Math.floor(inner / 55))))) {
       svg("path", {d: `M${toX(x)} ${top + tall}v-5`, ...frame}, root);
       svg("text", {x: toX(x), y: top + tall + 18, "text-anchor": "middle"}, root, String(x));
     }
@@ -138,7 +154,7 @@ class Spectrum {
       "text-anchor": "middle", fill: this.colours.stick, class: "sticktext"}, root,
     "Oscillator strength");
     this.follow(root, {left, right, top, inner, tall, width, low, high, toX, toY});
-    this.place.replaceChildren(root);
+    return root;
   }
 
   // What the eye sees of the range, as a strip along the axis.
@@ -216,7 +232,8 @@ class Spectrum {
     };
     root.addEventListener("pointermove", move);
     root.addEventListener("pointerdown", move);
-    root.addEventListener("pointerleave", () => {
+    root.addEventListener("pointerleave", (event) => {
+      if (event.pointerType === "touch") { return; } // a finger leaves to let its owner read
       cross.setAttribute("visibility", "hidden");
       this.onRead("");
     });
@@ -233,7 +250,7 @@ class Spectrum {
   }
 
   svgText() {
-    const copy = this.place.querySelector("svg").cloneNode(true);
+    const copy = this.picture(WIDE, TALL);
     copy.querySelectorAll("[data-transient]").forEach((element) => element.remove());
     copy.setAttribute("color", "#1d2733");
     return new XMLSerializer().serializeToString(copy);
@@ -256,8 +273,8 @@ async function toPng(text) {
   image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
   await image.decode();
   const canvas = document.createElement("canvas");
-  canvas.width = 3 * 760;
-  canvas.height = 3 * 370;
+  canvas.width = 3 * WIDE;
+  canvas.height = 3 * TALL;
   const context = canvas.getContext("2d");
   context.fillStyle = "#ffffff";
   context.fillRect(0, 0, canvas.width, canvas.height);

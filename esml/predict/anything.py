@@ -12,6 +12,7 @@ from ase import Atoms
 
 from esml.io.anything import as_structure
 from esml.io.provenance import InputError, ReadingOptions, Structure
+from esml.io.structures import looks_like_file
 from esml.physics.excitations import InstabilityError
 from esml.predict.model_files import molecular_model
 from esml.predict.surrogate import Surrogate
@@ -86,7 +87,9 @@ def predict(
         except (InputError, InstabilityError, ValueError) as error:
             if errors == "raise":
                 raise
-            outcomes.append(Failure(_called(molecule), str(error), index=index))
+            text = isinstance(molecule, str) and not looks_like_file(molecule)
+            smiles = str(molecule) if text else ""
+            outcomes.append(Failure(_called(molecule), str(error), index=index, smiles=smiles))
     return outcomes
 
 

@@ -68,10 +68,17 @@ class Tally:
             return
         self.failed += 1
         if len(self.reasons) < MOST_REASONS:
-            # The sentences of a reader name their file.
-            where = f"{outcome.source}, structure {outcome.index}: "
-            named = outcome.source in outcome.reason
-            self.reasons.append(outcome.reason if named else where + outcome.reason)
+            self.reasons.append(_told(outcome))
+
+
+def _told(failure: Failure) -> str:
+    """The reason, after the source, name and place of the structure where it does not say them."""
+    # The sentences of a reader name their file.
+    if failure.source in failure.reason:
+        return failure.reason
+    known = not failure.name or failure.name in (Path(failure.source).stem, failure.smiles)
+    name = "" if known or f"'{failure.name}'" in failure.reason else f" '{failure.name}'"
+    return f"{failure.source}, structure {failure.index}{name}: {failure.reason}"
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,8 @@ class Sources:
                     self._position = Position(place, n)
                     if isinstance(entry, InputError):
                         name = entry.name or path.stem
-                        self._entries.append(Failure(name, str(entry), str(path), n - 1))
+                        told = Failure(name, str(entry), str(path), n - 1, entry.smiles)
+                        self._entries.append(told)
                         continue
                     self._entries.append(entry)
                     yield entry.atoms

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from torch import Tensor, nn
 
 from esml.confidence.domain import Domain, Verdict, unfamiliar
@@ -82,6 +83,12 @@ class Surrogate(nn.Module):
         self.error_model = error_model
         self.strategy = strategy
         self.batching = batching or Batching()
+
+    def __repr__(self) -> str:
+        name = self.metadata.get("name") or "without a name"
+        elements = " ".join(chemical_symbols[number] for number in self.elements)
+        count = sum(weights.numel() for weights in self.parameters())
+        return f"Surrogate({name}, {elements}, {count:,} parameters)"
 
     def with_batching(self, batching: Batching) -> Surrogate:
         """This model, its weights shared, with another ``batching``."""

@@ -34,6 +34,7 @@ from esml.analysis.transitions import (
     state_charges,
     state_dipoles,
 )
+from esml.io.provenance import Provenance
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results.states import PROPERTIES, States, html_table, screen_table
@@ -349,8 +350,8 @@ class Result:
 
         The index is S1, S2, …, T1, …; columns are ``multiplicity``, ``energy_eV``,
         ``wavelength_nm``, ``f`` (oscillator strength), ``uncertainty_eV``, ``R`` (rotatory
-        strength, 10⁻⁴⁰ cgs), and, with wave
-        functions, ``character``. What is zero by symmetry is 0, what is unknown nan.
+        strength, 10⁻⁴⁰ cgs), and, with wave functions, ``character``, as on screen. What is zero
+        by symmetry is 0, what is unknown nan.
         """
         import pandas as pd  # type: ignore[import-untyped]
 
@@ -363,7 +364,7 @@ class Result:
                 if name == "energies":
                     columns["wavelength_nm"] = HC / states.energies
             if self.coefficients is not None:
-                characters = self.characters(states.multiplicity)
+                characters = self.named_characters(states.multiplicity)
                 columns["character"] = [character.description for character in characters]
             tables.append(pd.DataFrame(columns, index=pd.Index(states.labels, name="state")))
         return pd.concat(tables)
@@ -381,8 +382,9 @@ class Result:
         parts = [self.atoms.get_chemical_formula(), f"gap {self.gap:.2f} eV"]
         for states in (self.singlets, self.triplets):
             if len(states):
+                plural = "" if len(states) == 1 else "s"
                 parts.append(
-                    f"{len(states)} {states.multiplicity}s from {states.energies[0]:.2f} eV"
+                    f"{len(states)} {states.multiplicity}{plural} from {states.energies[0]:.2f} eV"
                 )
         if self.solvent is not None:
             parts.append(f"in {self.solvent}")
@@ -410,11 +412,13 @@ class Failure:
     """File or SMILES the structure is from."""
     index: int = 0
     """Place among the structures of its source."""
+    smiles: str = ""
+    """That its geometry was, or was to be, made from."""
 
     @classmethod
     def of(cls, atoms: Atoms, reason: str) -> Failure:
         """That of ``atoms``, under its name or, if it has none, its formula."""
-        return cls(name_of(atoms), reason)
+        return cls(name_of(atoms), reason, smiles=Provenance.of(atoms).smiles)
 
 
 Outcome = Result | Failure

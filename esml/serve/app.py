@@ -7,9 +7,10 @@ are refused by their ``Origin``, and names of the machine that it was not starte
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,9 @@ from esml.plots.page import part
 from esml.serve.batches import Batches, BatchQuestion
 from esml.serve.limits import Limits, RefusedError
 from esml.serve.service import Question, Service
+
+DRAINED, DRAIN_SECONDS = 64_000_000, 10.0
+"""Bytes of a refused question that are still read, and the longest time for it."""
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine for itself."""
@@ -225,11 +229,15 @@ class _Guard:
         headers = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
+        most = self._most(scope["path"])
         try:
-            self._check(scope["path"], headers)
-            most = self._most(scope["path"])
-            length = headers.get("content-length", "0")
-            self.limits.check_size(int(length) if length.isdigit() else most + 1, most)
+            try:
+                self._check(scope["path"], headers)
+                length = headers.get("content-length", "0")
+                self.limits.check_size(int(length) if length.isdigit() else most + 1, most)
+            except RefusedError:
+                await _drain(receive)
+                raise
             body = await self._body(receive, most)
         except RefusedError as refusal:
             from fastapi.responses import JSONResponse
@@ -279,9 +287,27 @@ class _Guard:
         while True:
             message = await receive()
             found += message.get("body", b"")
+            if len(found) > most and message.get("more_body"):
+                await _drain(receive)
             self.limits.check_size(len(found), most)
             if not message.get("more_body"):
                 return bytes(found)
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what a refused question still sends, within bounds.
+
+    Clients such as urllib write the whole question before they read an answer, and where the
+    connection is closed before that they lose the sentence that says why.
+    """
+    left = DRAINED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def default_folder() -> Path:

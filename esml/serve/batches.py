@@ -22,6 +22,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from esml.io.files import sole_writer, write_whole
+from esml.io.solvents import SolventError, as_solvent
 from esml.io.structures import ReadingOptions, count_structures
 from esml.physics.basis import ELEMENTS
 from esml.predict.run import Tally, predict_files
@@ -43,6 +44,12 @@ class BatchQuestion(BaseModel):
     n_states: int = Field(10, description="Singlets, and triplets, of each.")
     geometry: Literal["mmff", "xtb"] = Field("xtb", description="Of molecules given as SMILES.")
     model: str = Field("default", description="Name of a shipped model.")
+    solvent: str = Field(
+        "",
+        max_length=200,
+        description="Name of a solvent, such as ethanol, or vacuum, for all of them; if left out "
+        "what the list names, vacuum where it names none.",
+    )
     format: Literal["csv", "json", "hdf5", "xyz"] = Field("csv", description="Of the results.")
 
 
@@ -100,6 +107,10 @@ class Batches:
         limits.check_size(len(question.content.encode()), limits.batch)
         limits.check_lines(question.content)
         self.service.model(question.model)
+        try:
+            as_solvent(question.solvent or None)
+        except SolventError as error:
+            raise RefusedError(str(error)) from error
         suffix = suffix_of(question.name, LISTS)
         self._make_room()
         name = secrets.token_hex(8)
@@ -136,7 +147,12 @@ class Batches:
             "expected": max(tally.expected, kept["count"]),
             "done": done,
             "failed": tally.failed,
-            "reasons": list(tally.reasons),
+            # The list has the name it came under, not that of its file here.
+            "reasons": [
+                reason.replace(str(folder / f"input{kept['suffix']}"), kept["name"])
+                for reason in tally.reasons
+            ],
+            "solvent": kept.get("solvent", ""),
             "format": kept["format"],
             "error": (folder / "failed.txt").read_text() if state == "failed" else "",
         }
@@ -223,6 +239,7 @@ class Batches:
             elements=tuple(ELEMENTS),
             processes=max(1, (os.cpu_count() or 1) - 1),  # one is left to who waits at the page
             most_atoms=self.service.limits.atoms,
+            solvent=kept.get("solvent") or None,
         )
         tallies = predict_files(
             model,

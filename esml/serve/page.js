@@ -34,6 +34,7 @@ function tell(place, sentence) {
 
 const editor = new CanvasEditor(get("editor"), {initialMode: "molecule"});
 const now = {question: null, answer: null, running: null, timer: null};
+const limits = {smiles: Infinity, atoms: Infinity}; // until the server has told its own
 
 function fromEditor() {
   const molecule = editor.getMolecule();
@@ -42,8 +43,25 @@ function fromEditor() {
   change(smiles ? {smiles} : null);
 }
 
+// Why a SMILES is not even drawn: what is too large for the server keeps the editor busy for long.
+function tooLarge(smiles) {
+  const many = (number) => number.toLocaleString("en");
+  if (smiles.length > limits.smiles) {
+    return `the SMILES has ${many(smiles.length)} characters: expected at most `
+      + `${many(limits.smiles)}; give a smaller molecule`;
+  }
+  const atoms = (smiles.match(/\[[^\]]*\]|Cl|Br|[BCNOPSFI]|[bcnops]/g) || []).length;
+  return atoms > limits.atoms ? `the molecule has more than ${many(atoms - 1)} atoms: expected at `
+    + `most ${many(limits.atoms)}; use the command esml predict for larger ones` : "";
+}
+
 function fromText() {
-  const smiles = get("smiles").value.trim();
+  const smiles = get("smiles").value.trim(), refusal = tooLarge(smiles);
+  if (refusal) {
+    change(null);
+    tell("refusal", refusal);
+    return;
+  }
   try {
     editor.getMolecule().clear();
     if (smiles) { editor.setMolecule(Molecule.fromSmiles(smiles)); }
@@ -76,8 +94,19 @@ function change(question) {
   clearTimeout(now.timer);
   now.running?.abort();
   now.question = question;
-  if (!question) { tell("refusal", ""); return; }
+  if (!question) { clear(); return; }
   now.timer = setTimeout(() => find(question, question.smiles ? "draft" : "xtb"), PAUSE);
+}
+
+// Nothing is asked: what was answered, or worked at, is no longer shown.
+function clear() {
+  now.answer = null;
+  for (const place of ["refusal", "warnings"]) { tell(place, ""); }
+  for (const id of ["progress", "reading", "said"]) { get(id).textContent = " "; }
+  get("table").tBodies[0].replaceChildren();
+  get("output").setAttribute("aria-busy", "false");
+  for (const id of ["report", "csv", "svg"]) { get(id).disabled = true; }
+  spectrum.clear();
 }
 
 function whole(question, geometry) {
@@ -185,6 +214,7 @@ async function send(file) {
   try {
     await ask("batches", {method: "POST", body: {content: await file.text(), name: file.name,
       n_states: Number(get("states").value), model: get("model").value,
+      solvent: get("solvent").value === "vacuum" ? "" : get("solvent").value,
       format: get("format").value}});
     await follow();
   } catch (error) {
@@ -193,7 +223,8 @@ async function send(file) {
 }
 
 function line(batch) {
-  const row = cells(document.createElement("tr"), [batch.name, "", batch.failed
+  const medium = batch.solvent || "vacuum, or the solvents that it names";
+  const row = cells(document.createElement("tr"), [`${batch.name}, in ${medium}`, "", batch.failed
     ? `${batch.failed} failed: ${batch.reasons[0]}` : batch.error, ""]);
   row.dataset.batch = batch.id;
   if (batch.state === "waiting" || batch.state === "running") {
@@ -255,6 +286,7 @@ try {
   get("model").replaceChildren(...about.models.map((name) => new Option(name, name)));
   get("solvent").replaceChildren(...about.solvents.map((name) => new Option(name, name)));
   get("states").max = about.limits.states;
+  Object.assign(limits, about.limits);
   await follow();
 } catch (error) {
   tell("refusal", error.message);

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from esml import __version__
 from esml.serve.limits import RefusedError
 from esml.serve.service import Question, Service
 
@@ -25,8 +26,10 @@ def create_tools(service: Service) -> Any:
         raise ImportError('the tools need the package mcp: pip install "esml[tools]"') from error
     server = MCPServer(
         "esml",
-        instructions="Excited states and UV/vis spectra of organic molecules, in vacuum, from a "
-        "learned minimal-basis Hamiltonian. Mention the uncertainties and the warnings.",
+        version=__version__,
+        instructions="Excited states and UV/vis spectra of organic molecules, in vacuum or in a "
+        "solvent, from a learned minimal-basis Hamiltonian. Mention the medium, the uncertainties "
+        "and the warnings.",
     )
 
     @server.tool()

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from rdkit import Chem
 
@@ -73,6 +74,10 @@ def draw_composition(entries: Sequence[Entry], path: Path) -> None:
         list(sizes.values()),
         color=[COLOURS["larger" if n > LARGEST_SAMPLED else "sampled"] for n in sizes],
     )
+    kinds = {"sampled": "in the splits", "larger": "larger, in none of them"}
+    there = {"larger" if n > LARGEST_SAMPLED else "sampled" for n in sizes}
+    handles = [Patch(color=COLOURS[kind], label=kinds[kind]) for kind in kinds if kind in there]
+    left.legend(handles=handles, frameon=False)
     left.set_xlabel("heavy atoms")
     left.set_ylabel("molecules")
     mols = [Chem.MolFromSmiles(e.smiles) for e in members if e.smiles]

@@ -13,6 +13,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from ase.build import molecule
+from ase.optimize import BFGS
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -69,14 +70,17 @@ def scf_guess(_: Path) -> Figure:
 
 
 def surfaces(_: Path) -> Figure:
-    """S0 and S1 of formaldehyde along its C=O bond."""
+    """S0 and S1 of formaldehyde along its C=O bond, from the geometry of the page's script."""
     from tblite.ase import TBLite
 
     model = esml.load_model()
-    lengths = np.linspace(1.08, 1.55, 25)
+    relaxed = molecule("H2CO")
+    relaxed.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    BFGS(relaxed, logfile=None).run(fmax=0.03, steps=100)
+    lengths = np.union1d(np.linspace(1.08, 1.55, 25), [relaxed.get_distance(0, 1)])
     ground, excited = [], []
     for length in lengths:
-        atoms = molecule("H2CO")
+        atoms = relaxed.copy()
         atoms.set_distance(0, 1, length, fix=1)  # CH2 stays where it is
         excitation = model.predict(atoms, n_states=1).singlets.energies[0]
         atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)

@@ -40,7 +40,8 @@ def report(opened: Any, folder: Path, atoms_file: Path) -> None:
         path = Path(made) / "report.html"
         attachments = {"orbitals.molden": molden_text(result)}
         write_page(result, path, atoms_file.stem, attachments=attachments)
-        keep(tab(opened, path.as_uri(), 1100, 1000), folder / "report.png")
+        # Down to the end of spectrum and diagram.
+        keep(tab(opened, path.as_uri(), 1100, 1210), folder / "report.png")
         keep(tab(opened, path.as_uri(), 1100, 1000, dark=True), folder / "report-dark.png")
         keep(tab(opened, path.as_uri(), 390, 800), folder / "report-phone.png")
 
@@ -51,6 +52,9 @@ def server(opened: Any, folder: Path) -> None:
         page = tab(opened, running.url, 1100, 1000)
         page.fill("#smiles", DYE)
         page.get_by_text("Answered in").wait_for()
+        # Down to the end of a row.
+        row = page.locator("#table tbody tr").nth(7).bounding_box()
+        page.set_viewport_size({"width": 1100, "height": round(row["y"] + row["height"]) + 1})
         keep(page, folder / "serve.png")
 
 

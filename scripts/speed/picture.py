@@ -31,8 +31,9 @@ def plot(results: dict[str, Any], picture: Path) -> None:
     for family, marker in zip(FAMILIES, "osd", strict=True):
         rows = measured(results, family)
         n = [r["n_atoms"] for r in rows]
-        left.loglog(n, [r["cpu_s"] for r in rows], marker=marker, label=family)
-        right.loglog(n, [r["peak_MB"] for r in rows], marker=marker, label=family)
+        label = f"esml, {family}"
+        left.loglog(n, [r["cpu_s"] for r in rows], marker=marker, label=label)
+        right.loglog(n, [r["peak_MB"] for r in rows], marker=marker, label=label)
     styles = {
         "batch": ("tab:gray", "esml, in batches"),
         "sparrow": ("tab:red", "Sparrow, TD-DFTB3"),
@@ -58,7 +59,7 @@ def plot(results: dict[str, Any], picture: Path) -> None:
         ylabel="processor time, s",
         title=f"{N_STATES} singlets with strengths",
     )
-    right.set(xlabel="atoms", ylabel="peak memory, MB")
+    right.set(xlabel="atoms", ylabel="peak memory, MB", title="Memory of the same runs of esml")
     plain_numbers(right.yaxis)
     left.legend(fontsize=7)
     for axes in (left, right):

@@ -181,3 +181,21 @@ def test_plots_lie_over_each_other(tmp_path: Path) -> None:
     assert ax.figure.axes == [ax]
     ax.figure.savefig(tmp_path / "both.png")
     matplotlib.pyplot.close(ax.figure)
+
+
+def test_labels_of_states_stay_off_the_numbers_beside_the_axes() -> None:
+    """At both ends of the axis, and where a dark state would have its label on the axis below."""
+    pytest.importorskip("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    edges = broaden([3.52, 4.5, 6.18], [0.3, 0.5, 0.3], labels=["S1", "S2", "S3"])
+    ax = edges.plot(axis="eV", limits=(3.5, 6.2))
+    ax.figure.canvas.draw()
+    inside = ax.get_window_extent()
+    assert [text.get_text() for text in ax.texts] == ["S2", "S1", "S3"]
+    for text in ax.texts:
+        box = text.get_window_extent()
+        assert inside.x0 <= box.x0
+        assert box.x1 <= inside.x1
+    assert not broaden([4.0], [1e-6], labels=["S1"]).plot(axis="eV", limits=(3.0, 5.0)).texts
+    plt.close("all")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from test_cli import refusal, run
 
+from esml.export import read_results
+
 CASES = Path(__file__).parents[1] / "data" / "field_cases"
 
 PYSCF = """PySCF version 2.14.0
@@ -156,3 +158,29 @@ def test_bad_structures_from_files_end_in_one_sentence() -> None:
         ("13_halide.xyz", "no virtual orbital"),
     ):
         assert words in refusal(run("spectrum", CASES / name, "--n-states", "1"))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "h5"])
+def test_a_line_that_fails_keeps_its_smiles_and_is_told_by_its_name(
+    tmp_path: Path, form: str
+) -> None:
+    """One that is no SMILES, and one that the model refuses."""
+    pytest.importorskip("rdkit")
+    path, out = tmp_path / "a.smi", tmp_path / f"out.{form}"
+    path.write_text("C=O good\nc1cccc1 violet\n[CH3] amber\n")
+    result = run("predict", path, "-o", out, "--n-states", "1", "--geometry", "mmff")
+    assert "1 predicted, 2 failed" in result.stdout
+    told = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(told) == 2
+    assert "violet" in told[0]
+    assert "amber" in told[1]
+    if form == "csv":
+        rows = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+        found = {row["name"]: row["smiles"] for row in rows}
+    elif form == "jsonl":
+        entries = [json.loads(line) for line in out.read_text().splitlines()]
+        found = {e["name"]: e.get("smiles") or e["provenance"]["smiles"] for e in entries}
+    else:
+        stored = read_results(out)
+        found = {failure.name: failure.smiles for failure in stored.failures} | {"good": "C=O"}
+    assert found == {"good": "C=O", "violet": "c1cccc1", "amber": "[CH3]"}

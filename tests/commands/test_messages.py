@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from esml.commands.messages import console
@@ -19,3 +25,27 @@ def test_lines_stay_whole_in_a_file_and_are_wrapped_in_a_terminal(
     monkeypatch.setenv("COLUMNS", "40")
     console().print(LINE)
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+
+
+def test_what_is_done_is_said_on_a_terminal_alone() -> None:
+    """``esml spectrum`` at a terminal, and with its standard error in a pipe."""
+    pytest.importorskip("pty", reason="no terminals to be had here")
+    import pty
+
+    geometry = Path(__file__).parents[2] / "examples" / "benzene.xyz"
+    command = [sys.executable, "-m", "esml", "spectrum", str(geometry), "--n-states", "1"]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+    ours, theirs = pty.openpty()
+    shown = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the end of a terminal
+        while more := os.read(ours, 4096):
+            said += more
+    os.close(ours)
+    assert shown.wait(timeout=60) == 0
+    assert b"loading the model" in said
+    assert b"predicting" in said

@@ -71,7 +71,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     with ResultWriter(path, model="a model", n_states=10) as writer:
         for result in written:
             writer.add(result)
-        writer.add(Failure("bad", "two atoms coincide", source="bad.xyz", index=7))
+        writer.add(Failure("bad", "two atoms coincide", "bad.xyz", index=7, smiles="[CH3]"))
         assert not path.exists()
     assert not part_path(path).exists()
 
@@ -96,6 +96,7 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
         assert np.isnan(back.triplets.uncertainties).all()
     (failure,) = stored.failures
     assert (failure.name, failure.source, failure.index) == ("bad", "bad.xyz", 7)
+    assert failure.smiles == "[CH3]"
     assert failure.reason == "two atoms coincide"
     assert stored[-1].name == stored[2].name
     assert [r.name for r in stored[:2]] == ["molécule 0", "molécule 1"]
@@ -161,6 +162,16 @@ def test_a_file_of_version_5_is_read() -> None:
     assert [result.name for result in stored] == ["H2CO", "C2H4"]
     assert [result.point_charges for result in stored] == [None, None]
     assert stored[1].solvent == Solvent(24.852, 1.3611, "ethanol")
+
+
+def test_a_file_of_version_6_is_read() -> None:
+    """Made before failures had a SMILES."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-6.h5")
+    assert stored.attributes["schema_version"] == 6
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert stored[0].point_charges == PointCharges([0.5], [[0.0, 0.0, 4.0]], width=1.0)
+    (failure,) = stored.failures
+    assert (failure.name, failure.index, failure.smiles) == ("bad", 7, "")
 
 
 def test_point_charges_come_back(tmp_path: Path) -> None:

@@ -232,8 +232,22 @@ def test_degenerate_levels_stand_side_by_side() -> None:
     assert by_orbital[n - 1].occupied
     assert not by_orbital[n].occupied
     axes = plot_levels(benzene)
-    # Two arrows for each occupied orbital, and the names of HOMO and LUMO.
-    assert len(axes.texts) == 2 * sum(k < n for k in by_orbital) + 2
+    arrows = [text for text in axes.texts if not text.get_text()]
+    low, high = axes.get_ylim()
+    lengths = {float(abs(arrow.xy[1] - arrow.xyann[1])) for arrow in arrows}
+    assert max(lengths) < 0.1 * (high - low)
+    # Two for each occupied orbital that has room; those of different levels do not overlap.
+    occupied = [level for level in found if level.occupied]
+    alone = [
+        level
+        for level in occupied
+        if all(o is level or abs(o.energy - level.energy) > 1.1 * max(lengths) for o in occupied)
+    ]
+    assert len(arrows) == 2 * sum(len(level.orbitals) for level in alone)
+    assert by_orbital[n - 1] in alone
+    names = [text.get_text() for text in axes.texts if text.get_text()]
+    assert [name.partition(" ")[0] for name in names] == ["HOMO", "LUMO"]
+    assert names[0] == f"HOMO −{-benzene.homo:.2f}"
 
 
 def test_pictures_of_states_show_lobes_where_the_charge_is() -> None:
@@ -268,6 +282,8 @@ def test_densities_of_a_state_are_drawn() -> None:
 
 def test_parity_shows_every_pair_and_the_error() -> None:
     labels = np.array([1.0, 2.0, 3.0])
+    four = plot_parity(dict.fromkeys("abcd", (labels, labels)))
+    assert four.axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 2)
     figure = plot_parity({"S1": (labels, labels + 0.1), "none": ([], [])}, {"S1": "eV"})
     (ax,) = [ax for ax in figure.axes if ax.get_visible()]
     np.testing.assert_allclose(ax.collections[0].get_offsets(), np.stack([labels, labels + 0.1], 1))

@@ -19,7 +19,7 @@ import pytest
 import esml
 from esml.analysis.orbital_shapes import Grid, Shapes
 from esml.plots.page import page, write_page
-from esml.plots.page_data import frame, opening_state, orbital_pairs
+from esml.plots.page_data import frame, opening_state, orbital_pairs, shortest_shown
 from esml.results import Result, States
 from esml.units import HC
 
@@ -178,6 +178,8 @@ def test_weights_of_orbital_pairs_are_squares_of_amplitudes() -> None:
         ([450, 320, 171], [0.1, 0.9, 2.0], 0),  # a colour first
         ([450, 320, 171], [0.001, 0.9, 2.0], 1),  # what no eye sees is no colour
         ([260, 171, 160], [0.02, 1.2, 2.0], 0),  # no spectrometer looks at 171 nm
+        ([330, 290, 185], [0.001, 0.5, 0.7], 1),  # pictures begin at 200 nm
+        ([290, 185], [0.001, 0.7], 1),  # all that is bright is below
         ([170, 160], [0.0, 0.5], 0),
         ([], [], None),
     ],
@@ -190,6 +192,31 @@ def test_a_page_opens_on_the_brightest_state_of_the_window(
         "singlet", {"energies": energies, "oscillator_strengths": np.array(strengths)}
     )
     assert opening_state(states) == expected
+
+
+def test_the_spectrum_shows_the_state_it_opens_on() -> None:
+    for nanometres, expected in (([330, 290], 200.0), ([190, 185], 171.0), ([150], 135.0)):
+        energies = np.array([HC / x for x in nanometres])
+        strengths = np.full(len(energies), 0.5)
+        states = States.of("singlet", {"energies": energies, "oscillator_strengths": strengths})
+        assert shortest_shown(states) == pytest.approx(expected)
+
+
+def test_numbers_are_rounded_once() -> None:
+    """So that a script that shows two digits shows those of the heading."""
+    shown = {orbital["name"]: orbital["energy"] for orbital in data()["orbitals"]}
+    shown |= {level["name"] + " in the diagram": level["energy"] for level in data()["levels"]}
+    for name in ("LUMO", "LUMO in the diagram"):
+        assert shown[name] == pytest.approx(result().lumo, abs=1e-6)
+    for k, state in enumerate(data()["states"][:3]):
+        assert state["energy"] == pytest.approx(result().singlets.energies[k], abs=1e-6)
+
+
+def test_the_page_says_what_the_molecule_is_in() -> None:
+    water = esml.load_model().predict(result().atoms, n_states=1, solvent="water")
+    assert "Valence states in water, for closed shells" in page(water)
+    assert "Valence states in vacuum" in text()
+    assert "vacuum" not in Elements(page(water)).texts["p"]
 
 
 def test_shares_of_fragments_sum_to_one() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,8 @@ def session(
 ) -> Iterator[tuple[Any, list[str], list[str]]]:
     path = tmp_path_factory.mktemp("page") / "page.html"
     write_page(result, path, "p-nitroaniline", attachments={"pna.molden": molden_text(result)})
-    with opened(path.as_uri(), viewport={"width": 390, "height": 700}) as found:
+    size = {"width": 390, "height": 700}
+    with opened(path.as_uri(), viewport=size, has_touch=True) as found:
         yield found
 
 
@@ -159,6 +162,7 @@ def _is_reading(text: str) -> bool:
         ("Spectrum, CSV", "-spectrum.csv", b"energy_eV,wavelength_nm"),
         ("Spectrum, SVG", "-spectrum.svg", b"<svg"),
         ("Spectrum, PNG", "-spectrum.png", b"\x89PNG"),
+        ("Formula, SVG", "-formula.svg", b"<svg"),
         ("States, CSV", "-states.csv", b"state,energy_eV"),
         ("Surfaces, PNG", ".png", b"\x89PNG"),
         ("Geometry, xyz", ".xyz", b"16\nC6H6N2O2"),
@@ -177,6 +181,107 @@ def test_files_can_be_had(
 
 def test_it_fits_a_phone(tab: Any) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def eventually(tab: Any, condition: str) -> None:
+    """Wait until a script is true; the page forbids what Playwright would wait with."""
+    for _ in range(200):
+        if tab.evaluate(condition):
+            return
+        time.sleep(0.1)
+    raise AssertionError(condition)
+
+
+HEIGHTS = """() => [...document.querySelectorAll("#spectrum text:not([transform])")]
+    .map((text) => text.getBoundingClientRect().height)"""
+
+
+def test_letters_of_the_spectrum_keep_their_size(tab: Any) -> None:
+    """On a phone, and when it is turned."""
+    for width in (390, 700, 390):
+        tab.set_viewport_size({"width": width, "height": 700})
+        eventually(
+            tab,
+            "Math.abs(document.querySelector('#spectrum svg').viewBox.baseVal.width"
+            " - document.getElementById('spectrum').clientWidth) <= 1",
+        )
+        heights = tab.evaluate(HEIGHTS)
+        assert len(heights) > 8
+        assert min(heights) >= 9.0
+        assert max(heights) <= 20.0
+
+
+def test_a_finger_reads_the_spectrum_and_moves_a_slider(tab: Any) -> None:
+    tab.locator("#spectrum").scroll_into_view_if_needed()
+    box = tab.locator("#spectrum svg").bounding_box()
+    tab.touchscreen.tap(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"])
+    assert _is_reading(tab.inner_text("#reading"))
+    slider = tab.locator("#width").bounding_box()
+    tab.touchscreen.tap(slider["x"] + 0.9 * slider["width"], slider["y"] + 0.5 * slider["height"])
+    assert tab.evaluate("spectrum.fwhm") > 0.8
+
+
+def test_a_finger_turns_the_molecule(tab: Any) -> None:
+    view = "JSON.stringify(scenes.a.viewer.getView())"
+    before = tab.evaluate(view)
+    tab.locator("#scene-a").scroll_into_view_if_needed()
+    box = tab.locator("#scene-a").bounding_box()
+    x, y = box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"]
+    finger = tab.context.new_cdp_session(tab)
+    for kind, step in (("touchStart", 0), ("touchMove", 20), ("touchMove", 40), ("touchEnd", None)):
+        points = [] if step is None else [{"x": x + step, "y": y}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    eventually(tab, f"{view} !== {json.dumps(before)}")
+
+
+def test_tables_fit_a_small_laptop(tab: Any) -> None:
+    tab.set_viewport_size({"width": 1100, "height": 900})
+    for table in ("states", "fragments"):
+        scrolled, shown = tab.evaluate(
+            """(id) => {
+                const place = document.getElementById(id).parentElement;
+                return [place.scrollWidth, place.clientWidth];
+            }""",
+            table,
+        )
+        assert scrolled <= shown, table
+    tab.set_viewport_size({"width": 390, "height": 700})
+
+
+def test_it_is_dark_where_the_system_is_but_not_on_paper(tab: Any) -> None:
+    def look() -> tuple[int, int, bool]:
+        """Brightness of page and letters, 0 to 765, and whether sliders are there."""
+        colours = tab.evaluate(
+            """() => ["background-color", "color"].map((key) =>
+                getComputedStyle(document.body).getPropertyValue(key).match(/\\d+/g).slice(0, 3)
+                    .reduce((sum, part) => sum + Number(part), 0))"""
+        )
+        return colours[0], colours[1], tab.is_visible("#width")
+
+    light, dark = look(), None
+    tab.emulate_media(color_scheme="dark")
+    dark = look()
+    tab.emulate_media(color_scheme="dark", media="print")
+    paper = look()
+    tab.emulate_media(color_scheme="light", media="screen")
+    assert light[0] > 700 > 200 > light[1]
+    assert dark[0] < 200 < 500 < dark[1]
+    assert paper[:2] == light[:2]
+    assert (light[2], dark[2], paper[2]) == (True, True, False)
+    assert tab.is_visible("#downloads")
+
+
+def test_paper_has_all_of_it(tab: Any) -> None:
+    """Nothing is cut at the edge of a page of A4."""
+    assert tab.pdf(format="A4").startswith(b"%PDF")
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 718, "height": 1000})  # A4 between margins of 1 cm
+    try:
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 718
+        assert not tab.is_visible("#downloads")
+    finally:
+        tab.emulate_media(media="screen")
+        tab.set_viewport_size({"width": 390, "height": 700})
 
 
 def test_the_accessibility_checker_finds_nothing(tab: Any) -> None:

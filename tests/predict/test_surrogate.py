@@ -32,6 +32,13 @@ from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
 
 
+def test_a_line_says_what_a_model_is(model: Surrogate) -> None:
+    shipped = repr(esml.load_model("camb3lyp"))
+    assert shipped.startswith("Surrogate(camb3lyp, H B C N O F Si P S Cl Se Br I, ")
+    assert shipped.endswith(" parameters)")
+    assert "\n" not in shipped + repr(model)
+
+
 def test_more_states_than_there_are(model: Surrogate) -> None:
     atoms = nitrogen()
     alone, hydrogen = model.predict(atoms, ALL), Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])

@@ -109,6 +109,22 @@ def test_states_are_cut_like_arrays(result: Result) -> None:
         singlets[4]
 
 
+def test_a_result_with_wave_functions_differs_from_one_without(
+    result: Result, tmp_path: Path
+) -> None:
+    path = written(result, tmp_path / "stored.h5")
+    (stored,) = read_results(path)
+    (light,) = esml.load_model().predict_many([molecule("H2CO")], n_states=4)
+    assert isinstance(light, Result)
+    for other in (stored, light):
+        assert (result == other) is False
+        assert (other == result) is False
+        assert (result.singlets == other.singlets) is False
+        assert other not in [result]
+        assert other in [result, other]
+    assert stored == read_results(path)[0]
+
+
 def test_equality_and_pickling(result: Result) -> None:
     other = esml.load_model().predict(molecule("H2CO"), n_states=4)
     assert other == result
@@ -136,6 +152,8 @@ def test_a_line_says_what_it_is(result: Result) -> None:
     assert text.startswith(f"Result(CH2O, gap {result.gap:.2f} eV, 4 singlets from {low:.2f} eV, ")
     assert len(text) < 120
     assert "outside the training domain" in repr(replace(result, in_domain=False))
+    one = replace(result, singlets=result.singlets[:1], triplets=result.triplets[:2])
+    assert f", 1 singlet from {low:.2f} eV, 2 triplets from " in repr(one)
 
 
 def test_a_notebook_shows_a_table(result: Result) -> None:
@@ -155,11 +173,21 @@ def test_pandas_takes_a_row_for_each_state(result: Result, tmp_path: Path) -> No
     assert list(table["f"][:4]) == list(result.singlets.oscillator_strengths)
     assert (table["f"][4:] == 0.0).all()
     assert table["wavelength_nm"]["T1"] == pytest.approx(HC / table["energy_eV"]["T1"])
-    assert table["character"]["S1"] == result.characters()[0].description
+    assert table["character"]["S1"] == result.named_characters()[0].description
     (back,) = read_results(written(result, tmp_path / "out.h5"))
     pandas_back = back.to_dataframe()
     assert "character" not in pandas_back
     assert pandas_back.equals(table.drop(columns="character"))
+
+
+def test_pandas_names_groups_as_the_screen_does() -> None:
+    pytest.importorskip("pandas")
+    pytest.importorskip("rdkit")
+    dye = esml.predict("Nc1ccc(cc1)[N+](=O)[O-]", 4)
+    assert isinstance(dye, Result)
+    described = dye.to_dataframe()["character"]
+    assert list(described[:4]) == dye.descriptions()["singlet"]
+    assert described.str.contains("nitro").any()
 
 
 def test_what_is_read_offers_what_was_written(result: Result, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import time
@@ -54,6 +55,48 @@ def test_a_batch_is_predicted_and_can_be_forgotten(service: Service, tmp_path: P
     batches.remove(name)
     with pytest.raises(RefusedError, match="no such batch"):
         batches.describe(name)
+    batches.close()
+
+
+def test_a_list_is_predicted_in_the_solvent_that_was_chosen(
+    service: Service, tmp_path: Path
+) -> None:
+    """A push–pull dye in water, beside vacuum; and for a list that names its own solvents."""
+    pytest.importorskip("rdkit")
+    batches = Batches(service, tmp_path)
+    batches.start()
+    dye = "Nc1ccc(cc1)[N+](=O)[O-]"
+    own = f"smiles,solvent\n{dye},water\n{dye},\n"
+
+    def rows(content: str, name: str, **options: Any) -> list[dict[str, str]]:
+        question = BatchQuestion(content=content, name=name, n_states=2, geometry="mmff", **options)
+        found = finished(batches, batches.add(question)["id"])
+        assert found["failed"] == 0, found
+        assert found["solvent"] == options.get("solvent", "")
+        lines = batches.result(found["id"]).read_text(encoding="utf-8").splitlines()
+        return list(csv.DictReader(lines))
+
+    (vacuum,), (water,) = rows(dye, "a.smi"), rows(dye, "a.smi", solvent="water")
+    assert (vacuum["solvent"], water["solvent"]) == ("", "water")
+    assert abs(float(water["S2_eV"]) - float(vacuum["S2_eV"])) > 0.05
+    assert [row["solvent"] for row in rows(own, "a.csv")] == ["water", ""]
+    assert [row["solvent"] for row in rows(own, "a.csv", solvent="ethanol")] == 2 * ["ethanol"]
+    assert [row["solvent"] for row in rows(own, "a.csv", solvent="vacuum")] == 2 * [""]
+    with pytest.raises(RefusedError, match="solvent 'watr' is not known"):
+        batches.add(BatchQuestion(content=dye, name="a.smi", solvent="watr"))
+    batches.close()
+
+
+def test_the_reason_of_a_failure_names_the_list_and_no_folder(
+    service: Service, tmp_path: Path
+) -> None:
+    pytest.importorskip("rdkit")
+    batches = Batches(service, tmp_path)
+    batches.start()
+    question = BatchQuestion(content="[CH3] methyl\n", name="mine.smi", geometry="mmff")
+    (reason,) = finished(batches, batches.add(question)["id"])["reasons"]
+    assert reason.startswith("mine.smi, structure 0 'methyl': ")
+    assert str(tmp_path) not in reason
     batches.close()
 
 

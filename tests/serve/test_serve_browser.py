@@ -150,6 +150,64 @@ def test_a_list_is_worked_through_with_progress(tab: Any, tmp_path: Path) -> Non
     expect(tab.locator("#batches tr")).to_have_count(0)
 
 
+def test_the_solvent_of_a_list_is_that_of_the_page(tab: Any, tmp_path: Path) -> None:
+    tab.fill("#smiles", "")
+    tab.select_option("#solvent", "water")
+    file = {"name": "a.xyz", "mimeType": "text/plain", "buffer": b"2\n\nH 0 0 0\nH 0 0 0.74\n"}
+    tab.set_input_files("#list", file)
+    row = tab.locator("#batches tr").first
+    expect(row).to_contain_text("done, 1 of 1")
+    expect(row).to_contain_text("a.xyz, in water")
+    with tab.expect_download() as waiting:
+        row.get_by_text("Download").click()
+    waiting.value.save_as(tmp_path / "results.csv")
+    with open(tmp_path / "results.csv", newline="") as file:
+        assert [each["solvent"] for each in csv.DictReader(file)] == ["water"]
+    row.get_by_text("Forget").click()
+    tab.select_option("#solvent", "vacuum")
+    expect(tab.locator("#batches tr")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "words"),
+    [
+        ("C" * 3_000, "3,000 characters: expected at most 2,000"),
+        ("C" * 300, "more than 299 atoms: expected at most 250"),
+    ],
+)
+def test_what_is_too_large_is_refused_before_it_is_drawn(tab: Any, smiles: str, words: str) -> None:
+    """A long chain kept the editor busy for seconds, and the whole tab with it."""
+    tab.fill("#smiles", "")
+    seconds = tab.evaluate(
+        """(smiles) => {
+            const field = document.getElementById("smiles"), begun = performance.now();
+            field.value = smiles;
+            field.dispatchEvent(new Event("input"));
+            return (performance.now() - begun) / 1000;
+        }""",
+        smiles,
+    )
+    assert seconds < 0.5
+    assert words in tab.inner_text("#refusal")
+
+
+def test_an_emptied_field_leaves_nothing_behind(tab: Any) -> None:
+    tab.fill("#smiles", "C=O")
+    tab.get_by_text("Answered in").wait_for()
+    assert tab.locator("#spectrum svg").count() == 1
+    tab.fill("#smiles", "C=CC=O")
+    expect(tab.locator("#output")).to_have_attribute("aria-busy", "true")
+    tab.fill("#smiles", "")
+    assert tab.locator("#spectrum svg").count() == 0
+    assert tab.locator("#table tbody tr").count() == 0
+    assert tab.inner_text("#progress").strip() == ""
+    assert tab.get_attribute("#output", "aria-busy") == "false"
+    assert tab.is_disabled("#report")
+    tab.fill("#smiles", "C=O")
+    expect(tab.locator("#said")).to_contain_text("CH2O")
+    tab.get_by_text("Answered in").wait_for()
+
+
 def test_the_console_is_clean_and_nothing_was_loaded_from_elsewhere(
     session: tuple[Any, list[str], list[str]],
 ) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -174,6 +177,31 @@ def test_large_questions_are_refused_before_they_are_read(client: Any) -> None:
     assert "3,000 atoms" in refused(client, 413, content=fewer, name="a.xyz")
 
 
+def test_a_client_that_sends_too_much_gets_the_sentence(service: Service, tmp_path: Path) -> None:
+    """Over a socket, where a client writes 10 MB before it reads."""
+    uvicorn = pytest.importorskip("uvicorn")
+    batches = Batches(service, tmp_path)
+    config = uvicorn.Config(create_app(service, batches), port=0, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api/v1/predict"
+    body = json.dumps({"smiles": "C" * 10_000_000}).encode()
+    for headers, status in (({}, 413), ({"Origin": "https://example.org"}, 403)):
+        begun = time.monotonic()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60)
+        assert caught.value.code == status
+        assert set(json.loads(caught.value.read())) == {"error"}
+        assert time.monotonic() - begun < 8.0  # nothing is waited for
+    server.should_exit = True
+    thread.join(timeout=30)
+    batches.close()
+
+
 def test_the_text_of_a_file_never_names_the_servers_folders(client: Any) -> None:
     sentence = refused(client, 422, content="2\n\nH 0 0 0\n", name="mine.xyz")
     assert "mine.xyz" in sentence
@@ -227,6 +255,8 @@ def test_the_interface_is_described(client: Any) -> None:
 def test_the_tools_answer_and_refuse_as_the_interface_does(service: Service) -> None:
     pytest.importorskip("mcp")
     server = create_tools(service)
+    assert "solvent" in server.instructions
+    assert server.version == esml.__version__
     question = {"smiles": "C=O", "geometry": "draft", "n_states": 1, "solvent": "water"}
     answer = asyncio.run(server.call_tool("predict", question)).structured_content
     assert [state["label"] for state in answer["states"]] == ["S1", "T1"]
