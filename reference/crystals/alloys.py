@@ -12,14 +12,10 @@ Kept for tests, whatever the rest looks like: all alloys of some sets of element
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.build import bulk, make_supercell
-
-from ..sample import SampleError
 
 LATTICE_CONSTANTS = {"Cr": 3.62, "Mn": 3.50, "Fe": 3.50, "Co": 3.50, "Ni": 3.52, "Cu": 3.63}
 """Å, where the lattice constants of fcc cells scatter about; a bcc atom has the same volume."""
@@ -124,19 +120,25 @@ def _quinary(number: int, rng: np.random.Generator) -> list[str]:
     return [*five, *(str(e) for e in rng.choice(five, 3))]
 
 
-def sample(n: int, seed: int = 0, quinary: bool = False) -> list[Atoms]:
+def sample(n: int, seed: int = 0, quinary: bool = False, vacancy: bool = False) -> list[Atoms]:
     """The first ``n`` structures of a seed; with ``quinary`` eight-atom cells of five elements.
+
+    With ``vacancy`` those lack their last atom.
 
     Each has ``lattice``, ``split``, ``family`` (why it is a test) and ``name`` in its info.
     """
     found = []
     for number in range(n):
-        rng = np.random.default_rng([seed, int(quinary), number])
-        elements = _quinary(number, rng) if quinary else _composition(number, rng)
+        five = quinary or vacancy
+        rng = np.random.default_rng([seed, int(five), number])
+        elements = _quinary(number, rng) if five else _composition(number, rng)
         lattice = "bcc" if rng.random() < BCC_SHARE else "fcc"
         split, family = split_of(elements, rng.random())
         wide = number % WIDE_EVERY == WIDE_EVERY - 1
         atoms = alloy(elements, lattice, wide, rng)
+        if vacancy:
+            del atoms[-1]
+            split, family = "test", "vacancy"
         atoms.info = {
             "name": f"{atoms.get_chemical_formula()} {lattice} {seed}-{number}",
             "lattice": lattice,
@@ -146,25 +148,3 @@ def sample(n: int, seed: int = 0, quinary: bool = False) -> list[Atoms]:
         }
         found.append(atoms)
     return found
-
-
-def write_sample(output: str | Path, n: int, seed: int = 0, quinary: bool = False) -> int:
-    """Write ``sample`` to ``output`` (extended xyz); returns how many structures.
-
-    Raises SampleError when the file is there already or cannot be written.
-    """
-    output = Path(output)
-    if output.exists():
-        raise SampleError(
-            f"{output} is there already: expected a new file; choose another output or remove it"
-        )
-    structures = sample(n, seed, quinary)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        ase.io.write(output, structures, format="extxyz")
-    except OSError as error:
-        raise SampleError(
-            f"{output} could not be written ({error}): expected a writable place with room; choose "
-            "another output"
-        ) from error
-    return len(structures)

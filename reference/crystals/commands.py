@@ -24,15 +24,33 @@ def sample(
     quinary: Annotated[
         bool, typer.Option("--quinary", help="eight-atom cells of five elements, for tests")
     ] = False,
+    vacancy: Annotated[
+        bool, typer.Option("--vacancy", help="the same with one atom missing, for tests")
+    ] = False,
+    electrolytes: Annotated[
+        bool, typer.Option("--electrolytes", help="crystals of Li, P, S and Cl instead of alloys")
+    ] = False,
+    large: Annotated[
+        bool, typer.Option("--large", help="doubled cells of electrolytes, for tests")
+    ] = False,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
 ) -> None:
-    """Draw fcc and bcc alloys of Cr Mn Fe Co Ni Cu, strained and rattled."""
+    """Draw alloys of Cr Mn Fe Co Ni Cu, or lithium electrolytes, strained and displaced."""
     from ..sample import SampleError
-    from .alloys import write_sample
+    from . import alloys
+    from . import electrolytes as lithium
+    from .samples import require_new, write_sample
 
     try:
-        written = write_sample(output, n, seed, quinary)
-    except SampleError as error:
+        require_new(output)
+        if large:
+            structures = lithium.sample_large(n, seed)
+        elif electrolytes:
+            structures = lithium.sample(n, seed)
+        else:
+            structures = alloys.sample(n, seed, quinary, vacancy)
+        written = write_sample(output, structures)
+    except (SampleError, lithium.NotPlacedError) as error:
         raise fail(str(error)) from error
     typer.echo(f"{output}: {written} structures")
 
@@ -47,6 +65,14 @@ def generate(
     window: Annotated[
         float, typer.Option(help="eV above the Fermi level below which bands are exact")
     ] = 3.0,
+    electrolytes: Annotated[
+        bool,
+        typer.Option(
+            "--electrolytes",
+            help="level of insulators: valence bands and one conduction band for each P are exact; "
+            "cutoff, smearing and window are its own",
+        ),
+    ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="try earlier failures again")] = False,
     parts_per_shard: Annotated[int, typer.Option(min=1, help="records of a shard")] = 50,
 ) -> None:
@@ -59,10 +85,11 @@ def generate(
 
     from ..generate import generate as run
     from ..scf import CalculationError
-    from .cell import CrystalLevel
+    from .cell import ELECTROLYTES, CrystalLevel
 
     images = read_images(structures)
-    level = CrystalLevel(cutoff=cutoff, smearing=smearing, window=window)
+    metals = CrystalLevel(cutoff=cutoff, smearing=smearing, window=window)
+    level = ELECTROLYTES if electrolytes else metals
     try:
         summary = run(images, output, level, workers, retry, parts_per_shard=parts_per_shard)
     except (DatasetError, WorkerError, CalculationError) as error:

@@ -1,7 +1,7 @@
 """H(k) of a crystal in k-dependent intrinsic atomic orbitals, and H(R).
 
-With C the states of the large basis, f their weights (1 below the top of a *frozen window*, 0
-above), S the overlaps of the large basis, S₂ those of the free atoms' functions and S₁₂ between,
+With C the states of the large basis, f their weights (1 in a *frozen window*, 0 above), S the
+overlaps of the large basis, S₂ those of the free atoms' functions and S₁₂ between,
 
     P₁₂ = S⁻¹ S₁₂ ,   C̃ = orth(P₁₂ S₂⁻¹ S₂₁ C) ,   O = C f Cᴴ S ,   Õ = C̃ f C̃ᴴ S ,
     A = (1 + 2 O Õ − O − Õ) P₁₂ ,   B = orth((1 − C_core C_coreᴴ S) A_valence) ,   H = Bᴴ F B
@@ -33,7 +33,7 @@ from esml.typing import Array
 from esml.units import BOHR, HARTREE
 
 from ..scf import CalculationError
-from .cell import CrystalLevel, semicore_bands
+from .cell import CrystalLevel, conduction_bands, semicore_bands
 from .grid import Complex
 from .ground_state import GroundState
 
@@ -130,20 +130,21 @@ def intrinsic_orbitals(
 def downfold(state: GroundState, level: CrystalLevel) -> MinimalBands:
     """The Hamiltonian of ``state`` in valence orbitals, exact up to ``level.window``.
 
-    The window is counted from the Fermi level of the mesh. Raises CalculationError where the
-    minimal functions cannot hold all bands inside it.
+    The window is counted from the Fermi level of the mesh; of an insulator the valence bands and
+    ``level.conduction`` are exact. Raises CalculationError where the minimal functions cannot hold
+    all bands that are to be exact.
     """
     cell, k_points = state.grid.cell, state.grid.k_points
     atoms = free_atoms(cell, level)
     valence, n_core = _valence(atoms), semicore_bands(cell)
     atomic = np.array(atoms.pbc_intor("int1e_ovlp", 1, 1, k_points))
     cross = np.array(intor_cross("int1e_ovlp", cell, atoms, kpts=k_points))
-    top = state.fermi + level.window / HARTREE
+    exact = _exact_bands(state, level)
     hamiltonians, functions = [], []
-    for energies, c, s, s2, s12 in zip(
-        state.energies, state.coefficients, state.overlap, atomic, cross, strict=True
+    for kept, energies, c, s, s2, s12 in zip(
+        exact, state.energies, state.coefficients, state.overlap, atomic, cross, strict=True
     ):
-        inside = c[:, energies < top]
+        inside = c[:, :kept]
         raw = intrinsic_orbitals(inside, np.ones(inside.shape[1]), s, s2, s12)[:, valence]
         core = c[:, :n_core]
         basis = _orthogonal(raw - core @ (core.conj().T @ s @ raw), s)
@@ -156,8 +157,20 @@ def downfold(state: GroundState, level: CrystalLevel) -> MinimalBands:
         hamiltonians=np.array(hamiltonians),
         functions=np.array(functions),
         energies=state.energies[:, n_core : n_core + n] * HARTREE,
-        n_exact=np.minimum((state.energies < top).sum(1) - n_core, n),
+        n_exact=np.minimum(exact - n_core, n),
     )
+
+
+def _exact_bands(state: GroundState, level: CrystalLevel) -> Array:
+    """(K,) bands that are kept exactly at each k, semicore included."""
+    cell = state.grid.cell
+    if not level.insulating:
+        top = state.fermi + level.window / HARTREE
+        below: Array = (state.energies < top).sum(1)
+        return below
+    numbers = np.array([charge(cell.atom_symbol(atom)) for atom in range(cell.natm)])
+    kept = cell.nelectron // 2 + conduction_bands(numbers, level)
+    return np.full(len(state.energies), kept)
 
 
 def real_space(bands: MinimalBands, state: GroundState) -> RealSpaceHamiltonian:

@@ -20,7 +20,7 @@ from esml.units import HARTREE
 from ..scf import CalculationError
 from .cell import CrystalLevel, k_divisions, valence_electrons
 from .downfold import downfold, real_space
-from .ground_state import ground_state
+from .ground_state import GroundState, ground_state
 
 DENSE_SUPERCELL = 28.0
 """Å; divisions of the interpolated mesh times the lattice vector come near this length."""
@@ -66,11 +66,12 @@ def _lengths(cell: Array) -> Array:
 
 
 def interpolated(
-    hamiltonian: RealSpaceHamiltonian, cell: Array, n_electrons: int, smearing: float
+    hamiltonian: RealSpaceHamiltonian, cell: Array, n_electrons: int, level: CrystalLevel
 ) -> Bands:
     """The bands on the dense mesh. The Fermi level of a coarse mesh is off by up to 0.2 eV."""
     mesh = k_mesh(dense_divisions(cell))
-    return Bands.of(hamiltonian, mesh, float(n_electrons), smearing)
+    width = level.smearing * HARTREE
+    return Bands.of(hamiltonian, mesh, float(n_electrons), width, level.insulating)
 
 
 def shell_populations(bands: Bands, numbers: np.ndarray) -> Array:
@@ -88,6 +89,13 @@ def d_centres(bands: Bands, numbers: np.ndarray) -> Array:
     return result
 
 
+def _zero_of_mesh(state: GroundState, level: CrystalLevel) -> float:
+    """Fermi level of the k mesh, or the top of its valence bands; hartree."""
+    if not level.insulating:
+        return state.fermi
+    return float(state.energies[:, : state.grid.cell.nelectron // 2].max())
+
+
 def make_record(atoms: Atoms, level: CrystalLevel) -> CrystalRecord:
     """Run every calculation for ``atoms`` and collect the record.
 
@@ -99,18 +107,17 @@ def make_record(atoms: Atoms, level: CrystalLevel) -> CrystalRecord:
     blocks = real_space(minimal, state)
     numbers, cell = np.asarray(atoms.numbers), np.asarray(atoms.cell)
     electrons = valence_electrons(numbers)
-    smearing = level.smearing * HARTREE
     if electrons >= 2 * blocks.n_orbitals:
         raise CalculationError(
             f"{atoms.symbols} has {electrons} electrons for {blocks.n_orbitals} orbitals: expected "
             "some empty ones; leave it out"
         )
-    bands = interpolated(blocks, cell, electrons, smearing)
-    fermi = float(bands.fermi)
+    bands = interpolated(blocks, cell, electrons, level)
+    zero = float(bands.zero)
     half = blocks.half()
     origin = (half.images == 0).all(1).numpy()
     values = half.blocks.numpy().copy()
-    values[origin] -= fermi * np.eye(blocks.n_orbitals)
+    values[origin] -= zero * np.eye(blocks.n_orbitals)
     mesh = k_mesh(state.divisions)
     info = atoms.info
     provenance = {
@@ -130,11 +137,11 @@ def make_record(atoms: Atoms, level: CrystalLevel) -> CrystalRecord:
         k_weights=mesh.weights.numpy(),
         n_electrons=np.asarray(electrons),
         total_energy=np.asarray(state.total_energy * HARTREE),
-        fermi_level=np.asarray(fermi),
-        mesh_fermi_level=np.asarray(state.fermi * HARTREE - fermi),
+        fermi_level=np.asarray(zero),
+        mesh_fermi_level=np.asarray(_zero_of_mesh(state, level) * HARTREE - zero),
         images=half.images.numpy(),
         blocks=values,
-        energies=minimal.energies - fermi,
+        energies=minimal.energies - zero,
         n_exact=minimal.n_exact,
         populations=shell_populations(bands, numbers),
         d_centres=d_centres(bands, numbers),

@@ -13,7 +13,6 @@ from esml.io.crystal_records import CrystalRecord
 from esml.io.records import iterate
 from esml.physics.crystals.bloch import k_mesh
 from esml.physics.crystals.shells import SHELLS, atom_of_orbital
-from esml.units import HARTREE
 
 from ..validate import Report
 from .alloys import HELD_OUT_PAIR, HELD_OUT_SETS
@@ -105,12 +104,11 @@ def _bands(record: CrystalRecord) -> list[str]:
 
 def _dense(record: CrystalRecord, level: CrystalLevel) -> list[str]:
     """Whether Fermi level, populations and d-band centres follow from H(R)."""
-    bands = interpolated(
-        record.hamiltonian, record.cell, int(record.n_electrons), level.smearing * HARTREE
-    )
+    bands = interpolated(record.hamiltonian, record.cell, int(record.n_electrons), level)
     wrong = []
-    if abs(float(bands.fermi)) > ROUNDING:
-        wrong.append(f"a Fermi level {float(bands.fermi):+.1e} eV off that of its bands")
+    if abs(float(bands.zero)) > ROUNDING:
+        what = "valence band top" if level.insulating else "Fermi level"
+        wrong.append(f"a {what} {float(bands.zero):+.1e} eV off that of its bands")
     for name, stored, found, unit in (
         ("populations", record.populations, shell_populations(bands, record.numbers), "e"),
         ("d-band centres", record.d_centres, d_centres(bands, record.numbers), "eV"),

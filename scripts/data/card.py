@@ -28,7 +28,7 @@ from scripts.data.card_tables import (
 from scripts.data.entries import collect
 from scripts.pages import fill
 
-APART = ("alloys", "distorted")
+APART = ("alloys", "distorted", "electrolytes")
 """Sets that are described by themselves: crystals, and what is for testing only."""
 
 

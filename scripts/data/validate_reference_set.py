@@ -5,7 +5,8 @@
 DATA are directories of records, by default all of data/, checked together: no record occurs twice,
 no molecule is in two splits, and each split is the one that the hash of the molecule gives. By
 default data/distorted, whose molecules are also in the test split, is checked by itself, and so are
-the crystals of data/alloys. Exit code 1 when something is wrong, 2 for a file that cannot be read.
+the crystals of data/alloys and data/electrolytes. Exit code 1 when something is wrong, 2 for a file
+that cannot be read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from reference.molecules import assign_split, molecule_from_smiles
 from reference.validate import validate
 from scripts import ROOT
 
-CRYSTALS = ("alloys",)
+CRYSTALS = ("alloys", "electrolytes")
 """Sets of data/ that are no molecules."""
 
 

@@ -207,9 +207,12 @@ def test_a_sample_begins_every_longer_one_and_keeps_tests_apart() -> None:
 
 
 def test_quinaries_are_for_tests() -> None:
-    for atoms in sample(4, quinary=True):
+    whole, lacking = sample(4, quinary=True), sample(4, vacancy=True)
+    for atoms, less in zip(whole, lacking, strict=True):
         assert (len(atoms), len(set(atoms.symbols))) == (8, 5)
-        assert atoms.info["split"] == "test"
+        assert {atoms.info["split"], less.info["split"]} == {"test"}
+        np.testing.assert_array_equal(less.positions, atoms.positions[:-1])
+        assert less.info["family"] == "vacancy"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ class Bands:
     coefficients: Tensor  # (K, n, n) complex, columns are states
     fermi: Tensor  # () eV
     width: float  # eV, of the occupations
+    zero: Tensor  # () eV, from which energies are counted: Fermi level or valence band top
+    insulating: bool = False  # whether it is the valence band top
 
     @classmethod
     def of(
@@ -55,6 +57,7 @@ class Bands:
         k_points: KPoints,
         n_electrons: float,
         width: float,
+        insulating: bool = False,
     ) -> Bands:
         """Diagonalize H(k) at every point and fill the bands.
 
@@ -68,13 +71,21 @@ class Bands:
             Electrons of the cell, as many as these bands hold.
         width:
             Of the Fermi smearing, eV.
+        insulating:
+            Whether energies count from the top of the valence bands. The Fermi level is then in the
+            middle of the gap, if there is one.
         """
         step = max(1, AT_A_TIME // hamiltonian.n_orbitals**2)
         parts = [eigenstates(hamiltonian.at(p)) for p in k_points.fractional.split(step)]
         energies = torch.cat([part[0] for part in parts])
         coefficients = torch.cat([part[1] for part in parts])
         fermi = fermi_level(energies, k_points.weights, n_electrons, width)
-        return cls(k_points, energies, coefficients, fermi, width)
+        zero = fermi
+        if insulating:
+            filled = int(n_electrons) // 2
+            zero, bottom = energies[:, :filled].max(), energies[:, filled:].min()
+            fermi = 0.5 * (zero + bottom) if bottom > zero else fermi
+        return cls(k_points, energies, coefficients, fermi, width, zero, insulating)
 
     @property
     def gap(self) -> float:
@@ -95,7 +106,7 @@ class Bands:
         return torch.stack([(share * self.weights_of(group)).sum() for group in groups])
 
     def density_of_states(self, at: Tensor, width: float = 0.1) -> Tensor:
-        """(G,) states per eV and cell at energies ``at`` (G,), eV from the Fermi level."""
+        """(G,) states per eV and cell at energies ``at`` (G,), eV from ``zero``."""
         return self._smeared(at, width, torch.ones_like(self.energies))
 
     def projected_density_of_states(
@@ -124,5 +135,5 @@ class Bands:
     def _smeared(self, at: Tensor, width: float, share: Tensor) -> Tensor:
         """(..., G) densities of states whose shares of states are (..., K, n)."""
         counted = (2.0 * self.k_points.weights[:, None] * share).flatten(-2)
-        above = (self.energies - self.fermi).flatten()
+        above = (self.energies - self.zero).flatten()
         return torch.stack([counted @ gaussians(e[None], above, width)[0] for e in at], -1)

@@ -71,7 +71,7 @@ def hamilton_population(
     ).real
     itself = not target.any() and torch.equal(first, second)
     share = (2.0 if itself else 4.0) * bands.k_points.weights[:, None] * pair
-    above = bands.energies - bands.fermi
+    above = bands.energies - bands.zero
     filled = occupations(bands.energies, bands.fermi, bands.width)
     values = torch.stack([(share * gaussians(e[None], above, width)[0]).sum() for e in at])
     return HamiltonPopulation(at, values, float((share * filled).sum()))

@@ -45,6 +45,25 @@ VALENCE_ELECTRONS: dict[int, int] = {
 """Electrons of the neutral atom in these shells, by atomic number."""
 
 
+OXIDATION_NUMBERS: dict[int, int] = {3: 1, 7: -3, 13: 3, 14: 4, 16: -2, 17: -1}
+"""Usual charges of ions, by atomic number; phosphorus takes what the others of a cell leave: +5 in
+Li3PS4, −3 in Li3P."""
+
+
+def formal_charges(numbers: Sequence[int]) -> list[float]:
+    """Charge of each atom as an ion, e; atoms of other elements share what makes the cell neutral.
+
+    Examples
+    --------
+    >>> formal_charges([3, 3, 3, 15, 16, 16, 16, 16])
+    [1.0, 1.0, 1.0, 5.0, -2.0, -2.0, -2.0, -2.0]
+    """
+    others = [z for z in numbers if z not in OXIDATION_NUMBERS]
+    rest = -sum(OXIDATION_NUMBERS.get(z, 0) for z in numbers)
+    share = rest / len(others) if others else 0.0
+    return [float(OXIDATION_NUMBERS.get(z, share)) for z in numbers]
+
+
 def shells_of(number: int) -> tuple[Shell, ...]:
     """The valence shells of an element, in the order of its orbitals.
 
@@ -62,9 +81,14 @@ def shells_of(number: int) -> tuple[Shell, ...]:
     return SHELLS[number]
 
 
+def n_orbitals_of(number: int) -> int:
+    """Orbitals of an atom of an element: 4 with s and p, 9 with s, p and d."""
+    return sum(SIZES[shell] for shell in shells_of(number))
+
+
 def atom_of_orbital(numbers: Sequence[int]) -> Tensor:
     """(n,) atom of each orbital of a cell with atoms ``numbers``."""
-    counts = [sum(SIZES[shell] for shell in shells_of(z)) for z in numbers]
+    counts = [n_orbitals_of(z) for z in numbers]
     return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
 
 

@@ -1,0 +1,263 @@
+"""Structures of lithium electrolytes: Li3PS4, Li6PS5Cl and smaller crystals of Li, P, S and Cl.
+
+Prototypes in cells of diffraction, whose lithium is moved and whose other atoms are
+displaced about as far as heat moves them at 300 to 900 K: PS4 groups turn and shift as a whole,
+their bonds stretch a little, lithium wanders. In Li6PS5Cl lithium takes one of two places near each
+of its sites at random, and sulfide and chloride may change places. The structure of a number and a
+seed is always the same, so a sample is a beginning of every longer one.
+
+Sources: γ-Li3PS4 K. Homma et al., Solid State Ionics 182, 53 (2011); Li6PS5Cl H.-J. Deiseroth et
+al., Angew. Chem. Int. Ed. 47, 755 (2008); Li2S, LiCl and Li3P are the well-known antifluorite, rock
+salt and Na3As structures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.neighborlist import neighbor_list
+from ase.spacegroup import crystal
+
+from esml.typing import Array
+
+TEST_EVERY = 5
+"""One structure in so many is kept for tests; large cells always are."""
+VALIDATION_SHARE = 0.08
+VOLUME, STRAIN = 0.03, 0.008
+TURN = 5.0
+"""Degrees, standard deviation by which PS4 groups turn about each axis, at the largest heat."""
+SHIFT = {"Li": 0.16, "P": 0.05, "S": 0.06, "Cl": 0.10}
+"""Å, standard deviation of each coordinate at the largest heat; of P and S beside that of PS4."""
+GROUP_SHIFT = 0.07
+HEAT = (0.35, 1.0)
+"""Part of the largest displacements; each structure has its own."""
+HOP = 0.35
+"""Share of structures of γ-Li3PS4 in which one lithium sits in a void."""
+LITHIUM_PAIR = 2.0
+"""Å; places of lithium in Li6PS5Cl as near as this are never both taken."""
+BOND = 2.6
+"""Å; a sulfur as near to phosphorus is bonded to it."""
+CLOSEST = {
+    ("Li", "Li"): 2.0, ("Cl", "Li"): 2.05, ("Li", "S"): 2.05, ("Li", "P"): 2.3, ("P", "S"): 1.85,
+    ("S", "S"): 2.9, ("Cl", "S"): 3.0, ("Cl", "P"): 3.0, ("P", "P"): 3.2, ("Cl", "Cl"): 3.0,
+}  # fmt: skip
+"""Å; nearer atoms are not met below 900 K."""
+LONGEST_BOND = 2.35
+"""Å, of phosphorus and a sulfur bonded to it."""
+TRIES = 2000
+
+FAMILIES = ("Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li2S", "Li3PS4",
+            "Li6PS5Cl", "LiCl", "Li3PS4", "Li6PS5Cl", "Li3P")  # fmt: skip
+"""Of one structure after the other, again and again."""
+APART = ("Li2S", "LiCl", "Li3P")
+"""No model learns from these (split "apart"): their lowest conduction bands cross those of free
+electrons, so no minimal orbitals have them exactly."""
+DIVISIONS = {
+    "Li3PS4": (2, 2, 2), "Li6PS5Cl": (2, 2, 2), "Li2S": (4, 4, 4), "LiCl": (4, 4, 4),
+    "Li3P": (3, 3, 2),
+}  # fmt: skip
+"""Of the k mesh: supercells of 12 to 16 Å."""
+LATTICES = {
+    "Li3PS4": "gamma", "Li6PS5Cl": "argyrodite", "Li2S": "antifluorite", "LiCl": "rock salt",
+    "Li3P": "Na3As",
+}  # fmt: skip
+"""Structure types."""
+
+
+class NotPlacedError(RuntimeError):
+    """No arrangement without atoms that are too near, said in one sentence."""
+
+
+def li3ps4(rng: np.random.Generator) -> Atoms:
+    """γ-Li3PS4, 16 atoms: positions relaxed with GFN1-xTB in the measured cell."""
+    return crystal(
+        ["Li", "Li", "P", "S", "S", "S"],
+        [
+            (0.2435, 0.3318, 0.9772), (0.0, 0.1588, 0.4672), (0.0, 0.8219, 0.0057),
+            (0.2302, 0.6872, 0.9035), (0.0, 0.8115, 0.3352), (0.0, 0.1177, 0.8997),
+        ],
+        spacegroup=31,
+        cellpar=[7.708, 6.535, 6.137, 90, 90, 90],
+    )  # fmt: skip
+
+
+def li6ps5cl(rng: np.random.Generator, exchanged: bool | None = None) -> Atoms:
+    """Li6PS5Cl, 13 atoms; in every other one S²⁻ and Cl⁻ are exchanged, unless it is said.
+
+    Lithium (48h) has twelve places in pairs 1.9 Å apart; one of each pair is taken at random.
+    """
+    atoms = crystal(
+        ["Cl", "P", "S", "S", "Li"],
+        [
+            (0, 0, 0), (0, 0, 0.5), (0.1192, -0.1192, 0.6192), (0.25, 0.25, 0.75),
+            (0.183, 0.183, -0.024),
+        ],
+        spacegroup=216,
+        cellpar=[9.859] * 3 + [90] * 3,
+        primitive_cell=True,
+    )  # fmt: skip
+    pairs = neighbor_list("ij", atoms, {("Li", "Li"): LITHIUM_PAIR})
+    doublets = sorted({tuple(sorted(pair)) for pair in np.transpose(pairs).tolist()})
+    del atoms[[pair[int(rng.integers(2))] for pair in doublets]]
+    if rng.random() < 0.5 if exchanged is None else exchanged:
+        chloride = int(np.flatnonzero(atoms.symbols == "Cl")[0])
+        bonded = {i for _, sulfurs, _ in phosphates(atoms) for i in sulfurs}
+        sulfide = next(i for i in np.flatnonzero(atoms.symbols == "S") if i not in bonded)
+        atoms.symbols[[chloride, sulfide]] = ["S", "Cl"]
+    return atoms
+
+
+def li2s(rng: np.random.Generator) -> Atoms:
+    """Li2S, 3 atoms."""
+    return crystal(
+        ["S", "Li"], [(0, 0, 0), (0.25, 0.25, 0.25)], spacegroup=225,
+        cellpar=[5.72] * 3 + [90] * 3, primitive_cell=True,
+    )  # fmt: skip
+
+
+def licl(rng: np.random.Generator) -> Atoms:
+    """LiCl, 2 atoms."""
+    return bulk("LiCl", "rocksalt", a=5.14)
+
+
+def li3p(rng: np.random.Generator) -> Atoms:
+    """Li3P, 8 atoms."""
+    return crystal(
+        ["P", "Li", "Li"], [(1 / 3, 2 / 3, 0.25), (0, 0, 0.25), (1 / 3, 2 / 3, 0.583)],
+        spacegroup=194, cellpar=[4.264, 4.264, 7.579, 90, 90, 120],
+    )  # fmt: skip
+
+
+PROTOTYPES: dict[str, Callable[[np.random.Generator], Atoms]] = {
+    "Li3PS4": li3ps4, "Li6PS5Cl": li6ps5cl, "Li2S": li2s, "LiCl": licl, "Li3P": li3p,
+}  # fmt: skip
+
+
+def phosphates(atoms: Atoms) -> list[tuple[int, list[int], Array]]:
+    """Each P with the S bonded to it, and the vectors to them, Å."""
+    first, second, vectors = neighbor_list("ijD", atoms, {("P", "S"): BOND})
+    found: list[tuple[int, list[int], Array]] = []
+    for centre in np.flatnonzero(atoms.symbols == "P"):
+        own = first == centre
+        if own.any():
+            found.append((int(centre), second[own].tolist(), vectors[own]))
+    return found
+
+
+def heated(atoms: Atoms, heat: float, rng: np.random.Generator) -> Atoms:
+    """``atoms`` displaced at random; ``heat`` 1 is about 900 K."""
+    moved = atoms.copy()
+    for centre, sulfurs, vectors in phosphates(atoms):
+        turn = rng.normal(0.0, heat * np.radians(TURN), 3)
+        shift = rng.normal(0.0, heat * GROUP_SHIFT, 3)
+        moved.positions[sulfurs] += np.cross(turn, vectors) + shift
+        moved.positions[centre] += shift
+    spread = heat * np.array([SHIFT[s] for s in moved.symbols])
+    moved.positions += rng.normal(0.0, 1.0, (len(moved), 3)) * spread[:, None]
+    return moved
+
+
+def with_a_hop(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """``atoms`` with one lithium in a void among three S or more, or as it was without such."""
+    moved = atoms.copy()
+    lithium = int(rng.choice(np.flatnonzero(moved.symbols == "Li")))
+    for _ in range(TRIES):
+        moved.positions[lithium] = rng.random(3) @ moved.cell.array
+        apart = moved.get_distances(lithium, range(len(moved)), mic=True)
+        apart[lithium] = np.inf
+        sulfur = moved.symbols == "S"
+        enough = (apart[sulfur] < 2.75).sum() >= 3 and apart[sulfur].min() > 2.25
+        if enough and apart[~sulfur].min() > 2.4:
+            return moved
+    return atoms
+
+
+def plausible(atoms: Atoms) -> bool:
+    """Whether no two atoms are nearer than heat brings them, and every P keeps its S."""
+    if len(neighbor_list("i", atoms, CLOSEST)):
+        return False
+    return all(
+        len(vectors) == 4 and np.linalg.norm(vectors, axis=1).max() < LONGEST_BOND
+        for _, _, vectors in phosphates(atoms)
+    )
+
+
+def strained(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """``atoms`` in a cell of another volume and shape."""
+    moved = atoms.copy()
+    strain = rng.normal(0.0, STRAIN, (3, 3))
+    shape = np.eye(3) + 0.5 * (strain + strain.T)
+    scale = np.cbrt((1.0 + rng.uniform(-VOLUME, VOLUME)) / np.linalg.det(shape))
+    moved.set_cell(moved.cell[:] @ shape * scale, scale_atoms=True)
+    return moved
+
+
+def electrolyte(prototype: Atoms, hop: bool, rng: np.random.Generator, tries: int = TRIES) -> Atoms:
+    """A strained, heated ``prototype``; raises NotPlacedError where none is found."""
+    heat = rng.uniform(*HEAT)
+    for attempt in range(tries):
+        start = with_a_hop(prototype, rng) if hop else prototype
+        found = heated(strained(start, rng), heat * 0.999**attempt, rng)
+        if plausible(found):
+            return found
+    raise NotPlacedError(
+        f"{prototype.symbols} found no arrangement in {tries} tries: expected room for its atoms; "
+        "take another seed"
+    )
+
+
+def _info(
+    atoms: Atoms, lattice: str, family: str, split: str, name: str, divisions: tuple[int, ...]
+) -> Atoms:
+    found = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    found.info = {
+        "name": name,
+        "lattice": lattice,
+        "split": split,
+        "family": family,
+        "k_points": np.array(divisions),
+    }
+    return found
+
+
+def sample(n: int, seed: int = 0) -> list[Atoms]:
+    """The first ``n`` structures of a seed, with name, split, family and k mesh in their info."""
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, 2, number])
+        formula = FAMILIES[number % len(FAMILIES)]
+        draw = rng.random()
+        split = "validation" if draw < VALIDATION_SHARE else "train"
+        if number % TEST_EVERY == TEST_EVERY - 1:
+            split = "test"
+        if formula in APART:
+            split = "apart"
+        hop = formula == "Li3PS4" and rng.random() < HOP
+        atoms = electrolyte(PROTOTYPES[formula](rng), hop, rng)
+        family = f"{formula}, one Li moved" if hop else formula
+        name = f"{formula} {seed}-{number}"
+        found.append(_info(atoms, LATTICES[formula], family, split, name, DIVISIONS[formula]))
+    return found
+
+
+def sample_large(n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` doubled cells for tests: γ-Li3PS4 of 32 atoms, and Li6PS5Cl of 26, half exchanged."""
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, 3, number])
+        if number % 2 == 0:
+            atoms = li3ps4(rng).repeat((1, 1, 2))
+            formula, what, hop = "Li3PS4", "doubled", True
+        else:
+            one, other = li6ps5cl(rng, exchanged=False), li6ps5cl(rng, exchanged=True)
+            other.positions += one.cell[2]
+            atoms = one + other
+            atoms.set_cell(one.cell.array * [[1], [1], [2]])
+            formula, what, hop = "Li6PS5Cl", "half exchanged", False
+        large = electrolyte(atoms, hop, rng)
+        name = f"{formula} {what} {seed}-{number}"
+        found.append(_info(large, LATTICES[formula], "large cell", "test", name, (2, 2, 1)))
+    return found
