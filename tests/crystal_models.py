@@ -45,16 +45,19 @@ def made_up(shift_error: float = 0.1) -> CrystalSurrogate:
 
 
 def record_of(
-    atoms: Atoms, split: str, divisions: tuple[int, int, int] = (3, 3, 3)
+    atoms: Atoms,
+    split: str,
+    divisions: tuple[int, int, int] = (3, 3, 3),
+    truth: CrystalSurrogate | None = None,
 ) -> CrystalRecord:
-    """What a reference calculation stores where the truth is ``made_up`` without shifts."""
-    truth = made_up(shift_error=0.0)
+    """What a reference calculation stores; the truth is ``made_up`` without shifts, or given."""
+    truth = made_up(shift_error=0.0) if truth is None else truth
     crystal = truth.predict(atoms, divisions)
     points = k_mesh(divisions)
     energies = torch.linalg.eigvalsh(crystal.real_space.at(points.fractional))
     half = crystal.real_space.half()
     blocks = half.blocks.clone()
-    blocks[(half.images == 0).all(1)] -= crystal.fermi_level * torch.eye(blocks.shape[1])
+    blocks[(half.images == 0).all(1)] -= crystal.mesh.zero * torch.eye(blocks.shape[1])
     key = f"{atoms.symbols} {atoms.positions.sum():.6f}"
     return CrystalRecord(
         numbers=atoms.numbers,
@@ -70,10 +73,10 @@ def record_of(
         mesh_fermi_level=np.asarray(0.0),
         images=half.images.numpy(),
         blocks=blocks.numpy(),
-        energies=(energies - crystal.mesh.fermi).numpy(),
+        energies=(energies - crystal.mesh.zero).numpy(),
         n_exact=np.full(len(points.weights), energies.shape[1]),
         populations=crystal.populations,
-        d_centres=crystal.d_band_centres,
+        d_centres=crystal.d_band_centres[np.isfinite(crystal.d_band_centres)],
         key=key,
         name=key,
         split=split,
@@ -82,3 +85,27 @@ def record_of(
         level="{}",
         provenance="{}",
     )
+
+
+def li2s(seed: int = 0) -> Atoms:
+    """A displaced cell of the antifluorite structure."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("SLiLi", "fluorite", a=5.72)
+    atoms.positions += rng.normal(0, 0.12, atoms.positions.shape)
+    return atoms
+
+
+def electrolyte_model() -> CrystalSurrogate:
+    """An insulator with made-up tables: sulfur's s and p filled, lithium's far above."""
+    generator = torch.Generator().manual_seed(6)
+    config = CrystalConfig(elements=(3, 16), cutoff=5.0, n_radial=3, smearing=0.05, insulating=True)
+    model = CrystalModel(config)
+    tables = model.two_centre
+    tables.levels.data = torch.tensor([[6.0, 9.0], [-11.0, 0.0]], dtype=torch.float64)
+    for table, size in (
+        (tables.hopping, 0.3), (tables.field, 0.05), (model.exponent, 0.01),
+        (tables.charges, 0.2), (tables.share, 0.3),
+    ):  # fmt: skip
+        table.data = size * torch.randn(table.shape, generator=generator, dtype=torch.float64)
+    domain = CrystalDomain.of([li2s(seed) for seed in range(3)])
+    return CrystalSurrogate(model, {"name": "made-up ions", "domain": domain.plain()})

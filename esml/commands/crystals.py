@@ -24,7 +24,9 @@ CrystalArgument = Annotated[
 ]
 SolidOption = Annotated[
     str | None,
-    typer.Option("--model", help="Name or path of a model of crystals; solids if left out."),
+    typer.Option(
+        "--model", help="Name or path of a model of crystals; that of its elements if left out."
+    ),
 ]
 MeshOption = Annotated[
     str | None,
@@ -108,7 +110,7 @@ def dos(
     index: IndexOption = -1,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Density of states of a crystal and the d-band centre of every atom."""
+    """Density of states of a crystal; d-band centres of metal atoms, the gap of electrolytes."""
     outputs = {"--plot": plot, "--csv": csv, "--sites": sites, "--bonds": bonds, "--hdf5": hdf5}
     for option, place in outputs.items():
         check_output(place, option)
@@ -138,7 +140,8 @@ def dos(
 
             _save(dos_figure(crystal, energies, projected), plot)
     typer.echo(_summary(crystal))
-    _print_sites(crystal)
+    if not crystal.mesh.insulating:
+        _print_sites(crystal)
 
 
 def _predicted(
@@ -150,9 +153,9 @@ def _predicted(
     from esml.predict.model_files import solid_model
 
     divisions = _divisions(k_points)
-    with refusing(ValueError, OSError):
-        surrogate = solid_model(model, device)
     atoms = _read(file, index)
+    with refusing(ValueError, OSError):
+        surrogate = solid_model(model, device, set(atoms.numbers.tolist()))
     with refusing(StructureError, NeutralityError, ValueError):
         crystal = surrogate.predict(atoms, divisions)
     for warning in crystal.warnings:
@@ -199,7 +202,14 @@ def _save(figure: Figure, path: Path) -> None:
 
 def _summary(crystal: Crystal) -> str:
     mesh = "×".join(map(str, crystal.divisions))
-    return f"{crystal.name}: {len(crystal.atoms)} atoms, {mesh} k points, non-magnetic PBE level"
+    said = f"{crystal.name}: {len(crystal.atoms)} atoms, {mesh} k points, non-magnetic PBE level"
+    if not crystal.mesh.insulating:
+        return said
+    edges = (
+        f"{name} {', '.join(f'{orbital} {share:.0%}' for orbital, share in edge.shares.items())}"
+        for name, edge in zip(("valence band top:", "conduction band:"), crystal.edges, strict=True)
+    )
+    return "\n".join([said, f"gap {crystal.gap:.2f} eV (PBE: too small)", *edges])
 
 
 def _print_sites(crystal: Crystal) -> None:

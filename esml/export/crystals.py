@@ -49,7 +49,7 @@ def by_element(crystal: Crystal, projected: Array) -> dict[str, Array]:
 
 
 def write_dos(path: Place, crystal: Crystal, energies: Array, projected: Array) -> None:
-    """A row for each energy: eV from the Fermi level, all states, those of elements and shells."""
+    """A row for each energy: eV from the zero, all states, those of elements and shells."""
     columns: dict[str, Array] = {"energy_eV": energies, "total": projected.sum((0, 1))}
     _rows(path, columns | by_element(crystal, projected))
 
@@ -88,7 +88,8 @@ def write_crystal(
     with h5py.File("crystal.h5", "w", driver="core", backing_store=False) as file:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
         file.attrs["model"] = str(crystal.model.get("name", ""))
-        file.attrs["fermi_level_eV"] = crystal.fermi_level
+        file.attrs["fermi_level_eV"], file.attrs["gap_eV"] = crystal.fermi_level, crystal.gap
+        file.attrs["zero"] = crystal.zero
         file.attrs["warnings"] = "; ".join(crystal.warnings)
         stored: dict[str, tuple[Any, str]] = {
             "numbers": (crystal.numbers, ""),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import atomic_numbers
 
+from esml.physics.crystals import shells_of
 from esml.plots.style import SERIES
-from esml.results.crystal import BandPath, Crystal
+from esml.results.crystal import SHELLS, BandPath, Crystal
 from esml.typing import Array
 
 if TYPE_CHECKING:
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOW, HIGH = -8.0, 3.0
-"""eV from the Fermi level that are drawn; further bands were not trained on."""
+"""eV from the zero that are drawn for metals; further bands were not trained on."""
+DEEP, ABOVE_GAP = -9.0, 1.0
+"""eV, the same for insulators: from the valence band top, and from the bottom of the conduction
+bands."""
 
 
 def _pyplot() -> Any:
@@ -31,9 +36,16 @@ def element_colour(crystal: Crystal, element: str) -> str:
     return SERIES[list(dict.fromkeys(crystal.atoms.symbols)).index(element) % len(SERIES)]
 
 
-def draw_bands(axes: Axes, bands: BandPath) -> None:
+def _range(crystal: Crystal) -> tuple[float, float]:
+    """Energies that are drawn, eV from the zero."""
+    return (DEEP, crystal.gap + ABOVE_GAP) if crystal.mesh.insulating else (LOW, HIGH)
+
+
+def draw_bands(axes: Axes, crystal: Crystal, bands: BandPath) -> None:
     """Lines; darker where the states are on d orbitals."""
-    axes.plot(bands.distances, bands.energies, color="0.75", linewidth=0.7, zorder=1)
+    metal = bool(bands.d_shares.any())
+    colour = "0.75" if metal else SERIES[0]
+    axes.plot(bands.distances, bands.energies, color=colour, linewidth=0.7, zorder=1)
     x = np.repeat(bands.distances[:, None], bands.energies.shape[1], 1)
     sizes = 6.0 * bands.d_shares
     axes.scatter(x, bands.energies, s=sizes, color=SERIES[0], linewidths=0, zorder=2)
@@ -43,22 +55,22 @@ def draw_bands(axes: Axes, bands: BandPath) -> None:
     places, names = zip(*bands.labels, strict=True)
     axes.set_xticks(places, [name.replace("G", "Γ") for name in names])
     axes.set_xlim(bands.distances[0], bands.distances[-1])
-    axes.set_ylabel("energy from the Fermi level (eV)")
+    axes.set_ylabel(f"energy from the {crystal.zero} (eV)")
 
 
 def draw_dos(
     axes: Axes, crystal: Crystal, energies: Array, projected: Array, upright: bool = False
 ) -> None:
-    """All states in grey, the d states of each element in its colour.
+    """All states in grey, those of the outermost shell of each element in its colour.
 
     ``upright`` has energies along y, beside bands. ``projected`` is (N, 3, G).
     """
     symbols = np.array(crystal.atoms.symbols)
     curves = [("all", "0.6", projected.sum((0, 1)))]
-    curves += [
-        (f"{element} d", element_colour(crystal, element), projected[symbols == element, 2].sum(0))
-        for element in dict.fromkeys(symbols.tolist())
-    ]
+    for element in dict.fromkeys(symbols.tolist()):
+        shell = shells_of(atomic_numbers[element])[-1]
+        own = projected[symbols == element, SHELLS.index(shell)].sum(0)
+        curves.append((f"{element} {shell}", element_colour(crystal, element), own))
     for name, colour, values in curves:
         x, y = (values, energies) if upright else (energies, values)
         axes.plot(x, y, color=colour, label=name, linewidth=1.2)
@@ -69,9 +81,9 @@ def draw_dos(
         axes.set_xlabel(said)
         axes.set_xlim(left=0.0)
     else:
-        axes.set_xlabel("energy from the Fermi level (eV)")
+        axes.set_xlabel(f"energy from the {crystal.zero} (eV)")
         axes.set_ylabel(said)
-        axes.set_xlim(LOW, HIGH)
+        axes.set_xlim(*_range(crystal))
         axes.set_ylim(bottom=0.0)
     axes.legend(frameon=False, fontsize="small")
 
@@ -82,39 +94,43 @@ def bands_figure(crystal: Crystal, bands: BandPath, energies: Array, projected: 
     figure, (left, right) = plt.subplots(
         1, 2, sharey=True, figsize=(8.0, 4.5), width_ratios=(2.2, 1.0), layout="constrained"
     )
-    draw_bands(left, bands)
+    draw_bands(left, crystal, bands)
     draw_dos(right, crystal, energies, projected, upright=True)
-    left.set_ylim(LOW, HIGH)
+    left.set_ylim(*_range(crystal))
     left.set_title(crystal.name)
     found: Figure = figure
     return found
 
 
 def dos_figure(crystal: Crystal, energies: Array, projected: Array) -> Figure:
-    """Densities of states beside the structure, whose atoms carry their d-band centres."""
+    """Densities of states beside the structure, coloured by d-band centres or else by element."""
     plt = _pyplot()
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(9.0, 4.0), width_ratios=(1.6, 1.0), layout="constrained"
     )
     draw_dos(left, crystal, energies, projected)
     left.set_title(crystal.name)
-    draw_centres(right, crystal)
+    draw_structure(right, crystal)
     found: Figure = figure
     return found
 
 
-def draw_centres(axes: Axes, crystal: Crystal) -> None:
-    """The structure; colours are d-band centres, letters elements."""
+def draw_structure(axes: Axes, crystal: Crystal) -> None:
+    """The structure; colours are d-band centres, or elements where no atom has d orbitals."""
     from ase.visualize.plot import plot_atoms
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
+    looks: dict[str, Any] = {"rotation": "10x,15y,0z", "radii": 0.9}
+    axes.set_axis_off()
+    if crystal.mesh.insulating:
+        colours = [element_colour(crystal, element) for element in crystal.atoms.symbols]
+        plot_atoms(crystal.atoms, axes, colors=colours, **looks | {"radii": 0.5})
+        return
     centres = crystal.d_band_centres
     scale = Normalize(float(centres.min()), float(centres.max()) + 1e-9)
-    colours = colormaps["viridis"](scale(centres))
-    plot_atoms(crystal.atoms, axes, colors=colours, rotation="10x,15y,0z", radii=0.9)
-    axes.set_axis_off()
+    plot_atoms(crystal.atoms, axes, colors=colormaps["viridis"](scale(centres)), **looks)
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.colorbar(

@@ -92,7 +92,7 @@ class CrystalSurrogate:
         check_crystal(atoms, self.elements)
         divisions = divisions_of(atoms.cell.array) if k_points is None else tuple(k_points)
         n_points = len(k_mesh(divisions).weights)
-        orbitals = 9 * len(atoms)
+        orbitals = self.model.two_centre.n_orbitals * len(atoms)
         size = 16 * n_points * orbitals**2
         if size > MOST_BYTES:
             raise StructureError(
@@ -104,7 +104,8 @@ class CrystalSurrogate:
         electrons = sum(VALENCE_ELECTRONS[z] for z in numbers)
         with self.device:  # all that is made on the way is made there
             h, shifts = self._neutral(atoms, numbers, divisions)
-            mesh = Bands.of(h, k_mesh(divisions), electrons, self.model.config.smearing)
+            config = self.model.config
+            mesh = Bands.of(h, k_mesh(divisions), electrons, config.smearing, config.insulating)
         a, b, c = divisions
         return Crystal(
             atoms=atoms.copy(),
@@ -123,7 +124,7 @@ class CrystalSurrogate:
         """The Hamiltonian with shifted d levels, and the shifts (N,) eV."""
         config = self.model.config
         h: PeriodicHamiltonian = self.model(numbers, atoms.cell.array, atoms.positions)
-        if config.shift_error == 0.0:
+        if config.insulating or config.shift_error == 0.0:
             return h, np.zeros(len(numbers))
         mesh = divisions_of(atoms.cell.array, NEUTRAL_LENGTH, NEUTRAL_FEWEST)
         coarser = [min(n, m) for n, m in zip(mesh, most, strict=True)]

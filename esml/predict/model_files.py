@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, overload
@@ -12,14 +13,15 @@ from esml.confidence.domain import Domain
 from esml.confidence.uncertainty import ErrorModel
 from esml.model import checkpoint
 from esml.model.hamiltonian import from_config
+from esml.physics.crystals.shells import SHELLS
 from esml.predict.crystals import KIND, CrystalSurrogate, crystal_surrogate, save_crystal_model
 from esml.predict.surrogate import Surrogate
 
 DEFAULT_MODEL = "best_estimate"
 """Name of the model ``load_model()`` loads: of energies fitted to best estimates."""
 
-SOLIDS = "solids"
-"""Name of the model of crystals."""
+SOLIDS, ELECTROLYTES = "solids", "electrolytes"
+"""Names of the models of crystals: alloys, and crystals of Li, P, S and Cl."""
 
 ALIASES = {"default": DEFAULT_MODEL}
 """Other names of shipped models."""
@@ -73,7 +75,9 @@ def available_models() -> list[str]:
 
 @overload
 def load_model(  # type: ignore[overload-overlap]  # one name is that of a model of crystals
-    name: Literal["solids"], dtype: torch.dtype = ..., device: torch.device | str = ...
+    name: Literal["solids", "electrolytes"],
+    dtype: torch.dtype = ...,
+    device: torch.device | str = ...,
 ) -> CrystalSurrogate: ...
 @overload
 def load_model(
@@ -86,9 +90,10 @@ def load_model(
 ) -> Surrogate | CrystalSurrogate:
     """A trained model: the shipped one, another shipped one by name, or a file by path.
 
-    ``"solids"``, and the path of a model of crystals, give a ``CrystalSurrogate``, which computes
-    in double precision whatever ``dtype`` says. Raises CheckpointError
-    where there is no such model or its file cannot be used, ValueError for a device there is not.
+    ``"solids"``, ``"electrolytes"``, and the path of a model of crystals, give a
+    ``CrystalSurrogate``, which computes in double precision whatever ``dtype`` says. Raises
+    CheckpointError where there is no such model or its file cannot be used, ValueError for a device
+    there is not.
     """
     check_device(device)
     name = DEFAULT_MODEL if name is None else name
@@ -140,10 +145,17 @@ def molecular_model(
 
 
 def solid_model(
-    name: str | Path | None = None, device: torch.device | str = "cpu"
+    name: str | Path | None = None,
+    device: torch.device | str = "cpu",
+    elements: Collection[int] = (),
 ) -> CrystalSurrogate:
-    """As ``load_model``, the shipped model of crystals if left out; CheckpointError for others."""
-    name = SOLIDS if name is None else name
+    """As ``load_model``, a shipped model of crystals if left out; CheckpointError for others.
+
+    The shipped model is the one that knows all ``elements`` (atomic numbers), or that of alloys.
+    """
+    if name is None:
+        ions = bool(elements) and all("d" not in SHELLS.get(z, "d") for z in elements)
+        name = ELECTROLYTES if ions else SOLIDS
     found: Surrogate | CrystalSurrogate = load_model(name, device=device)
     if not isinstance(found, CrystalSurrogate):
         raise checkpoint.CheckpointError(

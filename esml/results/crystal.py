@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SHELLS: tuple[Shell, ...] = ("s", "p", "d")
 ENERGIES = (-9.0, 4.0, 261)
-"""eV from the Fermi level: first, last and number of a density of states, where none are given."""
+"""eV from the zero: first, last and number of a density of states, where none are given."""
 LIKE_A_LATTICE = 0.05
 """How far a strained cell may be from a Bravais lattice whose special points name its paths."""
 BONDED = 3.15
@@ -45,7 +45,7 @@ def _array(tensor: Tensor) -> Array:
 
 
 def usual_energies() -> Array:
-    """(G,) eV from the Fermi level."""
+    """(G,) eV from the zero of a crystal."""
     low, high, n = ENERGIES
     return np.linspace(low, high, n)
 
@@ -56,10 +56,18 @@ class BandPath:
 
     k_points: Array  # (P, 3) in reciprocal lattice vectors
     distances: Array  # (P,) along the path, 2π/Å
-    energies: Array  # (P, n) eV from the Fermi level
+    energies: Array  # (P, n) eV from the crystal's ``zero``
     d_shares: Array  # (P, n) how much of each state is on d orbitals
     labels: tuple[tuple[float, str], ...]  # special points: distance and name
     path: str  # as in ASE: GXWKG,UX
+
+
+class BandEdge(NamedTuple):
+    """The highest state below the Fermi level, or the lowest above it."""
+
+    energy: float  # eV
+    k_point: tuple[float, float, float]  # in reciprocal lattice vectors
+    shares: dict[str, float]  # of elements and shells, as S_p, that have a hundredth or more
 
 
 class Bond(NamedTuple):
@@ -76,7 +84,8 @@ class Bond(NamedTuple):
 class Crystal:
     """What a model predicts for N atoms of a cell with n orbitals. Energies in eV.
 
-    Energies count from the Fermi level, but for ``fermi_level``, whose zero is the model's.
+    Energies count from the Fermi level, those of models of insulators from the top of the valence
+    bands; only ``fermi_level`` is on the model's own zero.
     """
 
     atoms: Atoms  # the cell and its atoms
@@ -110,6 +119,34 @@ class Crystal:
         """eV between the states of the k mesh next to the Fermi level; small for a metal."""
         return self.mesh.gap
 
+    @property
+    def zero(self) -> str:
+        """From where energies count, in words."""
+        return "valence band top" if self.mesh.insulating else "Fermi level"
+
+    @property
+    def edges(self) -> tuple[BandEdge, BandEdge]:
+        """Top of the states below the Fermi level and bottom of those above it, on the k mesh."""
+        energies, fermi = self.mesh.energies, self.mesh.fermi
+        below = torch.where(energies <= fermi, energies, -torch.inf)
+        above = torch.where(energies > fermi, energies, torch.inf)
+        return self._edge(int(below.argmax())), self._edge(int(above.argmin()))
+
+    def _edge(self, place: int) -> BandEdge:
+        """The state at ``place`` of the flattened (K, n) energies."""
+        k, state = divmod(place, self.mesh.energies.shape[1])
+        weights = self.mesh.coefficients[k, :, state].abs().square()
+        shares: dict[str, float] = {}
+        for shell in SHELLS:
+            for symbol, own in zip(
+                self.atoms.symbols, orbitals_of(self.numbers, shell), strict=True
+            ):
+                name = f"{symbol}_{shell}"
+                shares[name] = shares.get(name, 0.0) + float(weights[own].sum())
+        named = {k: v for k, v in sorted(shares.items(), key=lambda x: -x[1]) if v >= 0.01}
+        a, b, c = self.mesh.k_points.fractional[k].tolist()
+        return BandEdge(float(self.mesh.energies[k, state] - self.mesh.zero), (a, b, c), named)
+
     @cached_property
     def populations(self) -> Array:
         """(N, 3) electrons in s, p and d orbitals."""
@@ -118,23 +155,27 @@ class Crystal:
 
     @property
     def charges(self) -> Array:
-        """(N,) e, from populations of orthonormal orbitals."""
+        """(N,) e, from populations of orthonormal orbitals; nan for insulators.
+
+        The functions of a lithium atom reach over its neighbours and take electrons that belong to
+        these, so that populations tell nothing about ions.
+        """
         valence = np.array([VALENCE_ELECTRONS[z] for z in self.numbers], dtype=float)
         found: Array = valence - self.populations.sum(1)
-        return found
+        return np.full_like(found, np.nan) if self.mesh.insulating else found
 
     @cached_property
     def d_band_centres(self) -> Array:
-        """(N,) eV from the Fermi level; states up to 2 eV above it count."""
+        """(N,) eV from the Fermi level; states up to 2 eV above it count; nan without d."""
         return _array(self.mesh.band_centres(orbitals_of(self.numbers, "d")))
 
     def _on(self, k_points: Sequence[int] | None) -> Bands:
-        """Bands on another mesh, filled to the same Fermi level."""
+        """Bands on another mesh, filled with the same electrons."""
         if k_points is None:
             return self.mesh
         mesh = self.mesh
         electrons = sum(VALENCE_ELECTRONS[z] for z in self.numbers)
-        return Bands.of(self.hamiltonian, k_mesh(k_points), electrons, mesh.width)
+        return Bands.of(self.hamiltonian, k_mesh(k_points), electrons, mesh.width, mesh.insulating)
 
     def dos(
         self,
@@ -147,7 +188,7 @@ class Crystal:
         Parameters
         ----------
         energies:
-            (G,) eV from the Fermi level; −9 to 4 eV if left out.
+            (G,) eV from ``zero``; −9 to 4 eV if left out.
         width:
             Standard deviation of the Gaussians, eV.
         k_points:
@@ -207,7 +248,7 @@ class Crystal:
         energies, shares = [], []
         for part in points.split(8):
             e, c = torch.linalg.eigh(self.hamiltonian.at(part))
-            energies.append(e - self.mesh.fermi)
+            energies.append(e - self.mesh.zero)
             shares.append(c[:, d].abs().square().sum(1))
         return BandPath(
             k_points=np.asarray(found.kpts),
@@ -283,7 +324,9 @@ class Crystal:
         }
 
     def __repr__(self) -> str:
+        mesh = "×".join(map(str, self.divisions))
+        if self.mesh.insulating:
+            return f"Crystal({self.atoms.symbols}, {mesh} k points, gap {self.gap:.2f} eV)"
         centres = np.round(self.d_band_centres, 2).tolist()
         said = f"{centres}" if len(centres) <= 8 else f"{centres[:8]} …"
-        mesh = "×".join(map(str, self.divisions))
         return f"Crystal({self.atoms.symbols}, {mesh} k points, d-band centres {said} eV)"

@@ -9,6 +9,10 @@ never seen follow from their elements:
 Reference integrals are the projections of the blocks onto the ten matrices of their direction; what
 is not axial in a block (three-centre terms) is lost. Radial functions are whitened by their
 covariance over all pairs, so that the ridges mean the same for each.
+
+In crystals of ions the charges are fitted by what their potential does to levels, which is linear
+in them. The zero of energy of such a crystal is the top of its valence bands, wherever in the cell
+that is, so each crystal has a shift of its own in the fit.
 """
 
 from __future__ import annotations
@@ -25,17 +29,16 @@ from esml.model.crystals.neighbourhood import radial_functions
 from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
 from esml.model.crystals.two_centre_model import SHELL_OF_SLOT, TwoCentreModel
 from esml.physics.crystals.bloch import NEAR
-from esml.physics.crystals.two_centre import (
-    INTEGRALS,
-    N_ORBITALS,
-    direction_matrices,
-    equal_shared,
-)
+from esml.physics.crystals.ewald import coulomb_matrix
+from esml.physics.crystals.shells import formal_charges
+from esml.physics.crystals.two_centre import direction_matrices, equal_shared
 
 HOPPING_RIDGES = (1e-4, 1e-3, 1e-2)
 FIELD_RIDGES = (1e-3, 5e-3, 5e-2)
 """ρ of what all share, of an element, and of a pair, against the mean square of the features."""
 LEVEL_RIDGE = 1e-9
+CHARGE_RIDGE = 1.0
+"""ρ of charges, against the mean square of what they do to levels."""
 DECAY = 3.0
 """Å; weights fall as e^{−r/3 Å}, as hopping does."""
 SPLIT_WEIGHT = 0.3
@@ -49,9 +52,11 @@ class _Crystal:
     rows: Tensor  # (N,) elements
     pairs: PeriodicPairs
     basis: Tensor  # (E, n_radial)
-    onsite: Tensor  # (N, 9, 9) eV
-    blocks: Tensor  # (E, 9, 9) eV
+    onsite: Tensor  # (N, b, b) eV
+    blocks: Tensor  # (E, b, b) eV
     known: Tensor  # (E,) 1, SPLIT_WEIGHT, or 0 where the mesh holds another image
+    coulomb: Tensor | None  # (N, N) V; None in metals
+    formal: Tensor  # (N,) charges of the ions, e
 
 
 def _multiplicities(record: CrystalRecord, pairs: PeriodicPairs) -> Tensor:
@@ -68,8 +73,8 @@ def _multiplicities(record: CrystalRecord, pairs: PeriodicPairs) -> Tensor:
 def _crystal(record: CrystalRecord, model: TwoCentreModel) -> _Crystal:
     pairs = periodic_pairs(record.cell, record.positions, model.cutoff)
     h = record.hamiltonian
-    N = len(record.numbers)
-    blocks = h.blocks.view(-1, N, N_ORBITALS, N, N_ORBITALS).transpose(2, 3)
+    N, b = len(record.numbers), model.n_orbitals
+    blocks = h.blocks.view(-1, N, b, N, b).transpose(2, 3)
     place = {tuple(image): i for i, image in enumerate(h.images.tolist())}
     ties = _multiplicities(record, pairs)
     index = torch.tensor([place.get(tuple(image), -1) for image in pairs.images.tolist()])
@@ -77,6 +82,7 @@ def _crystal(record: CrystalRecord, model: TwoCentreModel) -> _Crystal:
     found = blocks[index.clamp(min=0), pairs.first, pairs.second] * ties[:, None, None]
     atoms = torch.arange(N)
     n_radial = model.hopping.shape[-1]
+    coulomb = coulomb_matrix(record.cell, record.positions) if model.ionic else None
     return _Crystal(
         rows=model.rows(record.numbers.tolist()),
         pairs=pairs,
@@ -84,6 +90,8 @@ def _crystal(record: CrystalRecord, model: TwoCentreModel) -> _Crystal:
         onsite=blocks[place[0, 0, 0], atoms, atoms],
         blocks=found,
         known=known.to(found.dtype),
+        coulomb=None if coulomb is None else torch.as_tensor(coulomb),
+        formal=torch.tensor(formal_charges(record.numbers.tolist()), dtype=torch.float64),
     )
 
 
@@ -133,7 +141,7 @@ def _fit_hopping(
     designs, targets = [], []
     for c in crystals:
         used = c.known > 0
-        matrices = direction_matrices(c.pairs.directions[used])
+        matrices = direction_matrices(c.pairs.directions[used], c.onsite.shape[-1])
         norms = matrices.square().sum((2, 3))
         integrals = torch.einsum("eaxy,exy->ea", matrices, c.blocks[used]) / norms
         weights = (c.known[used] * torch.exp(-c.pairs.distances[used] / DECAY)).sqrt()
@@ -151,16 +159,46 @@ def _fit_hopping(
     return torch.einsum("mn,pna->pam", whitening, parts)
 
 
+def _onsite_columns(
+    crystals: Sequence[_Crystal], number: int, Z: int, whitening: Tensor
+) -> tuple[Tensor, int]:
+    """(N, L, b) what moves the levels of atoms, L columns; and how many of them are charges.
+
+    Shells of each element; in crystals of ions then the zero of each crystal, the share of formal
+    charges, and the charges of pairs.
+    """
+    c, b = crystals[number], crystals[number].onsite.shape[-1]
+    shell = SHELL_OF_SLOT[:b]
+    N = len(c.rows)
+    levels = torch.zeros(N, Z, max(shell) + 1, b, dtype=torch.float64)
+    for atom, element in enumerate(c.rows.tolist()):
+        levels[atom, element, list(shell), torch.arange(b)] = 1.0
+    columns = [levels.flatten(1, 2)]
+    if c.coulomb is None:
+        return columns[0], 0
+    zeros = torch.zeros(N, len(crystals), b, dtype=torch.float64)
+    zeros[:, number] = 1.0
+    one, other = c.rows[c.pairs.first], c.rows[c.pairs.second]
+    place = c.pairs.first * Z * Z + torch.minimum(one, other) * Z + torch.maximum(one, other)
+    sign = torch.sign(other - one).to(c.basis)
+    lost = torch.zeros(N * Z * Z, whitening.shape[1], dtype=torch.float64)
+    lost.index_add_(0, place, 0.5 * sign[:, None] * (c.basis @ whitening))
+    moved = -c.coulomb @ torch.cat([c.formal[:, None], lost.view(N, -1)], 1)
+    columns += [zeros, moved[:, :, None].expand(-1, -1, b)]
+    return torch.cat(columns, 1), lost.numel() // N
+
+
 def _fit_onsite(
     crystals: Sequence[_Crystal], Z: int, whitening: Tensor, stiffness: float
-) -> tuple[Tensor, Tensor]:
-    """Levels (Z, 3) and the parts of the field, of all on-site blocks together."""
-    rows, columns = torch.triu_indices(N_ORBITALS, N_ORBITALS)
-    shell = torch.tensor(SHELL_OF_SLOT)
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
+    """Levels (Z, shells), parts of the field, share and charges, of all on-site blocks together."""
+    b = crystals[0].onsite.shape[-1]
+    rows, columns = torch.triu_indices(b, b)
+    diagonal = torch.nonzero(rows == columns)[:, 0]
     n_parts = 1 + 2 * Z + Z * Z
     designs, targets = [], []
-    for c in crystals:
-        matrices = direction_matrices(c.pairs.directions)
+    for number, c in enumerate(crystals):
+        matrices = direction_matrices(c.pairs.directions, b)
         matrices = matrices * equal_shared(matrices)[:, None, None]
         matrices = (matrices + matrices.transpose(2, 3))[:, :, rows, columns]
         features = torch.einsum("en,eau->eanu", c.basis @ whitening, matrices)
@@ -169,30 +207,42 @@ def _fit_onsite(
         places = _parts(c.rows[c.pairs.first], c.rows[c.pairs.second], Z)
         for column in places.T:
             field.index_add_(0, c.pairs.first * n_parts + column, features)
-        levels = features.new_zeros(N, Z, 3, n_elements)
-        diagonal = torch.nonzero(rows == columns)[:, 0]
-        for atom, element in enumerate(c.rows.tolist()):
-            levels[atom, element, shell[rows[diagonal]], diagonal] = 1.0
-        design = torch.cat([levels.flatten(1, 2), field.view(N, -1, n_elements)], 1)
+        moved, n_charges = _onsite_columns(crystals, number, Z, whitening)
+        levels = moved.new_zeros(N, moved.shape[1], n_elements)
+        levels[:, :, diagonal] = moved
+        design = torch.cat([levels, field.view(N, -1, n_elements)], 1)
         designs.append(design.transpose(1, 2).flatten(0, 1))
         targets.append(c.onsite[:, rows, columns].flatten())
     design, wanted = torch.cat(designs), torch.cat(targets)[:, None]
-    per_part = len(INTEGRALS) * whitening.shape[1]
-    scale = stiffness * float(design[:, 3 * Z : 3 * Z + per_part].square().sum()) / per_part
+    n_integrals = matrices.shape[1]
+    per_part = n_integrals * whitening.shape[1]
+    first = design.shape[1] - n_parts * per_part
+    scale = stiffness * float(design[:, first : first + per_part].square().sum()) / per_part
     ridge = (scale * _ridges(FIELD_RIDGES, Z))[:, None].expand(-1, per_part).flatten()
-    ridge = torch.cat([torch.full((3 * Z,), LEVEL_RIDGE * len(wanted)).to(ridge), ridge])
-    solution = _solve(design, wanted, ridge)[:, 0]
-    parts = solution[3 * Z :].view(n_parts, len(INTEGRALS), -1)
-    return solution[: 3 * Z].view(Z, 3), torch.einsum("mn,pan->pam", whitening, parts)
+    soft = torch.full((first,), LEVEL_RIDGE * len(wanted)).to(ridge)
+    if n_charges:
+        own = design[:, first - n_charges : first].square().sum(0).mean()
+        soft[first - n_charges :] = stiffness * CHARGE_RIDGE * own
+    solution = _solve(design, wanted, torch.cat([soft, ridge]))[:, 0]
+    parts = solution[first:].view(n_parts, n_integrals, -1)
+    field = torch.einsum("mn,pan->pam", whitening, parts)
+    n_shells = max(SHELL_OF_SLOT[:b]) + 1
+    found = solution[: n_shells * Z].view(Z, n_shells)
+    if not n_charges:
+        return found, field, None
+    table = solution[first - n_charges : first].view(Z, Z, -1) @ whitening.T
+    table = table * torch.triu(torch.ones(Z, Z), diagonal=1).to(table)[:, :, None]
+    return found, field, (solution[first - n_charges - 1], table)
 
 
 @dataclass(frozen=True)
 class Parts:
     """Levels, and the four parts of hopping and crystal field, 1 + 2Z + Z² in all."""
 
-    levels: Tensor  # (Z, 3) eV
-    hopping: Tensor  # (1 + 2Z + Z², 10, n_radial)
-    field: Tensor  # (1 + 2Z + Z², 10, n_radial)
+    levels: Tensor  # (Z, shells) eV
+    hopping: Tensor  # (1 + 2Z + Z², A, n_radial)
+    field: Tensor  # (1 + 2Z + Z², A, n_radial)
+    ions: tuple[Tensor, Tensor] | None  # share () and charges (Z, Z, n_radial) e; None in metals
 
 
 @torch.no_grad()
@@ -209,8 +259,8 @@ def fitted_parts(
     Z = len(model.elements)
     whitening = _whitening(torch.cat([c.basis for c in crystals]))
     hopping = _fit_hopping(crystals, Z, whitening, stiffness)
-    levels, field = _fit_onsite(crystals, Z, whitening, stiffness)
-    return Parts(levels, hopping, field)
+    levels, field, ions = _fit_onsite(crystals, Z, whitening, stiffness)
+    return Parts(levels, hopping, field, ions)
 
 
 @torch.no_grad()
@@ -238,6 +288,9 @@ def fit_two_centre(
     """
     parts = fitted_parts(model, records, stiffness)
     Z = len(model.elements)
+    if parts.ions is not None:
+        model.share.copy_(parts.ions[0])
+        model.charges.copy_(parts.ions[1])
     model.levels.copy_(parts.levels)
     model.hopping.copy_(tables(parts.hopping, Z))
     model.field.copy_(tables(parts.field, Z))

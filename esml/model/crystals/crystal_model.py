@@ -5,7 +5,8 @@
 H and X are Bloch sums of two centres from tables (``two_centre_model``): H hopping, levels and
 crystal field, X what non-orthogonality and third atoms add. λ shifts the d levels of each atom
 until its d population is the usual one of its element (``esml.physics.crystals.neutral_shifts``);
-that is the mean field of a metal, and is looked for when a crystal is predicted.
+that is the mean field of a metal, and is looked for when a crystal is predicted. Insulators
+(``insulating``) have no λ: there the charges of ions move levels by their electrostatic potential.
 """
 
 from __future__ import annotations
@@ -40,10 +41,18 @@ class CrystalConfig(BaseModel):
     shift_error: float = Field(
         default=0.1, ge=0.0, description="eV; expected shift of d levels; 0: none is looked for"
     )
+    insulating: bool = Field(
+        default=False, description="ions instead of metal atoms; energies from the valence band top"
+    )
+
+
+def zero_of(config: CrystalConfig) -> str:
+    """From where a model's energies count, in words."""
+    return "valence band top" if config.insulating else "Fermi level"
 
 
 def congruent(tables: Tables, exponent: Tensor, near: Neighbourhood) -> CongruentHamiltonian:
-    """W H W of a crystal; ``exponent`` (Z, Z, 10, n_radial) is the table of X, no unit."""
+    """W H W of a crystal; ``exponent`` (Z, Z, A, n_radial) is the table of X, no unit."""
     forward, backward = near.integrals(exponent), near.integrals(exponent, back=True)
     blocks = blocks_from(near.matrices, forward, backward)
     x = near.hamiltonian(blocks, blocks.new_zeros(len(near.rows), *blocks.shape[1:]))
@@ -51,7 +60,7 @@ def congruent(tables: Tables, exponent: Tensor, near: Neighbourhood) -> Congruen
 
 
 class CrystalModel(nn.Module):
-    """Tables for crystals of transition metals. Call it for the W H W of a crystal.
+    """Tables for crystals of metals or of ions. Call it for the W H W of a crystal.
 
     Parameters
     ----------
@@ -62,7 +71,9 @@ class CrystalModel(nn.Module):
     def __init__(self, config: CrystalConfig) -> None:
         super().__init__()
         self.config = config
-        self.two_centre = TwoCentreModel(config.elements, config.cutoff, config.n_radial)
+        self.two_centre = TwoCentreModel(
+            config.elements, config.cutoff, config.n_radial, config.insulating
+        )
         self.exponent = nn.Parameter(torch.zeros_like(self.two_centre.hopping))
         d_populations = torch.zeros(len(config.elements), dtype=torch.float64)
         self.register_buffer("d_populations", d_populations)  # (Z,) e, usual ones

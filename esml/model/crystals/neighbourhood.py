@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
+from esml.physics.crystals.ewald import coulomb_matrix
 from esml.physics.crystals.pair_blocks import PairHamiltonian
+from esml.physics.crystals.shells import formal_charges
 from esml.physics.crystals.two_centre import direction_matrices
 from esml.typing import Array
 
@@ -33,28 +36,68 @@ class Neighbourhood:
     rows: Tensor  # (N,) row of each atom's element in the tables
     pairs: PeriodicPairs  # of neighbours
     basis: Tensor  # (E, n_radial)
-    matrices: Tensor  # (E, 10, 9, 9) of the ten integrals
+    matrices: Tensor  # (E, A, b, b) of the integrals, for b orbitals of an atom
+    coulomb: Tensor | None  # (N, N) V at an atom of a unit charge at another; None in metals
+    formal: Tensor  # (N,) charges of the ions, e
 
     @classmethod
     def of(
-        cls, rows: Tensor, cell: Array, positions: Array, cutoff: float, n_radial: int
+        cls,
+        numbers: Sequence[int],
+        rows: Tensor,
+        cell: Array,
+        positions: Array,
+        cutoff: float,
+        n_radial: int,
+        n_orbitals: int,
+        ionic: bool = False,
     ) -> Neighbourhood:
-        """Of a crystal: ``cell`` (3, 3) Å in rows, ``positions`` (N, 3) Å, ``cutoff`` Å."""
+        """Of a crystal.
+
+        Parameters
+        ----------
+        numbers:
+            Atomic numbers.
+        rows:
+            (N,) row of each atom's element in the tables.
+        cell, positions:
+            (3, 3) lattice vectors in rows and (N, 3), Å.
+        cutoff, n_radial:
+            Å, and number of functions of the distance.
+        n_orbitals:
+            Of an atom.
+        ionic:
+            Whether its atoms are charged.
+        """
         pairs = periodic_pairs(cell, positions, cutoff)
         return cls(
             rows=rows,
             pairs=pairs,
             basis=radial_functions(pairs.distances, cutoff, n_radial),
-            matrices=direction_matrices(pairs.directions),
+            matrices=direction_matrices(pairs.directions, n_orbitals),
+            coulomb=torch.as_tensor(coulomb_matrix(cell, positions)) if ionic else None,
+            formal=torch.tensor(formal_charges(numbers), dtype=torch.float64),
         )
 
+    def charges(self, share: Tensor, table: Tensor) -> Tensor:
+        """(N,) effective charges, e, as many positive as negative.
+
+            q_i = κ z_i + Σ_j ½ [ t(r_ij; Z_i, Z_j) − t(r_ij; Z_j, Z_i) ]
+
+        with formal charges z: ``share`` () is κ, ``table`` (Z, Z, n_radial) that of t.
+        """
+        moved = 0.5 * (table - table.transpose(0, 1))
+        one, other = self.rows[self.pairs.first], self.rows[self.pairs.second]
+        lost = (self.basis * moved[one, other]).sum(1)
+        return (share * self.formal).index_add(0, self.pairs.first, lost)
+
     def integrals(self, table: Tensor, back: bool = False) -> Tensor:
-        """(E, 10) of each pair, or of its reverse, from a table (Z, Z, 10, n_radial)."""
+        """(E, A) of each pair, or of its reverse, from a table (Z, Z, A, n_radial)."""
         one, other = self.rows[self.pairs.first], self.rows[self.pairs.second]
         chosen = table[other, one] if back else table[one, other]
         return torch.einsum("en,ean->ea", self.basis, chosen)
 
     def hamiltonian(self, blocks: Tensor, onsite: Tensor) -> PairHamiltonian:
-        """From the blocks of the pairs (E, 9, 9) and of the atoms (N, 9, 9)."""
+        """From the blocks of the pairs (E, b, b) and of the atoms (N, b, b)."""
         pairs = self.pairs
         return PairHamiltonian(pairs.first, pairs.second, pairs.images, blocks, onsite)

@@ -7,6 +7,10 @@ with ten integrals V and K for each ordered pair of elements, as functions of th
 
     V_a(r) = Σ_n c_an sin(nπr/r_c)/r · s(r) ,      s from 1 at 0.7 r_c smoothly to 0 at r_c .
 
+Integrals are ten for s, p and d, four for s and p. In crystals of ions all levels of an atom move
+by −φ_i besides, φ the electrostatic potential (``esml.physics.crystals.ewald``) of effective
+charges: a share κ of the formal ones, as electrons screen them, and what pairs of atoms exchange.
+
 The crystal field is of two centres too: it splits and moves the levels of an atom as its neighbours
 stand, up to l = 4 on d shells, without any quantity that depends on three atoms. Energies count
 from the Fermi level of the crystals that the tables were fitted to.
@@ -23,8 +27,8 @@ from torch import Tensor, nn
 from esml.model.crystals.neighbourhood import Neighbourhood
 from esml.physics.crystals.bloch import RealSpaceHamiltonian
 from esml.physics.crystals.pair_blocks import PairHamiltonian
-from esml.physics.crystals.shells import shells_of
-from esml.physics.crystals.two_centre import INTEGRALS, blocks_from, equal_shared
+from esml.physics.crystals.shells import n_orbitals_of, shells_of
+from esml.physics.crystals.two_centre import PLACES, blocks_from, equal_shared
 from esml.typing import Array
 
 SHELL_OF_SLOT = (0, 1, 1, 1, 2, 2, 2, 2, 2)
@@ -35,53 +39,73 @@ SHELL_OF_SLOT = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 class Tables:
     """What fixes a Hamiltonian of Z elements."""
 
-    levels: Tensor  # (Z, 3) eV, s p d
-    hopping: Tensor  # (Z, Z, 10, n_radial) V
-    field: Tensor  # (Z, Z, 10, n_radial) K
+    levels: Tensor  # (Z, 3) eV, s p d; without d (Z, 2)
+    hopping: Tensor  # (Z, Z, A, n_radial) V
+    field: Tensor  # (Z, Z, A, n_radial) K
+    share: Tensor | None = None  # () κ of ``Neighbourhood.charges``; None in metals
+    charges: Tensor | None = None  # (Z, Z, n_radial) t of the same, e
 
     def hamiltonian(self, near: Neighbourhood) -> PairHamiltonian:
         """That of a crystal."""
         forward, backward = near.integrals(self.hopping), near.integrals(self.hopping, back=True)
         field = near.integrals(self.field)
         part = torch.einsum("ea,eaxy->exy", field * equal_shared(field), near.matrices)
-        onsite = torch.diag_embed(self.levels[near.rows][:, list(SHELL_OF_SLOT)])
+        slots = list(SHELL_OF_SLOT[: near.matrices.shape[-1]])
+        levels = self.levels[near.rows][:, slots]
+        if self.share is not None and self.charges is not None and near.coulomb is not None:
+            levels = levels - (near.coulomb @ near.charges(self.share, self.charges))[:, None]
+        onsite = torch.diag_embed(levels)
         onsite = onsite.index_add(0, near.pairs.first, part + part.transpose(1, 2))
         return near.hamiltonian(blocks_from(near.matrices, forward, backward), onsite)
 
 
 class TwoCentreModel(nn.Module):
-    """Tables of levels and integrals for crystals of transition metals.
+    """Tables of levels and integrals.
 
     Parameters
     ----------
     elements:
-        Atomic numbers it knows; they carry s, p and d.
+        Atomic numbers it knows, all with s, p and d or all with s and p.
     cutoff:
         Å.
     n_radial:
         Functions of the distance for each integral.
+    ionic:
+        Whether atoms exchange charges, whose potential moves levels.
 
     Raises
     ------
     ValueError
-        For an element without s, p and d here.
+        For elements of which some have d and some have not.
     """
 
-    def __init__(self, elements: Sequence[int], cutoff: float = 6.6, n_radial: int = 8) -> None:
+    def __init__(
+        self,
+        elements: Sequence[int],
+        cutoff: float = 6.6,
+        n_radial: int = 8,
+        ionic: bool = False,
+    ) -> None:
         super().__init__()
-        small = [z for z in elements if shells_of(z) != ("s", "p", "d")]
-        if small:
+        counts = {n_orbitals_of(z) for z in elements}
+        if len(counts) != 1:
             raise ValueError(
-                f"atomic number {small[0]} carries no s, p and d: expected transition metals; "
-                "leave it out"
+                f"atomic numbers {list(elements)} have s, p and d, or s and p only: expected all "
+                "of one kind; leave the others out"
             )
         self.elements = tuple(elements)
         self.cutoff = cutoff
-        Z = len(self.elements)
-        self.levels = nn.Parameter(torch.zeros(Z, 3, dtype=torch.float64))  # eV
-        shape = (Z, Z, len(INTEGRALS), n_radial)
+        self.n_orbitals = counts.pop()
+        Z, n_integrals = len(self.elements), len(PLACES[self.n_orbitals])
+        n_shells = len(shells_of(self.elements[0]))
+        self.levels = nn.Parameter(torch.zeros(Z, n_shells, dtype=torch.float64))  # eV
+        shape = (Z, Z, n_integrals, n_radial)
         self.hopping = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         self.field = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
+        self.ionic = ionic
+        if ionic:
+            self.share = nn.Parameter(torch.zeros((), dtype=torch.float64))
+            self.charges = nn.Parameter(torch.zeros(Z, Z, n_radial, dtype=torch.float64))
 
     def rows(self, numbers: Sequence[int]) -> Tensor:
         """(N,) row of each atom's element in the tables; ValueError for one it does not know."""
@@ -96,12 +120,22 @@ class TwoCentreModel(nn.Module):
     @property
     def tables(self) -> Tables:
         """The parameters."""
-        return Tables(self.levels, self.hopping, self.field)
+        ions = (self.share, self.charges) if self.ionic else ()
+        return Tables(self.levels, self.hopping, self.field, *ions)
 
     def neighbourhood(self, numbers: Sequence[int], cell: Array, positions: Array) -> Neighbourhood:
         """What the tables need to know of a crystal; arguments as in ``forward``."""
         n_radial = self.hopping.shape[-1]
-        return Neighbourhood.of(self.rows(numbers), cell, positions, self.cutoff, n_radial)
+        return Neighbourhood.of(
+            numbers,
+            self.rows(numbers),
+            cell,
+            positions,
+            self.cutoff,
+            n_radial,
+            self.n_orbitals,
+            self.ionic,
+        )
 
     def forward(
         self, numbers: Sequence[int], cell: Array, positions: Array

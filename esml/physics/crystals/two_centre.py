@@ -1,5 +1,7 @@
 """Two-centre blocks: hopping between the s, p and d orbitals of two atoms from ten integrals.
 
+Atoms with s and p only have four of them: ssσ, spσ, ppσ, ppπ.
+
 An axial interaction between two atoms is fixed by ten numbers, V_ll'm with l ≤ l' (J. C. Slater and
 G. F. Koster, Phys. Rev. 94, 1498 (1954)): ssσ, spσ, sdσ, ppσ, ppπ, pdσ, pdπ, ddσ, ddπ, ddδ, each
 times a matrix of the direction u from the first atom to the second. With the tensors Q_m of the d
@@ -20,6 +22,8 @@ from torch import Tensor
 N_ORBITALS = 9
 INTEGRALS = ("sss", "sps", "sds", "pps", "ppp", "pds", "pdp", "dds", "ddp", "ddd")
 """The ten integrals in their order: l, l', and s, p or d for σ, π or δ."""
+PLACES: dict[int, tuple[int, ...]] = {4: (0, 1, 3, 4), 9: tuple(range(10))}
+"""Places of the integrals of atoms with so many orbitals: s p, or s p d."""
 
 
 def _d_tensors() -> Tensor:
@@ -36,13 +40,15 @@ _D = _d_tensors()
 _S, _P, _DD = slice(0, 1), slice(1, 4), slice(4, 9)
 
 
-def direction_matrices(directions: Tensor) -> Tensor:
-    """(E, 10, 9, 9) matrices of the ten integrals, their part with l ≤ l'.
+def direction_matrices(directions: Tensor, n_orbitals: int = N_ORBITALS) -> Tensor:
+    """(E, A, b, b) matrices of the integrals, their part with l ≤ l'.
 
     Parameters
     ----------
     directions:
         (E, 3) unit vectors.
+    n_orbitals:
+        b of an atom: 9 with s, p and d and A = 10 integrals, or 4 with s and p and A = 4.
     """
     q = _D.to(directions)
     identity = torch.eye(3).to(directions)
@@ -64,31 +70,38 @@ def direction_matrices(directions: Tensor) -> Tensor:
     found[:, 7, _DD, _DD] = dd_sigma
     found[:, 8, _DD, _DD] = dd_pi
     found[:, 9, _DD, _DD] = torch.eye(5).to(directions) - dd_sigma - dd_pi
-    return found
+    if n_orbitals == N_ORBITALS:
+        return found
+    return found[:, list(PLACES[n_orbitals]), :n_orbitals, :n_orbitals]
 
 
-_EQUAL = (0, 3, 4, 7, 8, 9)
-"""Integrals between equal l, which both directions of a pair share."""
-
-
-def equal_shared(like: Tensor) -> Tensor:
-    """(10,) one half for integrals between equal l, which come from both directions; else one."""
-    share = torch.ones(len(INTEGRALS)).to(like)
-    share[list(_EQUAL)] = 0.5
-    return share
-
-
-_PARITY = (1, -1, 1, 1, 1, -1, -1, 1, 1, 1)
+_EQUAL = (0.5, 1.0, 1.0, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5, 0.5)
+"""Share of one direction: integrals between equal l come from both directions of a pair."""
+_PARITY = (1.0, -1.0, 1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0)
 """Sign of each matrix when the direction turns round: (−1)^(l + l')."""
 
 
-def blocks_from(matrices: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
-    """(E, 9, 9) blocks of pairs from the ``direction_matrices`` (E, 10, 9, 9) of their directions.
+def _of_integrals(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """(A,) those of the integrals in ``like`` (E, A), which are ten or four."""
+    places = next(p for p in PLACES.values() if len(p) == like.shape[1])
+    return torch.tensor([values[place] for place in places]).to(like)
 
-    ``forward`` and ``backward`` (E, 10) as in ``two_centre_blocks``.
+
+def equal_shared(like: Tensor) -> Tensor:
+    """(A,) one half for integrals between equal l, which come from both directions; else one.
+
+    ``like`` (E, A, …) has the integrals.
+    """
+    return _of_integrals(_EQUAL, like)
+
+
+def blocks_from(matrices: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
+    """(E, b, b) blocks of pairs from the ``direction_matrices`` (E, A, b, b) of their directions.
+
+    ``forward`` and ``backward`` (E, A) as in ``two_centre_blocks``.
     """
     share = equal_shared(forward)
-    parity = torch.tensor(_PARITY).to(forward)
+    parity = _of_integrals(_PARITY, forward)
     there = torch.einsum("ea,eaxy->exy", forward * share, matrices)
     back = torch.einsum("ea,eaxy->exy", backward * share * parity, matrices)
     return there + back.transpose(1, 2)

@@ -31,6 +31,7 @@ class CrystalTrainingConfig(BaseModel):
     output: Path = Field(description="directory of the run: model.safetensors, state, log")
     name: str = Field("solids", description="name written into the model file")
     model: CrystalConfig = Field(description="the model to train")
+    stiffness: float = Field(1.0, gt=0, description="ridges of the first fit times this")
     epochs: int = Field(200, ge=1, le=10**6, description="passes over the training crystals")
     batch_size: int = Field(5, ge=1, le=10**4, description="crystals per step")
     k_points: int = Field(6, ge=1, le=10**4, description="k points of a crystal in a step")

@@ -25,6 +25,7 @@ from esml.io.progress import progress_bar
 from esml.io.records import read
 from esml.model import checkpoint
 from esml.model.crystals import CrystalModel
+from esml.model.crystals.crystal_model import zero_of
 from esml.predict.crystals import KIND, CrystalSurrogate, save_crystal_model
 from esml.training.config import ConfigError, difference, own_output, read_settings
 from esml.training.crystals.config import CrystalTrainingConfig, load_config
@@ -104,10 +105,11 @@ def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> R
     """A new run, from the least-squares fit of the training crystals' H(R)."""
     model = CrystalModel(config.model)
     targets = [Target.of(record, model) for record in training]
-    tables = TrainedTables(
-        fitted_parts(model.two_centre, training), [t.near for t in targets], config.seed
-    )
+    parts = fitted_parts(model.two_centre, training, config.stiffness)
+    tables = TrainedTables(parts, [t.near for t in targets], config.seed)
     plain = [tables.levels, tables.hopping, tables.field]
+    if tables.share is not None and tables.charges is not None:
+        plain += [tables.share, tables.charges]
     groups = [
         {"params": plain, "lr": config.learning_rate},
         {"params": [tables.exponent], "lr": config.exponent_rate},
@@ -207,6 +209,8 @@ def write_model(
     model = CrystalModel(run.config.model)
     run.tables.write(model)
     for row, number in enumerate(run.config.model.elements):
+        if run.config.model.insulating:
+            break
         found = [r.populations[r.numbers == number, 2] for r in training]
         own = np.concatenate(found)
         model.d_populations[row] = float(own.mean()) if len(own) else 5.0
@@ -224,7 +228,7 @@ def card(run: Run, training: Sequence[CrystalRecord]) -> dict[str, Any]:
     return {
         "name": run.config.name,
         "level": [json.loads(level) for level in sorted({r.level for r in training})],
-        "energies": "non-magnetic PBE, from the Fermi level",
+        "energies": "non-magnetic PBE, from the " + zero_of(run.config.model),
         "n_structures": len(training),
         "n_atoms": sum(len(r.numbers) for r in training),
         "elements": sorted({int(z) for r in training for z in r.numbers}),

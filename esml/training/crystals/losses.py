@@ -4,6 +4,10 @@ Band energies count from the Fermi level, near it more than elsewhere and from 2
 and less, as the labels end 3 eV above it. H between the reference's states holds states beside
 energies. Centres and populations are traces of functions of H(k), whose gradients degenerate states
 do not spoil (``esml.physics.crystals.spectral_sums``).
+
+In insulators the valence bands and the lowest conduction bands count, those at the gap more than
+others. The most unusual atom of a cell decides where the top of its valence bands lies, and the
+zero of its potential is a convention, so the mean difference of valence bands is taken off first.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ NEAR_WEIGHT, NEAR_WIDTH = 1.5, 1.0
 """Additional weight at the Fermi level, and over how many eV."""
 SMALL = 1e-4
 """Below the square root of this (eV, e) a deviation counts by its square."""
+CONDUCTION_WEIGHT = 4.0
+"""Weight of the lowest conduction bands of an insulator, which are few."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Target:
     sums: Tensor  # (3, K, N) of d orbitals: occupation, cut, energy times cut
     groups: tuple[Tensor, ...]  # d orbitals of each atom
     smearing: float
+    n_occupied: int  # valence bands of an insulator; 0: a metal
+    exact: Tensor  # (K, n) whether H has the band, and its state
 
     @classmethod
     def of(cls, record: CrystalRecord, model: CrystalModel) -> Target:
@@ -51,8 +59,15 @@ class Target:
         energies, states = torch.linalg.eigh(h)
         groups = tuple(orbitals_of(numbers, "d"))
         smearing = model.config.smearing
-        weights = torch.sigmoid((TOP - energies) / FADE)
-        weights = weights * (1.0 + NEAR_WEIGHT * torch.exp(-0.5 * (energies / NEAR_WIDTH) ** 2))
+        exact = torch.arange(energies.shape[1]) < torch.as_tensor(record.n_exact)[:, None]
+        n_occupied = int(record.n_electrons) // 2 if model.config.insulating else 0
+        if n_occupied:
+            energies = torch.where(exact, energies, torch.as_tensor(record.energies).to(energies))
+            weights = _insulator_weights(energies, exact, n_occupied)
+        else:
+            weights = torch.sigmoid((TOP - energies) / FADE)
+            near_fermi = torch.exp(-0.5 * (energies / NEAR_WIDTH) ** 2)
+            weights = weights * (1.0 + NEAR_WEIGHT * near_fermi)
         return cls(
             near=model.neighbourhood(numbers, record.cell, record.positions),
             k_points=k_points,
@@ -63,7 +78,19 @@ class Target:
             sums=d_sums(h, groups, smearing)[1],
             groups=groups,
             smearing=smearing,
+            n_occupied=n_occupied,
+            exact=exact,
         )
+
+
+def _insulator_weights(energies: Tensor, exact: Tensor, n_occupied: int) -> Tensor:
+    """(K, n) of valence bands and the conduction bands that are known, one at least."""
+    places = torch.arange(energies.shape[1])
+    bottom = energies[:, n_occupied:].min()
+    from_edge = torch.where(places < n_occupied, energies, energies - bottom)
+    weights = 1.0 + NEAR_WEIGHT * torch.exp(-0.5 * (from_edge / NEAR_WIDTH) ** 2)
+    weights = torch.where(places < n_occupied, weights, CONDUCTION_WEIGHT * weights)
+    return weights * (exact | (places == n_occupied))
 
 
 def d_sums(h: Tensor, groups: tuple[Tensor, ...], smearing: float) -> tuple[Tensor, Tensor]:
@@ -94,22 +121,41 @@ def terms(
     """
     some = torch.as_tensor(chosen)
     h = hamiltonian.at(target.k_points[some])
+    if target.n_occupied:
+        return _insulator_terms(h, target, some)
     energies, sums = d_sums(h, target.groups, target.smearing)
     weights, wanted = target.weights[some], target.energies[some]
     shares = torch.ones(len(some), dtype=torch.float64) if even else target.shares[some]
     shares = shares / shares.sum()
     occupied, cut, moments = torch.einsum("k,fkg->fg", shares, sums)
     occupied0, cut0, moments0 = torch.einsum("k,fkg->fg", shares, target.sums[:, some])
-    states = target.states[some]
-    between = states.mH @ h @ states - torch.diag_embed(wanted).to(h.dtype)
-    below = weights.clamp(max=1.0)
-    between = between * (below[:, :, None] * below[:, None, :]).sqrt()
     return {
         "energies": (weights * _robust(energies - wanted)).sum() / weights.sum(),
-        "states": (between.abs().square().sum() / below.sum()).sqrt(),
+        "states": _between(h, target, some, weights.clamp(max=1.0)),
         "d_centres": _robust(moments / cut - moments0 / cut0).mean(),
         "d_populations": _robust(2.0 * (occupied - occupied0)).mean(),
     }
+
+
+def _insulator_terms(h: Tensor, target: Target, some: Tensor) -> dict[str, Tensor]:
+    weights, wanted = target.weights[some], target.energies[some]
+    energies = torch.linalg.eigvalsh(h)
+    valence = weights * (torch.arange(energies.shape[1]) < target.n_occupied)
+    zero = (valence * (energies - wanted)).sum() / valence.sum()
+    moved = h - zero * torch.eye(h.shape[1]).to(h)
+    below = target.exact[some].to(weights)
+    return {
+        "energies": (weights * _robust(energies - zero - wanted)).sum() / weights.sum(),
+        "states": _between(moved, target, some, below),
+    }
+
+
+def _between(h: Tensor, target: Target, some: Tensor, below: Tensor) -> Tensor:
+    """Root mean square of H between the reference's states, less their energies."""
+    states = target.states[some]
+    found = states.mH @ h @ states - torch.diag_embed(target.energies[some]).to(h.dtype)
+    found = found * (below[:, :, None] * below[:, None, :]).sqrt()
+    return (found.abs().square().sum() / below.sum()).sqrt()
 
 
 def total(found: dict[str, Tensor], weights: CrystalLossWeights) -> Tensor:

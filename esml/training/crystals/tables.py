@@ -55,6 +55,11 @@ class TrainedTables(nn.Module):
         self.register_buffer("wide", _whitening(nears, 2.0))
         self.register_buffer("close", _whitening(nears, 0.4))
         self.levels = nn.Parameter(start.levels.clone())
+        self.share = self.charges = None
+        if start.ions is not None:
+            share, charges = start.ions
+            self.share = nn.Parameter(share.clone())
+            self.charges = nn.Parameter(charges @ torch.linalg.inv(self.wide).T)
         self.hopping = nn.Parameter(start.hopping @ torch.linalg.inv(self.wide).T)
         self.field = nn.Parameter(start.field @ torch.linalg.inv(self.close).T)
         generator = torch.Generator().manual_seed(seed)
@@ -77,7 +82,8 @@ class TrainedTables(nn.Module):
         hopping = tables(self.hopping @ self.wide.T, self.Z)
         field = tables(self.field @ self.close.T, self.Z)
         exponent = tables(self.exponent @ self.wide.T, self.Z)
-        return Tables(self.levels, hopping, field), exponent
+        charges = None if self.charges is None else self.charges @ self.wide.T
+        return Tables(self.levels, hopping, field, self.share, charges), exponent
 
     def hamiltonians(self, nears: Sequence[Neighbourhood]) -> list[CongruentHamiltonian]:
         """Those of crystals."""
@@ -96,6 +102,9 @@ class TrainedTables(nn.Module):
     def write(self, model: CrystalModel) -> None:
         """Put the tables into ``model``."""
         found, exponent = self.tables()
+        if found.share is not None and found.charges is not None:
+            model.two_centre.share.copy_(found.share)
+            model.two_centre.charges.copy_(found.charges)
         model.two_centre.levels.copy_(found.levels)
         model.two_centre.hopping.copy_(found.hopping)
         model.two_centre.field.copy_(found.field)

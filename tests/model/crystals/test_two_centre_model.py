@@ -187,7 +187,7 @@ def test_a_fit_finds_known_tables() -> None:
 def test_what_a_model_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="atomic number 26 is not one of"):
         hamiltonian(MODEL, bulk("Fe", "bcc", a=2.8))
-    with pytest.raises(ValueError, match="atomic number 16 carries no s, p and d"):
-        TwoCentreModel([16])
+    with pytest.raises(ValueError, match="have s, p and d, or s and p only"):
+        TwoCentreModel([16, 28])
     with pytest.raises(ValueError, match="no crystal to fit to"):
         fit_two_centre(MODEL, [])
