@@ -149,7 +149,7 @@ def phosphates(atoms: Atoms) -> list[tuple[int, list[int], Array]]:
 
 def heated(atoms: Atoms, heat: float, rng: np.random.Generator) -> Atoms:
     """``atoms`` displaced at random; ``heat`` 1 is about 900 K."""
-    moved = atoms.copy()
+    moved: Atoms = atoms.copy()
     for centre, sulfurs, vectors in phosphates(atoms):
         turn = rng.normal(0.0, heat * np.radians(TURN), 3)
         shift = rng.normal(0.0, heat * GROUP_SHIFT, 3)
@@ -162,7 +162,7 @@ def heated(atoms: Atoms, heat: float, rng: np.random.Generator) -> Atoms:
 
 def with_a_hop(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     """``atoms`` with one lithium in a void among three S or more, or as it was without such."""
-    moved = atoms.copy()
+    moved: Atoms = atoms.copy()
     lithium = int(rng.choice(np.flatnonzero(moved.symbols == "Li")))
     for _ in range(TRIES):
         moved.positions[lithium] = rng.random(3) @ moved.cell.array
@@ -187,7 +187,7 @@ def plausible(atoms: Atoms) -> bool:
 
 def strained(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     """``atoms`` in a cell of another volume and shape."""
-    moved = atoms.copy()
+    moved: Atoms = atoms.copy()
     strain = rng.normal(0.0, STRAIN, (3, 3))
     shape = np.eye(3) + 0.5 * (strain + strain.T)
     scale = np.cbrt((1.0 + rng.uniform(-VOLUME, VOLUME)) / np.linalg.det(shape))

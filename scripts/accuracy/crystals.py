@@ -190,7 +190,7 @@ def insulators(
         "within 0.5 eV | DOS L1 | same character: top, bottom |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    rows = []
+    rows: list[list[float]] = []
     for i, record in enumerate(tests):
         divisions = record.divisions.tolist()
         predicted = model.predict(structure(record), divisions)
@@ -198,7 +198,7 @@ def insulators(
         characters = [same_character(one, other) for one, other in both]
         mean_off = gaps[formula(record)] - gap(record)
         rows.append(
-            [1e3 * abs(found.gaps[i]), 1e3 * abs(mean_off), 1e3 * found.occupied[i],
+            [1e3 * abs(found.gaps[i]), 1e3 * float(abs(mean_off)), 1e3 * found.occupied[i],
              1e3 * found.near[i], 100 * found.dos[i], *characters]
         )  # fmt: skip
         lines.append(

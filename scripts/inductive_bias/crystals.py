@@ -24,8 +24,8 @@ from torch.nn.functional import silu, softplus
 
 from esml.io.crystal_records import CrystalRecord
 from esml.io.records import read
-from esml.model.backbones import Network, NetworkConfig, Transformer, TransformerConfig
-from esml.model.backbones.transformer import random_rotations
+from esml.model.backbones.equivariant import Network, NetworkConfig
+from esml.model.backbones.transformer import Transformer, TransformerConfig, random_rotations
 from esml.model.crystals import periodic_pairs
 from esml.model.pairs import Pairs
 from esml.physics.crystals import Bands, k_mesh
