@@ -106,12 +106,19 @@ def dos(
         typer.Option(help="Write integrated crystal orbital Hamilton populations of bonds here."),
     ] = None,
     hdf5: HDF5Option = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            "--map", help="Map of all structures of FILE for chemiscope (.json or .json.gz)."
+        ),
+    ] = None,
     model: SolidOption = None,
     index: IndexOption = -1,
     device: DeviceOption = "cpu",
 ) -> None:
     """Density of states of a crystal; d-band centres of metal atoms, the gap of electrolytes."""
     outputs = {"--plot": plot, "--csv": csv, "--sites": sites, "--bonds": bonds, "--hdf5": hdf5}
+    outputs["--map"] = chart
     for option, place in outputs.items():
         check_output(place, option)
     check_picture(plot)
@@ -139,6 +146,8 @@ def dos(
             from esml.plots.crystals import dos_figure
 
             _save(dos_figure(crystal, energies, projected), plot)
+    if chart is not None:
+        _write_map(chart, file, k_points, model, device)
     typer.echo(_summary(crystal))
     if not crystal.mesh.insulating:
         _print_sites(crystal)
@@ -161,6 +170,33 @@ def _predicted(
     for warning in crystal.warnings:
         note(f"warning: {warning}")
     return crystal
+
+
+def _write_map(
+    path: Path, file: Path, k_points: str | None, model: str | None, device: str
+) -> None:
+    """The map of all structures of ``file``; those that cannot be predicted are named."""
+    import ase.io
+
+    from esml.export.crystal_map import write_crystal_map
+    from esml.export.writer import ExportError
+    from esml.io.charge_and_spin import StructureError
+    from esml.physics.crystals import NeutralityError
+    from esml.predict.model_files import solid_model
+
+    structures = ase.io.read(file, index=":")
+    elements = {int(z) for atoms in structures for z in atoms.numbers}
+    with refusing(ValueError, OSError):
+        surrogate = solid_model(model, device, elements)
+    crystals = []
+    for number, atoms in enumerate(structures):
+        try:
+            crystals.append(surrogate.predict(atoms, _divisions(k_points)))
+        except (StructureError, NeutralityError) as error:
+            note(f"structure {number} is not on the map: {error}")
+    with refusing(ExportError, OSError):
+        write_crystal_map(path, crystals)
+    note(f"map of {len(crystals)} crystals: {path}")
 
 
 def _read(file: Path, index: int) -> Atoms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import ase.io
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from click.testing import Result
-from crystal_models import alloy, made_up
+from crystal_models import alloy, electrolyte_model, li2s, made_up
 from typer.testing import CliRunner
 
 import esml
@@ -98,3 +99,54 @@ def test_what_cannot_be_done_is_one_sentence(
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert said in result.stderr
+
+
+def test_a_map_has_every_atom_of_a_file(files: Path) -> None:
+    """What cannot be predicted is named and left out; chemiscope reads the rest."""
+    chemiscope = pytest.importorskip("chemiscope")
+    other = alloy(1)
+    strange = alloy(2)
+    strange.symbols[0] = "Au"
+    ase.io.write(files / "set.xyz", [alloy(), strange, other], format="extxyz")
+    path = files / "map.json.gz"
+    result = run(
+        *("dos", files / "set.xyz", "--model", files / "model.safetensors"),
+        *("--k-points", "2,2,2", "--map", path),
+    )
+    assert result.exit_code == 0, result.output
+    assert "structure 1 is not on the map: Au (atom 0)" in result.output
+    assert "map of 2 crystals" in result.output
+    document = json.loads(chemiscope.show_input(str(path)).value)
+    centres = document["properties"]["d-band centre"]["values"]
+    expected = [made_up().predict(atoms, (2, 2, 2)).d_band_centres for atoms in (alloy(), other)]
+    np.testing.assert_allclose(centres, np.concatenate(expected), atol=1e-4)
+
+
+def test_an_electrolyte_has_a_gap_and_its_edges(tmp_path: Path) -> None:
+    """The band edges are told, no d bands; energies count from the valence band top."""
+    esml.save_model(electrolyte_model(), tmp_path / "ions.safetensors")
+    ase.io.write(tmp_path / "li2s.xyz", li2s(), format="extxyz")
+    result = run(
+        *("dos", tmp_path / "li2s.xyz", "--model", tmp_path / "ions.safetensors"),
+        *("--k-points", "2,2,2", "--hdf5", tmp_path / "all.h5", "--plot", tmp_path / "d.png"),
+    )
+    assert result.exit_code == 0, result.output
+    crystal = electrolyte_model().predict(li2s(), (2, 2, 2))
+    assert f"gap {crystal.gap:.2f} eV" in result.stdout
+    assert "valence band top: S_p" in result.stdout
+    assert "d-band centre" not in result.stdout
+    with h5py.File(tmp_path / "all.h5") as file:
+        assert file.attrs["zero"] == "valence band top"
+        assert file.attrs["gap_eV"] == pytest.approx(crystal.gap)
+    top, bottom = crystal.edges
+    assert top.energy == pytest.approx(0.0, abs=1e-9)
+    assert bottom.energy == pytest.approx(crystal.gap, abs=1e-9)
+    assert sum(top.shares.values()) == pytest.approx(1.0, abs=0.05)
+    assert np.isnan(crystal.charges).all()
+
+
+def test_the_model_follows_from_the_elements(tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "li2s.xyz", li2s(), format="extxyz")
+    result = run("bands", tmp_path / "li2s.xyz", "--k-points", "2,2,2", "--n-points", "4")
+    assert result.exit_code == 0, result.output
+    assert "valence band top" in result.stdout

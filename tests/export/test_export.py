@@ -25,6 +25,7 @@ from esml.export import (
     part_path,
     read_results,
 )
+from esml.export.hdf5_schema import COLUMNS, FAILURE_TEXTS, STATE_COLUMNS, TEXTS
 from esml.export.plain import from_plain, to_plain
 from esml.export.tables import row
 from esml.io.provenance import Provenance
@@ -316,3 +317,11 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         read_results(tmp_path / "text.h5")
     with pytest.raises(ExportError, match="cannot write"):
         ResultWriter(tmp_path / "missing" / "out.h5")
+
+
+def test_the_page_of_files_names_the_schema() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
+    assert f"`schema_version` ({SCHEMA_VERSION})" in page
+    for column in (*COLUMNS, *STATE_COLUMNS.values(), *TEXTS, *FAILURE_TEXTS):
+        name = column if isinstance(column, str) else column.path
+        assert name.split("/")[-1] in page, name
