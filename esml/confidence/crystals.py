@@ -19,8 +19,9 @@ from esml.typing import Array
 
 NEIGHBOURS = 3.15
 """Å; atoms nearer than this are neighbours: twelve in fcc, fourteen in bcc crystals."""
-SLACK = 0.02
-"""Å, that nearest distances may leave their range."""
+SLACK = 0.05
+"""Å, that nearest distances may leave their range: training crystals are displaced, and the nearest
+of twelve displaced atoms is nearer than those of a crystal at rest."""
 
 
 def _surroundings(atoms: Atoms) -> tuple[set[tuple[int, int]], Array, list[int]]:

@@ -23,6 +23,9 @@ DEFAULT_MODEL = "best_estimate"
 SOLIDS, ELECTROLYTES = "solids", "electrolytes"
 """Names of the models of crystals: alloys, and crystals of Li, P, S and Cl."""
 
+OF_CRYSTALS = (SOLIDS, ELECTROLYTES)
+"""Shipped models that molecules cannot be predicted with."""
+
 ALIASES = {"default": DEFAULT_MODEL}
 """Other names of shipped models."""
 

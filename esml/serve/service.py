@@ -38,7 +38,7 @@ from esml.plots.page_data import opening_state, spectrum_data
 from esml.predict.model_files import (
     ALIASES,
     DEFAULT_MODEL,
-    SOLIDS,
+    OF_CRYSTALS,
     available_models,
     molecular_model,
 )
@@ -127,7 +127,7 @@ class Service:
         device: str = "cpu",
     ) -> None:
         self.limits = limits or Limits()
-        others = (m for m in available_models() if m not in (DEFAULT_MODEL, SOLIDS))
+        others = (m for m in available_models() if m not in (DEFAULT_MODEL, *OF_CRYSTALS))
         self.models = models or (DEFAULT_MODEL, *others)
         self._device = device
         self._loaded: dict[str, Surrogate] = {}

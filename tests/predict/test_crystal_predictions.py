@@ -13,12 +13,19 @@ from crystal_models import alloy, made_up
 
 import esml
 from esml.io.charge_and_spin import StructureError
+from esml.io.crystal_records import CrystalRecord
+from esml.io.records import read
 from esml.physics.crystals import k_mesh, orbitals_of, shifted
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate, divisions_of
-from esml.predict.model_files import molecular_model, solid_model
+from esml.predict.model_files import OF_CRYSTALS, molecular_model, solid_model
+from esml.training.crystals.scores import structure
+from reference.crystals.electrolytes import li3ps4
 
 MODEL = made_up()
+DATA = Path(__file__).parents[2] / "data" / "alloys"
+ELEMENTS = [r for r in read([DATA], kind=CrystalRecord) if len(set(r.numbers.tolist())) == 1][:6]
+NAMES = esml.available_models()
 CRYSTAL = MODEL.predict(alloy(), (3, 3, 3))
 
 
@@ -118,10 +125,36 @@ def test_a_model_file_gives_the_same(tmp_path: Path) -> None:
         solid_model("default")
 
 
-def test_the_shipped_model_knows_copper() -> None:
-    found = esml.load_model("solids").predict(bulk("Cu", "fcc", a=3.63))
-    assert found.d_band_centres[0] == pytest.approx(-2.5, abs=0.3)  # measured bands: −2 to −5 eV
-    assert found.populations[0, 2] == pytest.approx(9.6, abs=0.2)
+@pytest.mark.parametrize("record", ELEMENTS, ids=lambda record: record.name)
+def test_the_shipped_model_knows_the_elements(record: CrystalRecord) -> None:
+    """Against PySCF's bands of these crystals, which it was trained on."""
+    found = esml.load_model("solids").predict(structure(record), record.dense_divisions.tolist())
+    np.testing.assert_allclose(found.d_band_centres, record.d_centres, atol=0.08)
+    np.testing.assert_allclose(found.populations, record.populations, atol=0.1)
+
+
+def test_a_crystal_at_rest_is_in_domain() -> None:
+    """Without displacements nearest atoms are farther apart than in any training crystal."""
+    for atoms in (bulk("Cu", "fcc", a=3.63), bulk("Ni", "fcc", a=3.52)):
+        atoms.set_initial_magnetic_moments(None)
+        assert esml.load_model("solids").predict(atoms, (3, 3, 3)).in_domain
+
+
+def test_every_shipped_model_of_crystals_has_its_name() -> None:
+    kinds = {name: isinstance(esml.load_model(name), CrystalSurrogate) for name in NAMES}
+    assert {name for name, of_crystals in kinds.items() if of_crystals} == set(OF_CRYSTALS)
+
+
+def test_the_shipped_electrolytes_know_lithium_thiophosphate() -> None:
+    """Gap of γ-Li3PS4 in PBE: 2.44 eV; sulfur p at the top of the valence bands."""
+    atoms = li3ps4(np.random.default_rng(0))
+    crystal = esml.load_model("electrolytes").predict(atoms, (2, 2, 2))
+    assert crystal.gap == pytest.approx(2.44, abs=0.1)
+    top, bottom = crystal.edges
+    assert top.shares["S_p"] > 0.85
+    assert bottom.shares["P_s"] > 0.1
+    doubled = esml.load_model("electrolytes").predict(atoms.repeat((1, 1, 2)), (2, 2, 1))
+    assert doubled.gap == pytest.approx(crystal.gap, abs=1e-5)
 
 
 def slab() -> Atoms:
