@@ -77,6 +77,7 @@ def _errors(scores: dict[str, Any]) -> list[tuple[str, str]]:
         "singlets_mae_eV": "singlets",
         "triplets_mae_eV": "triplets",
         "gap_mae_eV": "gap",
+        "d_centre_mae_eV": "d-band centre",
     }
     found = [f"{name} {scores[key]:.3f} eV" for key, name in names.items() if key in scores]
     if "oscillator_mae" in scores:

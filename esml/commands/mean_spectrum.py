@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from esml.commands.bands import print_lines
 from esml.commands.messages import SOME_FAILED, fail, note, refusing
 from esml.commands.molecules import decisions, predict_one
+from esml.commands.spectrum_lines import print_lines
 from esml.units import HC
 
 if TYPE_CHECKING:

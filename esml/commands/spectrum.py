@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml import __version__
-from esml.commands.bands import last_step_line, print_lines
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import console, fail, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
@@ -34,6 +33,7 @@ from esml.commands.options import (
 )
 from esml.commands.outputs import Outputs, save_picture
 from esml.commands.pictures import spectrum_picture, view_of
+from esml.commands.spectrum_lines import last_step_line, print_lines
 from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 
 if TYPE_CHECKING:
