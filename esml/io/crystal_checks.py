@@ -45,7 +45,8 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
         if number not in elements:
             raise StructureError(
                 f"{chemical_symbols[number]} (atom {index}) is not an element of this model: "
-                f"expected crystals of {known}; leave the structure out or choose another model"
+                f"expected crystals of {known}; leave the structure out or choose another model, "
+                "such as 'solids' or 'electrolytes'"
             )
     first, second, distances = neighbor_list("ijd", atoms, CLOSEST)
     if len(first):
