@@ -148,6 +148,12 @@ class CrystalSurrogate:
         said = [] if self.domain is None else self.domain.reasons(atoms)
         if np.any(np.abs(atoms.get_initial_magnetic_moments()) > 0.0):
             said.append("magnetic moments are ignored: the model is of non-magnetic crystals")
+        electrons = sum(VALENCE_ELECTRONS[z] for z in atoms.numbers.tolist())
+        if self.model.config.insulating and electrons % 2:
+            said.append(
+                f"the cell has an odd number of valence electrons ({electrons}): it is no "
+                "insulator, and its gap means nothing"
+            )
         return said
 
 

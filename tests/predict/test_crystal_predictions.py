@@ -157,6 +157,15 @@ def test_the_shipped_electrolytes_know_lithium_thiophosphate() -> None:
     assert doubled.gap == pytest.approx(crystal.gap, abs=1e-5)
 
 
+def test_a_cell_with_an_odd_electron_is_no_insulator() -> None:
+    """Lithium taken out as an atom leaves a hole; a gap would be a confident wrong number."""
+    atoms = li3ps4(np.random.default_rng(0))
+    del atoms[[0]]
+    crystal = esml.load_model("electrolytes").predict(atoms, (2, 2, 2))
+    assert any("odd number of valence electrons (63)" in said for said in crystal.warnings)
+    assert not crystal.in_domain
+
+
 def slab() -> Atoms:
     atoms = alloy()
     atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [4.0]]))
