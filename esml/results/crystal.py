@@ -23,6 +23,7 @@ from esml.physics.crystals import (
     k_mesh,
     orbitals_of,
 )
+from esml.physics.crystals.bands import zero_name
 from esml.physics.crystals.bonding import HamiltonPopulation
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.typing import Array
@@ -122,7 +123,7 @@ class Crystal:
     @property
     def zero(self) -> str:
         """From where energies count, in words."""
-        return "valence band top" if self.mesh.insulating else "Fermi level"
+        return zero_name(self.mesh.insulating)
 
     @property
     def edges(self) -> tuple[BandEdge, BandEdge]:

@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 
 from esml.io.crystal_records import CrystalRecord
 from esml.io.records import iterate
+from esml.physics.crystals.bands import zero_name
 from esml.physics.crystals.bloch import k_mesh
 from esml.physics.crystals.shells import SHELLS, atom_of_orbital
 
@@ -107,8 +108,9 @@ def _dense(record: CrystalRecord, level: CrystalLevel) -> list[str]:
     bands = interpolated(record.hamiltonian, record.cell, int(record.n_electrons), level)
     wrong = []
     if abs(float(bands.zero)) > ROUNDING:
-        what = "valence band top" if level.insulating else "Fermi level"
-        wrong.append(f"a {what} {float(bands.zero):+.1e} eV off that of its bands")
+        wrong.append(
+            f"a {zero_name(level.insulating)} {float(bands.zero):+.1e} eV off that of its bands"
+        )
     for name, stored, found, unit in (
         ("populations", record.populations, shell_populations(bands, record.numbers), "e"),
         ("d-band centres", record.d_centres, d_centres(bands, record.numbers), "eV"),

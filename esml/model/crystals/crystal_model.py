@@ -46,11 +46,6 @@ class CrystalConfig(BaseModel):
     )
 
 
-def zero_of(config: CrystalConfig) -> str:
-    """From where a model's energies count, in words."""
-    return "valence band top" if config.insulating else "Fermi level"
-
-
 def congruent(tables: Tables, exponent: Tensor, near: Neighbourhood) -> CongruentHamiltonian:
     """W H W of a crystal; ``exponent`` (Z, Z, A, n_radial) is the table of X, no unit."""
     forward, backward = near.integrals(exponent), near.integrals(exponent, back=True)

@@ -38,6 +38,11 @@ def gaussians(at: Tensor, energies: Tensor, width: float) -> Tensor:
     return result
 
 
+def zero_name(insulating: bool) -> str:
+    """From where energies count, in words."""
+    return "valence band top" if insulating else "Fermi level"
+
+
 @dataclass(frozen=True)
 class Bands:
     """Energies and states at k points that stand for the whole Brillouin zone."""

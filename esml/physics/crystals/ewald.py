@@ -17,8 +17,9 @@ from ase.neighborlist import primitive_neighbor_list
 from scipy.special import erfc
 
 from esml.typing import Array
+from esml.units import BOHR, HARTREE
 
-COULOMB = 14.399645
+COULOMB = HARTREE * BOHR
 """e²/4πε₀, eV Å."""
 SHARPNESS = 4.2
 """α times the reach of the sum in real space; both sums leave out less than 1e-8."""

@@ -25,7 +25,7 @@ from esml.io.progress import progress_bar
 from esml.io.records import read
 from esml.model import checkpoint
 from esml.model.crystals import CrystalModel
-from esml.model.crystals.crystal_model import zero_of
+from esml.physics.crystals.bands import zero_name
 from esml.predict.crystals import KIND, CrystalSurrogate, save_crystal_model
 from esml.training.config import ConfigError, difference, own_output, read_settings
 from esml.training.crystals.config import CrystalTrainingConfig, load_config
@@ -228,7 +228,7 @@ def card(run: Run, training: Sequence[CrystalRecord]) -> dict[str, Any]:
     return {
         "name": run.config.name,
         "level": [json.loads(level) for level in sorted({r.level for r in training})],
-        "energies": "non-magnetic PBE, from the " + zero_of(run.config.model),
+        "energies": f"non-magnetic PBE, from the {zero_name(run.config.model.insulating)}",
         "n_structures": len(training),
         "n_atoms": sum(len(r.numbers) for r in training),
         "elements": sorted({int(z) for r in training for z in r.numbers}),
