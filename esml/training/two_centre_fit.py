@@ -25,13 +25,11 @@ import torch
 from torch import Tensor
 
 from esml.io.crystal_records import CrystalRecord
-from esml.model.crystals.neighbourhood import radial_functions
-from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
+from esml.model.crystals.neighbourhood import Neighbourhood
+from esml.model.crystals.periodic_pairs import PeriodicPairs
 from esml.model.crystals.two_centre_model import SHELL_OF_SLOT, TwoCentreModel
 from esml.physics.crystals.bloch import NEAR
-from esml.physics.crystals.ewald import coulomb_matrix
-from esml.physics.crystals.shells import formal_charges
-from esml.physics.crystals.two_centre import direction_matrices, equal_shared
+from esml.physics.crystals.two_centre import equal_shared
 
 HOPPING_RIDGES = (1e-4, 1e-3, 1e-2)
 FIELD_RIDGES = (1e-3, 5e-3, 5e-2)
@@ -49,14 +47,10 @@ SPLIT_WEIGHT = 0.3
 class _Crystal:
     """What one record gives to the fit."""
 
-    rows: Tensor  # (N,) elements
-    pairs: PeriodicPairs
-    basis: Tensor  # (E, n_radial)
+    near: Neighbourhood
     onsite: Tensor  # (N, b, b) eV
     blocks: Tensor  # (E, b, b) eV
     known: Tensor  # (E,) 1, SPLIT_WEIGHT, or 0 where the mesh holds another image
-    coulomb: Tensor | None  # (N, N) V; None in metals
-    formal: Tensor  # (N,) charges of the ions, e
 
 
 def _multiplicities(record: CrystalRecord, pairs: PeriodicPairs) -> Tensor:
@@ -71,8 +65,8 @@ def _multiplicities(record: CrystalRecord, pairs: PeriodicPairs) -> Tensor:
 
 
 def _crystal(record: CrystalRecord, model: TwoCentreModel) -> _Crystal:
-    pairs = periodic_pairs(record.cell, record.positions, model.cutoff)
-    h = record.hamiltonian
+    near = model.neighbourhood(record.numbers.tolist(), record.cell, record.positions)
+    pairs, h = near.pairs, record.hamiltonian
     N, b = len(record.numbers), model.n_orbitals
     blocks = h.blocks.view(-1, N, b, N, b).transpose(2, 3)
     place = {tuple(image): i for i, image in enumerate(h.images.tolist())}
@@ -81,17 +75,11 @@ def _crystal(record: CrystalRecord, model: TwoCentreModel) -> _Crystal:
     known = torch.where(ties == 1, 1.0, SPLIT_WEIGHT) * ((ties > 0) & (index >= 0))
     found = blocks[index.clamp(min=0), pairs.first, pairs.second] * ties[:, None, None]
     atoms = torch.arange(N)
-    n_radial = model.hopping.shape[-1]
-    coulomb = coulomb_matrix(record.cell, record.positions) if model.ionic else None
     return _Crystal(
-        rows=model.rows(record.numbers.tolist()),
-        pairs=pairs,
-        basis=radial_functions(pairs.distances, model.cutoff, n_radial),
+        near=near,
         onsite=blocks[place[0, 0, 0], atoms, atoms],
         blocks=found,
         known=known.to(found.dtype),
-        coulomb=None if coulomb is None else torch.as_tensor(coulomb),
-        formal=torch.tensor(formal_charges(record.numbers.tolist()), dtype=torch.float64),
     )
 
 
@@ -141,12 +129,14 @@ def _fit_hopping(
     designs, targets = [], []
     for c in crystals:
         used = c.known > 0
-        matrices = direction_matrices(c.pairs.directions[used], c.onsite.shape[-1])
+        matrices = c.near.matrices[used]
         norms = matrices.square().sum((2, 3))
         integrals = torch.einsum("eaxy,exy->ea", matrices, c.blocks[used]) / norms
-        weights = (c.known[used] * torch.exp(-c.pairs.distances[used] / DECAY)).sqrt()
-        features = c.basis[used] @ whitening * weights[:, None]
-        places = _parts(c.rows[c.pairs.first[used]], c.rows[c.pairs.second[used]], Z)
+        weights = (c.known[used] * torch.exp(-c.near.pairs.distances[used] / DECAY)).sqrt()
+        features = c.near.basis[used] @ whitening * weights[:, None]
+        places = _parts(
+            c.near.rows[c.near.pairs.first[used]], c.near.rows[c.near.pairs.second[used]], Z
+        )
         design = features.new_zeros(len(features), 1 + 2 * Z + Z * Z, features.shape[1])
         for column in places.T:
             design[torch.arange(len(features)), column] = features
@@ -169,21 +159,21 @@ def _onsite_columns(
     """
     c, b = crystals[number], crystals[number].onsite.shape[-1]
     shell = SHELL_OF_SLOT[:b]
-    N = len(c.rows)
+    N = len(c.near.rows)
     levels = torch.zeros(N, Z, max(shell) + 1, b, dtype=torch.float64)
-    for atom, element in enumerate(c.rows.tolist()):
+    for atom, element in enumerate(c.near.rows.tolist()):
         levels[atom, element, list(shell), torch.arange(b)] = 1.0
     columns = [levels.flatten(1, 2)]
-    if c.coulomb is None:
+    if c.near.coulomb is None:
         return columns[0], 0
     zeros = torch.zeros(N, len(crystals), b, dtype=torch.float64)
     zeros[:, number] = 1.0
-    one, other = c.rows[c.pairs.first], c.rows[c.pairs.second]
-    place = c.pairs.first * Z * Z + torch.minimum(one, other) * Z + torch.maximum(one, other)
-    sign = torch.sign(other - one).to(c.basis)
+    one, other = c.near.rows[c.near.pairs.first], c.near.rows[c.near.pairs.second]
+    place = c.near.pairs.first * Z * Z + torch.minimum(one, other) * Z + torch.maximum(one, other)
+    sign = torch.sign(other - one).to(c.near.basis)
     lost = torch.zeros(N * Z * Z, whitening.shape[1], dtype=torch.float64)
-    lost.index_add_(0, place, 0.5 * sign[:, None] * (c.basis @ whitening))
-    moved = -c.coulomb @ torch.cat([c.formal[:, None], lost.view(N, -1)], 1)
+    lost.index_add_(0, place, 0.5 * sign[:, None] * (c.near.basis @ whitening))
+    moved = -c.near.coulomb @ torch.cat([c.near.formal[:, None], lost.view(N, -1)], 1)
     columns += [zeros, moved[:, :, None].expand(-1, -1, b)]
     return torch.cat(columns, 1), lost.numel() // N
 
@@ -198,15 +188,15 @@ def _fit_onsite(
     n_parts = 1 + 2 * Z + Z * Z
     designs, targets = [], []
     for number, c in enumerate(crystals):
-        matrices = direction_matrices(c.pairs.directions, b)
+        matrices = c.near.matrices
         matrices = matrices * equal_shared(matrices)[:, None, None]
         matrices = (matrices + matrices.transpose(2, 3))[:, :, rows, columns]
-        features = torch.einsum("en,eau->eanu", c.basis @ whitening, matrices)
-        N, n_elements = len(c.rows), len(rows)
+        features = torch.einsum("en,eau->eanu", c.near.basis @ whitening, matrices)
+        N, n_elements = len(c.near.rows), len(rows)
         field = features.new_zeros(N * n_parts, *features.shape[1:])
-        places = _parts(c.rows[c.pairs.first], c.rows[c.pairs.second], Z)
+        places = _parts(c.near.rows[c.near.pairs.first], c.near.rows[c.near.pairs.second], Z)
         for column in places.T:
-            field.index_add_(0, c.pairs.first * n_parts + column, features)
+            field.index_add_(0, c.near.pairs.first * n_parts + column, features)
         moved, n_charges = _onsite_columns(crystals, number, Z, whitening)
         levels = moved.new_zeros(N, moved.shape[1], n_elements)
         levels[:, :, diagonal] = moved
@@ -257,7 +247,7 @@ def fitted_parts(
         raise ValueError("no crystal to fit to: expected at least one record; give some")
     crystals = [_crystal(record, model) for record in records]
     Z = len(model.elements)
-    whitening = _whitening(torch.cat([c.basis for c in crystals]))
+    whitening = _whitening(torch.cat([c.near.basis for c in crystals]))
     hopping = _fit_hopping(crystals, Z, whitening, stiffness)
     levels, field, ions = _fit_onsite(crystals, Z, whitening, stiffness)
     return Parts(levels, hopping, field, ions)
