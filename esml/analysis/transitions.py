@@ -61,6 +61,32 @@ def between(states: Wavefunctions, operator: Array) -> Array:
     return found
 
 
+def overlaps(states: Wavefunctions, others: Wavefunctions) -> Array:
+    """How alike the states of one molecule at two geometries are.
+
+        ⟨I|J'⟩ = tr(D_I[X]ᵀ D'_J[X]) − tr(D_I[Y]ᵀ D'_J[Y]) ,   D[X] = C_o X C_vᵀ ,
+
+    with basis functions that follow their atoms. At one geometry it is the unit matrix.
+
+    Parameters
+    ----------
+    states, others
+        Of one multiplicity, not turned against each other.
+
+    Returns
+    -------
+    (S, S') in rows ``states``; the signs of states are arbitrary, and so are those of overlaps.
+    """
+    o = states.n_occupied
+    inner = states.coefficients.T @ others.coefficients
+    occupied, virtual = inner[:o, :o], inner[o:, o:]
+    found = np.zeros((len(states), len(others)))
+    for one, other, sign in ((states.X, others.X, 1.0), (states.Y, others.Y, -1.0)):
+        turned = occupied @ other @ virtual.T
+        found += sign * one.reshape(len(one), -1) @ turned.reshape(len(turned), -1).T
+    return found
+
+
 def state_dipoles(states: Wavefunctions, dipole_operator: Array, ground: Array) -> Array:
     """Dipole moments (S, 3) of excited states, debye, before their orbitals relax.
 

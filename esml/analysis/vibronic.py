@@ -16,7 +16,9 @@ exact for displaced oscillators:
     L(E) = 1/π Re ∫₀^∞ dt exp[i(E − E₀₀)t − σ²t²/2 + Σ_k S_k φ_k(t)] ,
     φ_k = (n_k + 1)(e^(−iω_k t) − 1) + n_k (e^(iω_k t) − 1) ;
 
-of emission its mirror image about E₀₀.
+of emission its mirror image about E₀₀. Here the transition dipole is that of the minimum (Condon);
+where it changes along the modes, :mod:`esml.analysis.herzberg_teller` says what the integrand is
+multiplied by.
 
 References: F. Santoro and D. Jacquemin, WIREs Comput. Mol. Sci. 6, 460 (2016), for the model;
 R. Kubo and Y. Toyozawa, Prog. Theor. Phys. 13, 160 (1955), for the integral.
@@ -37,8 +39,10 @@ from ase import Atoms, units
 from numpy.typing import ArrayLike
 
 from esml.analysis.absorption import Band, strongest
+from esml.analysis.herzberg_teller import DipoleExpansion
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, Spectrum, check_width
 from esml.typing import Array
+from esml.units import HARTREE
 
 SOFT = 50.0
 """cm⁻¹; modes below, imaginary ones among them, are no oscillators and left out."""
@@ -69,6 +73,12 @@ class NormalModes:
     def at_minimum(self) -> bool:
         """Whether ``force`` is that of a minimum, as far as modes need it."""
         return self.force <= FORCE
+
+    def shifts(self, gradient: Array) -> Array:
+        """Δ (V,) of a state with ``gradient`` ∂ω/∂R (N, 3) eV/Å: its slope along q, over ħω."""
+        along = np.einsum("vax,ax->v", self.displacements, gradient)
+        shifts: Array = along / self.energies
+        return shifts
 
     def describe(self) -> str:
         """How many there are and of what, for people to read."""
@@ -120,11 +130,13 @@ class VibronicBand:
     """One electronic transition with its vibrational structure."""
 
     vertical: float  # eV, at the minimum of the state that light is absorbed or emitted from
-    strength: float  # oscillator strength
+    strength: float  # oscillator strength there
     huang_rhys: Array  # (V,) S
     modes: NormalModes  # V vibrations of the state that light is absorbed or emitted from
     label: str = ""  # the state, such as S1
     emission: bool = False  # whether light is emitted, not absorbed
+    expansion: DipoleExpansion | None = None  # of the transition dipole; None: it is constant
+    warnings: tuple[str, ...] = ()  # what its dipole along the modes leaves in doubt
 
     @classmethod
     def of(
@@ -135,11 +147,12 @@ class VibronicBand:
         modes: NormalModes,
         label: str = "",
         emission: bool = False,
+        expansion: DipoleExpansion | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> VibronicBand:
         """The band of a state with ``gradient`` ∂ω/∂R (N, 3) eV/Å at that minimum."""
-        along = np.einsum("vax,ax->v", modes.displacements, gradient)
-        factors = 0.5 * np.square(along / modes.energies)
-        return cls(vertical, strength, factors, modes, label, emission)
+        factors = 0.5 * np.square(modes.shifts(gradient))
+        return cls(vertical, strength, factors, modes, label, emission, expansion, warnings)
 
     @property
     def reorganization(self) -> float:
@@ -157,6 +170,28 @@ class VibronicBand:
         return [
             (float(self.modes.energies[k] * WAVENUMBERS), float(self.huang_rhys[k])) for k in order
         ]
+
+    def thermal_strength(self, temperature: float = TEMPERATURE) -> float:
+        """⅔ E_vertical ⟨|μ|²⟩ (atomic units): ``strength``, and what vibrations lend to it."""
+        return self.strength + float(self.borrowed(temperature).sum())
+
+    def borrowed(self, temperature: float = TEMPERATURE) -> Array:
+        """Oscillator strength (V,) that each mode lends, ⅔ E_vertical (n + ½) |m|².
+
+        Zero without ``expansion``.
+        """
+        if self.expansion is None:
+            return np.zeros_like(self.modes.energies)
+        squares = self.expansion.borrowed(self._occupations(temperature))
+        return 2.0 / 3.0 * self.vertical / HARTREE * squares
+
+    def promoting_modes(
+        self, n: int = 3, temperature: float = TEMPERATURE
+    ) -> list[tuple[float, float]]:
+        """Up to ``n`` modes that lend most, as wavenumber (cm⁻¹) and oscillator strength."""
+        lent = self.borrowed(temperature)
+        order = [k for k in np.argsort(-lent, kind="stable")[:n] if lent[k] > 0]
+        return [(float(self.modes.energies[k] * WAVENUMBERS), float(lent[k])) for k in order]
 
     def profile(
         self, energies: ArrayLike, fwhm: float = WIDTH, temperature: float = TEMPERATURE
@@ -181,6 +216,8 @@ class VibronicBand:
         spread = (phases - 1.0) @ (self.huang_rhys * (occupied + 1.0))
         spread = spread + (phases.conj() - 1.0) @ (self.huang_rhys * occupied)
         response = np.exp(spread - 0.5 * np.square(sigma * times))
+        if self.expansion is not None and (area := self.expansion.mean_square(occupied)) > 0:
+            response *= self.expansion.correlation(phases, occupied, self.emission) / area
         response[0] *= 0.5  # the ends of the trapezoidal rule; the last is nothing
         lines = np.fft.fftshift(np.fft.ifft(response, count).real) * count * step / np.pi
         grid = 2.0 * np.pi * np.fft.fftshift(np.fft.fftfreq(count, step))
@@ -212,7 +249,7 @@ class VibronicSpectrum(Spectrum):
     """The absorption spectrum of several vibronic bands.
 
     ``fwhm`` is the width of a vibronic line; sticks are the electronic transitions at their
-    vertical energies.
+    vertical energies, with what vibrations lend to their strengths.
     """
 
     transitions: tuple[VibronicBand, ...] = field(kw_only=True)  # the bands it is the sum of
@@ -226,11 +263,12 @@ class VibronicSpectrum(Spectrum):
     @property
     def line_height(self) -> float:
         """Of a transition of oscillator strength 1 with the vibrations of the strongest."""
-        tallest = max(self.transitions, key=lambda band: band.strength)
-        if tallest.strength <= 0:
+        strengths = [band.thermal_strength(self.temperature) for band in self.transitions]
+        tallest = int(np.argmax(strengths))
+        if strengths[tallest] <= 0:
             return super().line_height
-        alone = replace(self, transitions=(tallest,))
-        return float(alone.at(self.energies).max()) / tallest.strength
+        alone = replace(self, transitions=self.transitions[tallest : tallest + 1])
+        return float(alone.at(self.energies).max()) / strengths[tallest]
 
     @property
     def absorption_max(self) -> Band | None:
@@ -245,9 +283,10 @@ class VibronicSpectrum(Spectrum):
         """(S, P) L mol⁻¹ cm⁻¹ of each transition."""
         parts = np.zeros((len(self.transitions), len(grid)))
         for part, band in zip(parts, self.transitions, strict=True):
-            if band.strength > 0:
+            strength = band.thermal_strength(self.temperature)
+            if strength > 0:
                 part[:] = band.profile(grid, self.fwhm, self.temperature)
-                part *= band.strength * grid / band.vertical
+                part *= strength * grid / band.vertical
         return parts / (STRENGTH_PER_AREA * WAVENUMBERS)
 
 
@@ -258,6 +297,8 @@ def vibronic_spectrum(
     energies: ArrayLike | None = None,
 ) -> VibronicSpectrum:
     """Absorption ε(E) = Σ_n f_n (E/E_n) L_n(E) / (4.319·10⁻⁹ · 8065.54 cm⁻¹ per eV).
+
+    f_n is ``VibronicBand.thermal_strength``.
 
     Parameters
     ----------
@@ -292,7 +333,7 @@ def vibronic_spectrum(
         energies=grid,
         absorption=np.zeros_like(grid),
         stick_energies=np.array([band.vertical for band in bands]),
-        stick_strengths=np.array([band.strength for band in bands]),
+        stick_strengths=np.array([band.thermal_strength(temperature) for band in bands]),
         fwhm=float(fwhm),
         shape="gaussian",
         stick_labels=tuple(band.label for band in bands),
