@@ -24,6 +24,15 @@ IndexOption = Annotated[
     int | None,
     typer.Option("--index", help="Structure of the file, from 0; the last if left out."),
 ]
+HerzbergTellerOption = Annotated[
+    bool,
+    typer.Option(
+        "--herzberg-teller",
+        help="--vibronic with transition dipoles that change along the modes: intensity of "
+        "forbidden bands. Two predictions more for each mode.",
+    ),
+]
+
 WidthOption = Annotated[
     float | None,
     typer.Option(

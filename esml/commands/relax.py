@@ -14,6 +14,7 @@ from esml.commands.options import (
     ChargeOption,
     DeviceOption,
     GeometryOption,
+    HerzbergTellerOption,
     IndexOption,
     LargestOption,
     ModelOption,
@@ -52,6 +53,7 @@ def relax(
         bool,
         typer.Option("--vibronic", help="Vibrational structure of the band, by modes of GFN2-xTB."),
     ] = False,
+    herzberg_teller: HerzbergTellerOption = False,
     frequencies: Annotated[
         bool,
         typer.Option(
@@ -104,6 +106,7 @@ def relax(
                 steps=steps,
                 vibronic=vibronic,
                 frequencies=frequencies,
+                herzberg_teller=herzberg_teller,
             )
         except CrossingError as error:
             if output is not None:
@@ -137,9 +140,8 @@ def _warn(found: RelaxedState) -> None:
             f"warning: {modes.imaginary} modes of {found.state} lead downhill, so the structure is "
             "no minimum"
         )
-    for result in (found.ground, found.excited):
-        for warning in result.warnings:
-            note(f"warning: {warning}")
+    for warning in (*found.ground.warnings, *found.excited.warnings, *found.warnings):
+        note(f"warning: {warning}")
 
 
 def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
@@ -158,6 +160,7 @@ def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
         "adiabatic_eV": found.adiabatic_energy,
         "zero_zero_eV": found.zero_zero_energy,
         "oscillator_strength": found.strength,
+        "thermal_oscillator_strength": curve.band.thermal_strength(curve.temperature),
         "radiative_lifetime_s": found.radiative_lifetime(),
         "emission_max_nm": curve.emission_max_nm,
     }
@@ -178,7 +181,7 @@ def _write(
         from esml.export.plain import rounded, to_plain
         from esml.io.files import write_whole
 
-        entry = {"format": "esml-emission-json", "schema_version": 1} | numbers
+        entry = {"format": "esml-emission-json", "schema_version": 2} | numbers
         entry |= {"ground": to_plain(found.ground), "excited": to_plain(found.excited)}
         text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
         write_whole(json_path, (text + "\n").encode("utf-8"))
@@ -254,11 +257,23 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
         f"relaxation: {how} in {ended.steps} steps on {found.method} + ω, forces up to "
         f"{ended.force:.3f} eV/Å",
         f"Stokes shift: {found.stokes_shift:.2f} eV between vertical energies",
-        f"oscillator strength of the emission: {found.strength:.3f}",
+        f"oscillator strength of the emission: {found.strength:.3f}{_lent(curve)}",
         f"radiative lifetime: {_time(lifetime)}",
         f"band: {band}",
         *solvent,
     ]
+
+
+def _lent(curve: EmissionSpectrum) -> str:
+    """What vibrations make of the strength, if that was asked for."""
+    if curve.band.expansion is None:
+        return ""
+    strength = curve.band.thermal_strength(curve.temperature)
+    main = ", ".join(
+        f"{place:.0f} ({lent:.2g})"
+        for place, lent in curve.band.promoting_modes(3, curve.temperature)
+    )
+    return f", {strength:.2g} with vibrations at {curve.temperature:g} K; cm⁻¹ (f): {main}"
 
 
 def _time(seconds: float) -> str:

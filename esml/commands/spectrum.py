@@ -18,6 +18,7 @@ from esml.commands.options import (
     ColumnOption,
     DeviceOption,
     GeometryOption,
+    HerzbergTellerOption,
     IndexOption,
     LargestOption,
     ModelOption,
@@ -125,6 +126,7 @@ def spectrum(
             "its minimum; --plot, --csv and --json have them.",
         ),
     ] = False,
+    herzberg_teller: HerzbergTellerOption = False,
     raw: Annotated[
         bool,
         typer.Option("--raw", help="Without the band maximum by the step fitted to measured ones."),
@@ -138,6 +140,7 @@ def spectrum(
     from esml.analysis.spectrum import check_width
     from esml.analysis.vibronic import WIDTH, check_temperature
 
+    vibronic = vibronic or herzberg_teller
     fwhm = fwhm if fwhm is not None else WIDTH if vibronic else 0.3
     with refusing(ValueError):
         check_width(fwhm, "--fwhm")
@@ -185,7 +188,11 @@ def spectrum(
     result = predict_one(surrogate, structure, n_states)
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
-    bands = vibronic_curve(surrogate, structure, n_states, fwhm, temperature) if vibronic else None
+    bands = None
+    if vibronic:
+        bands = vibronic_curve(
+            surrogate, structure, n_states, fwhm, temperature, herzberg_teller=herzberg_teller
+        )
     curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):

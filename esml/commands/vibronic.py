@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def vibronic_curve(
-    surrogate: Surrogate, structure: Structure, n_states: int, fwhm: float, temperature: float
+    surrogate: Surrogate,
+    structure: Structure,
+    n_states: int,
+    fwhm: float,
+    temperature: float,
+    herzberg_teller: bool = False,
 ) -> VibronicSpectrum:
     """The vibronic spectrum of a structure with the modes of GFN2-xTB; ends the command without."""
     from esml.analysis.vibronic import FORCE, normal_modes, vibronic_spectrum
@@ -32,13 +37,17 @@ def vibronic_curve(
     with refusing(InputError, InstabilityError, StructureError), converging():
         ground = xtb_calculator(molecular_charge(atoms))
         modes = normal_modes(atoms, ground, METHOD)
-        bands = vibronic_bands(surrogate, atoms, ground, n_states, modes)
+        bands = vibronic_bands(
+            surrogate, atoms, ground, n_states, modes, herzberg_teller=herzberg_teller
+        )
     if not modes.at_minimum:
         note(
             f"warning: forces of {METHOD} on this geometry reach {modes.force:.2f} eV/Å where at "
             f"most {FORCE} are expected of a minimum, so its modes and bands are doubtful; choose "
             "--geometry xtb"
         )
+    for warning in dict.fromkeys(each for band in bands for each in band.warnings):
+        note(f"warning: {warning}")
     return vibronic_spectrum(bands, fwhm, temperature)
 
 
@@ -66,6 +75,26 @@ def bands_table(bands: Sequence[VibronicBand]) -> Table:
     return table
 
 
+def strengths_table(bands: Sequence[VibronicBand], temperature: float) -> Table:
+    """Oscillator strengths without and with what vibrations lend, and the modes that do."""
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("band")
+    for heading in ("f at rest", f"f at {temperature:g} K"):
+        table.add_column(heading, justify="right")
+    table.add_column("lent by modes, cm⁻¹ (f)", overflow="fold")
+    for band in bands:
+        lent = band.promoting_modes(3, temperature)
+        table.add_row(
+            band.label,
+            f"{band.strength:.4f}",
+            "–" if band.expansion is None else f"{band.thermal_strength(temperature):.4f}",
+            ", ".join(f"{place:.0f} ({strength:.4f})" for place, strength in lent),
+        )
+    return table
+
+
 def vibronic_notes(curve: Spectrum) -> list[str]:
     """With which modes and at which temperature bands were made; nothing of another curve."""
     from esml.analysis.vibronic import VibronicSpectrum
@@ -73,9 +102,11 @@ def vibronic_notes(curve: Spectrum) -> list[str]:
     if not isinstance(curve, VibronicSpectrum):
         return []
     lowest = curve.transitions[0]
+    lent = any(band.expansion is not None for band in curve.transitions)
+    model = "vertical-gradient model" + (" with Herzberg–Teller term" if lent else "")
     return [
         f"modes: {lowest.modes.describe()}, in vacuum",
-        f"vibronic bands: vertical-gradient model at {curve.temperature:g} K, lines "
+        f"vibronic bands: {model} at {curve.temperature:g} K, lines "
         f"{curve.fwhm:g} eV wide, 0-0 of {lowest.label} at {lowest.zero_zero:.2f} eV",
     ]
 
@@ -88,5 +119,8 @@ def print_bands(curve: VibronicSpectrum) -> None:
     screen.print()
     screen.print(bands_table(curve.transitions))
     screen.print()
+    if any(band.expansion is not None for band in curve.transitions):
+        screen.print(strengths_table(curve.transitions, curve.temperature))
+        screen.print()
     for line in vibronic_notes(curve):
         screen.print(Text(line), soft_wrap=True)

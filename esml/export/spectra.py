@@ -1,6 +1,6 @@
 """A spectrum and what it is compared with, as an object that JSON can hold.
 
-``format`` is "esml-spectrum-json", ``schema_version`` 2. ``prediction`` is the result as in
+``format`` is "esml-spectrum-json", ``schema_version`` 3. ``prediction`` is the result as in
 ``esml.export.plain``; ``fwhm_eV`` and ``shape`` are those of a line; ``absorption_max_nm`` is null
 without a band, ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
 ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or beyond; ``colour``
@@ -11,7 +11,11 @@ where a spectrum was given, holds ``source``, ``quantity``, ``notes`` (what was 
 holds ``temperature_K``, ``modes`` (``method``, ``wavenumbers_cm-1``, ``left_out``,
 ``largest_force_eV_A``) and for each of its ``transitions`` ``state``, ``vertical_eV``,
 ``zero_zero_eV``, ``reorganization_eV``, ``oscillator_strength`` and ``huang_rhys`` in the order of
-the modes.
+the modes. Each transition holds ``herzberg_teller`` (version 3), null without that term:
+``transition_dipole_e_bohr`` at the minimum, ``dipole_slopes_e_bohr`` and ``shifts`` for each mode,
+by its dimensionless coordinate, ``overlaps`` of the state with itself ``step`` away,
+``oscillator_strength`` at this temperature and what each mode lends to it, ``lent``; and
+``warnings``, what is in doubt.
 """
 
 from __future__ import annotations
@@ -23,14 +27,14 @@ from typing import Any
 from esml.analysis.colour import CONCENTRATION, PATH
 from esml.analysis.likeness import likeness
 from esml.analysis.spectrum import WAVENUMBERS, Spectrum
-from esml.analysis.vibronic import VibronicSpectrum
+from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
 from esml.export.plain import rounded, to_plain
 from esml.io.files import write_whole
 from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
 
 FORMAT = "esml-spectrum-json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def write_spectrum_json(
@@ -86,9 +90,26 @@ def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
                 "reorganization_eV": band.reorganization,
                 "oscillator_strength": band.strength,
                 "huang_rhys": band.huang_rhys.tolist(),
+                "herzberg_teller": _lent(band, curve.temperature),
+                "warnings": list(band.warnings),
             }
             for band in curve.transitions
         ],
+    }
+
+
+def _lent(band: VibronicBand, temperature: float) -> dict[str, Any] | None:
+    expansion = band.expansion
+    if expansion is None:
+        return None
+    return {
+        "oscillator_strength": band.thermal_strength(temperature),
+        "lent": band.borrowed(temperature).tolist(),
+        "transition_dipole_e_bohr": expansion.dipole.tolist(),
+        "dipole_slopes_e_bohr": expansion.slopes.tolist(),
+        "shifts": expansion.shifts.tolist(),
+        "overlaps": expansion.overlaps.tolist(),
+        "step": expansion.step,
     }
 
 

@@ -30,6 +30,7 @@ from ase.optimize import BFGS
 
 from esml.analysis.emission import radiative_rate
 from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
+from esml.analysis.herzberg_teller import DipoleExpansion
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
 from esml.interfaces.ase import ExcitedStateCalculator
 from esml.io.relaxation import METHOD, model_hessian, xtb_calculator
@@ -37,6 +38,7 @@ from esml.io.structure_checks import StructureError, molecular_charge
 from esml.io.surroundings import surroundings_of, within
 from esml.physics.excitations import InstabilityError
 from esml.physics.solvent import Solvent
+from esml.predict.dipole_slopes import Expansion, dipole_expansions
 from esml.predict.gradients import excitation_gradients
 from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
@@ -94,6 +96,8 @@ class RelaxedState:
     gradient: Array  # (N, 3) ∂ω/∂R at the minimum of the state, eV/Å
     modes: NormalModes | None = None  # of the ground state
     excited_modes: NormalModes | None = None  # of the excited state
+    expansion: DipoleExpansion | None = None  # of the transition dipole along ``modes``
+    warnings: tuple[str, ...] = ()  # what that leaves in doubt
 
     @property
     def absorption_energy(self) -> float:
@@ -131,7 +135,10 @@ class RelaxedState:
 
     @property
     def strength(self) -> float:
-        """Oscillator strength of the emission; of triplets 0, before spin–orbit coupling."""
+        """Oscillator strength of the emission at the minimum of the state.
+
+        Of triplets 0, before spin–orbit coupling.
+        """
         states = self.excited.singlets
         return float(states.oscillator_strengths[_place(self.state)]) if self._singlet else 0.0
 
@@ -158,7 +165,14 @@ class RelaxedState:
             )
             return emission_spectrum(band, fwhm or BROAD, temperature)
         band = VibronicBand.of(
-            self.emission_energy, self.strength, self.gradient, self.modes, self.state, True
+            self.emission_energy,
+            self.strength,
+            self.gradient,
+            self.modes,
+            self.state,
+            emission=True,
+            expansion=self.expansion,
+            warnings=self.warnings,
         )
         return emission_spectrum(band, fwhm or WIDTH, temperature)
 
@@ -166,14 +180,16 @@ class RelaxedState:
         """Of spontaneous emission, s, by the band of ``spectrum`` (Strickler and Berg).
 
         In a solvent with its refractive index. Of triplets phosphorescence, the mean of the three
-        components. Infinite for a dark state.
+        components. Infinite for a dark state. With ``expansion``, vibrations lend strength.
         """
+        curve = self.spectrum()
         index = self.excited.solvent.refractive_index if self.excited.solvent else 1.0
         if self._singlet:
-            rate = float(radiative_rate(self.emission_energy, self.strength, index))
+            strength = curve.band.thermal_strength(curve.temperature)
+            rate = float(radiative_rate(self.emission_energy, strength, index))
         else:
             rate = index**2 / float(self.excited.spin_orbit().lifetimes[_place(self.state)])
-        rate *= self.spectrum().cubed
+        rate *= curve.cubed
         return 1.0 / rate if rate > 0 else float("inf")
 
 
@@ -187,6 +203,7 @@ def relaxed_state(
     solvent: Solvent | str | None = None,
     vibronic: bool = False,
     frequencies: bool = False,
+    herzberg_teller: bool = False,
 ) -> RelaxedState:
     """Relax the ground state of ``atoms``, then an excited state, and predict both.
 
@@ -210,6 +227,9 @@ def relaxed_state(
         Compute normal modes of the ground state, for the shape of the band.
     frequencies
         Compute those of the excited state too, for the 0-0 energy.
+    herzberg_teller
+        Let the transition dipole of a singlet change along the modes, to first order
+        (:mod:`esml.analysis.herzberg_teller`); implies ``vibronic``.
 
     Returns
     -------
@@ -223,8 +243,14 @@ def relaxed_state(
     StructureError, InstabilityError
         As ``Surrogate.predict``, for the ground state's minimum.
     ValueError
-        For a state's name that is none, and a ground state that does not relax.
+        For a state's name that is none, a ground state that does not relax, and
+        ``herzberg_teller`` of a triplet.
     """
+    if herzberg_teller and not state.startswith("S"):
+        raise ValueError(
+            f"herzberg_teller is about singlets and the state is {state!r}: expected S1, S2, …; "
+            "leave it out"
+        )
     model = load_model() if model is None else model
     method = METHOD if ground is None else type(ground).__name__
     ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
@@ -243,7 +269,15 @@ def relaxed_state(
     there, relaxation = _relaxed_excited(start, surface, force, steps)
     after = float(ground.get_property("energy", there))
     multiplicity: Multiplicity = "singlet" if state.startswith("S") else "triplet"
-    slope = excitation_gradients(model, there, _place(state), multiplicity)
+    place = _place(state)
+    states = range(place + 1) if herzberg_teller else range(place, place + 1)
+    slopes = excitation_gradients(model, there, states, multiplicity).gradients
+    modes = None
+    if vibronic or frequencies or herzberg_teller:
+        modes = normal_modes(start, ground, method)
+    expansion: Expansion = (None, ())
+    if herzberg_teller and modes is not None:
+        expansion = dipole_expansions(model, there, modes, slopes)[place]
     return RelaxedState(
         state=state,
         relaxation=relaxation,
@@ -251,9 +285,11 @@ def relaxed_state(
         excited=model.predict(there, N_STATES),
         ground_energies=(before, after),
         method=method,
-        modes=normal_modes(start, ground, method) if vibronic or frequencies else None,
+        modes=modes,
         excited_modes=normal_modes(there, surface, state) if frequencies else None,
-        gradient=slope.gradients[0],
+        gradient=slopes[-1],
+        expansion=expansion[0],
+        warnings=expansion[1],
     )
 
 

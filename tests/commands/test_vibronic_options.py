@@ -64,6 +64,33 @@ def test_bands_are_told_and_stored(aldehyde: Path, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_intensity_that_vibrations_lend_is_told_and_stored(aldehyde: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    numbers, curve = tmp_path / "a.json", tmp_path / "a.csv"
+    asked = ("--n-states", "1", "--herzberg-teller", "--temperature", "0")
+    found = run("spectrum", aldehyde, *asked, "--json", numbers, "--csv", curve)
+    assert found.exit_code == 0, found.output
+    told = " ".join(found.stdout.split())
+    assert "lent by modes" in told
+    assert "vertical-gradient model with Herzberg–Teller term at 0 K" in told
+    stored = json.loads(numbers.read_text(encoding="utf-8"))
+    assert stored["schema_version"] == 3
+    (first,) = stored["vibronic"]["transitions"]
+    lent = first["herzberg_teller"]
+    assert first["oscillator_strength"] < 1e-6
+    assert lent["oscillator_strength"] == pytest.approx(sum(lent["lent"]), abs=1e-6)
+    slopes, shifts = np.array(lent["dipole_slopes_e_bohr"]), np.array(lent["shifts"])
+    expected = first["vertical_eV"] / 27.2114 / 3 * (slopes**2).sum()
+    assert lent["oscillator_strength"] == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(0.5 * shifts**2, first["huang_rhys"], atol=1e-6)
+    assert min(lent["overlaps"]) > 0.99
+    assert first["warnings"] == []
+    with curve.open(newline="") as file:
+        rows = np.array([[float(cell) for cell in row] for row in list(csv.reader(file))[1:]])
+    area = 4.319e-9 * 8065.544 * trapezoid(rows[:, 2] / rows[:, 0], rows[:, 0])
+    assert area * first["vertical_eV"] == pytest.approx(expected, rel=2e-3)
+
+
 def test_a_geometry_that_is_no_minimum_is_warned_of(aldehyde: Path) -> None:
     pytest.importorskip("tblite")
     found = run("spectrum", aldehyde, "--n-states", "1", "--vibronic", "--geometry", "as-is")

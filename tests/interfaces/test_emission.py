@@ -76,6 +76,21 @@ def test_minimum_zero_point_and_lifetime(formaldehyde: RelaxedState) -> None:
     assert 1.0 < cubed < 1.5
 
 
+def test_vibrations_lend_strength_to_emission(model: Surrogate) -> None:
+    """Benzene's S1 has no dipole at its hexagonal minimum; its lifetime in vacuum is finite."""
+    pytest.importorskip("tblite")
+    found = relaxed_state(model, molecule("C6H6"), "S1", herzberg_teller=True)
+    curve = found.spectrum()
+    strength = curve.band.thermal_strength(curve.temperature)
+    assert found.strength < 0.1 * strength
+    assert 5e-4 < strength < 5e-3
+    rate = 2 * (1 / 137.036) ** 3 * (found.emission_energy / 27.2114) ** 2 * strength
+    lifetime = 2.4188843e-17 / (rate * curve.cubed)
+    assert found.radiative_lifetime() == pytest.approx(lifetime, rel=1e-3)
+    # What e2g modes lend leaves one quantum in them: emission begins below the 0-0 line.
+    assert curve.energies[curve.intensity.argmax()] < curve.band.zero_zero - 0.03
+
+
 def test_triplets_and_solvents(model: Surrogate) -> None:
     pytest.importorskip("tblite")
     found = relaxed_state(model, molecule("C6H6"), "T1", solvent="water")
@@ -162,5 +177,7 @@ def test_unfinished_relaxations_are_told(tmp_path: Path) -> None:
     assert "S1 is not relaxed after 4 steps" in few.stderr
     assert "not relaxed in 4 steps" in few.stdout
     assert "expected a name such as 'S1'" in run("--state", "X1").stderr
+    lent = run("--state", "T1", "--herzberg-teller").stderr
+    assert "about singlets and the state is 'T1'" in lent
     assert "--force is 0" in run("--force", "0").stderr
     assert "--steps is 0" in run("--steps", "0").stderr
