@@ -1,6 +1,7 @@
 """Vibronic bands of rigid hydrocarbons beside measured ones: where the maxima are, and how high.
 
     python -m scripts.accuracy.vibronic [NAME ...] [--picture docs/figures/vibronic.png]
+    python -m scripts.accuracy.vibronic --forbidden [--picture docs/figures/herzberg_teller.png]
 
 Relaxes each molecule with GFN2-xTB, computes its modes there (6N + 1 forces) and the band of its
 first singlet in vacuum. Heights are relative to the 0-0 maximum, so that the tables compare shapes:
@@ -10,19 +11,26 @@ about a minute of one core for each molecule.
 Measured maxima and molar absorption coefficients (L mol⁻¹ cm⁻¹) were read off the digital spectra
 of PhotochemCAD: M. Taniguchi and J. S. Lindsey, Photochem. Photobiol. 94, 290 (2018); H. Du, R. A.
 Fuh, J. Li, L. A. Corkan and J. S. Lindsey, ibid. 68, 141 (1998).
+
+``--forbidden`` takes the two bands of benzene that have no transition dipole, with what vibrations
+lend to them. Measured oscillator strengths: E. Pantos, J. Philis and A. Bolovinos, J. Mol.
+Spectrosc. 72, 36 (1978); lines of the first band: J. H. Callomon, T. M. Dunn and I. M. Mills,
+Philos. Trans. R. Soc. A 259, 499 (1966).
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 import esml
 from esml.analysis.absorption import bands
-from esml.analysis.vibronic import VibronicSpectrum, normal_modes, vibronic_spectrum
+from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS
+from esml.analysis.vibronic import VibronicBand, VibronicSpectrum, normal_modes, vibronic_spectrum
 from esml.io import from_smiles
 from esml.io.provenance import ReadingOptions
 from esml.io.relaxation import METHOD, xtb_calculator
@@ -61,6 +69,115 @@ MEASURED = {
         ((435.75, 38500), (408.25, 28096), (387.0, 13014), (371.0, 4997)),
     ),
 }
+
+
+BENZENE = "c1ccccc1"
+
+FORBIDDEN = {"B2u": "0.0013", "B1u": "0.09"}
+"""Measured oscillator strengths of the bands of benzene without a transition dipole."""
+
+LINES = {
+    "6⁰₁": (-1, 0, -608),
+    "6¹₀": (1, 0, 521),
+    "6¹₀1¹₀": (1, 1, 1444),
+    "6¹₀1²₀": (1, 2, 2367),
+}
+"""Lines of the first band of benzene: quanta of mode 6, which lends most, and of mode 1, which
+breathes, and measured cm⁻¹ from the 0-0 line, which is not seen."""
+
+ZERO_ZERO = 38086.0
+"""cm⁻¹; where that line would be."""
+
+NARROW = 0.02
+"""eV; of each line of benzene vapour in the picture."""
+
+
+def forbidden(model: esml.Surrogate) -> tuple[VibronicSpectrum, esml.Result]:
+    """The four lowest bands of benzene with what vibrations lend, and its vertical states."""
+    atoms = from_smiles(BENZENE, ReadingOptions(geometry="xtb")).atoms
+    ground = xtb_calculator(0)
+    modes = normal_modes(atoms, ground, METHOD)
+    found = vibronic_bands(model, atoms, ground, 4, modes, herzberg_teller=True)
+    return vibronic_spectrum(found, NARROW), model.predict(atoms, 4)
+
+
+def integrated(curve: VibronicSpectrum, band: VibronicBand) -> float:
+    """Oscillator strength 4.319·10⁻⁹ ∫ ε dν̃ of a band of the curve."""
+    alone = replace(curve, transitions=(band,)).at(curve.energies)
+    return STRENGTH_PER_AREA * WAVENUMBERS * float(trapezoid(alone, curve.energies))
+
+
+def forbidden_rows(curve: VibronicSpectrum, result: esml.Result) -> list[tuple[object, ...]]:
+    """Strengths of the bands of ``FORBIDDEN``, without and with vibrations, and their modes."""
+    found: list[tuple[object, ...]] = []
+    for band, character in zip(curve.transitions, result.characters(), strict=True):
+        symmetry = character.symmetry.text
+        if symmetry in FORBIDDEN:
+            lent = band.borrowed(curve.temperature)
+            places = band.modes.energies * WAVENUMBERS
+            shares = sorted(
+                (
+                    (lent[np.abs(places - place) < 1.0].sum() / lent.sum(), place)
+                    for place in places
+                ),
+                reverse=True,
+            )
+            main = dict.fromkeys(f"{place:.0f} ({share:.0%})" for share, place in shares)
+            found.append(
+                (
+                    symmetry,
+                    f"{band.vertical:.2f}",
+                    f"{band.strength:.4f}",
+                    f"{integrated(curve, band):.4f}",
+                    FORBIDDEN[symmetry],
+                    ", ".join([*main][:3]),
+                    "yes" if band.warnings else "no",
+                )
+            )
+    return found
+
+
+def line_rows(curve: VibronicSpectrum) -> list[tuple[object, ...]]:
+    """Places of the maxima of the first band, from 0-0, beside the measured lines."""
+    first = curve.transitions[0]
+    spectrum = replace(curve, transitions=(first,)).at(curve.energies)
+    peaks = np.flatnonzero((spectrum[1:-1] > spectrum[:-2]) & (spectrum[1:-1] > spectrum[2:])) + 1
+    places = (curve.energies[peaks] - first.zero_zero) * WAVENUMBERS
+    found: list[tuple[object, ...]] = [
+        ("0-0", f"{first.zero_zero * WAVENUMBERS:.0f}", f"{ZERO_ZERO:.0f}", "")
+    ]
+    tallest = spectrum.max()
+    (lending, _), (breathing, _) = first.promoting_modes(1)[0], first.main_modes(1)[0]
+    for name, (of_lending, of_breathing, measured) in LINES.items():
+        expected = of_lending * lending + of_breathing * breathing
+        k = int(np.abs(places - expected).argmin())
+        found.append(
+            (name, f"{places[k]:+.0f}", f"{measured:+d}", f"{spectrum[peaks[k]] / tallest:.2f}")
+        )
+    return found
+
+
+def forbidden_picture(curve: VibronicSpectrum, path: Path) -> None:
+    """The first band of benzene, and where its lines are measured, both from 0-0 on."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    first = curve.transitions[0]
+    alone = replace(curve, transitions=(first,)).at(curve.energies)
+    figure, ax = plt.subplots(figsize=(5.0, 3.2), layout="constrained")
+    ax.plot((curve.energies - first.zero_zero) * WAVENUMBERS, alone, label="predicted")
+    ax.axhline(0.0, color="#6b6b6b", lw=1, ls="--", label="predicted, constant dipole")
+    for name, (*_, place) in LINES.items():
+        ax.axvline(place, color="#d62728", lw=1, label="measured" if place == 521 else None)
+        ax.annotate(
+            name, (place, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom"
+        )
+    ax.set(xlabel="wavenumber from the 0-0 line (cm⁻¹)", ylabel="ε (L mol⁻¹ cm⁻¹)")
+    ax.set_xlim(-1500, 6000)
+    ax.legend(frameon=False, loc="upper right")
+    figure.savefig(path, dpi=150)
 
 
 def predicted(model: esml.Surrogate, smiles: str) -> VibronicSpectrum:
@@ -120,8 +237,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="*", metavar="NAME", default=list(MEASURED))
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--forbidden", action="store_true")
     given = parser.parse_args()
     model = esml.load_model()
+    if given.forbidden:
+        curve, result = forbidden(model)
+        headings = ("", "E (eV)", "f at rest", "f", "measured", "modes, cm⁻¹ (share)", "warned of")
+        print(table(headings, forbidden_rows(curve, result)), end="\n\n")
+        print(table(("cm⁻¹", "predicted", "measured", "height"), line_rows(curve), right=True))
+        if given.picture:
+            forbidden_picture(curve, given.picture)
+        return
     curves = {name: predicted(model, MEASURED[name].smiles) for name in given.names}
     head = ("", "", "E (eV)", "measured", "step", "measured", "height", "measured")
     found = [row for name, curve in curves.items() for row in rows(name, MEASURED[name], curve)]

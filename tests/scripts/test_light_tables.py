@@ -29,6 +29,24 @@ def test_the_progression_of_anthracene_is_the_measured_one() -> None:
     assert [row[5] for row in rows[1:4]] == ["0.185", "0.174", "0.181"]
 
 
+def test_benzene_borrows_what_is_measured() -> None:
+    """The first band within a third of the measured strength, by e2g modes; no line at 0-0."""
+    curve, result = vibronic.forbidden(esml.load_model())
+    first, second = vibronic.forbidden_rows(curve, result)
+    assert (first[0], first[2], first[6]) == ("B2u", "0.0000", "no")
+    assert float(str(first[3])) == pytest.approx(float(str(first[4])), rel=0.34)
+    assert (second[0], second[6]) == ("B1u", "yes")
+    lowest = curve.transitions[0]
+    ((_, one), (_, other)) = lowest.promoting_modes(2)
+    assert one == pytest.approx(other, rel=1e-2)  # a pair, as symmetric as relaxed
+    lending = lowest.promoting_modes(1)[0][0] / 8065.544
+    origins = lowest.zero_zero + np.array([0.0, lending, -lending])
+    at_rest, origin, hot = lowest.profile(origins, 0.01)
+    assert at_rest < 1e-3 * origin
+    # Boltzmann's factor between one quantum lost and one gained.
+    assert hot / origin == pytest.approx(np.exp(-lending / (8.617333e-5 * 298.15)), rel=0.02)
+
+
 def test_extrema_keep_their_sign() -> None:
     energies = np.linspace(2.0, 6.0, 401)
     curve = np.exp(-(((energies - 3.0) / 0.2) ** 2)) - 2 * np.exp(-(((energies - 4.5) / 0.2) ** 2))
