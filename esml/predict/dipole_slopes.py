@@ -36,6 +36,12 @@ strength by less than a hundredth, and rounding of single precision is smaller s
 AT_ONCE = 64
 """Most displacements whose wave functions are held at a time."""
 
+UNLIKE = (
+    "the predicted closed shell is a minimum at some displacements along the modes and not quite "
+    "at others, where states are those of the Tamm–Dancoff approximation: the dipoles of the two "
+    "differ, so do not use what vibrations lend"
+)
+
 
 def dipole_expansions(
     model: Surrogate,
@@ -89,12 +95,13 @@ def dipole_expansions(
     along = [_followed(start, each, n_states) for each in results]
     if not along:  # a molecule without modes
         return [(None, ())] * n_states
-    dipoles, kept, others = (
+    dipoles, kept, others, deexcited = (
         np.array(each).reshape(-1, 2, *each[0].shape) for each in zip(*along, strict=True)
     )
     slopes = (dipoles[:, 0] - dipoles[:, 1]) / (2.0 * step)
     sets = degenerate_sets(start.singlets.energies, DEGENERATE)
     labels = start.singlets.labels
+    unlike = (UNLIKE,) if (deexcited != np.any(start.singlets.Y)).any() else ()
     expansions: list[Expansion] = []
     for state in range(n_states):
         if len(sets[state]) > 1:
@@ -110,7 +117,8 @@ def dipole_expansions(
         worst = int(expansion.overlaps.argmin())
         other = labels[others[worst, kept[worst, :, state].argmin(), state]]
         place = modes.energies[worst] * WAVENUMBERS
-        expansions.append((expansion, _meeting(expansion, labels[state], other, place)))
+        doubts = unlike + _meeting(expansion, labels[state], other, place)
+        expansions.append((expansion, doubts))
     return expansions
 
 
@@ -124,15 +132,18 @@ def _displaced(atoms: Atoms, modes: NormalModes, step: float) -> Iterator[Atoms]
             yield moved
 
 
-def _followed(start: Result, there: Result, n_states: int) -> tuple[Array, Array, Index]:
-    """Of the first states of ``start`` at ``there``: dipoles, overlaps, and what mixes in most."""
+def _followed(start: Result, there: Result, n_states: int) -> tuple[Array, Array, Index, np.bool_]:
+    """Of the first states of ``start`` at ``there``: dipoles, overlaps, and what mixes in most.
+
+    Also whether there are de-excitations: none in the Tamm–Dancoff approximation.
+    """
     table = overlaps(start.wavefunctions(), there.wavefunctions())
     rows, places = linear_sum_assignment(-np.abs(table[:n_states]))
     own = table[rows, places]
     dipoles = there.singlets.transition_dipoles[places] * np.where(own < 0, -1.0, 1.0)[:, None]
     shares = np.abs(table[:, places])
     shares[rows, rows] = -1.0
-    return dipoles, np.abs(own), shares.argmax(0)
+    return dipoles, np.abs(own), shares.argmax(0), np.any(there.singlets.Y)
 
 
 def _degenerate(labels: Sequence[str]) -> str:

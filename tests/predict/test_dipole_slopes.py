@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
@@ -16,10 +18,14 @@ import esml
 from esml.analysis.transitions import overlaps
 from esml.analysis.vibronic import NormalModes, VibronicBand, normal_modes
 from esml.io.relaxation import xtb_calculator
-from esml.predict.dipole_slopes import STEP, dipole_expansions
+from esml.physics import Strategy
+from esml.predict.dipole_slopes import STEP, UNLIKE, dipole_expansions
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
 from esml.predict.vibronic import vibronic_bands
+
+SHIPPED = Path(__file__).parents[1] / "data" / "version-0.1.0.safetensors"
+"""For what is true of one model only."""
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +144,28 @@ def test_states_that_meet_are_told(model: Surrogate) -> None:
         assert warning.startswith(f"{band.label} meets {other} along the mode at ")
         assert band.expansion is not None
         assert band.expansion.mixing.max() > 0.1
+
+
+def test_two_approximations_are_told() -> None:
+    """The closed shell of stretched F₂ stops being a minimum at 2.15 Å of the model of 0.1.0."""
+    model = esml.load_model(SHIPPED, dtype=torch.float64)
+    model.strategy = Strategy(saddle=2.0)
+    atoms = Atoms("F2", [[0, 0, 0], [0, 0, 2.15]])
+    way = np.array([[[0, 0, -0.25], [0, 0, 0.25]]])
+    given = []
+    for step in (0.1, -0.1):
+        moved = Atoms("F2", atoms.positions + step * way[0])
+        given.append(bool(np.any(model.predict(moved, 5).singlets.Y)))
+    assert given == [False, True]
+    modes = NormalModes(np.array([0.1]), way)
+    expansions = dipole_expansions(model, atoms, modes, np.zeros((5, 2, 3)), step=0.1)
+    alone = [doubts for expansion, doubts in expansions if expansion is not None]
+    assert alone
+    assert all(doubts[0] == UNLIKE for doubts in alone)
+    # Where it is one at all displacements there is nothing to tell.
+    near = Atoms("F2", [[0, 0, 0], [0, 0, 1.65]])
+    for _, doubts in dipole_expansions(model, near, modes, np.zeros((5, 2, 3)), step=0.1):
+        assert UNLIKE not in doubts
 
 
 def test_overlaps_of_states(model: Surrogate) -> None:
