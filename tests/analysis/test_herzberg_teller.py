@@ -111,7 +111,7 @@ def test_its_correlation_is_that_of_the_states(temperature: float, emission: boo
     offsets = (places - found.zero_zero) * (-1.0 if emission else 1.0)
     expected = [(strengths * np.exp(-1j * offsets * t)).sum() for t in times]
     phases = np.exp(-1j * np.outer(times, QUANTA))
-    n = 1 / np.expm1(QUANTA / max(units.kB * temperature, 2e-4))
+    n = 1 / np.expm1(QUANTA / max(units.kB * temperature, 1e-3))
     condon = np.exp((phases - 1) @ (found.huang_rhys * (n + 1)))
     condon *= np.exp((phases.conj() - 1) @ (found.huang_rhys * n))
     correlation = found.expansion.correlation(phases, n, emission)
