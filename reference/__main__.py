@@ -101,9 +101,8 @@ def generate(
     parts_per_shard: Annotated[int, typer.Option(min=1, help="records of a shard")] = 500,
 ) -> None:
     """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
-    from esml.io.dask_workers import ClusterError
     from esml.io.records import DatasetError
-    from esml.io.workers import WorkerError
+    from esml.jobs import ClusterError, WorkerError
 
     from .generate import generate as run
     from .scf import Level

@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
-from esml.io.dask_workers import DEFAULT_PATIENCE, Cluster, ClusterError, Patience
+from esml.jobs import DEFAULT_PATIENCE, Cluster, ClusterError, Patience
 
 __all__ = ["ClusterError", "Patience", "results"]
 

@@ -23,9 +23,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from esml.io.crystal_records import CrystalRecord
-from esml.io.dask_workers import DEFAULT_PATIENCE, Patience
 from esml.io.files import BusyError, sole_writer
-from esml.io.journal import append_line
 from esml.io.record_fields import StoredRecord
 from esml.io.records import (
     DamagedError,
@@ -34,7 +32,10 @@ from esml.io.records import (
     read_shard,
     write_shard,
 )
-from esml.io.workers import (
+from esml.jobs import (
+    DEFAULT_PATIENCE,
+    Patience,
+    append_line,
     follow_parent,
     on_processes,
     one_thread_each,

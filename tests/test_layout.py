@@ -19,6 +19,7 @@ ORDER = (
     "units",
     "typing",
     "physics",
+    "jobs",
     "io",
     "model",
     "confidence",
@@ -46,10 +47,8 @@ REFERENCE_MAY_IMPORT = {
     "esml.io.crystal_records",
     "esml.io.record_fields",
     "esml.io.records",
-    "esml.io.dask_workers",
     "esml.io.files",
-    "esml.io.workers",
-    "esml.io.journal",
+    "esml.jobs",
 }
 
 NEVER = {"reference"}
@@ -88,8 +87,8 @@ ONLY_USERS = {
     "tblite": {"esml.io.relaxation"},
     "cclib": {"esml.io.program_outputs"},
     "pyscf": {"esml.interfaces.pyscf"},
-    "dask": {"esml.io.dask_workers", "esml.predict.cluster"},
-    "distributed": {"esml.io.dask_workers", "esml.predict.cluster"},
+    "dask": {"esml.jobs.dask_workers", "esml.predict.cluster"},
+    "distributed": {"esml.jobs.dask_workers", "esml.predict.cluster"},
 }
 """The modules that may import these at all."""
 

@@ -96,7 +96,7 @@ def predict(
 
     from esml.export import ExportError, format_of
     from esml.io.files import BusyError, sole_writer
-    from esml.io.journal import JournalError
+    from esml.jobs import JournalError
     from esml.predict.cluster import ClusterError
     from esml.predict.journal import journal_path
     from esml.predict.run import predict_files
@@ -172,7 +172,7 @@ def _check_apart(output: Path, files: Sequence[Path]) -> None:
 
 def _follow(tallies: Generator[Tally, None, None]) -> Tally:
     """Go through a run with a live line on standard error."""
-    from esml.io.progress import progress_bar
+    from esml.jobs import progress_bar
 
     tally = next(tallies)
     with closing(tallies), progress_bar() as progress:

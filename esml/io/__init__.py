@@ -2,8 +2,7 @@
 
 ``read_structures`` and ``from_smiles`` give structures, ``check_structure`` refuses those the model
 cannot treat, ``write_whole`` writes a file whole or not at all. Records of reference calculations
-are in ``esml.io.records``, which needs HDF5; processes that share work in ``esml.io.workers`` and
-``esml.io.dask_workers``; the journal of a run in ``esml.io.journal``.
+are in ``esml.io.records``, which needs HDF5.
 
 What ``__all__`` names is loaded on first use: one part does not wait for the others.
 """

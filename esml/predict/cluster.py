@@ -1,6 +1,6 @@
 """Prediction of a stream of structures on a Dask cluster, in order and with bounded memory.
 
-``esml.io.dask_workers`` repeats what dead workers leave undone; a structure whose worker dies
+``esml.jobs.dask_workers`` repeats what dead workers leave undone; a structure whose worker dies
 twice is a ``Failure``. The model travels to every worker once, also to those that join later, so
 workers need esml but no access to this machine's files.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from ase import Atoms
 
-from esml.io.dask_workers import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience
+from esml.jobs import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience
 from esml.predict.batching import Wanted
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Outcome

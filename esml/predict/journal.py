@@ -1,6 +1,6 @@
 """The journal of a run of predictions, ``OUTPUT.journal``: what has been predicted so far.
 
-Every entry (``esml.io.journal``) is a *window*, the structures predicted together: ``position``,
+Every entry (``esml.jobs.journal``) is a *window*, the structures predicted together: ``position``,
 where in the input the next window begins (the file, and the number of entries read from it), and
 ``outcomes``, one for each structure in the order of the input. Numbers come back bit for bit.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from esml.export.plain import from_plain, to_plain
-from esml.io.journal import Journal
+from esml.jobs import Journal
 from esml.results import Outcome
 
 OWNER = "esml predict"
@@ -32,7 +32,7 @@ def journal_path(path: str | Path) -> Path:
 
 
 class PredictionJournal(Journal):
-    """The journal of ``output`` for one run; see ``esml.io.journal.Journal``."""
+    """The journal of ``output`` for one run; see ``esml.jobs.journal.Journal``."""
 
     def __init__(self, output: str | Path, run: dict[str, Any], restart: bool = False) -> None:
         super().__init__(journal_path(output), run, OWNER, restart)

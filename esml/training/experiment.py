@@ -19,10 +19,10 @@ import numpy as np
 
 from esml.io.dye_families import OTHER, family_of
 from esml.io.measured_maxima import MeasuredMaximum, read_maxima
-from esml.io.progress import progress_bar
 from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.io.solvents import solvent_class
 from esml.io.structures import DEFAULT, read_entries
+from esml.jobs import progress_bar
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
 from esml.results.last_step import LastStep

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from esml.io.progress import progress_bar
 from esml.io.records import Record, read
+from esml.jobs import progress_bar
 from esml.predict.model_files import check_device
 from esml.training.card import model_card
 from esml.training.config import ConfigError, TrainingConfig, load_config, own_output

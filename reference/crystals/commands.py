@@ -81,7 +81,7 @@ def generate(
     The k mesh is ``k_points`` of a structure's info or follows from its cell.
     """
     from esml.io.records import DatasetError
-    from esml.io.workers import WorkerError
+    from esml.jobs import WorkerError
 
     from ..generate import generate as run
     from ..scf import CalculationError

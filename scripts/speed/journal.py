@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from esml.io.journal import append_line, decode, encode
+from esml.jobs import append_line, decode, encode
 
 CASES = {"256 predictions": (768_000, 60), "a record": (40_000, 300), "a note": (300, 500)}
 """Characters of an entry, and how many are written."""

@@ -15,8 +15,8 @@ from ase import Atoms
 from ase.build import molecule
 
 import esml
-from esml.io.journal import JournalError
 from esml.io.structures import ReadingOptions, read_entries
+from esml.jobs import JournalError
 from esml.predict.batching import Batching
 from esml.predict.journal import journal_path
 from esml.predict.run import Tally, predict_files

@@ -29,7 +29,7 @@ from reference_cases import QUICK, assert_same, structure, water
 from typer.testing import CliRunner
 
 from esml.io.records import DamagedError, DatasetError, Record, read, read_shard, write_shard
-from esml.io.workers import WorkerError, on_processes, one_thread_each
+from esml.jobs import WorkerError, on_processes, one_thread_each
 from reference import generate as module
 from reference.__main__ import app
 from reference.generate import (

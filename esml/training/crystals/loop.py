@@ -21,8 +21,8 @@ from torch import Tensor
 from esml.confidence.crystals import CrystalDomain
 from esml.io.crystal_records import CrystalRecord
 from esml.io.files import write_whole
-from esml.io.progress import progress_bar
 from esml.io.records import read
+from esml.jobs import progress_bar
 from esml.model import checkpoint
 from esml.model.crystals import CrystalModel
 from esml.physics.crystals.bands import zero_name

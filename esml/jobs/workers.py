@@ -1,6 +1,6 @@
 """Jobs on other processes of this machine, even if workers die.
 
-The rule is the same here and on a Dask cluster (``esml.io.dask_workers``). Nobody knows which of
+The rule is the same here and on a Dask cluster (``esml.jobs.dask_workers``). Nobody knows which of
 the jobs in flight killed a worker, so each of them is repeated alone; a job whose worker dies then,
 too, has the outcome ``DIED``. Every job has one outcome.
 """

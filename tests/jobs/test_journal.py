@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esml.io.journal import Journal, JournalError, append_line, decode, encode
+from esml.jobs import Journal, JournalError, append_line, decode, encode
 
 RUN = {"model": "a", "number of states": 3}
 

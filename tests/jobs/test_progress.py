@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from esml.io.progress import progress_bar
+from esml.jobs import progress_bar
 
 
 def shown(progress: Progress) -> str:

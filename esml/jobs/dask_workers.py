@@ -1,4 +1,4 @@
-"""Jobs on the workers of a Dask cluster, even if workers die (the rule of ``esml.io.workers``)."""
+"""Jobs on workers of a Dask cluster, even if workers die (the rule of ``esml.jobs.workers``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from esml.io.workers import DIED
+from esml.jobs.workers import DIED
 
 if TYPE_CHECKING:
     from dask.distributed import Client

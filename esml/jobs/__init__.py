@@ -1,0 +1,30 @@
+"""Long work: shared between processes or computers, written down as it is done, shown on screen.
+
+workers       jobs on other processes of this machine, even if workers die
+dask_workers  jobs on the workers of a Dask cluster
+journal       what a run has done so far, so that a killed run can continue
+progress      how far it is, how fast, time left
+"""
+
+from esml.jobs.dask_workers import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience
+from esml.jobs.journal import Journal, JournalError, append_line, decode, encode
+from esml.jobs.progress import progress_bar
+from esml.jobs.workers import WorkerError, follow_parent, on_processes, one_thread_each
+
+__all__ = [
+    "DEFAULT_PATIENCE",
+    "LOCAL",
+    "Cluster",
+    "ClusterError",
+    "Journal",
+    "JournalError",
+    "Patience",
+    "WorkerError",
+    "append_line",
+    "decode",
+    "encode",
+    "follow_parent",
+    "on_processes",
+    "one_thread_each",
+    "progress_bar",
+]
