@@ -22,13 +22,13 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
-from esml.io.crystal_records import CrystalRecord
 from esml.io.files import BusyError, sole_writer
-from esml.io.record_fields import StoredRecord
 from esml.io.records import (
+    CrystalRecord,
     DamagedError,
     DatasetError,
     Record,
+    StoredRecord,
     read_shard,
     write_shard,
 )

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from esml.confidence.crystals import CrystalDomain
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.model.crystals import CrystalConfig, CrystalModel
 from esml.physics.crystals import k_mesh
 from esml.physics.crystals.shells import VALENCE_ELECTRONS

@@ -157,7 +157,7 @@ def _predicted(
     file: Path, index: int, k_points: str | None, model: str | None, device: str
 ) -> Crystal:
     """The prediction for a structure of a file; ends the command for what cannot be done."""
-    from esml.io.charge_and_spin import StructureError
+    from esml.io.structure_checks import StructureError
     from esml.physics.crystals import NeutralityError
     from esml.predict.model_files import solid_model
 
@@ -180,7 +180,7 @@ def _write_map(
 
     from esml.export.crystal_map import write_crystal_map
     from esml.export.writer import ExportError
-    from esml.io.charge_and_spin import StructureError
+    from esml.io.structure_checks import StructureError
     from esml.physics.crystals import NeutralityError
     from esml.predict.model_files import solid_model
 

@@ -121,10 +121,9 @@ def reading_options(
     point_charges: Path | None = None,
 ) -> ReadingOptions:
     """What a command asks of readers; ends it for what there is not."""
-    from esml.io.point_charges import as_point_charges
     from esml.io.provenance import SurroundingsError
-    from esml.io.solvents import as_solvent
     from esml.io.structures import InputError, ReadingOptions
+    from esml.io.surroundings import as_point_charges, as_solvent
 
     with refusing(InputError, SurroundingsError):
         as_solvent(solvent)

@@ -77,10 +77,10 @@ def relax(
     """Relax an excited state; emission, lifetime, adiabatic energy, Stokes shift."""
     from esml.analysis.spectrum import check_width
     from esml.interfaces.emission import CrossingError, relaxed_state
-    from esml.io.relaxation import converging
-    from esml.io.solvents import SolventError
+    from esml.io.geometry import converging
     from esml.io.structure_checks import StructureError
     from esml.io.structures import InputError
+    from esml.io.surroundings import SolventError
     from esml.physics.excitations import InstabilityError
 
     _check_numbers(force, steps)

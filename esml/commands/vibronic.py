@@ -27,7 +27,7 @@ def vibronic_curve(
 ) -> VibronicSpectrum:
     """The vibronic spectrum of a structure with the modes of GFN2-xTB; ends the command without."""
     from esml.analysis.vibronic import FORCE, normal_modes, vibronic_spectrum
-    from esml.io.relaxation import METHOD, converging, xtb_calculator
+    from esml.io.geometry import METHOD, converging, xtb_calculator
     from esml.io.structure_checks import StructureError, molecular_charge
     from esml.io.structures import InputError
     from esml.physics.excitations import InstabilityError

@@ -19,9 +19,8 @@ from ase.calculators.calculator import (
     all_changes,
 )
 
-from esml.io.point_charges import as_point_charges
 from esml.io.structure_checks import molecular_charge
-from esml.io.surroundings import surroundings_of, within
+from esml.io.surroundings import as_point_charges, surroundings_of, within
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.predict.gradients import excitation_gradients

@@ -33,7 +33,7 @@ from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
 from esml.analysis.herzberg_teller import DipoleExpansion
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
 from esml.interfaces.ase import ExcitedStateCalculator
-from esml.io.relaxation import METHOD, model_hessian, xtb_calculator
+from esml.io.geometry import METHOD, model_hessian, xtb_calculator
 from esml.io.structure_checks import StructureError, molecular_charge
 from esml.io.surroundings import surroundings_of, within
 from esml.physics.excitations import InstabilityError

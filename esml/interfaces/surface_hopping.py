@@ -21,7 +21,7 @@ from ase.md.verlet import VelocityVerlet
 
 from esml.interfaces.emission import CROSSING, CrossingError
 from esml.io.files import write_whole
-from esml.io.relaxation import xtb_calculator
+from esml.io.geometry import xtb_calculator
 from esml.io.structure_checks import molecular_charge
 from esml.physics.surface_hopping import Amplitudes, decohered, hop_target, propagated, rescaled
 from esml.predict.couplings import StateCouplings, state_couplings

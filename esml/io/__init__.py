@@ -1,8 +1,18 @@
 """Files in and out: structures people bring, and records of reference calculations.
 
+    structures        structures of any file, SMILES or drawing, by means of the packages below
+    formats           one reader for each kind of file
+    geometry          geometries of molecules given without one
+    structure_checks  what a model can treat
+    surroundings      solvents and point charges
+    measured          measured spectra and absorption maxima
+    comparison        a calculation to compare a prediction with
+    records           records of reference calculations, in HDF5
+    files, text       files written whole, text files as people have them
+
 ``read_structures`` and ``from_smiles`` give structures, ``check_structure`` refuses those the model
-cannot treat, ``write_whole`` writes a file whole or not at all. Records of reference calculations
-are in ``esml.io.records``, which needs HDF5.
+cannot treat, ``write_whole`` writes a file whole or not at all. The packages have doors of their
+own.
 
 What ``__all__`` names is loaded on first use: one part does not wait for the others.
 """
@@ -21,7 +31,7 @@ _HOMES = {
     "Structure": "esml.io.provenance",
     "StructureError": "esml.io.structure_checks",
     "SurroundingsError": "esml.io.provenance",
-    "as_point_charges": "esml.io.point_charges",
+    "as_point_charges": "esml.io.surroundings.point_charges",
     "check_structure": "esml.io.structure_checks",
     "conformers": "esml.io.structures",
     "count_structures": "esml.io.structures",
@@ -61,7 +71,6 @@ __all__ = [
 if TYPE_CHECKING:
     from esml.io.comparison import Comparison, read_comparison
     from esml.io.files import BusyError, sole_writer, write_whole
-    from esml.io.point_charges import as_point_charges
     from esml.io.provenance import (
         InputError,
         Provenance,
@@ -78,6 +87,7 @@ if TYPE_CHECKING:
         read_structure,
         read_structures,
     )
+    from esml.io.surroundings import as_point_charges
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ase import Atoms
 
-from esml.io.atom_tables import Table
+from esml.io.formats import Table
 from esml.io.provenance import InputError, ReadingOptions, Structure
 from esml.io.structures import (
     DEFAULT,

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from esml.io.calculation import Calculation
-from esml.io.program_outputs import program_of, read_calculation
+from esml.io.formats.programs import Calculation, program_of, read_calculation
 from esml.io.provenance import InputError
 
 

@@ -69,7 +69,7 @@ class ReadingOptions:
     ignore_cell
         Treat a periodic structure as an isolated molecule.
     solvent
-        Name of the solvent in place of what the input states (``esml.io.solvents``).
+        Name of the solvent in place of what the input states (``esml.io.surroundings.solvents``).
     solvent_column
         Name, or number from 1, of the column of solvents in a table of SMILES; the one headed
         ``solvent`` if ``None``.

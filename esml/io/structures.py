@@ -20,12 +20,12 @@ import ase.db
 import ase.io
 from ase import Atoms
 
-from esml.io.atom_tables import Table
-from esml.io.charge_and_spin import CHARGE_KEYS, StructureError, molecular_charge, stated_charge
-from esml.io.embedding import Settings
-from esml.io.formats import IN_CAPITALS, SUFFIXES, kind_of
-from esml.io.geometry import Built, parse_smiles
-from esml.io.geometry_workers import Request, build, build_many
+from esml.io.formats import SUFFIXES, Item, Table, items_of, kind_of
+from esml.io.formats.kinds import IN_CAPITALS
+from esml.io.formats.rdkit_files import mol_formula, record_of, records
+from esml.io.formats.smiles_lists import count_rows
+from esml.io.formats.xyz import count_xyz
+from esml.io.geometry import Built, Request, Settings, build, build_many, parse_smiles
 from esml.io.provenance import (
     ASSUMED,
     GIVEN,
@@ -36,10 +36,8 @@ from esml.io.provenance import (
     structure,
     too_large,
 )
-from esml.io.rdkit_files import mol_formula, record_of, records
-from esml.io.reading import Item, items_of
-from esml.io.smiles_lists import count_rows
-from esml.io.xyz import count_xyz
+from esml.io.structure_checks import StructureError, molecular_charge
+from esml.io.structure_checks.charge_and_spin import CHARGE_KEYS, stated_charge
 
 __all__ = [
     "DEFAULT",

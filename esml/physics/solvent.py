@@ -86,7 +86,7 @@ class Solvent:
 
     @property
     def label(self) -> str:
-        """The name, or ``"ε,n"``: what ``esml.io.solvents.find_solvent`` understands."""
+        """The name, or ``"ε,n"``: what ``esml.io.surroundings.find_solvent`` understands."""
         return self.name or f"{self.epsilon:g},{self.refractive_index:g}"
 
     def __str__(self) -> str:

@@ -12,8 +12,7 @@ import torch
 from ase import Atoms
 
 from esml.confidence.crystals import CrystalDomain
-from esml.io.charge_and_spin import StructureError
-from esml.io.crystal_checks import check_crystal
+from esml.io.structure_checks import StructureError, check_crystal
 from esml.model import checkpoint
 from esml.model.crystals import CrystalModel, crystal_model
 from esml.physics.crystals import (

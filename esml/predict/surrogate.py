@@ -231,8 +231,8 @@ class Surrogate(nn.Module):
         ``n_triplets`` sets the number of triplets separately: a spectrum needs only one, to check
         that the closed shell is the ground state, and takes a third less time. With
         ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
-        ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.solvents``), a ``Solvent``, or
-        ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.
+        ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.surroundings``), a ``Solvent``,
+        or ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.
         ``point_charges`` surround the molecule in the frame of its coordinates: ``PointCharges``, a
         file, or what else ``esml.io.as_point_charges`` takes; if left out, those of
         ``atoms.info["point_charges"]``, else none.

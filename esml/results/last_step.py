@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from esml.io.charge_and_spin import molecular_charge
+from esml.io.structure_checks import molecular_charge
 from esml.results import Result
 from esml.typing import Array
 from esml.units import HC

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from esml import __version__
-from esml.io.solvents import solvents
+from esml.io.surroundings import solvents
 from esml.plots.page import part
 from esml.serve.batches import Batches, BatchQuestion
 from esml.serve.limits import Limits, RefusedError

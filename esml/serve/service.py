@@ -28,9 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from esml.analysis.spectrum import check_width
 from esml.export.orbital_files import molden_text
-from esml.io.embedding import Settings
-from esml.io.geometry import Built, parse_smiles
-from esml.io.geometry_workers import Request, Worker, cores
+from esml.io.geometry import Built, Request, Settings, Worker, cores, parse_smiles
 from esml.io.structures import InputError, ReadingOptions, Structure, from_smiles, read_structure
 from esml.physics.basis import ELEMENTS
 from esml.plots.page import page

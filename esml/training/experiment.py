@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from esml.io.dye_families import OTHER, family_of
-from esml.io.measured_maxima import MeasuredMaximum, read_maxima
+from esml.io.measured import OTHER, MeasuredMaximum, family_of, read_maxima
 from esml.io.provenance import InputError, ReadingOptions, Structure
-from esml.io.solvents import solvent_class
 from esml.io.structures import DEFAULT, read_entries
+from esml.io.surroundings import solvent_class
 from esml.jobs import progress_bar
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
@@ -52,9 +51,9 @@ class Compared:
     reason: str = ""
     """Why there is no prediction."""
     solvent_class: str = VACUUM
-    """Nonpolar, polar or hydrogen bonding (``esml.io.solvents``), of the medium."""
+    """Nonpolar, polar or hydrogen bonding (``esml.io.surroundings``), of the medium."""
     family: str = OTHER
-    """Of the dye, by its chromophore (``esml.io.dye_families``)."""
+    """Of the dye, by its chromophore (``esml.io.measured.dye_families``)."""
     raw_nm: float = math.nan
     """Predicted without the last step; the same as ``predicted_nm`` where there is none."""
 
@@ -97,7 +96,7 @@ def compare_with_experiment(
     model
         The model.
     path
-        A table of SMILES, solvent and λmax (``esml.io.measured_maxima``).
+        A table of SMILES, solvent and λmax (``esml.io.measured.maxima``).
     options
         What is asked of readers of structures.
     n_states

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.model.crystals.neighbourhood import Neighbourhood
 from esml.model.crystals.periodic_pairs import PeriodicPairs
 from esml.model.crystals.two_centre_model import SHELL_OF_SLOT, TwoCentreModel

@@ -129,8 +129,7 @@ def info(
     """Count what a set holds: crystals, atoms, elements, lattices, splits, cost."""
     from ase.data import chemical_symbols
 
-    from esml.io.crystal_records import CrystalRecord
-    from esml.io.records import DatasetError, iterate
+    from esml.io.records import CrystalRecord, DatasetError, iterate
 
     counts: dict[str, Counter[Any]] = {
         name: Counter() for name in ("atoms", "elements", "lattices", "splits", "tests", "levels")

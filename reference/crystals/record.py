@@ -10,7 +10,7 @@ from importlib.metadata import version
 import numpy as np
 from ase import Atoms
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.physics.crystals.bands import Bands
 from esml.physics.crystals.bloch import RealSpaceHamiltonian, k_mesh
 from esml.physics.crystals.shells import Shell, orbitals_of

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import iterate
+from esml.io.records import CrystalRecord, iterate
 from esml.physics.crystals.bands import zero_name
 from esml.physics.crystals.bloch import k_mesh
 from esml.physics.crystals.shells import SHELLS, atom_of_orbital

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import read
+from esml.io.records import CrystalRecord, read
 from esml.training.crystals.scores import structure
 from esml.typing import Array
 from reference.crystals.cell import CrystalLevel

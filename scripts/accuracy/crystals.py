@@ -26,8 +26,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import read
+from esml.io.records import CrystalRecord, read
 from esml.physics.crystals import Bands, k_mesh
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate

@@ -28,8 +28,7 @@ import numpy as np
 from ase import Atoms
 
 import esml
-from esml.io.embedding import Settings
-from esml.io.geometry_workers import build_many
+from esml.io.geometry import Settings, build_many
 from esml.io.provenance import InputError
 from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate

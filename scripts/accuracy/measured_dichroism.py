@@ -24,8 +24,8 @@ from ase import Atoms
 
 import esml
 from esml.io import from_smiles
+from esml.io.geometry import relaxed
 from esml.io.provenance import ReadingOptions
-from esml.io.relaxation import relaxed
 from esml.typing import Array
 from esml.units import HC
 from scripts.pages import table

@@ -31,9 +31,9 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 import esml
-from esml.io.dye_families import family_of
-from esml.io.embedding import Settings
-from esml.io.solvents import SolventError, find_solvent, solvent_class
+from esml.io.geometry import Settings
+from esml.io.measured import family_of
+from esml.io.surroundings import SolventError, find_solvent, solvent_class
 from esml.physics.basis import ELEMENTS
 from esml.results import Result
 from esml.results.last_step import LastStep, descriptors, shifts

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import esml
-from esml.io.embedding import SETTINGS, Settings
-from esml.io.geometry_workers import Worker
+from esml.io.geometry import SETTINGS, Settings, Worker
 from esml.io.provenance import InputError
 from esml.predict.surrogate import Surrogate
 

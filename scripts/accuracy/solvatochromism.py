@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 
 import esml
 from esml.io import from_smiles
-from esml.io.solvents import find_solvent, solvent_class
+from esml.io.surroundings import find_solvent, solvent_class
 from esml.units import HC
 
 N_STATES = 4

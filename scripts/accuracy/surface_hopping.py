@@ -31,8 +31,8 @@ from esml.interfaces.emission import CrossingError
 from esml.interfaces.surface_hopping import SurfaceHopping
 from esml.io import from_smiles
 from esml.io.files import write_whole
+from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.provenance import ReadingOptions
-from esml.io.relaxation import METHOD, xtb_calculator
 from scripts.pages import table
 
 KEPT = 20

@@ -32,8 +32,8 @@ from esml.analysis.absorption import bands
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS
 from esml.analysis.vibronic import VibronicBand, VibronicSpectrum, normal_modes, vibronic_spectrum
 from esml.io import from_smiles
+from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.provenance import ReadingOptions
-from esml.io.relaxation import METHOD, xtb_calculator
 from esml.predict.vibronic import vibronic_bands
 from esml.typing import Array
 from esml.units import HC

@@ -22,8 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import read
+from esml.io.records import CrystalRecord, read
 from esml.model.backbones.equivariant import Network, NetworkConfig
 from esml.model.backbones.transformer import Transformer, TransformerConfig, random_rotations
 from esml.model.crystals import periodic_pairs

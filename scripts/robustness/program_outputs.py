@@ -19,8 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from esml.io.calculation import Calculation
-from esml.io.program_outputs import program_of, read_calculation
+from esml.io.formats.programs import Calculation, program_of, read_calculation
 from esml.io.provenance import InputError
 
 

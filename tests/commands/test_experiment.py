@@ -10,7 +10,7 @@ import pytest
 from test_cli import refusal, run
 
 import esml
-from esml.io.measured_maxima import read_maxima
+from esml.io.measured import read_maxima
 from esml.io.provenance import InputError
 from esml.training.experiment import Compared, scores
 from esml.units import HC

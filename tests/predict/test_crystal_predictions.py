@@ -12,9 +12,8 @@ from ase.build import bulk, make_supercell, molecule
 from crystal_models import alloy, made_up
 
 import esml
-from esml.io.charge_and_spin import StructureError
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import read
+from esml.io.records import CrystalRecord, read
+from esml.io.structure_checks import StructureError
 from esml.physics.crystals import k_mesh, orbitals_of, shifted
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate, divisions_of

@@ -13,7 +13,7 @@ from ase.build import molecule
 from ase.io import read
 
 import esml
-from esml.io.solvents import SolventError
+from esml.io.surroundings import SolventError
 from esml.physics.strategy import DEFAULT
 from esml.results import Failure, Result
 

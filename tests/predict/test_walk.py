@@ -22,11 +22,11 @@ Call = tuple[str, str]
 
 HELPERS = {
     # The input, what surrounds it, and how much is asked for.
-    "esml.io.charge_and_spin",
-    "esml.io.plausibility",
-    "esml.io.point_charges",
+    "esml.io.structure_checks.charge_and_spin",
+    "esml.io.structure_checks.plausibility",
+    "esml.io.surroundings.point_charges",
     "esml.io.provenance",
-    "esml.io.solvents",
+    "esml.io.surroundings.solvent_names",
     "esml.io.structure_checks",
     "esml.io.surroundings",
     "esml.predict.batching",

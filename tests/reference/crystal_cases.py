@@ -11,7 +11,7 @@ pytest.importorskip("pyscf")
 from ase import Atoms
 from ase.build import bulk
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from reference.crystals.cell import CrystalLevel
 from reference.crystals.ground_state import GroundState, ground_state
 from reference.crystals.record import make_record

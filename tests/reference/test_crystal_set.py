@@ -15,8 +15,7 @@ from ase import Atoms
 from crystal_cases import QUICK, aluminium, record
 from typer.testing import CliRunner
 
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import DatasetError, Record, read, read_shard, write_shard
+from esml.io.records import CrystalRecord, DatasetError, Record, read, read_shard, write_shard
 from esml.physics.crystals import Bands, atom_of_orbital, k_mesh, orbitals_of
 from reference import generate as module
 from reference.__main__ import app

@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from typer.testing import CliRunner
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.physics.crystals import k_mesh
 from reference.__main__ import app
 from reference.crystals.cell import ELECTROLYTES, CrystalLevel

@@ -11,8 +11,8 @@ from ase import Atoms
 from ase.io import read
 
 import esml
-from esml.io.dye_families import family_of
-from esml.io.solvents import find_solvent, solvent_class
+from esml.io.measured import family_of
+from esml.io.surroundings import find_solvent, solvent_class
 from esml.predict.model_files import load_model, save_model
 from esml.results.last_step import NAMES, LastStep, shifts
 from esml.training.experiment import compare_with_experiment

@@ -13,8 +13,7 @@ from ase import Atoms
 from crystal_models import ELEMENTS, alloy, made_up, record_of
 
 from esml.commands.app import app
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import write_shard
+from esml.io.records import CrystalRecord, write_shard
 from esml.model.crystals import CrystalModel
 from esml.predict.crystals import CrystalSurrogate
 from esml.predict.model_files import solid_model

@@ -10,8 +10,7 @@ import pytest
 import torch
 from crystal_models import electrolyte_model, li2s, record_of
 
-from esml.io.crystal_records import CrystalRecord
-from esml.io.records import write_shard
+from esml.io.records import CrystalRecord, write_shard
 from esml.model.crystals import CrystalModel
 from esml.predict.crystals import CrystalSurrogate
 from esml.predict.model_files import solid_model

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from esml.confidence.crystals import CrystalDomain
-from esml.io.crystal_records import CrystalRecord
 from esml.io.files import write_whole
-from esml.io.records import read
+from esml.io.records import CrystalRecord, read
 from esml.jobs import progress_bar
 from esml.model import checkpoint
 from esml.model.crystals import CrystalModel

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.model.crystals import CrystalModel, Neighbourhood
 from esml.physics.crystals import PeriodicHamiltonian, moment, orbitals_of, spectral_sums, step_down
 from esml.physics.crystals.bands import CUT, EDGE

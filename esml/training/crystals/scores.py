@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.physics.crystals import Bands, k_mesh, orbitals_of
 from esml.predict.crystals import CrystalSurrogate
 from esml.results.crystal import Crystal

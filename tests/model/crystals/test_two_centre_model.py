@@ -8,7 +8,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, make_supercell
 
-from esml.io.crystal_records import CrystalRecord
+from esml.io.records import CrystalRecord
 from esml.model.crystals import TwoCentreModel, periodic_pairs
 from esml.physics.crystals import RealSpaceHamiltonian, k_mesh
 from esml.training.two_centre_fit import fit_two_centre

@@ -1,0 +1,31 @@
+"""Geometries of molecules given without one, made in processes of their own.
+
+    embedding   conformers of all stereoisomers that an input leaves open, to start from
+    relaxation  with GFN2-xTB
+    building    the two in turn, until one geometry or an ensemble is left
+    workers     all of this in other processes, one for each core
+
+``python -m esml.io.geometry`` is such a process.
+"""
+
+from esml.io.geometry.building import Built, parse_smiles
+from esml.io.geometry.embedding import SETTINGS, Settings
+from esml.io.geometry.relaxation import METHOD, converging, model_hessian, relaxed, xtb_calculator
+from esml.io.geometry.workers import Request, Worker, build, build_many, cores
+
+__all__ = [
+    "METHOD",
+    "SETTINGS",
+    "Built",
+    "Request",
+    "Settings",
+    "Worker",
+    "build",
+    "build_many",
+    "converging",
+    "cores",
+    "model_hessian",
+    "parse_smiles",
+    "relaxed",
+    "xtb_calculator",
+]

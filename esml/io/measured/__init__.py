@@ -1,0 +1,20 @@
+"""What was measured: absorption spectra, and lists of absorption maxima.
+
+spectra       a spectrum from a table or from what a spectrometer exports
+maxima        SMILES, solvent and λmax, one row each
+dye_families  families by which such lists are sorted
+"""
+
+from esml.io.measured.dye_families import FAMILIES, OTHER, family_of
+from esml.io.measured.maxima import MeasuredMaximum, read_maxima
+from esml.io.measured.spectra import MeasuredSpectrum, read_measured
+
+__all__ = [
+    "FAMILIES",
+    "OTHER",
+    "MeasuredMaximum",
+    "MeasuredSpectrum",
+    "family_of",
+    "read_maxima",
+    "read_measured",
+]

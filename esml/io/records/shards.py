@@ -1,0 +1,307 @@
+"""Shards, the files of reference records: their HDF5 schema, writer and reader.
+
+A *shard* is one HDF5 file of any number of records of one kind: molecules (``Record``) or crystals
+(``esml.io.records.crystals``). Every field of that class is one group ``<field>`` with ``values``
+(all records' entries, flattened and joined) and ``shapes`` (n_records, n_dimensions); text fields
+are one dataset of UTF-8 strings. Shards are written whole to a temporary name and renamed, so a
+reader never meets half of one, and joining shards is joining their records. Bulky fields are stored
+as whole multiples of a stated ``step`` (a group attribute), which compresses to less than half of
+float32. After the HDF5 file itself, which readers of HDF5 pass over, stands a line with the SHA-256
+of all before it: a shard any byte of which has changed is refused. What a shard declares of itself
+is checked against its size before room is made for it. ``SCHEMA_VERSION`` is stored with the file
+and checked on reading; version 1 had no steps, version 2 no checksum, and both are still read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import h5py
+import numpy as np
+
+from esml.io.files import write_whole
+from esml.io.hdf5_guards import Budget, bounded, check_heaps
+from esml.io.records.fields import Array, StoredRecord
+from esml.io.records.molecules import Record
+
+_SEAL = re.compile(rb"\nesml-dataset sha256 ([0-9a-f]{64})\n")
+_SEAL_LENGTH = 86
+
+Paths = str | Path | Iterable[str | Path]
+
+
+class DatasetError(ValueError):
+    """A dataset file that cannot be read or written, said in one sentence."""
+
+
+class DamagedError(DatasetError):
+    """A dataset file that is cut short or at odds with itself."""
+
+
+R = TypeVar("R", bound=StoredRecord)
+
+
+def write_shard(path: str | Path, records: Sequence[StoredRecord]) -> None:
+    """Write ``records``, all of one kind, to ``path``, whole or not at all.
+
+    Raises DatasetError when the records cannot be written (a full disk, no permission, a field of
+    a wrong shape); no temporary file is left.
+    """
+    path = Path(path)
+    try:
+        write_whole(path, sealed(_file_image(records)))
+    except OSError as error:
+        raise DatasetError(
+            f"{path} could not be written ({error}): expected a writable place with room; free "
+            "space or choose another output; records already written are untouched"
+        ) from error
+
+
+def sealed(image: bytes) -> bytes:
+    """The HDF5 file ``image`` followed by its checksum."""
+    return image + f"\nesml-dataset sha256 {hashlib.sha256(image).hexdigest()}\n".encode()
+
+
+def _check_seal(path: Path) -> bool:
+    """Whether ``path`` carries a checksum; DamagedError where its content is another.
+
+    Before HDF5 opens the file: its library is not made for damaged ones.
+    """
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        left = path.stat().st_size - _SEAL_LENGTH
+        while left > 0 and (piece := file.read(min(left, 2**20))):
+            digest.update(piece)
+            left -= len(piece)
+        found = _SEAL.fullmatch(file.read(_SEAL_LENGTH))
+    if found and found[1].decode() != digest.hexdigest():
+        raise DamagedError(
+            f"{path} is damaged: expected the content its SHA-256 checksum "
+            f"{found[1].decode()[:12]}… is of; restore it from a copy or generate it again"
+        )
+    return found is not None
+
+
+def _file_image(records: Sequence[StoredRecord]) -> bytes:
+    """The bytes of the HDF5 file, made in memory: HDF5 itself crashes when a disk is full."""
+    kind = type(records[0]) if records else Record
+    with h5py.File("image", "w", driver="core", backing_store=False) as file:
+        file.attrs["format"] = kind.FORMAT
+        file.attrs["schema_version"] = kind.VERSION
+        file.attrs["n_records"] = len(records)
+        for spec in fields(kind):  # type: ignore[arg-type]
+            _write_field(file, spec.name, dict(spec.metadata), records)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
+
+
+def _write_field(
+    file: h5py.File, name: str, meta: dict[str, Any], records: Sequence[StoredRecord]
+) -> None:
+    values = [getattr(record, name) for record in records]
+    if meta["kind"] == "text":
+        data = file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        data.attrs["doc"] = meta["doc"]
+        return
+    group = file.create_group(name)
+    group.attrs["doc"] = meta["doc"]
+    arrays = [np.asarray(value, dtype=meta["dtype"]) for value in values]
+    for array in arrays:
+        if array.ndim != meta["ndim"]:
+            raise DatasetError(
+                f"field {name} has shape {array.shape}: expected {meta['ndim']} dimensions, "
+                f"{meta['doc']}; fix the record"
+            )
+    shapes = np.array([a.shape for a in arrays], dtype=np.int32).reshape(len(arrays), meta["ndim"])
+    group.create_dataset("shapes", data=shapes)
+    flat = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0, meta["dtype"])
+    options = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if len(flat) else {}
+    if meta["step"] is not None:
+        flat = _multiples(name, flat, meta["step"])
+        group.attrs["step"] = meta["step"]
+    group.create_dataset("values", data=flat, **options)
+
+
+def _multiples(name: str, values: Array, step: float) -> Array:
+    """``values`` as whole multiples of ``step``, in the smallest integers that hold them."""
+    multiples = np.rint(values.astype(np.float64) / step)
+    largest = float(np.abs(multiples).max(initial=0.0))
+    for dtype in ("i2", "i4"):
+        if largest <= np.iinfo(dtype).max:
+            return multiples.astype(dtype)
+    raise DatasetError(
+        f"field {name} holds {largest * step:g}: expected finite values below "
+        f"{np.iinfo('i4').max * step:g}; fix the record"
+    )
+
+
+@overload
+def read_shard(path: str | Path) -> list[Record]: ...
+@overload
+def read_shard(path: str | Path, kind: type[R]) -> list[R]: ...
+def read_shard(path: str | Path, kind: type[Any] = Record) -> list[Any]:
+    """All records of one shard, which are of ``kind``.
+
+    Memory is bounded by ``hdf5_guards.MOST_BYTES`` times the size. Raises DatasetError for a file
+    that is missing, not a shard, or of another schema version, and its kind DamagedError for one
+    that is cut short, inconsistent, or not what its checksum is of.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f"{path} is no file: expected an esml dataset (HDF5); check the path")
+    try:
+        has_seal = _check_seal(path)
+        check_heaps(path)
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != kind.FORMAT:
+                raise DatasetError(
+                    f"{path} is not an esml dataset: expected the attribute "
+                    f"format={kind.FORMAT!r}; give a file made by `python -m reference generate`"
+                )
+            version = int(file.attrs["schema_version"])
+            if version > kind.VERSION:
+                raise DatasetError(
+                    f"{path} has schema version {version}: expected at most {kind.VERSION}; "
+                    "update esml to read it"
+                )
+            if version < 1:
+                raise DamagedError(
+                    f"{path} has schema version {version}: expected 1 to {kind.VERSION}; restore "
+                    "it from a copy or generate it again"
+                )
+            # The first files of molecules had none.
+            if (version >= 3 or kind is not Record) and not has_seal:
+                raise DamagedError(
+                    f"{path} ends without its checksum: expected the file as `write_shard` left "
+                    "it; restore it from a copy or generate it again"
+                )
+            n_records = int(file.attrs["n_records"])
+            budget = Budget(path)
+            columns = {
+                s.name: _read_field(file, s.name, dict(s.metadata), n_records, budget)
+                for s in fields(kind)
+            }
+    except DatasetError:
+        raise
+    except PermissionError as error:
+        raise DatasetError(
+            f"{path} may not be read ({error}): expected a readable file; check its permissions"
+        ) from error
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedError(
+            f"{path} could not be read as an esml dataset ({error}): expected a complete HDF5 "
+            "file; restore it from a copy or generate it again"
+        ) from error
+    for name, column in columns.items():
+        if len(column) != n_records:
+            raise DamagedError(
+                f"{path} holds {len(column)} entries of {name}: expected {n_records}; restore it "
+                "from a copy or generate it again"
+            )
+    return [kind(**{n: c[i] for n, c in columns.items()}) for i in range(n_records)]
+
+
+def _read_field(
+    file: h5py.File, name: str, meta: dict[str, Any], n_records: int, budget: Budget
+) -> list[Any]:
+    if meta["kind"] == "text":
+        texts = bounded(file, name, budget)
+        if texts.shape != (n_records,) or h5py.check_string_dtype(texts.dtype) is None:
+            raise ValueError(f"{name} holds {texts.shape} entries where there are {n_records}")
+        entries: list[str] = []
+        # In pieces: however short the file, each entry may point to the same long text.
+        for start in range(0, n_records, 1000):
+            piece = texts.asstr()[start : start + 1000]
+            budget.spend(name, sum(map(len, piece)))
+            entries.extend(piece)
+        return entries
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is missing or a link to elsewhere")
+    group = file[name]
+    shapes, values = (bounded(group, key, budget) for key in ("shapes", "values"))
+    if shapes.shape != (n_records, meta["ndim"]) or shapes.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} has shapes {shapes.shape}: expected {(n_records, meta['ndim'])}, whole numbers"
+        )
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} has values of type {values.dtype}: expected a row of numbers")
+    shapes = shapes[:].tolist()
+    # In Python's whole numbers: no product may wrap round to one that fits.
+    sizes = [math.prod(shape) for shape in shapes]
+    if any(extent < 0 for shape in shapes for extent in shape) or sum(sizes) != len(values):
+        raise ValueError(f"{name} holds {len(values)} values where its shapes tell {sum(sizes)}")
+    values = values[:]
+    if "step" in group.attrs:  # since version 2
+        budget.spend(name, 8 * len(values))
+        values = values * float(group.attrs["step"])
+    values = values.astype(meta["dtype"], copy=False)
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return [
+        values[end - size : end].reshape(shape)
+        for shape, size, end in zip(shapes, sizes, ends, strict=True)
+    ]
+
+
+def shard_paths(path: str | Path) -> list[Path]:
+    """The shard ``path`` itself, or all ``*.h5`` under the directory ``path``, sorted.
+
+    Raises DatasetError when there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*.h5") if not p.name.startswith("."))
+        if not found:
+            raise DatasetError(
+                f"{path} holds no dataset: expected *.h5 shards; generate some with "
+                "`python -m reference generate`"
+            )
+        return found
+    return [path]
+
+
+@overload
+def read(paths: Paths, split: str | None = None, unique: bool = True) -> list[Record]: ...
+@overload
+def read(
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[R]
+) -> list[R]: ...
+def read(
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
+) -> list[Any]:
+    """Records of shards and directories of shards, of one split if named.
+
+    Of records with equal content keys only the first is given, unless ``unique`` is False. They
+    are of molecules, or of another ``kind``.
+    """
+    return list(iterate(paths, split, unique, kind=kind))
+
+
+@overload
+def iterate(paths: Paths, split: str | None = None, unique: bool = True) -> Iterator[Record]: ...
+@overload
+def iterate(
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[R]
+) -> Iterator[R]: ...
+def iterate(
+    paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
+) -> Iterator[Any]:
+    """The records of ``read``, shard by shard."""
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    seen: set[str] = set()
+    for path in paths:
+        for shard in shard_paths(path):
+            for record in read_shard(shard, kind):
+                if split is not None and record.split != split:
+                    continue
+                if unique and record.key in seen:
+                    continue
+                seen.add(record.key)
+                yield record

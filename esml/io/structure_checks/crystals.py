@@ -1,0 +1,56 @@
+"""Which crystals a model can treat, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.neighborlist import neighbor_list
+
+from esml.io.structure_checks.charge_and_spin import StructureError
+
+CLOSEST = 1.2
+"""Å; metal atoms closer than this are taken for an error in the input."""
+LEAST_VOLUME = 1.0
+"""Å³ of a cell; less is a cell without three directions."""
+
+
+def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
+    """Refuse what is no crystal of ``elements`` (atomic numbers).
+
+    Raises StructureError for an empty structure, one that is not periodic in three directions,
+    coordinates that are not finite, other elements, and atoms closer than 1.2 Å. Atoms are counted
+    from 0, as ASE does.
+    """
+    if len(atoms) == 0:
+        raise StructureError(
+            "the structure has no atoms where at least one is expected: check the file it was "
+            "read from"
+        )
+    if not atoms.pbc.all() or not abs(atoms.cell.volume) > LEAST_VOLUME:
+        raise StructureError(
+            f"{atoms.symbols} has no cell periodic in three directions where a bulk crystal is "
+            "expected: give lattice vectors and call atoms.set_pbc(True), or load a model of "
+            "molecules"
+        )
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise StructureError(
+            f"a coordinate of {atoms.symbols} is not a finite number where Å are expected: mend "
+            "the input"
+        )
+    known = ", ".join(chemical_symbols[z] for z in elements)
+    for index, number in enumerate(atoms.numbers.tolist()):
+        if number not in elements:
+            raise StructureError(
+                f"{chemical_symbols[number]} (atom {index}) is not an element of this model: "
+                f"expected crystals of {known}; leave the structure out or choose another model, "
+                "such as 'solids' or 'electrolytes'"
+            )
+    first, second, distances = neighbor_list("ijd", atoms, CLOSEST)
+    if len(first):
+        raise StructureError(
+            f"atoms {first[0]} and {second[0]} are {distances[0]:.2f} Å apart where at least "
+            f"{CLOSEST} Å are expected of metals: give coordinates and lattice vectors in Å"
+        )

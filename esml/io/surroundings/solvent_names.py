@@ -1,0 +1,137 @@
+"""Solvents by name: static permittivity and refractive index of common ones.
+
+``solvents.csv`` holds them, with synonyms and a SMILES. Its ``source`` column: MNSol, the Minnesota
+Solvent Descriptor Database (P. Winget, D. M. Dolney, D. J. Giesen, C. J. Cramer, D. G. Truhlar,
+University of Minnesota, 1999 and later); CRC, the CRC Handbook of Chemistry and Physics. The
+permittivity is that at 25 °C, or 20 °C where only that is tabulated, the refractive index that of
+the sodium D line at 20 °C. ``hydrogen_bond_donor`` says whether its molecules have O–H or N–H.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from esml.io.provenance import SurroundingsError
+from esml.physics.solvent import Solvent
+
+VACUUM = ("vacuum", "gas", "gas phase", "none", "")
+"""What people write for no solvent."""
+
+
+_NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)")
+
+
+POLAR = 5.0
+"""Permittivity from which a solvent counts as polar."""
+
+CLASSES = ("vacuum", "nonpolar", "polar", "hydrogen bonding")
+"""What a dielectric says little of comes last."""
+
+
+class SolventError(SurroundingsError):
+    """A solvent that is not known, said in one sentence."""
+
+
+@cache
+def solvents() -> dict[str, Solvent]:
+    """All solvents that are known by name, in the order of the table."""
+    return {row["name"]: _solvent(row) for row in _rows()}
+
+
+@cache
+def _rows() -> tuple[dict[str, str], ...]:
+    text = (files("esml.io.surroundings") / "solvents.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+def _solvent(row: Mapping[str, str]) -> Solvent:
+    return Solvent(float(row["epsilon"]), float(row["refractive_index"]), row["name"])
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Name in the table by every name, synonym and SMILES, as ``_plain`` writes it."""
+    found = {}
+    for row in _rows():
+        for name in (row["name"], *filter(None, row["synonyms"].split(";"))):
+            found[_plain(name)] = row["name"]
+    return found
+
+
+@cache
+def _smiles() -> dict[str, str]:
+    return {row["smiles"]: row["name"] for row in _rows()}
+
+
+def _plain(name: str) -> str:
+    """``name`` in small letters, without spaces and hyphens."""
+    return "".join(c for c in name.lower() if c.isalnum() or c in ",'")
+
+
+def find_solvent(name: str) -> Solvent | None:
+    """The solvent of a ``name``, a synonym or a SMILES of the table; None for vacuum.
+
+    ``"24.3, 1.36"`` is the solvent of that permittivity and refractive index.
+
+    Raises
+    ------
+    SolventError
+        For a name that is not known, with the nearest names.
+    """
+    text = name.strip()
+    if text.lower() in VACUUM:
+        return None
+    if numbers := _NUMBERS.fullmatch(text):
+        try:
+            return Solvent(float(numbers[1]), float(numbers[2]))
+        except ValueError as error:
+            raise SolventError(str(error)) from error
+    known = _smiles().get(text) or _names().get(_plain(text))
+    if known is not None:
+        return solvents()[known]
+    near = difflib.get_close_matches(_plain(text), _names(), n=12, cutoff=0.6)
+    nearest = list(dict.fromkeys(_names()[each] for each in near))[:3]
+    hint = f", such as {', '.join(nearest)}" if nearest else " such as water, ethanol or toluene"
+    raise SolventError(
+        f"solvent {name!r} is not known: expected one of the {len(solvents())} names of "
+        f"docs/solvents.md{hint}; take one, or give permittivity and refractive index, such as "
+        "'24.3,1.36'"
+    )
+
+
+def solvent_class(solvent: Solvent | None) -> str:
+    """Which of ``CLASSES`` a solvent belongs to.
+
+    Hydrogen bonding: it has O–H or N–H, as far as it is known by name; polar and nonpolar: without
+    these, ε of at least ``POLAR`` or below.
+    """
+    if solvent is None:
+        return "vacuum"
+    donors = {row["name"] for row in _rows() if row["hydrogen_bond_donor"] == "yes"}
+    if solvent.name in donors:
+        return "hydrogen bonding"
+    return "polar" if solvent.epsilon >= POLAR else "nonpolar"
+
+
+def as_solvent(given: Any) -> Solvent | None:
+    """The solvent that a user means by a name, a ``Solvent`` or None (vacuum).
+
+    Raises
+    ------
+    SolventError
+        For a name that is not known, or anything else.
+    """
+    if given is None or isinstance(given, Solvent):
+        return given
+    if isinstance(given, str):
+        return find_solvent(given)
+    raise SolventError(
+        f"solvent is {given!r}: expected a name such as 'ethanol' or "
+        "esml.Solvent(epsilon, refractive_index); give one or leave it out for vacuum"
+    )
