@@ -30,6 +30,7 @@ ORDER = (
     "predict",
     "training",
     "interfaces",
+    "dynamics",
     "__init__",
     "serve",
     "commands",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from esml.io.structures import ReadingOptions
     from esml.predict.surrogate import Surrogate
-    from esml.training.experiment import Compared, ExperimentScores
+    from esml.training.measured_maxima import Compared, ExperimentScores
 
 
 def compared(
@@ -30,7 +30,7 @@ def compared(
     from rich.table import Table
 
     from esml.io.structures import InputError
-    from esml.training.experiment import compare_with_experiment, grouped, plain
+    from esml.training.measured_maxima import compare_with_experiment, grouped, plain
 
     with refusing(InputError):
         rows, found = compare_with_experiment(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from esml.analysis.emission_spectrum import EmissionSpectrum
-    from esml.interfaces.emission import RelaxedState
+    from esml.dynamics import RelaxedState
 
 
 def relax(
@@ -76,7 +76,7 @@ def relax(
 ) -> None:
     """Relax an excited state; emission, lifetime, adiabatic energy, Stokes shift."""
     from esml.analysis.spectrum import check_width
-    from esml.interfaces.emission import CrossingError, relaxed_state
+    from esml.dynamics import CrossingError, relaxed_state
     from esml.io.geometry import converging
     from esml.io.structure_checks import StructureError
     from esml.io.structures import InputError

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import esml
-from esml.interfaces.emission import CrossingError, relaxed_state
+from esml.dynamics import CrossingError, relaxed_state
 from esml.io.provenance import ReadingOptions
 from esml.io.structures import from_smiles
 from esml.units import HC

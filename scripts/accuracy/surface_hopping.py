@@ -27,8 +27,7 @@ from ase import Atoms, units
 
 import esml
 from esml.analysis.vibronic import NormalModes, normal_modes
-from esml.interfaces.emission import CrossingError
-from esml.interfaces.surface_hopping import SurfaceHopping
+from esml.dynamics import CrossingError, SurfaceHopping
 from esml.io import from_smiles
 from esml.io.files import write_whole
 from esml.io.geometry import METHOD, xtb_calculator

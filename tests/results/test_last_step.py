@@ -15,7 +15,7 @@ from esml.io.measured import family_of
 from esml.io.surroundings import find_solvent, solvent_class
 from esml.predict.model_files import load_model, save_model
 from esml.results.last_step import NAMES, LastStep, shifts
-from esml.training.experiment import compare_with_experiment
+from esml.training.measured_maxima import compare_with_experiment
 from esml.units import HC
 from scripts.accuracy import measured_maxima
 

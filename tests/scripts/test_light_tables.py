@@ -13,7 +13,7 @@ pytest.importorskip("rdkit")
 
 import esml
 from esml.analysis.vibronic import normal_modes
-from esml.interfaces.surface_hopping import SurfaceHopping
+from esml.dynamics import SurfaceHopping
 from esml.io.geometry import xtb_calculator
 from scripts.accuracy import measured_dichroism, surface_hopping, vibronic
 

@@ -17,7 +17,7 @@ from esml.predict.model_files import solid_model
 from esml.training.crystals import CrystalTrainingConfig, scores, train
 from esml.training.crystals.loop import start, train_epoch
 from esml.training.crystals.losses import Target, terms
-from esml.training.two_centre_fit import fit_two_centre
+from esml.training.crystals.two_centre_fit import fit_two_centre
 
 
 def records_of(seeds: Sequence[int], split: str) -> list[CrystalRecord]:

@@ -5,7 +5,7 @@
     two_centre_model   levels, crystal field and hopping from tables of Slater–Koster integrals
     crystal_model      W H W with a second table: what is trained and shipped
 
-Tables are fitted by ``esml.training.two_centre_fit`` and trained by ``esml.training.crystals``.
+Tables are fitted and trained by ``esml.training.crystals``.
 There is no network here.
 """
 

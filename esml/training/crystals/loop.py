@@ -31,8 +31,8 @@ from esml.training.crystals.config import CrystalTrainingConfig, load_config
 from esml.training.crystals.losses import Target, terms, total
 from esml.training.crystals.scores import scores, structure
 from esml.training.crystals.tables import TrainedTables
+from esml.training.crystals.two_centre_fit import fitted_parts
 from esml.training.log import append, take_back
-from esml.training.two_centre_fit import fitted_parts
 
 STATE = "esml-crystal-run"
 """Metadata entry of a state file."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from esml.model.crystals import CrystalModel, Neighbourhood, Tables
 from esml.model.crystals.crystal_model import congruent
 from esml.physics.crystals import CongruentHamiltonian
-from esml.training.two_centre_fit import Parts, tables
+from esml.training.crystals.two_centre_fit import Parts, tables
 
 NEAR = 2.5
 """Å, about where atoms touch."""

@@ -11,7 +11,7 @@ from ase.build import bulk, make_supercell
 from esml.io.records import CrystalRecord
 from esml.model.crystals import TwoCentreModel, periodic_pairs
 from esml.physics.crystals import RealSpaceHamiltonian, k_mesh
-from esml.training.two_centre_fit import fit_two_centre
+from esml.training.crystals.two_centre_fit import fit_two_centre
 
 ELEMENTS = (28, 29)
 CUTOFF, N_RADIAL = 4.5, 3

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import esml
 from esml.commands.app import app
-from esml.interfaces.emission import CrossingError, RelaxedState, relaxed_state
+from esml.dynamics import CrossingError, RelaxedState, relaxed_state
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
 

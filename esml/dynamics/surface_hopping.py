@@ -19,7 +19,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
-from esml.interfaces.emission import CROSSING, CrossingError
+from esml.dynamics.relaxed_states import CROSSING, CrossingError
 from esml.io.files import write_whole
 from esml.io.geometry import xtb_calculator
 from esml.io.structure_checks import molecular_charge

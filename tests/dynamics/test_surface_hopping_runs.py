@@ -10,7 +10,7 @@ from ase import Atoms, units
 from ase.build import molecule
 
 import esml
-from esml.interfaces.surface_hopping import SurfaceHopping
+from esml.dynamics import SurfaceHopping
 from esml.predict.surrogate import Surrogate
 
 pytest.importorskip("tblite")

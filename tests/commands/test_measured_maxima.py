@@ -12,7 +12,7 @@ from test_cli import refusal, run
 import esml
 from esml.io.measured import read_maxima
 from esml.io.provenance import InputError
-from esml.training.experiment import Compared, scores
+from esml.training.measured_maxima import Compared, scores
 from esml.units import HC
 
 
