@@ -41,7 +41,7 @@ class Strategy:
 
     dense: int = 120
     """Up to so many single excitations (of the largest molecule of a batch) matrices are built and
-    diagonalized. Measured by ``python -m scripts.speed.benchmark crossover``."""
+    diagonalized. Measured by ``python -m scripts.speed.how_fast crossover``."""
 
     dense_per_state: int = 6
     """Matrices are also built up to so many single excitations for each state wanted."""

@@ -33,11 +33,11 @@ from esml.training.evaluation import evaluate, evaluate_records, format_evaluati
 from esml.training.targets import structure
 from scripts.accuracy import quest
 from scripts.accuracy.calibration import calibration, format_calibration
-from scripts.accuracy.labels import against_labels, format_against_labels
 from scripts.accuracy.larger import extrapolation_table, format_extrapolation, plot_polyenes
 from scripts.accuracy.methods import OWN, Cache, Method, Outcome, of_direct, of_model, of_peer
 from scripts.accuracy.parity import lowest_points
 from scripts.accuracy.peers import PEERS, PeerMissingError
+from scripts.accuracy.without_matching import against_labels, format_against_labels
 
 BARS: dict[str, tuple[str, float, float]] = {
     "occupied_mae_eV": ("occupied orbital energies", 0.08, 0.04),

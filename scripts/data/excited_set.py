@@ -4,9 +4,9 @@
                                            [--only SMARTS] [--seed 0] [--workers 2]
 
 Relaxed unsaturated structures of the training split of data/small, data/pool and data/chromophores
-are relaxed again in S1 and T1 of a model (esml/dynamics/relaxed_states.py), until a minimum, a crossing
-with the ground state, or STEPS steps. Relaxations drift where the model is wrong; labels there
-correct it: train, and run this again. From each path come its end and a structure within.
+are relaxed again in S1 and T1 of a model (``esml.dynamics``), until a minimum, a crossing with the
+ground state, or STEPS steps. Relaxations drift where the model is wrong; labels there correct it:
+train, and run this again. From each path come its end and a structure within.
 Structures go to RUN/excited.xyz, labels to RUN/excited, the smaller molecules of a random order
 first; those whose closed shell is no minimum there are refused by the labels.
 """

@@ -43,7 +43,7 @@ from esml.model import checkpoint
 from esml.training import train
 from scripts import ROOT
 from scripts.csv_rows import Row, add_rows, read_rows
-from scripts.inductive_bias import dyes, page
+from scripts.inductive_bias import dye_section, page
 from scripts.inductive_bias.bench import N_COUNTED, Bench, n_parameters
 from scripts.inductive_bias.plan import Cell, Study, cells, load_study, training_config
 
@@ -214,7 +214,7 @@ def main() -> None:
     elif args.command == "figures":
         page.draw(read_rows(args.csv), read_rows(args.rates), args.page)
     else:
-        dyes.describe(args.model, args.page)
+        dye_section.describe(args.model, args.page)
 
 
 if __name__ == "__main__":

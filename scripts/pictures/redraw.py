@@ -18,7 +18,7 @@ from scripts import ROOT
 
 STEPS = {
     "data": "scripts.data.card",
-    "speed": "scripts.speed.benchmark plot --json docs/speed.json --picture docs/figures/speed.png",
+    "speed": "scripts.speed.how_fast plot --json docs/speed.json --picture docs/figures/speed.png",
     "study": "scripts.inductive_bias.study figures",
     "screenshots": "scripts.pictures.screenshots docs/figures",
     "notebooks": "scripts.pictures.notebooks docs/notebooks",

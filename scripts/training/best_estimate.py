@@ -3,7 +3,7 @@
     python -m scripts.training.best_estimate QUEST QM8 AZULENES --model camb3lyp -o MODEL [--json J]
 
 QUEST is the JSON list of QUEST MAIN, QM8 and AZULENES are files of energies at CC2 and ADC(2) (see
-``better_levels``). Only what acts on excited states changes: orbitals, charges and dipoles stay
+``better_energies``). Only what acts on excited states changes: orbitals, charges and dipoles stay
 those of the labels. Figures on QUEST and the azulenes are out of fold: five folds of molecules,
 each predicted with parameters fitted without it. A fifth of QM8, by scaffold, is never fitted. With
 ``--larger`` a data set of larger molecules says how much their lowest states move, and whether that
@@ -29,7 +29,7 @@ from esml.predict.model_files import save_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Result, half_width
 from scripts.accuracy import quest
-from scripts.training.better_levels import (
+from scripts.training.better_energies import (
     Better,
     held_out,
     read_azulenes,

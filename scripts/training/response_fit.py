@@ -33,7 +33,7 @@ from esml.physics.interaction import distances, triplet_exchange
 from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Response
 from esml.predict.surrogate import Surrogate
-from scripts.training.better_levels import (
+from scripts.training.better_energies import (
     Better,
     Predicted,
     Target,

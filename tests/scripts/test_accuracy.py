@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from esml.io.records import Record, read
-from scripts.accuracy import benchmark, labels, methods, peers, quest
+from scripts.accuracy import benchmark, methods, peers, quest, without_matching
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.h5"
@@ -144,23 +144,23 @@ def test_equal_spectra_overlap_wholly(bright_record: Record) -> None:
     same = methods.Prediction(
         bright_record.singlet_energies, bright_record.singlet_strengths, np.zeros(0)
     )
-    assert labels.similarity(same, bright_record) == pytest.approx(1.0, abs=1e-6)
+    assert without_matching.similarity(same, bright_record) == pytest.approx(1.0, abs=1e-6)
     stronger = replace(same, strengths=3.0 * same.strengths)
-    assert labels.similarity(stronger, bright_record) == pytest.approx(1.0, abs=1e-6)
+    assert without_matching.similarity(stronger, bright_record) == pytest.approx(1.0, abs=1e-6)
     # Two Gaussians of width σ a distance d apart overlap by exp(−d²/4σ²), their tails cut off.
-    one = labels.curve(np.array([4.0]), np.array([0.5]), 7.0)
-    other = labels.curve(np.array([4.2]), np.array([0.1]), 7.0)
-    sigma = labels.SPECTRUM_FWHM / np.sqrt(8 * np.log(2))
+    one = without_matching.curve(np.array([4.0]), np.array([0.5]), 7.0)
+    other = without_matching.curve(np.array([4.2]), np.array([0.1]), 7.0)
+    sigma = without_matching.SPECTRUM_FWHM / np.sqrt(8 * np.log(2))
     assert one @ other == pytest.approx(np.exp(-0.04 / (4 * sigma**2)), abs=1e-6)
     shifted = replace(same, singlets=same.singlets - 1.5)
-    assert labels.similarity(shifted, bright_record) < 0.05
+    assert without_matching.similarity(shifted, bright_record) < 0.05
 
 
 def test_dark_spectra_are_not_compared(bright_record: Record) -> None:
     dark = replace(bright_record, singlet_strengths=0.0 * bright_record.singlet_strengths)
     states = methods.Prediction(np.array([4.0]), np.array([1.0]), np.zeros(0))
-    assert labels.similarity(states, dark) is None
-    assert labels.similarity(replace(states, strengths=np.zeros(1)), bright_record) == 0.0
+    assert without_matching.similarity(states, dark) is None
+    assert without_matching.similarity(replace(states, strengths=np.zeros(1)), bright_record) == 0.0
 
 
 def test_peers_run_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate
 from scripts.accuracy import quest
 from scripts.training.best_estimate import like_neighbours, with_parameters
-from scripts.training.better_levels import Better, Predicted, plane_normal, targets
+from scripts.training.better_energies import Better, Predicted, plane_normal, targets
 from scripts.training.response_fit import (
     Batch,
     Parameters,

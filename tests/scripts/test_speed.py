@@ -17,7 +17,7 @@ pytest.importorskip("pyscf")
 import esml
 from esml.io.records import read
 from reference.scf import Level
-from scripts.speed import benchmark, journal, labels, programs, scf_guess, stages
+from scripts.speed import how_fast, journal, label_cost, programs, scf_guess, stages
 from scripts.speed.growth import exponents
 from scripts.speed.molecules import FAMILIES, cluster, glycines, named, polyene
 from scripts.speed.picture import measured
@@ -92,8 +92,10 @@ def test_distorted_copies_differ() -> None:
 
 def test_a_label_keeps_the_states_of_its_window_but_at_least_three() -> None:
     level = Level(energy_window=9.5)
-    np.testing.assert_array_equal(labels.stored(np.arange(1.0, 20.0), level), np.arange(1.0, 10.0))
-    np.testing.assert_array_equal(labels.stored(np.arange(10.0, 20.0), level), [10, 11, 12])
+    np.testing.assert_array_equal(
+        label_cost.stored(np.arange(1.0, 20.0), level), np.arange(1.0, 10.0)
+    )
+    np.testing.assert_array_equal(label_cost.stored(np.arange(10.0, 20.0), level), [10, 11, 12])
 
 
 def test_guesses_are_compared_on_one_structure_of_each_molecule() -> None:
@@ -118,8 +120,8 @@ def test_the_picture_is_drawn_from_the_stored_figures(
 ) -> None:
     stored, picture = ROOT / "docs" / "speed.json", tmp_path / "speed.png"
     arguments = ["plot", "--json", str(stored), "--picture", str(picture)]
-    monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
+    monkeypatch.setattr(sys, "argv", ["how_fast", *arguments])
     before = json.loads(stored.read_text())
-    benchmark.main()
+    how_fast.main()
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert json.loads(stored.read_text()) == before

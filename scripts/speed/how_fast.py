@@ -1,10 +1,10 @@
 """How fast predictions are, compared with what they replace and with similar programs.
 
-    python -m scripts.speed.benchmark profile peers startup stream sizes beside largest \\
+    python -m scripts.speed.how_fast profile peers startup stream sizes beside largest \\
         --json docs/speed.json
-    python -m scripts.speed.benchmark crossover
-    python -m scripts.speed.benchmark gpu
-    python -m scripts.speed.benchmark plot --json docs/speed.json --picture docs/speed.png
+    python -m scripts.speed.how_fast crossover
+    python -m scripts.speed.how_fast gpu
+    python -m scripts.speed.how_fast plot --json docs/speed.json --picture docs/speed.png
 
 The parts write into one JSON file, so you can run each again by itself. All but ``largest`` run on
 one core. Times are seconds of processor time, because their ratios hold on a busy machine too; wall

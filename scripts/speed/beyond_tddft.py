@@ -1,6 +1,6 @@
 """What truth beyond TDDFT costs: ADC(2) and EOM-CCSD in PySCF beside a label.
 
-    OMP_NUM_THREADS=1 python -m scripts.speed.better_levels [--molecules H2CO C4H4O …]
+    OMP_NUM_THREADS=1 python -m scripts.speed.beyond_tddft [--molecules H2CO C4H4O …]
         [--basis def2-tzvp]
 
 Five singlets and five triplets of each molecule, cores frozen, CPU seconds of one thread; the label

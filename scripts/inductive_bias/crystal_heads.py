@@ -1,6 +1,6 @@
 """The same question for crystals: d-band centres and densities of states straight from features.
 
-    python -m scripts.inductive_bias.crystals [--data data/alloys] [--epochs 300] [--seeds 0 1 2]
+    python -m scripts.inductive_bias.crystal_heads [--data data/alloys] [--epochs 300] [--seeds 0 1]
 
 Either backbone of the package, equivariant or unconstrained, on the periodic pairs of the training
 crystals of the model of crystals; a direct head gives each atom's d-band centre and its share of

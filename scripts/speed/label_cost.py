@@ -1,6 +1,6 @@
 """What a label costs: our excitations beside PySCF's own iterative TDDFT, same states, same SCF.
 
-    OMP_NUM_THREADS=1 python -m scripts.speed.labels [--molecules H2CO C2H4 …] [--json OUT]
+    OMP_NUM_THREADS=1 python -m scripts.speed.label_cost [--molecules H2CO C2H4 …] [--json OUT]
 
 For every molecule one ground state is converged at the default level. From it come our singlets
 and triplets (reference/response.py), and as many singlets by PySCF's TDDFT and triplets by its TDA
