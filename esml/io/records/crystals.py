@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 
 from esml.io.records.fields import Array, StoredRecord, array_field, text_field
-from esml.physics.crystals.bloch import RealSpaceHamiltonian
+
+if TYPE_CHECKING:
+    from esml.physics.crystals.bloch import RealSpaceHamiltonian
 
 
 @dataclass
@@ -52,6 +53,11 @@ class CrystalRecord(StoredRecord):
     @property
     def hamiltonian(self) -> RealSpaceHamiltonian:
         """H(R) with all lattice vectors, eV from the Fermi level."""
+        # Here, because records are also read where nobody waits for torch.
+        import torch
+
+        from esml.physics.crystals.bloch import RealSpaceHamiltonian
+
         return RealSpaceHamiltonian.from_half(
             torch.as_tensor(self.images.astype(np.int64)),
             torch.as_tensor(self.blocks.astype(np.float64)),
