@@ -252,6 +252,35 @@ def singlet_states(
     return States(energies * HARTREE, x, y, dipoles, strengths)
 
 
+def coupled(
+    minus: np.ndarray, plus: np.ndarray, n_states: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ``n_states`` lowest ω (S,), X and Y (S, n) of A−B and A+B (n, n); all in hartree.
+
+    (A−B)(A+B)(X+Y) = ω² (X+Y) by the symmetric Lᵀ(A+B)L z = ω² z with A−B = LLᵀ; XᵀX − YᵀY = 1.
+    Raises CalculationError where A−B is not positive definite or an ω² is not positive.
+    """
+    try:
+        lower = np.linalg.cholesky(minus)
+    except np.linalg.LinAlgError as error:
+        raise CalculationError(
+            "the ground state is unstable: A−B of the singlet response is not positive definite; "
+            "expected a stable closed shell; leave the molecule out"
+        ) from error
+    squares, vectors = _lowest(lower.T @ plus @ lower, n_states)
+    if squares[0] <= 0:
+        raise CalculationError(
+            "the ground state is unstable: a singlet excitation energy is imaginary; expected a "
+            "stable closed shell; leave the molecule out"
+        )
+    energies = np.sqrt(squares)
+    # X+Y = L z / √ω and X−Y = L⁻ᵀ z √ω for normalized z.
+    total = (lower @ vectors) / np.sqrt(energies)
+    difference = scipy.linalg.solve_triangular(lower, vectors, lower=True, trans="T")
+    difference *= np.sqrt(energies)
+    return energies, 0.5 * (total + difference).T, 0.5 * (total - difference).T
+
+
 def excitations(
     mean_field: Any, level: Level, screening: Callable[[ActiveSpace], np.ndarray] | None = None
 ) -> tuple[ActiveSpace, States, States]:
@@ -296,24 +325,6 @@ def excitations(
     plus = 2.0 * (coulomb + f_singlet) - direct - crossed
     plus[np.diag_indices(o * v)] += space.gaps.ravel()
     del coulomb, f_singlet, direct, crossed
-    try:
-        lower = np.linalg.cholesky(minus)
-    except np.linalg.LinAlgError as error:
-        raise CalculationError(
-            "the ground state is unstable: A−B of the singlet response is not positive definite; "
-            "expected a stable closed shell; leave the molecule out"
-        ) from error
-    squares, vectors = _lowest(lower.T @ plus @ lower, level.n_singlets)
-    if squares[0] <= 0:
-        raise CalculationError(
-            "the ground state is unstable: a singlet excitation energy is imaginary; expected a "
-            "stable closed shell; leave the molecule out"
-        )
-    energies = np.sqrt(squares)
-    # X+Y = L z / √ω and X−Y = L⁻ᵀ z √ω for normalized z.
-    total = (lower @ vectors) / np.sqrt(energies)
-    difference = scipy.linalg.solve_triangular(lower, vectors, lower=True, trans="T")
-    difference *= np.sqrt(energies)
-    x = 0.5 * (total + difference).T.reshape(-1, o, v)
-    y = 0.5 * (total - difference).T.reshape(-1, o, v)
+    energies, x, y = coupled(minus, plus, level.n_singlets)
+    x, y = x.reshape(-1, o, v), y.reshape(-1, o, v)
     return space, singlet_states(mean_field.mol, space, energies, x, y), triplets

@@ -13,10 +13,9 @@ from pyscf import tdscf
 from reference_cases import QUICK, UNTRUNCATED, converged, structure
 
 from esml.units import HARTREE
-from reference import response
 from reference.downfold import MinimalOrbitals, downfold
 from reference.record import make_record, project
-from reference.response import ActiveSpace, States, excitations
+from reference.response import ActiveSpace, States, coupled, excitations
 from reference.scf import CalculationError, Level, ground_state, molecule
 
 N_COMPARED = 5
@@ -203,27 +202,40 @@ def test_a_triplet_below_the_ground_state_is_refused() -> None:
     assert energies_of(near, QUICK)[0] > 10
 
 
-@pytest.mark.parametrize("broken", ["A-B", "A+B"])
-def test_a_singlet_instability_is_refused(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Either matrix of the singlet response not positive, by an attraction put in by hand."""
-    mean_field = converged("H2O", QUICK)
-    exchange, kernels = response._exact_exchange, response._kernels
+def test_coupled_equations_are_those_of_casida() -> None:
+    """ω and (X, Y) solve [[A, B], [−B, −A]] (X, Y) = ω (X, Y), the lowest positive ones."""
+    rng = np.random.default_rng(1)
+    a, b = (m + m.T for m in rng.normal(size=(2, 6, 6)))
+    a, b = a + 12.0 * np.eye(6), 0.5 * b
+    whole = np.block([[a, b], [-b, -a]])
+    energies, x, y = coupled(a - b, a + b, 4)
+    values = np.linalg.eigvals(whole)
+    np.testing.assert_allclose(values.imag, 0.0, atol=1e-12)
+    np.testing.assert_allclose(energies, np.sort(values.real[values.real > 0])[:4], rtol=1e-10)
+    both = np.concatenate([x, y], axis=1)
+    np.testing.assert_allclose(whole @ both.T, energies * both.T, atol=1e-10)
+    np.testing.assert_allclose(x @ x.T - y @ y.T, np.eye(4), atol=1e-10)
 
-    def attracting_exchange(df: Any, space: ActiveSpace) -> tuple[np.ndarray, np.ndarray]:
-        direct, crossed = exchange(df, space)
-        return direct, crossed - 5.0 * np.eye(len(crossed))
 
-    def attracting_kernel(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
-        singlet, triplet = kernels(*arguments)
-        return singlet - 5.0 * np.eye(len(singlet)), triplet
-
-    if broken == "A-B":
-        monkeypatch.setattr(response, "_exact_exchange", attracting_exchange)
-    else:
-        monkeypatch.setattr(response, "_kernels", attracting_kernel)
-    message = {"A-B": "A−B of the singlet response is not", "A+B": "energy is imaginary"}[broken]
+@pytest.mark.parametrize(
+    ("minus", "plus", "message"),
+    [
+        (-5.0, 0.0, "A−B of the singlet response is not"),
+        (0.0, -5.0, "energy is imaginary"),
+    ],
+)
+def test_a_singlet_instability_is_refused(minus: float, plus: float, message: str) -> None:
+    """Either matrix not positive in one direction, by an attraction put in by hand."""
+    gaps, one = np.diag([1.0, 2.0, 3.0]), np.diag([0.0, 1.0, 0.0])
+    assert coupled(gaps, gaps, 3)[0] == pytest.approx([1.0, 2.0, 3.0])
     with pytest.raises(CalculationError, match=message):
-        excitations(mean_field, QUICK)
+        coupled(gaps + minus * one, gaps + plus * one, 3)
+
+
+def test_an_attraction_around_a_molecule_is_an_instability() -> None:
+    """So strong a one that the closed shell would break up, in place of surroundings."""
+    with pytest.raises(CalculationError, match="energy is imaginary"):
+        excitations(converged("H2O", QUICK), QUICK, lambda space: -5.0 * np.eye(space.gaps.size))
 
 
 @pytest.mark.parametrize(
