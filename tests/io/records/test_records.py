@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esml.io import files
-from esml.io import records as dataset
 from esml.io.records import (
     SCHEMA_VERSION,
     DamagedError,
@@ -459,13 +458,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert os.listdir(shard.parent) == ["shard.h5"]
 
 
+@pytest.mark.parametrize(
+    ("place", "name"), [(h5py.Group, "create_dataset"), (os, "fsync"), (os, "replace")]
+)
 def test_an_interrupted_write_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: str
 ) -> None:
-    def interrupt(*arguments: Any) -> None:
+    """Ctrl-C while the file is made in memory, while it is written, before it is renamed."""
+
+    def interrupt(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dataset, "_write_field", interrupt)
+    monkeypatch.setattr(place, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_shard(tmp_path / "a.h5", [made_up(0)])
     assert not os.listdir(tmp_path)
