@@ -78,7 +78,7 @@ def sample(
 def generate(
     structures: Annotated[list[Path], typer.Argument(help="structures, anything ASE reads")],
     output: Annotated[Path, typer.Option("-o", "--output", help="directory of shards")],
-    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="processes; with 0 this one computes")] = 1,
     dask: Annotated[
         str | None,
         typer.Option(

@@ -188,8 +188,8 @@ def _start_worker() -> None:
     follow_parent()
 
 
-def _compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
-    """The record, or the reason there is none."""
+def compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
+    """The record of ``atoms`` at ``level``, or the reason there is none, a sentence."""
     try:
         record = _subject(level).make(atoms, level)
     except CalculationError as error:
@@ -207,13 +207,7 @@ def _compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
 
 def _compute_on_cluster(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
     _use_one_thread()
-    return _compute(atoms, level)
-
-
-def _results(
-    structures: Sequence[Atoms], level: AnyLevel, workers: int
-) -> Iterator[tuple[Atoms, StoredRecord | str]]:
-    return on_processes(_compute, structures, level, workers, _start_worker)
+    return compute(atoms, level)
 
 
 def generate(
@@ -229,9 +223,10 @@ def generate(
 ) -> Summary:
     """Compute the records of ``structures`` that ``directory`` lacks.
 
-    They are of molecules, or of crystals where ``level`` is a ``CrystalLevel``.
-    ``dask`` is the address of a scheduler whose workers then compute, or ``"local"`` for a cluster
-    of ``workers`` processes on this machine; ``patience`` says how long to wait for it. Records
+    They are of molecules, or of crystals where ``level`` is a ``CrystalLevel``. ``workers``
+    processes compute; with 0 it is this one, with as many threads as it has. ``dask`` is the
+    address of a scheduler whose workers then compute, or ``"local"`` for a cluster of ``workers``
+    processes, at least one, on this machine; ``patience`` says how long to wait for it. Records
     are joined into shards of ``parts_per_shard``. Raises DatasetError when another process writes
     there, a shard there is damaged or the disk refuses, ClusterError when the cluster fails,
     WorkerError when worker processes do not start; what was computed before stays readable.
@@ -255,9 +250,9 @@ def generate(
             smoothing=0.05,
         )
         results = (
-            _results(todo, level, workers)
+            on_processes(compute, todo, level, workers, _start_worker)
             if dask is None
-            else cluster.results(_compute_on_cluster, todo, level, dask, workers, patience)
+            else cluster.results(_compute_on_cluster, todo, level, dask, max(workers, 1), patience)
         )
         for atoms, result in results:
             if isinstance(result, StoredRecord):

@@ -12,11 +12,6 @@ def start() -> None:
     """In place of the initializer of real workers, which loads the quantum chemistry."""
 
 
-def die() -> None:
-    """An initializer that does not survive."""
-    os._exit(1)
-
-
 def compute(name: str, directory: str) -> str:
     """Note the call; die if the name says so, always or (``once``) the first time."""
     if name.startswith("die"):

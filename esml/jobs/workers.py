@@ -80,7 +80,7 @@ def on_processes(
     jobs, settings
         What it is given.
     workers
-        Processes.
+        Processes; with 0 this process computes, one job after the other.
     start
         What each process does first.
 
@@ -89,6 +89,9 @@ def on_processes(
     WorkerError
         When workers die before they have done anything: no job is to blame for that.
     """
+    if workers == 0:
+        yield from ((job, compute(job, settings)) for job in jobs)
+        return
     context = multiprocessing.get_context("spawn")
     todo, suspects = deque(jobs), deque[Job]()
     while todo or suspects:

@@ -59,7 +59,7 @@ def sample(
 def generate(
     structures: Annotated[list[Path], typer.Argument(help="structures, anything ASE reads")],
     output: Annotated[Path, typer.Option("-o", "--output", help="directory of shards")],
-    workers: Annotated[int, typer.Option(min=1, help="worker processes")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="processes; with 0 this one computes")] = 1,
     cutoff: Annotated[float, typer.Option(min=10, help="hartree; of the grid")] = 120.0,
     smearing: Annotated[float, typer.Option(min=1e-4, help="hartree; Fermi smearing")] = 0.01,
     window: Annotated[

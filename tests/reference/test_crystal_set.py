@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -36,19 +36,6 @@ from reference.generate import generate
 CONSTANTS = (4.0, 4.05, 4.1)
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compute in this process."""
-
-    def serial(
-        structures: Sequence[Atoms], level: Any, workers: int
-    ) -> Iterator[tuple[Atoms, Any]]:
-        for atoms in structures:
-            yield atoms, module._compute(atoms, level)
-
-    monkeypatch.setattr(module, "_results", serial)
-
-
 def test_a_record_is_sound() -> None:
     assert check_record(record()) == []
 
@@ -78,7 +65,7 @@ def test_bands_do_not_depend_on_how_the_crystal_lies() -> None:
     turned = aluminium()
     turned.rotate(37.0, (1.0, 2.0, -0.5), rotate_cell=True)
     turned.translate((0.3, -0.8, 1.1))
-    one, other = (module._compute(atoms, level) for atoms in (aluminium(), turned))
+    one, other = (module.compute(atoms, level) for atoms in (aluminium(), turned))
     assert isinstance(one, CrystalRecord)
     assert isinstance(other, CrystalRecord)
     assert one.key != other.key
@@ -134,13 +121,12 @@ def test_leaks_and_doubles_are_found(tmp_path: Path) -> None:
     assert any("though Co Cr Ni is for tests" in e for e in validate([tmp_path]).errors)
 
 
-@pytest.mark.usefixtures("here")
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crystals = [aluminium(constant) for constant in CONSTANTS]
     monkeypatch.setattr(module.crystal, "make_record", lambda atoms, level: record_of(atoms))
 
     def run(structures: Sequence[Atoms]) -> Any:
-        return generate(structures, tmp_path, QUICK, progress=False, parts_per_shard=2)
+        return generate(structures, tmp_path, QUICK, workers=0, progress=False, parts_per_shard=2)
 
     assert run(crystals[:1]).computed == 1
     done = run(crystals)
@@ -153,10 +139,10 @@ def record_of(atoms: Atoms) -> CrystalRecord:
     return record(float(atoms.cell.lengths()[0] * 2**0.5))
 
 
-@pytest.mark.usefixtures("here")
 def test_a_failure_is_noted_and_told(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "w.xyz", Atoms("W", cell=np.eye(3) * 3.0, pbc=True), format="extxyz")
     arguments = ["crystals", "generate", str(tmp_path / "w.xyz"), "-o", str(tmp_path / "set")]
+    arguments += ["--workers", "0"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
     assert "W is not supported in crystals" in (tmp_path / "set/failures.jsonl").read_text()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
+import multiprocessing.spawn
 import os
 import shutil
 import signal
@@ -16,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from ase import Atoms
 from reference_cases import QUICK, assert_same, structure, water
 from typer.testing import CliRunner
 
+from esml.io.files import sole_writer
 from esml.io.records import DamagedError, DatasetError, Record, read, read_shard, write_shard
 from esml.jobs import WorkerError, on_processes, one_thread_each
 from reference import generate as module
@@ -47,23 +51,9 @@ LEVEL = replace(QUICK, basis="sto-3g")
 WATERS = [water(1.0 + 0.01 * i) for i in range(7)]
 
 
-def serial(
-    structures: Sequence[Atoms], level: Level, workers: int
-) -> Iterator[tuple[Atoms, Record | str]]:
-    """Results without a pool."""
-    for atoms in structures:
-        yield atoms, module._compute(atoms, level)
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Compute in this process."""
-    monkeypatch.setattr(module, "_results", serial)
-    return monkeypatch
-
-
-def run(structures: Sequence[Atoms], output: Path, **options: Any) -> Summary:
-    return generate(structures, output, LEVEL, progress=False, **options)
+def run(structures: Sequence[Atoms], output: Path, workers: int = 0, **options: Any) -> Summary:
+    """In this process, unless ``workers`` are asked for."""
+    return generate(structures, output, LEVEL, workers, progress=False, **options)
 
 
 def keys_of(structures: Sequence[Atoms], level: Level = LEVEL) -> list[str]:
@@ -96,32 +86,30 @@ def truncate(path: Path) -> None:
 # --- resuming -------------------------------------------------------------------------------------
 
 
-def test_a_second_run_computes_nothing(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_a_second_run_computes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(WATERS[:2], tmp_path) == Summary(computed=2, present=0, failed=0)
     # The same structure twice is one.
     assert run([*WATERS[:3], WATERS[2]], tmp_path) == Summary(computed=1, present=2, failed=0)
-    here.setattr(module, "make_record", None)
+    monkeypatch.setattr(module, "make_record", None)
     assert run(WATERS[:3], tmp_path) == Summary(computed=0, present=3, failed=0)
     assert stored_once(tmp_path) == keys_of(WATERS[:3])
 
 
-def test_what_is_stored_is_what_was_computed(
-    tmp_path: Path, here: pytest.MonkeyPatch, records: list[Record]
-) -> None:
+def test_what_is_stored_is_what_was_computed(tmp_path: Path, records: list[Record]) -> None:
     run(WATERS[:2], tmp_path)
     by_key = {record.key: record for record in read(tmp_path)}
     for record in records[:2]:
         assert_same(by_key[record.key], record)
 
 
-def test_another_level_is_another_record(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_another_level_is_another_record(tmp_path: Path) -> None:
     run(WATERS[:1], tmp_path)
     other = replace(LEVEL, n_singlets=4)
-    assert generate(WATERS[:1], tmp_path, other, progress=False).computed == 1
+    assert generate(WATERS[:1], tmp_path, other, workers=0, progress=False).computed == 1
     assert len(stored_once(tmp_path)) == 2
 
 
-def test_parts_are_joined_as_they_gather(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_parts_are_joined_as_they_gather(tmp_path: Path) -> None:
     run(WATERS, tmp_path, parts_per_shard=3)
     shards = sorted(path.name for path in tmp_path.glob("*.h5"))
     assert shards == ["shard-000.h5", "shard-001.h5"]
@@ -234,12 +222,16 @@ def test_a_structure_that_dies_in_company_only_is_computed(tmp_path: Path) -> No
     assert results == {name: f"done {name}" for name in names}
 
 
-def test_workers_that_cannot_start_blame_no_structure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_start_worker", worker_functions.die)
-    with pytest.raises(WorkerError, match="worker processes die while they start"):
-        run(WATERS[:2], tmp_path)
+def test_workers_that_cannot_start_blame_no_structure(tmp_path: Path) -> None:
+    """Their interpreter ends at once."""
+    resource_tracker.ensure_running()  # by the real one
+    real = multiprocessing.spawn.get_executable()
+    multiprocessing.set_executable("/bin/false")
+    try:
+        with pytest.raises(WorkerError, match="worker processes die while they start"):
+            run(WATERS[:2], tmp_path, workers=2)
+    finally:
+        multiprocessing.set_executable(real)
     assert read_failures(tmp_path) == {}
 
 
@@ -256,9 +248,7 @@ def test_workers_have_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # --- failures -------------------------------------------------------------------------------------
 
 
-def test_failures_are_kept_and_not_tried_again_unless_asked(
-    tmp_path: Path, here: pytest.MonkeyPatch
-) -> None:
+def test_failures_are_kept_and_not_tried_again_unless_asked(tmp_path: Path) -> None:
     radical = structure("OH")
     germane = structure("SiH4")
     germane.symbols[0] = "Ge"
@@ -276,11 +266,9 @@ def test_failures_are_kept_and_not_tried_again_unless_asked(
     assert run(structures, tmp_path, retry_failures=True).failed == 2
 
 
-def test_a_wrong_basis_fails_every_structure_with_the_reason(
-    tmp_path: Path, here: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_basis_fails_every_structure_with_the_reason(tmp_path: Path) -> None:
     level = replace(LEVEL, basis="def3-svp")
-    assert generate(WATERS[:2], tmp_path, level, progress=False).failed == 2
+    assert generate(WATERS[:2], tmp_path, level, workers=0, progress=False).failed == 2
     reasons = set(read_failures(tmp_path).values())
     assert reasons == {
         "basis 'def3-svp' is not known to PySCF for H: expected a name such as 'def2-svp' or "
@@ -288,18 +276,16 @@ def test_a_wrong_basis_fails_every_structure_with_the_reason(
     }
 
 
-def test_an_scf_that_does_not_converge_is_a_failure(
-    tmp_path: Path, here: pytest.MonkeyPatch
-) -> None:
+def test_an_scf_that_does_not_converge_is_a_failure(tmp_path: Path) -> None:
     """No change of the energy is below nought, so both solvers are used up."""
     level = replace(LEVEL, energy_tolerance=-1.0)
-    assert generate(WATERS[:1], tmp_path, level, progress=False).failed == 1
+    assert generate(WATERS[:1], tmp_path, level, workers=0, progress=False).failed == 1
     (reason,) = read_failures(tmp_path).values()
     assert "SCF did not converge" in reason
     assert run(WATERS[:1], tmp_path).computed == 1
 
 
-def test_an_impossible_structure_is_a_failure(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_an_impossible_structure_is_a_failure(tmp_path: Path) -> None:
     lost, crushed = water(), water(0.2)
     lost.positions[1] = np.nan
     assert run([lost, crushed, WATERS[0]], tmp_path) == Summary(computed=1, present=0, failed=2)
@@ -307,11 +293,13 @@ def test_an_impossible_structure_is_a_failure(tmp_path: Path, here: pytest.Monke
         assert reason.startswith("two atoms coincide or a position is not finite")
 
 
-def test_unforeseen_errors_are_failures_too(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_unforeseen_errors_are_failures_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(atoms: Atoms, level: Level) -> Record:
         raise ZeroDivisionError("by nought")
 
-    with here.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(module, "make_record", broken)
         assert run(WATERS[:1], tmp_path).failed == 1
     assert set(read_failures(tmp_path).values()) == {"ZeroDivisionError: by nought"}
@@ -333,7 +321,7 @@ def test_a_torn_line_of_failures_is_overlooked(tmp_path: Path) -> None:
 # --- one writer, and places that cannot be written ------------------------------------------------
 
 
-def test_a_second_writer_is_refused(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "set"
     with (
         module._sole_writer(output),
@@ -343,7 +331,7 @@ def test_a_second_writer_is_refused(tmp_path: Path, here: pytest.MonkeyPatch) ->
     assert run(WATERS[:1], output).computed == 1
 
 
-def test_an_output_that_cannot_be_made_is_named(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_an_output_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "file", tmp_path / "file" / "set"):
         with pytest.raises(DatasetError, match=rf"{output} cannot be written"):
@@ -351,7 +339,7 @@ def test_an_output_that_cannot_be_made_is_named(tmp_path: Path, here: pytest.Mon
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_there_is(
-    tmp_path: Path, here: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, written = os.replace, []
 
@@ -361,10 +349,10 @@ def test_a_full_disk_ends_the_run_and_keeps_what_there_is(
         written.append(target)
         real(source, target)
 
-    here.setattr("esml.io.files.os.replace", fill)
+    monkeypatch.setattr("esml.io.files.os.replace", fill)
     with pytest.raises(DatasetError, match="No space left on device"):
         run(WATERS[:4], tmp_path)
-    here.setattr("esml.io.files.os.replace", real)
+    monkeypatch.setattr("esml.io.files.os.replace", real)
     assert stored_once(tmp_path) == keys_of(WATERS[:2])
     assert not list(tmp_path.rglob("*.tmp"))
     assert run(WATERS[:4], tmp_path) == Summary(computed=2, present=2, failed=0)
@@ -382,9 +370,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_really_full_disk_keeps_what_there_is(
-    small_disk: Path, here: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_really_full_disk_keeps_what_there_is(small_disk: Path, tmp_path: Path) -> None:
     output = small_disk / "set"
     with pytest.raises(DatasetError, match=r"could not be written .*No space left"):
         run(WATERS, output)
@@ -401,7 +387,7 @@ def test_a_really_full_disk_keeps_what_there_is(
     assert run(WATERS, roomy) == Summary(n - len(stored), present=len(stored), failed=0)
 
 
-def test_failures_on_a_full_disk_end_the_run(small_disk: Path, here: pytest.MonkeyPatch) -> None:
+def test_failures_on_a_full_disk_end_the_run(small_disk: Path) -> None:
     output = small_disk / "set"
     run(WATERS[:1], output)
     with contextlib.suppress(OSError), open(small_disk / "ballast", "wb") as ballast:
@@ -413,9 +399,7 @@ def test_failures_on_a_full_disk_end_the_run(small_disk: Path, here: pytest.Monk
     assert stored_once(output) == keys_of(WATERS[:1])
 
 
-def test_halves_left_by_a_killed_writer_are_cleared(
-    tmp_path: Path, here: pytest.MonkeyPatch
-) -> None:
+def test_halves_left_by_a_killed_writer_are_cleared(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     halves = [tmp_path / ".shard-000.h5.123.tmp", tmp_path / "parts" / ".key.h5.123.tmp"]
     for half in halves:
@@ -503,7 +487,6 @@ def test_shards_are_numbered_beyond_a_thousand(tmp_path: Path, records: list[Rec
 
 def test_a_damaged_part_is_computed_again(
     tmp_path: Path,
-    here: pytest.MonkeyPatch,
     records: list[Record],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -528,9 +511,7 @@ def test_joining_stops_at_a_damaged_part_and_removes_nothing(
     assert not list(tmp_path.glob("shard-*"))
 
 
-def test_a_damaged_shard_ends_the_run_with_its_name(
-    tmp_path: Path, here: pytest.MonkeyPatch, records: list[Record]
-) -> None:
+def test_a_damaged_shard_ends_the_run_with_its_name(tmp_path: Path, records: list[Record]) -> None:
     shard = tmp_path / "shard-000.h5"
     write_shard(shard, records[:3])
     truncate(shard)
@@ -545,9 +526,7 @@ def test_a_damaged_shard_ends_the_run_with_its_name(
     assert stored_once(tmp_path) == keys_of(WATERS[:5])
 
 
-def test_a_part_that_is_something_else_is_not_removed(
-    tmp_path: Path, here: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_is_something_else_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     foreign = tmp_path / "parts" / "notes.h5"
     with h5py.File(foreign, "w") as file:
@@ -560,11 +539,11 @@ def test_a_part_that_is_something_else_is_not_removed(
 # --- command line ---------------------------------------------------------------------------------
 
 
-def test_command_line(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
+def test_command_line(tmp_path: Path) -> None:
     source, output = tmp_path / "in.xyz", tmp_path / "set"
     ase.io.write(source, [WATERS[0], structure("OH")])
     arguments = ["generate", str(source), "-o", str(output), "--functional", "hf"]
-    arguments += ["--basis", "sto-3g", "--virtual-cutoff", "inf"]
+    arguments += ["--basis", "sto-3g", "--virtual-cutoff", "inf", "--workers", "0"]
     first = CliRunner().invoke(app, arguments)
     assert first.exit_code == 1
     assert "1 computed, 0 present before, 1 failed" in first.output
@@ -588,7 +567,7 @@ def test_command_line(tmp_path: Path, here: pytest.MonkeyPatch) -> None:
         )
         assert nothing.exit_code == 2
         assert f"error: {unreadable} could not be read as structures" in nothing.output
-    with module._sole_writer(output):
+    with sole_writer(output / ".lock", output):
         refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 2
     assert refused.output.count("error: ") == 1
