@@ -22,13 +22,13 @@ Call = tuple[str, str]
 
 HELPERS = {
     # The input, what surrounds it, and how much is asked for.
-    "esml.io.structure_checks.charge_and_spin",
-    "esml.io.structure_checks.plausibility",
-    "esml.io.surroundings.point_charges",
     "esml.io.provenance",
+    "esml.io.structure_checks.charge_and_spin",
+    "esml.io.structure_checks.molecules",
+    "esml.io.structure_checks.plausibility",
+    "esml.io.surroundings.placement",
+    "esml.io.surroundings.point_charges",
     "esml.io.surroundings.solvent_names",
-    "esml.io.structure_checks",
-    "esml.io.surroundings",
     "esml.predict.batching",
     "esml.physics.medium",
     # Parts of the network, which ``model.hamiltonian`` puts together.
