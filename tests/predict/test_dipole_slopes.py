@@ -17,7 +17,7 @@ pytest.importorskip("tblite")
 import esml
 from esml.analysis.transitions import overlaps
 from esml.analysis.vibronic import NormalModes, VibronicBand, normal_modes
-from esml.io.relaxation import xtb_calculator
+from esml.io.geometry import xtb_calculator
 from esml.physics import Strategy
 from esml.predict.dipole_slopes import STEP, UNLIKE, dipole_expansions
 from esml.predict.gradients import excitation_gradients
