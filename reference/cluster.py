@@ -32,12 +32,13 @@ def results(
     jobs: Sequence[Job],
     settings: Settings,
     address: str,
+    died: Callable[[Job], Result],
     workers: int = 1,
     patience: Patience = DEFAULT_PATIENCE,
-) -> Iterator[tuple[Job, Result | str]]:
+) -> Iterator[tuple[Job, Result]]:
     """``compute(job, settings)`` for every job, each job once, in the order they are done.
 
-    A job whose workers die time and again gives a sentence saying so. ``workers`` counts the
+    A job whose workers die time and again has the result ``died(job)``. ``workers`` counts the
     processes of a local cluster. At most eight jobs more are in flight than twice the workers there
     are at the moment: that bounds the memory, and gives an adaptive cluster reason to grow. Raises
     ClusterError when no scheduler answers, the scheduler is lost, or the workers cannot run
@@ -46,7 +47,7 @@ def results(
     if not jobs:
         return
     cluster = Cluster(address, workers, ahead=AHEAD, one_thread=True, code=CODE, patience=patience)
-    found = cluster.run(partial(_each, compute), ([job] for job in jobs), settings)
+    found = cluster.run(partial(_each, compute), ([job] for job in jobs), settings, died)
     with closing(found):
         for (job,), (result,) in found:
             yield job, result

@@ -23,6 +23,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from esml.io.files import BusyError, sole_writer
+from esml.io.provenance import Failure
 from esml.io.records import (
     CrystalRecord,
     DamagedError,
@@ -34,6 +35,7 @@ from esml.io.records import (
 )
 from esml.jobs import (
     DEFAULT_PATIENCE,
+    DIED,
     Patience,
     append_line,
     follow_parent,
@@ -188,24 +190,33 @@ def _start_worker() -> None:
     follow_parent()
 
 
-def compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
-    """The record of ``atoms`` at ``level``, or the reason there is none, a sentence."""
+def _failure(atoms: Atoms, reason: str) -> Failure:
+    return Failure(str(atoms.info.get("name", atoms.symbols)), reason)
+
+
+def _died(atoms: Atoms) -> Failure:
+    return _failure(atoms, DIED)
+
+
+def compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | Failure:
+    """The record of ``atoms`` at ``level``, or why there is none."""
     try:
         record = _subject(level).make(atoms, level)
     except CalculationError as error:
-        return str(error)
+        return _failure(atoms, str(error))
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return _failure(atoms, f"{type(error).__name__}: {error}")
     for name, value in vars(record).items():
         if isinstance(value, np.ndarray) and not np.isfinite(value).all():
-            return (
+            return _failure(
+                atoms,
                 f"{name} came out not finite: expected finite numbers from a converged "
-                "calculation; check the structure"
+                "calculation; check the structure",
             )
     return record
 
 
-def _compute_on_cluster(atoms: Atoms, level: AnyLevel) -> StoredRecord | str:
+def _compute_on_cluster(atoms: Atoms, level: AnyLevel) -> StoredRecord | Failure:
     _use_one_thread()
     return compute(atoms, level)
 
@@ -250,9 +261,11 @@ def generate(
             smoothing=0.05,
         )
         results = (
-            on_processes(compute, todo, level, workers, _start_worker)
+            on_processes(compute, todo, level, workers, _died, _start_worker)
             if dask is None
-            else cluster.results(_compute_on_cluster, todo, level, dask, max(workers, 1), patience)
+            else cluster.results(
+                _compute_on_cluster, todo, level, dask, _died, max(workers, 1), patience
+            )
         )
         for atoms, result in results:
             if isinstance(result, StoredRecord):
@@ -262,8 +275,7 @@ def generate(
                     join_parts(directory, parts_per_shard, subject.record)
             else:
                 failed += 1
-                name = str(atoms.info.get("name", atoms.symbols))
-                _note_failure(directory, subject.key(atoms, level), name, result)
+                _note_failure(directory, subject.key(atoms, level), result.name, result.reason)
             bar.set_postfix(failed=failed)
             bar.update()
         bar.close()

@@ -47,6 +47,7 @@ REFERENCE_MAY_IMPORT = {
     "esml.physics.crystals.shells",
     "esml.io.records",
     "esml.io.files",
+    "esml.io.provenance",
     "esml.jobs",
 }
 

@@ -27,6 +27,13 @@ def compute(name: str, directory: str) -> str:
     return f"done {name}"
 
 
+def died(name: str) -> str:
+    """The outcome of a job that takes its worker along; asked for in the parent only."""
+    from esml.io.workers import DIED
+
+    return DIED
+
+
 def settings(name: str, level: object) -> tuple[dict[str, str | None], int]:
     """Thread settings this process was started with, and how many threads follow its parent."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

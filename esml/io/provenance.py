@@ -174,6 +174,32 @@ class Structure:
     provenance: Provenance = field(default_factory=Provenance)  # what was decided on reading
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A structure that could not be read, computed or predicted, and why."""
+
+    name: str
+    """Of the molecule; its formula where it has none."""
+    reason: str
+    """A sentence."""
+    source: str = ""
+    """File or SMILES the structure is from."""
+    index: int = 0
+    """Place among the structures of its source."""
+    smiles: str = ""
+    """That its geometry was, or was to be, made from."""
+
+    @classmethod
+    def of(cls, atoms: Atoms, reason: str) -> Failure:
+        """That of ``atoms``, under its name or, if it has none, its formula."""
+        return cls(name_of(atoms), reason, smiles=Provenance.of(atoms).smiles)
+
+
+def name_of(atoms: Atoms) -> str:
+    """``atoms.info["name"]`` or, where there is none, the formula."""
+    return str(atoms.info.get("name", "")) or str(atoms.get_chemical_formula())
+
+
 def restore(atoms: Atoms, kept: dict[str, Any]) -> None:
     """Give ``atoms`` the provenance that ``Provenance.as_dict`` made; none if that is empty."""
     if kept:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from esml.jobs.workers import DIED
-
 if TYPE_CHECKING:
     from dask.distributed import Client
     from dask.distributed import Future as Task
@@ -93,10 +91,11 @@ class Cluster:
         compute: Callable[[Sequence[Job], Settings], list[Outcome]],
         batches: Iterable[Sequence[Job]],
         settings: Settings,
+        died: Callable[[Job], Outcome],
         *,
         ordered: bool = False,
         prepare: Callable[[Client], None] | None = None,
-    ) -> Generator[tuple[Sequence[Job], list[Outcome | str]], None, None]:
+    ) -> Generator[tuple[Sequence[Job], list[Outcome]], None, None]:
         """The outcomes of every batch of jobs.
 
         Memory is bounded, however many batches there are: at most two for each thread, and
@@ -108,6 +107,8 @@ class Cluster:
             Gives the outcomes of a batch, one for each job; expected to catch its own errors.
         batches, settings
             What it is given.
+        died
+            The outcome of a job whose worker dies over it (``workers.DIED`` says why).
         ordered
             Hand out batches in their order, else as they are done.
         prepare
@@ -120,7 +121,7 @@ class Cluster:
             run ``compute``.
         """
         with self._client() as (client, revive):
-            run = _Run(self, client, revive, compute, settings)
+            run = _Run(self, client, revive, compute, settings, died)
             if prepare is not None:
                 with self.asking():
                     prepare(client)
@@ -211,7 +212,7 @@ class _Done(Generic[Job, Outcome]):
 
     place: int
     batch: Sequence[Job]
-    outcomes: list[Outcome | str]
+    outcomes: list[Outcome]
 
 
 @dataclass
@@ -223,6 +224,7 @@ class _Run(Generic[Job, Settings, Outcome]):
     revive: Callable[[], None] | None
     compute: Callable[[Sequence[Job], Settings], list[Outcome]]
     settings: Settings
+    died: Callable[[Job], Outcome]
     early: int = 0
     """Batches that are done and wait for their turn."""
 
@@ -273,13 +275,13 @@ class _Run(Generic[Job, Settings, Outcome]):
             )
         return task
 
-    def _alone(self, job: Job) -> Outcome | str:
+    def _alone(self, job: Job) -> Outcome:
         _, outcomes = self._next([self._submit([job])])
-        return DIED if outcomes is None else outcomes[0]
+        return self.died(job) if outcomes is None else outcomes[0]
 
     def _next(
         self, tasks: list[Task[list[Outcome]]]
-    ) -> tuple[Task[list[Outcome]], list[Outcome | str] | None]:
+    ) -> tuple[Task[list[Outcome]], list[Outcome] | None]:
         """The next task that is done, and its outcomes; None where workers died over it."""
         from dask.distributed import KilledWorker
         from dask.distributed import wait as wait_for

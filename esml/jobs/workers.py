@@ -2,7 +2,7 @@
 
 The rule is the same here and on a Dask cluster (``esml.jobs.dask_workers``). Nobody knows which of
 the jobs in flight killed a worker, so each of them is repeated alone; a job whose worker dies then,
-too, has the outcome ``DIED``. Every job has one outcome.
+too, has the outcome that the caller's ``died`` makes of it. Every job has one outcome.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 DIED = "its worker process died (out of memory?)"
-"""Outcome of a job that was alone when its worker died."""
+"""Why a job has no result that was alone when its worker died."""
 
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
@@ -69,8 +69,9 @@ def on_processes(
     jobs: Sequence[Job],
     settings: Settings,
     workers: int,
+    died: Callable[[Job], Outcome],
     start: Callable[[], None] = follow_parent,
-) -> Iterator[tuple[Job, Outcome | str]]:
+) -> Iterator[tuple[Job, Outcome]]:
     """``compute(job, settings)`` for every job, in the order they are done.
 
     Parameters
@@ -81,6 +82,8 @@ def on_processes(
         What it is given.
     workers
         Processes; with 0 this process computes, one job after the other.
+    died
+        The outcome of a job whose worker dies over it (``DIED`` says why).
     start
         What each process does first.
 
@@ -128,7 +131,7 @@ def on_processes(
                 if future.done() and future.exception() is None:
                     yield job, future.result()
                 elif alone:
-                    yield job, DIED
+                    yield job, died(job)
                 else:
                     suspects.append(job)
         finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from ase import Atoms
 
-from esml.jobs import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience
+from esml.jobs import DEFAULT_PATIENCE, DIED, LOCAL, Cluster, ClusterError, Patience
 from esml.predict.batching import Wanted
 from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Outcome
@@ -113,11 +113,13 @@ def _stream(
     model: Surrogate, windows: Iterator[list[Atoms]], n_states: int, cluster: Cluster
 ) -> Generator[Outcomes, None, None]:
     found = cluster.run(
-        _predict, windows, n_states, ordered=True, prepare=lambda client: _send(model, client)
+        _predict,
+        windows,
+        n_states,
+        died=lambda atoms: Failure.of(atoms, DIED),
+        ordered=True,
+        prepare=lambda client: _send(model, client),
     )
     with closing(found):
-        for window, outcomes in found:
-            yield [
-                Failure.of(atoms, outcome) if isinstance(outcome, str) else outcome
-                for atoms, outcome in zip(window, outcomes, strict=True)
-            ]
+        for _, outcomes in found:
+            yield outcomes

@@ -1,10 +1,12 @@
 """The answer for one molecule, in memory, read from a file and on screen: one class for each part.
 
 ``Result`` holds what the model predicts, ``States`` the excited states of one multiplicity,
-``Failure`` the reason why there is no result. A property of a state is one field of ``States``.
+``Failure`` (of ``esml.io.provenance``) the
+reason why there is no result. A property of a state is one field of ``States``.
 """
 
-from esml.results.result import Failure, Outcome, Result, name_of
+from esml.io.provenance import Failure, name_of
+from esml.results.result import Outcome, Result
 from esml.results.states import PROPERTIES, Property, States, half_width
 
 __all__ = [

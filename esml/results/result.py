@@ -34,7 +34,7 @@ from esml.analysis.transitions import (
     state_charges,
     state_dipoles,
 )
-from esml.io.provenance import Provenance
+from esml.io.provenance import Failure
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results.states import PROPERTIES, States, html_table, screen_table
@@ -400,31 +400,5 @@ class Result:
         return f"<p>{escape(title)}</p>{html_table(heading, rows)}"
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A structure that could not be predicted, and why."""
-
-    name: str
-    """Of the molecule; its formula where it has none."""
-    reason: str
-    """A sentence."""
-    source: str = ""
-    """File or SMILES the structure is from."""
-    index: int = 0
-    """Place among the structures of its source."""
-    smiles: str = ""
-    """That its geometry was, or was to be, made from."""
-
-    @classmethod
-    def of(cls, atoms: Atoms, reason: str) -> Failure:
-        """That of ``atoms``, under its name or, if it has none, its formula."""
-        return cls(name_of(atoms), reason, smiles=Provenance.of(atoms).smiles)
-
-
 Outcome = Result | Failure
 """What comes of a structure."""
-
-
-def name_of(atoms: Atoms) -> str:
-    """``atoms.info["name"]`` or, where there is none, the formula."""
-    return str(atoms.info.get("name", "")) or str(atoms.get_chemical_formula())

@@ -29,6 +29,7 @@ from typing import Any
 import esml
 from esml.io.records import Record, read
 from esml.plots import plot_parity
+from esml.results import Failure
 from esml.training.evaluation import evaluate, evaluate_records, format_evaluation
 from esml.training.targets import structure
 from scripts.accuracy import quest
@@ -80,9 +81,9 @@ def against_estimates(
         computed[name] = {
             molecule.name: quest.Computed(o.singlets, o.strengths, o.triplets)
             for molecule, o in zip(molecules, outcomes, strict=True)
-            if not isinstance(o, str)
+            if not isinstance(o, Failure)
         }
-        failed[name] = sum(isinstance(o, str) for o in outcomes)
+        failed[name] = sum(isinstance(o, Failure) for o in outcomes)
     return {name: quest.pairs_of(molecules, found) for name, found in computed.items()}, failed
 
 

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from esml.io.records import Record
+from esml.results import Failure
 from esml.training.scores import LEAST_WEIGHT
 from scripts.accuracy.methods import OWN, Outcome
 
@@ -39,7 +40,7 @@ def extrapolation_table(
         }
         for name, found in outcomes.items():
             outcome = found[k]
-            if not isinstance(outcome, str):
+            if not isinstance(outcome, Failure):
                 row["s1_errors"][name] = float(outcome.singlets[0]) - row["s1"]
                 if name == OWN:
                     row["gap_error"] = outcome.gap - row["gap"]

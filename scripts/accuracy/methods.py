@@ -1,8 +1,8 @@
 """Methods that compute excited states, all behind one kind of function.
 
-A method is a function structures → outcomes: for each structure a ``Prediction``, or a sentence
-that says why there is none. ``of_model``, ``of_direct`` and ``of_peer`` make methods; the tables of
-scripts.accuracy.benchmark take any function of that form.
+A method is a function structures → outcomes: for each structure a ``Prediction``, or a
+``Failure`` that says why there is none. ``of_model``, ``of_direct`` and ``of_peer`` make methods;
+the tables of scripts.accuracy.benchmark take any function of that form.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Prediction:
     gap: float = float("nan")  # HOMO–LUMO gap, eV, where the method has one
 
 
-Outcome = Prediction | str
+Outcome = Prediction | Failure
 Method = Callable[[Sequence[Atoms]], list[Outcome]]
 
 
@@ -61,7 +61,7 @@ def of_model(model: Surrogate) -> Method:
         results = list(model.predict_many(structures, n_states=N_STATES, errors="return"))
         seconds = (time.perf_counter() - began) / max(len(structures), 1)
         return [
-            result.reason
+            result
             if isinstance(result, Failure)
             else Prediction(
                 result.singlets.energies,
@@ -158,7 +158,7 @@ def of_peer(name: str, run: Callable[[Atoms, int], PeerStates], cache: Cache) ->
                     found = entry(atoms)
                     cache.put(key, found)
                 if "failure" in found:
-                    outcomes.append(found["failure"])
+                    outcomes.append(Failure.of(atoms, found["failure"]))
                 else:
                     singlets, strengths, triplets = (
                         np.array(found[k]) for k in ("singlets", "strengths", "triplets")

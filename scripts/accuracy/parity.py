@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esml.io.records import Record
+from esml.results import Failure
 from esml.training.scores import LEAST_WEIGHT
 from scripts.accuracy.methods import Outcome
 
@@ -16,7 +17,7 @@ def lowest_points(
     true, found = [], []
     for outcome, record in zip(outcomes, records, strict=True):
         weights = getattr(record, f"{kind[:-1]}_valence_weights")
-        if isinstance(outcome, str) or weights[0] < LEAST_WEIGHT:
+        if isinstance(outcome, Failure) or weights[0] < LEAST_WEIGHT:
             continue
         if len(energies := getattr(outcome, kind)):
             true.append(float(getattr(record, f"{kind[:-1]}_energies")[0]))

@@ -11,6 +11,7 @@ import numpy as np
 
 from esml.analysis.spectrum import broaden
 from esml.io.records import Record
+from esml.results import Failure
 from esml.training.scores import LEAST_WEIGHT
 from scripts.accuracy import quest
 from scripts.accuracy.methods import Outcome, Prediction
@@ -65,7 +66,7 @@ def against_labels(outcomes: Sequence[Outcome], records: Sequence[Record]) -> di
     similarities: dict[str, list[float]] = {"spectra": [], "valence_spectra": []}
     seconds = []
     for outcome, record in zip(outcomes, records, strict=True):
-        if isinstance(outcome, str):
+        if isinstance(outcome, Failure):
             continue
         seconds.append(outcome.seconds)
         if record.singlet_valence_weights[0] >= LEAST_WEIGHT:
@@ -82,7 +83,7 @@ def against_labels(outcomes: Sequence[Outcome], records: Sequence[Record]) -> di
             for name, v in similarities.items()
         },
         "seconds": float(np.mean(seconds)) if seconds else float("nan"),
-        "failed": sum(isinstance(o, str) for o in outcomes),
+        "failed": sum(isinstance(o, Failure) for o in outcomes),
     }
 
 

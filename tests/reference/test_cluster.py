@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,12 +23,14 @@ from reference_cases import QUICK, assert_same, structure, water
 from typer.testing import CliRunner
 
 from esml.io.records import Record, read, write_shard
+from reference import cluster as clusters
 from reference import generate as generation
 from reference.__main__ import app
-from reference.cluster import ClusterError, Patience, results
+from reference.cluster import ClusterError, Patience
 from reference.generate import Summary, generate, read_failures
 from reference.record import content_key, make_record
 
+results = partial(clusters.results, died=worker_functions.died)
 WATERS = [water(1.0 + 0.01 * i) for i in range(9)]
 
 
@@ -118,7 +121,9 @@ def test_a_local_cluster_without_workers_gets_new_ones(
     monkeypatch.setattr("dask.distributed.LocalCluster", Seen)
     names = [f"job {i}" for i in range(30)]
     soon = Patience(news=10.0)
-    found = results(worker_functions.compute, names, str(tmp_path), "local", 1, soon)
+    found = results(
+        worker_functions.compute, names, str(tmp_path), "local", workers=1, patience=soon
+    )
     done = [next(found)[0]]
     started[0].scale(0)
     done += [name for name, _ in found]

@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 # --- the pool -------------------------------------------------------------------------------------
 
 
-pool = partial(on_processes, start=worker_functions.start)
+pool = partial(on_processes, died=worker_functions.died, start=worker_functions.start)
 """Real processes with nothing to load."""
 
 

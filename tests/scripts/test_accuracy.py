@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from esml.io.records import Record, read
+from esml.results import Failure
 from scripts.accuracy import benchmark, methods, peers, quest, without_matching
 
 ROOT = Path(__file__).parents[2]
@@ -178,7 +179,7 @@ def test_peers_run_once(tmp_path: Path) -> None:
     first = methods.of_peer("fake", run, methods.Cache(path))(structures)
     again = methods.of_peer("fake", run, methods.Cache(path))(structures)
     assert asked == ["OCH2", "OH2"]
-    assert first[1] == again[1] == "no water"
+    assert first[1] == again[1] == Failure("H2O", "no water")
     np.testing.assert_array_equal(again[0].triplets, [0.8])
     assert again[0].seconds == 2.0
     structures[0].positions[0] += 0.01

@@ -75,7 +75,10 @@ def test_larger_molecules_are_listed_by_size(records: list[Record], tmp_path: Pa
     off = [
         replace(exact(r), singlets=r.singlet_energies + 0.2, gap=exact(r).gap - 0.1) for r in named
     ]
-    outcomes: dict[str, list[Outcome]] = {OWN: list(off), "other": ["no states"] * len(named)}
+    outcomes: dict[str, list[Outcome]] = {
+        OWN: list(off),
+        "other": [Failure("", "no states")] * len(named),
+    }
     rows = larger.extrapolation_table(outcomes, named)
     assert [r["n_heavy"] for r in rows] == sorted(r["n_heavy"] for r in rows)
     for row in rows:
