@@ -23,7 +23,7 @@ from pyscf.tdscf import rks
 
 from .response import (
     ActiveSpace,
-    States,
+    LabelStates,
     fitted,
     kernel_on_grid,
     require_kernel,
@@ -171,7 +171,7 @@ def _solve(
 
 def lowest_excitations(
     mean_field: Any, level: Level, residual: float = RESIDUAL
-) -> tuple[ActiveSpace, States, States]:
+) -> tuple[ActiveSpace, LabelStates, LabelStates]:
     """(active space, singlets, triplets) like ``response.excitations``, by iteration.
 
     The iteration ends when the norm of every ``residual`` is below that number (hartree).

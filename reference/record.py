@@ -16,7 +16,7 @@ from esml.units import HARTREE
 
 from .downfold import MinimalOrbitals, atomic_charges, downfold, lowdin
 from .iteration import lowest_excitations
-from .response import ActiveSpace, States, excitations, require_kernel
+from .response import ActiveSpace, LabelStates, excitations, require_kernel
 from .scf import CalculationError, Level, core_orbitals, ground_state, molecule
 
 
@@ -40,7 +40,7 @@ def _key(numbers: np.ndarray, positions: np.ndarray, charge: int, level: str) ->
 
 
 def project(
-    states: States, space: ActiveSpace, minimal: MinimalOrbitals, overlap: np.ndarray
+    states: LabelStates, space: ActiveSpace, minimal: MinimalOrbitals, overlap: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(X, Y, valence weights) of ``states`` in the canonical orbitals of ``minimal``.
 
@@ -59,7 +59,9 @@ DENSE_LIMIT = 5000
 """Rows of the response matrices (o·v) up to which they are built: 200 MB each, minutes."""
 
 
-def _labels(mean_field: Any, level: Level, dense_limit: int) -> tuple[ActiveSpace, States, States]:
+def _labels(
+    mean_field: Any, level: Level, dense_limit: int
+) -> tuple[ActiveSpace, LabelStates, LabelStates]:
     rows = ActiveSpace.of(mean_field, level).gaps.size
     solve = excitations if rows <= dense_limit else lowest_excitations
     return solve(mean_field, level)

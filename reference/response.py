@@ -35,7 +35,7 @@ from .scf import CalculationError, Level, core_orbitals_of, require_known
 
 
 @dataclass(frozen=True)
-class States:
+class LabelStates:
     """Excited states of one multiplicity, ascending; i active occupied, a active virtual."""
 
     energies: np.ndarray  # (S,) eV
@@ -225,7 +225,7 @@ def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
     return values, vectors
 
 
-def triplet_states(energies: np.ndarray, x: np.ndarray) -> States:
+def triplet_states(energies: np.ndarray, x: np.ndarray) -> LabelStates:
     """Triplets of ``energies`` (hartree, ascending) and amplitudes ``x`` (S, o, v).
 
     Raises CalculationError when one lies below the ground state.
@@ -237,19 +237,19 @@ def triplet_states(energies: np.ndarray, x: np.ndarray) -> States:
             "triplets; leave the molecule out"
         )
     n = len(x)
-    return States(energies * HARTREE, x, np.zeros_like(x), np.zeros((n, 3)), np.zeros(n))
+    return LabelStates(energies * HARTREE, x, np.zeros_like(x), np.zeros((n, 3)), np.zeros(n))
 
 
 def singlet_states(
     mol: Any, space: ActiveSpace, energies: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> States:
+) -> LabelStates:
     """Singlets of ``energies`` (hartree) and amplitudes (S, o, v), with what light sees of them."""
     with mol.with_common_orig((0.0, 0.0, 0.0)):
         position = mol.intor_symmetric("int1e_r", comp=3)
     moments = np.einsum("xmn,mi,na->xia", position, space.occupied, space.virtual, optimize=True)
     dipoles = np.sqrt(2.0) * (moments.reshape(3, -1) @ (x + y).reshape(len(x), -1).T).T
     strengths = 2.0 / 3.0 * energies * np.einsum("sx,sx->s", dipoles, dipoles)
-    return States(energies * HARTREE, x, y, dipoles, strengths)
+    return LabelStates(energies * HARTREE, x, y, dipoles, strengths)
 
 
 def coupled(
@@ -283,7 +283,7 @@ def coupled(
 
 def excitations(
     mean_field: Any, level: Level, screening: Callable[[ActiveSpace], np.ndarray] | None = None
-) -> tuple[ActiveSpace, States, States]:
+) -> tuple[ActiveSpace, LabelStates, LabelStates]:
     """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
 
     ``screening`` gives a matrix over ia, jb (hartree) that is added to 2 (ia|jb) of the singlets:

@@ -1,7 +1,7 @@
 """How far a prediction can be trusted."""
 
 from esml.confidence.bonds import Chains
-from esml.confidence.domain import Domain, Surroundings, Verdict, unfamiliar
+from esml.confidence.domain import Domain, TrainingLikeness, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel
 from esml.confidence.valence import no_valence_state
 
@@ -9,7 +9,7 @@ __all__ = [
     "Chains",
     "Domain",
     "ErrorModel",
-    "Surroundings",
+    "TrainingLikeness",
     "Verdict",
     "no_valence_state",
     "unfamiliar",

@@ -111,7 +111,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class TrainingLikeness:
     """The atoms of a batch among those of the training molecules."""
 
     novelty: Tensor  # (N,)
@@ -183,7 +183,7 @@ class Domain(nn.Module):
         """y (N, D) of atoms of ``kinds`` (N,) with invariant ``features`` (N, C)."""
         return (features.double() - self.means[kinds]) @ self.projection
 
-    def forward(self, graph: Graph, features: Tensor) -> Surroundings:
+    def forward(self, graph: Graph, features: Tensor) -> TrainingLikeness:
         """Where the atoms of ``graph`` with invariant ``features`` (N, C) stand."""
         with torch.no_grad():
             kinds = species(graph.numbers)
@@ -201,7 +201,7 @@ class Domain(nn.Module):
                 novelty[chosen] = distance / self.typical[kind]
                 strangeness[chosen] = bondings[kind].distance(bonds[chosen], 1)
             strangeness = strangeness / self.bonding_limit
-            return Surroundings(novelty, strangeness, size(graph).double(), self._unseen(graph))
+            return TrainingLikeness(novelty, strangeness, size(graph).double(), self._unseen(graph))
 
     def _unseen(self, graph: Graph) -> Unseen:
         """Bonds and chains of ``graph`` that no training molecule has; none for old model files."""
@@ -214,7 +214,7 @@ class Domain(nn.Module):
     def verdicts(
         self,
         graph: Graph,
-        surroundings: Surroundings,
+        surroundings: TrainingLikeness,
         novelty_widens: bool = False,
         size_widens: bool = False,
     ) -> list[Verdict]:
@@ -224,7 +224,7 @@ class Domain(nn.Module):
         ----------
         graph : Graph
             M molecules.
-        surroundings : Surroundings
+        surroundings : TrainingLikeness
             Theirs.
         novelty_widens, size_widens : bool
             Whether the stated errors grow with novelty and with size.

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from esml.confidence.domain import Surroundings
+from esml.confidence.domain import TrainingLikeness
 from esml.model.pairs import species
 from esml.physics.basis import ELEMENTS, OrbitalLayout, valence_electrons
 from esml.physics.excitations import Excitations
@@ -68,7 +68,7 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
     return by_atom / by_atom.sum(3, keepdim=True).clamp(min=1e-12)
 
 
-def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: Surroundings) -> Tensor:
+def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: TrainingLikeness) -> Tensor:
     """(M, K, 5 + elements) what ``descriptors`` average over atoms.
 
     Novelty, charge, its size, whether of each element but hydrogen, heavy atoms around, whether in

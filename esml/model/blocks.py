@@ -49,7 +49,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Operator:
+class OperatorBlocks:
     """All blocks of one operator: (…, 4, 4) for the Hamiltonian, (…, 4, 4, 3) for the dipole."""
 
     onsite: Tensor  # (N, 4, 4, …)
@@ -292,7 +292,7 @@ class Blocks(nn.Module):
         envelope: Tensor,
         kinds: Tensor,
         baseline: Tensor,
-    ) -> tuple[Operator, Operator, Operator]:
+    ) -> tuple[OperatorBlocks, OperatorBlocks, OperatorBlocks]:
         """Hamiltonian (eV), dipole (e·bohr) and relaxation (eV) blocks.
 
         ``x`` (N, 9, F) are the atoms' features, ``envelope`` (E,) multiplies the blocks of pairs
@@ -303,16 +303,16 @@ class Blocks(nn.Module):
         between, between_dipole, between_relaxation = self._between(x, pairs, kinds)
         eye = torch.eye(4, dtype=x.dtype, device=x.device)
         levels = torch.cat([baseline[:, :1], baseline[:, 1:2].expand(-1, 3)], 1).double()
-        hamiltonian = Operator(
+        hamiltonian = OperatorBlocks(
             onsite=hermitian(self.onsite(atoms)) + levels[:, :, None] * eye,
             offsite=hermitian(between, reverse) * envelope[:, None, None],
         )
         free = baseline[:, 2, None, None, None] * _sp_dipole(x)
-        dipole = Operator(
+        dipole = OperatorBlocks(
             onsite=hermitian(self.onsite_dipole(atoms)) + free,
             offsite=hermitian(between_dipole, reverse) * envelope[:, None, None, None],
         )
-        relaxation = Operator(
+        relaxation = OperatorBlocks(
             onsite=hermitian(self.onsite_relaxation(atoms)),
             offsite=hermitian(between_relaxation, reverse) * envelope[:, None, None],
         )

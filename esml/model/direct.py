@@ -83,7 +83,7 @@ class Direct(nn.Module):
         )
         self.register_buffer("centre", torch.zeros(N_OUTPUTS))
         if config.levels == "occupied":
-            self.occupied = Levels(channels, config.hidden)
+            self.occupied = OccupiedEnergies(channels, config.hidden)
 
     @property
     def cutoff(self) -> float:
@@ -139,7 +139,7 @@ N_COSINES = 8
 N_RANK = N_COSINES + 2
 
 
-class Levels(nn.Module):
+class OccupiedEnergies(nn.Module):
     """Occupied orbital energies: for the j-th of o below the HOMO, ε_j = ε_HOMO + c·φ_j + q_j.
 
     φ_j holds cos(πk(j + ½)/o), k = 0 … 7, 1/(1 + j) and ln o; c is fitted to the labels before

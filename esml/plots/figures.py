@@ -139,7 +139,7 @@ def plot_spectra(
 
 
 @dataclass(frozen=True)
-class Level:
+class OrbitalsOfOneEnergy:
     """Orbitals of one energy."""
 
     energy: float  # eV, their mean
@@ -147,7 +147,7 @@ class Level:
     occupied: bool
 
 
-def levels(result: Result, window: int = 8) -> list[Level]:
+def levels(result: Result, window: int = 8) -> list[OrbitalsOfOneEnergy]:
     """Frontier orbitals by energy, ``window`` occupied and as many virtual, degenerate together."""
     first = max(0, result.n_occupied - window)
     last = min(len(result.orbital_energies), result.n_occupied + window)
@@ -160,7 +160,7 @@ def levels(result: Result, window: int = 8) -> list[Level]:
         else:
             groups.append([k])
     return [
-        Level(
+        OrbitalsOfOneEnergy(
             float(np.mean(result.orbital_energies[group])),
             tuple(group),
             group[0] < result.n_occupied,

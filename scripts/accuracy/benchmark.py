@@ -68,7 +68,7 @@ def bars_table(result: dict[str, Any]) -> str:
 
 
 def against_estimates(
-    molecules: Sequence[quest.Molecule],
+    molecules: Sequence[quest.BenchmarkMolecule],
     methods: dict[str, list[Outcome]],
     labels: dict[str, Record] | None,
 ) -> tuple[dict[str, list[quest.Pair]], dict[str, int]]:

@@ -48,7 +48,7 @@ MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] 
 
 
 @dataclass(frozen=True)
-class Band:
+class LabelledState:
     """One state of the model and what the label's level makes of it."""
 
     molecule: str
@@ -113,7 +113,7 @@ def label(atoms: Atoms) -> tuple[Any, ...]:
     return singlets.energies, velocity, length, densities
 
 
-def bands(name: str, atoms: Atoms, result: Result, found: tuple[Any, ...]) -> list[Band]:
+def bands(name: str, atoms: Atoms, result: Result, found: tuple[Any, ...]) -> list[LabelledState]:
     """The model's four lowest states beside those of the label that are most like them."""
     energies, velocity, length, densities = found
     densities = densities / np.linalg.norm(densities, axis=(1, 2))[:, None, None]
@@ -123,7 +123,7 @@ def bands(name: str, atoms: Atoms, result: Result, found: tuple[Any, ...]) -> li
         likeness = np.abs(np.einsum("suv,uv->s", densities, states.transition_density(k)))
         match = int(likeness.argmax())
         rows.append(
-            Band(
+            LabelledState(
                 name,
                 k + 1,
                 float(result.singlets.energies[k]),
@@ -137,7 +137,7 @@ def bands(name: str, atoms: Atoms, result: Result, found: tuple[Any, ...]) -> li
     return rows
 
 
-def show(rows: list[Band]) -> str:
+def show(rows: list[LabelledState]) -> str:
     """A table for people, and how many signs agree."""
     lines = [
         "| molecule | state | E | label E | R | label R (velocity) | label R (length) | likeness |",
@@ -171,10 +171,10 @@ def main() -> None:
     parser.add_argument("--show", type=Path, help="print the table of an earlier run")
     arguments = parser.parse_args()
     if arguments.show:
-        print(show([Band(**row) for row in json.loads(arguments.show.read_text())]))
+        print(show([LabelledState(**row) for row in json.loads(arguments.show.read_text())]))
         return
     model = esml.load_model("camb3lyp")
-    rows: list[Band] = []
+    rows: list[LabelledState] = []
     for name, smiles, torsion, angle in (m for m in MOLECULES if m[0] in arguments.names):
         atoms = geometry(smiles, torsion, angle)
         centres = f"{name} ({atoms.info['centres']})" if atoms.info["centres"] else name

@@ -32,7 +32,7 @@ from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate
 from esml.predict.model_files import solid_model
 from esml.results.crystal import BandEdge, Crystal
-from esml.training.crystals.scores import Scores, scores, structure
+from esml.training.crystals.scores import CrystalScores, scores, structure
 from esml.typing import Array
 
 NEIGHBOURS, SECOND = 3.1, 4.0
@@ -115,7 +115,7 @@ def baselines(
 
 
 def table(
-    records: Sequence[CrystalRecord], found: Scores, others: dict[str, list[Array]]
+    records: Sequence[CrystalRecord], found: CrystalScores, others: dict[str, list[Array]]
 ) -> list[str]:
     """Markdown: a row for each crystal, then means."""
 

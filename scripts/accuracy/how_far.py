@@ -39,7 +39,7 @@ PICTURED = (*OWN, "labels", "CC2", "ADC(2)")
 Pairs = dict[str, list[quest.Pair]]
 
 
-def of_levels(molecules: Sequence[quest.Molecule], folder: Path) -> Pairs:
+def of_levels(molecules: Sequence[quest.BenchmarkMolecule], folder: Path) -> Pairs:
     """The scored states of ``molecules`` at the levels that QUEST lists beside its estimates."""
     found: Pairs = {name: [] for name in LEVELS}
     for molecule in molecules:
@@ -63,7 +63,7 @@ def of_fit(path: Path) -> Pairs:
     return {column: [quest.Pair(**p) for p in stored[name]] for column, name in OWN.items()}
 
 
-def of_peers(molecules: Sequence[quest.Molecule], cache: Cache) -> Pairs:
+def of_peers(molecules: Sequence[quest.BenchmarkMolecule], cache: Cache) -> Pairs:
     """INDO/S and TD-DFTB, as far as their programs are installed."""
     outcomes = {}
     for name, run in PEERS.items():
@@ -74,7 +74,7 @@ def of_peers(molecules: Sequence[quest.Molecule], cache: Cache) -> Pairs:
     return against_estimates(molecules, outcomes, None)[0]
 
 
-def markdown(molecules: Sequence[quest.Molecule], pairs: Pairs) -> str:
+def markdown(molecules: Sequence[quest.BenchmarkMolecule], pairs: Pairs) -> str:
     """The table: a row for each group of states, with their number for the first method."""
     columns = {
         name: quest.by_kind_and_size(molecules, found) | quest.table(found)

@@ -72,7 +72,7 @@ def hexahelicene() -> Atoms:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredEnantiomer:
     """The enantiomer that was measured, and the signs of its bands."""
 
     name: str
@@ -81,8 +81,8 @@ class Measured:
 
 
 MOLECULES = (
-    Measured("(1R)-camphor", camphor, ((290.5, 1), (192.5, -1))),
-    Measured("(P)-[6]helicene", hexahelicene, ((325.0, 1), (246.0, -1))),
+    MeasuredEnantiomer("(1R)-camphor", camphor, ((290.5, 1), (192.5, -1))),
+    MeasuredEnantiomer("(P)-[6]helicene", hexahelicene, ((325.0, 1), (246.0, -1))),
 )
 
 

@@ -53,7 +53,7 @@ N_STATES = 10
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredDye:
     """A dye in a solvent."""
 
     smiles: str
@@ -70,10 +70,10 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Compared:
+class PredictedMaxima:
     """Predicted for one of them, eV."""
 
-    measured: Measured
+    measured: MeasuredDye
     vacuum: float
     descriptors: Array  # (5,) of ``esml.results.last_step``, in the solvent
     kind: str  # of the solvent
@@ -83,7 +83,7 @@ class Compared:
 # --- measured -------------------------------------------------------------------------------------
 
 
-def drawn(path: Path, given: argparse.Namespace) -> list[Measured]:
+def drawn(path: Path, given: argparse.Namespace) -> list[MeasuredDye]:
     """``given.n`` dyes of up to ``given.heavy`` atoms, each in up to ``given.solvents``."""
     from rdkit import Chem, rdBase
 
@@ -97,7 +97,7 @@ def drawn(path: Path, given: argparse.Namespace) -> list[Measured]:
                 of_dye.setdefault(row["solvent_smiles"], []).append(HC / value)
     order = sorted(found)
     random.Random(given.seed).shuffle(order)
-    chosen: list[Measured] = []
+    chosen: list[MeasuredDye] = []
     n_dyes = 0
     for smiles in order:
         known = [s for s in sorted(found[smiles]) if _known(s)]
@@ -107,7 +107,7 @@ def drawn(path: Path, given: argparse.Namespace) -> list[Measured]:
             continue
         random.Random(smiles).shuffle(known)
         for solvent in known[: given.solvents]:
-            chosen.append(Measured(smiles, solvent, float(np.median(found[smiles][solvent]))))
+            chosen.append(MeasuredDye(smiles, solvent, float(np.median(found[smiles][solvent]))))
         n_dyes += 1
         if n_dyes == given.n:
             break
@@ -125,8 +125,8 @@ def _known(solvent: str) -> bool:
 
 
 def predicted(
-    model: esml.Surrogate, entries: dict[str, dict[str, Any]], measured: Sequence[Measured]
-) -> list[Compared]:
+    model: esml.Surrogate, entries: dict[str, dict[str, Any]], measured: Sequence[MeasuredDye]
+) -> list[PredictedMaxima]:
     """Those that have a geometry, an answer and a band."""
     found = []
     for one in measured:
@@ -140,7 +140,7 @@ def predicted(
             continue
         kind = solvent_class(find_solvent(one.solvent))
         at = HC / vacuum.absorption_max_nm
-        found.append(Compared(one, at, values, kind, family_of(one.smiles)))
+        found.append(PredictedMaxima(one, at, values, kind, family_of(one.smiles)))
     return found
 
 
@@ -169,7 +169,7 @@ def fitted(values: Array, measured: Array) -> Array:
     return found
 
 
-def out_of_fold(compared: Sequence[Compared]) -> Array:
+def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
     """(P,) maxima with last steps fitted to dyes of other scaffolds, eV."""
     values = np.stack([each.descriptors for each in compared])
     measured = np.array([each.measured.energy for each in compared])
@@ -187,7 +187,7 @@ def out_of_fold(compared: Sequence[Compared]) -> Array:
     return found
 
 
-def last_step(compared: Sequence[Compared]) -> LastStep:
+def last_step(compared: Sequence[PredictedMaxima]) -> LastStep:
     """The last step fitted to all; its uncertainty is that of what was left out of fits.
 
     Of the normal distribution whose central 90 % hold 90 % of the errors.
@@ -219,7 +219,7 @@ def scores(found: Array, measured: Array) -> str:
     )
 
 
-def report(compared: Sequence[Compared]) -> str:
+def report(compared: Sequence[PredictedMaxima]) -> str:
     """Tables by step, class of the solvent and family, and the coefficients."""
     measured = np.array([each.measured.energy for each in compared])
     values = np.stack([each.descriptors for each in compared])
@@ -233,7 +233,7 @@ def report(compared: Sequence[Compared]) -> str:
     head = "mean absolute | mean | after a line | Spearman |"
     lines = [f"| λmax, eV | {head}", "|---|---|---|---|---|"]
     lines += [f"| {name} | {scores(found, measured)} |" for name, found in steps.items()]
-    groups: dict[str, Callable[[Compared], str]] = {
+    groups: dict[str, Callable[[PredictedMaxima], str]] = {
         "solvent": lambda each: each.kind,
         "family": lambda each: each.family,
     }
@@ -251,7 +251,7 @@ def report(compared: Sequence[Compared]) -> str:
     return "\n".join(lines)
 
 
-def draw(compared: Sequence[Compared], path: Path) -> None:
+def draw(compared: Sequence[PredictedMaxima], path: Path) -> None:
     from esml.plots import plot_parity
 
     measured = [each.measured.energy for each in compared]
@@ -276,7 +276,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=None)
 
 
-def compared_as_asked(given: argparse.Namespace, model: esml.Surrogate | None) -> list[Compared]:
+def compared_as_asked(
+    given: argparse.Namespace, model: esml.Surrogate | None
+) -> list[PredictedMaxima]:
     """What ``add_arguments`` asks for; only geometries without a ``model``."""
     measured = drawn(given.table, given)
     smiles = list(dict.fromkeys(each.smiles for each in measured))

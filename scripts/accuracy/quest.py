@@ -50,7 +50,7 @@ class BenchmarkError(ValueError):
 
 
 @dataclass(frozen=True)
-class Molecule:
+class BenchmarkMolecule:
     """A molecule of the benchmark."""
 
     name: str
@@ -87,7 +87,7 @@ class Pair:
         return self.molecule, self.multiplicity, self.place
 
 
-def load(path: str | Path) -> list[Molecule]:
+def load(path: str | Path) -> list[BenchmarkMolecule]:
     """The neutral molecules of the file, smallest first.
 
     Raises BenchmarkError for a file that is missing or is something else.
@@ -95,7 +95,7 @@ def load(path: str | Path) -> list[Molecule]:
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
         found = [
-            Molecule(
+            BenchmarkMolecule(
                 entry["name"],
                 Atoms(
                     entry["symbols"],
@@ -149,7 +149,7 @@ def valence_of(record: Record) -> Computed:
 
 
 def labels(
-    molecules: Sequence[Molecule], directory: str | Path, level: Level | None = None
+    molecules: Sequence[BenchmarkMolecule], directory: str | Path, level: Level | None = None
 ) -> dict[str, Record]:
     """Records of ``molecules`` by name at ``level``, computed where ``directory`` lacks them.
 
@@ -165,7 +165,7 @@ def labels(
     return {names[r.key]: r for r in iterate(directory) if r.key in names}
 
 
-def listed(molecule: Molecule, multiplicity: int) -> list[dict[str, Any]]:
+def listed(molecule: BenchmarkMolecule, multiplicity: int) -> list[dict[str, Any]]:
     """Valence and mixed states of ``molecule`` that are no double excitations, ascending."""
     states = [
         s
@@ -175,7 +175,9 @@ def listed(molecule: Molecule, multiplicity: int) -> list[dict[str, Any]]:
     return sorted(states, key=lambda s: float(s["tbe_avtz_eV"]))
 
 
-def scored(molecule: Molecule, multiplicity: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def scored(
+    molecule: BenchmarkMolecule, multiplicity: int
+) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """The nπ* and ππ* valence states among those ``listed``: place, type and entry."""
     for place, state in enumerate(listed(molecule, multiplicity)):
         kind = state["type"].strip()
@@ -183,7 +185,7 @@ def scored(molecule: Molecule, multiplicity: int) -> Iterator[tuple[int, str, di
             yield place, kind, state
 
 
-def match(molecule: Molecule, computed: Computed) -> list[Pair]:
+def match(molecule: BenchmarkMolecule, computed: Computed) -> list[Pair]:
     """The scored states of ``molecule`` beside those of equal place in ``computed``.
 
     Fewer where fewer were computed.
@@ -215,7 +217,7 @@ def match(molecule: Molecule, computed: Computed) -> list[Pair]:
     return pairs
 
 
-def brightest(molecule: Molecule, computed: Computed) -> Pair | None:
+def brightest(molecule: BenchmarkMolecule, computed: Computed) -> Pair | None:
     """The brightest listed singlet beside the brightest computed within ``WINDOW`` of it.
 
     None where that singlet is not a scored one or too faint, or none bright was computed there.
@@ -268,7 +270,7 @@ ROWS: dict[str, Callable[[Pair], bool]] = {
 """Which pairs each row of a table is made of."""
 
 
-def pairs_of(molecules: Iterable[Molecule], computed: dict[str, Computed]) -> list[Pair]:
+def pairs_of(molecules: Iterable[BenchmarkMolecule], computed: dict[str, Computed]) -> list[Pair]:
     """All pairs of the molecules that ``computed`` (by name) holds."""
     pairs: list[Pair] = []
     for molecule in molecules:
@@ -293,7 +295,9 @@ def table(pairs: Sequence[Pair]) -> dict[str, Deviations]:
     }
 
 
-def by_kind_and_size(molecules: Iterable[Molecule], pairs: Sequence[Pair]) -> dict[str, Deviations]:
+def by_kind_and_size(
+    molecules: Iterable[BenchmarkMolecule], pairs: Sequence[Pair]
+) -> dict[str, Deviations]:
     """Deviations of nπ* and ππ* states of molecules of up to ``SMALL`` and of more heavy atoms."""
     heavy = {m.name: int((m.atoms.numbers > 1).sum()) for m in molecules}
     groups = {}

@@ -110,7 +110,7 @@ def energy(value: float, source: str) -> float:
 
 
 @dataclass(frozen=True)
-class Row:
+class DyeShifts:
     """Shifts of a dye in a solvent from the first of its solvents, eV."""
 
     solvent: str
@@ -124,7 +124,7 @@ class Row:
         return solvent_class(find_solvent(self.solvent)) == "hydrogen bonding"
 
 
-def shifts(name: str, model: esml.Surrogate) -> list[Row]:
+def shifts(name: str, model: esml.Surrogate) -> list[DyeShifts]:
     """Measured and predicted shifts of a dye, the first of them zero."""
     smiles, source, measured = MEASURED[name]
     atoms = from_smiles(smiles).atoms
@@ -140,10 +140,10 @@ def shifts(name: str, model: esml.Surrogate) -> list[Row]:
     truth = np.array([energy(value, source) for value in measured.values()])
     ours = np.array(found)
     moved = np.column_stack([truth - truth[0], ours - ours[0]])
-    return [Row(solvent, *values) for solvent, values in zip(measured, moved, strict=True)]
+    return [DyeShifts(solvent, *values) for solvent, values in zip(measured, moved, strict=True)]
 
 
-def orders(rows: list[Row]) -> str:
+def orders(rows: list[DyeShifts]) -> str:
     """Spearman's correlation of ω and ω + p, over all solvents and without hydrogen bonds."""
     said = []
     for title, kept in (("all", rows), ("without O–H", [row for row in rows if not row.bonds])):
@@ -155,7 +155,7 @@ def orders(rows: list[Row]) -> str:
     return ", ".join(said)
 
 
-def table(name: str, rows: list[Row]) -> str:
+def table(name: str, rows: list[DyeShifts]) -> str:
     """Of one dye, for the screen."""
     lines = [f"{name} ({MEASURED[name][1]}): measured, ω, ω + p"]
     for row in rows:
@@ -164,7 +164,7 @@ def table(name: str, rows: list[Row]) -> str:
     return "\n".join([*lines, f"  Spearman: {orders(rows)}"])
 
 
-def markdown(name: str, rows: list[Row]) -> str:
+def markdown(name: str, rows: list[DyeShifts]) -> str:
     """Rows of the table in the documentation."""
     first = rows[0].solvent
     lines = []

@@ -44,7 +44,7 @@ FWHM = 0.08
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredBand:
     """The first band of a molecule in solution."""
 
     smiles: str
@@ -53,17 +53,17 @@ class Measured:
 
 
 MEASURED = {
-    "anthracene": Measured(
+    "anthracene": MeasuredBand(
         "c1ccc2cc3ccccc3cc2c1",
         "cyclohexane",
         ((376.25, 8898), (356.25, 9700), (339.25, 6563), (323.25, 3440), (309.25, 1515)),
     ),
-    "tetracene": Measured(
+    "tetracene": MeasuredBand(
         "c1ccc2cc3cc4ccccc4cc3cc2c1",
         "benzene",
         ((475.0, 10000), (445.0, 8972), (419.0, 4689), (397.0, 2380), (377.0, 1157)),
     ),
-    "perylene": Measured(
+    "perylene": MeasuredBand(
         "c1ccc2cccc3c2c1-c1cccc2cccc-3c12",
         "cyclohexane",
         ((435.75, 38500), (408.25, 28096), (387.0, 13014), (371.0, 4997)),
@@ -195,7 +195,7 @@ def maxima(curve: VibronicSpectrum, count: int) -> tuple[Array, Array]:
     return np.array([band.energy for band in found]), heights / heights[0]
 
 
-def rows(name: str, measured: Measured, curve: VibronicSpectrum) -> list[tuple[object, ...]]:
+def rows(name: str, measured: MeasuredBand, curve: VibronicSpectrum) -> list[tuple[object, ...]]:
     """Maxima, distances from the one before and heights, ours and measured."""
     nm, epsilon = np.array(measured.maxima).T
     ours, heights = maxima(curve, len(nm))

@@ -52,7 +52,7 @@ FEW = 8
 
 
 @dataclass
-class Deviations:
+class StructureErrors:
     """Of one structure, eV: S1 (NaN where none is held), and each valence state's with its kind."""
 
     s1: float
@@ -71,10 +71,10 @@ def kinds_of(record: Record, multiplicity: str) -> list[list[str]]:
     return found
 
 
-def deviations(model: Surrogate, records: Sequence[Record]) -> list[Deviations | None]:
+def deviations(model: Surrogate, records: Sequence[Record]) -> list[StructureErrors | None]:
     """Of each of ``records``, in their order; None where the model refuses the structure."""
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
-    result: list[Deviations | None] = [None] * len(records)
+    result: list[StructureErrors | None] = [None] * len(records)
     for begin in range(0, len(order), BATCH):
         places = order[begin : begin + BATCH]
         group = [records[i] for i in places]
@@ -82,7 +82,7 @@ def deviations(model: Surrogate, records: Sequence[Record]) -> list[Deviations |
         for m, (place, record) in enumerate(zip(places, group, strict=True)):
             if not bool(solution.singlets.given[m] & solution.triplets.given[m]):
                 continue
-            out = Deviations(float("nan"), [])
+            out = StructureErrors(float("nan"), [])
             states_of = (solution.singlets, solution.triplets)
             for kind, found in zip(MULTIPLICITIES, states_of, strict=True):
                 values, labels = found.energies[m].numpy(), getattr(record, f"{kind}_energies")

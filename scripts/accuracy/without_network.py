@@ -35,7 +35,7 @@ from esml.training.targets import collate, structure
 UNIT = float(np.log(np.expm1(1.0)))
 
 
-class Batch:
+class ReferenceBatch:
     """Reference orbitals and targets of some records."""
 
     def __init__(self, records: list[Record]) -> None:
@@ -58,7 +58,7 @@ class Batch:
         return Response(self.orbitals, interaction, self.layout)
 
 
-def score(batches: list[Batch], model: EffectiveHamiltonian) -> Scores:
+def score(batches: list[ReferenceBatch], model: EffectiveHamiltonian) -> Scores:
     scores = Scores()
     with torch.no_grad():
         for batch in batches:
@@ -104,7 +104,7 @@ def main() -> None:
     training = [training[i] for i in chosen]
     other = [r for r in records if r.split in ("validation", "test")]
     groups = {
-        name: [Batch(part[k : k + 16]) for k in range(0, len(part), 16)]
+        name: [ReferenceBatch(part[k : k + 16]) for k in range(0, len(part), 16)]
         for name, part in (("training", training), ("held out", other))
     }
     model = EffectiveHamiltonian().double()

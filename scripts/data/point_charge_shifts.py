@@ -24,7 +24,7 @@ from esml.io.files import write_whole
 from esml.units import BOHR
 from reference.geometries import GeometryError, from_smiles
 from reference.scf import CalculationError
-from scripts.data.solvent_shifts import LEVEL, MOLECULES, Calculation
+from scripts.data.solvent_shifts import LEVEL, MOLECULES, StatesInMedium
 
 Array = NDArray[np.float64]
 
@@ -133,7 +133,7 @@ def computed(name: str, known: dict[str, Any] | None) -> Iterator[dict[str, Any]
     kinds = surroundings(atoms, np.zeros(len(atoms)), CHOSEN.index(name))
     if known is not None and known["charges"].keys() >= kinds.keys():
         return
-    vacuum = Calculation(atoms)
+    vacuum = StatesInMedium(atoms)
     atomic = vacuum.mean_field.mulliken_pop(verbose=0)[1]
     kinds = surroundings(atoms, np.asarray(atomic), CHOSEN.index(name))
     entry = known or {
@@ -153,7 +153,7 @@ def computed(name: str, known: dict[str, Any] | None) -> Iterator[dict[str, Any]
         entry["charges"][kind] = {
             "charges": charges.tolist(),
             "positions": positions.tolist(),
-            **Calculation(atoms, medium).plain(vacuum),
+            **StatesInMedium(atoms, medium).plain(vacuum),
         }
         yield entry
 

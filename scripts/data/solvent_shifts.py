@@ -26,7 +26,7 @@ from esml.io.files import write_whole
 from esml.units import HARTREE
 from reference.continuum import in_continuum
 from reference.geometries import GeometryError, from_smiles
-from reference.response import ActiveSpace, States, excitations
+from reference.response import ActiveSpace, LabelStates, excitations
 from reference.scf import CalculationError, Level, ground_state, molecule
 
 Array = NDArray[np.float64]
@@ -108,7 +108,7 @@ MOLECULES = {
 """Name and SMILES, smaller ones first by and large."""
 
 
-class Calculation:
+class StatesInMedium:
     """Ground state and excited states of a molecule in one medium."""
 
     def __init__(
@@ -123,11 +123,11 @@ class Calculation:
             self.mean_field, level, None if solvent is None else solvent.screening
         )
 
-    def likeness(self, other: Calculation) -> Array:
+    def likeness(self, other: StatesInMedium) -> Array:
         """(S, S') |overlap| of the normalized transition densities of the singlets of both."""
         overlap = self.mean_field.get_ovlp()
 
-        def densities(space: ActiveSpace, states: States) -> Array:
+        def densities(space: ActiveSpace, states: LabelStates) -> Array:
             both = states.x + states.y
             found = np.einsum("mi,sia,na->smn", space.occupied, both, space.virtual, optimize=True)
             size = np.sqrt(np.einsum("sia,sia->s", both, both))
@@ -141,7 +141,7 @@ class Calculation:
         )
         return found
 
-    def plain(self, vacuum: Calculation | None) -> dict[str, Any]:
+    def plain(self, vacuum: StatesInMedium | None) -> dict[str, Any]:
         """Numbers to store; energies in eV, dipoles in e·bohr."""
         mean_field = self.mean_field
         with mean_field.mol.with_common_orig((0.0, 0.0, 0.0)):
@@ -164,11 +164,11 @@ class Calculation:
 def computed(name: str, smiles: str) -> dict[str, Any]:
     """Everything there is to store of one molecule."""
     atoms = from_smiles(smiles)
-    vacuum = Calculation(atoms)
+    vacuum = StatesInMedium(atoms)
     media = {"vacuum": vacuum.plain(None)}
     for solvent, (epsilon, index) in SOLVENTS.items():
         medium = partial(in_continuum, epsilon=epsilon, refractive_index=index)
-        media[solvent] = Calculation(atoms, medium).plain(vacuum)
+        media[solvent] = StatesInMedium(atoms, medium).plain(vacuum)
     return {
         "name": name,
         "smiles": smiles,
@@ -230,7 +230,7 @@ def check(smiles: str) -> None:
         theirs = mean_field.TDDFT()
         theirs.nstates = 3
         theirs.kernel()
-        ours = Calculation(atoms, medium).singlets.energies[:3]
+        ours = StatesInMedium(atoms, medium).singlets.energies[:3]
         print("vacuum" if medium is None else "water", ours, theirs.e * HARTREE)
 
 

@@ -16,7 +16,7 @@ Curve = dict[int, tuple[float, float, int]]
 HEADS = {"hamiltonian": "Hamiltonian", "direct": "direct"}
 
 
-class Table:
+class StudyTable:
     """The rows of a study as curves over the number of training structures."""
 
     def __init__(self, rows: Sequence[Row]) -> None:

@@ -12,7 +12,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from scripts.inductive_bias.curves import Table, title
+from scripts.inductive_bias.curves import StudyTable, title
 from scripts.pictures.axes import plain_numbers
 
 COLOURS = {"equivariant": "#3b6ea8", "unconstrained": "#d9822b"}
@@ -21,7 +21,11 @@ MARKERS = {"hamiltonian": "o", "direct": "s"}
 
 
 def plot(
-    axes: Axes, study: Table, name: str, quantity: str, variants: Iterable[tuple[str, str, int]]
+    axes: Axes,
+    study: StudyTable,
+    name: str,
+    quantity: str,
+    variants: Iterable[tuple[str, str, int]],
 ) -> None:
     for backbone, head, rotations in variants:
         curve = study.curve(backbone, head, name, quantity, rotations)
@@ -46,7 +50,7 @@ def plot(
 
 
 def curves(
-    study: Table, panels: Sequence[tuple[str, str, str]], path: Path, averaged: bool = False
+    study: StudyTable, panels: Sequence[tuple[str, str, str]], path: Path, averaged: bool = False
 ) -> None:
     """Panels (set, quantity, what the axis says) side by side."""
     figure, axes = plt.subplots(

@@ -13,7 +13,7 @@ import numpy as np
 
 from scripts import ROOT
 from scripts.csv_rows import Row
-from scripts.inductive_bias.curves import Table, law, meeting, number, title
+from scripts.inductive_bias.curves import StudyTable, law, meeting, number, title
 from scripts.inductive_bias.figures import FIGURES, curves
 from scripts.pages import fill, table
 
@@ -29,7 +29,7 @@ QUANTITIES = {
 }
 
 
-def sizes_table(study: Table, name: str, quantity: str) -> str:
+def sizes_table(study: StudyTable, name: str, quantity: str) -> str:
     """Every cell of one set and quantity, error bars over seeds."""
     curves = {
         kind: study.curve(kind[0], kind[1], name, quantity, kind[2]) for kind in study.variants()
@@ -42,7 +42,7 @@ def sizes_table(study: Table, name: str, quantity: str) -> str:
     return table(("trained on", *(f"{size:,}" for size in sizes)), rows)
 
 
-def budgets(study: Table) -> str:
+def budgets(study: StudyTable) -> str:
     rows = []
     for backbone, head in study.kinds:
         facts = {
@@ -62,7 +62,7 @@ def budgets(study: Table) -> str:
     return table(("", "parameters", "steps", "seconds of a run"), rows)
 
 
-def main_table(study: Table) -> str:
+def main_table(study: StudyTable) -> str:
     """All quantities on the test split, at the largest size."""
     rows = [
         (title(*kind), *(study.last(kind[0], kind[1], "test", q, kind[2]) for q in QUANTITIES))
@@ -82,7 +82,7 @@ SETS = {
 }
 
 
-def sets_table(study: Table, quantity: str) -> str:
+def sets_table(study: StudyTable, quantity: str) -> str:
     rows = [
         (title(*kind), *(study.last(kind[0], kind[1], name, quantity, kind[2]) for name in SETS))
         for kind in study.variants()
@@ -90,7 +90,7 @@ def sets_table(study: Table, quantity: str) -> str:
     return table(("", *SETS.values()), rows)
 
 
-def refusals(study: Table) -> str:
+def refusals(study: StudyTable) -> str:
     rows = []
     for backbone, head, rotations in study.variants():
         curves = [study.curve(backbone, head, name, "refused", rotations) for name in SETS]
@@ -99,7 +99,7 @@ def refusals(study: Table) -> str:
     return table(("", *SETS.values()), rows)
 
 
-def symmetry_table(study: Table) -> str:
+def symmetry_table(study: StudyTable) -> str:
     """Error of symmetry of S1, meV, against the size."""
     rows = []
     for backbone, head, rotations in study.variants():
@@ -111,7 +111,7 @@ def symmetry_table(study: Table) -> str:
     return table(("trained on", *(f"{size:,}" for size in sizes)), rows)
 
 
-def cost(study: Table) -> str:
+def cost(study: StudyTable) -> str:
     rows = []
     for backbone, head, rotations in study.variants():
         times = [
@@ -124,7 +124,7 @@ def cost(study: Table) -> str:
     return table(("ms of one core for a molecule", "test split", "larger molecules"), rows)
 
 
-def crossings(study: Table) -> str:
+def crossings(study: StudyTable) -> str:
     """Where the power laws through the last two sizes of two kinds meet."""
     reference = ("equivariant", "hamiltonian")
     rows = []
@@ -153,7 +153,7 @@ def draw(rows: Sequence[Row], rates: Sequence[Row], page: Path = PAGE) -> None:
     """Fill the page from the rows of the study and of its tuning; SystemExit without rows."""
     if not rows:
         raise SystemExit("the table of the study is empty: run some cells first")
-    study = Table(rows)
+    study = StudyTable(rows)
     blocks = {
         "budgets": budgets(study),
         "main": main_table(study),

@@ -39,11 +39,11 @@ from scripts.training.better_energies import (
     usable,
 )
 from scripts.training.response_fit import (
-    Batch,
     Known,
+    MoleculesToFit,
     Parameters,
     Prior,
-    Row,
+    StateToFit,
     centres,
     found_targets,
     predicted_states,
@@ -62,7 +62,10 @@ ITERATIONS = 2
 
 
 def fit(
-    model: Surrogate, truth: Sequence[Batch], others: Sequence[Sequence[Row]], prior: Prior
+    model: Surrogate,
+    truth: Sequence[MoleculesToFit],
+    others: Sequence[Sequence[StateToFit]],
+    prior: Prior,
 ) -> Parameters:
     """Gauss–Newton steps from the labels' parameters; ``others`` are further rows at each step."""
     at = Parameters.zero(model)
@@ -72,11 +75,15 @@ def fit(
 
 
 def fit_all(
-    model: Surrogate, truth: Sequence[Batch], others: Sequence[Batch], known: Known, prior: Prior
-) -> tuple[Parameters, list[list[Row]]]:
+    model: Surrogate,
+    truth: Sequence[MoleculesToFit],
+    others: Sequence[MoleculesToFit],
+    known: Known,
+    prior: Prior,
+) -> tuple[Parameters, list[list[StateToFit]]]:
     """The parameters fitted to everything, and the rows of ``others`` at each step on the way."""
     at = Parameters.zero(model)
-    steps: list[list[Row]] = []
+    steps: list[list[StateToFit]] = []
     for step in range(ITERATIONS):
         steps.append(rows(model, others, at, known))
         at = ridge([*rows(model, truth, at), *steps[-1]], at, prior)
@@ -91,7 +98,7 @@ def folds(molecules: Sequence[Better]) -> list[list[Better]]:
 
 
 def computed(
-    model: Surrogate, batches: Iterable[Batch], parameters: Parameters
+    model: Surrogate, batches: Iterable[MoleculesToFit], parameters: Parameters
 ) -> dict[str, quest.Computed]:
     """States of QUEST molecules by name, those that have an answer."""
     found = {}
@@ -108,7 +115,7 @@ def computed(
     return found
 
 
-def summary(found: Sequence[Row]) -> dict[str, dict[str, float]]:
+def summary(found: Sequence[StateToFit]) -> dict[str, dict[str, float]]:
     """Deviations of lowest singlets and triplets."""
     table = {}
     for name, triplet in (("singlets", False), ("triplets", True)):
@@ -125,7 +132,7 @@ def summary(found: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def method_errors(
-    model: Surrogate, molecules: Sequence[quest.Molecule], found: dict[str, quest.Computed]
+    model: Surrogate, molecules: Sequence[quest.BenchmarkMolecule], found: dict[str, quest.Computed]
 ) -> dict[str, float]:
     """s (eV) for which ±1.645 √(u² + s²) holds 90 % of the errors of ``found`` on QUEST.
 
@@ -147,9 +154,9 @@ def method_errors(
     return errors
 
 
-def lowest(found: Sequence[Row]) -> list[Row]:
+def lowest(found: Sequence[StateToFit]) -> list[StateToFit]:
     """The lowest state of each molecule and multiplicity."""
-    best: dict[tuple[str, bool], Row] = {}
+    best: dict[tuple[str, bool], StateToFit] = {}
     for row in found:
         key = row.molecule.name, row.triplet
         if key not in best or row.target < best[key].target:
@@ -176,7 +183,9 @@ def with_parameters(model: Surrogate, parameters: Parameters, known: Sequence[in
     return model
 
 
-def movement(before: Sequence[Row], after: Sequence[Row]) -> dict[str, dict[str, float]]:
+def movement(
+    before: Sequence[StateToFit], after: Sequence[StateToFit]
+) -> dict[str, dict[str, float]]:
     """How S1 and T1 move (eV), and by how much more for each further heavy atom."""
     table = {}
     for name, triplet in (("S1", False), ("T1", True)):
@@ -225,7 +234,7 @@ def main() -> None:
     final, steps = fit_all(model, truth, others, known, prior)
 
     out_of_fold: dict[str, quest.Computed] = {}
-    azulene_rows: list[Row] = []
+    azulene_rows: list[StateToFit] = []
     for k, (group, left_out) in enumerate(zip(folds(molecules), folds(azulenes), strict=True)):
         apart = {m.name for m in (*group, *left_out)}
         rest = [m for m in molecules if m.name not in apart]

@@ -68,7 +68,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetState:
     """The energy that a predicted state ought to have."""
 
     triplet: bool
@@ -144,20 +144,20 @@ def held_out(molecule: Better) -> bool:
     return int(hashlib.sha256(molecule.group.encode()).hexdigest(), 16) % 5 == 0
 
 
-def targets(molecule: Better, singlets: Predicted, triplets: Predicted) -> Iterator[Target]:
+def targets(molecule: Better, singlets: Predicted, triplets: Predicted) -> Iterator[TargetState]:
     """What the better level says of the predicted states of ``molecule``."""
     if molecule.source == "quest":
         yield from _quest_targets(molecule.content, singlets, triplets)
     elif molecule.source == "adc2":
-        yield Target(False, 0, molecule.content["s1_eV"], "unknown")
-        yield Target(True, 0, molecule.content["t1_eV"], "unknown")
+        yield TargetState(False, 0, molecule.content["s1_eV"], "unknown")
+        yield TargetState(True, 0, molecule.content["t1_eV"], "unknown")
     else:
         yield from _qm8_targets(molecule.content, singlets)
 
 
 def _quest_targets(
-    molecule: quest.Molecule, singlets: Predicted, triplets: Predicted
-) -> Iterator[Target]:
+    molecule: quest.BenchmarkMolecule, singlets: Predicted, triplets: Predicted
+) -> Iterator[TargetState]:
     for multiplicity, predicted in ((1, singlets), (3, triplets)):
         distinct = _distinct(molecule, predicted)
         listed = quest.listed(molecule, multiplicity)
@@ -175,7 +175,7 @@ def _quest_targets(
                 pairs = _assigned(alike, places, predicted)
             for state, place in pairs:
                 if state["kind"] == "V" and state["type"].strip() == kind:
-                    yield Target(multiplicity == 3, place, float(state["tbe_avtz_eV"]), kind)
+                    yield TargetState(multiplicity == 3, place, float(state["tbe_avtz_eV"]), kind)
 
 
 def _assigned(
@@ -197,7 +197,7 @@ def _assigned(
     return [(states[i], places[j]) for i, j in zip(*linear_sum_assignment(apart), strict=True)]
 
 
-def _distinct(molecule: quest.Molecule, predicted: Predicted) -> list[int]:
+def _distinct(molecule: quest.BenchmarkMolecule, predicted: Predicted) -> list[int]:
     """Places of the predicted states, one of each degenerate set."""
     places = list(range(len(predicted.energies)))
     if not quest.may_be_degenerate(molecule.atoms):
@@ -206,7 +206,7 @@ def _distinct(molecule: quest.Molecule, predicted: Predicted) -> list[int]:
     return [p for p in places if gaps[p] >= quest.DEGENERATE]
 
 
-def _qm8_targets(entry: dict[str, Any], singlets: Predicted) -> Iterator[Target]:
+def _qm8_targets(entry: dict[str, Any], singlets: Predicted) -> Iterator[TargetState]:
     """The k-th state, as long as all below it are the same at all three levels."""
     tddft, cc2 = entry["camb3lyp"], entry["cc2"]
     for k in range(min(2, len(singlets.energies))):
@@ -218,7 +218,7 @@ def _qm8_targets(entry: dict[str, Any], singlets: Predicted) -> Iterator[Target]
             or abs(singlets.strengths[k] ** 0.5 - amplitude) > SAME_AMPLITUDE
         ):
             return
-        yield Target(False, k, better, "unknown")
+        yield TargetState(False, k, better, "unknown")
 
 
 def _comparable(cc2: float, tddft: float) -> bool:

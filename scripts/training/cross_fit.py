@@ -34,7 +34,7 @@ from scripts import ROOT
 
 
 @dataclass(frozen=True)
-class Plan:
+class CrossFitPlan:
     """The file configs/cross_fit.yaml."""
 
     base: TrainingConfig
@@ -47,12 +47,12 @@ class Plan:
     smaller_than: int
 
     @classmethod
-    def of(cls, path: Path) -> Plan:
+    def of(cls, path: Path) -> CrossFitPlan:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return cls(**(content | {"base": load_config(path.parent / content["base"])}))
 
 
-def holders(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
+def holders(records: Sequence[Record], plan: CrossFitPlan) -> dict[str, set[str]]:
     """Cores that may be left out, and the InChIKeys of the molecules of ``records`` with each."""
     smiles = {r.inchikey: r.smiles for r in records}
     known = {key: Chem.MolFromSmiles(text) for key, text in smiles.items()}
@@ -68,7 +68,7 @@ def holders(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
     return found
 
 
-def deal(held: dict[str, set[str]], keys: set[str], plan: Plan) -> list[set[str]]:
+def deal(held: dict[str, set[str]], keys: set[str], plan: CrossFitPlan) -> list[set[str]]:
     """The molecules left out of each group's model: groups as small as they can be, and alike."""
     rng = np.random.default_rng(plan.seed)
     names = sorted(held, key=lambda name: -len(held[name]))
@@ -83,7 +83,7 @@ def deal(held: dict[str, set[str]], keys: set[str], plan: Plan) -> list[set[str]
     return groups
 
 
-def left_out(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
+def left_out(records: Sequence[Record], plan: CrossFitPlan) -> dict[str, set[str]]:
     """By name of a model, the InChIKeys of the training molecules ``records`` kept from it."""
     keys = {r.inchikey for r in records}
     groups = deal(holders(records, plan), keys, plan)
@@ -92,7 +92,7 @@ def left_out(records: Sequence[Record], plan: Plan) -> dict[str, set[str]]:
     return found
 
 
-def run(plan: Plan, directory: Path, only: Sequence[str] = ()) -> None:
+def run(plan: CrossFitPlan, directory: Path, only: Sequence[str] = ()) -> None:
     """Train every model of ``plan`` that ``directory`` lacks."""
     records = read(plan.base.data)
     training = [r for r in records if r.split == "train"]
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    run(Plan.of(args.config), args.directory, args.only)
+    run(CrossFitPlan.of(args.config), args.directory, args.only)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from esml.predict.surrogate import Surrogate
 from scripts.training.better_energies import (
     Better,
     Predicted,
-    Target,
+    TargetState,
     plane_normal,
     targets,
 )
@@ -79,7 +79,7 @@ class Parameters:
 
 
 @dataclass(frozen=True)
-class Batch:
+class MoleculesToFit:
     """Molecules with all that does not depend on the response parameters."""
 
     molecules: tuple[Better, ...]
@@ -96,7 +96,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Row:
+class StateToFit:
     """A predicted state, the energy it should have, and dω/d(parameters)."""
 
     molecule: Better
@@ -111,7 +111,7 @@ class Row:
         return self.predicted - self.target
 
 
-def prepared(model: Surrogate, molecules: Sequence[Better]) -> Iterator[Batch]:
+def prepared(model: Surrogate, molecules: Sequence[Better]) -> Iterator[MoleculesToFit]:
     """Batches of ``molecules`` by size."""
     by_size = sorted(molecules, key=lambda m: len(m.atoms))
     for start in range(0, len(by_size), BATCH):
@@ -130,7 +130,7 @@ def centres(model: Surrogate) -> Tensor:
 
 
 @torch.no_grad()
-def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
+def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> MoleculesToFit:
     hamiltonian = model.hamiltonian
     graph = model.graph([m.atoms for m in molecules])
     operators = hamiltonian(graph).double()
@@ -145,7 +145,7 @@ def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
     rescaled = hamiltonian(graph).double().interaction.relaxation
     scale.sub_(1.0)
     levels = orbitals.virtual @ orbitals.fock_virtual @ orbitals.virtual.mT
-    return Batch(
+    return MoleculesToFit(
         molecules,
         graph,
         layout,
@@ -162,7 +162,7 @@ def _batch(model: Surrogate, molecules: tuple[Better, ...]) -> Batch:
 
 def solve(
     model: Surrogate,
-    batch: Batch,
+    batch: MoleculesToFit,
     parameters: Parameters,
     change: Tensor | float = 0.0,
     rescaled: Tensor | float = 0.0,
@@ -191,7 +191,9 @@ def solve(
     return singlets(response, batch.dipole, n_states), triplets(response, n_states)
 
 
-def predicted_states(batch: Batch, found: Excitations, molecule: int) -> tuple[Predicted, Array]:
+def predicted_states(
+    batch: MoleculesToFit, found: Excitations, molecule: int
+) -> tuple[Predicted, Array]:
     """States of one molecule of the batch in ascending order, and their places in ``found``."""
     energies = found.energies[molecule].detach().numpy()
     places = np.argsort(np.where(np.isfinite(energies), energies, np.inf))
@@ -204,7 +206,7 @@ def predicted_states(batch: Batch, found: Excitations, molecule: int) -> tuple[P
     )
 
 
-def _pi(batch: Batch, found: Excitations, molecule: int) -> NDArray[np.bool_] | None:
+def _pi(batch: MoleculesToFit, found: Excitations, molecule: int) -> NDArray[np.bool_] | None:
     """(S, 2) whether more than half of hole and electron are in p orbitals off the plane."""
     atoms = batch.molecules[molecule].atoms
     normal = plane_normal(atoms)
@@ -224,13 +226,13 @@ def _pi(batch: Batch, found: Excitations, molecule: int) -> NDArray[np.bool_] | 
     return (torch.stack(shares, 1) > 0.5).numpy()
 
 
-Known = Mapping[str, Sequence[Target]]
+Known = Mapping[str, Sequence[TargetState]]
 """Targets of molecules by name, as found with other parameters."""
 
 
 def found_targets(
-    model: Surrogate, batches: Sequence[Batch], parameters: Parameters
-) -> dict[str, list[Target]]:
+    model: Surrogate, batches: Sequence[MoleculesToFit], parameters: Parameters
+) -> dict[str, list[TargetState]]:
     """What the better level says of the states that ``parameters`` give, by molecule."""
     known = {}
     for batch in batches:
@@ -244,15 +246,15 @@ def found_targets(
 
 def rows(
     model: Surrogate,
-    batches: Sequence[Batch],
+    batches: Sequence[MoleculesToFit],
     parameters: Parameters,
     known: Known | None = None,
-) -> list[Row]:
+) -> list[StateToFit]:
     """All states of ``batches`` that a better level knows, evaluated with ``parameters``.
 
     States are matched anew unless their targets are ``known``.
     """
-    found: list[Row] = []
+    found: list[StateToFit] = []
     for batch in batches:
         change = torch.zeros_like(batch.deviation).requires_grad_()
         scales, shifts = (
@@ -271,7 +273,7 @@ def rows(
                 of_atoms, *of_shared = slopes[target.triplet][places[target.state]]
                 shared = [float(x[index]) for x in of_shared]
                 found.append(
-                    Row(
+                    StateToFit(
                         molecule,
                         target.triplet,
                         target.kind,
@@ -296,14 +298,14 @@ def _slopes(energies: Tensor, *parameters: Tensor) -> list[tuple[Tensor, ...]]:
     return result
 
 
-def _over_atoms(batch: Batch, own: slice, slope: Tensor) -> Array:
+def _over_atoms(batch: MoleculesToFit, own: slice, slope: Tensor) -> Array:
     """dω/d(T, W), flat, of dω/dδ (n, 11) of the atoms ``own``."""
     table = slope.new_zeros(len(ELEMENTS), slope.shape[1]).index_add(0, batch.kinds[own], slope)
     weight = batch.hidden[own].mT @ slope
     return torch.cat([table.flatten(), weight.flatten()]).detach().numpy()
 
 
-def spread(batches: Iterable[Batch]) -> Array:
+def spread(batches: Iterable[MoleculesToFit]) -> Array:
     """(hidden, hidden) Σ, mean square of the centred features of heavy atoms.
 
     Directions in which they hardly vary get ``LEAST_SPREAD``.
@@ -344,7 +346,7 @@ class Prior:
     huber: float = 0.2  # eV, beyond which an error counts linearly
     steps: int = 10  # times that Huber's weights are made anew
 
-    def noise_of(self, found: Sequence[Row]) -> Array:
+    def noise_of(self, found: Sequence[StateToFit]) -> Array:
         """(len(found),) eV, of each of the energies."""
         count = Counter(row.molecule.source for row in found)
         of_source = {
@@ -367,7 +369,7 @@ class Prior:
         return matrix
 
 
-def ridge(found: Sequence[Row], at: Parameters, prior: Prior) -> Parameters:
+def ridge(found: Sequence[StateToFit], at: Parameters, prior: Prior) -> Parameters:
     """The parameters that serve ``found``, rows evaluated with the parameters ``at``, best."""
     slopes = np.stack([row.slope for row in found])
     wanted = np.array([-row.error for row in found]) + slopes @ at.flat

@@ -49,7 +49,7 @@ SHIPPED = "as shipped"
 
 
 @dataclass(frozen=True)
-class Plan:
+class VariantsPlan:
     """The file configs/variants.yaml."""
 
     base: TrainingConfig
@@ -60,7 +60,7 @@ class Plan:
     variants: dict[str, dict[str, Any]]
 
     @classmethod
-    def of(cls, path: Path) -> Plan:
+    def of(cls, path: Path) -> VariantsPlan:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return cls(
             base=load_config(path.parent / content["base"]),
@@ -100,7 +100,7 @@ class Job:
         return TrainingConfig.model_validate(settings)
 
 
-def jobs(plan: Plan) -> Iterator[Job]:
+def jobs(plan: VariantsPlan) -> Iterator[Job]:
     """All models of ``plan``."""
     for size in plan.sizes:
         yield Job("", size, plan.base.epochs, {})
@@ -127,7 +127,7 @@ def append(path: Path, rows: Sequence[Row]) -> None:
         add_rows(path, rows, COLUMNS)
 
 
-def run(plan: Plan, directory: Path, path: Path, only: Sequence[str] = ()) -> None:
+def run(plan: VariantsPlan, directory: Path, path: Path, only: Sequence[str] = ()) -> None:
     """Train and score what the table ``path`` lacks."""
     directory.mkdir(parents=True, exist_ok=True)
     records = read(plan.base.data)
@@ -262,7 +262,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.command == "run":
-        run(Plan.of(args.config), args.directory, args.csv, args.only)
+        run(VariantsPlan.of(args.config), args.directory, args.csv, args.only)
         return
     rows = read_rows(args.csv)
     found = Found(rows)

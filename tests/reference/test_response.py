@@ -15,7 +15,7 @@ from reference_cases import QUICK, UNTRUNCATED, converged, structure
 from esml.units import HARTREE
 from reference.downfold import MinimalOrbitals, downfold
 from reference.record import make_record, project
-from reference.response import ActiveSpace, States, coupled, excitations
+from reference.response import ActiveSpace, LabelStates, coupled, excitations
 from reference.scf import CalculationError, Level, ground_state, molecule
 
 N_COMPARED = 5
@@ -24,7 +24,7 @@ N_ASKED = 9
 
 
 @cache
-def labels(name: str, level: Level) -> tuple[ActiveSpace, States, States]:
+def labels(name: str, level: Level) -> tuple[ActiveSpace, LabelStates, LabelStates]:
     return excitations(converged(name, replace(level, **GROUND)), level)
 
 
@@ -123,7 +123,7 @@ def test_the_active_space_is_cut_where_it_says() -> None:
 
 
 @cache
-def ethene() -> tuple[States, States, MinimalOrbitals, tuple[Any, ...]]:
+def ethene() -> tuple[LabelStates, LabelStates, MinimalOrbitals, tuple[Any, ...]]:
     mean_field = converged("C2H4", Level())
     space, singlets, triplets = labels("C2H4", Level())
     minimal = downfold(mean_field)

@@ -48,7 +48,7 @@ STATES = (
 
 def test_states_are_matched_by_multiplicity_and_place() -> None:
     """Rydberg and doubly excited states hold no place; mixed and σπ* ones do, but do not score."""
-    found = quest.Molecule("H2CO", molecule("H2CO"), STATES)
+    found = quest.BenchmarkMolecule("H2CO", molecule("H2CO"), STATES)
     computed = quest.Computed(
         np.array([3.1, 4.4, 5.6, 6.3, 9.0]), np.zeros(5), np.array([2.4, 3.4])
     )
@@ -75,15 +75,15 @@ def test_degenerate_states_are_joined_where_there_can_be_any() -> None:
     np.testing.assert_allclose(strengths, [0.0, 0.7, 0.1])
     listed = (state(1, "V", "ppi", 5.0), state(1, "V", "ppi", 7.0))
     computed = quest.Computed(np.array([5.1, 5.1, 7.2]), np.zeros(3), np.zeros(0))
-    benzene = quest.Molecule("C6H6", molecule("C6H6"), listed)
+    benzene = quest.BenchmarkMolecule("C6H6", molecule("C6H6"), listed)
     assert [p.computed for p in quest.match(benzene, computed)] == [5.1, 7.2]
-    water = quest.Molecule("H2O", molecule("H2O"), listed)
+    water = quest.BenchmarkMolecule("H2O", molecule("H2O"), listed)
     assert [p.computed for p in quest.match(water, computed)] == [5.1, 5.1]
 
 
 def test_the_brightest_state_is_sought_near_the_estimate() -> None:
     listed = (*STATES[2:], state(1, "V", "ppi", 6.0, 0.95))
-    found = quest.Molecule("H2CO", molecule("H2CO"), listed)
+    found = quest.BenchmarkMolecule("H2CO", molecule("H2CO"), listed)
     energies = np.array([3.0, 5.5, 6.9, 9.0])
     bright = quest.brightest(
         found, quest.Computed(energies, np.array([0.0, 0.2, 0.4, 0.9]), np.zeros(0))
@@ -92,7 +92,7 @@ def test_the_brightest_state_is_sought_near_the_estimate() -> None:
     dark = quest.Computed(energies, np.array([0.9, 0.0, 0.05, 0.9]), np.zeros(0))
     assert quest.brightest(found, dark) is None
     # A Rydberg state is the brightest listed: there is nothing to compare.
-    assert quest.brightest(quest.Molecule("H2CO", molecule("H2CO"), STATES), dark) is None
+    assert quest.brightest(quest.BenchmarkMolecule("H2CO", molecule("H2CO"), STATES), dark) is None
 
 
 def test_deviations() -> None:
@@ -105,7 +105,7 @@ def test_deviations() -> None:
 
 
 def test_states_all_methods_have() -> None:
-    found = quest.Molecule("H2CO", molecule("H2CO"), STATES)
+    found = quest.BenchmarkMolecule("H2CO", molecule("H2CO"), STATES)
     most = quest.Computed(np.array([3.1, 4.4, 5.6, 6.3]), np.zeros(4), np.array([2.4]))
     least = quest.Computed(np.array([3.3]), np.zeros(1), np.array([2.0, 3.0]))
     pairs = {"a": quest.match(found, most), "b": quest.match(found, least)}

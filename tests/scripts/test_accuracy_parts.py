@@ -159,7 +159,7 @@ def test_shifts_of_a_level_are_those_of_its_states() -> None:
             "f_lr_cc3": 0.5,
         },
     )
-    found = quest.Molecule("H2CO", molecule("H2CO"), listed)
+    found = quest.BenchmarkMolecule("H2CO", molecule("H2CO"), listed)
     energies = np.array([3.1, 6.3])
     pairs = {
         name: quest.match(found, quest.Computed(energies + shift, np.zeros(2), np.zeros(0)))
@@ -189,7 +189,7 @@ def test_deviations_are_those_of_the_prediction(model: Surrogate, records: list[
 
 
 def test_reference_hamiltonians_alone_give_states_near_the_labels(records: list[Record]) -> None:
-    batch = without_network.Batch(records)
+    batch = without_network.ReferenceBatch(records)
     scores = without_network.score([batch], EffectiveHamiltonian().double())
     assert scores.mae("singlets found") > 0.8
     assert scores.mae("lowest singlets") < 1.0

@@ -19,7 +19,7 @@ from scripts.accuracy import quest
 from scripts.training.best_estimate import like_neighbours, with_parameters
 from scripts.training.better_energies import Better, Predicted, plane_normal, targets
 from scripts.training.response_fit import (
-    Batch,
+    MoleculesToFit,
     Parameters,
     Prior,
     predicted_states,
@@ -44,11 +44,11 @@ def azulene_like(name: str) -> Better:
 
 
 @pytest.fixture(scope="module")
-def batches(model: Surrogate) -> list[Batch]:
+def batches(model: Surrogate) -> list[MoleculesToFit]:
     return list(prepared(model, [azulene_like(name) for name in NAMES]))
 
 
-def energies(model: Surrogate, batch: Batch, parameters: Parameters) -> np.ndarray:
+def energies(model: Surrogate, batch: MoleculesToFit, parameters: Parameters) -> np.ndarray:
     """(molecules, 2) S1 and T1, eV."""
     with torch.no_grad():
         both = solve(model, batch, parameters)
@@ -58,7 +58,7 @@ def energies(model: Surrogate, batch: Batch, parameters: Parameters) -> np.ndarr
     return np.array(found)
 
 
-def test_slopes_are_derivatives(model: Surrogate, batches: list[Batch]) -> None:
+def test_slopes_are_derivatives(model: Surrogate, batches: list[MoleculesToFit]) -> None:
     zero = Parameters.zero(model)
     found = rows(model, batches, zero)
     slopes = np.stack([row.slope for row in found]).reshape(len(NAMES), 2, -1)
@@ -75,7 +75,7 @@ def test_slopes_are_derivatives(model: Surrogate, batches: list[Batch]) -> None:
 
 
 def test_a_fit_finds_energies_that_some_parameters_have(
-    model: Surrogate, batches: list[Batch]
+    model: Surrogate, batches: list[MoleculesToFit]
 ) -> None:
     zero = Parameters.zero(model)
     table = torch.zeros_like(zero.table)
@@ -95,14 +95,16 @@ def test_a_fit_finds_energies_that_some_parameters_have(
     assert np.abs(left).max() < 2e-3
 
 
-def test_parameters_without_data_stay_zero(model: Surrogate, batches: list[Batch]) -> None:
+def test_parameters_without_data_stay_zero(model: Surrogate, batches: list[MoleculesToFit]) -> None:
     zero = Parameters.zero(model)
     at = ridge(rows(model, batches, zero), zero, Prior(spread(batches)))
     assert torch.count_nonzero(at.table[5:]) == 0  # no S, no Cl
     assert torch.count_nonzero(at.table[1]) > 0
 
 
-def test_a_fitted_model_predicts_what_the_fit_did(model: Surrogate, batches: list[Batch]) -> None:
+def test_a_fitted_model_predicts_what_the_fit_did(
+    model: Surrogate, batches: list[MoleculesToFit]
+) -> None:
     """Boron, of which nothing better is known, changes as carbon does."""
     generator = np.random.default_rng(3)
     zero = Parameters.zero(model)
@@ -120,7 +122,7 @@ def test_a_fitted_model_predicts_what_the_fit_did(model: Surrogate, batches: lis
 
 
 def test_triplets_of_small_molecules_rise_by_little_less_than_the_shift(
-    model: Surrogate, batches: list[Batch]
+    model: Surrogate, batches: list[MoleculesToFit]
 ) -> None:
     """Hole and electron are near each other, and singlets know nothing of τ."""
     zero = Parameters.zero(model)
@@ -137,7 +139,7 @@ def test_states_are_matched_by_strength_where_it_is_listed() -> None:
         for e, f in ((4.7, None), (4.8, 1.5))
     )
     atoms = molecule("butadiene")
-    better = Better("x", atoms, "quest", "x", quest.Molecule("x", atoms, listed))
+    better = Better("x", atoms, "quest", "x", quest.BenchmarkMolecule("x", atoms, listed))
     none = Predicted(np.array([]), np.array([]), np.zeros((0, 2), dtype=bool))
     singlets = Predicted(np.array([4.4, 5.8]), np.array([1.5, 0.0]), np.ones((2, 2), dtype=bool))
     assert {t.energy: t.state for t in targets(better, singlets, none)} == {4.7: 1, 4.8: 0}
@@ -149,7 +151,7 @@ def test_states_are_matched_by_character() -> None:
         {"multiplicity": 1, "kind": "V", "type": "ppi", "tbe_avtz_eV": 9.0},
     )
     atoms = molecule("H2CO")
-    better = Better("x", atoms, "quest", "x", quest.Molecule("x", atoms, listed))
+    better = Better("x", atoms, "quest", "x", quest.BenchmarkMolecule("x", atoms, listed))
     none = Predicted(np.array([]), np.array([]), np.zeros((0, 2), dtype=bool))
     # Predicted the other way round: ππ* below nπ*.
     pi = np.array([[True, True], [False, True]])

@@ -30,7 +30,7 @@ def training() -> list[Record]:
 
 
 def test_no_model_knows_a_core_of_its_group(training: list[Record]) -> None:
-    plan = replace(crossing.Plan.of(ROOT / "configs" / "cross_fit.yaml"), known=0)
+    plan = replace(crossing.CrossFitPlan.of(ROOT / "configs" / "cross_fit.yaml"), known=0)
     held = crossing.holders(training, plan)
     kept = crossing.left_out(training, plan)
     groups = [kept[f"cores-{place}"] for place in range(plan.groups)]
@@ -64,7 +64,7 @@ def test_left_out_molecules_reach_the_calibration(tmp_path: Path) -> None:
         ),
         exact_from=1.0,
     )
-    plan = crossing.Plan.of(ROOT / "configs" / "cross_fit.yaml")
+    plan = crossing.CrossFitPlan.of(ROOT / "configs" / "cross_fit.yaml")
     plan = replace(plan, base=base, epochs=1, groups=1, known=2, smaller_than=2)
     crossing.run(plan, tmp_path, only=["cores-*"])
     training = read(TINY, split="train")

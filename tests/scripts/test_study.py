@@ -370,7 +370,7 @@ def test_the_page_is_filled_from_the_table(tmp_path: Path) -> None:
     assert pictures == {f"{name}.png" for name in page.FIGURES}
     assert all(f"(figures/study/{name})" in text for name in pictures)
     # 20 n^-3/4 = 2 n^-1/2 at n = 10⁴; the slower one never catches up.
-    found = curves.Table(made_up(laws))
+    found = curves.StudyTable(made_up(laws))
     base, fast, slow = (curves.law(found.curve(*kind, "test", "s1")) for kind in laws)
     assert curves.meeting(base, fast) == "10,000"
     assert curves.meeting(base, slow).startswith("never")

@@ -28,7 +28,7 @@ def differences(one: Any, other: Any, name: str = "") -> set[str]:
 
 
 def test_a_variant_differs_from_the_shipped_recipe_in_what_it_names(tmp_path: Path) -> None:
-    plan = varying.Plan.of(ROOT / "configs" / "variants.yaml")
+    plan = varying.VariantsPlan.of(ROOT / "configs" / "variants.yaml")
     base = plan.base.model_dump()
     always = {"data", "output", "name", "epochs", "validate_every"}
     found = list(varying.jobs(plan))
@@ -62,7 +62,7 @@ def test_variants_are_trained_and_shown(tmp_path: Path) -> None:
     }
     for name, settings in (("base", base), ("variants", content)):
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(settings))
-    plan = varying.Plan.of(tmp_path / "variants.yaml")
+    plan = varying.VariantsPlan.of(tmp_path / "variants.yaml")
     path = tmp_path / "variants.csv"
     varying.run(plan, tmp_path / "runs", path, only=["size-*"])
     varying.run(plan, tmp_path / "runs", path)

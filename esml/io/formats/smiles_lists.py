@@ -33,7 +33,7 @@ _NAMES = re.compile(r"^(name|names|id|title|compound|molecule|label|cid|cas)$", 
 
 
 @dataclass(frozen=True)
-class Row:
+class SmilesLine:
     """A SMILES of a list and its name; both empty where the line has none."""
 
     smiles: str
@@ -46,7 +46,7 @@ class Row:
 
 def read_rows(
     path: Path, column: str | None = None, solvent_column: str | None = None
-) -> list[Row]:
+) -> list[SmilesLine]:
     """All SMILES of a list or table, those of empty cells with an empty ``smiles``.
 
     ``column`` and ``solvent_column`` are the heading of a column, or its number from 1; if left out
@@ -82,14 +82,14 @@ def _is_table(lines: list[tuple[int, str]]) -> bool:
     return bool(_HEADING.search(first)) and len(_cells(first, _delimiter(first))) > 1
 
 
-def _list(lines: list[tuple[int, str]]) -> list[Row]:
+def _list(lines: list[tuple[int, str]]) -> list[SmilesLine]:
     rows = []
     for place, (k, line) in enumerate(lines):
         smiles, *rest = line.split(maxsplit=1)
         if place == 0 and _HEADING.fullmatch(smiles):
             continue
         name = rest[0].strip() if rest else smiles
-        rows.append(Row(smiles, name, k))
+        rows.append(SmilesLine(smiles, name, k))
     return rows
 
 
@@ -109,7 +109,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 def _table(
     path: Path, lines: list[tuple[int, str]], wanted: str | None, solvents: str | None
-) -> list[Row]:
+) -> list[SmilesLine]:
     delimiter = _delimiter(lines[0][1])
     rows = [(k, _cells(line, delimiter)) for k, line in lines]
     heading = rows[0][1]
@@ -123,7 +123,7 @@ def _table(
         smiles = cells[place] if place < len(cells) else ""
         name = cells[names[0]] if names and names[0] < len(cells) else ""
         medium = cells[solvent] if solvent is not None and solvent < len(cells) else ""
-        found.append(Row(smiles, name or smiles or f"line {k}", k, medium))
+        found.append(SmilesLine(smiles, name or smiles or f"line {k}", k, medium))
     if not found:
         raise InputError(
             f"'{path}' holds no structure: expected rows below its heading; check the file"

@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Limits:
+class GeometryLimits:
     """Reduced distances and angles at which the rules draw their lines."""
 
     shortest: float = 0.6
@@ -58,7 +58,7 @@ class Limits:
     """… or those between other atoms shorter."""
 
 
-LIMITS = Limits()
+LIMITS = GeometryLimits()
 
 CARBENE = {9: 1.33, 17: 1.745, 35: 1.91, 53: 2.11}
 """Å; bonds of carbon to a halogen are shorter in dihalocarbenes (CF₂ 1.30, CCl₂ 1.72) and longer in
@@ -67,11 +67,11 @@ dihalomethanes (CH₂F₂ 1.36, CH₂Cl₂ 1.77)."""
 MOST_NEIGHBOURS = {1: 1, 6: 4, 7: 4, 8: 3, 9: 1}
 """Highest number of bonds of atoms that never have more; others are not looked at."""
 
-_REACH = 2.0 * Limits.lonely
+_REACH = 2.0 * GeometryLimits.lonely
 """Å; no reduced distance up to ``lonely`` of the lighter elements is longer."""
 
 
-def implausible(atoms: Atoms, limits: Limits = LIMITS) -> str | None:
+def implausible(atoms: Atoms, limits: GeometryLimits = LIMITS) -> str | None:
     """What is wrong with the coordinates of ``atoms``, in one sentence; None if nothing is.
 
     Recognizes lengths in bohr, drawings (two-dimensional coordinates), missing hydrogens, and atoms
@@ -107,7 +107,7 @@ def _drawing(reason: str) -> str:
 class _Bonds:
     """Neighbours of every atom by reduced distance."""
 
-    def __init__(self, atoms: Atoms, limits: Limits) -> None:
+    def __init__(self, atoms: Atoms, limits: GeometryLimits) -> None:
         self.atoms, self.limits = atoms, limits
         self.numbers = atoms.numbers
         self.positions = np.asarray(atoms.positions, dtype=np.float64)

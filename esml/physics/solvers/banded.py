@@ -6,7 +6,7 @@ narrow for a chain, the whole matrix for a compact molecule
 columns from its first to its last nonzero one.
 
 The pairs of a hole and an electron near each other also form a band in the matrix (o, v) of all
-pairs: a :class:`Window`.
+pairs: a :class:`PairWindow`.
 
 Shape letters: n rows, k columns, r rows of another matrix, S matrices, o holes and v electrons, w
 pairs in a window.
@@ -75,7 +75,7 @@ class Banded:
             total[:, rows].addmm_(other[:, columns], block.mT)
 
 
-class Window:
+class PairWindow:
     """Pairs of a hole and an electron: strips of holes, each with a range of electrons.
 
     Vectors with a number for each pair, strip after strip, have ``size`` w.
@@ -141,7 +141,7 @@ class WindowSandwich:
     """The same for amplitudes (S, w) in a ``window``; None for ``left`` or ``right`` means 1."""
 
     def __init__(
-        self, window: Window, left: Tensor | None, right: Tensor | None, negligible: float
+        self, window: PairWindow, left: Tensor | None, right: Tensor | None, negligible: float
     ) -> None:
         self._window = window
         self._right = self._left = None
@@ -200,7 +200,7 @@ class WindowTurn:
     """
 
     def __init__(
-        self, window: Window, left: Tensor, right: Tensor, pairs: Tensor, negligible: float
+        self, window: PairWindow, left: Tensor, right: Tensor, pairs: Tensor, negligible: float
     ) -> None:
         self._window = window
         self._shape = pairs.shape

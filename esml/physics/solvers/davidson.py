@@ -41,7 +41,7 @@ class ConvergenceError(RuntimeError):
     """The iterations ended before all states were found."""
 
 
-class Operators(Protocol):
+class MatrixProducts(Protocol):
     """One or two symmetric matrices per molecule, known only by their products with vectors.
 
     Two are A + B and A − B in (A + B) T = ω U, (A − B) U = ω T; one is A in A X = ω X.
@@ -54,7 +54,7 @@ class Operators(Protocol):
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
         """Each matrix times its own vectors, (M, S, d) → (M, S, d), eV; zero in padding."""
 
-    def select(self, molecules: Tensor) -> Operators:
+    def select(self, molecules: Tensor) -> MatrixProducts:
         """The operators of some ``molecules`` of the batch, by index."""
 
 
@@ -106,7 +106,7 @@ class Davidson:
 
     def __init__(
         self,
-        operators: Operators,
+        operators: MatrixProducts,
         preconditioner: Preconditioner,
         n_states: int,
         strategy: Strategy,

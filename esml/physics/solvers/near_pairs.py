@@ -1,7 +1,7 @@
 """The response matrices between near pairs: pairs of local orbitals close to each other.
 
 Excitons are local: pairs of a hole and an electron far apart hardly contribute. The matrices
-between the pairs in a :class:`esml.physics.solvers.banded.Window` cost little to apply and have
+between the pairs in a :class:`esml.physics.solvers.banded.PairWindow` cost little to apply and have
 nearly the same lowest states as the whole problem, whose iterations start from them.
 
 Shape letters: S vectors, n orbitals of the basis, h and e holes and electrons of a strip, w pairs
@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from esml.physics.solvers.banded import Window, WindowSandwich, extent
+from esml.physics.solvers.banded import PairWindow, WindowSandwich, extent
 from esml.physics.solvers.preconditioners import Levels
 from esml.physics.solvers.representations import Local
 from esml.typing import Multiplicity
@@ -47,7 +47,7 @@ class Near:
         The multiplicity.
     """
 
-    def __init__(self, local: Local, window: Window, coupling: Multiplicity) -> None:
+    def __init__(self, local: Local, window: PairWindow, coupling: Multiplicity) -> None:
         strategy, dtype, orbitals = local.strategy, local.hole.dtype, local.orbitals
         self.window = window
         self.n_matrices = 2 if coupling == "singlet" else 1

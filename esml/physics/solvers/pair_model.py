@@ -27,7 +27,7 @@ from torch import Tensor
 
 from esml.physics.kernel import Kernel
 from esml.physics.response import DenseOrbitals
-from esml.physics.solvers.banded import Window, WindowTurn
+from esml.physics.solvers.banded import PairWindow, WindowTurn
 from esml.physics.solvers.local_orbitals import in_line
 from esml.physics.strategy import Strategy
 from esml.typing import Multiplicity
@@ -95,7 +95,7 @@ class Embedding:
         """The same for orbitals rotated by (o, o) and (v, v)."""
         return Embedding(occupied.mT @ self.hole, virtual.mT @ self.electron, self.place)
 
-    def within(self, window: Window, negligible: float) -> WindowEmbedding:
+    def within(self, window: PairWindow, negligible: float) -> WindowEmbedding:
         """The same for amplitudes (S, w) in a ``window`` on pairs of local orbitals (o, v)."""
         # Order the frontier orbitals like the local orbitals of the window.
         hole, electron = (x.abs().argmax(0).argsort() for x in (self.hole, self.electron))
@@ -159,7 +159,7 @@ class PairModel:
         embedding = self.embedding.turned(occupied, virtual)
         return replace(self, embedding=embedding, view=embedding)
 
-    def within(self, window: Window) -> PairModel:
+    def within(self, window: PairWindow) -> PairModel:
         """The same model for vectors (S, w) in a ``window`` on pairs of local orbitals."""
         return replace(self, view=self.embedding.within(window, self.strategy.rough))
 

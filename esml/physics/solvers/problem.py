@@ -24,7 +24,13 @@ from torch import Tensor
 
 from esml.physics.response import Kind, Response
 from esml.physics.solvers import dense
-from esml.physics.solvers.davidson import ConvergenceError, Davidson, Operators, Roots, Statistics
+from esml.physics.solvers.davidson import (
+    ConvergenceError,
+    Davidson,
+    MatrixProducts,
+    Roots,
+    Statistics,
+)
 from esml.physics.solvers.near_pairs import Near
 from esml.physics.solvers.pair_model import PairModel
 from esml.physics.solvers.preconditioners import Diagonal, Preconditioner, WithPairModel
@@ -38,7 +44,7 @@ KINDS: dict[Multiplicity, tuple[Kind, ...]] = {"singlet": ("A+B", "A-B"), "tripl
 
 
 @dataclass(frozen=True)
-class Solution:
+class LowestStates:
     """The lowest states of a batch, between canonical orbitals, without gradients."""
 
     plus: Tensor  # (M, S, o, v) T = X + Y by energy, TᵀU = 1; zero beyond the last state
@@ -75,7 +81,7 @@ class Problem:
         self.representations = Representations(response, strategy)
 
     @torch.no_grad()
-    def lowest(self, multiplicity: Multiplicity, n_states: int) -> Solution:
+    def lowest(self, multiplicity: Multiplicity, n_states: int) -> LowestStates:
         """The ``n_states`` lowest states, without gradients.
 
         Raises
@@ -84,7 +90,7 @@ class Problem:
             If the iterations end before all states have converged.
         """
 
-        def iterated(dtype: torch.dtype) -> Solution:
+        def iterated(dtype: torch.dtype) -> LowestStates:
             if self._is_large() and self.representations.is_narrow(dtype):
                 return self._in_local_orbitals(multiplicity, n_states, dtype)
             return self._in_relaxed_orbitals(multiplicity, n_states, dtype)
@@ -112,14 +118,14 @@ class Problem:
         layout = self.response.layout
         return layout.n_molecules == 1 and layout.n_max >= self.strategy.large
 
-    def _dense(self, multiplicity: Multiplicity, n_states: int) -> Solution:
+    def _dense(self, multiplicity: Multiplicity, n_states: int) -> LowestStates:
         if multiplicity == "singlet":
             return _solution(*dense.singlets(self.response, n_states))
         _, amplitudes = dense.lowest(self.response, "triplet", n_states)
         stable = torch.ones_like(self.response.n_available, dtype=torch.bool)
         return _solution(amplitudes, amplitudes, stable)
 
-    def _tamm_dancoff(self, found: Solution, n_states: int) -> Solution:
+    def _tamm_dancoff(self, found: LowestStates, n_states: int) -> LowestStates:
         """``found`` with the states of A in place of those that instability has made imaginary."""
         rest = (~found.stable).nonzero()[:, 0]
         if len(rest) == 0:
@@ -153,14 +159,14 @@ class Problem:
 
     def _in_relaxed_orbitals(
         self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
-    ) -> Solution:
+    ) -> LowestStates:
         form = self.representations.relaxed(dtype)
         model = self._pair_model(form, multiplicity, n_states)
         return self._converged(form, model, multiplicity, n_states)
 
     def _in_local_orbitals(
         self, multiplicity: Multiplicity, n_states: int, dtype: torch.dtype
-    ) -> Solution:
+    ) -> LowestStates:
         form = self.representations.local(dtype)
         model = self._pair_model(self.representations.canonical(dtype), multiplicity, n_states)
         if model is not None:
@@ -204,7 +210,7 @@ class Problem:
         n_states: int,
         start: list[Tensor] | None = None,
         runs: tuple[Statistics, ...] = (),
-    ) -> Solution:
+    ) -> LowestStates:
         """The states of the whole problem in the representation ``form``."""
         mask = self.response.singles_mask
         if not start and model is not None and multiplicity == "singlet":
@@ -226,7 +232,7 @@ class Problem:
     def _iterate(
         self,
         form: Relaxed | Local | Near,
-        operators: Operators,
+        operators: MatrixProducts,
         model: PairModel | None,
         n_states: int,
         start: list[Tensor] | None = None,
@@ -241,7 +247,7 @@ class Problem:
         return davidson.solve(start or ())
 
     def preconditioner(
-        self, form: Relaxed | Local | Near, operators: Operators, model: PairModel | None
+        self, form: Relaxed | Local | Near, operators: MatrixProducts, model: PairModel | None
     ) -> Preconditioner:
         """What turns residuals into corrections in the representation ``form``."""
         inverse: Preconditioner
@@ -288,7 +294,7 @@ def _solution(
     stable: Tensor,
     energies: Tensor | None = None,
     statistics: tuple[Statistics, ...] = (),
-) -> Solution:
+) -> LowestStates:
     """A solution of which only what is stable is an answer as yet."""
     none = torch.zeros(len(plus)).to(plus)
-    return Solution(plus, minus, stable, none, stable, energies, statistics)
+    return LowestStates(plus, minus, stable, none, stable, energies, statistics)

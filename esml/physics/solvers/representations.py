@@ -26,7 +26,7 @@ from torch import Tensor
 from esml.physics.kernel import Kernel
 from esml.physics.orbitals import eigh, stack_times
 from esml.physics.response import DenseOrbitals, Kind, Operator, Response, attraction
-from esml.physics.solvers.banded import Banded, Sandwich, Window
+from esml.physics.solvers.banded import Banded, PairWindow, Sandwich
 from esml.physics.solvers.local_orbitals import Line, LocalOrbitals
 from esml.physics.solvers.pair_model import Frontier
 from esml.physics.solvers.preconditioners import Levels
@@ -145,14 +145,16 @@ class Local(Operator):
         negligible = self.strategy.negligible.of(matrix.dtype)
         return Banded(matrix, negligible, self.strategy.strip_rows)
 
-    def near(self) -> Window | None:
+    def near(self) -> PairWindow | None:
         """The pairs bound strongly; None if there are none, or too many for a window to pay."""
-        window = Window(-self.attraction > self.strategy.binding, self.strategy.strip_holes)
+        window = PairWindow(-self.attraction > self.strategy.binding, self.strategy.strip_holes)
         return window if 0 < window.fill < self.strategy.widest_band else None
 
-    def everywhere(self) -> Window:
+    def everywhere(self) -> PairWindow:
         """All pairs."""
-        return Window(torch.ones_like(self.attraction, dtype=torch.bool), self.strategy.strip_holes)
+        return PairWindow(
+            torch.ones_like(self.attraction, dtype=torch.bool), self.strategy.strip_holes
+        )
 
     @cached_property
     def attraction(self) -> Tensor:

@@ -10,12 +10,12 @@ scores          errors of a model on records
 
 from esml.training.crystals.config import CrystalLossWeights, CrystalTrainingConfig
 from esml.training.crystals.loop import is_of_crystals, train
-from esml.training.crystals.scores import Scores, scores
+from esml.training.crystals.scores import CrystalScores, scores
 
 __all__ = [
     "CrystalLossWeights",
+    "CrystalScores",
     "CrystalTrainingConfig",
-    "Scores",
     "is_of_crystals",
     "scores",
     "train",

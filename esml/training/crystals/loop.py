@@ -51,7 +51,7 @@ def is_of_crystals(path: Path) -> bool:
 
 
 @dataclass
-class Run:
+class CrystalRun:
     """A training run."""
 
     config: CrystalTrainingConfig
@@ -100,7 +100,7 @@ def train(config: CrystalTrainingConfig | str | Path, resume: bool = True) -> Pa
         return _train(config, training, held_out, resume)
 
 
-def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> Run:
+def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> CrystalRun:
     """A new run, from the least-squares fit of the training crystals' H(R)."""
     model = CrystalModel(config.model)
     targets = [Target.of(record, model) for record in training]
@@ -114,7 +114,7 @@ def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> R
         {"params": [tables.exponent], "lr": config.exponent_rate},
     ]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
-    return Run(config, tables, optimizer, targets)
+    return CrystalRun(config, tables, optimizer, targets)
 
 
 def _pace(done: float, warmup: float) -> float:
@@ -124,7 +124,7 @@ def _pace(done: float, warmup: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (done - warmup) / (1.0 - warmup))
 
 
-def train_epoch(run: Run) -> dict[str, float]:
+def train_epoch(run: CrystalRun) -> dict[str, float]:
     """One pass over the crystals; means of the loss terms by name."""
     config = run.config
     rng = np.random.default_rng([config.seed, run.epoch])
@@ -149,7 +149,7 @@ def train_epoch(run: Run) -> dict[str, float]:
 
 
 def _loss(
-    run: Run, batch: Sequence[Target], rng: np.random.Generator
+    run: CrystalRun, batch: Sequence[Target], rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch, larger crystals counting more, and the means of its terms."""
     config = run.config
@@ -202,7 +202,10 @@ def _train(
 
 
 def write_model(
-    run: Run, training: Sequence[CrystalRecord], held_out: Sequence[CrystalRecord], path: Path
+    run: CrystalRun,
+    training: Sequence[CrystalRecord],
+    held_out: Sequence[CrystalRecord],
+    path: Path,
 ) -> dict[str, float]:
     """Write the model as it is, with its card; its scores on the validation crystals."""
     model = CrystalModel(run.config.model)
@@ -220,7 +223,7 @@ def write_model(
     return found_scores
 
 
-def card(run: Run, training: Sequence[CrystalRecord]) -> dict[str, Any]:
+def card(run: CrystalRun, training: Sequence[CrystalRecord]) -> dict[str, Any]:
     """What a model file says of itself."""
     settings = run.config.model_dump(mode="json", exclude={"output"})
     settings["data"] = [p.name for p in run.config.data]
@@ -239,7 +242,7 @@ def card(run: Run, training: Sequence[CrystalRecord]) -> dict[str, Any]:
     }
 
 
-def save_state(run: Run, path: Path) -> None:
+def save_state(run: CrystalRun, path: Path) -> None:
     """Write the state of ``run``, with a checksum."""
     tensors = {f"tables.{k}": v for k, v in run.tables.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
@@ -252,7 +255,7 @@ def save_state(run: Run, path: Path) -> None:
     write_whole(path, checkpoint.pack(tensors, STATE, header))
 
 
-def load_state(run: Run, path: Path) -> None:
+def load_state(run: CrystalRun, path: Path) -> None:
     """Continue ``run`` from ``path``. Raises ConfigError for a state of another run."""
     try:
         tensors, entries = checkpoint.unpack(path)

@@ -31,7 +31,7 @@ def structure(record: CrystalRecord) -> Atoms:
 
 
 @dataclass
-class Scores:
+class CrystalScores:
     """Errors of crystals, one entry for each; eV where nothing else is said."""
 
     names: list[str] = field(default_factory=list)  # of the crystals
@@ -91,9 +91,9 @@ def _gap_on(crystal: Crystal, record: CrystalRecord) -> float:
     return predicted - reference
 
 
-def scores(model: CrystalSurrogate, records: Sequence[CrystalRecord]) -> Scores:
+def scores(model: CrystalSurrogate, records: Sequence[CrystalRecord]) -> CrystalScores:
     """Errors of ``model`` on the dense meshes of ``records``."""
-    result = Scores()
+    result = CrystalScores()
     energies = np.linspace(-8.0, DOS_TOP, 201)
     at = torch.as_tensor(energies)
     for record in records:

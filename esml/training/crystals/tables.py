@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from esml.model.crystals import CrystalModel, Neighbourhood, Tables
 from esml.model.crystals.crystal_model import congruent
 from esml.physics.crystals import CongruentHamiltonian
-from esml.training.crystals.two_centre_fit import Parts, tables
+from esml.training.crystals.two_centre_fit import TableParts, tables
 
 NEAR = 2.5
 """Å, about where atoms touch."""
@@ -49,7 +49,7 @@ class TrainedTables(nn.Module):
         Of the first exponent.
     """
 
-    def __init__(self, start: Parts, nears: Sequence[Neighbourhood], seed: int = 0) -> None:
+    def __init__(self, start: TableParts, nears: Sequence[Neighbourhood], seed: int = 0) -> None:
         super().__init__()
         self.Z = len(start.levels)
         self.register_buffer("wide", _whitening(nears, 2.0))

@@ -226,7 +226,7 @@ def _fit_onsite(
 
 
 @dataclass(frozen=True)
-class Parts:
+class TableParts:
     """Levels, and the four parts of hopping and crystal field, 1 + 2Z + Z² in all."""
 
     levels: Tensor  # (Z, shells) eV
@@ -238,7 +238,7 @@ class Parts:
 @torch.no_grad()
 def fitted_parts(
     model: TwoCentreModel, records: Sequence[CrystalRecord], stiffness: float = 1.0
-) -> Parts:
+) -> TableParts:
     """The least-squares fit of the records' H(R), as the parts whose sums are the tables.
 
     Arguments and exceptions as for ``fit_two_centre``; ``model`` is not changed.
@@ -250,7 +250,7 @@ def fitted_parts(
     whitening = _whitening(torch.cat([c.near.basis for c in crystals]))
     hopping = _fit_hopping(crystals, Z, whitening, stiffness)
     levels, field, ions = _fit_onsite(crystals, Z, whitening, stiffness)
-    return Parts(levels, hopping, field, ions)
+    return TableParts(levels, hopping, field, ions)
 
 
 @torch.no_grad()

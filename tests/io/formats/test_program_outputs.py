@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 from esml.io.comparison import read_comparison
-from esml.io.formats.programs import State, multiplicity_of, program_of, read_calculation
+from esml.io.formats.programs import (
+    CalculatedState,
+    multiplicity_of,
+    program_of,
+    read_calculation,
+)
 from esml.io.provenance import InputError
 from esml.io.structure_checks import StructureError, check_structure
 from esml.io.structures import read_structure
@@ -357,7 +362,7 @@ def test_a_reference_for_another_molecule_is_told(tmp_path: Path) -> None:
 
 def test_states_are_sorted_by_energy(tmp_path: Path) -> None:
     found = read_calculation(written(tmp_path, ORCA.format(SIX)))
-    assert [type(state) for state in found.states] == [State] * 4
+    assert [type(state) for state in found.states] == [CalculatedState] * 4
     assert found.of_multiplicity(3) == sorted(
         found.of_multiplicity(3), key=lambda state: state.energy
     )

@@ -18,7 +18,7 @@ from solver_cases import (
 )
 
 from esml.physics.response import Kind
-from esml.physics.solvers.banded import Window, WindowTurn
+from esml.physics.solvers.banded import PairWindow, WindowTurn
 from esml.physics.solvers.near_pairs import Near
 from esml.physics.solvers.problem import Problem
 from esml.physics.solvers.representations import Representations
@@ -53,7 +53,7 @@ def test_a_window_holds_what_is_near_and_forgets_nothing() -> None:
     for hole in range(200):
         near[hole, max(0, hole // 2 - 5) : hole // 2 + 5] = True
     near[130:] = False  # holes without an electron near them
-    window = Window(near, DEFAULT.strip_holes)
+    window = PairWindow(near, DEFAULT.strip_holes)
     everything = torch.randn(2, near.numel(), dtype=torch.float64)
     inside = window.gathered(everything)
     back = window.spread(inside)
@@ -74,7 +74,7 @@ def test_a_turn_of_a_window_is_that_of_all_pairs() -> None:
         for n, k in ((30, 7), (40, 10))
     )
     pairs = (torch.arange(7)[:, None] - torch.arange(10)).abs() < 2
-    window = Window(near, 8)
+    window = PairWindow(near, 8)
     turn = WindowTurn(window, left, right, pairs, DEFAULT.rough)
     inside = torch.randn(3, window.size, generator=generator, dtype=torch.float64)
     amplitudes = window.spread(inside).unflatten(1, near.shape)

@@ -8,7 +8,7 @@ from esml.io.formats.atom_tables import Table
 
 
 @dataclass(frozen=True)
-class State:
+class CalculatedState:
     """An excited state of a calculation."""
 
     energy: float
@@ -26,14 +26,14 @@ class Calculation:
     level: str
     """Level of theory and program, for people to read."""
     table: Table
-    states: list[State] = field(default_factory=list)
+    states: list[CalculatedState] = field(default_factory=list)
     """In any order."""
     frontier: tuple[float, float] | None = None
     """HOMO and LUMO (eV)."""
     ended: bool = True
     """Whether the output says that the calculation ended normally, where its program says so."""
 
-    def of_multiplicity(self, multiplicity: int | None) -> list[State]:
+    def of_multiplicity(self, multiplicity: int | None) -> list[CalculatedState]:
         """States of one multiplicity 2S + 1, ascending in energy."""
         found = [state for state in self.states if state.multiplicity == multiplicity]
         return sorted(found, key=lambda state: state.energy)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ase.units import invcm
 
 from esml.io.formats.atom_tables import Table
-from esml.io.formats.programs.calculation import Calculation, State
+from esml.io.formats.programs.calculation import CalculatedState, Calculation
 from esml.io.formats.xyz import molecule
 from esml.io.provenance import InputError
 from esml.io.text import read_text
@@ -112,7 +112,7 @@ class _Line:
     strength: float | None
 
 
-def _states(text: str) -> tuple[str, list[State]]:
+def _states(text: str) -> tuple[str, list[CalculatedState]]:
     """Method and states of the last calculation of excited states; empty where there is none."""
     beginnings = list(_BEGINNING.finditer(text))
     last = text[beginnings[-1].start() :] if beginnings else text
@@ -130,10 +130,12 @@ def _states(text: str) -> tuple[str, list[State]]:
         if line is not None:
             bright.remove(line)  # of degenerate states each has one
         strength = line.strength if line is not None else None
-        states.append(State(wavenumber * invcm, multiplicity, strength))
+        states.append(CalculatedState(wavenumber * invcm, multiplicity, strength))
     if states:
         return method, states
-    return "", [State(line.wavenumber * invcm, line.multiplicity, line.strength) for line in lines]
+    return "", [
+        CalculatedState(line.wavenumber * invcm, line.multiplicity, line.strength) for line in lines
+    ]
 
 
 def _spectrum(text: str) -> list[_Line]:

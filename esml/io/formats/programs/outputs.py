@@ -20,7 +20,7 @@ from ase import Atoms
 from ase.units import invcm
 
 from esml.io.formats.atom_tables import Table
-from esml.io.formats.programs.calculation import Calculation, State
+from esml.io.formats.programs.calculation import CalculatedState, Calculation
 from esml.io.formats.programs.orca import read_orca
 from esml.io.formats.programs.pyscf import read_pyscf
 from esml.io.provenance import InputError
@@ -149,13 +149,13 @@ def _frontier(data: Any) -> tuple[float, float] | None:
         return None
 
 
-def _states(data: Any) -> list[State]:
+def _states(data: Any) -> list[CalculatedState]:
     energies = np.asarray(getattr(data, "etenergies", []), dtype=float) * invcm
     names = [str(name) for name in getattr(data, "etsyms", [])]
     strengths = [float(f) for f in getattr(data, "etoscs", [])]
     named, bright = len(names) == len(energies), len(strengths) == len(energies)
     return [
-        State(
+        CalculatedState(
             energy,
             multiplicity_of(names[k]) if named else None,
             strengths[k] if bright else None,

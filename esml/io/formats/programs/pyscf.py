@@ -12,7 +12,7 @@ from pathlib import Path
 from ase.units import Hartree
 
 from esml.io.formats.atom_tables import Table
-from esml.io.formats.programs.calculation import Calculation, State
+from esml.io.formats.programs.calculation import CalculatedState, Calculation
 from esml.io.formats.xyz import molecule
 from esml.io.provenance import InputError
 from esml.io.text import read_text
@@ -92,7 +92,7 @@ def _level(text: str) -> str:
     return "/".join(m[1] for m in (functional, basis) if m) or "calculation"
 
 
-def _states(text: str) -> tuple[list[str], list[State]]:
+def _states(text: str) -> tuple[list[str], list[CalculatedState]]:
     """Methods and states of the last list of each multiplicity.
 
     Strengths are there where ``analyze()`` wrote them.
@@ -103,7 +103,7 @@ def _states(text: str) -> tuple[list[str], list[State]]:
         for energy, strength in _STRENGTH.findall(table)
     ]
     methods: dict[str, str] = {}
-    found: dict[str, list[State]] = {}
+    found: dict[str, list[CalculatedState]] = {}
     headings = list(_STATES.finditer(text))
     ends = [*(heading.start() for heading in headings[1:]), len(text)]
     for heading, end in zip(headings, ends[: len(headings)], strict=True):
@@ -113,7 +113,9 @@ def _states(text: str) -> tuple[list[str], list[State]]:
         name, energies = heading["mult"], [float(energy) for energy in listed[1].split()]
         methods[name] = f"{heading['method']} {name}s" if heading["method"] else ""
         found[name] = [
-            State(e, 1, _strength(e, bright)) if name == "singlet" else State(e, 3)
+            CalculatedState(e, 1, _strength(e, bright))
+            if name == "singlet"
+            else CalculatedState(e, 3)
             for e in energies
         ]
     states = [state for each in found.values() for state in each]
