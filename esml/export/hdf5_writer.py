@@ -102,7 +102,7 @@ class ResultWriter:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -110,7 +110,7 @@ class ResultWriter:
             self.flush()
         finally:
             self._file.close()
-        if kind is None:
+        if error_type is None:
             os.replace(part_path(self.path), self.path)
 
     def add(self, outcome: Outcome) -> None:

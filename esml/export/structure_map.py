@@ -101,11 +101,11 @@ class ChemiscopeWriter:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
+        if error_type is not None:
             return
         if not self._atoms:
             raise ExportError(

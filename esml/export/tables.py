@@ -189,13 +189,13 @@ class ParquetWriter:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self._flush()
         self._file.close()
-        if kind is None:
+        if error_type is None:
             os.replace(part_path(self.path), self.path)
 
     def add(self, outcome: Outcome) -> None:

@@ -29,7 +29,7 @@ class Writer(Protocol):
     def __enter__(self) -> Writer: ...
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
@@ -72,14 +72,14 @@ class TextWriter(ABC):
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         with self._file:
-            if kind is None:
+            if error_type is None:
                 self._file.write(self.end())
-        if kind is None:
+        if error_type is None:
             os.replace(part_path(self.path), self.path)
 
     def add(self, outcome: Outcome) -> None:

@@ -133,13 +133,13 @@ class Journal:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         """Close it; remove it when the run is complete, or has kept nothing."""
         self._file.close()
-        if kind is None or not self.n_entries:
+        if error_type is None or not self.n_entries:
             self.path.unlink(missing_ok=True)
 
     def entries(self) -> Iterator[Entry]:

@@ -30,16 +30,16 @@ from esml.physics.orbitals import Orbitals, stack_times
 from esml.physics.strategy import Strategy
 from esml.typing import Multiplicity
 
-Kind = Literal["A+B", "A-B", "A", "triplet"]
+ResponseMatrix = Literal["A+B", "A-B", "A", "triplet"]
 """The matrices of the response problem: singlet A ± B and A, and the triplet A."""
 
-SIGN: dict[Kind, float] = {"A+B": 1.0, "A-B": -1.0}
+SIGN: dict[ResponseMatrix, float] = {"A+B": 1.0, "A-B": -1.0}
 """Sign with which the transposed density (de-excitation) is added; it is absent from A."""
 
 
-def multiplicity(kind: Kind) -> Multiplicity:
-    """Whose coulomb kernel acts in ``kind``; on the antisymmetric densities of A − B, none does."""
-    return "triplet" if kind == "triplet" else "singlet"
+def multiplicity(matrix: ResponseMatrix) -> Multiplicity:
+    """Whose coulomb kernel acts in a matrix; on the antisymmetric densities of A − B, none does."""
+    return "triplet" if matrix == "triplet" else "singlet"
 
 
 class Operator(ABC):
@@ -75,7 +75,7 @@ class Operator(ABC):
     def _levels(self, amplitudes: Tensor) -> Tensor:
         """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
 
-    def apply(self, amplitudes: Tensor, kind: Kind) -> Tensor:
+    def apply(self, amplitudes: Tensor, kind: ResponseMatrix) -> Tensor:
         """Multiply vectors by a response matrix.
 
         Parameters
@@ -94,7 +94,7 @@ class Operator(ABC):
         ValueError
             If there is no such ``kind``.
         """
-        if kind not in get_args(Kind):
+        if kind not in get_args(ResponseMatrix):
             raise ValueError(f"kind must be 'A+B', 'A-B', 'A' or 'triplet', got {kind!r}")
         parts = []
         for part in amplitudes.split(self._at_once, 1):
@@ -248,7 +248,7 @@ class Response(DenseOrbitals):
         levels = virtual[:, None, :] - occupied[:, :, None]
         return levels - attraction(self.occupied, self.virtual, self.interaction, self.layout)
 
-    def dense(self, kind: Kind) -> Tensor:
+    def dense(self, kind: ResponseMatrix) -> Tensor:
         """Build a response matrix.
 
         Parameters

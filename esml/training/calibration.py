@@ -186,14 +186,18 @@ def states(model: Surrogate, records: Sequence[Record]) -> Errors:
         layout = solution.operators.layout
         surroundings = model.domain(graph, solution.operators.features)
         atoms = of_atoms(layout, solution.charges, surroundings)
-        for kind in MULTIPLICITIES:
-            found = getattr(solution, f"{kind}s")
-            values = descriptors(found, solution.orbitals, layout, atoms, kind == "triplet").numpy()
+        for multiplicity in MULTIPLICITIES:
+            found = getattr(solution, f"{multiplicity}s")
+            values = descriptors(
+                found, solution.orbitals, layout, atoms, multiplicity == "triplet"
+            ).numpy()
             for m, record in enumerate(group):
                 if not bool(solution.singlets.stable[m] & solution.triplets.stable[m]):
                     continue
-                labels, index = partners(record, kind, places[kind][m], found.mask[m], HIGHEST)
-                truth = getattr(record, f"{kind}_energies")[labels]
+                labels, index = partners(
+                    record, multiplicity, places[multiplicity][m], found.mask[m], HIGHEST
+                )
+                truth = getattr(record, f"{multiplicity}_energies")[labels]
                 rows.append(values[m, index])
                 errors.append(found.energies[m].numpy()[index] - truth)
                 molecules += [molecule_of(record)] * len(labels)

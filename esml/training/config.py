@@ -197,10 +197,10 @@ def read_settings(path: Path) -> dict[str, Any]:
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def validated(kind: type[Config], content: dict[str, Any], path: Path) -> Config:
+def validated(form: type[Config], content: dict[str, Any], path: Path) -> Config:
     """The configuration that ``content`` of ``path`` describes, else ConfigError."""
     try:
-        return kind.model_validate(content)
+        return form.model_validate(content)
     except ValidationError as error:
         # A misspelt key also leaves another one missing; name the misspelt one.
         errors = error.errors()

@@ -31,7 +31,7 @@ from esml.model.hamiltonian import Operators
 from esml.physics import orbitals as orbital_properties
 from esml.physics.excitations import Excitations, singlets_and_triplets
 from esml.physics.orbitals import Orbitals, diagonalize
-from esml.physics.response import Kind, Response
+from esml.physics.response import Response, ResponseMatrix
 from esml.physics.solvers.davidson import ConvergenceError
 from esml.training.targets import StateTargets, Targets
 
@@ -82,7 +82,7 @@ def project(orbitals: Orbitals, states: StateTargets) -> tuple[Tensor, Tensor, T
 
 
 def rayleigh(
-    response: Response, states: StateTargets, kinds: tuple[Kind, Kind]
+    response: Response, states: StateTargets, matrices: tuple[ResponseMatrix, ResponseMatrix]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Contract the predicted response with the label states.
 
@@ -92,7 +92,7 @@ def rayleigh(
         The predicted response.
     states:
         Label states of one multiplicity.
-    kinds:
+    matrices:
         The matrices for T and for U: A+B and A−B for singlets, the triplet A twice for triplets.
 
     Returns
@@ -102,8 +102,8 @@ def rayleigh(
     """
     plus, minus, usable = project(response.orbitals, states)
     shape = plus.flatten(2).shape
-    upper = response.apply(plus, kinds[0]).reshape(shape)
-    lower = response.apply(minus, kinds[1]).reshape(shape)
+    upper = response.apply(plus, matrices[0]).reshape(shape)
+    lower = response.apply(minus, matrices[1]).reshape(shape)
     overlap = plus.flatten(2) @ minus.flatten(2).mT
     overlap = 0.5 * (overlap + overlap.mT)
     mean = 0.5 * (states.energies[:, :, None] + states.energies[:, None, :])

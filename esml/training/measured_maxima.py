@@ -209,10 +209,10 @@ def _predicted(
     )
     for entry, measured in window:
         outcome = next(outcomes) if isinstance(entry, Structure) else None
-        medium, kind = VACUUM, VACUUM
+        medium, of_solvent = VACUUM, VACUUM
         if isinstance(outcome, Result):
             raw, inside, reason = outcome.absorption_max_nm, outcome.in_domain, ""
-            predicted, kind = raw, solvent_class(outcome.solvent)
+            predicted, of_solvent = raw, solvent_class(outcome.solvent)
             if outcome.solvent is not None:
                 medium = outcome.solvent.label
                 maximum = last(outcome) if last is not None else None
@@ -233,7 +233,7 @@ def _predicted(
             predicted_nm=predicted,
             in_domain=inside,
             reason=reason,
-            solvent_class=kind,
+            solvent_class=of_solvent,
             family=family_of(smiles) if smiles else OTHER,
             raw_nm=raw,
         )

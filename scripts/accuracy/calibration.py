@@ -39,27 +39,29 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
             solution = model(model.graph(atoms, ELEMENTS), N_STATES)
             targets = collate(group, LEAST_WEIGHT, HIGHEST)
             places = {
-                kind: match(
-                    getattr(solution, kind), solution.orbitals, getattr(targets, kind)
+                multiplicity: match(
+                    getattr(solution, multiplicity),
+                    solution.orbitals,
+                    getattr(targets, multiplicity),
                 ).numpy()
-                for kind in ("singlets", "triplets")
+                for multiplicity in ("singlets", "triplets")
             }
         for m, (record, result) in enumerate(zip(group, results, strict=True)):
             if not isinstance(result, Result):
                 continue
             own = []
-            for kind, lowest in (("singlets", "S1"), ("triplets", "T1")):
-                states = getattr(result, kind)
-                labels = getattr(record, f"{kind[:-1]}_energies")
-                weights = getattr(record, f"{kind[:-1]}_valence_weights")
+            for multiplicity, lowest in (("singlets", "S1"), ("triplets", "T1")):
+                states = getattr(result, multiplicity)
+                labels = getattr(record, f"{multiplicity[:-1]}_energies")
+                weights = getattr(record, f"{multiplicity[:-1]}_valence_weights")
                 if weights[0] >= LEAST_WEIGHT:
                     error = abs(float(states.energies[0] - labels[0]))
                     found.setdefault(lowest, []).append((float(states.uncertainties[0]), error))
-                for label, place in enumerate(places[kind][m, : len(labels)]):
+                for label, place in enumerate(places[multiplicity][m, : len(labels)]):
                     if place >= 0:
                         error = abs(float(states.energies[place] - labels[label]))
                         own.append((float(states.uncertainties[place]), error))
-                        found.setdefault(kind, []).append(own[-1])
+                        found.setdefault(multiplicity, []).append(own[-1])
             by_molecule.setdefault(record.inchikey, []).extend(error for _, error in own)
             if own:
                 stated, error = np.sqrt(np.square(own).mean(0))

@@ -24,17 +24,17 @@ from esml.results import Failure, Result
 LEAST_WEIGHT = 0.85
 
 
-def reference(record: Record, kind: str) -> Wavefunctions:
+def reference(record: Record, multiplicity: str) -> Wavefunctions:
     """The states of a record, "singlet" or "triplet", as the characters see them."""
-    x = getattr(record, f"{kind}_x").astype(float)
+    x = getattr(record, f"{multiplicity}_x").astype(float)
     return Wavefunctions(
         atoms=Atoms(record.numbers, record.positions),
         coefficients=record.coefficients.astype(float),
         orbital_energies=record.energies.astype(float),
         n_occupied=int(record.n_occupied),
-        energies=getattr(record, f"{kind}_energies").astype(float),
+        energies=getattr(record, f"{multiplicity}_energies").astype(float),
         X=x,
-        Y=record.singlet_y.astype(float) if kind == "singlet" else np.zeros_like(x),
+        Y=record.singlet_y.astype(float) if multiplicity == "singlet" else np.zeros_like(x),
     )
 
 
@@ -44,7 +44,7 @@ def leading(character: Character) -> str:
 
 
 def agreement(
-    records: Sequence[Record], results: Sequence[Result | Failure], kind: str
+    records: Sequence[Record], results: Sequence[Result | Failure], multiplicity: str
 ) -> tuple[Counter[tuple[str, str]], int]:
     """How often the lowest state is what by the reference and by the model, and refusals.
 
@@ -53,13 +53,13 @@ def agreement(
     counts: Counter[tuple[str, str]] = Counter()
     refused = 0
     for record, result in zip(records, results, strict=True):
-        if getattr(record, f"{kind}_valence_weights")[0] < LEAST_WEIGHT:
+        if getattr(record, f"{multiplicity}_valence_weights")[0] < LEAST_WEIGHT:
             continue
         if not isinstance(result, Result):
             refused += 1
             continue
-        expected = characterize(reference(record, kind))[0]
-        found = result.characters("singlets" if kind == "singlet" else "triplets")[0]
+        expected = characterize(reference(record, multiplicity))[0]
+        found = result.characters("singlets" if multiplicity == "singlet" else "triplets")[0]
         counts[leading(expected), leading(found)] += 1
     return counts, refused
 
@@ -74,8 +74,8 @@ def main() -> None:
     model = esml.load_model(arguments.model)
     structures = [Atoms(r.numbers, r.positions, info={"charge": int(r.charge)}) for r in records]
     results = list(model.predict_many(structures, 5, errors="return", wavefunctions=True))
-    for kind, label in (("singlet", "S1"), ("triplet", "T1")):
-        counts, refused = agreement(records, results, kind)
+    for multiplicity, label in (("singlet", "S1"), ("triplet", "T1")):
+        counts, refused = agreement(records, results, multiplicity)
         total = sum(counts.values())
         same = sum(n for (a, b), n in counts.items() if a == b)
         print(f"{label}: the same character in {same} of {total} structures, {refused} refused")

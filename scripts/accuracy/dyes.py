@@ -27,10 +27,10 @@ def row(model: Surrogate, record: Record) -> Sequence[str]:
     """The cells of one dye: S1 in eV, and a word where esml calls it out of its domain."""
     name = (record.name, f"{int(record.charge):+d}" if record.charge else "0")
     energy, strength = float(record.singlet_energies[0]), float(record.singlet_strengths[0])
-    kind = leading(characterize(reference(record, "singlet"))[0])
+    character = leading(characterize(reference(record, "singlet"))[0])
     (found,) = model.predict_many([structure(record)], 3, errors="return", wavefunctions=True)
     if not isinstance(found, Result):
-        return (*name, f"{energy:.2f}", "refused", f"{strength:.2f}", "", kind, "", "")
+        return (*name, f"{energy:.2f}", "refused", f"{strength:.2f}", "", character, "", "")
     states = found.singlets
     assert states.uncertainties is not None
     stated = f"{states.uncertainties[0]:.2f}"
@@ -40,7 +40,7 @@ def row(model: Surrogate, record: Record) -> Sequence[str]:
         f"{states.energies[0]:.2f}",
         f"{strength:.2f}",
         f"{states.oscillator_strengths[0]:.2f}",
-        kind,
+        character,
         leading(found.characters()[0]),
         stated if found.in_domain else f"{stated}, out of domain",
     )

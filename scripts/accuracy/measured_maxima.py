@@ -76,7 +76,7 @@ class PredictedMaxima:
     measured: MeasuredDye
     vacuum: float
     descriptors: Array  # (5,) of ``esml.results.last_step``, in the solvent
-    kind: str  # of the solvent
+    solvent_class: str
     family: str
 
 
@@ -138,9 +138,9 @@ def predicted(
         values = None if inside is None else descriptors(inside)
         if vacuum is None or values is None:
             continue
-        kind = solvent_class(find_solvent(one.solvent))
+        of_solvent = solvent_class(find_solvent(one.solvent))
         at = HC / vacuum.absorption_max_nm
-        found.append(PredictedMaxima(one, at, values, kind, family_of(one.smiles)))
+        found.append(PredictedMaxima(one, at, values, of_solvent, family_of(one.smiles)))
     return found
 
 
@@ -234,7 +234,7 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
     lines = [f"| λmax, eV | {head}", "|---|---|---|---|---|"]
     lines += [f"| {name} | {scores(found, measured)} |" for name, found in steps.items()]
     groups: dict[str, Callable[[PredictedMaxima], str]] = {
-        "solvent": lambda each: each.kind,
+        "solvent": lambda each: each.solvent_class,
         "family": lambda each: each.family,
     }
     for title, group in groups.items():

@@ -11,15 +11,15 @@ from scripts.accuracy.methods import Outcome
 
 
 def lowest_points(
-    outcomes: Sequence[Outcome], records: Sequence[Record], kind: str
+    outcomes: Sequence[Outcome], records: Sequence[Record], multiplicity: str
 ) -> tuple[list[float], list[float]]:
-    """(labels, computed) lowest states of one kind, where the label is valence."""
+    """(labels, computed) lowest states of one multiplicity, where the label is valence."""
     true, found = [], []
     for outcome, record in zip(outcomes, records, strict=True):
-        weights = getattr(record, f"{kind[:-1]}_valence_weights")
+        weights = getattr(record, f"{multiplicity[:-1]}_valence_weights")
         if isinstance(outcome, Failure) or weights[0] < LEAST_WEIGHT:
             continue
-        if len(energies := getattr(outcome, kind)):
-            true.append(float(getattr(record, f"{kind[:-1]}_energies")[0]))
+        if len(energies := getattr(outcome, multiplicity)):
+            true.append(float(getattr(record, f"{multiplicity[:-1]}_energies")[0]))
             found.append(float(energies[0]))
     return true, found

@@ -84,12 +84,17 @@ def deviations(model: Surrogate, records: Sequence[Record]) -> list[StructureErr
                 continue
             out = StructureErrors(float("nan"), [])
             states_of = (solution.singlets, solution.triplets)
-            for kind, found in zip(MULTIPLICITIES, states_of, strict=True):
-                values, labels = found.energies[m].numpy(), getattr(record, f"{kind}_energies")
-                states, index = partners(record, kind, matches[kind][m], found.mask[m])
-                if kind == "singlet" and record.singlet_valence_weights[0] >= LEAST_WEIGHT:
+            for multiplicity, found in zip(MULTIPLICITIES, states_of, strict=True):
+                values, labels = (
+                    found.energies[m].numpy(),
+                    getattr(record, f"{multiplicity}_energies"),
+                )
+                states, index = partners(
+                    record, multiplicity, matches[multiplicity][m], found.mask[m]
+                )
+                if multiplicity == "singlet" and record.singlet_valence_weights[0] >= LEAST_WEIGHT:
                     out.s1 = float(values[0] - labels[0])
-                kinds = kinds_of(record, kind)
+                kinds = kinds_of(record, multiplicity)
                 for state, i in zip(states, index, strict=True):
                     error = float(values[i] - labels[state])
                     out.states.extend((name, error) for name in kinds[state])

@@ -68,18 +68,20 @@ def score(batches: list[ReferenceBatch], model: EffectiveHamiltonian) -> Scores:
                 "singlets": (singlets(response, t.dipole_operator, 24), t.singlets),
                 "triplets": (triplets(response, 24), t.triplets),
             }
-            for kind, (states, labels) in found.items():
+            for multiplicity, (states, labels) in found.items():
                 index = match(states, batch.orbitals, labels)
                 use = (index >= 0) & (labels.energies <= HIGHEST)
-                scores.add(f"{kind} found", (index >= 0)[labels.mask].numpy())
+                scores.add(f"{multiplicity} found", (index >= 0)[labels.mask].numpy())
                 place = index.clamp(min=0)
-                scores.add(kind, (states.energies.gather(1, place) - labels.energies)[use].numpy())
+                scores.add(
+                    multiplicity, (states.energies.gather(1, place) - labels.energies)[use].numpy()
+                )
                 lowest = use[:, 0]
                 scores.add(
-                    f"lowest {kind}",
+                    f"lowest {multiplicity}",
                     (states.energies[:, 0] - labels.energies[:, 0])[lowest].numpy(),
                 )
-                if kind == "singlets":
+                if multiplicity == "singlets":
                     strengths = states.oscillator_strengths.gather(1, place)
                     bright = use & (labels.strengths > 0.1)
                     scores.add("strengths", (strengths - labels.strengths)[use].numpy())
@@ -138,8 +140,8 @@ def main() -> None:
         line = f"{name:<20}" + "".join(f"{r.mae(name):>12.3f}" for r in results.values())
         bias = np.mean(results["held out"].values.get(name, [np.nan]))
         print(line + f"   bias {bias:+.3f}")
-    for kind in ("singlets", "triplets"):
-        print(f"{kind} found: {results['held out'].mae(f'{kind} found'):.3f}")
+    for multiplicity in ("singlets", "triplets"):
+        print(f"{multiplicity} found: {results['held out'].mae(f'{multiplicity} found'):.3f}")
     for row, number in enumerate(ELEMENTS):
         sized = model.baseline[row, len(ONSITE) : -N_SIGNED] * softplus(
             model.element_couplings[row, :-N_SIGNED] + UNIT

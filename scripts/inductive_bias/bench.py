@@ -39,9 +39,9 @@ def n_parameters(config: TrainingConfig, records: Sequence[Record]) -> int:
     A direct head reads scalars only: what would make vectors and tensors of the last features
     is there and does not count.
     """
-    kind = objective(config)
-    model = kind.build()
-    kind.prepare(model, records)
+    task = objective(config)
+    model = task.build()
+    task.prepare(model, records)
     reached = [torch.zeros_like(p, dtype=torch.bool) for p in model.parameters()]
     torch.manual_seed(0)
     with torch.no_grad():  # a last layer of zeros, as before training, lets no gradient through
@@ -50,7 +50,7 @@ def n_parameters(config: TrainingConfig, records: Sequence[Record]) -> int:
     for start in range(0, len(records), config.batch_size):
         group = records[start : start + config.batch_size]
         graph = build_graph([structure(r) for r in group], model.cutoff)
-        terms = kind.terms(model, graph, group, config.exact_from - 1e-6)
+        terms = task.terms(model, graph, group, config.exact_from - 1e-6)
         gradients = torch.autograd.grad(
             torch.stack(list(terms.values())).sum(), list(model.parameters()), allow_unused=True
         )

@@ -146,13 +146,13 @@ def ask(predict: Predictor, structures: Sequence[Atoms]) -> tuple[list[Answer | 
 def truth(record: Record) -> tuple[Answer, bool, bool]:
     """The label's answer, valence singlets only, and whether S1 and T1 are valence states."""
     held = {
-        kind: valence_states(
-            getattr(record, f"{kind}_energies"),
-            getattr(record, f"{kind}_valence_weights"),
+        multiplicity: valence_states(
+            getattr(record, f"{multiplicity}_energies"),
+            getattr(record, f"{multiplicity}_valence_weights"),
             LEAST_WEIGHT,
             HIGHEST,
         ).astype(bool)
-        for kind in ("singlet", "triplet")
+        for multiplicity in ("singlet", "triplet")
     }
     first = np.flatnonzero(held["singlet"])[:N_SINGLETS]
     o = int(record.n_occupied)

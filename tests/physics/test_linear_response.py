@@ -14,7 +14,7 @@ from systems import MOLECULES, System, explicit_relaxed_virtuals, parameters, ra
 from esml.physics.excitations import triplets
 from esml.physics.interaction import ONE_CENTRE, Interaction
 from esml.physics.orbitals import diagonalize
-from esml.physics.response import Kind, Response
+from esml.physics.response import Response, ResponseMatrix
 
 
 def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
@@ -74,7 +74,7 @@ def explicit_matrices(system: System, molecule: int) -> dict[str, np.ndarray]:
 def test_matrices_are_those_of_the_formulas(molecules: list[list[int]]) -> None:
     system = random_system(molecules, seed=1)
     response = system.response()
-    for kind in get_args(Kind):
+    for kind in get_args(ResponseMatrix):
         dense = response.dense(kind)
         for m in range(len(molecules)):
             singles = response.singles_mask[m].flatten()
@@ -89,7 +89,7 @@ def test_application_is_the_dense_matrix_in_chunks_too() -> None:
     response, in_chunks = system.response(), system.response(chunk=5000)
     trial = torch.randn(len(MOLECULES), 3, *response.singles_mask.shape[1:], dtype=torch.float64)
     trial = trial * response.singles_mask[:, None]
-    for kind in get_args(Kind):
+    for kind in get_args(ResponseMatrix):
         whole = response.dense(kind)
         expected = (whole @ trial.flatten(2).mT).mT
         assert torch.allclose(response.apply(trial, kind).flatten(2), expected, atol=1e-12)

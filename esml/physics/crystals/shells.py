@@ -104,9 +104,9 @@ def orbitals_of(numbers: Sequence[int], shell: Shell) -> list[Tensor]:
     start = 0
     for number in numbers:
         own = torch.zeros(0, dtype=torch.int64)
-        for kind in shells_of(number):
-            if kind == shell:
-                own = torch.arange(start, start + SIZES[kind])
-            start += SIZES[kind]
+        for each in shells_of(number):
+            if each == shell:
+                own = torch.arange(start, start + SIZES[each])
+            start += SIZES[each]
         found.append(own)
     return found

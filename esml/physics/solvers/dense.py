@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from esml.physics.orbitals import eigh
-from esml.physics.response import Kind, Response
+from esml.physics.response import Response, ResponseMatrix
 
 
 def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,13 +37,13 @@ def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]
     return _lowest(response, plus, n_states), _lowest(response, minus, n_states), stable
 
 
-def lowest(response: Response, kind: Kind, n_states: int) -> tuple[Tensor, Tensor]:
+def lowest(response: Response, matrix: ResponseMatrix, n_states: int) -> tuple[Tensor, Tensor]:
     """The lowest eigenvalues (M, S), eV, and eigenvectors (M, S, o, v) of one matrix.
 
     Ascending; zero beyond the last state.
     """
     mask = response.singles_mask.flatten(1)
-    values, vectors = eigh(response.dense(kind), mask)
+    values, vectors = eigh(response.dense(matrix), mask)
     values = torch.nn.functional.pad((values * mask.sort(1, descending=True).values), (0, n_states))
     return values[:, :n_states], _lowest(response, vectors, n_states)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from esml.physics.response import Kind, Response
+from esml.physics.response import Response, ResponseMatrix
 from esml.physics.solvers import dense
 from esml.physics.solvers.davidson import (
     ConvergenceError,
@@ -39,7 +39,10 @@ from esml.physics.solvers.representations import Local, Matrices, Relaxed, Repre
 from esml.physics.strategy import DEFAULT, Strategy
 from esml.typing import Multiplicity
 
-KINDS: dict[Multiplicity, tuple[Kind, ...]] = {"singlet": ("A+B", "A-B"), "triplet": ("triplet",)}
+MATRICES: dict[Multiplicity, tuple[ResponseMatrix, ...]] = {
+    "singlet": ("A+B", "A-B"),
+    "triplet": ("triplet",),
+}
 """The matrices whose lowest states are sought."""
 
 
@@ -130,7 +133,7 @@ class Problem:
         rest = (~found.stable).nonzero()[:, 0]
         if len(rest) == 0:
             return found
-        curvatures = [self._lowest_of(kind, rest, 1)[0][:, 0] for kind in KINDS["singlet"]]
+        curvatures = [self._lowest_of(matrix, rest, 1)[0][:, 0] for matrix in MATRICES["singlet"]]
         instability = -torch.stack(curvatures).amin(0)
         energies, amplitudes = self._lowest_of("A", rest, n_states)
         near = (instability <= self.strategy.saddle) & (energies[:, 0] > 0)
@@ -142,16 +145,18 @@ class Problem:
             given=found.given.index_copy(0, rest, near),
         )
 
-    def _lowest_of(self, kind: Kind, rest: Tensor, n_states: int) -> tuple[Tensor, Tensor]:
+    def _lowest_of(
+        self, matrix: ResponseMatrix, rest: Tensor, n_states: int
+    ) -> tuple[Tensor, Tensor]:
         """The lowest eigenvalues (R, S), eV, and eigenvectors (R, S, o, v) of one matrix.
 
         Of the molecules ``rest`` (R,) of the batch; zero beyond the last state.
         """
         if self._is_small(n_states):
-            values, vectors = dense.lowest(self.response, kind, n_states)
+            values, vectors = dense.lowest(self.response, matrix, n_states)
             return values[rest], vectors[rest]
         form = self.representations.relaxed(self.response.dtype).select(rest)
-        operators = Matrices(form, (kind,), self.response.singles_mask[rest])
+        operators = Matrices(form, (matrix,), self.response.singles_mask[rest])
         roots = self._iterate(form, operators, None, n_states)
         states = roots.plus[:, :n_states]
         values = (states * operators.apply([states])[0]).sum(2) / states.square().sum(2)
@@ -219,7 +224,7 @@ class Problem:
             tolerance = self.strategy.start_tolerance
             nearly = self._iterate(form, alone, model, n_states, tolerance=tolerance)
             start, runs = [nearly.plus, nearly.plus], (*runs, nearly.statistics)
-        operators = Matrices(form, KINDS[multiplicity], mask)
+        operators = Matrices(form, MATRICES[multiplicity], mask)
         roots = self._iterate(form, operators, model, n_states, start)
         energies, states = None, [roots.plus, roots.minus][: operators.n_matrices]
         if model is not None and bool(roots.stable.all()):
@@ -267,7 +272,7 @@ class Problem:
         """
         exact, made = self.response.dtype, self.representations
         same = made.local(exact) if isinstance(form, Local) else made.relaxed(exact)
-        operators = Matrices(same, KINDS[multiplicity], self.response.singles_mask)
+        operators = Matrices(same, MATRICES[multiplicity], self.response.singles_mask)
         states = [x.to(exact) for x in states]
         return resolved(states, operators.apply(states), self.strategy)
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from esml.physics.kernel import Kernel
 from esml.physics.orbitals import eigh, stack_times
-from esml.physics.response import DenseOrbitals, Kind, Operator, Response, attraction
+from esml.physics.response import DenseOrbitals, Operator, Response, ResponseMatrix, attraction
 from esml.physics.solvers.banded import Banded, PairWindow, Sandwich
 from esml.physics.solvers.local_orbitals import Line, LocalOrbitals
 from esml.physics.solvers.pair_model import Frontier
@@ -216,15 +216,17 @@ class Matrices:
     ----------
     form:
         The representation.
-    kinds:
+    matrices:
         ("A+B", "A-B"), ("A",) or ("triplet",).
     mask:
         (M, o, v) False in padding.
     """
 
-    def __init__(self, form: Relaxed | Local, kinds: tuple[Kind, ...], mask: Tensor) -> None:
-        self._form, self._kinds, self._mask = form, kinds, mask
-        self.n_matrices = len(kinds)
+    def __init__(
+        self, form: Relaxed | Local, matrices: tuple[ResponseMatrix, ...], mask: Tensor
+    ) -> None:
+        self._form, self._matrices, self._mask = form, matrices, mask
+        self.n_matrices = len(matrices)
         self.diagonal = form.diagonal().flatten(1)  # (M, d) approximate diagonal of A, eV
         self.mask = mask.flatten(1)  # (M, d)
 
@@ -234,11 +236,11 @@ class Matrices:
         if len(trials) == 2:
             products = self._form.apply_pair(trials[0], trials[1])
             return [x.flatten(2) for x in products]
-        return [self._form.apply(trials[0], self._kinds[0]).flatten(2)]
+        return [self._form.apply(trials[0], self._matrices[0]).flatten(2)]
 
     def select(self, molecules: Tensor) -> Matrices:
         """The matrices of some ``molecules`` of the batch, by index."""
-        return Matrices(self._form.select(molecules), self._kinds, self._mask[molecules])
+        return Matrices(self._form.select(molecules), self._matrices, self._mask[molecules])
 
 
 class Representations:

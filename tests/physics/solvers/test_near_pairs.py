@@ -17,7 +17,7 @@ from solver_cases import (
     solved,
 )
 
-from esml.physics.response import Kind
+from esml.physics.response import ResponseMatrix
 from esml.physics.solvers.banded import PairWindow, WindowTurn
 from esml.physics.solvers.near_pairs import Near
 from esml.physics.solvers.problem import Problem
@@ -39,7 +39,7 @@ def test_products_of_near_pairs_are_those_of_all_pairs_between_them(
     assert window is not None
     near = Near(local, window, coupling)
     assert 0.05 < near.window.fill < 0.7
-    names: list[Kind] = ["A+B", "A-B"] if coupling == "singlet" else ["triplet"]
+    names: list[ResponseMatrix] = ["A+B", "A-B"] if coupling == "singlet" else ["triplet"]
     vectors = [torch.randn(1, 3, near.window.size, dtype=torch.float64) for _ in names]
     shape = response.singles_mask.shape[1:]
     for name, vector, found in zip(names, vectors, near.apply(vectors), strict=True):

@@ -22,15 +22,15 @@ from solver_cases import (
 )
 from torch import Tensor
 
-from esml.physics.response import Kind, Response
+from esml.physics.response import Response, ResponseMatrix
 from esml.physics.solvers.representations import Representations
 from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.surrogate import Surrogate
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", get_args(ResponseMatrix))
 def test_products_between_relaxed_orbitals_are_those_between_canonical_ones(
-    assorted: tuple[Response, Tensor], kind: Kind
+    assorted: tuple[Response, Tensor], kind: ResponseMatrix
 ) -> None:
     response, _ = assorted
     relaxed = Representations(response, DEFAULT).relaxed(torch.float64)
@@ -58,9 +58,9 @@ def test_without_interaction_relaxed_orbitals_leave_nothing_to_do(
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", get_args(ResponseMatrix))
 def test_products_between_local_orbitals_are_those_between_canonical_ones(
-    model: Surrogate, kind: Kind
+    model: Surrogate, kind: ResponseMatrix
 ) -> None:
     response, _ = problem(model, [butadiene_chain(10)])
     local = Representations(response, Strategy(strip_rows=16)).local(torch.float64)
