@@ -10,11 +10,11 @@ import math
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from .command_line import fail, read_images
+from .command_line import fail, read_images, tell, tell_report, tell_run
 from .crystals.commands import app as crystals
 from .families import Family
 
@@ -131,17 +131,7 @@ def generate(
         )
     except (DatasetError, ClusterError, WorkerError) as error:
         raise fail(str(error)) from error
-    typer.echo(
-        f"{output}: {summary.computed} computed, {summary.present} present before, "
-        f"{summary.failed} failed"
-        + (
-            f"; {summary.failed_before} failed earlier and were not tried again (--retry does)"
-            if summary.failed_before
-            else ""
-        )
-    )
-    if summary.failed:
-        raise fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+    tell_run(summary, output)
 
 
 @app.command()
@@ -182,9 +172,7 @@ def validate(
         report = check(data, limit or None)
     except DatasetError as error:
         raise fail(str(error)) from error
-    typer.echo(report.summary())
-    if report.errors:
-        raise typer.Exit(1)
+    tell_report(report)
 
 
 @app.command()
@@ -218,19 +206,15 @@ def info(
             seconds += json.loads(record.provenance or "{}").get("seconds_total", 0.0)
     except DatasetError as error:
         raise fail(str(error)) from error
-
-    def line(counter: Counter[Any]) -> str:
-        return ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()))
-
-    typer.echo(f"structures  {n} of {len(molecules)} molecules")
-    typer.echo(f"elements    {line(elements)}")
-    typer.echo(f"heavy atoms {line(heavy)}")
-    typer.echo(f"splits      {line(splits)}")
-    typer.echo(f"geometries  {line(geometries)}")
-    typer.echo(f"states      {singlets} singlets, {triplets} triplets")
-    typer.echo(f"cost        {seconds / 3600:.2f} core hours")
+    tell("structures", f"{n} of {len(molecules)} molecules")
+    tell("elements", elements)
+    tell("heavy atoms", heavy)
+    tell("splits", splits)
+    tell("geometries", geometries)
+    tell("states", f"{singlets} singlets, {triplets} triplets")
+    tell("cost", f"{seconds / 3600:.2f} core hours")
     for level in levels:
-        typer.echo(f"level       {level}")
+        tell("level", level)
 
 
 if __name__ == "__main__":

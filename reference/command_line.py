@@ -1,12 +1,17 @@
-"""What the commands of the reference data share: refusals, and structures from files."""
+"""What the commands of the reference data share: refusals, structures from files, and reports."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from .generate import Summary
+    from .validate import Report
 
 
 def fail(message: str, code: int = 2) -> typer.Exit:
@@ -29,3 +34,32 @@ def read_images(paths: Sequence[Path]) -> list[Any]:
                 "check the path and the format"
             ) from error
     return images
+
+
+def tell_run(summary: Summary, output: Path) -> None:
+    """Print what a run of ``generate`` did. Raises typer.Exit where structures failed."""
+    typer.echo(
+        f"{output}: {summary.computed} computed, {summary.present} present before, "
+        f"{summary.failed} failed"
+        + (
+            f"; {summary.failed_before} failed earlier and were not tried again (--retry does)"
+            if summary.failed_before
+            else ""
+        )
+    )
+    if summary.failed:
+        raise fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+
+
+def tell_report(report: Report) -> None:
+    """Print what ``validate`` found. Raises typer.Exit where something is wrong."""
+    typer.echo(report.summary())
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def tell(name: str, what: object) -> None:
+    """Print one line of ``info``: a number or a text, or how often each thing was counted."""
+    if isinstance(what, Counter):
+        what = ", ".join(f"{k}: {v}" for k, v in sorted(what.items()) if v)
+    typer.echo(f"{name:<11} {what}")

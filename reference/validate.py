@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
+from esml.io.record_fields import StoredRecord
 from esml.io.records import Record, iterate, unpack
 from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
@@ -38,20 +39,35 @@ LEARNED_FROM = ("train", "validation")
 
 @dataclass
 class Report:
-    """What was found."""
+    """What was found in a set of molecules or of crystals."""
 
+    sought: str = ""
+    """What counts as an outlier; empty where none are sought."""
     n_records: int = 0
     errors: list[str] = field(default_factory=list)
     outliers: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)  # of the records so far
+
+    def add(self, record: StoredRecord, wrong: Sequence[str]) -> bool:
+        """Count ``record`` and what is ``wrong`` with it; whether it is sound, and stored once."""
+        self.n_records += 1
+        faults = [*wrong, *(["stored twice"] if record.key in self.keys else [])]
+        self.keys.add(record.key)
+        self.errors.extend(f"{label_of(record)}: {what}" for what in faults)
+        return not faults
 
     def summary(self) -> str:
+        """Every error and outlier on a line of its own, then their numbers."""
         lines = [*(f"error: {e}" for e in self.errors), *(f"outlier: {o}" for o in self.outliers)]
-        lines.append(
-            f"{self.n_records} records: {len(self.errors)} errors, {len(self.outliers)} outliers "
-            f"(more than {OUTLIER_Z:g} standard deviations from the rest, T1 below "
-            f"{LOW_TRIPLET:g} eV or above S1)"
-        )
-        return "\n".join(lines)
+        counts = f"{self.n_records} records: {len(self.errors)} errors"
+        if self.sought:
+            counts += f", {len(self.outliers)} outliers ({self.sought})"
+        return "\n".join([*lines, counts])
+
+
+def label_of(record: StoredRecord) -> str:
+    """What a record is called in a report."""
+    return f"{record.name} [{record.key}]"
 
 
 def _shapes(record: Record) -> list[str]:
@@ -272,24 +288,21 @@ def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
     (``check_molecule``). Outliers are listed for a human and are no errors. Raises DatasetError for
     an unreadable shard.
     """
-    report = Report()
-    keys: set[str] = set()
+    report = Report(
+        f"more than {OUTLIER_Z:g} standard deviations from the rest, T1 below {LOW_TRIPLET:g} eV "
+        "or above S1"
+    )
     homes: dict[str, str] = {}
     figures: dict[str, dict[str, float]] = {}
     kinds: dict[str, list[tuple[str, np.ndarray, float, int]]] = defaultdict(list)
     for record in islice(iterate(list(paths), unique=False), limit):
-        report.n_records += 1
-        label = f"{record.name} [{record.key}]"
         wrong = check_record(record) + check_molecule(record)
-        if record.key in keys:
-            wrong.append("stored twice")
-        keys.add(record.key)
         if record.inchikey and record.split:
             home = homes.setdefault(record.inchikey[:14], record.split)
             if home != record.split:
                 wrong.append(f"in the split {record.split!r}, its molecule also in {home!r}")
-        report.errors.extend(f"{label}: {what}" for what in wrong)
-        if not wrong:
+        if report.add(record, wrong):
+            label = label_of(record)
             figures[label] = _figures(record)
             counts = np.array([(record.numbers == z).sum() for z in ELEMENTS])
             kinds[record.level].append((label, counts, float(record.total_energy), _heavy(record)))

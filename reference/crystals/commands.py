@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..command_line import fail, read_images
+from ..command_line import fail, read_images, tell, tell_report, tell_run
 
 app = typer.Typer(
     help="Crystals: alloys, their bands and minimal Hamiltonians (non-magnetic PBE).",
@@ -94,12 +94,7 @@ def generate(
         summary = run(images, output, level, workers, retry, parts_per_shard=parts_per_shard)
     except (DatasetError, WorkerError, CalculationError) as error:
         raise fail(str(error)) from error
-    typer.echo(
-        f"{output}: {summary.computed} computed, {summary.present} present before, "
-        f"{summary.failed} failed"
-    )
-    if summary.failed:
-        raise fail(f"{summary.failed} structures failed; see {output / 'failures.jsonl'}", 1)
+    tell_run(summary, output)
 
 
 @app.command()
@@ -115,11 +110,7 @@ def validate(
         report = check(data)
     except DatasetError as error:
         raise fail(str(error)) from error
-    for fault in report.errors:
-        typer.echo(f"error: {fault}")
-    typer.echo(f"{report.n_records} records: {len(report.errors)} errors")
-    if report.errors:
-        raise typer.Exit(1)
+    tell_report(report)
 
 
 @app.command()
@@ -147,8 +138,7 @@ def info(
             seconds += json.loads(record.provenance or "{}").get("seconds_processor", 0.0)
     except DatasetError as error:
         raise fail(str(error)) from error
-    typer.echo(f"crystals    {n}")
+    tell("crystals", n)
     for name, counter in counts.items():
-        said = ", ".join(f"{k}: {v}" for k, v in sorted(counter.items()) if v)
-        typer.echo(f"{name:<11} {said}")
-    typer.echo(f"cost        {seconds / 60:.1f} processor minutes")
+        tell(name, counter)
+    tell("cost", f"{seconds / 60:.1f} processor minutes")

@@ -136,12 +136,6 @@ def validate(paths: Iterable[str | Path]) -> Report:
     Raises DatasetError for an unreadable shard.
     """
     report = Report()
-    keys: set[str] = set()
     for record in iterate(list(paths), unique=False, kind=CrystalRecord):
-        report.n_records += 1
-        wrong = check_record(record) + check_split(record)
-        if record.key in keys:
-            wrong.append("stored twice")
-        keys.add(record.key)
-        report.errors.extend(f"{record.name} [{record.key}]: {what}" for what in wrong)
+        report.add(record, check_record(record) + check_split(record))
     return report
