@@ -20,11 +20,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from esml.io.files import write_whole
 from esml.units import BOHR
-from reference.geometries import GeometryError, from_smiles
-from reference.scf import CalculationError
-from scripts.data.solvent_shifts import LEVEL, MOLECULES, StatesInMedium
+from reference.geometries import from_smiles
+from scripts.data.solvent_shifts import LEVEL, MOLECULES, StatesInMedium, fill
 
 Array = NDArray[np.float64]
 
@@ -166,19 +164,7 @@ def run(path: Path) -> None:
         "geometry": "GFN2-xTB minimum",
         "versions": {package: version(package) for package in ("pyscf", "tblite")},
     }
-    entries: dict[str, dict[str, Any]] = {}
-    if path.exists():
-        entries = {entry["name"]: entry for entry in json.loads(path.read_text())["molecules"]}
-    for name in CHOSEN:
-        try:
-            for entry in computed(name, entries.get(name)):
-                entries[name] = entry
-                lines = ",\n".join(json.dumps(e, separators=(",", ":")) for e in entries.values())
-                head = json.dumps(header, indent=1)[:-2]
-                write_whole(path, f'{head},\n "molecules": [\n{lines}\n]}}\n'.encode())
-                print(name, *entry["charges"], flush=True)
-        except (CalculationError, GeometryError) as error:
-            print(f"{name}: {error}", flush=True)
+    fill(path, header, CHOSEN, computed, lambda entry: entry["charges"])
 
 
 def main() -> None:

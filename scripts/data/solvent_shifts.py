@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -192,22 +192,40 @@ def run(path: Path) -> None:
         "versions": {package: version(package) for package in ("pyscf", "tblite")},
         "solvents": {name: list(values) for name, values in SOLVENTS.items()},
     }
-    entries: list[dict[str, Any]] = []
+
+    def missing(name: str, known: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        if known is None:
+            yield computed(name, MOLECULES[name])
+
+    fill(path, header, MOLECULES, missing, lambda entry: entry["media"]["vacuum"]["singlets"][:3])
+
+
+def fill(
+    path: Path,
+    header: dict[str, Any],
+    names: Iterable[str],
+    missing: Callable[[str, dict[str, Any] | None], Iterable[dict[str, Any]]],
+    shown: Callable[[dict[str, Any]], Iterable[object]],
+) -> None:
+    """Complete the entries of ``path``, a molecule after the other, writing it whole each time.
+
+    ``missing`` gives the entry of a molecule whenever something was added to it, beginning with the
+    one that is there, if any; a line prints what is ``shown`` of it. Molecules that cannot be
+    computed are told and left out.
+    """
+    entries: dict[str, dict[str, Any]] = {}
     if path.exists():
-        entries = json.loads(path.read_text())["molecules"]
-    there = {entry["name"] for entry in entries}
-    for name, smiles in MOLECULES.items():
-        if name in there:
-            continue
+        entries = {entry["name"]: entry for entry in json.loads(path.read_text())["molecules"]}
+    for name in names:
         try:
-            entries.append(computed(name, smiles))
+            for entry in missing(name, entries.get(name)):
+                entries[name] = entry
+                lines = ",\n".join(json.dumps(e, separators=(",", ":")) for e in entries.values())
+                head = json.dumps(header, indent=1)[:-2]
+                write_whole(path, f'{head},\n "molecules": [\n{lines}\n]}}\n'.encode())
+                print(name, *shown(entry), flush=True)
         except (CalculationError, GeometryError) as error:
             print(f"{name}: {error}", flush=True)
-            continue
-        lines = ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in entries)
-        head = json.dumps(header, indent=1)[:-2]
-        write_whole(path, f'{head},\n "molecules": [\n{lines}\n]}}\n'.encode())
-        print(name, *entries[-1]["media"]["vacuum"]["singlets"][:3], flush=True)
 
 
 def check(smiles: str) -> None:
