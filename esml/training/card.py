@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 
+from esml.io.record_fields import StoredRecord
 from esml.io.records import Record
-from esml.training.config import TrainingConfig
+from esml.training.config import TrainingConfig, with_paths
 from esml.training.evaluation import STATED
 
 
@@ -24,12 +26,29 @@ def data_hash(train: Sequence[Record], validation: Sequence[Record]) -> dict[str
     return {"sha256": hashlib.sha256(content).hexdigest()} | {k: len(v) for k, v in keys.items()}
 
 
-def _settings(config: TrainingConfig) -> dict[str, Any]:
+def settings_of(config: BaseModel) -> dict[str, Any]:
     """``config`` without this machine's folders: only the last part of each path."""
-    settings = config.model_dump(mode="json", exclude={"output"})
-    settings["data"] = [path.name for path in config.data]
-    settings["initial"] = config.initial.name if config.initial else None
+    settings = config.model_dump(mode="json") | with_paths(config, lambda path: path.name)
+    del settings["output"]
     return settings
+
+
+def common_card(name: str, train: Sequence[StoredRecord], epochs: int, seed: int) -> dict[str, Any]:
+    """What the metadata of every model file say, of molecules and of crystals."""
+    return {
+        "name": name,
+        "level": [json.loads(level) for level in sorted({r.level for r in train})],
+        "n_structures": len(train),
+        "elements": sorted({int(z) for r in train for z in r.numbers}),
+        "epochs": epochs,
+        "seed": seed,
+        "versions": {
+            "esml": version("esml"),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+        },
+    }
 
 
 def model_card(
@@ -47,17 +66,10 @@ def model_card(
     metrics:
         Scores on ``validation``, as ``Objective.evaluate`` returns them.
     """
-    levels = sorted({r.level for r in train})
-    return {
-        "name": config.name,
-        "level": [json.loads(level) for level in levels],
-        "n_structures": len(train),
+    return common_card(config.name, train, config.epochs, config.seed) | {
         "n_molecules": len({r.inchikey or r.name for r in train}),
-        "elements": sorted({int(z) for r in train for z in r.numbers}),
         "valence_weight": config.valence_weight,
         "energy_limit_eV": config.energy_limit,
-        "epochs": config.epochs,
-        "seed": config.seed,
         "validation": {
             k: v
             for k, v in metrics.items()
@@ -67,11 +79,5 @@ def model_card(
             name: metrics.get(f"{name}_rmse_eV", float("nan")) for name in ("singlets", "triplets")
         },
         "data": data_hash(train, validation),
-        "config": _settings(config),
-        "versions": {
-            "esml": version("esml"),
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-            "numpy": np.__version__,
-        },
+        "config": settings_of(config),
     }

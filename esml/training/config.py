@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from esml.io.files import sole_writer
 from esml.model.direct import DirectConfig
 from esml.model.hamiltonian import HamiltonianConfig
+
+Config = TypeVar("Config", bound=BaseModel)
 
 
 class ConfigError(ValueError):
@@ -161,16 +163,26 @@ def load_config(path: str | Path) -> TrainingConfig:
     ConfigError
         If the file is missing or malformed, or has unknown keys or wrong types.
     """
+    return read_config(path, TrainingConfig)
+
+
+def read_config(path: str | Path, form: type[Config]) -> Config:
+    """What the YAML file ``path`` configures, of the given ``form``; else as ``load_config``."""
     path = Path(path)
-    config = validated(TrainingConfig, read_settings(path), path)
+    config = validated(form, read_settings(path), path)
     root = path.resolve().parent
-    return config.model_copy(
-        update={
-            "data": [root / p for p in config.data],
-            "output": root / config.output,
-            "initial": root / config.initial if config.initial else None,
-        }
-    )
+    return config.model_copy(update=with_paths(config, lambda each: root / each))
+
+
+def with_paths(config: BaseModel, change: Callable[[Path], Any]) -> dict[str, Any]:
+    """The settings that are paths or lists of paths, by name, each path changed."""
+    found: dict[str, Any] = {}
+    for name, value in config:
+        if isinstance(value, Path):
+            found[name] = change(value)
+        elif isinstance(value, list) and value and all(isinstance(p, Path) for p in value):
+            found[name] = [change(each) for each in value]
+    return found
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -192,9 +204,6 @@ def read_settings(path: Path) -> dict[str, Any]:
             f"{path} holds no mapping: expected keys such as data, output, epochs; correct the file"
         )
     return content
-
-
-Config = TypeVar("Config", bound=BaseModel)
 
 
 def validated(form: type[Config], content: dict[str, Any], path: Path) -> Config:

@@ -1,12 +1,20 @@
-"""The state of a run on disk, from which it resumes: weights, averages, optimizer, progress."""
+"""The state of a run on disk, from which it resumes: weights, averages, optimizer, progress.
+
+Runs of molecules and of crystals store the same: tensors of named parts and of the optimizer, how
+far the run is, and its configuration.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
 
 from esml.io.files import write_whole
 from esml.model import checkpoint
@@ -21,14 +29,51 @@ STATE = "esml-run"
 """Metadata entry of a state file that holds the configuration and the progress of the run."""
 
 
-def save_state(run: Run, path: Path) -> None:
-    """Write the state of ``run`` to ``path``, with a checksum."""
-    tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in run.average.items()}
-    for index, state in run.optimizer.state_dict()["state"].items():
+@dataclass(frozen=True)
+class StoredRun:
+    """A state file that fits the configuration of the run that continues."""
+
+    path: Path
+    progress: dict[str, int]
+    """How far the run was, as ``write_run`` was told."""
+    tensors: dict[str, Tensor]
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one part by name."""
+        prefix = f"{name}."
+        return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
+
+    def restore(self, parts: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
+        """Load ``parts`` by name, and the optimizer. Raises ConfigError where they do not fit."""
+        groups = optimizer.state_dict()["param_groups"]
+        try:
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in self.part("optimizer").items():
+                index, key = name.split(".", 1)
+                state.setdefault(int(index), {})[key] = value
+            for name, part in parts.items():
+                part.load_state_dict(self.part(name))
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"{self.path} does not fit this version of esml "
+                f"({' '.join(str(error).split())[:200]}): expected the weights of this model; "
+                "train afresh or choose another output"
+            ) from error
+
+
+def write_run(
+    path: Path,
+    config: BaseModel,
+    progress: Mapping[str, int],
+    parts: Mapping[str, Mapping[str, Tensor]],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write a run to ``path``, with a checksum: tensors of its parts and of its optimizer."""
+    tensors = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.items()}
+    for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-    progress = {"epoch": run.epoch, "step": run.step}
-    header = {"progress": progress, "config": run.config.model_dump(mode="json")}
+    header = {"progress": dict(progress), "config": config.model_dump(mode="json")}
     write_whole(path, checkpoint.pack(tensors, STATE, header))
 
 
@@ -43,8 +88,8 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, {key: json.loads(entries[key]) for key in ("config", "progress")}
 
 
-def load_state(run: Run, path: Path) -> None:
-    """Continue ``run`` from the state file ``path``.
+def read_run(path: Path, config: BaseModel, counts: Sequence[str]) -> StoredRun:
+    """The run of ``path``, to continue it as ``config`` says; ``counts`` name its progress.
 
     Raises
     ------
@@ -54,8 +99,8 @@ def load_state(run: Run, path: Path) -> None:
     try:
         tensors, header = _read_state(path)
         # States from before ``frozen`` existed lack the entry.
-        stored, progress = {"frozen": [], **header["config"]}, header["progress"]
-        run.epoch, run.step = int(progress["epoch"]), int(progress["step"])
+        stored = {"frozen": [], **header["config"]}
+        progress = {name: int(header["progress"][name]) for name in counts}
     except checkpoint.CheckpointError as error:
         raise ConfigError(f"{error}, or delete it to train afresh") from error
     except (TypeError, KeyError, ValueError) as error:
@@ -63,7 +108,7 @@ def load_state(run: Run, path: Path) -> None:
             f"{path} could not be read ({error}): expected the state of a training run; delete it "
             "to train afresh, or choose another output"
         ) from error
-    current = json.loads(run.config.model_dump_json())
+    current = json.loads(config.model_dump_json())
     for key in sorted((stored.keys() & current.keys()) - FREE):
         mismatch = difference(stored[key], current[key], key)
         if mismatch:
@@ -71,22 +116,19 @@ def load_state(run: Run, path: Path) -> None:
                 f"{path} belongs to another run: expected {mismatch}; restore that setting, choose "
                 "another output, or train afresh (--restart)"
             )
+    return StoredRun(path, progress, tensors)
 
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-    groups = run.optimizer.state_dict()["param_groups"]
-    try:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("optimizer.").items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
-        run.objective.build().load_state_dict(part("average."))
-        run.model.load_state_dict(part("model."))
-        run.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"{path} does not fit this version of esml ({' '.join(str(error).split())[:200]}): "
-            "expected the weights of this model; train afresh or choose another output"
-        ) from error
-    run.average = {name: value.to(run.device) for name, value in part("average.").items()}
+def save_state(run: Run, path: Path) -> None:
+    """Write the state of ``run`` to ``path``, with a checksum."""
+    parts = {"model": run.model.state_dict(), "average": run.average}
+    write_run(path, run.config, {"epoch": run.epoch, "step": run.step}, parts, run.optimizer)
+
+
+def load_state(run: Run, path: Path) -> None:
+    """Continue ``run`` from the state file ``path``. Raises ConfigError as ``read_run`` does."""
+    stored = read_run(path, run.config, ("epoch", "step"))
+    averaged = run.objective.build()
+    stored.restore({"average": averaged, "model": run.model}, run.optimizer)
+    run.epoch, run.step = stored.progress["epoch"], stored.progress["step"]
+    run.average = {name: value.to(run.device) for name, value in stored.part("average").items()}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, ClassVar
 
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from esml.typing import Array
 
 
 def text_field(doc: str) -> Any:
@@ -22,12 +20,15 @@ def array_field(dtype: str, ndim: int, doc: str, step: float | None = None) -> A
 
 
 class StoredRecord:
-    """What the classes of records share: a name and a version for their files, a key and a split.
+    """What the classes of records share: a name and a version for their files, and some fields.
 
     Their fields are made by ``array_field`` and ``text_field``.
     """
 
     FORMAT: ClassVar[str]
     VERSION: ClassVar[int]
+    numbers: Array
+    name: str
     key: str
     split: str
+    level: str

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from esml.model.crystals import CrystalConfig
-from esml.training.config import read_settings, validated
 
 
 class CrystalLossWeights(BaseModel):
@@ -45,16 +44,3 @@ class CrystalTrainingConfig(BaseModel):
     validate_every: int = Field(20, ge=1, description="epochs between validations")
     seed: int = Field(0, ge=0, lt=2**32, description="seed of k points and of the data's order")
     threads: int = Field(1, ge=1, le=1024, description="PyTorch threads")
-
-
-def load_config(path: str | Path) -> CrystalTrainingConfig:
-    """Read the settings of ``path``, a YAML file; its paths are relative to its directory.
-
-    Raises ConfigError as ``esml.training.config.load_config`` does.
-    """
-    path = Path(path)
-    config = validated(CrystalTrainingConfig, read_settings(path), path)
-    root = path.resolve().parent
-    return config.model_copy(
-        update={"data": [root / p for p in config.data], "output": root / config.output}
-    )

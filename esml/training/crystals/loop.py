@@ -6,11 +6,9 @@ seed and epoch alone, so a run that was stopped takes the same steps as one that
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +17,21 @@ import torch
 from torch import Tensor
 
 from esml.confidence.crystals import CrystalDomain
-from esml.io.files import write_whole
 from esml.io.records import CrystalRecord, read
 from esml.jobs import progress_bar
-from esml.model import checkpoint
 from esml.model.crystals import CrystalModel
 from esml.physics.crystals.bands import zero_name
 from esml.predict.crystals import KIND, CrystalSurrogate, save_crystal_model
-from esml.training.config import ConfigError, difference, own_output, read_settings
-from esml.training.crystals.config import CrystalTrainingConfig, load_config
+from esml.training.card import common_card, settings_of
+from esml.training.config import ConfigError, own_output, read_config, read_settings
+from esml.training.crystals.config import CrystalTrainingConfig
 from esml.training.crystals.losses import Target, terms, total
 from esml.training.crystals.scores import scores, structure
 from esml.training.crystals.tables import TrainedTables
 from esml.training.crystals.two_centre_fit import fitted_parts
 from esml.training.log import append, take_back
+from esml.training.state import read_run, write_run
 
-STATE = "esml-crystal-run"
-"""Metadata entry of a state file."""
-FREE = {"data", "name", "output", "threads", "validate_every"}
-"""Settings that may change when a run continues."""
 COLUMNS = (
     "epoch", "energies", "states", "d_centres", "d_populations", "tables", "d_centre_mae_eV",
     "near_fermi_mae_eV", "occupied_mae_eV", "dos_l1",
@@ -80,7 +74,7 @@ def train(config: CrystalTrainingConfig | str | Path, resume: bool = True) -> Pa
         Where another process trains in the output.
     """
     if not isinstance(config, CrystalTrainingConfig):
-        config = load_config(config)
+        config = read_config(config, CrystalTrainingConfig)
     torch.set_num_threads(config.threads)
     records = read(config.data, kind=CrystalRecord)
     training = [r for r in records if r.split == "train"]
@@ -225,68 +219,29 @@ def write_model(
 
 def card(run: CrystalRun, training: Sequence[CrystalRecord]) -> dict[str, Any]:
     """What a model file says of itself."""
-    settings = run.config.model_dump(mode="json", exclude={"output"})
-    settings["data"] = [p.name for p in run.config.data]
-    return {
-        "name": run.config.name,
-        "level": [json.loads(level) for level in sorted({r.level for r in training})],
-        "energies": f"non-magnetic PBE, from the {zero_name(run.config.model.insulating)}",
-        "n_structures": len(training),
+    config = run.config
+    return common_card(config.name, training, run.epoch, config.seed) | {
+        "energies": f"non-magnetic PBE, from the {zero_name(config.model.insulating)}",
         "n_atoms": sum(len(r.numbers) for r in training),
-        "elements": sorted({int(z) for r in training for z in r.numbers}),
-        "epochs": run.epoch,
-        "seed": run.config.seed,
-        "settings": settings,
+        "settings": settings_of(config),
         "domain": CrystalDomain.of(structure(r) for r in training).plain(),
-        "versions": {"esml": version("esml"), "torch": str(torch.__version__)},
     }
 
 
 def save_state(run: CrystalRun, path: Path) -> None:
     """Write the state of ``run``, with a checksum."""
-    tensors = {f"tables.{k}": v for k, v in run.tables.state_dict().items()}
-    for index, state in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-    header = {
-        "epoch": run.epoch,
-        "n": len(run.targets),
-        "config": run.config.model_dump(mode="json"),
-    }
-    write_whole(path, checkpoint.pack(tensors, STATE, header))
+    progress = {"epoch": run.epoch, "crystals": len(run.targets)}
+    write_run(path, run.config, progress, {"tables": run.tables.state_dict()}, run.optimizer)
 
 
 def load_state(run: CrystalRun, path: Path) -> None:
     """Continue ``run`` from ``path``. Raises ConfigError for a state of another run."""
-    try:
-        tensors, entries = checkpoint.unpack(path)
-        header = json.loads(entries[STATE])
-        checkpoint.verify(path, tensors, header)
-        stored, epoch, n = header["config"], int(header["epoch"]), int(header["n"])
-    except (checkpoint.CheckpointError, KeyError, ValueError) as error:
-        raise ConfigError(
-            f"{path} could not be read ({error}): expected the state of a training run of "
-            "crystals; delete it to train afresh, or choose another output"
-        ) from error
-    current = json.loads(run.config.model_dump_json())
-    for key in sorted(current.keys() - FREE):
-        mismatch = difference(stored.get(key), current[key], key)
-        if mismatch:
-            raise ConfigError(
-                f"{path} belongs to another run: expected {mismatch}; restore that setting, choose "
-                "another output, or train afresh (--restart)"
-            )
+    stored = read_run(path, run.config, ("epoch", "crystals"))
+    n = stored.progress["crystals"]
     if n != len(run.targets):
         raise ConfigError(
             f"{path} belongs to a run on {n} crystals where the data now hold {len(run.targets)}: "
             "expected the same; choose another output or train afresh (--restart)"
         )
-    run.epoch = epoch
-    own = {k.removeprefix("tables."): v for k, v in tensors.items() if k.startswith("tables.")}
-    run.tables.load_state_dict(own)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = value
-    groups = run.optimizer.state_dict()["param_groups"]
-    run.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    stored.restore({"tables": run.tables}, run.optimizer)
+    run.epoch = stored.progress["epoch"]
