@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
-from esml.io.record_fields import StoredRecord
-from esml.io.records import Record, iterate, unpack
+from esml.io.records import Record, StoredRecord, iterate, unpack
 from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 

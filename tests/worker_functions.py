@@ -29,7 +29,7 @@ def compute(name: str, directory: str) -> str:
 
 def died(name: str) -> str:
     """The outcome of a job that takes its worker along; asked for in the parent only."""
-    from esml.io.workers import DIED
+    from esml.jobs import DIED
 
     return DIED
 

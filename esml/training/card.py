@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
-from esml.io.record_fields import StoredRecord
-from esml.io.records import Record
+from esml.io.records import Record, StoredRecord
 from esml.training.config import TrainingConfig, with_paths
 from esml.training.evaluation import STATED
 

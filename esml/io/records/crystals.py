@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from esml.io.records.fields import Array, StoredRecord, array_field, text_field
+from esml.io.records.fields import StoredRecord, array_field, text_field
+from esml.typing import Array
 
 if TYPE_CHECKING:
     from esml.physics.crystals.bloch import RealSpaceHamiltonian

@@ -27,8 +27,9 @@ import numpy as np
 
 from esml.io.files import write_whole
 from esml.io.hdf5_guards import Budget, bounded, check_heaps
-from esml.io.records.fields import Array, StoredRecord
+from esml.io.records.fields import StoredRecord
 from esml.io.records.molecules import Record
+from esml.typing import Array
 
 _SEAL = re.compile(rb"\nesml-dataset sha256 ([0-9a-f]{64})\n")
 _SEAL_LENGTH = 86

@@ -7,13 +7,13 @@ pyscf        outputs of PySCF
 outputs      those of any program, most of them by cclib
 """
 
-from esml.io.formats.programs.calculation import Calculation, CalculatedState
+from esml.io.formats.programs.calculation import CalculatedState, Calculation
 from esml.io.formats.programs.inputs import read_gaussian_input, read_orca_input
 from esml.io.formats.programs.outputs import multiplicity_of, program_of, read_calculation
 
 __all__ = [
-    "Calculation",
     "CalculatedState",
+    "Calculation",
     "multiplicity_of",
     "program_of",
     "read_calculation",
