@@ -2,7 +2,9 @@
 
 The nuclei move on one surface E₀ + ω_a with exact forces; :mod:`esml.physics.surface_hopping` says
 how the electrons follow and when a trajectory hops. The sign of a state is arbitrary at every
-geometry: from step to step each state keeps the sign with which its couplings go on smoothly.
+geometry: from step to step each state keeps the sign with which its transition density goes on.
+A step takes the gradient of the active state and its couplings, for where it may hop, and the time
+derivatives of all states along the velocities.
 The ground state is no member: where the active state comes near it, the trajectory ends
 (``CrossingError``), for there a single determinant does not describe it. Triplets are left out.
 """
@@ -28,11 +30,11 @@ from esml.predict.couplings import StateCouplings, state_couplings
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array
 
-FORMAT = "esml-surface-hopping-1"
+FORMAT = "esml-surface-hopping-2"
 
 
 class ActiveSurface(Calculator):
-    """E₀ + ω of one of several singlets, which can be changed at a geometry without new work."""
+    """E₀ + ω of one of several singlets, which can be changed at a geometry."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
@@ -46,16 +48,15 @@ class ActiveSurface(Calculator):
     ) -> None:
         """Fill ``results`` and ``couplings``."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
-        assert self.atoms is not None
-        self.couplings = state_couplings(self.model, self.atoms, self.n_states)
         self._energy = self.ground.get_property("energy", self.atoms)
         self._forces = self.ground.get_property("forces", self.atoms)
         self.switch(self.active)
 
     def switch(self, active: int) -> None:
         """Make another singlet (from 0) the surface."""
-        assert self.couplings is not None
+        assert self.atoms is not None
         self.active = active
+        self.couplings = state_couplings(self.model, self.atoms, self.n_states, active=active)
         self.results = {
             "energy": self._energy + float(self.couplings.energies[active]),
             "forces": self._forces - self.couplings.gradients[active],
@@ -128,7 +129,7 @@ class SurfaceHopping:
         self.amplitudes: Amplitudes = np.eye(n_states, dtype=np.complex128)[active]
         self.random = np.random.default_rng(seed)
         self._signs = np.ones(n_states)
-        self._last: Array | None = None  # h of the step before, with its signs
+        self._last: Array | None = None  # transition densities of the step before, with its signs
         self._dynamics = VelocityVerlet(self.atoms, timestep * units.fs)
 
     @property
@@ -192,16 +193,14 @@ class SurfaceHopping:
     def _electrons(self) -> tuple[Array, Array]:
         """Energies (S,) and τ (S, S), 1/fs, with signs that go on from the step before."""
         found = self._couplings()
+        densities = found.transition_densities
         if self._last is not None:
-            likeness = (found.interstate * self._last).sum((2, 3))
-            # State 0 gives the sign to the others; one that it does not couple to keeps its own.
-            self._signs = np.where(likeness[0] < 0, -1.0, 1.0)
-            self._signs[0] = 1.0
-        signs = self._signs[:, None] * self._signs
-        self._last = found.interstate * signs[:, :, None, None]
+            alike = (densities * self._last).sum((1, 2))
+            self._signs = np.where(alike < 0, -1.0, 1.0)
+        self._last = densities * self._signs[:, None, None]
         velocities = self.atoms.get_velocities() * units.fs  # Å/fs
-        taus = signs * np.einsum("jkax,ax->jk", found.nonadiabatic, velocities)
-        return found.energies, taus
+        signs = self._signs[:, None] * self._signs
+        return found.energies, signs * found.time_derivatives(velocities)
 
     def _hop(self, target: int, energies: Array) -> None:
         """To another surface, if the motion can pay; energies of both geometry and hop are kept."""
@@ -226,7 +225,7 @@ class SurfaceHopping:
             "steps": self.steps,
             "timestep": self.timestep,
             "amplitudes": [[c.real, c.imag] for c in self.amplitudes.tolist()],
-            "couplings": None if self._last is None else self._last.tolist(),
+            "densities": None if self._last is None else self._last.tolist(),
             "random": self.random.bit_generator.state,
         }
         write_whole(Path(path), json.dumps(entry).encode("utf-8"))
@@ -243,8 +242,8 @@ class SurfaceHopping:
         entry = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(entry, dict) or entry.get("format") != FORMAT:
             raise ValueError(
-                f"'{path}' is no trajectory of esml: expected a file of SurfaceHopping.save; give "
-                "that"
+                f"'{path}' is no trajectory of this version of esml: expected a file of "
+                f"SurfaceHopping.save with format {FORMAT}; give that, or start anew"
             )
         atoms = Atoms(entry["numbers"], entry["positions"], masses=entry["masses"])
         atoms.info["charge"] = entry["charge"]
@@ -253,6 +252,6 @@ class SurfaceHopping:
         made = cls(model, atoms, entry["active"], n_states, ground, entry["timestep"])
         made.amplitudes = np.array([complex(*c) for c in entry["amplitudes"]])
         made.steps = entry["steps"]
-        made._last = None if entry["couplings"] is None else np.array(entry["couplings"])
+        made._last = None if entry["densities"] is None else np.array(entry["densities"])
         made.random.bit_generator.state = entry["random"]
         return made

@@ -29,24 +29,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from esml.physics.excitations import Excitations
+from esml.physics.orbitals import Orbitals
 from esml.physics.response import Response
 from esml.typing import Multiplicity
 
 
 @dataclass(frozen=True)
 class State:
-    """Amplitudes of one excited state of each molecule, without gradients."""
+    """Amplitudes of S excited states of each molecule, without gradients."""
 
-    X: Tensor  # (M, 1, o, v)
-    Y: Tensor  # (M, 1, o, v)
+    X: Tensor  # (M, S, o, v)
+    Y: Tensor  # (M, S, o, v)
 
     @classmethod
     def of(cls, found: Excitations, states: Tensor) -> State:
-        """``states`` (M,) of one molecule, by place, for as many copies of it."""
+        """``states`` (M,) of one molecule, by place, one for each of as many copies of it."""
         return cls(found.X[0, states][:, None], found.Y[0, states][:, None])
+
+    @classmethod
+    def from_densities(cls, plus: Tensor, minus: Tensor, orbitals: Orbitals) -> State:
+        """States of one molecule from C_o (X ± Y) C_vᵀ (S, n, n), in whatever ``orbitals``."""
+        occupied, virtual = orbitals.occupied[0].detach(), orbitals.virtual[0].detach()
+        t, u = (occupied.mT @ d @ virtual for d in (plus, minus))
+        return cls(0.5 * (t + u)[None], 0.5 * (t - u)[None])
+
+
+def densities(found: Excitations, orbitals: Orbitals, count: int) -> tuple[Tensor, Tensor]:
+    """C_o (X ± Y) C_vᵀ (S, n, n) of the ``count`` lowest states of the only molecule."""
+    occupied, virtual = orbitals.occupied[0].detach(), orbitals.virtual[0].detach()
+    x, y = found.X[0, :count].detach(), found.Y[0, :count].detach()
+    return occupied @ (x + y) @ virtual.mT, occupied @ (x - y) @ virtual.mT
 
 
 def interstate(response: Response, bra: State, ket: State, multiplicity: Multiplicity) -> Tensor:
@@ -66,6 +82,21 @@ def interstate(response: Response, bra: State, ket: State, multiplicity: Multipl
     plus, minus = response.apply_pair(ket.X + ket.Y, ket.X - ket.Y)
     both: Tensor = (bra.X + bra.Y) * plus + (bra.X - bra.Y) * minus
     return 0.5 * both.sum((1, 2, 3))
+
+
+def among_all(response: Response, states: State, multiplicity: Multiplicity) -> Tensor:
+    """⟨I|ω|J⟩ (M, S, S), eV, of all pairs of ``states``, whose derivatives are h_IJ.
+
+    For a derivative in one direction, as the way forward gives it; going back, each element would
+    pass all products.
+    """
+    if multiplicity == "triplet":
+        applied = response.apply(states.X, "triplet")
+        return torch.einsum("miov,mjov->mij", states.X, applied)
+    plus, minus = states.X + states.Y, states.X - states.Y
+    of_plus, of_minus = response.apply_pair(plus, minus)
+    both = torch.einsum("miov,mjov->mij", plus, of_plus)
+    return 0.5 * (both + torch.einsum("miov,mjov->mij", minus, of_minus))
 
 
 def with_ground_state(response: Response, ket: State) -> Tensor:

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 from torch.autograd.function import once_differentiable
 
 from esml.physics.basis import OrbitalLayout, valence_electrons
@@ -81,7 +82,15 @@ class _ParallelTransport(torch.autograd.Function):
         gaps: Tensor,
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(occupied, virtual, gaps)
+        ctx.save_for_forward(occupied, virtual, gaps)
         return occupied.clone(), virtual.clone()
+
+    @staticmethod
+    def jvp(ctx: Any, hamiltonian: Tensor, *others: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Changes of (C_o, C_v) for a change of H."""
+        occupied, virtual, gaps = ctx.saved_tensors
+        rotation = -(virtual.mT @ hamiltonian @ occupied) / gaps
+        return virtual @ rotation, -occupied @ rotation.mT
 
     @staticmethod
     @once_differentiable
@@ -158,10 +167,10 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     inside = mask[:, :, None] & mask[:, None, :]
     h = torch.where(inside, 0.5 * (hamiltonian + hamiltonian.mT), 0.0)
     _check_finite(h)
-    with torch.no_grad():
-        levels, coefficients = eigh(h, mask)
-        levels, coefficients = levels * mask, coefficients * inside
-    differentiable = h.requires_grad  # h is new: it does only where autograd records
+    levels, coefficients = eigh(h.detach(), mask)
+    levels, coefficients = levels * mask, coefficients * inside
+    # h is new: it requires gradients only where autograd records.
+    differentiable = h.requires_grad or unpack_dual(h).tangent is not None
     energies = levels
     if differentiable:
         energies = torch.einsum("mup,muv,mvp->mp", coefficients, h, coefficients)

@@ -27,7 +27,7 @@ from esml.io.provenance import InputError, Structure, SurroundingsError
 from esml.io.structure_checks import StructureError
 from esml.io.surroundings import Surroundings, each_within, surroundings_of, within
 from esml.model.graph import Graph, build_graph, join
-from esml.model.hamiltonian import EffectiveHamiltonian
+from esml.model.hamiltonian import EffectiveHamiltonian, Operators
 from esml.physics import orbitals
 from esml.physics.basis import ELEMENTS
 from esml.physics.excitations import singlets_and_triplets
@@ -145,10 +145,8 @@ class Surrogate(nn.Module):
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
         dipoles).
         """
-        operators = self.hamiltonian(graph, medium, features).double()
-        layout = operators.layout
-        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
-        response = Response(found, operators.interaction, layout)
+        response, operators = self.response(graph, medium, features)
+        found, layout = response.orbitals, operators.layout
         most = max(1, int(response.n_available.max()))
         n_singlets = min(n_states, most)
         n_triplets = n_singlets if n_triplets is None else min(n_triplets, most)
@@ -173,6 +171,18 @@ class Surrogate(nn.Module):
             charges=orbitals.charges(found, layout),
             dipole=orbitals.dipole(found, layout, graph.positions.double(), operators.dipole),
         )
+
+    def response(
+        self, graph: Graph, medium: Medium | None = None, features: Tensor | None = None
+    ) -> tuple[Response, Operators]:
+        """The response matrices of the molecules of ``graph``, and what they are made of.
+
+        ``medium`` and ``features`` as in ``forward``.
+        """
+        operators = self.hamiltonian(graph, medium, features).double()
+        layout = operators.layout
+        found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
+        return Response(found, operators.interaction, layout), operators
 
     def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
         """Expected errors of the ``solution`` of ``graph``, and domain verdicts. No gradients.

@@ -12,16 +12,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.io import read
 
 import esml
 from esml.predict.gradients import excitation_gradients
+from esml.predict.surrogate import Surrogate
 from scripts import ROOT
 from scripts.measuring import side_by_side
 
 AZOBENZENE = ROOT / "examples" / "azobenzene.xyz"
+
+
+def hop(model: Surrogate, atoms: Atoms, n_states: int) -> None:
+    """What a step of a trajectory takes: energies, a gradient, its couplings, all τ along v."""
+    velocities = np.random.default_rng(0).normal(0.0, 0.01, atoms.positions.shape)
+    esml.state_couplings(model, atoms, n_states, active=0).time_derivatives(velocities)
 
 
 def table(path: Path, n_states: int, times: int) -> str:
@@ -35,6 +43,7 @@ def table(path: Path, n_states: int, times: int) -> str:
             "gradient and couplings of one": lambda: esml.state_couplings(
                 model, atoms, n_states, active=0
             ),
+            "the same and time derivatives of all": lambda: hop(model, atoms, n_states),
             "all gradients and couplings": lambda: esml.state_couplings(model, atoms, n_states),
         },
         times,

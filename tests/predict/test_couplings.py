@@ -15,6 +15,7 @@ from esml.predict.couplings import StateCouplings, state_couplings
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
+from esml.typing import MultiplicityName
 
 STEP = 2e-4  # Å
 N_STATES = 4
@@ -201,3 +202,42 @@ def test_a_crossing_opens_in_its_branching_plane(model: Surrogate) -> None:
         opens = [(part * displacement).sum() for part in (difference, interstate)]
         assert gap == pytest.approx(2 * np.hypot(*opens), rel=1e-2)
         assert gap > 1e-6
+
+
+@pytest.mark.parametrize("solvent", [None, "water"])
+@pytest.mark.parametrize("multiplicity", ["singlets", "triplets"])
+def test_time_derivatives_are_couplings_along_velocities(
+    model: Surrogate, distorted: Atoms, multiplicity: MultiplicityName, solvent: str | None
+) -> None:
+    """Those of all pairs, also where one state's couplings alone are there."""
+    found = state_couplings(model, distorted, N_STATES, multiplicity, solvent=solvent)
+    velocities = np.random.default_rng(0).normal(0.0, 0.02, distorted.positions.shape)
+    expected = np.einsum("ijax,ax->ij", found.nonadiabatic, velocities)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(found.time_derivatives(velocities), expected, atol=1e-9)
+    one = state_couplings(model, distorted, N_STATES, multiplicity, active=2, solvent=solvent)
+    np.testing.assert_allclose(
+        np.abs(one.time_derivatives(velocities)), np.abs(expected), atol=1e-9
+    )
+
+
+def test_time_derivatives_among_degenerate_orbitals(model: Surrogate) -> None:
+    """The orbitals of benzene are found again in other mixtures; its states are not."""
+    found = state_couplings(model, molecule("C6H6"), 2)
+    velocities = np.random.default_rng(1).normal(0.0, 0.02, (12, 3))
+    expected = np.einsum("ijax,ax->ij", found.nonadiabatic, velocities)
+    np.testing.assert_allclose(found.time_derivatives(velocities), expected, atol=1e-8)
+
+
+def test_transition_densities_follow_states(model: Surrogate, distorted: Atoms) -> None:
+    """From one geometry to the next each is like itself, whatever its sign, and no other."""
+    moved = distorted.copy()
+    moved.positions += np.random.default_rng(2).normal(0.0, 0.003, moved.positions.shape)
+    here, there = (state_couplings(model, a, N_STATES, active=0) for a in (distorted, moved))
+    one, other = (
+        c.transition_densities / np.linalg.norm(c.transition_densities, axis=(1, 2))[:, None, None]
+        for c in (here, there)
+    )
+    alike = np.abs(np.einsum("iab,jab->ij", one, other))
+    assert alike.diagonal().min() > 0.99
+    assert (alike - np.diag(alike.diagonal())).max() < 0.1
