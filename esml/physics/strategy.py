@@ -71,6 +71,13 @@ class Strategy:
     """Largest norm of the residual of a converged state, eV. The error of its energy is the square
     of this over the distance to other states."""
 
+    driven_tolerance: float = 1e-6
+    """Largest norm of the residual of orbitals driven by light
+    (:mod:`esml.physics.solvers.driven`), of that of the perturbation."""
+
+    driven_dependent: float = 1e-5
+    """Norm of the part of a unit vector outside their space below which it is dropped."""
+
     start_tolerance: float = 0.05
     """The same for states of A alone from which the iterations for A ± B start, eV."""
 

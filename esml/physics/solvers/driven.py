@@ -1,0 +1,202 @@
+"""Orbitals driven by light: the linear response to perturbations of one frequency.
+
+A perturbation V of frequency ω mixes virtual into occupied orbitals with amplitudes X and Y,
+
+    (A + B) P − ω Q = −2 V_ov ,   (A − B) Q − ω P = 0 ,   P = X + Y ,   Q = X − Y ,
+
+which are those of all excited states k at once,
+
+    X = −Σ_k [X_k / (ω_k − ω) + Y_k / (ω_k + ω)] v_k ,
+    Y = −Σ_k [Y_k / (ω_k − ω) + X_k / (ω_k + ω)] v_k ,
+
+v_k = Σ_ia (X_k + Y_k)_ia V_ia. Small molecules: the matrices are built. Others: the equations are
+projected on a space of vectors that grows by the residuals, divided by differences of levels
+(J. Olsen, H. J. Aa. Jensen and P. Jørgensen, J. Comput. Phys. 74, 265 (1988)). The space starts
+from known states, so that a frequency near one of theirs costs no more than others.
+
+For one molecule. Shape letters: W frequencies, P perturbations, m vectors, d = o·v single
+excitations, o and v occupied and virtual orbitals. Energies in eV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from esml.physics.response import Kind, Response
+from esml.physics.solvers.davidson import ConvergenceError
+from esml.physics.strategy import DEFAULT, Strategy
+
+Kinds = tuple[Kind, Kind]
+"""The matrices that act on P and on Q: A + B and A − B, or A twice (Tamm–Dancoff)."""
+
+
+@dataclass(frozen=True)
+class Driven:
+    """Amplitudes of driven orbitals, without gradients, in the unit of V over eV."""
+
+    X: Tensor  # (W, P, o, v)
+    Y: Tensor  # (W, P, o, v)
+
+
+@torch.no_grad()
+def driven(
+    response: Response,
+    perturbations: Tensor,
+    frequencies: Tensor,
+    kinds: Kinds = ("A+B", "A-B"),
+    known: Tensor | None = None,
+    strategy: Strategy = DEFAULT,
+) -> Driven:
+    """The linear response of one molecule.
+
+    Parameters
+    ----------
+    response:
+        The matrices, in double precision.
+    perturbations:
+        (P, o, v) V between occupied and virtual orbitals.
+    frequencies:
+        (W,) ω, eV.
+    kinds:
+        The matrices of P and of Q.
+    known:
+        (m, o, v) vectors to start from, such as X ± Y of the lowest states; none if left out.
+    strategy:
+        When matrices are built, and how far equations are solved.
+
+    Raises
+    ------
+    ValueError
+        If ``response`` is of more than one molecule.
+    ConvergenceError
+        If iterations end before the equations are solved.
+    """
+    if len(response.occupied) != 1:
+        raise ValueError(f"driven is for one molecule, got {len(response.occupied)}")
+    force = -2.0 * perturbations.flatten(1)
+    if int(response.n_available.max()) <= strategy.dense:
+        found = _dense(response, force, frequencies, kinds)
+    else:
+        found = _iterated(response, force, frequencies, kinds, known, strategy)
+    plus, minus = (torch.stack(x).unflatten(2, perturbations.shape[1:]) for x in found)
+    return Driven(X=0.5 * (plus + minus), Y=0.5 * (plus - minus))
+
+
+Solutions = tuple[list[Tensor], list[Tensor]]
+"""P and Q (P, d) for each frequency."""
+
+
+def _dense(response: Response, force: Tensor, frequencies: Tensor, kinds: Kinds) -> Solutions:
+    first, second = (response.dense(kind)[0] for kind in kinds)
+    inverse = torch.linalg.inv(second)
+    plus = [torch.linalg.solve(first - w**2 * inverse, force.mT).mT for w in frequencies]
+    return plus, [w * p @ inverse for p, w in zip(plus, frequencies, strict=True)]
+
+
+def _iterated(
+    response: Response,
+    force: Tensor,
+    frequencies: Tensor,
+    kinds: Kinds,
+    known: Tensor | None,
+    strategy: Strategy,
+) -> Solutions:
+    start = _Space(response, kinds, force.new_zeros(0, force.shape[1]), strategy)
+    if known is not None:
+        start = start.with_(known.flatten(1))
+    levels = response.diagonal().flatten()
+    plus, minus = [], []
+    for frequency in frequencies:
+        p, q = _of_frequency(start, levels, force, frequency, strategy)
+        plus.append(p)
+        minus.append(q)
+    return plus, minus
+
+
+def _of_frequency(
+    space: _Space, levels: Tensor, force: Tensor, frequency: Tensor, strategy: Strategy
+) -> tuple[Tensor, Tensor]:
+    """P and Q (P, d) at one frequency, from a ``space`` to start with."""
+    size = force.norm(dim=1, keepdim=True).clamp(min=torch.finfo(force.dtype).tiny)
+    gap = levels**2 - frequency**2
+    smallest = strategy.smallest_denominator**2
+    gap = torch.where(
+        gap.abs() < smallest, torch.copysign(torch.full_like(gap, smallest), gap), gap
+    )
+    for _ in range(strategy.most_iterations):
+        p, q, of_p, of_q = space.solve(force, frequency)
+        rest = force - of_p + frequency * q, frequency * p - of_q
+        error = torch.cat(rest, 1).norm(dim=1, keepdim=True) / size
+        open_ = (error > strategy.driven_tolerance)[:, 0]
+        if not bool(open_.any()):
+            return p, q
+        first, second = (x[open_] for x in rest)
+        new = torch.cat(
+            [
+                (levels * first + frequency * second) / gap,
+                (levels * second + frequency * first) / gap,
+            ]
+        )
+        space = space.with_(new)
+    raise ConvergenceError(
+        f"the response at {float(frequency):.3f} eV has not converged in "
+        f"{strategy.most_iterations} iterations (residual {float(error.max()):.1e})"
+    )
+
+
+class _Space:
+    """Orthonormal vectors (m, d) and their products with both matrices."""
+
+    def __init__(
+        self, response: Response, kinds: Kinds, vectors: Tensor, strategy: Strategy
+    ) -> None:
+        self._response, self._kinds, self._strategy = response, kinds, strategy
+        self.vectors, self.first, self.second = vectors, vectors, vectors
+
+    def with_(self, new: Tensor) -> _Space:
+        """This space with what the ``new`` vectors (m', d) add to it."""
+        added = self._orthonormal(new)
+        if len(added) == 0:
+            return self
+        first, second = self._products(added)
+        vectors = torch.cat([self.vectors, added])
+        grown = _Space(self._response, self._kinds, vectors, self._strategy)
+        grown.first = torch.cat([self.first, first])
+        grown.second = torch.cat([self.second, second])
+        return grown
+
+    def solve(self, force: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """P, Q and their products with the first and second matrix, (P, d), within the space."""
+        v, m = self.vectors, len(self.vectors)
+        if m == 0:
+            zero = torch.zeros_like(force)
+            return zero, zero, zero, zero
+        one = frequency * torch.eye(m).to(v)
+        upper = torch.cat([v @ self.first.mT, -one], 1)
+        lower = torch.cat([-one, v @ self.second.mT], 1)
+        right = torch.cat([v @ force.mT, force.new_zeros(m, len(force))])
+        p, q = torch.linalg.solve(torch.cat([upper, lower]), right).mT.split(m, 1)
+        return p @ v, q @ v, p @ self.first, q @ self.second
+
+    def _orthonormal(self, new: Tensor) -> Tensor:
+        """Orthonormal vectors that span what ``new`` adds."""
+        new = new / new.norm(dim=1, keepdim=True).clamp(min=torch.finfo(new.dtype).tiny)
+        for _ in range(2):
+            new = new - (new @ self.vectors.mT) @ self.vectors
+        values, turns = torch.linalg.eigh(new @ new.mT)
+        kept = values > self._strategy.driven_dependent**2
+        added = (turns[:, kept] / values[kept].sqrt()).mT @ new
+        added = added - (added @ self.vectors.mT) @ self.vectors
+        basis: Tensor = torch.linalg.qr(added.mT).Q
+        return basis.mT
+
+    def _products(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        amplitudes = vectors.unflatten(1, self._response.singles_mask.shape[1:])[None]
+        if self._kinds[0] == self._kinds[1]:
+            product = self._response.apply(amplitudes, self._kinds[0])[0].flatten(1)
+            return product, product
+        first, second = self._response.apply_pair(amplitudes, amplitudes)
+        return first[0].flatten(1), second[0].flatten(1)
