@@ -19,6 +19,7 @@ from esml.analysis.solvation import Solvation, solvation
 from esml.analysis.spectrum import AveragedSpectrum, Spectrum, average, broaden
 from esml.analysis.spin_orbit import SpinOrbit, spin_orbit
 from esml.analysis.transitions import ExcitedStateAbsorption, excited_state_absorption
+from esml.analysis.two_photon import TwoPhotonAbsorption
 
 __all__ = [
     "AveragedSpectrum",
@@ -38,6 +39,7 @@ __all__ = [
     "Spectrum",
     "SpinOrbit",
     "StateSymmetry",
+    "TwoPhotonAbsorption",
     "Wavefunctions",
     "analyze",
     "average",

@@ -1,0 +1,92 @@
+"""Two-photon absorption: strengths and cross-sections from the moments S of the states.
+
+Averaged over all directions of the molecule (P. R. Monson and W. M. McClain, J. Chem. Phys. 53, 29
+(1970)), with δ_F = Σ S_aa S_bb / 30 and δ_G = δ_H = Σ S_ab S_ab / 30,
+
+    δ = 2 δ_F + 2 δ_G + 2 δ_H  (linear) ,   δ = −2 δ_F + 3 δ_G + 3 δ_H  (circular) .
+
+The cross-section of one beam at the maximum of a Lorentzian of half width Γ at half its height is
+
+    σ = 4 π² α a₀⁵ ω² δ / (c Γ) ,   ω = ω_f/2
+
+(M. T. P. Beerepoot, D. H. Friese, N. H. List, J. Kongsted and K. Ruud, Phys. Chem. Chem. Phys. 17,
+19306 (2015)), in 1 GM = 10⁻⁵⁰ cm⁴ s: of a beam of F photons per area and time each molecule takes
+σ F² photons per time. Programs that count two beams print twice that.
+:mod:`esml.physics.two_photon` makes S.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from esml.analysis.emission import ATOMIC_TIME, FINE_STRUCTURE
+from esml.typing import Array
+from esml.units import BOHR, HARTREE, HC
+
+GOEPPERT_MAYER = (BOHR * 1e-8) ** 4 * ATOMIC_TIME * 1e50
+"""One atomic unit of a two-photon cross-section, a₀⁴ħ/E_h, in GM."""
+
+WIDTH = 0.1
+"""Γ, eV: what most tables of computed cross-sections are for."""
+
+
+@dataclass(frozen=True)
+class TwoPhotonAbsorption:
+    """Two-photon absorption of the lowest singlets of one molecule.
+
+    In degenerate sets the axes of the states are arbitrary: only sums over a set are not.
+    """
+
+    energies: Array  # (S,) eV, of two photons
+    moments: Array  # (S, 3, 3) S, atomic units, symmetric, sign arbitrary
+    warnings: tuple[str, ...] = ()  # where the closed shell is a minimum only to within the error
+
+    @property
+    def wavelengths(self) -> Array:
+        """(S,) of each of two equal photons, nm."""
+        wavelengths: Array = 2.0 * HC / self.energies
+        return wavelengths
+
+    @property
+    def strengths(self) -> Array:
+        """(S,) δ for linearly polarized light, atomic units."""
+        same, crossed = self._averages()
+        strengths: Array = 2.0 * same + 4.0 * crossed
+        return strengths
+
+    @property
+    def circular_strengths(self) -> Array:
+        """(S,) δ for circularly polarized light, atomic units."""
+        same, crossed = self._averages()
+        strengths: Array = 6.0 * crossed - 2.0 * same
+        return strengths
+
+    def cross_sections(self, width: float = WIDTH) -> Array:
+        """(S,) σ at the maximum for linearly polarized light, GM.
+
+        Parameters
+        ----------
+        width
+            Γ, half the width of a Lorentzian at half its height, eV.
+
+        Raises
+        ------
+        ValueError
+            For a width that is not positive.
+        """
+        if not width > 0.0:
+            raise ValueError(
+                f"width is {width}: expected the half width of a line, eV, such as 0.1"
+            )
+        photon = 0.5 * self.energies / HARTREE
+        scale = 4.0 * math.pi**2 * FINE_STRUCTURE**2 * GOEPPERT_MAYER / (width / HARTREE)
+        sections: Array = scale * photon**2 * self.strengths
+        return sections
+
+    def _averages(self) -> tuple[Array, Array]:
+        """δ_F and δ_G = δ_H (S,)."""
+        trace = np.trace(self.moments, axis1=1, axis2=2)
+        return trace**2 / 30.0, np.square(self.moments).sum((1, 2)) / 30.0
