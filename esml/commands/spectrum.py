@@ -35,6 +35,7 @@ from esml.commands.options import (
 from esml.commands.outputs import Outputs, save_picture
 from esml.commands.pictures import spectrum_picture, view_of
 from esml.commands.spectrum_lines import last_step_line, print_lines
+from esml.commands.two_photon import print_two_photon, two_photon_of
 from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 
 if TYPE_CHECKING:
@@ -127,6 +128,12 @@ def spectrum(
         ),
     ] = False,
     herzberg_teller: HerzbergTellerOption = False,
+    two_photon: Annotated[
+        bool,
+        typer.Option(
+            "--two-photon", help="Two-photon absorption: strengths and cross-sections of singlets."
+        ),
+    ] = False,
     raw: Annotated[
         bool,
         typer.Option("--raw", help="Without the band maximum by the step fitted to measured ones."),
@@ -168,6 +175,8 @@ def spectrum(
     if vibronic:
         others = {"--compare": compare is not None} | about_one
         _check_alone("about vertical transitions and --vibronic about whole bands", others)
+    if two_photon:
+        _check_alone("about many structures and --two-photon about one", about_one)
     if conformers is not None:
         _check_single("--conformers", compare, index, outputs)
         if average:
@@ -193,6 +202,7 @@ def spectrum(
         bands = vibronic_curve(
             surrogate, structure, n_states, fwhm, temperature, herzberg_teller=herzberg_teller
         )
+    pairs = two_photon_of(surrogate, structure, n_states) if two_photon else None
     curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):
@@ -202,6 +212,8 @@ def spectrum(
             _write_spectrum(result, curve, outputs, comparison)
         _write_orbitals(result, structure, curve, model, outputs)
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if cd else ())
+    if pairs is not None:
+        print_two_photon(pairs)
     if bands is not None:
         print_bands(bands)
     print_lines(curve, view, last_step_line(result, None if raw else surrogate.last_step))
