@@ -15,7 +15,8 @@ import esml
 from esml.analysis.vibronic import normal_modes
 from esml.dynamics import SurfaceHopping
 from esml.io.geometry import xtb_calculator
-from scripts.accuracy import measured_dichroism, surface_hopping, vibronic
+from esml.units import HARTREE
+from scripts.accuracy import measured_dichroism, surface_hopping, two_photon, vibronic
 
 
 def test_the_progression_of_anthracene_is_the_measured_one() -> None:
@@ -80,3 +81,17 @@ def test_a_trajectory_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert [frame[0] for frame in parts] == [0.25 * step for step in range(7)]
     np.testing.assert_allclose([f[3] for f in parts], [f[3] for f in whole], atol=1e-4)
     assert surface_hopping.largest_change(whole, 4) < 1.0
+
+
+def test_two_photon_label_is_that_of_another_program() -> None:
+    """Water, HF/def2-SVPD: VeloxChem's own tests, test_tpatransition, have these strengths."""
+    gto, scf = pytest.importorskip("pyscf.gto"), pytest.importorskip("pyscf.scf")
+    water = "O 0 0 0; H .758602 0 -.504284; H .758602 0 .504284"
+    mol = gto.M(atom=water, basis="def2-svpd", verbose=0)
+    mean_field = scf.RHF(mol).run(conv_tol=1e-11)
+    found = two_photon.Label.of(mean_field, 2)
+    photons = found.energies / HARTREE / 2
+    np.testing.assert_allclose(photons, [0.1656922537, 0.2119096339], rtol=1e-6)
+    moments = np.array([found.moments(mean_field, state)[0] for state in range(2)])
+    strengths = two_photon.strengths(found.energies, moments)
+    np.testing.assert_allclose(strengths, [4.130284074, 15.83816511], rtol=1e-4)
