@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Label:
-    """States of a closed shell of PySCF."""
+    """LabelStates of a closed shell of PySCF."""
 
     energies: np.ndarray  # (S,) eV
     x: np.ndarray  # (S, o, v)
@@ -191,7 +191,7 @@ def rows(name: str, smiles: str, torsion: Any, angle: float, n_states: int = 4) 
 
     from reference.downfold import downfold
     from reference.record import project
-    from reference.response import ActiveSpace, States
+    from reference.response import ActiveSpace, LabelStates
     from reference.scf import Level, ground_state, molecule
 
     atoms = geometry(smiles, torsion, angle)
@@ -204,7 +204,7 @@ def rows(name: str, smiles: str, torsion: Any, angle: float, n_states: int = 4) 
     label = Label.of(mean_field, n_states + 3)
     space = ActiveSpace.of(mean_field, level)
     nothing = np.zeros((len(label.x), 3))
-    states = States(label.energies, label.x, label.y, nothing, nothing[:, 0])
+    states = LabelStates(label.energies, label.x, label.y, nothing, nothing[:, 0])
     minimal = downfold(mean_field)
     x, y, _ = project(states, space, minimal, mean_field.get_ovlp())
     o = minimal.n_occupied

@@ -28,6 +28,7 @@ class MeasuredMaximum:
     wavelength: float
     """nm; nan where the table has none."""
     solvent: str
+    """As the table calls it; empty where it names none."""
 
     @property
     def energy(self) -> float:

@@ -25,11 +25,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from esml.physics.response import Kind, Response
+from esml.physics.response import Response, ResponseMatrix
 from esml.physics.solvers.davidson import ConvergenceError
 from esml.physics.strategy import DEFAULT, Strategy
 
-Kinds = tuple[Kind, Kind]
+Kinds = tuple[ResponseMatrix, ResponseMatrix]
 """The matrices that act on P and on Q: A + B and A − B, or A twice (Tamm–Dancoff)."""
 
 
