@@ -7,7 +7,8 @@ The level of the labels (CAM-B3LYP/def2-SVP) is computed by PySCF at the same ge
 velocity and in the length gauge about the centre of mass; how far these differ is the label's own
 error, which a larger basis would lower. A state of the model is compared with the state of the
 label whose transition density in the minimal basis is most like it; ``likeness`` is their overlap.
-Needs the packages of the extra ``reference`` and one to ten minutes of a core for each molecule.
+Needs the packages of the extra ``reference`` and one to ten minutes of a core for each molecule,
+[6]helicene an hour.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import esml
 from esml.physics.optical_activity import ROTATORY
 from esml.results import Result
 from esml.units import BOHR, HARTREE
+from scripts.accuracy.measured_dichroism import hexahelicene
 
 LIKE = 0.7
 """Overlap of transition densities from which two states count as the same."""
@@ -45,6 +47,8 @@ MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] 
     ("camphor", "C[C@@]12CC[C@@H](C1(C)C)CC2=O", None, 0.0),
     ("biphenyl, twisted by 45°", "c1ccccc1c2ccccc2", (4, 5, 6, 7), 45.0),
 )
+HELICENE = "(P)-[6]helicene"
+"""Has no SMILES that says how it winds: ``measured_dichroism`` builds it."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ def show(rows: list[LabelledState]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", default=[m[0] for m in MOLECULES])
+    every = [m[0] for m in MOLECULES]
+    parser.add_argument("names", nargs="*", metavar="NAME", default=every)
     parser.add_argument("--output", type=Path, default=Path("dichroism.json"))
     parser.add_argument("--show", type=Path, help="print the table of an earlier run")
     arguments = parser.parse_args()
@@ -175,9 +180,12 @@ def main() -> None:
         return
     model = esml.load_model("camb3lyp")
     rows: list[LabelledState] = []
-    for name, smiles, torsion, angle in (m for m in MOLECULES if m[0] in arguments.names):
-        atoms = geometry(smiles, torsion, angle)
-        centres = f"{name} ({atoms.info['centres']})" if atoms.info["centres"] else name
+    wanted = {m[0]: geometry(*m[1:]) for m in MOLECULES if m[0] in arguments.names}
+    if HELICENE in arguments.names:
+        wanted[HELICENE] = hexahelicene()
+    for name, atoms in wanted.items():
+        found = atoms.info.get("centres")
+        centres = f"{name} ({found})" if found else name
         result = model.predict(atoms, n_states=8, n_triplets=1)
         rows += bands(centres, atoms, result, label(atoms))
         arguments.output.write_text(json.dumps([asdict(row) for row in rows], indent=1))

@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Label:
-    """LabelStates of a closed shell of PySCF."""
+    """States of a closed shell of PySCF."""
 
     energies: np.ndarray  # (S,) eV
     x: np.ndarray  # (S, o, v)
