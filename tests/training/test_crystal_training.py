@@ -62,6 +62,26 @@ def test_the_truth_has_no_loss(records: Sequence[CrystalRecord]) -> None:
         assert float(value) < 0.0101, name  # the square root of SMALL where nothing is off
 
 
+def test_where_energies_count_from_does_not_matter(records: Sequence[CrystalRecord]) -> None:
+    """Bands all moved alike, as another zero of the crystal's potential would have them."""
+    truth = made_up(shift_error=0.0)
+    target = Target.of(records[0], truth.model)
+    model = CrystalModel(truth.model.config)
+    model.load_state_dict(truth.model.state_dict())
+    levels = model.two_centre.levels
+    with torch.no_grad():
+        levels += torch.linspace(-0.2, 0.3, levels.numel(), dtype=levels.dtype).view_as(levels)
+    off = CrystalSurrogate(model).predict(alloy(), (3, 3, 3)).real_space
+    chosen = np.arange(len(target.shares))
+    found = terms(off, target, chosen, even=False)
+    origin = (off.images == 0).all(1)
+    off.blocks[origin] += 0.7 * torch.eye(36, dtype=torch.float64)
+    moved = terms(off, target, chosen, even=False)
+    for name, value in found.items():
+        assert float(value) > 0.02, name
+        assert float(moved[name]) == pytest.approx(float(value), abs=1e-9), name
+
+
 def test_training_mends_what_a_fit_of_two_centres_leaves(
     records: Sequence[CrystalRecord], tmp_path: Path
 ) -> None:

@@ -1,9 +1,11 @@
 """Losses of one crystal: bands, d-band centres and d populations.
 
-Band energies count from the Fermi level, near it more than elsewhere and from 2 eV above it less
-and less, as the labels end 3 eV above it. H between the reference's states holds states beside
-energies. Centres and populations are traces of functions of H(k), whose gradients degenerate states
-do not spoil (``esml.physics.crystals.spectral_sums``).
+Band energies count from the Fermi level, the model's from its own, as in a prediction: where it
+lies depends on all atoms of a crystal, and the tables need not know. It is the level below which
+the looked-at k points hold as many electrons as the reference has there. Bands near it count more
+than others, and from 2 eV above it less and less, as the labels end 3 eV above it. H between the
+reference's states holds states beside energies. Centres and populations are traces of functions of
+H(k), whose gradients degenerate states do not spoil (``esml.physics.crystals.spectral_sums``).
 
 In insulators the valence bands and the lowest conduction bands count, those at the gap more than
 others. The most unusual atom of a cell decides where the top of its valence bands lies, and the
@@ -22,6 +24,7 @@ from esml.io.records import CrystalRecord
 from esml.model.crystals import CrystalModel, Neighbourhood
 from esml.physics.crystals import PeriodicHamiltonian, moment, orbitals_of, spectral_sums, step_down
 from esml.physics.crystals.bands import CUT, EDGE
+from esml.physics.crystals.filling import fermi_level, occupations
 from esml.training.crystals.config import CrystalLossWeights
 
 TOP, FADE = 2.2, 0.3
@@ -123,10 +126,11 @@ def terms(
     h = hamiltonian.at(target.k_points[some])
     if target.n_occupied:
         return _insulator_terms(h, target, some)
-    energies, sums = d_sums(h, target.groups, target.smearing)
     weights, wanted = target.weights[some], target.energies[some]
     shares = torch.ones(len(some), dtype=torch.float64) if even else target.shares[some]
     shares = shares / shares.sum()
+    h = _moved(h, _own_fermi_level(h, wanted, shares, target.smearing))
+    energies, sums = d_sums(h, target.groups, target.smearing)
     occupied, cut, moments = torch.einsum("k,fkg->fg", shares, sums)
     occupied0, cut0, moments0 = torch.einsum("k,fkg->fg", shares, target.sums[:, some])
     return {
@@ -137,12 +141,23 @@ def terms(
     }
 
 
+def _own_fermi_level(h: Tensor, wanted: Tensor, shares: Tensor, smearing: float) -> Tensor:
+    """Below which H(k) holds as many electrons as bands ``wanted`` (K, n) have below zero, eV."""
+    electrons = 2.0 * (shares[:, None] * occupations(wanted, 0.0, smearing)).sum()
+    return fermi_level(torch.linalg.eigvalsh(h), shares, float(electrons), smearing)
+
+
+def _moved(h: Tensor, zero: Tensor) -> Tensor:
+    """H counted from ``zero``."""
+    return h - zero * torch.eye(h.shape[1]).to(h)
+
+
 def _insulator_terms(h: Tensor, target: Target, some: Tensor) -> dict[str, Tensor]:
     weights, wanted = target.weights[some], target.energies[some]
     energies = torch.linalg.eigvalsh(h)
     valence = weights * (torch.arange(energies.shape[1]) < target.n_occupied)
     zero = (valence * (energies - wanted)).sum() / valence.sum()
-    moved = h - zero * torch.eye(h.shape[1]).to(h)
+    moved = _moved(h, zero)
     below = target.exact[some].to(weights)
     return {
         "energies": (weights * _robust(energies - zero - wanted)).sum() / weights.sum(),
