@@ -120,31 +120,41 @@ def _quinary(number: int, rng: np.random.Generator) -> list[str]:
     return [*five, *(str(e) for e in rng.choice(five, 3))]
 
 
-def sample(n: int, seed: int = 0, quinary: bool = False, vacancy: bool = False) -> list[Atoms]:
-    """The first ``n`` structures of a seed; with ``quinary`` eight-atom cells of five elements.
-
-    With ``vacancy`` those lack their last atom.
+def sample(n: int, seed: int = 0) -> list[Atoms]:
+    """The first ``n`` cells of one to four atoms of a seed.
 
     Each has ``lattice``, ``split``, ``family`` (why it is a test) and ``name`` in its info.
     """
-    found = []
-    for number in range(n):
-        five = quinary or vacancy
-        rng = np.random.default_rng([seed, int(five), number])
-        elements = _quinary(number, rng) if five else _composition(number, rng)
-        lattice = "bcc" if rng.random() < BCC_SHARE else "fcc"
-        split, family = split_of(elements, rng.random())
-        wide = number % WIDE_EVERY == WIDE_EVERY - 1
-        atoms = alloy(elements, lattice, wide, rng)
-        if vacancy:
-            del atoms[-1]
-            split, family = "test", "vacancy"
-        atoms.info = {
-            "name": f"{atoms.get_chemical_formula()} {lattice} {seed}-{number}",
-            "lattice": lattice,
-            "split": split,
-            "family": family or ("wide volume" if wide else "random"),
-            "seed": seed,
-        }
-        found.append(atoms)
+    return [_structure(number, seed, False) for number in range(n)]
+
+
+def sample_quinaries(n: int, seed: int = 0) -> list[Atoms]:
+    """The first ``n`` cells of eight atoms and five elements of a seed, for tests."""
+    return [_structure(number, seed, True) for number in range(n)]
+
+
+def sample_vacancies(n: int, seed: int = 0) -> list[Atoms]:
+    """Those of ``sample_quinaries`` without their last atom."""
+    found = sample_quinaries(n, seed)
+    for number, atoms in enumerate(found):
+        del atoms[-1]
+        name = f"{atoms.get_chemical_formula()} {atoms.info['lattice']} {seed}-{number}"
+        atoms.info |= {"name": name, "split": "test", "family": "vacancy"}
     return found
+
+
+def _structure(number: int, seed: int, quinary: bool) -> Atoms:
+    rng = np.random.default_rng([seed, int(quinary), number])
+    elements = _quinary(number, rng) if quinary else _composition(number, rng)
+    lattice = "bcc" if rng.random() < BCC_SHARE else "fcc"
+    split, family = split_of(elements, rng.random())
+    wide = number % WIDE_EVERY == WIDE_EVERY - 1
+    atoms = alloy(elements, lattice, wide, rng)
+    atoms.info = {
+        "name": f"{atoms.get_chemical_formula()} {lattice} {seed}-{number}",
+        "lattice": lattice,
+        "split": split,
+        "family": family or ("wide volume" if wide else "random"),
+        "seed": seed,
+    }
+    return atoms

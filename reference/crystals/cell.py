@@ -57,8 +57,9 @@ kept with the valence bands. Against 100 hartree, a cutoff of 60 moves the gap o
 
 FEWEST_DIVISIONS = 3
 """With two, d-band centres are off by 0.1 eV even in a supercell of 10 Å."""
-SUPERCELL = 10.5
-"""Å; divisions of the mesh times the lattice vector come near this length."""
+SUPERCELL = 14.0
+"""Å; divisions of the mesh times the lattice vector come near this length. In two cells of CoCrFeNi
+d-band centres are then within 3 meV of those at 18 Å; at 10.5 Å they are off by 8 on average."""
 DIVISIONS_OF_ONE_ATOM = 8
 """Small cells cost little, and their Fermi level needs a fine mesh."""
 

@@ -21,36 +21,26 @@ app = typer.Typer(
 def sample(
     output: Annotated[Path, typer.Argument(help="structures to write, extended xyz")],
     n: Annotated[int, typer.Option("-n", min=1, help="structures")] = 150,
-    quinary: Annotated[
-        bool, typer.Option("--quinary", help="eight-atom cells of five elements, for tests")
-    ] = False,
-    vacancy: Annotated[
-        bool, typer.Option("--vacancy", help="the same with one atom missing, for tests")
-    ] = False,
-    electrolytes: Annotated[
-        bool, typer.Option("--electrolytes", help="crystals of Li, P, S and Cl instead of alloys")
-    ] = False,
-    large: Annotated[
-        bool, typer.Option("--large", help="doubled cells of electrolytes, for tests")
-    ] = False,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--set",
+            help="alloys: 1 to 4 atoms; for tests quinaries (8 atoms of 5 elements) and vacancies "
+            "(one missing); electrolytes: Li3PS4, Li6PS5Cl and smaller ones; stacked: Li6PS5Cl "
+            "with S and Cl exchanged in some layers; doubled: cells twice as large, for tests",
+        ),
+    ] = "alloys",
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
 ) -> None:
     """Draw alloys of Cr Mn Fe Co Ni Cu, or lithium electrolytes, strained and displaced."""
     from ..sample import SampleError
-    from . import alloys
-    from . import electrolytes as lithium
-    from .samples import require_new, write_sample
+    from .electrolytes import NotPlacedError
+    from .samples import draw, require_new, write_sample
 
     try:
         require_new(output)
-        if large:
-            structures = lithium.sample_large(n, seed)
-        elif electrolytes:
-            structures = lithium.sample(n, seed)
-        else:
-            structures = alloys.sample(n, seed, quinary, vacancy)
-        written = write_sample(output, structures)
-    except (SampleError, lithium.NotPlacedError) as error:
+        written = write_sample(output, draw(kind, n, seed))
+    except (SampleError, NotPlacedError) as error:
         raise fail(str(error)) from error
     typer.echo(f"{output}: {written} structures")
 

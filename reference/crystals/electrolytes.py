@@ -13,7 +13,7 @@ salt and Na3As structures.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -52,6 +52,8 @@ TRIES = 2000
 FAMILIES = ("Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li2S", "Li3PS4",
             "Li6PS5Cl", "LiCl", "Li3PS4", "Li6PS5Cl", "Li3P")  # fmt: skip
 """Of one structure after the other, again and again."""
+STACKED_TEST_EVERY = 4
+"""One stack of Li6PS5Cl in so many is larger, and kept for tests."""
 APART = ("Li2S", "LiCl", "Li3P")
 """No model learns from these (split "apart"): their lowest conduction bands cross those of free
 electrons, so no minimal orbitals have them exactly."""
@@ -243,7 +245,17 @@ def sample(n: int, seed: int = 0) -> list[Atoms]:
     return found
 
 
-def sample_large(n: int, seed: int = 0) -> list[Atoms]:
+def _stack(exchanged: Sequence[bool], rng: np.random.Generator) -> Atoms:
+    """Cells of Li6PS5Cl on each other along the third lattice vector."""
+    cells = [li6ps5cl(rng, exchanged=each) for each in exchanged]
+    for height, cell in enumerate(cells):
+        cell.positions += height * cell.cell[2]
+    stack: Atoms = sum(cells[1:], cells[0].copy())
+    stack.set_cell(cells[0].cell.array * [[1], [1], [len(cells)]])
+    return stack
+
+
+def sample_doubled(n: int, seed: int = 0) -> list[Atoms]:
     """``n`` doubled cells for tests: γ-Li3PS4 of 32 atoms, and Li6PS5Cl of 26, half exchanged."""
     found = []
     for number in range(n):
@@ -252,12 +264,27 @@ def sample_large(n: int, seed: int = 0) -> list[Atoms]:
             atoms = li3ps4(rng).repeat((1, 1, 2))
             formula, what, hop = "Li3PS4", "doubled", True
         else:
-            one, other = li6ps5cl(rng, exchanged=False), li6ps5cl(rng, exchanged=True)
-            other.positions += one.cell[2]
-            atoms = one + other
-            atoms.set_cell(one.cell.array * [[1], [1], [2]])
+            atoms = _stack((False, True), rng)
             formula, what, hop = "Li6PS5Cl", "half exchanged", False
         large = electrolyte(atoms, hop, rng)
         name = f"{formula} {what} {seed}-{number}"
         found.append(_info(large, LATTICES[formula], "large cell", "test", name, (2, 2, 1)))
+    return found
+
+
+def sample_stacked(n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` stacks of Li6PS5Cl in which some cells have S²⁻ and Cl⁻ exchanged and some have not.
+
+    Two cells, 26 atoms, to learn from; every fourth has three, 39 atoms, and is for tests.
+    """
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, 4, number])
+        for_tests = number % STACKED_TEST_EVERY == STACKED_TEST_EVERY - 1
+        height = 3 if for_tests else 2
+        exchanged = rng.permutation([i < 1 + rng.integers(height - 1) for i in range(height)])
+        stack = electrolyte(_stack(exchanged.tolist(), rng), False, rng)
+        name = f"Li6PS5Cl stacked {sum(exchanged)} of {height} {seed}-{number}"
+        family, split = ("large cell", "test") if for_tests else ("Li6PS5Cl, stacked", "train")
+        found.append(_info(stack, LATTICES["Li6PS5Cl"], family, split, name, (2, 2, 1)))
     return found

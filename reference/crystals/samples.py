@@ -1,4 +1,4 @@
-"""Writing samples of crystals."""
+"""Samples of crystals by name, and writing them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ import ase.io
 from ase import Atoms
 
 from ..sample import SampleError
+from . import alloys, electrolytes
+
+SETS = {
+    "alloys": alloys.sample,
+    "quinaries": alloys.sample_quinaries,
+    "vacancies": alloys.sample_vacancies,
+    "electrolytes": electrolytes.sample,
+    "stacked": electrolytes.sample_stacked,
+    "doubled": electrolytes.sample_doubled,
+}
+"""What draws the first structures of a seed."""
+
+
+def draw(name: str, n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` structures of the set ``name``; SampleError for one that is not there."""
+    if name not in SETS:
+        raise SampleError(f"{name!r} is no set of crystals: expected one of {', '.join(SETS)}")
+    return SETS[name](n, seed)
 
 
 def require_new(output: Path) -> None:

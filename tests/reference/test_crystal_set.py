@@ -26,6 +26,8 @@ from reference.crystals.alloys import (
     TEST_EVERY,
     alloy,
     sample,
+    sample_quinaries,
+    sample_vacancies,
     split_of,
 )
 from reference.crystals.cell import CrystalLevel, k_divisions
@@ -192,7 +194,7 @@ def test_a_sample_begins_every_longer_one_and_keeps_tests_apart() -> None:
 
 
 def test_quinaries_are_for_tests() -> None:
-    whole, lacking = sample(4, quinary=True), sample(4, vacancy=True)
+    whole, lacking = sample_quinaries(4), sample_vacancies(4)
     for atoms, less in zip(whole, lacking, strict=True):
         assert (len(atoms), len(set(atoms.symbols))) == (8, 5)
         assert {atoms.info["split"], less.info["split"]} == {"test"}

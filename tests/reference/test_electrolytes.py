@@ -31,7 +31,8 @@ from reference.crystals.electrolytes import (
     licl,
     phosphates,
     sample,
-    sample_large,
+    sample_doubled,
+    sample_stacked,
 )
 from reference.crystals.record import make_record
 from reference.crystals.validate import check_record
@@ -120,11 +121,25 @@ def test_exchange_moves_the_chloride() -> None:
 
 
 def test_large_cells_are_for_tests() -> None:
-    doubled, mixed = sample_large(2)
+    doubled, mixed = sample_doubled(2)
     assert (len(doubled), len(mixed)) == (32, 26)
     assert {a.info["split"] for a in (doubled, mixed)} == {"test"}
     chlorine = mixed.get_scaled_positions()[mixed.symbols == "Cl"]
     assert len(chlorine) == 2
+
+
+def test_stacks_hold_cells_of_both_kinds() -> None:
+    """Chloride at its own place in some layers, at the sulfide's in others; every P keeps its S."""
+    stacks = sample_stacked(8)
+    assert [len(a) for a in stacks] == [26, 26, 26, 39] * 2
+    assert [a.info["split"] for a in stacks] == ["train", "train", "train", "test"] * 2
+    for atoms in stacks:
+        layers = len(atoms) // 13
+        assert len(phosphates(atoms)) == layers
+        height = atoms.get_scaled_positions()[atoms.symbols == "Cl"] * [1, 1, layers]
+        corner = np.abs(height - height.round()).max(1) < 0.1
+        assert 0 < corner.sum() < layers
+        assert f"stacked {layers - corner.sum()} of {layers}" in atoms.info["name"]
 
 
 def test_what_cannot_be_placed_is_refused() -> None:
@@ -135,10 +150,12 @@ def test_what_cannot_be_placed_is_refused() -> None:
 
 def test_commands_write_and_compute(tmp_path: Path) -> None:
     path = tmp_path / "s.xyz"
-    said = CliRunner().invoke(app, ["crystals", "sample", str(path), "-n", "3", "--electrolytes"])
+    said = CliRunner().invoke(
+        app, ["crystals", "sample", str(path), "-n", "3", "--set", "electrolytes"]
+    )
     assert said.exit_code == 0, said.output
     back = ase.io.read(path, index=":")
     assert [a.info["split"] in ("train", "validation", "test", "apart") for a in back] == [True] * 3
     assert back[0].info["k_points"].tolist() == [2, 2, 2]
-    again = CliRunner().invoke(app, ["crystals", "sample", str(path), "--electrolytes"])
+    again = CliRunner().invoke(app, ["crystals", "sample", str(path), "--set", "electrolytes"])
     assert again.exit_code == 2 or "is there already" in again.output
