@@ -34,6 +34,7 @@ from esml.predict.model_files import solid_model
 from esml.results.crystal import BandEdge, Crystal
 from esml.training.crystals.scores import CrystalScores, scores, structure
 from esml.typing import Array
+from reference.crystals.alloys import LATTICE_CONSTANTS, VOLUME
 
 NEIGHBOURS, SECOND = 3.1, 4.0
 """Å; first and second shells of the regression."""
@@ -114,6 +115,27 @@ def baselines(
     return found
 
 
+def stretch(record: CrystalRecord) -> float:
+    """Relative deviation of the volume from Vegard's rule, of an alloy without vacancies."""
+    symbols = structure(record).get_chemical_symbols()
+    constant = float(np.mean([LATTICE_CONSTANTS[s] for s in symbols]))
+    return abs(float(np.linalg.det(record.cell))) / (len(symbols) * constant**3 / 4.0) - 1.0
+
+
+def groups(records: Sequence[CrystalRecord]) -> dict[str, list[int]]:
+    """Places of crystals that are held out for one reason or stand apart, by name."""
+    families = list(dict.fromkeys(r.family for r in records))
+    found = {f: [i for i, r in enumerate(records) if r.family == f] for f in families}
+    if len(families) > 1:
+        whole = [i for i, r in enumerate(records) if r.family != "vacancy"]
+        found["of these bcc"] = [i for i in whole if records[i].lattice == "bcc"]
+        found[f"of these with volumes off by more than {100 * VOLUME:.0f} %"] = [
+            i for i in whole if abs(stretch(records[i])) > VOLUME
+        ]
+        found["all"] = list(range(len(records)))
+    return {name: places for name, places in found.items() if places}
+
+
 def table(
     records: Sequence[CrystalRecord], found: CrystalScores, others: dict[str, list[Array]]
 ) -> list[str]:
@@ -135,9 +157,7 @@ def table(
             + f" | {1e3 * found.near[i]:.0f} | {1e3 * found.occupied[i]:.0f} | "
             f"{100 * found.dos[i]:.1f} % | {found.seconds[i]:.1f} |"
         )
-    families = list(dict.fromkeys(r.family for r in records))
-    for family in [*families, *(["all"] if len(families) > 1 else [])]:
-        some = [i for i, r in enumerate(records) if family in (r.family, "all")]
+    for name, some in groups(records).items():
         atoms = sum(len(records[i].numbers) for i in some)
 
         def of(values: Sequence[Array], some: Sequence[int] = some) -> Array:
@@ -147,7 +167,7 @@ def table(
             np.array(values)[some] for values in (found.near, found.occupied, found.dos)
         )
         lines.append(
-            f"| **{family}: {len(some)} crystals, {atoms} atoms** | | "
+            f"| **{name}: {len(some)} crystals, {atoms} atoms** | | "
             f"**{mean(of(found.d_centres))}** | "
             + " | ".join(mean(of(errors)) for errors in others.values())
             + f" | **{1e3 * np.nanmean(near):.0f}** | {1e3 * np.nanmean(occupied):.0f} | "

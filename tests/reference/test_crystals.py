@@ -135,8 +135,8 @@ def test_superposed_atoms_have_the_electrons_of_the_cell() -> None:
 
 def test_meshes_are_never_too_coarse() -> None:
     assert k_divisions(bulk("Cu", "fcc", a=3.6)) == (8, 8, 8)
-    assert k_divisions(bulk("Cu", "fcc", a=3.6, cubic=True)) == (3, 3, 3)
-    assert k_divisions(bulk("Cu", "fcc", a=3.6, cubic=True).repeat((2, 1, 1))) == (3, 3, 3)
+    assert k_divisions(bulk("Cu", "fcc", a=3.6, cubic=True)) == (4, 4, 4)
+    assert k_divisions(bulk("Cu", "fcc", a=3.6, cubic=True).repeat((2, 1, 1))) == (3, 4, 4)
     assert k_divisions(aluminium()) == (3, 2, 1)
 
 
