@@ -32,6 +32,9 @@ BLOCK = 20_000
 """Grid points treated together: what fits into the cache of a processor."""
 EVALUATED_BYTES = 1.5e9
 """Most memory for functions evaluated at once."""
+TINY = 1e-18
+"""Smaller parts of a function are taken for zero: where H(k) is real, imaginary parts are rounding,
+and products of numbers as small as those take some processors thirty times as long."""
 LEAST_DENSITY = 1e-11
 """bohr⁻³; below, the gradient of the density does not count."""
 
@@ -133,5 +136,8 @@ def evaluate(cell: gto.Cell, points: Array, k_points: Array, single: bool) -> li
         part = slice(start, start + step)
         values = cell.pbc_eval_gto("GTOval", points[part], kpts=k_points)
         for functions, value in zip(found, values, strict=True):
-            functions[:, part] = value.T
+            block = functions[:, part]
+            block[:] = value.T
+            for numbers in (block.real, block.imag):
+                numbers[np.abs(numbers) < TINY] = 0.0
     return found
