@@ -58,8 +58,9 @@ def own_states(found: Excitations, solution: Solution, order: list[int]) -> Stat
         for x in (found.X + found.Y, found.X - found.Y)
     )
     dipoles = sign[:, :, None] * found.transition_dipoles
-    values = (found.energies.nan_to_num(), found.oscillator_strengths, dipoles, plus, minus)
-    return StateTargets(*(x[:, order] for x in values), found.mask[:, order])
+    energies, strengths = found.energies.nan_to_num(), found.oscillator_strengths
+    values = (energies, strengths, dipoles, plus, minus, found.mask)
+    return StateTargets(*(x[:, order] for x in values))
 
 
 ORDER = [3, 0, 7, 1, 6, 2, 5, 4]

@@ -18,7 +18,7 @@ from esml.physics.response import Response
 from esml.physics.strategy import Strategy
 from esml.predict.surrogate import Surrogate
 
-DATA = Path(__file__).parents[3] / "data" / "small"
+DATA = Path(__file__).parents[1] / "data" / "small"
 
 PRECISIONS = {torch.float32: 1e-6, torch.float64: 1e-10}
 """Precision of iterations, and how well energies then agree, eV."""

@@ -85,9 +85,11 @@ def random_system(molecules: list[list[int]], seed: int = 0) -> System:
         0.4 * torch.stack(r, 1),
         Interaction(
             gamma(distance, mean), exchange, triplet_exchange(exchange, distance, 0.3),
-            *(uniform(low, high, m, k) for low, high in ranges),
-            relaxation=(relaxation + relaxation.mT) * mask,
-            virtual_scale=torch.tensor(-0.15, dtype=torch.float64),
+            *[
+                *(uniform(low, high, m, k) for low, high in ranges),
+                (relaxation + relaxation.mT) * mask,
+                torch.tensor(-0.15, dtype=torch.float64),
+            ],
         ),
     )  # fmt: skip
 
