@@ -12,7 +12,7 @@ import torch
 from systems import MOLECULES, System, lay_out, parameters, random_system
 from torch import Tensor
 
-from esml.physics.excitations import singlets, triplets
+from esml.physics.excitations import Excitations, singlets, triplets
 from esml.physics.interaction import Interaction, distances, gamma
 
 
@@ -124,7 +124,9 @@ def test_gradients_follow_from_the_response_not_from_the_mode(spin: str) -> None
     recorded = system.response()
     with torch.no_grad():
         plain = system.response()
-        solve = partial(singlets, dipole_operator=system.dipole_operator)
+        solve: Callable[..., Excitations] = partial(
+            singlets, dipole_operator=system.dipole_operator
+        )
         if spin == "triplets":
             solve = triplets
         without = solve(plain, n_states=3)

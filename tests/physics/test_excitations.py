@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,11 +134,11 @@ def test_transition_density_gives_the_transition_dipole() -> None:
 
 def same_states(one: Excitations, other: Excitations, tolerance: float = 1e-10) -> None:
     """Energies, strengths and lengths of transition dipoles agree, state by state."""
-    options = {"atol": tolerance, "rtol": tolerance, "equal_nan": True}
+    options: dict[str, Any] = {"atol": tolerance, "rtol": tolerance, "equal_nan": True}
     assert torch.allclose(one.energies, other.energies, **options)
     assert torch.allclose(one.oscillator_strengths, other.oscillator_strengths, **options)
-    lengths = (x.transition_dipoles.norm(dim=2) for x in (one, other))
-    assert torch.allclose(*lengths, **options)
+    length, expected = (x.transition_dipoles.norm(dim=2) for x in (one, other))
+    assert torch.allclose(length, expected, **options)
 
 
 def test_a_batch_gives_what_single_molecules_give() -> None:
@@ -205,7 +206,8 @@ def test_far_molecules_have_the_union_of_their_states() -> None:
     single = [take(both, m, numbers) for m, numbers in enumerate(parts)]
 
     def join(matrices: list[Tensor]) -> Tensor:
-        return torch.block_diag(*matrices)[None]
+        values: Tensor = torch.block_diag(*matrices)[None]
+        return values
 
     operators = [join([s.dipole_operator[0, x] for s in single]) for x in range(3)]
     united = System(
@@ -213,11 +215,13 @@ def test_far_molecules_have_the_union_of_their_states() -> None:
         join([s.hamiltonian[0] for s in single]),
         torch.stack(operators, 1),
         Interaction(
-            *(
-                join([x[0] for x in pair]) if pair[0].dim() == 3 else torch.cat(pair, 1)
-                for pair in zip(*(parameters(s.interaction)[:-1] for s in single), strict=True)
-            ),
-            virtual_scale=both.interaction.virtual_scale,
+            *[
+                *(
+                    join([x[0] for x in pair]) if pair[0].dim() == 3 else torch.cat(pair, 1)
+                    for pair in zip(*(parameters(s.interaction)[:-1] for s in single), strict=True)
+                ),
+                both.interaction.virtual_scale,
+            ]
         ),
     )
     # Aufbau of the pair must be that of the parts, or the ground state would transfer charge.
@@ -251,7 +255,7 @@ def test_both_precisions(dtype: torch.dtype) -> None:
     assert found.energies.dtype == found.oscillator_strengths.dtype == dtype
     tolerance = 1e4 * torch.finfo(dtype).eps
     reference = system.singlets(5).energies
-    options = {"rtol": tolerance, "atol": tolerance, "equal_nan": True}
+    options: dict[str, Any] = {"rtol": tolerance, "atol": tolerance, "equal_nan": True}
     assert torch.allclose(found.energies.double(), reference, **options)
     reference = system.triplets(5).energies
     assert torch.allclose(other.triplets(5).energies.double(), reference, **options)
@@ -277,7 +281,7 @@ def test_a_molecule_without_virtual_orbitals_has_no_states() -> None:
     )  # hydride
     zero, one = torch.zeros(1, 1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     scale = torch.tensor(0.1, dtype=torch.float64)
-    interaction = Interaction(zero, zero, zero, *[one] * 7, zero, scale)
+    interaction = Interaction(*[zero, zero, zero, *[one] * 7, zero, scale])
     system = System(layout, zero - 5, zero[:, None].expand(1, 3, 1, 1), interaction)
     for found in (system.singlets(2), system.triplets(2)):
         assert found.energies.isnan().all()

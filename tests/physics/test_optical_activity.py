@@ -132,7 +132,7 @@ def test_without_positions_there_are_none() -> None:
 
 
 def chiral() -> Atoms:
-    atoms = molecule("CH3CHO")
+    atoms: Atoms = molecule("CH3CHO")
     atoms.rattle(0.1, seed=2)
     return atoms
 

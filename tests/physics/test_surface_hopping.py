@@ -59,6 +59,7 @@ def test_hops_pay_along_the_coupling() -> None:
         assert np.linalg.matrix_rank(np.stack([change.ravel(), direction.ravel()]), tol=1e-8) == 1
     assert rescaled(velocities, masses, direction, 10.0) is None
     small = rescaled(velocities, masses, direction, 1e-9)
+    assert small is not None
     np.testing.assert_allclose(small, velocities, atol=1e-7)
 
 

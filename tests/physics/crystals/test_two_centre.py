@@ -14,7 +14,8 @@ GENERATOR = torch.Generator().manual_seed(5)
 
 def random_directions(n: int) -> Tensor:
     vectors = torch.randn(n, 3, generator=GENERATOR, dtype=torch.float64)
-    return vectors / vectors.norm(dim=1, keepdim=True)
+    lengths: Tensor = vectors.norm(dim=1, keepdim=True)
+    return vectors / lengths
 
 
 def random_integrals(n: int) -> Tensor:
@@ -81,7 +82,8 @@ def test_levels_of_a_cluster_do_not_turn_with_it() -> None:
         blocks = two_centre_blocks(directions, integrals, integrals[reverse])
         h = torch.zeros(4, 9, 4, 9, dtype=torch.float64)
         h[first, :, second] = blocks
-        return torch.linalg.eigvalsh(h.reshape(36, 36))
+        values: Tensor = torch.linalg.eigvalsh(h.reshape(36, 36))
+        return values
 
     torch.testing.assert_close(levels(positions @ turn.T), levels(positions))
 
