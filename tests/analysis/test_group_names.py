@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ase.io
 import pytest
 from ase.build import molecule
+from surrogate_cases import read_one
 
 import esml
 from esml.analysis.group_names import group_names
@@ -20,7 +20,7 @@ def names(result: Result) -> list[str]:
 
 
 def predicted(name: str) -> Result:
-    return esml.load_model().predict(ase.io.read(EXAMPLES / f"{name}.xyz"), n_states=2)
+    return esml.load_model().predict(read_one(EXAMPLES / f"{name}.xyz"), n_states=2)
 
 
 def test_groups_and_rings_have_names() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.io import read
+from surrogate_cases import read_one
 
 import esml
 from esml.analysis.solvation import solvation
@@ -55,8 +55,7 @@ def test_only_what_turns_is_left_to_come_to_rest() -> None:
 def test_charge_transfer_in_a_polar_solvent() -> None:
     """p-Nitroaniline's bright state moves about 0.5 e; its terms do not depend on orientation."""
     model = esml.load_model()
-    atoms = read(EXAMPLES / "p-nitroaniline.xyz")
-    assert isinstance(atoms, Atoms)
+    atoms = read_one(EXAMPLES / "p-nitroaniline.xyz")
     result = model.predict(atoms, 4, n_triplets=1, solvent="acetonitrile")
     k = int(result.singlets.oscillator_strengths.argmax())
     terms = result.solvation()

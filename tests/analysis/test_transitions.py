@@ -102,9 +102,9 @@ def test_spin_orbit_couplings_of_explicit_determinants() -> None:
     for k, (i, j) in enumerate(((2, 3), (3, 1), (1, 2))):
         angular[k, i, j], angular[k, j, i] = 1.0, -1.0
     inner = singlets.coefficients.T @ angular @ singlets.coefficients
-    operator = sum(np.kron(-1j * CONSTANTS[6] * inner[k], SPINS[k]) for k in range(3))
+    operator = np.asarray(sum(np.kron(-1j * CONSTANTS[6] * inner[k], SPINS[k]) for k in range(3)))
     found = spin_orbit(singlets, triplets, np.zeros((3, 4, 4)), np.zeros((2, 3)))
-    bras = [{(0, 1, 2, 3): 1.0}, *(spin_state(x, SINGLET) for x in singlets.X)]
+    bras: list[State] = [{(0, 1, 2, 3): 1.0}, *(spin_state(x, SINGLET) for x in singlets.X)]
     expected = [
         [
             sum(abs(element(bra, operator, spin_state(x, spins))) ** 2 for spins in TRIPLETS)
