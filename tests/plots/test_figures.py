@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 import pytest
+from surrogate_cases import read_one
 
 import esml
 from esml.results import Result
@@ -17,6 +17,7 @@ from esml.units import HC
 pytest.importorskip("matplotlib")
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.text import Annotation
 
@@ -35,9 +36,15 @@ from esml.plots.figures import (
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+def legend_texts(axes: Axes) -> list[str]:
+    legend = axes.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
 @cache
 def result(name: str) -> Result:
-    return esml.load_model().predict(ase.io.read(EXAMPLES / f"{name}.xyz"), n_states=5)
+    return esml.load_model().predict(read_one(EXAMPLES / f"{name}.xyz"), n_states=5)
 
 
 @pytest.fixture(autouse=True)
@@ -84,14 +91,14 @@ def test_spectra_of_several_molecules_share_axes() -> None:
     lines = axes.get_lines()
     assert len(lines) == 2
     assert len({line.get_color() for line in lines}) == 2
-    texts = [text.get_text().strip() for text in axes.get_legend().get_texts()]
+    texts = [text.strip() for text in legend_texts(axes)]
     assert texts == ["azobenzene", r"_b \$x\$"]
     for line, name in zip(lines, ("azobenzene", "benzene"), strict=True):
-        peak = HC / line.get_xdata()[np.argmax(line.get_ydata())]
+        peak = HC / np.asarray(line.get_xdata())[np.argmax(np.asarray(line.get_ydata()))]
         singlets = result(name).singlets
         brightest = singlets.energies[singlets.oscillator_strengths.argmax()]
         assert peak == pytest.approx(brightest, abs=0.1)
-        assert line.get_ydata().max() <= axes.get_ylim()[1]
+        assert np.asarray(line.get_ydata()).max() <= axes.get_ylim()[1]
     axes.figure.canvas.draw()
     with pytest.raises(ValueError, match="no molecule"):
         plot_spectra({})
@@ -118,12 +125,13 @@ def test_the_same_light_has_the_same_absorption_on_both_axes() -> None:
     spectrum = broaden([3.0, 4.4], [0.5, 0.8])
     over_nm = spectrum.plot(axis="nm", limits=(250.0, 600.0)).get_lines()[0]
     over_ev = spectrum.plot(axis="eV").get_lines()[0]
-    heights = np.interp(HC / over_nm.get_xdata(), *over_ev.get_data())
-    np.testing.assert_allclose(over_nm.get_ydata(), heights, atol=1e-3 * heights.max())
+    x, y = (np.asarray(values) for values in over_ev.get_data())
+    heights = np.interp(HC / np.asarray(over_nm.get_xdata()), x, y)
+    np.testing.assert_allclose(np.asarray(over_nm.get_ydata()), heights, atol=1e-3 * heights.max())
     # A curve on a longer axis than its own grid goes on, here at zero.
     longer = spectrum.plot(axis="eV", limits=(0.5, 9.0)).get_lines()[0]
-    assert longer.get_xdata()[[0, -1]] == pytest.approx([0.5, 9.0])
-    assert longer.get_ydata()[0] < 1e-6
+    assert np.asarray(longer.get_xdata())[[0, -1]] == pytest.approx([0.5, 9.0])
+    assert np.asarray(longer.get_ydata())[0] < 1e-6
 
 
 def test_heights_fit_what_is_shown() -> None:
@@ -142,10 +150,10 @@ def test_a_measured_spectrum_lies_over_the_predicted_one(quantity: Any) -> None:
     measured = MeasuredSpectrum(energies, values, quantity, "a.csv", ())
     axes = plot_spectrum(predicted, measured=measured)
     _, over = axes.get_lines()
-    assert axes.get_legend().get_texts()[0].get_text() == "predicted"
+    assert legend_texts(axes)[0] == "predicted"
     top = predicted.spectrum().at(energies).max() / 1e3
     expected = top if quantity == "absorbance" else 0.5 * top
-    assert over.get_ydata().max() == pytest.approx(expected, rel=0.01)
+    assert np.asarray(over.get_ydata()).max() == pytest.approx(expected, rel=0.01)
 
 
 def test_a_picture_refuses_what_cannot_be() -> None:
@@ -208,7 +216,7 @@ def test_a_taller_curve_over_an_average_is_not_clipped() -> None:
     broaden([4.0], [2.0]).plot(axes, sticks=False)
     bottom, top = axes.get_ylim()
     assert bottom == 0.0
-    assert top > max(line.get_ydata().max() for line in axes.get_lines())
+    assert top > max(np.asarray(line.get_ydata()).max() for line in axes.get_lines())
 
 
 def test_the_average_is_written_with_its_error(tmp_path: Path) -> None:
@@ -232,7 +240,7 @@ def test_degenerate_levels_stand_side_by_side() -> None:
     assert by_orbital[n - 1].occupied
     assert not by_orbital[n].occupied
     axes = plot_levels(benzene)
-    arrows = [text for text in axes.texts if not text.get_text()]
+    arrows = [t for t in axes.texts if isinstance(t, Annotation) and not t.get_text()]
     low, high = axes.get_ylim()
     lengths = {float(abs(arrow.xy[1] - arrow.xyann[1])) for arrow in arrows}
     assert max(lengths) < 0.1 * (high - low)
@@ -283,10 +291,14 @@ def test_densities_of_a_state_are_drawn() -> None:
 def test_parity_shows_every_pair_and_the_error() -> None:
     labels = np.array([1.0, 2.0, 3.0])
     four = plot_parity(dict.fromkeys("abcd", (labels, labels)))
-    assert four.axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 2)
+    place = four.axes[0].get_subplotspec()
+    assert place is not None
+    assert place.get_gridspec().get_geometry() == (2, 2)
     figure = plot_parity({"S1": (labels, labels + 0.1), "none": ([], [])}, {"S1": "eV"})
     (ax,) = [ax for ax in figure.axes if ax.get_visible()]
-    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.stack([labels, labels + 0.1], 1))
+    np.testing.assert_allclose(
+        np.asarray(ax.collections[0].get_offsets()), np.stack([labels, labels + 0.1], 1)
+    )
     assert "MAE 0.100 eV" in ax.texts[0].get_text()
     with pytest.raises(ValueError, match="nothing to draw"):
         plot_parity({"none": ([], [])})

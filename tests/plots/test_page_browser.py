@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 import pytest
 from browser import needed, opened
+from surrogate_cases import read_one
 
 import esml
 from esml.analysis.orbital_shapes import Grid, Shapes, isovalue
@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return esml.load_model().predict(ase.io.read(EXAMPLES / "p-nitroaniline.xyz"), n_states=3)
+    return esml.load_model().predict(read_one(EXAMPLES / "p-nitroaniline.xyz"), n_states=3)
 
 
 @pytest.fixture(scope="module")
