@@ -9,6 +9,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from surrogate_cases import kept
 
 import esml
 from esml.predict.couplings import StateCouplings, state_couplings
@@ -28,7 +29,7 @@ def model() -> Surrogate:
 
 @pytest.fixture(scope="module")
 def distorted() -> Atoms:
-    atoms = molecule("H2CO")
+    atoms: Atoms = molecule("H2CO")
     atoms.rattle(0.05, seed=1)
     return atoms
 
@@ -36,18 +37,14 @@ def distorted() -> Atoms:
 @pytest.fixture(scope="module")
 def couplings(model: Surrogate, distorted: Atoms) -> dict[str, StateCouplings]:
     return {
-        name: state_couplings(model, distorted, N_STATES, name)  # type: ignore[arg-type]
-        for name in ("singlets", "triplets")
+        name: state_couplings(model, distorted, N_STATES, name) for name in ("singlets", "triplets")
     }
 
 
 def triplet_overlaps(here: Result, there: Result) -> np.ndarray:
     """⟨I(R)|J(R')⟩ of triplets with M = 1, from the determinants of their spin orbitals."""
     o = here.n_occupied
-    first, second = (r.coefficients for r in (here, there))
-    assert first is not None
-    assert second is not None
-    overlap = first.T @ second
+    overlap = kept(here.coefficients).T @ kept(there.coefficients)
     n_virtual = len(overlap) - o
     pairs = list(product(range(o), range(n_virtual)))
     of_determinants = np.empty((len(pairs), len(pairs)))
@@ -58,29 +55,30 @@ def triplet_overlaps(here: Result, there: Result) -> np.ndarray:
             of_determinants[row, column] = (
                 np.linalg.det(alpha) * np.linalg.det(beta) * (-1.0) ** (i + j)
             )
-    x, y = (r.triplets.X.reshape(len(r.triplets), -1) for r in (here, there))  # type: ignore[union-attr]
+    x, y = (kept(r.triplets.X).reshape(len(r.triplets), -1) for r in (here, there))
     return np.asarray(x @ of_determinants @ y.T)
 
 
 def singlet_overlaps(here: Result, there: Result) -> np.ndarray:
     """X_I·X'_J − Y_I·Y'_J, amplitudes of the second geometry in the orbitals of the first."""
     o = here.n_occupied
-    overlap = here.coefficients.T @ there.coefficients  # type: ignore[union-attr]
+    overlap = kept(here.coefficients).T @ kept(there.coefficients)
     moved = [
         np.einsum("ij,sjb,ab->sia", overlap[:o, :o], part, overlap[o:, o:])
-        for part in (there.singlets.X, there.singlets.Y)
+        for part in (kept(there.singlets.X), kept(there.singlets.Y))
     ]
     return np.asarray(
-        np.einsum("sia,tia->st", here.singlets.X, moved[0])
-        - np.einsum("sia,tia->st", here.singlets.Y, moved[1])
+        np.einsum("sia,tia->st", kept(here.singlets.X), moved[0])
+        - np.einsum("sia,tia->st", kept(here.singlets.Y), moved[1])
     )
 
 
 def ground_overlaps(here: Result, there: Result) -> np.ndarray:
     """⟨0(R)|J(R')⟩ to first order in what moves the orbitals, with X − Y for amplitudes."""
     o = here.n_occupied
-    overlap = here.coefficients.T @ there.coefficients  # type: ignore[union-attr]
-    aligned = np.einsum("ij,sjb->sib", overlap[:o, :o], there.singlets.X - there.singlets.Y)
+    overlap = kept(here.coefficients).T @ kept(there.coefficients)
+    difference = kept(there.singlets.X) - kept(there.singlets.Y)
+    aligned = np.einsum("ij,sjb->sib", overlap[:o, :o], difference)
     return np.asarray(2**0.5 * np.einsum("sib,ib->s", aligned, overlap[:o, o:]))
 
 
@@ -154,8 +152,8 @@ def test_gradients_and_symmetries(
             model,
             distorted,
             range(N_STATES),
-            name,
-            degenerate=0,  # type: ignore[arg-type]
+            name,  # type: ignore[arg-type]
+            degenerate=0,
         )
         np.testing.assert_allclose(found.gradients, expected.gradients, atol=1e-10)
         np.testing.assert_allclose(found.energies, expected.energies, atol=1e-10)

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 
 import esml
 from esml.commands.app import app
-from esml.export import read_results
+from esml.export import StoredResults, read_results
 from esml.predict.batching import Batching
 from esml.predict.cluster import ClusterError, Patience, predict_on_cluster, predict_windows
 from esml.predict.surrogate import Surrogate
@@ -71,7 +72,7 @@ def test_the_command_writes_what_one_process_writes(cluster: LocalCluster, tmp_p
     ase.io.write(files[0], good[:66], format="extxyz")
     files[1].write_text("2\nno atoms here\n")
     ase.io.write(files[2], good[66:], format="extxyz")
-    found = []
+    found: list[StoredResults] = []
     for options in ([], ["--dask", cluster.scheduler_address]):
         output = tmp_path / f"out{len(found)}.h5"
         command = ["predict", *map(str, files), "-o", str(output), "--n-states", "3", *options]
@@ -119,12 +120,12 @@ def test_a_structure_that_kills_its_worker_is_a_failure_and_no_other_is(
         def setup(self, worker: Worker) -> None:
             self.before = whole = Surrogate.predict_many
 
-            def predict_many(self: Surrogate, todo: list[Atoms], *rest: object, **more: object):  # type: ignore[no-untyped-def]
+            def predict_many(self: Surrogate, todo: list[Atoms], *rest: Any, **more: Any) -> Any:
                 if any(atoms.info["name"] == "bomb" for atoms in todo):
                     os._exit(1)
-                return whole(self, todo, *rest, **more)  # type: ignore[arg-type]
+                return whole(self, todo, *rest, **more)
 
-            Surrogate.predict_many = predict_many  # type: ignore[method-assign]
+            Surrogate.predict_many = predict_many  # type: ignore[method-assign, assignment]
 
         def teardown(self, worker: Worker) -> None:
             Surrogate.predict_many = self.before  # type: ignore[method-assign]

@@ -24,7 +24,7 @@ def model() -> Surrogate:
 
 @pytest.fixture(scope="module")
 def distorted() -> Atoms:
-    atoms = molecule("H2CO")
+    atoms: Atoms = molecule("H2CO")
     atoms.rattle(0.05, seed=1)
     return atoms
 

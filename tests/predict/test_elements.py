@@ -40,7 +40,8 @@ def test_it_knows_every_element_of_the_basis(model: Surrogate) -> None:
 
 def test_spectra_and_levels_of_held_out_molecules(model: Surrogate, held_out: list[Record]) -> None:
     """S1 of valence states and occupied levels of neutral molecules and of ions."""
-    energies, levels = [], {True: [], False: []}
+    energies: list[float] = []
+    levels: dict[bool, list[float]] = {True: [], False: []}
     for record, found in zip(
         held_out, model.predict_many([structure(r) for r in held_out], 2), strict=True
     ):

@@ -27,9 +27,10 @@ ENERGY, STRENGTH, GROUND = 1e-9, 1e-6, 1e-9  # eV, 1, eV and debye
 
 def assert_frozen(result: Result, name: str, row: int | None = None) -> None:
     def kept(quantity: str) -> np.ndarray:
-        values = FROZEN[f"{name}_{quantity}"]
+        values: np.ndarray = FROZEN[f"{name}_{quantity}"]
         values = values if row is None else values[row]
-        return values[np.isfinite(values)]
+        finite: np.ndarray = values[np.isfinite(values)]
+        return finite
 
     ground = [result.homo, result.lumo, np.linalg.norm(result.dipole)]
     for found, quantity, tolerance in (

@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import ase.io
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
 from ase.units import Bohr, Debye
+from surrogate_cases import read_one
 
 import esml
 from esml.predict.gradients import excitation_gradients
@@ -20,12 +20,13 @@ STEP = 1e-4  # Å; central differences are then good to about 1e-6 eV/Å
 
 @pytest.fixture(scope="module", params=["best_estimate", "camb3lyp"])
 def model(request: pytest.FixtureRequest) -> Surrogate:
-    return esml.load_model(request.param, dtype=torch.float64)
+    name: str = request.param
+    return esml.load_model(name, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
 def distorted() -> Atoms:
-    atoms = molecule("H2CO")
+    atoms: Atoms = molecule("H2CO")
     atoms.rattle(0.05, seed=1)
     return atoms
 
@@ -70,7 +71,7 @@ def test_states_found_by_iteration_have_exact_gradients_too(model: Surrogate) ->
 
     States next to each other may mix within a step, which their sum does not feel.
     """
-    atoms = ase.io.read(Path(__file__).parents[2] / "examples" / "p-nitroaniline.xyz")
+    atoms = read_one(Path(__file__).parents[2] / "examples" / "p-nitroaniline.xyz")
     direction = np.random.default_rng(3).normal(size=atoms.positions.shape)
     slopes = excitation_gradients(model, atoms, range(3)).gradients.reshape(3, -1)
     ends = []

@@ -10,7 +10,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
-from ase.io import read
+from surrogate_cases import kept, read_one
 
 import esml
 from esml.io.surroundings import SolventError
@@ -27,9 +27,7 @@ def model() -> esml.Surrogate:
 
 @pytest.fixture(scope="module")
 def nitroaniline() -> Atoms:
-    atoms = read(EXAMPLES / "p-nitroaniline.xyz")
-    assert isinstance(atoms, Atoms)
-    return atoms
+    return read_one(EXAMPLES / "p-nitroaniline.xyz")
 
 
 def energies(result: Result | Failure) -> np.ndarray:
@@ -41,7 +39,7 @@ def test_a_solvent_like_vacuum_is_vacuum(model: esml.Surrogate) -> None:
     for name in ("CH3CHO", "C6H6"):
         atoms = molecule(name)
         vacuum, found = model.predict(atoms, 5), model.predict(atoms, 5, solvent=esml.Solvent(1, 1))
-        assert np.array_equal(vacuum.hamiltonian, found.hamiltonian)
+        assert np.array_equal(kept(vacuum.hamiltonian), kept(found.hamiltonian))
         assert np.array_equal(energies(vacuum), energies(found))
     assert vacuum.solvent is None
     assert found.solvent == esml.Solvent(1, 1)

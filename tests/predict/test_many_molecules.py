@@ -142,5 +142,6 @@ def test_the_input_is_left_alone(small: Surrogate) -> None:
     atoms.positions += 1.0
     atoms.info["charge"] = 5
     for result in results:
+        assert isinstance(result, Result)
         assert result.atoms == before
         assert result.atoms.info["charge"] == -1

@@ -10,6 +10,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from surrogate_cases import kept
 
 import esml
 from esml.io.provenance import SurroundingsError
@@ -26,7 +27,7 @@ def model() -> esml.Surrogate:
 
 @pytest.fixture
 def aldehyde() -> Atoms:
-    atoms = molecule("CH3CHO")
+    atoms: Atoms = molecule("CH3CHO")
     atoms.rattle(0.03, seed=1)
     return atoms
 
@@ -50,7 +51,7 @@ def test_charges_of_zero_are_none(model: esml.Surrogate, aldehyde: Atoms) -> Non
     )
     vacuum = model.predict(aldehyde, 4)
     np.testing.assert_allclose(energies(found), energies(vacuum), atol=1e-9)
-    np.testing.assert_allclose(found.hamiltonian, vacuum.hamiltonian, atol=1e-9)
+    np.testing.assert_allclose(kept(found.hamiltonian), kept(vacuum.hamiltonian), atol=1e-9)
 
 
 def test_a_constant_potential_moves_levels_alone(model: esml.Surrogate, aldehyde: Atoms) -> None:

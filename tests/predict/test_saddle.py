@@ -38,7 +38,7 @@ def tolerant() -> Surrogate:
 
 
 def twisted_ethene(degrees: float) -> Atoms:
-    atoms = molecule("C2H4")
+    atoms: Atoms = molecule("C2H4")
     first, second = atoms.positions[:2]
     axis = (second - first) / np.linalg.norm(second - first)
     turn = Rotation.from_rotvec(np.radians(degrees) * axis)

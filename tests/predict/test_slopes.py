@@ -103,7 +103,7 @@ def test_gradients_of_symmetric_molecules(model: Surrogate, name: str) -> None:
     graph = model.graph([atoms])
     positions = graph.positions.clone().requires_grad_()
     solution = model(replace(graph, positions=positions), 10)
-    values = [
+    values: list[Tensor] = [
         *solution.singlets.energies[0],
         *solution.triplets.energies[0],
         solution.singlets.oscillator_strengths.sum(),
@@ -112,10 +112,10 @@ def test_gradients_of_symmetric_molecules(model: Surrogate, name: str) -> None:
         solution.dipole.sum(),
     ]
     for value in values:
-        (gradient,) = torch.autograd.grad(value, positions, retain_graph=True)
-        assert gradient.isfinite().all()
+        (there,) = torch.autograd.grad(value, positions, retain_graph=True)
+        assert there.isfinite().all()
         # Nothing here depends on where the molecule is (the dipole of a neutral one neither).
-        assert gradient.sum(0).abs().max() < 1e-7
+        assert there.sum(0).abs().max() < 1e-7
 
 
 def test_every_weight_has_a_finite_gradient(small: Surrogate) -> None:

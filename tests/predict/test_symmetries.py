@@ -22,6 +22,7 @@ from surrogate_cases import (
     degenerate_sets,
     distorted,
     formate,
+    kept,
     perturbed,
 )
 
@@ -91,11 +92,10 @@ def test_results_are_sound(model: Surrogate, name: str) -> None:
     found = model.predict(atoms, 12)
     n = int(np.where(atoms.numbers == 1, 1, 4).sum())
     assert found.orbital_energies.shape == (n,)
-    assert found.hamiltonian.shape == (n, n)
-    np.testing.assert_array_equal(found.hamiltonian, found.hamiltonian.T)
-    np.testing.assert_allclose(
-        np.linalg.eigvalsh(found.hamiltonian), found.orbital_energies, atol=1e-9
-    )
+    h = kept(found.hamiltonian)
+    assert h.shape == (n, n)
+    np.testing.assert_array_equal(h, h.T)
+    np.testing.assert_allclose(np.linalg.eigvalsh(h), found.orbital_energies, atol=1e-9)
     assert (np.diff(found.orbital_energies) > -1e-9).all()
     assert found.homo == found.orbital_energies[found.n_occupied - 1]
     assert found.lumo == found.orbital_energies[found.n_occupied]
@@ -121,7 +121,8 @@ def test_results_are_sound(model: Surrogate, name: str) -> None:
 def pair_of(first: Atoms, second: Atoms, distance: float) -> Atoms:
     other = second.copy()
     other.translate([distance, 0.0, 0.0])
-    return first + other
+    pair: Atoms = first + other
+    return pair
 
 
 def split_off(energies: Array, local: Array, tolerance: float) -> tuple[Array, Array]:
@@ -169,7 +170,7 @@ def test_two_far_molecules_are_the_union_of_both(kind: str) -> None:
         # which moves charges and, by 1.5 e·Å of its own, the energy of a local state.
         potential = 1e-8 if exact else 0.7 * COULOMB / distance**2
         field = 1e-8 if exact else 1.5 * 2 * 0.7 * COULOMB / distance**3
-        both = model.predict(pair_of(*parts, distance), ALL)
+        both = model.predict(pair_of(parts[0], parts[1], distance), ALL)
         levels = np.sort(np.concatenate([r.orbital_energies for r in alone]))
         np.testing.assert_allclose(both.orbital_energies, levels, atol=potential, rtol=0)
         moved[distance] = np.abs(both.orbital_energies - levels).max()
