@@ -90,14 +90,17 @@ def test_occupied_levels_are_as_many_as_electron_pairs(with_levels: Direct) -> N
 
 def test_levels_start_from_a_fit_to_the_labels(with_levels: Direct, records: list[Record]) -> None:
     truth = direct.labels(records, 0.85, 9.0)
+    assert truth.occupied is not None
     for m, record in enumerate(records):
         o = int(record.n_occupied)
         assert truth.occupied[m, :o].numpy() == pytest.approx(record.energies[:o])
     with_levels.set_centre(truth)
     # Of what the atoms say nothing is left: the fit alone.
     for part in (with_levels.values, with_levels.scores):
-        torch.nn.init.zeros_(part[2].weight)
-        torch.nn.init.zeros_(part[2].bias)
+        last = part[2]
+        assert isinstance(last, torch.nn.Linear)
+        torch.nn.init.zeros_(last.weight)
+        torch.nn.init.zeros_(last.bias)
     torch.nn.init.zeros_(with_levels.occupied.out.weight)
     torch.nn.init.zeros_(with_levels.occupied.out.bias)
     with torch.no_grad():
@@ -126,8 +129,10 @@ def test_gradients_of_levels_are_finite(with_levels: Direct, records: list[Recor
     )
     terms = direct.losses(found, direct.labels(records, 0.85, 9.0))
     torch.stack(list(terms.values())).sum().backward()
-    gradients = [p.grad for p in with_levels.occupied.parameters()]
-    assert all(bool(g.isfinite().all()) and float(g.abs().sum()) > 0 for g in gradients)
+    for parameter in with_levels.occupied.parameters():
+        assert parameter.grad is not None
+        assert bool(parameter.grad.isfinite().all())
+        assert float(parameter.grad.abs().sum()) > 0
 
 
 def test_a_model_from_before_there_were_levels_is_read(model: Direct, tmp_path: Path) -> None:

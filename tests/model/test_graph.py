@@ -13,13 +13,13 @@ from esml.model.graph import build_graph
 
 
 def changed(name: str = "H2O", **info: object) -> Atoms:
-    atoms = molecule(name)
+    atoms: Atoms = molecule(name)
     atoms.info.update(info)
     return atoms
 
 
 def periodic() -> Atoms:
-    atoms = molecule("H2O", vacuum=5.0)
+    atoms: Atoms = molecule("H2O", vacuum=5.0)
     atoms.set_pbc(True)
     return atoms
 
@@ -29,24 +29,25 @@ def germane() -> Atoms:
 
 
 def misplaced() -> Atoms:
-    atoms = molecule("H2O")
+    atoms: Atoms = molecule("H2O")
     atoms.positions[1, 2] = np.nan
     return atoms
 
 
 def doubled() -> Atoms:
     atoms = molecule("CH4")
-    return atoms + Atoms("CO", positions=[atoms.positions[2] + 0.01, [0, 0, 9]])
+    found: Atoms = atoms + Atoms("CO", positions=[atoms.positions[2] + 0.01, [0, 0, 9]])
+    return found
 
 
 def partial(total: float) -> Atoms:
-    atoms = molecule("H2O")
+    atoms: Atoms = molecule("H2O")
     atoms.set_initial_charges([total - 0.6, 0.3, 0.3])
     return atoms
 
 
 def magnetic() -> Atoms:
-    atoms = molecule("H2O")
+    atoms: Atoms = molecule("H2O")
     atoms.set_initial_magnetic_moments([2.0, 0, 0])
     return atoms
 

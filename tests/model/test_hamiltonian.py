@@ -53,7 +53,7 @@ def model() -> EffectiveHamiltonian:
 
 
 def distorted(name: str, seed: int = 0) -> Atoms:
-    atoms = molecule(name)
+    atoms: Atoms = molecule(name)
     atoms.rattle(0.08, seed=seed)
     return atoms
 
@@ -76,7 +76,8 @@ def turn(q: Tensor, slots: Tensor) -> Tensor:
     for mask in slots:
         one = torch.ones(1, 1, dtype=q.dtype)
         blocks.append(torch.block_diag(one, q) if bool(mask[1]) else one)
-    return torch.block_diag(*blocks)
+    values: Tensor = torch.block_diag(*blocks)
+    return values
 
 
 def assert_interactions_close(a: Interaction, b: Interaction, turned: Tensor) -> None:
@@ -337,12 +338,14 @@ def test_mean_field_is_that_of_the_formula(mean_field: str, steps: int) -> None:
 
     def switch_of(a: int, b: int) -> float:
         x = min(max((atoms.get_distance(a, b) - 2.5) / 1.5, 0.0), 1.0)
-        return 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
+        value: float = 1 - 10 * x**3 + 15 * x**4 - 6 * x**5
+        return value
 
     def gamma_of(a: int, b: int, which: int) -> float:
         limit, y = ((1.0, 1.75), (0.65, 2.32))[which]
         r, hardness = atoms.get_distance(a, b), float(0.5 * (eta[a, which] + eta[b, which]))
-        return limit * COULOMB / (r**y + (limit * COULOMB / hardness) ** y) ** (1 / y)
+        value: float = limit * COULOMB / (r**y + (limit * COULOMB / hardness) ** y) ** (1 / y)
+        return value
 
     def mean_gamma(a: int) -> float:
         near = [switch_of(a, b) for b in range(len(atoms))]

@@ -35,7 +35,8 @@ def rotation(inversion: bool = False) -> Tensor:
         torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     )
     q = q * torch.linalg.det(q)
-    return -q if inversion else q
+    values: Tensor = -q if inversion else q
+    return values
 
 
 def tensor_rotation(q: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def features(network: Network, graph: Graph) -> Tensor:
 
 
 def distorted(name: str, seed: int = 0) -> Atoms:
-    atoms = molecule(name)
+    atoms: Atoms = molecule(name)
     atoms.rattle(0.1, seed=seed)
     return atoms
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import ase.io
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from surrogate_cases import read_all
 
 import esml
 from esml.physics import InstabilityError
@@ -20,7 +20,7 @@ from esml.units import COULOMB
 
 MOLECULES: dict[str, Atoms] = {
     atoms.info["name"]: atoms
-    for atoms in ase.io.read(Path(__file__).parents[1] / "data" / "donors_acceptors.xyz", ":")
+    for atoms in read_all(Path(__file__).parents[1] / "data" / "donors_acceptors.xyz")
 }
 
 
@@ -42,7 +42,8 @@ def ethylamine_pair(distance: float) -> Atoms:
     donor = molecule("CH3CH2NH2")
     gap = donor.positions[:, 0].max() - other.positions[:, 0].min()
     other.positions[:, 0] += gap + distance
-    return donor + other
+    both: Atoms = donor + other
+    return both
 
 
 def orbitals(model: Surrogate, atoms: Atoms) -> torch.Tensor:
@@ -78,7 +79,8 @@ def test_gradients_hold_between_one_part_and_two(model: Surrogate) -> None:
 
     def value(positions: torch.Tensor) -> torch.Tensor:
         h = model.hamiltonian(replace(graph, positions=positions)).hamiltonian[0]
-        return (h * weight[: len(h), : len(h)]).sum()
+        total: torch.Tensor = (h * weight[: len(h), : len(h)]).sum()
+        return total
 
     positions = graph.positions.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(value(positions), positions)
@@ -96,7 +98,7 @@ def pair(first: str, second: str, distance: float) -> Atoms:
     one, other = (MOLECULES[name].copy() for name in (first, second))
     one.positions -= one.positions.mean(0)
     other.positions += [0.0, 0.0, distance] - other.positions.mean(0)
-    both = one + other
+    both: Atoms = one + other
     both.info["charge"] = one.info["charge"] + other.info["charge"]
     return both
 

@@ -24,7 +24,8 @@ CONFIG = TransformerConfig(channels=8, width=16, heads=2, cutoff=4.0)
 def features(network: torch.nn.Module, structures: list[Atoms]) -> torch.Tensor:
     graph = build_graph(structures, 5.0, torch.float64)
     with torch.no_grad():
-        return network(Pairs.of(graph), species(graph.numbers))
+        found: torch.Tensor = network(Pairs.of(graph), species(graph.numbers))
+        return found
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def transformer() -> Transformer:
 
 @pytest.fixture
 def ethanol() -> Atoms:
-    atoms = molecule("CH3CH2OH")
+    atoms: Atoms = molecule("CH3CH2OH")
     atoms.rattle(0.05, seed=1)
     return atoms
 

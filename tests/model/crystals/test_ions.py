@@ -15,7 +15,8 @@ K_POINTS = k_mesh((2, 2, 1)).fractional
 
 def energies(model: object, atoms: Atoms, k_points: torch.Tensor = K_POINTS) -> torch.Tensor:
     h = model(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)  # type: ignore[operator]
-    return torch.linalg.eigvalsh(h.at(k_points).detach())
+    found: torch.Tensor = torch.linalg.eigvalsh(h.at(k_points).detach())
+    return found
 
 
 def test_charges_add_up_to_none_and_change_sign_with_the_pair() -> None:

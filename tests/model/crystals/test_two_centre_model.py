@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,8 @@ def hamiltonian(model: TwoCentreModel, atoms: Atoms) -> RealSpaceHamiltonian:
 
 
 def energies(model: TwoCentreModel, atoms: Atoms, k_points: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.eigvalsh(hamiltonian(model, atoms).at(k_points))
+    found: torch.Tensor = torch.linalg.eigvalsh(hamiltonian(model, atoms).at(k_points))
+    return found
 
 
 MODEL = random_model()
@@ -118,10 +121,12 @@ def test_tables_have_gradients() -> None:
     arguments = atoms.numbers.tolist(), np.asarray(atoms.cell), atoms.positions
 
     def energy() -> torch.Tensor:
-        return torch.linalg.eigvalsh(model(*arguments).at(K_POINTS))[:, :7].sum()
+        found: torch.Tensor = torch.linalg.eigvalsh(model(*arguments).at(K_POINTS))[:, :7].sum()
+        return found
 
     energy().backward()
     for table, place in ((model.hopping, (0, 1, 3, 1)), (model.field, (1, 0, 8, 0))):
+        assert table.grad is not None
         found = float(table.grad[place])
         step = 1e-5
         values = []
@@ -145,7 +150,7 @@ def record(atoms: Atoms, divisions: tuple[int, int, int]) -> CrystalRecord:
     ).half()
     left_out = "dense_divisions k_points k_weights n_electrons total_energy fermi_level"
     left_out += " mesh_fermi_level energies n_exact populations d_centres"
-    empty = {name: np.zeros(0) for name in left_out.split()}
+    empty: dict[str, Any] = {name: np.zeros(0) for name in left_out.split()}
     return CrystalRecord(
         numbers=atoms.numbers,
         positions=atoms.positions,
