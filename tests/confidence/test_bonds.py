@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import ase.io
 import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from surrogate_cases import read_all
 
 import esml
 from esml.confidence import Chains, Domain
@@ -19,8 +19,7 @@ from esml.predict.surrogate import Surrogate
 
 DATA = Path(__file__).parents[1] / "data"
 STRUCTURES: dict[str, Atoms] = {
-    atoms.info["name"]: atoms
-    for atoms in ase.io.read(DATA / "field_cases" / "11_peroxides.xyz", ":")
+    atoms.info["name"]: atoms for atoms in read_all(DATA / "field_cases" / "11_peroxides.xyz")
 }
 
 

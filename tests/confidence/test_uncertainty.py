@@ -14,6 +14,7 @@ from ase.build import molecule
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from scipy.stats import spearmanr
+from surrogate_cases import read_one
 from typer.testing import CliRunner
 
 import esml
@@ -47,8 +48,8 @@ def records() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def model(records: list[Record]) -> Surrogate:
-    split = [[r for r in records if r.split == s] for s in ("train", "validation")]
-    return calibrate(esml.load_model("camb3lyp"), *split)
+    training, validation = ([r for r in records if r.split == s] for s in ("train", "validation"))
+    return calibrate(esml.load_model("camb3lyp"), training, validation)
 
 
 # ---- the error model ---------------------------------------------------------------------------
@@ -269,7 +270,7 @@ BONDS = {  # one end, the other, and the atoms that move with it
 
 
 def stretched(name: str, factor: float) -> Atoms:
-    atoms = molecule(name)
+    atoms: Atoms = molecule(name)
     one, other, moving = BONDS[name]
     atoms.positions[moving] += (factor - 1.0) * (atoms.positions[other] - atoms.positions[one])
     return atoms
@@ -321,8 +322,8 @@ def test_atoms_moved_at_random_are_out_of_domain() -> None:
 
 def test_an_element_not_trained_on_is_out_of_domain(records: list[Record]) -> None:
     chosen = [r for r in records if 17 not in r.numbers][::6]
-    split = [[r for r in chosen if r.split == s] for s in ("train", "validation")]
-    model = calibrate(esml.load_model("camb3lyp"), *split)
+    training, validation = ([r for r in chosen if r.split == s] for s in ("train", "validation"))
+    model = calibrate(esml.load_model("camb3lyp"), training, validation)
     result = model.predict(molecule("CH3Cl"), 3)
     assert not result.in_domain
     assert "no training molecule contains Cl" in result.warnings[0]
@@ -333,7 +334,7 @@ def test_charges_and_sizes_are_remarked_on(model: Surrogate) -> None:
     result = model.predict(Atoms("NH4", AMMONIUM, info={"charge": 1}), 3)
     assert not result.in_domain
     assert any("charge is +1 e" in warning for warning in result.warnings)
-    large = model.predict(ase.io.read(EXAMPLES / "azobenzene.xyz"), 2)
+    large = model.predict(read_one(EXAMPLES / "azobenzene.xyz"), 2)
     assert any("14 heavy atoms" in warning for warning in large.warnings)
     assert unfamiliar([1, 6], 0, {1, 6, 8}) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +54,8 @@ def tert_butylamine() -> Atoms:
     side /= np.linalg.norm(side)
     hydrogens = [nitrogen + 0.37 * axis + s * 0.83 * side + 0.45 * np.cross(axis, side)
                  for s in (-1, 1)]  # fmt: skip
-    return atoms + Atoms("NH2", [nitrogen, *hydrogens])
+    whole: Atoms = atoms + Atoms("NH2", [nitrogen, *hydrogens])
+    return whole
 
 
 def cyclohexane() -> Atoms:
@@ -67,7 +70,7 @@ def cyclohexane() -> Atoms:
     return Atoms("C6H12", np.concatenate([ring, axial, equatorial]))
 
 
-SATURATED = {
+SATURATED: dict[str, Callable[[], Atoms]] = {
     "water": lambda: molecule("H2O"),
     "methane": lambda: molecule("CH4"),
     "ethane": lambda: molecule("C2H6"),
