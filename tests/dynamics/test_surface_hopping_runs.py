@@ -24,7 +24,7 @@ def model() -> Surrogate:
 @pytest.fixture
 def moving() -> Atoms:
     """Furan with thermal velocities of 600 K."""
-    atoms = molecule("C4H4O")
+    atoms: Atoms = molecule("C4H4O")
     spread = np.sqrt(units.kB * 600.0 / atoms.get_masses())[:, None]
     atoms.set_velocities(np.random.default_rng(2).normal(size=(len(atoms), 3)) * spread)
     return atoms
