@@ -246,7 +246,7 @@ def many(folder: Path, n: int) -> None:
 
 
 def formaldehyde(**info: Any) -> Atoms:
-    atoms = molecule("H2CO")
+    atoms: Atoms = molecule("H2CO")
     atoms.info.update(info)
     return atoms
 

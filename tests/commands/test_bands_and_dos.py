@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 from ase.build import molecule
-from click.testing import Result
 from crystal_models import alloy, electrolyte_model, li2s, made_up
-from typer.testing import CliRunner
+from surrogate_cases import read_one
+from typer.testing import CliRunner, Result
 
 import esml
 from esml.commands.app import app
@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
@@ -58,7 +58,7 @@ def test_densities_of_states_are_written_and_drawn(files: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "d-band centre" in result.stdout
-    crystal = made_up().predict(ase.io.read(files / "alloy.cif"), (2, 2, 2))
+    crystal = made_up().predict(read_one(files / "alloy.cif"), (2, 2, 2))
     with open(files / "s.csv", newline="") as file:
         sites = list(csv.DictReader(file))
     found = [float(row["d_band_centre_eV"]) for row in sites]

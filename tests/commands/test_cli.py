@@ -19,8 +19,8 @@ import yaml
 from ase import Atoms
 from ase.build import molecule
 from ase.io import write
-from click.testing import Result
-from typer.testing import CliRunner
+from surrogate_cases import read_one
+from typer.testing import CliRunner, Result
 
 import esml
 from esml.commands.app import app
@@ -34,7 +34,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 AZOBENZENE = str(EXAMPLES / "azobenzene.xyz")
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
@@ -76,7 +76,7 @@ def test_spectrum_prints_states_and_writes_picture_and_curve(tmp_path: Path) -> 
     picture, curve = tmp_path / "azobenzene.png", tmp_path / "azobenzene.csv"
     result = run("spectrum", AZOBENZENE, "--n-states", "4", "--plot", picture, "--csv", curve)
     assert result.exit_code == 0, result.output
-    expected = esml.load_model().predict(molecule_of(AZOBENZENE), n_states=4)
+    expected = esml.load_model().predict(read_one(AZOBENZENE), n_states=4)
     assert "C12H10N2" in result.stdout
     assert f"{expected.homo:.2f}" in result.stdout
     rows = state_rows(result.stdout)
@@ -92,14 +92,6 @@ def test_spectrum_prints_states_and_writes_picture_and_curve(tmp_path: Path) -> 
         header, *points = csv.reader(file)
     assert header[0] == "energy_eV"
     assert len(points) > 10
-
-
-def molecule_of(path: str) -> Atoms:
-    from ase.io import read
-
-    atoms = read(path)
-    assert isinstance(atoms, Atoms)
-    return atoms
 
 
 def state_rows(text: str) -> dict[str, list[str]]:
@@ -165,7 +157,7 @@ def test_an_unstable_ground_state_is_no_bad_input(monkeypatch: pytest.MonkeyPatc
 
 
 def broken(kind: str) -> Atoms:
-    water = molecule("H2O")
+    water: Atoms = molecule("H2O")
     if kind == "element":
         return Atoms("GeH4", molecule("SiH4").positions)
     if kind == "overlap":
@@ -429,8 +421,8 @@ def test_a_device_there_is_not_is_refused(tmp_path: Path) -> None:
     settings = {"data": [str(data)], "output": str(tmp_path / "run")}
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(settings))
-    for command in (["train", config], ["evaluate", "default", data], ["serve"]):
-        assert "device 'abacus' cannot be used" in refusal(run(*command, "--device", "abacus"))
+    for other in (["train", config], ["evaluate", "default", data], ["serve"]):
+        assert "device 'abacus' cannot be used" in refusal(run(*other, "--device", "abacus"))
 
 
 def test_train_and_evaluate_refuse_what_is_not_there(tmp_path: Path) -> None:
@@ -454,7 +446,7 @@ def test_version_and_help_answer_without_loading_torch() -> None:
     assert run("--version").stdout.strip() == f"esml {esml.__version__}"
     script = (
         "import sys\n"
-        "from typer.testing import CliRunner\n"
+        "from typer.testing import CliRunner, Result\n"
         "from esml.commands.app import app\n"
         "result = CliRunner().invoke(app, ['--help'])\n"
         "assert result.exit_code == 0\n"
@@ -475,7 +467,7 @@ def test_a_spectrum_loads_nothing_it_does_not_use(tmp_path: Path) -> None:
     write(path, molecule("H2CO"))
     script = (
         "import sys\n"
-        "from typer.testing import CliRunner\n"
+        "from typer.testing import CliRunner, Result\n"
         "from esml.commands.app import app\n"
         f"result = CliRunner().invoke(app, ['spectrum', {str(path)!r}])\n"
         "assert result.exit_code == 0, result.output\n"

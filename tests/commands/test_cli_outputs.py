@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import molecule
+from surrogate_cases import read_all
 from test_cli import AZOBENZENE, EXAMPLES, refusal, run
 
 from esml.io.records import read, write_shard
@@ -123,7 +124,7 @@ def test_average_wants_one_molecule_and_leaves_out_what_fails(tmp_path: Path) ->
     ase.io.write(mixed, [molecule("H2CO"), molecule("C2H4")])
     assert "different molecules" in refusal(run("spectrum", mixed, "--average"))
     broken = tmp_path / "broken.xyz"
-    frames = ase.io.read(shaken(tmp_path / "md.xyz", 3), index=":")
+    frames = read_all(shaken(tmp_path / "md.xyz", 3))
     frames[1].positions[1] = frames[1].positions[0]
     ase.io.write(broken, frames)
     result = run("spectrum", broken, "--average", "--n-states", "2")

@@ -322,6 +322,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
 def test_the_page_of_files_names_the_schema() -> None:
     page = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
     assert f"`schema_version` ({SCHEMA_VERSION})" in page
-    for column in (*COLUMNS, *STATE_COLUMNS.values(), *TEXTS, *FAILURE_TEXTS):
+    columns: list[Any] = [*COLUMNS, *STATE_COLUMNS.values(), *TEXTS, *FAILURE_TEXTS]
+    for column in columns:
         name = column if isinstance(column, str) else column.path
         assert name.split("/")[-1] in page, name

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io.cube import read_cube
+from surrogate_cases import read_all, read_one
 
 import esml
 from esml.analysis.orbital_shapes import STATEMENT, Shapes, isovalue, surface
@@ -48,7 +49,7 @@ def predictions() -> tuple[Result, ...]:
 
 @cache
 def nitroaniline() -> Result:
-    return esml.load_model().predict(ase.io.read(EXAMPLES / "p-nitroaniline.xyz"), n_states=STATES)
+    return esml.load_model().predict(read_one(EXAMPLES / "p-nitroaniline.xyz"), n_states=STATES)
 
 
 def export(path: Path, **options: Any) -> Path:
@@ -128,7 +129,7 @@ def test_json_has_null_for_what_is_unknown(tmp_path: Path) -> None:
 
 
 def test_ase_reads_extended_xyz(tmp_path: Path) -> None:
-    frames = ase.io.read(export(tmp_path / "out.xyz"), index=":")
+    frames = read_all(export(tmp_path / "out.xyz"))
     assert isinstance(frames, list)
     assert len(frames) == 3
     for atoms, name, result in zip(frames, NAMES, predictions(), strict=True):
@@ -302,7 +303,7 @@ def test_overlap_and_functions_are_those_of_pyscf() -> None:
     )
     grid = shapes.grid(1.5, 1.0)
     points = np.stack(np.meshgrid(*(grid.axis(k) for k in range(3)), indexing="ij"), axis=-1)
-    inverse = np.linalg.inv(shapes.orthogonalizer)
+    inverse = np.asarray(np.linalg.inv(shapes.orthogonalizer), dtype=np.float64)
     found = shapes.values(inverse, grid).reshape(len(kept), -1)
     expected = mol.eval_gto("GTOval", points.reshape(-1, 3) / BOHR)[:, kept].T
     np.testing.assert_allclose(found, expected, atol=2e-5)

@@ -221,7 +221,8 @@ def test_other_filled_shells_are_refused_too(tmp_path: Path) -> None:
 
 
 def bare(atoms: Atoms) -> Atoms:
-    return atoms[atoms.numbers != 1]
+    heavy: Atoms = atoms[atoms.numbers != 1]
+    return heavy
 
 
 def test_missing_hydrogens_are_named(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esml.io import files
 from esml.io.records import (
     SCHEMA_VERSION,
     DamagedError,
@@ -148,7 +147,8 @@ def test_a_shard_of_no_records_and_records_of_no_states(tmp_path: Path) -> None:
 
 def test_values_are_stored_in_the_declared_precision(tmp_path: Path) -> None:
     record = made_up(0)
-    wide = replace(record, energies=record.energies.astype("f8") + 1e-12, charge=-1)
+    energies = record.energies.astype("f8") + 1e-12
+    wide = replace(record, energies=energies, charge=-1)  # type: ignore[arg-type]
     write_shard(tmp_path / "a.h5", [wide])
     assert_identical(record, read_shard(tmp_path / "a.h5")[0])
 
@@ -202,7 +202,7 @@ def test_packing_is_undone_by_unpacking(n: int, lead: int, seed: int) -> None:
 
 
 def test_packing_takes_the_lower_triangle_row_by_row() -> None:
-    np.testing.assert_array_equal(pack(np.arange(9).reshape(3, 3)), [0, 3, 4, 6, 7, 8])
+    np.testing.assert_array_equal(pack(np.arange(9.0).reshape(3, 3)), [0, 3, 4, 6, 7, 8])
 
 
 def test_hamiltonians_are_those_of_orbitals_and_energies() -> None:
@@ -451,7 +451,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DatasetError, match=r"shard\.h5 could not be written .*No space left"):
         write_shard(shard, [made_up(9)])
     assert [record.key for record in read_shard(shard)] == ["key-0", "key-1", "key-2"]
