@@ -11,6 +11,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.emt import EMT
 from ase.calculators.fd import calculate_numerical_forces
 from ase.units import Debye
+from surrogate_cases import read_one
 
 import esml
 from esml.interfaces.ase import ExcitedStateCalculator, SurrogateCalculator
@@ -25,7 +26,7 @@ def model() -> Surrogate:
 
 
 def formaldehyde() -> Atoms:
-    atoms = molecule("H2CO")
+    atoms: Atoms = molecule("H2CO")
     atoms.rattle(0.03, seed=2)
     return atoms
 
@@ -81,8 +82,7 @@ def test_ase_writes_what_it_knows_of_the_calculator(model: Surrogate, tmp_path: 
     dipole, charges = atoms.get_dipole_moment(), atoms.get_charges()
     for name in ("water.extxyz", "water.traj"):
         ase.io.write(tmp_path / name, atoms)
-        again = ase.io.read(tmp_path / name)
-        assert isinstance(again, Atoms)
+        again = read_one(tmp_path / name)
         assert again.get_dipole_moment() == pytest.approx(dipole, abs=1e-6)
         assert again.get_charges() == pytest.approx(charges, abs=1e-6)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.io import read
+from surrogate_cases import read_one
 
 import esml
 from esml.io.measured import family_of
@@ -36,9 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> esml.Surrogate:
 
 @pytest.fixture(scope="module")
 def nitroaniline() -> Atoms:
-    atoms = read(EXAMPLES / "p-nitroaniline.xyz")
-    assert isinstance(atoms, Atoms)
-    return atoms
+    return read_one(EXAMPLES / "p-nitroaniline.xyz")
 
 
 def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms) -> None:

@@ -161,8 +161,8 @@ def test_the_solvent_of_a_list_is_that_of_the_page(tab: Any, tmp_path: Path) -> 
     with tab.expect_download() as waiting:
         row.get_by_text("Download").click()
     waiting.value.save_as(tmp_path / "results.csv")
-    with open(tmp_path / "results.csv", newline="") as file:
-        assert [each["solvent"] for each in csv.DictReader(file)] == ["water"]
+    with open(tmp_path / "results.csv", newline="") as table:
+        assert [each["solvent"] for each in csv.DictReader(table)] == ["water"]
     row.get_by_text("Forget").click()
     tab.select_option("#solvent", "vacuum")
     expect(tab.locator("#batches tr")).to_have_count(0)

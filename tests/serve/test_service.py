@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 import pytest
+from surrogate_cases import read_one
 
 import esml
 from esml.analysis.spectrum import broaden
@@ -67,7 +67,7 @@ def refused(client: Any, status: int, **question: Any) -> str:
 def test_a_file_is_answered_as_the_model_does(client: Any) -> None:
     path = EXAMPLES / "p-nitroaniline.xyz"
     answer = predicted(client, content=path.read_text(), name=path.name, n_states=3)
-    expected = esml.load_model().predict(ase.io.read(path), n_states=3)
+    expected = esml.load_model().predict(read_one(path), n_states=3)
     energies = [state["energy_eV"] for state in answer["states"][:3]]
     np.testing.assert_allclose(energies, expected.singlets.energies, atol=1e-5)
     assert [state["label"] for state in answer["states"]] == ["S1", "S2", "S3", "T1", "T2", "T3"]
