@@ -116,7 +116,7 @@ def test_a_local_cluster_without_workers_gets_new_ones(
     class Seen(LocalCluster):
         def __init__(self, **options: Any) -> None:
             started.append(self)
-            super().__init__(**options)
+            super().__init__(**options)  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr("dask.distributed.LocalCluster", Seen)
     names = [f"job {i}" for i in range(30)]
@@ -132,7 +132,8 @@ def test_a_local_cluster_without_workers_gets_new_ones(
 
 def killing(job: str, settings: str) -> str:
     time.sleep(0.5)
-    raise KilledWorker(job, SimpleNamespace(address="nowhere"), 0)
+    worker: Any = SimpleNamespace(address="nowhere")
+    raise KilledWorker(job, worker, 0)
 
 
 def test_what_dies_late_is_given_up_all_the_same() -> None:
@@ -155,7 +156,8 @@ def test_few_are_in_flight_and_all_are_done(
 
     monkeypatch.setattr(Client, "submit", counted)
     names = [f"job {i}" for i in range(40)]
-    done, most = [], 0
+    done: list[str] = []
+    most = 0
     with inside() as cluster:
         address = cluster.scheduler_address
         for name, _ in results(worker_functions.compute, names, str(tmp_path), address):

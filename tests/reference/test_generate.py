@@ -29,6 +29,7 @@ import pytest
 import worker_functions
 from ase import Atoms
 from reference_cases import QUICK, assert_same, structure, water
+from surrogate_cases import read_all
 from typer.testing import CliRunner
 
 from esml.io.files import sole_writer
@@ -167,19 +168,24 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
             stderr=subprocess.DEVNULL,
         ) as parent:
             try:
-                assert wait_for(
-                    lambda n=before: len(list(parts.glob("*.h5"))) > n or parent.poll() is not None,
-                    120,
-                )
+
+                def moved(n: int = before, parent: subprocess.Popen[bytes] = parent) -> bool:
+                    return len(list(parts.glob("*.h5"))) > n or parent.poll() is not None
+
+                assert wait_for(moved, 120)
                 workers = children_of(parent.pid)
             finally:
                 parent.kill()
         assert parent.returncode == -signal.SIGKILL
         assert len(workers) >= 2
-        assert wait_for(lambda w=workers: not any(map(is_alive, w)), 20), "workers outlive it"
+
+        def ended(w: Sequence[int] = tuple(workers)) -> bool:
+            return not any(map(is_alive, w))
+
+        assert wait_for(ended, 20), "workers outlive it"
         survivors = {path.stem for path in parts.glob("*.h5")}
         assert len(survivors) > before, "nothing is lost again"
-    images = ase.io.read(source, index=":")
+    images = read_all(source)
     assert 0 < len(survivors) < len(images)
     assert survivors <= set(keys_of(images, level))
     times = {key: (parts / f"{key}.h5").stat().st_mtime_ns for key in survivors}
@@ -198,7 +204,9 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 # --- the pool -------------------------------------------------------------------------------------
 
 
-pool = partial(on_processes, died=worker_functions.died, start=worker_functions.start)
+pool: Callable[..., Iterator[tuple[str, Any]]] = partial(
+    on_processes, died=worker_functions.died, start=worker_functions.start
+)
 """Real processes with nothing to load."""
 
 
@@ -341,7 +349,8 @@ def test_an_output_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_run_and_keeps_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, written = os.replace, []
+    real = os.replace
+    written: list[Path] = []
 
     def fill(source: Path, target: Path) -> None:
         if len(written) == 2:

@@ -29,7 +29,10 @@ def moved(atoms: Atoms) -> Atoms:
 
 def turn(numbers: np.ndarray) -> np.ndarray:
     """How minimal orbitals turn: s not at all, x y z like a vector."""
-    return block_diag(*(1.0 if z == 1 else block_diag(1.0, ROTATION) for z in numbers))
+    values: np.ndarray = block_diag(
+        *(1.0 if z == 1 else block_diag(1.0, ROTATION) for z in numbers)
+    )
+    return values
 
 
 def pair(name: str, level: Level) -> tuple[Record, Record]:
@@ -100,7 +103,10 @@ def test_amplitudes_turn(exact: tuple[Record, Record]) -> None:
 
     def densities(r: Record, x: np.ndarray) -> np.ndarray:
         o = int(r.n_occupied)
-        return np.einsum("mi,sia,na->smn", r.coefficients[:, :o], x, r.coefficients[:, o:])
+        values: np.ndarray = np.einsum(
+            "mi,sia,na->smn", r.coefficients[:, :o], x, r.coefficients[:, o:]
+        )
+        return values
 
     for name in ("singlet_x", "singlet_y", "triplet_x"):
         expected = D @ densities(one, getattr(one, name)) @ D.T

@@ -14,6 +14,7 @@ pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
 
 from ase import Atoms
+from surrogate_cases import read_all
 from typer.testing import CliRunner
 
 from reference import sample as module
@@ -55,7 +56,7 @@ def unbroken(tmp_path: Path, quick: pytest.MonkeyPatch) -> tuple[bytes, bytes]:
     log = output.with_name("unbroken.xyz.log")
     entries = lines(log)
     assert len(entries) == N
-    assert written == len(ase.io.read(output, index=":")) == sum(e["structures"] for e in entries)
+    assert written == len(read_all(output)) == sum(e["structures"] for e in entries)
     assert all(bool(e["reason"]) == (e["structures"] == 0) for e in entries)
     assert written >= 2
     return output.read_bytes(), log.read_bytes()
@@ -161,7 +162,7 @@ def test_the_command_says_what_it_did_and_where_it_could_not(
     output = tmp_path / "a.xyz"
     result = CliRunner().invoke(app, ["sample", str(output), *arguments])
     assert result.exit_code == 0
-    assert f"{output}: {len(ase.io.read(output, index=':'))} structures" in result.output
+    assert f"{output}: {len(read_all(output))} structures" in result.output
     result = CliRunner().invoke(app, ["sample", str(output), *arguments])
     assert f"{output}: 0 structures" in result.output
     result = CliRunner().invoke(app, ["sample", str(output / "b.xyz"), *arguments])
@@ -174,7 +175,7 @@ def test_the_extrapolation_set_is_a_split_of_its_own(
 ) -> None:
     output = tmp_path / "larger.xyz"
     written = write_extrapolation(output)
-    images = ase.io.read(output, index=":")
+    images = read_all(output)
     allowed = [m for m in extrapolation_molecules() if "N" not in m.smiles]
     assert written == len(images) == len(allowed)
     assert {image.info["split"] for image in images} == {"extrapolation"}
@@ -188,6 +189,6 @@ def test_a_real_sample(tmp_path: Path) -> None:
     arguments = ["sample", str(output), "-n", "1", "--max-heavy", "2", "--relaxed-share", "1"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0
-    images = ase.io.read(output, index=":")
+    images = read_all(output)
     assert len(images) == 2
     assert [atoms.info["geometry"] == "relaxed" for atoms in images] == [True, False]

@@ -26,6 +26,7 @@ def orbital_energies(atoms: Atoms) -> np.ndarray:
     calculator = TBLite(method=METHOD, verbosity=0)
     atoms.calc = calculator
     atoms.get_potential_energy()
+    assert calculator._res is not None
     return np.asarray(calculator._res.get("orbital-energies")) * 27.211386
 
 

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def own_record(record: Record, solution: Solution, m: int) -> Record:
     layout, found = solution.operators.layout, solution.orbitals
     n, o, k = int(layout.n_orbitals[m]), int(layout.n_occupied[m]), len(record.numbers)
 
-    def states(kind: str, excitations: Excitations) -> dict[str, np.ndarray]:
+    def states(kind: str, excitations: Excitations) -> dict[str, Any]:
         exists = excitations.mask[m]
         return {
             f"{kind}_energies": excitations.energies[m, exists].numpy(),

@@ -89,8 +89,8 @@ def test_states_are_matched_whatever_their_order(solved: Solution, own: Targets)
         # Degenerate partners (those of linear molecules) may stand in for each other.
         energies = found.energies.nan_to_num()
         assert torch.equal(places >= 0, expected >= 0)
-        gathered = (energies.gather(1, x.clamp(min=0)) for x in (places, expected))
-        assert torch.allclose(*gathered, atol=1e-6)
+        one, other = (energies.gather(1, x.clamp(min=0)) for x in (places, expected))
+        assert torch.allclose(one, other, atol=1e-6)
         bent = [m for m, e in enumerate(energies) if e[e > 0].diff().min() > 1e-6]
         assert len(bent) > 6
         assert torch.equal(places[bent], expected[bent])

@@ -197,7 +197,8 @@ def test_defaults_validation_and_documentation_share_one_source() -> None:
 
 def total_loss(row: dict[str, str]) -> float:
     weights = LossWeights().model_dump() | {"exact_energies": 0.0}
-    return sum(weight * float(row[name]) for name, weight in weights.items() if weight)
+    total: float = sum(weight * float(row[name]) for name, weight in weights.items() if weight)
+    return total
 
 
 def test_training_lowers_the_loss(finished: Path) -> None:
