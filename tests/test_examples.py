@@ -8,9 +8,9 @@ import runpy
 import sys
 from pathlib import Path
 
-import ase.io
 import numpy as np
 import pytest
+from surrogate_cases import read_all
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -97,7 +97,7 @@ def test_thermal_spectrum(
 ) -> None:
     run("thermal_spectrum", monkeypatch, "--steps", "40", "--every", "4")
     assert "10 of 10 frames" in capsys.readouterr().out
-    frames = ase.io.read("pyridine.extxyz", ":")
+    frames = read_all("pyridine.extxyz")
     assert np.std([frame.get_distance(0, 1) for frame in frames]) > 0.003  # they move
     assert Path("pyridine.png").exists()
 
@@ -107,7 +107,7 @@ def test_a_molecule_in_water(
 ) -> None:
     run("embedding_loop", monkeypatch, "--steps", "6", "--every", "3", "--waters", "6")
     assert "2 frames of acetone and 6 waters" in capsys.readouterr().out
-    first, last = ase.io.read("acetone.extxyz", ":")
+    first, last = read_all("acetone.extxyz")
     assert np.abs(first.positions[:10] - last.positions[:10]).max() == 0.0
     assert np.abs(first.positions[10:] - last.positions[10:]).max() > 1e-3
     assert last.get_distance(10, 11) == pytest.approx(0.9572, abs=1e-4)  # waters are rigid

@@ -96,9 +96,9 @@ def test_a_set_of_molecules(tmp_path: Path) -> None:
         states = esml.predict(smiles, n_states=6, geometry="mmff").singlets
         seen = HC / states.energies >= 200.0
         state = int(np.where(seen, states.oscillator_strengths, -1.0).argmax())
-        row = names.index(name)
-        assert wavelengths[row] == pytest.approx(HC / states.energies[state], abs=0.02)
-        assert strengths[row] == pytest.approx(states.oscillator_strengths[state], abs=0.006)
+        place = names.index(name)
+        assert wavelengths[place] == pytest.approx(HC / states.energies[state], abs=0.02)
+        assert strengths[place] == pytest.approx(states.oscillator_strengths[state], abs=0.006)
     document = json.loads((tmp_path / "notebooks" / "dyes.chemiscope.json").read_text())
     assert len(document["structures"]) == 18
 

@@ -158,7 +158,7 @@ def test_the_conda_recipe_asks_for_what_the_wheel_does() -> None:
         (named.get(name, name), bound)
         for name, bound in (entry.split() for entry in recipe["requirements"]["run"])
     }
-    wanted = {tuple(re.match(r"([\w-]+)(.*)", r).groups()) for r in PROJECT["dependencies"]}
+    wanted = {re.findall(r"^([\w-]+)(.*)", r)[0] for r in PROJECT["dependencies"]}
     assert asked == wanted | {("python", PROJECT["requires-python"])}
     assert recipe["about"]["license"] == PROJECT["license"]
     assert recipe["about"]["home"] == PROJECT["urls"]["Repository"]

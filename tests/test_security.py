@@ -53,9 +53,9 @@ def dangers(source: str) -> list[str]:
             call = node.func
             if isinstance(call, ast.Name) and call.id in CALLS:
                 found.append(call.id)
-            home = call.value if isinstance(call, ast.Attribute) else None
-            if isinstance(home, ast.Name) and (home.id, call.attr) in METHODS:
-                found.append(f"{home.id}.{call.attr}")
+            if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name):
+                name = call.value.id, call.attr
+                found += [".".join(name)] if name in METHODS else []
             for keyword in node.keywords:
                 true = isinstance(keyword.value, ast.Constant) and keyword.value.value is True
                 if keyword.arg in ("allow_pickle", "shell") and true:

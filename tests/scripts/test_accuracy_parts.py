@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from esml.results import Result
+
 pytest.importorskip("matplotlib")
 pytest.importorskip("rdkit")
 pytest.importorskip("pyscf")
@@ -179,6 +181,7 @@ def test_deviations_are_those_of_the_prediction(model: Surrogate, records: list[
     results = list(model.predict_many(map(structure, records), 3))
     for record, deviation, result in zip(records, found, results, strict=True):
         assert deviation is not None
+        assert isinstance(result, Result)
         if record.singlet_valence_weights[0] >= 0.85:
             expected = result.singlets.energies[0] - record.singlet_energies[0]
             assert deviation.s1 == pytest.approx(expected, abs=1e-4)
@@ -208,7 +211,7 @@ def test_reference_hamiltonians_alone_give_states_near_the_labels(records: list[
 def test_classes_of_structures(
     records: list[Record], smiles: str, charge: int, numbers: list[int], expected: list[str]
 ) -> None:
-    changed = replace(records[0], smiles=smiles, charge=charge, numbers=np.array(numbers))
+    changed = replace(records[0], smiles=smiles, charge=np.array(charge), numbers=np.array(numbers))
     assert classes.classes_of(changed) == expected
 
 

@@ -82,7 +82,7 @@ def test_a_fit_finds_energies_that_some_parameters_have(
     table[1:4, 3:] = 0.15 * torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
     wanted = energies(model, batches[0], replace(zero, table=table)).ravel()
     prior = Prior(spread(batches), noise={"adc2": 1e-3}, huber=10.0)
-    at, start = zero, None
+    at, start = zero, 0.0
     for _ in range(4):
         found = [
             replace(row, target=float(target))

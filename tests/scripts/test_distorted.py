@@ -32,7 +32,8 @@ def pairs() -> list[tuple[Record, Record]]:
 
 def lengths(record: Record, bonds: list[tuple[int, int]]) -> np.ndarray:
     ends = record.positions[np.array(bonds)]
-    return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
+    values: np.ndarray = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
+    return values
 
 
 def test_nothing_of_it_is_learned_from(pairs: list[tuple[Record, Record]]) -> None:

@@ -32,10 +32,10 @@ def test_correlations_and_failures() -> None:
 
     done = {FIRST: entry(3.0, 2.5), SECOND: entry(4.0, 3.2), THIRD: entry(5.0, 4.4)}
     known = {key: (e["absorption"] - 0.1, e["emission"] + 0.3) for key, e in done.items()}  # type: ignore[operator]
-    text = emission.report(done, known)  # type: ignore[arg-type]
+    text = emission.report(done, known)
     assert "correlation of emission 1.00, of absorption 1.00, of the Stokes shift 1.00" in text
     assert "mean difference of emission -0.30 eV" in text
-    text = emission.report({**done, THIRD: {"failed": "no minimum"}}, known)  # type: ignore[arg-type]
+    text = emission.report({**done, THIRD: {"failed": "no minimum"}}, known)
     assert "no minimum" in text
     assert "correlation" not in text
 

@@ -20,6 +20,7 @@ from ase.build import molecule
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from surrogate_cases import kept
 
 import esml
 from esml.predict.surrogate import Surrogate
@@ -37,7 +38,7 @@ def model() -> Surrogate:
 @st.composite
 def molecules(draw: st.DrawFn) -> Atoms:
     """A molecule out of shape."""
-    atoms = molecule(draw(st.sampled_from(NAMES)))
+    atoms: Atoms = molecule(draw(st.sampled_from(NAMES)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     atoms.positions += rng.normal(scale=draw(st.floats(0.01, 0.1)), size=atoms.positions.shape)
     return atoms
@@ -202,7 +203,7 @@ def test_the_same_molecule_gives_the_same_numbers(model: Surrogate, atoms: Atoms
     for other in (model, esml.load_model(dtype=torch.float64)):
         two = solved(other, atoms)
         np.testing.assert_array_equal(one.singlets.energies, two.singlets.energies)
-        np.testing.assert_array_equal(one.hamiltonian, two.hamiltonian)
+        np.testing.assert_array_equal(kept(one.hamiltonian), kept(two.hamiltonian))
 
 
 def test_data_as_they_are_and_distorted_are_sound_or_refused(

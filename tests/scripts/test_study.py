@@ -24,11 +24,13 @@ from esml.model.direct import Direct, DirectConfig
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.predict.model_files import save_model
 from esml.predict.surrogate import Surrogate
-from esml.training import loop
+from esml.training import loop, train
 from esml.training.objectives import onsite_levels
+from esml.training.state import save_state
 from scripts.csv_rows import add_rows
 from scripts.inductive_bias import bench, curves, page, plan, study
 from scripts.inductive_bias import scores as scoring
+from scripts.inductive_bias.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.h5"
@@ -166,12 +168,9 @@ def test_a_cut_study_goes_on_where_it_stopped(
 ) -> None:
     path = tmp_path / "cut.csv"
     trained: list[str] = []
-    train = bench.train
-
-    save = loop.save_state
 
     def killed(run: Any, file: Path) -> None:
-        save(run, file)
+        save_state(run, file)
         if run.config.name == "equivariant-direct-5-0" and run.epoch == 3:
             raise KeyboardInterrupt
 
@@ -367,11 +366,14 @@ def test_the_page_is_filled_from_the_table(tmp_path: Path) -> None:
     assert "| equivariant, Hamiltonian | " in text
     assert f"{expected:.3f} ± 0.010" in text
     pictures = {path.name for path in (tmp_path / "figures" / "study").glob("*.png")}
-    assert pictures == {f"{name}.png" for name in page.FIGURES}
+    assert pictures == {f"{name}.png" for name in FIGURES}
     assert all(f"(figures/study/{name})" in text for name in pictures)
     # 20 n^-3/4 = 2 n^-1/2 at n = 10⁴; the slower one never catches up.
     found = curves.StudyTable(made_up(laws))
     base, fast, slow = (curves.law(found.curve(*kind, "test", "s1")) for kind in laws)
+    assert base is not None
+    assert fast is not None
+    assert slow is not None
     assert curves.meeting(base, fast) == "10,000"
     assert curves.meeting(base, slow).startswith("never")
 
