@@ -42,6 +42,7 @@ class Crossing(Calculator):
         self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes
     ) -> None:
         super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
         lower, upper = self.pair
         found = esml.state_couplings(self.model, self.atoms, upper + 1)
         plane = np.stack(found.branching_plane(lower, upper)).reshape(2, -1)

@@ -73,6 +73,7 @@ class Answering(Calculator):
         self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
     ) -> None:
         super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
         sites, outer = self.waters.positions, self.waters.charges
         around = esml.PointCharges(outer, sites)
         charges = self.model.predict(self.atoms, n_states=1, point_charges=around).charges
@@ -102,7 +103,7 @@ def solvated(solute: Atoms, n: int, seed: int = 0) -> Atoms:
     distance = cdist(grid, solute.positions - solute.positions.mean(0)).min(1)
     places = grid[np.argsort(np.where(distance > 3.0, distance, np.inf))[:n]]
     rng = np.random.default_rng(seed)
-    system = solute.copy()
+    system: Atoms = solute.copy()
     system.positions -= solute.positions.mean(0)
     for place in places:
         one = water.copy()

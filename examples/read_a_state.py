@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import matplotlib as mpl
+from ase import Atoms
 from ase.io import read
 
 import esml
@@ -29,7 +30,9 @@ def main() -> None:
     given = parser.parse_args()
     name = given.molecule.stem
 
-    result = esml.load_model().predict(read(given.molecule), n_states=6)
+    atoms = read(given.molecule)
+    assert isinstance(atoms, Atoms)  # not several, as from read(path, ":")
+    result = esml.load_model().predict(atoms, n_states=6)
     characters = result.named_characters()
     strengths = result.singlets.oscillator_strengths
     print("state   energy  strength  pairs  moved  distance  what it is")

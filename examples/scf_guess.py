@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ase import Atoms
 from ase.io import read
 from pyscf import gto, scf
 
@@ -25,6 +26,7 @@ def main() -> None:
     given = parser.parse_args()
 
     atoms = read(given.molecule)
+    assert isinstance(atoms, Atoms)  # not several, as from read(path, ":")
     mol = gto.M(
         atom=list(zip(atoms.symbols, atoms.positions, strict=True)), basis=given.basis, verbose=0
     )

@@ -75,7 +75,9 @@ def main() -> None:
     if len(given.files) == 1:
         frames = list(of_ase(given.files[0], given.atoms))
     else:
-        frames = list(of_mdanalysis(*given.files, given.select, given.within, given.every))
+        topology, trajectory = given.files
+        found = of_mdanalysis(topology, trajectory, given.select, given.within, given.every)
+        frames = list(found)
 
     model = esml.load_model()
     molecules, charges = zip(*frames, strict=True)
@@ -99,7 +101,9 @@ def main() -> None:
     assert axes is not None
     axes.legend(frameon=False, loc="upper right", fontsize="small")
     axes.locator_params(axis="y", nbins=4)
-    axes.get_figure().savefig("solvated.png", dpi=150)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.savefig("solvated.png", dpi=150)
     curves["in solution"].to_csv("solvated.csv")
 
 

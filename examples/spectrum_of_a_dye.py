@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import matplotlib as mpl
+from ase import Atoms
 from ase.io import read
 
 import esml
@@ -28,6 +29,7 @@ def main() -> None:
 
     model = esml.load_model()
     atoms = read(given.molecule)
+    assert isinstance(atoms, Atoms)  # not several, as from read(path, ":")
     result = model.predict(atoms, n_states=10)
 
     print(f"{given.molecule.stem}: HOMO {result.homo:.2f} eV, LUMO {result.lumo:.2f} eV")
@@ -39,7 +41,9 @@ def main() -> None:
 
     spectrum = result.spectrum(fwhm=0.4)
     spectrum.to_csv(f"{given.molecule.stem}.csv")
-    spectrum.plot().get_figure().savefig(f"{given.molecule.stem}.png", dpi=150)
+    figure = spectrum.plot().get_figure(root=True)
+    assert figure is not None
+    figure.savefig(f"{given.molecule.stem}.png", dpi=150)
     # Bands at 180 nm and beyond, where spectrometers measure.
     for band in spectrum.bands:
         print(f"band at {band.energy:.2f} eV ({band.wavelength:.0f} nm), ε {band.height:,.0f}")

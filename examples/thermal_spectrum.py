@@ -90,7 +90,9 @@ def main() -> None:
     highest = max(spectrum.absorption.max(), still.absorption.max())
     axes.set_ylim(0.0, 1.1e-3 * highest)  # 10³ L/mol/cm
     axes.legend(frameon=False)
-    axes.get_figure().savefig("pyridine.png", dpi=150)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.savefig("pyridine.png", dpi=150)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 from ase import Atoms
 from ase.build import molecule
-from ase.io import read, write
+from ase.io import iread, write
 
 import esml
 from esml.training import evaluate, format_evaluation, train
@@ -48,7 +48,7 @@ def sampled_structures(folder: Path, n_molecules: int) -> list[Atoms]:
     """Small unsaturated molecules with GFN2-xTB geometries, split by molecule."""
     path = folder / "sample.xyz"
     write_sample(path, n_molecules, max_heavy=3)
-    return read(path, ":")
+    return list(iread(path))
 
 
 def main() -> None:
