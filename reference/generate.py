@@ -38,6 +38,7 @@ from esml.jobs import (
     DIED,
     Patience,
     append_line,
+    decode,
     follow_parent,
     on_processes,
     one_thread_each,
@@ -129,18 +130,23 @@ def stored_keys(directory: Path, kind: type[StoredRecord] = Record) -> set[str]:
 
 
 def read_failures(directory: Path) -> dict[str, str]:
-    """Reason by content key of the structures that failed."""
+    """Reason by content key of the structures that failed; damaged lines are left out."""
     path = directory / "failures.jsonl"
     if not path.exists():
         return {}
-    failures: dict[str, str] = {}
-    for line in path.read_text().splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # a line cut short by a kill
-        failures[entry["key"]] = entry["reason"]
-    return failures
+    lines = path.read_bytes().splitlines(keepends=True)
+    found = (decode(line) or _before_checksums(line) for line in lines)
+    return {entry["key"]: entry["reason"] for entry in found if entry}
+
+
+def _before_checksums(line: bytes) -> dict[str, Any] | None:
+    """What a line says that was written when lines had no checksum; None for any other."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    old = isinstance(entry, dict) and set(entry) == {"key", "name", "reason"}
+    return entry if old else None
 
 
 def _note_failure(directory: Path, key: str, name: str, reason: str) -> None:

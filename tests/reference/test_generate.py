@@ -326,6 +326,17 @@ def test_a_torn_line_of_failures_is_overlooked(tmp_path: Path) -> None:
     assert read_failures(tmp_path / "nowhere") == {}
 
 
+def test_a_damaged_line_of_failures_is_overlooked(tmp_path: Path) -> None:
+    """Whichever byte changes: a structure is tried again rather than a changed key trusted."""
+    module._note_failure(tmp_path, "key", "name", "reason")
+    path = tmp_path / "failures.jsonl"
+    line = path.read_bytes()
+    assert read_failures(tmp_path) == {"key": "reason"}
+    for place in range(len(line)):
+        path.write_bytes(line[:place] + bytes([line[place] ^ 1]) + line[place + 1 :])
+        assert read_failures(tmp_path) == {}, path.read_bytes()
+
+
 # --- one writer, and places that cannot be written ------------------------------------------------
 
 
