@@ -19,8 +19,8 @@ combined with linear response by C. A. Guido et al., J. Chem. Theory Comput. 17,
 left out of energies and of emission unless it is asked for, as in the usual continuum programs.
 
 Δ is that of the amplitudes, before orbitals relax: of bright charge-transfer states within about a
-quarter of what relaxes (``esml.predict.relaxed_dipoles``). The terms are of second order in Δ: the
-molecule is not polarized further by them.
+quarter of what relaxes (``esml.predict.dipoles.relaxed_dipoles``). The terms are of second order in
+Δ: the molecule is not polarized further by them.
 
 Shape letters: S states, N atoms. Energies in eV, charges in e.
 """

@@ -4,7 +4,7 @@
         --json docs/speed.json
     python -m scripts.speed.how_fast crossover
     python -m scripts.speed.how_fast gpu
-    python -m scripts.speed.how_fast plot --json docs/speed.json --picture docs/speed.png
+    python -m scripts.speed.how_fast plot --json docs/speed.json --picture docs/figures/speed.png
 
 The parts write into one JSON file, so you can run each again by itself. All but ``largest`` run on
 one core. Times are seconds of processor time, because their ratios hold on a busy machine too; wall
