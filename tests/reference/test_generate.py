@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ import ase.io
 import h5py
 import numpy as np
 import pytest
-import worker_functions
 from ase import Atoms
 from reference_cases import QUICK, assert_same, structure, water
 from surrogate_cases import read_all
@@ -34,7 +32,7 @@ from typer.testing import CliRunner
 
 from esml.io.files import sole_writer
 from esml.io.records import DamagedError, DatasetError, Record, read, read_shard, write_shard
-from esml.jobs import WorkerError, on_processes, one_thread_each
+from esml.jobs import WorkerError
 from reference import generate as module
 from reference.__main__ import app
 from reference.generate import (
@@ -204,32 +202,6 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 # --- the pool -------------------------------------------------------------------------------------
 
 
-pool: Callable[..., Iterator[tuple[str, Any]]] = partial(
-    on_processes, died=worker_functions.died, start=worker_functions.start
-)
-"""Real processes with nothing to load."""
-
-
-def calls(directory: Path, name: str) -> int:
-    return len((directory / name).read_text())
-
-
-def test_the_death_of_a_worker_costs_only_the_structure_that_caused_it(tmp_path: Path) -> None:
-    names = ["a", "b", "die", "c", "d", "e"]
-    results = list(pool(worker_functions.compute, names, str(tmp_path), 2))
-    assert sorted(name for name, _ in results) == sorted(names), "each exactly once"
-    reasons = dict(results)
-    assert reasons.pop("die") == "its worker process died (out of memory?)"
-    assert reasons == {name: f"done {name}" for name in names if name != "die"}
-    assert calls(tmp_path, "die") == 2, "once in company, once alone"
-
-
-def test_a_structure_that_dies_in_company_only_is_computed(tmp_path: Path) -> None:
-    names = ["a", "die-once", "b"]
-    results = dict(pool(worker_functions.compute, names, str(tmp_path), 2))
-    assert results == {name: f"done {name}" for name in names}
-
-
 def test_workers_that_cannot_start_blame_no_structure(tmp_path: Path) -> None:
     """Their interpreter ends at once."""
     resource_tracker.ensure_running()  # by the real one
@@ -241,16 +213,6 @@ def test_workers_that_cannot_start_blame_no_structure(tmp_path: Path) -> None:
     finally:
         multiprocessing.set_executable(real)
     assert read_failures(tmp_path) == {}
-
-
-def test_workers_have_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    with one_thread_each():
-        ((_, result),) = pool(worker_functions.settings, ["a"], "", 1)
-    assert set(result[0].values()) == {"1"}
-    assert os.environ["OMP_NUM_THREADS"] == "7"
-    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 # --- failures -------------------------------------------------------------------------------------
