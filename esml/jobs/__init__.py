@@ -9,12 +9,20 @@ progress      how far it is, how fast, time left
 from esml.jobs.dask_workers import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience
 from esml.jobs.journal import Journal, JournalError, append_line, decode, encode
 from esml.jobs.progress import progress_bar
-from esml.jobs.workers import DIED, WorkerError, follow_parent, on_processes, one_thread_each
+from esml.jobs.workers import (
+    DIED,
+    ONE_THREAD,
+    WorkerError,
+    follow_parent,
+    on_processes,
+    one_thread_each,
+)
 
 __all__ = [
     "DEFAULT_PATIENCE",
     "DIED",
     "LOCAL",
+    "ONE_THREAD",
     "Cluster",
     "ClusterError",
     "Journal",

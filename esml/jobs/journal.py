@@ -123,9 +123,9 @@ class Journal:
         others = [key for key in head if found.get(key) != head[key]]
         if others:
             raise JournalError(
-                f"'{self.path}' keeps predictions of another run, with a different "
+                f"'{self.path}' keeps what another run has done, with a different "
                 f"{' and '.join(others)}: expected the same to go on; give it again, choose "
-                "another output, or begin anew with --restart"
+                "another output, or restart, which discards it"
             )
 
     def __enter__(self) -> Self:

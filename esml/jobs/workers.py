@@ -20,6 +20,11 @@ from typing import TypeVar
 DIED = "its worker process died (out of memory?)"
 """Why a job has no result that was alone when its worker died."""
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment of a process whose linear algebra has one thread, whatever the machine has.
+
+The libraries read it when they are loaded, before any code of the process runs."""
+
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
 Settings = TypeVar("Settings")
@@ -31,13 +36,9 @@ class WorkerError(RuntimeError):
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Processes started inside have linear algebra of one thread, whatever the machine has.
-
-    The libraries read these variables when they are loaded, before any code of a worker runs.
-    """
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    """Processes started inside have the environment ``ONE_THREAD``."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
@@ -124,8 +125,8 @@ def on_processes(
             if all(not begun.done() or begun.exception() for begun in starts):
                 raise WorkerError(
                     "worker processes die while they start: expected a working installation and "
-                    "memory for each; see what they printed, and call generate() from a file, "
-                    "under `if __name__ == '__main__':`"
+                    "memory for each; see what they printed, and call from a file, under "
+                    "`if __name__ == '__main__':`"
                 ) from error
             for future, job in pending.items():
                 if future.done() and future.exception() is None:

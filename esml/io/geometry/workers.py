@@ -26,14 +26,13 @@ from typing import Any, TypeVar
 from esml.io.geometry.building import Built
 from esml.io.geometry.embedding import Settings
 from esml.io.provenance import InputError
+from esml.jobs import ONE_THREAD
 
 SECONDS = 900.0
 """Longest time for one molecule, unless another is given."""
 
 AHEAD = 16
 """Requests for each process that are read ahead."""
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 Request = dict[str, Any]
 """``smiles``, ``mol`` (a MOL block), or ``numbers``, ``positions`` and ``charge``; and, for
