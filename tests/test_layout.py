@@ -145,6 +145,33 @@ def test_every_module_has_its_room() -> None:
     assert {room(name) for name, _ in ESML} == set(ORDER)
 
 
+@pytest.mark.parametrize(
+    "door",
+    [
+        "analysis",
+        "confidence",
+        "dynamics",
+        "io",
+        "jobs",
+        "physics",
+        "physics/solvers",
+        "plots",
+        "predict",
+        "results",
+        "training",
+    ],
+)
+def test_the_door_lists_what_is_behind_it(door: str) -> None:
+    """One line for each module."""
+    folder = ROOT / "esml" / door
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    assert text is not None
+    listed = re.findall(r"^ *([a-z0-9_]+(?:, [a-z0-9_]+)*)  +\S", text, re.MULTILINE)
+    there = {path.stem for path in folder.glob("[!_]*.py")}
+    there |= {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert {name for names in listed for name in names.split(", ")} == there
+
+
 def test_the_floor_plan_is_drawn_as_it_is_built() -> None:
     """The picture in CONTRIBUTING has every room, in the order of imports, from the top down."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

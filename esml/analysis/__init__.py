@@ -1,4 +1,27 @@
-"""What orbitals and excited states are: bonds, symmetry, characters, spectra, shapes in space."""
+"""What orbitals and excited states are: bonds, symmetry, characters, spectra, shapes in space.
+
+bonding            bonds, fragments, π systems and lone pairs
+group_names        what chemists call the fragments
+characters         what a state is: nπ*, charge transfer, natural transition orbitals
+point_group        the symmetry of a molecule
+irreps             the symmetry of its states
+orbital_shapes     what orbitals look like in space
+spectrum           absorption spectra
+spectrum_axes      pictures of spectra
+curve_files        curves as tables
+absorption         bands and their maxima
+colour             the colour of a solution
+likeness           how alike a predicted and a measured spectrum are
+dichroism          circular dichroism
+two_photon         two-photon strengths and cross-sections
+vibronic           vibronic bands
+herzberg_teller    intensity that vibrations lend
+emission           rates and lifetimes of emission
+emission_spectrum  emission spectra
+spin_orbit         spin–orbit coupling, phosphorescence
+transitions        dipoles between excited states, and their absorption
+solvation          what a solvent does to one state in particular
+"""
 
 from esml.analysis.absorption import Band, strongest
 from esml.analysis.bonding import Bonding, FragmentError, analyze

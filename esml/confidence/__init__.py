@@ -1,4 +1,11 @@
-"""How far a prediction can be trusted."""
+"""How far a prediction can be trusted.
+
+domain       is a molecule like the training molecules
+bonds        has it a bond or chain that none of them has
+valence      has it no valence state
+uncertainty  the expected error of an excitation energy
+crystals     is a crystal like the training crystals
+"""
 
 from esml.confidence.bonds import Chains
 from esml.confidence.domain import Domain, TrainingLikeness, Verdict, unfamiliar

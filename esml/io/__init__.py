@@ -1,5 +1,7 @@
 """Files in and out: structures people bring, and records of reference calculations.
 
+    provenance        a structure as it was read: where from, and what was decided on the way
+    anything          one molecule from any description of it
     structures        structures of any file, SMILES or drawing, by means of the packages below
     formats           one reader for each kind of file
     geometry          geometries of molecules given without one
@@ -9,6 +11,7 @@
     comparison        a calculation to compare a prediction with
     records           records of reference calculations, in HDF5
     files, text       files written whole, text files as people have them
+    hdf5_guards       what an HDF5 file declares of itself, checked before it is believed
 
 ``read_structures`` and ``from_smiles`` give structures, ``check_structure`` refuses those the model
 cannot treat, ``write_whole`` writes a file whole or not at all. The packages have doors of their

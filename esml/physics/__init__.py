@@ -2,15 +2,24 @@
 
 Works on any real symmetric matrix in an orthonormal basis: no network, no files.
 
-    basis        which orbitals an atom carries, where they stand in padded matrices
-    orbitals     a Hamiltonian's orbitals, density, charges, dipole
-    interaction  the effective two-electron interaction
-    kernel       the field of a transition density
-    response     the matrices A and B of linear response, applied without building them
-    excitations  singlets and triplets
-    strategy     every threshold of the solvers
-    solvers      find the lowest states; ``solvers.problem`` chooses the method
-    crystals     bands, densities of states and bonds of periodic Hamiltonians
+    basis             which orbitals an atom carries, where they stand in padded matrices
+    orbitals          a Hamiltonian's orbitals, density, charges, dipole
+    interaction       the effective two-electron interaction
+    kernel            the field of a transition density
+    response          the matrices A and B of linear response, applied without building them
+    excitations       singlets and triplets
+    strategy          every threshold of the solvers
+    solvers           find the lowest states; ``solvers.problem`` chooses the method
+    medium            what surrounds the molecules: solvents, point charges, a field, or nothing
+    solvent           a solvent as a dielectric continuum
+    point_charges     the potential of point charges on the orbitals of an atom
+    optical_activity  rotatory strengths
+    two_photon        strengths of two-photon absorption
+    couplings         couplings of states by motion of the nuclei
+    surface_hopping   electrons along a trajectory, and where it changes its surface
+    slopes            derivatives of many sums at once
+    copies            a molecule several times over, for the slopes of several numbers
+    crystals          bands, densities of states and bonds of periodic Hamiltonians
 """
 
 from esml.physics.basis import OrbitalLayout

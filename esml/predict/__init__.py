@@ -4,6 +4,22 @@ The package is a function too: ``esml.predict("C=O")`` (see ``esml.predict.anyth
 ``load_model`` gives a ``Surrogate``, whose ``predict`` and ``predict_many`` give results. For whole
 files there is ``esml.predict.run``, for Dask clusters ``esml.predict.cluster``; they are imported
 from there, so that predicting one molecule does not wait for them.
+
+anything       any description of molecules → results, in one call
+model_files    models by name or path
+surrogate      a trained model of molecules, which the following make up
+batching       which structures are solved together
+solution       what the model says of a batch, and the results taken from it
+gradients      gradients of excitation energies
+couplings      gradients and couplings of states, for dynamics
+dipoles        dipole moments of excited states, with everything that relaxes
+dipole_slopes  how transition dipoles change along normal modes
+vibronic       vibronic bands of a molecule
+two_photon     two-photon absorption of a molecule
+crystals       a trained model of crystals
+run            many files into one output; a stopped run continues
+journal        what such a run has predicted so far
+cluster        a stream of structures on a Dask cluster
 """
 
 from __future__ import annotations

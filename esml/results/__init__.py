@@ -3,6 +3,11 @@
 ``Result`` holds what the model predicts, ``States`` the excited states of one multiplicity,
 ``Failure`` (of ``esml.io.provenance``) the
 reason why there is no result. A property of a state is one field of ``States``.
+
+result     a ``Result``: orbitals, charges, dipole and states
+states     the states of one multiplicity, and what is known of each property
+last_step  from a vertical energy to the measured maximum of a band
+crystal    the answer for one crystal
 """
 
 from esml.io.provenance import Failure, name_of
