@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from tqdm import tqdm
 
 from esml.io.files import BusyError, sole_writer
 from esml.io.provenance import Failure
@@ -42,6 +41,7 @@ from esml.jobs import (
     follow_parent,
     on_processes,
     one_thread_each,
+    progress_bar,
 )
 
 from . import cluster
@@ -259,13 +259,6 @@ def generate(
         todo = [a for key, a in distinct.items() if key not in known and key not in failures]
         present = sum(key in known for key in distinct)
         computed = failed = 0
-        bar = tqdm(
-            desc="reference calculations",
-            total=len(todo),
-            disable=not progress,
-            unit="structure",
-            smoothing=0.05,
-        )
         results = (
             on_processes(compute, todo, level, workers, _died, _start_worker)
             if dask is None
@@ -273,16 +266,16 @@ def generate(
                 _compute_on_cluster, todo, level, dask, _died, max(workers, 1), patience
             )
         )
-        for atoms, result in results:
-            if isinstance(result, StoredRecord):
-                write_shard(directory / "parts" / f"{result.key}.h5", [result])
-                computed += 1
-                if computed % parts_per_shard == 0:
-                    join_parts(directory, parts_per_shard, subject.record)
-            else:
-                failed += 1
-                _note_failure(directory, subject.key(atoms, level), result.name, result.reason)
-            bar.set_postfix(failed=failed)
-            bar.update()
-        bar.close()
+        with progress_bar(enabled=progress, period=600.0) as display:
+            task = display.add_task("reference calculations", total=len(todo), remark="")
+            for atoms, result in results:
+                if isinstance(result, StoredRecord):
+                    write_shard(directory / "parts" / f"{result.key}.h5", [result])
+                    computed += 1
+                    if computed % parts_per_shard == 0:
+                        join_parts(directory, parts_per_shard, subject.record)
+                else:
+                    failed += 1
+                    _note_failure(directory, subject.key(atoms, level), result.name, result.reason)
+                display.update(task, advance=1, remark=f"{failed} failed" if failed else "")
         return Summary(computed, present, failed, len(distinct) - present - len(todo))

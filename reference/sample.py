@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import ase.io
-from tqdm import tqdm
+
+from esml.jobs import tracked
 
 from .enumeration import sample_molecules
 from .families import Family
@@ -136,7 +137,7 @@ def _write(
         output.parent.mkdir(parents=True, exist_ok=True)
         done = _resume(output, log)
         log.touch()
-        for molecule in tqdm(molecules, unit="molecule"):
+        for molecule in tracked(molecules, "sampling molecules"):
             if molecule.inchikey in done:
                 continue
             relaxed = _keeps_relaxed(molecule, relaxed_share, seed)

@@ -31,9 +31,9 @@ import numpy as np
 from ase import Atoms
 from rdkit import Chem
 from tblite.interface import Calculator
-from tqdm import tqdm
 
 from esml.io.records import Record, write_shard
+from esml.jobs import progress_bar
 from esml.physics.basis import VALENCE_ELECTRONS
 from esml.units import BOHR, HARTREE
 
@@ -162,10 +162,11 @@ def write(
     """
     directory.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(chosen), per_shard)
-    with tqdm(total=len(chosen), unit="molecule") as bar:
+    with progress_bar(period=600.0) as display:
+        task = display.add_task("GFN2-xTB of molecules", total=len(chosen), remark="")
         for number, start in enumerate(starts):
             part = chosen[start : start + per_shard]
             path = directory / f"shard-{number:03d}.h5"
             if not path.exists():
                 write_shard(path, list(records(part, seed)))
-            bar.update(len(part))
+            display.update(task, advance=len(part))

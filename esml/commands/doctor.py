@@ -20,7 +20,7 @@ EXTRAS = {
     "chemiscope": ("maps of sets", ("chemiscope",)),
     "cclib": ("outputs of other programs", ("cclib",)),
     "cluster": ("predict --dask", ("dask",)),
-    "reference": ("reference data, SCF guesses", ("dask", "pyscf", "rdkit", "tblite", "tqdm")),
+    "reference": ("reference data, SCF guesses", ("dask", "pyscf", "rdkit", "tblite")),
     "tensorboard": ("curves of a training run", ("tensorboard",)),
 }
 """What an extra is for, and the distributions it brings."""

@@ -8,7 +8,7 @@ progress      how far it is, how fast, time left
 
 from esml.jobs.dask_workers import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience
 from esml.jobs.journal import Journal, JournalError, append_line, decode, encode
-from esml.jobs.progress import progress_bar
+from esml.jobs.progress import progress_bar, tracked
 from esml.jobs.workers import (
     DIED,
     ONE_THREAD,
@@ -36,4 +36,5 @@ __all__ = [
     "on_processes",
     "one_thread_each",
     "progress_bar",
+    "tracked",
 ]

@@ -7,7 +7,8 @@ every minute.
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+Item = TypeVar("Item")
 
 
 class Rate(ProgressColumn):
@@ -97,3 +100,31 @@ def progress_bar(
         speed_estimate_period=period,
         every=every,
     )
+
+
+def tracked(
+    items: Iterable[Item],
+    description: str,
+    total: int | None = None,
+    console: Console | None = None,
+) -> Iterator[Item]:
+    """The ``items``, with a live line while they are gone through.
+
+    Parameters
+    ----------
+    items
+        What is handed on.
+    description
+        What is being done.
+    total
+        How many they are; left out, their length, if they have one.
+    console
+        Where the line is shown; standard error if None.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress_bar(console) as display:
+        task = display.add_task(description, total=total, remark="")
+        for item in items:
+            yield item
+            display.update(task, advance=1)

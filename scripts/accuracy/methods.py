@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from tqdm import tqdm
 
 from esml.io.files import write_whole
+from esml.jobs import tracked
 from esml.model import checkpoint
 from esml.model.direct import Direct, DirectConfig
 from esml.model.graph import build_graph
@@ -151,7 +151,7 @@ def of_peer(name: str, run: Callable[[Atoms, int], PeerStates], cache: Cache) ->
     def predict(structures: Sequence[Atoms]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         try:
-            for atoms in tqdm(structures, desc=name, leave=False, disable=None):
+            for atoms in tracked(structures, name):
                 key = f"{name}|{N_STATES}|{structure_key(atoms)}"
                 found = cache.get(key)
                 if found is None:

@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from ase import Atoms
 from rdkit import Chem
-from tqdm import tqdm
 
 import esml
 from esml.dynamics import CrossingError, relaxed_state
 from esml.io.records import Record
+from esml.jobs import tracked
 from esml.training.targets import structure
 from reference.geometries import GeometryError
 from reference.molecules import parse
@@ -78,7 +78,7 @@ def structures(records: Sequence[Record], name: str, seed: int, workers: int) ->
     """Those of all ``records``."""
     with ProcessPoolExecutor(workers) as pool:
         found = pool.map(partial(_along, name, seed), records)
-        for images in tqdm(found, total=len(records), unit="molecule"):
+        for images in tracked(found, "molecules", len(records)):
             yield from images
 
 

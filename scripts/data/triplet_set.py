@@ -18,9 +18,9 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
-from tqdm import tqdm
 
 from esml.io.records import Record, read
+from esml.jobs import tracked
 from esml.training.targets import structure
 from reference.generate import generate, join_parts
 from reference.geometries import GeometryError, bonds_of, check_connectivity, relax
@@ -86,7 +86,7 @@ def structures(records: Sequence[Record], n: int, seed: int) -> Iterator[Atoms]:
     """``n`` structures, fewer if the ``records`` give fewer."""
     rng = np.random.default_rng(seed)
     found = 0
-    for record in tqdm(records, unit="molecule"):
+    for record in tracked(records, "molecules"):
         share = float(rng.uniform(*SHARES))
         if found == n:
             return

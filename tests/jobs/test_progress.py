@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from esml.jobs import progress_bar
+from esml.jobs import progress_bar, tracked
 
 
 def shown(progress: Progress) -> str:
@@ -52,3 +53,17 @@ def test_a_log_gets_a_line_now_and_then() -> None:
     with progress_bar(Console(file=(quiet := io.StringIO())), enabled=False, every=0.0) as progress:
         progress.update(progress.add_task("training", remark=""), completed=3, total=4)
     assert not quiet.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("items", "total", "counted"),
+    [([1, 2, 3], None, "3/3"), (iter([1, 2, 3]), 3, "3/3"), (iter([1, 2, 3]), None, "3/?")],
+)
+def test_what_is_gone_through_is_handed_on_and_counted(
+    items: Iterable[int], total: int | None, counted: str
+) -> None:
+    file = io.StringIO()
+    found = list(tracked(items, "looking at molecules", total, Console(file=file, width=160)))
+    assert found == [1, 2, 3]
+    assert "looking at molecules" in file.getvalue()
+    assert counted in file.getvalue()

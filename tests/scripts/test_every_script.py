@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-for package in ("matplotlib", "psutil", "pyscf", "rdkit", "tblite", "tqdm"):
+for package in ("matplotlib", "psutil", "pyscf", "rdkit", "tblite"):
     pytest.importorskip(package)
 
 ROOT = Path(__file__).parents[2]

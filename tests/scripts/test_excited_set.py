@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rdkit")
-pytest.importorskip("tqdm")
 pytest.importorskip("tblite")
 
 from ase import Atoms
