@@ -10,6 +10,7 @@ model_files    models by name or path
 surrogate      a trained model of molecules, which the following make up
 batching       which structures are solved together
 solution       what the model says of a batch, and the results taken from it
+stated_errors  what it says of their errors
 gradients      gradients of excitation energies
 couplings      gradients and couplings of states, for dynamics
 dipoles        dipole moments of excited states, with everything that relaxes

@@ -14,15 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from esml.confidence.domain import Domain, Verdict, unfamiliar
-from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
-from esml.confidence.valence import no_valence_state
+from esml.confidence.domain import Domain
+from esml.confidence.uncertainty import ErrorModel
 from esml.io.provenance import InputError, Structure, SurroundingsError
 from esml.io.structure_checks import StructureError
 from esml.io.surroundings import Surroundings, each_within, surroundings_of, within
@@ -36,7 +34,8 @@ from esml.physics.response import Response
 from esml.physics.solvent import Solvent
 from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
-from esml.predict.solution import Solution, Stated, results
+from esml.predict.solution import Solution, results
+from esml.predict.stated_errors import Stated, stated_errors
 from esml.results import Failure, Result, name_of
 from esml.results.last_step import LastStep
 
@@ -185,47 +184,8 @@ class Surrogate(nn.Module):
         return Response(found, operators.interaction, layout), operators
 
     def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
-        """Expected errors of the ``solution`` of ``graph``, and domain verdicts. No gradients.
-
-        σ² = u² + s², with u from the error model, which knows how far the network is from its
-        labels, and s (``metadata["method_rmse_eV"]``) of a model fitted to better energies: how far
-        the fitted response is from these, the same for all states of a multiplicity.
-
-        Without an error model σ is the root mean square error on validation molecules; without a
-        domain only elements and charges are looked at.
-        """
-        layout, atoms = solution.operators.layout, None
-        verdicts = []
-        if self.domain is not None:
-            surroundings = self.domain(graph, solution.operators.features)
-            knows = self.error_model
-            verdicts = self.domain.verdicts(
-                graph,
-                surroundings,
-                novelty_widens=knows is not None,
-                size_widens=knows is not None and knows.knows("size"),
-            )
-            atoms = of_atoms(layout, solution.charges.detach(), surroundings)
-        else:
-            seen = set(self.metadata.get("elements", ()))
-            sizes = layout.n_atoms.tolist()
-            for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
-                reasons = unfamiliar(numbers.tolist(), int(charge), seen)
-                verdicts.append(Verdict(not reasons, tuple(reasons)))
-        homo = solution.orbitals.homo
-        missing = no_valence_state(solution.triplets.energies, homo, graph.charges)
-        verdicts = [v.but(reason) for v, reason in zip(verdicts, missing, strict=True)]
-        stated = []
-        method = self.metadata.get("method_rmse_eV", {})
-        for name, found in (("singlets", solution.singlets), ("triplets", solution.triplets)):
-            if self.error_model is not None and atoms is not None:
-                values = descriptors(found, solution.orbitals, layout, atoms, name == "triplets")
-                u = self.error_model(values)
-                stated.append(u.hypot(u.new_tensor(float(method.get(name, 0.0)))))
-            else:
-                error = float(self.metadata.get("validation_rmse_eV", {}).get(name, np.nan))
-                stated.append(torch.full_like(found.energies, error))
-        return Stated(stated[0], stated[1], verdicts)
+        """Errors to expect of the ``solution`` of ``graph``, and verdicts: ``stated_errors``."""
+        return stated_errors(graph, solution, self.domain, self.error_model, self.metadata)
 
     def predict(
         self,

@@ -54,6 +54,7 @@ HELPERS = {
     "esml.confidence.domain",
     "esml.confidence.uncertainty",
     "esml.confidence.valence",
+    "esml.predict.stated_errors",
     # The states a ``Result`` holds.
     "esml.results.states",
 }

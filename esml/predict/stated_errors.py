@@ -1,0 +1,93 @@
+"""What a model says of its own predictions: errors to expect, and whether to trust them at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from esml.confidence.domain import Domain, Verdict, unfamiliar
+from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
+from esml.confidence.valence import no_valence_state
+from esml.model.graph import Graph
+
+if TYPE_CHECKING:
+    from esml.predict.solution import Solution
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the model says of its own predictions for a batch."""
+
+    singlets: Tensor  # (M, S) eV, one standard deviation, nan where unknown
+    triplets: Tensor  # (M, S')
+    verdicts: list[Verdict]
+
+
+def stated_errors(
+    graph: Graph,
+    solution: Solution,
+    domain: Domain | None,
+    error_model: ErrorModel | None,
+    metadata: Mapping[str, Any],
+) -> Stated:
+    """Expected errors of the ``solution`` of ``graph``, and domain verdicts. No gradients.
+
+    σ² = u² + s², with u from the error model, which knows how far the network is from its
+    labels, and s (``metadata["method_rmse_eV"]``) of a model fitted to better energies: how far
+    the fitted response is from these, the same for all states of a multiplicity.
+
+    Without an error model σ is the root mean square error on validation molecules; without a
+    domain only elements and charges are looked at.
+    """
+    atoms = None
+    if domain is not None:
+        surroundings = domain(graph, solution.operators.features)
+        verdicts = domain.verdicts(
+            graph,
+            surroundings,
+            novelty_widens=error_model is not None,
+            size_widens=error_model is not None and error_model.knows("size"),
+        )
+        atoms = of_atoms(solution.operators.layout, solution.charges.detach(), surroundings)
+    else:
+        verdicts = _by_composition(graph, solution, set(metadata.get("elements", ())))
+    homo = solution.orbitals.homo
+    missing = no_valence_state(solution.triplets.energies, homo, graph.charges)
+    return Stated(
+        singlets=_errors("singlets", solution, atoms, error_model, metadata),
+        triplets=_errors("triplets", solution, atoms, error_model, metadata),
+        verdicts=[v.but(reason) for v, reason in zip(verdicts, missing, strict=True)],
+    )
+
+
+def _by_composition(graph: Graph, solution: Solution, seen: set[int]) -> list[Verdict]:
+    """Verdicts on elements and charges alone; ``seen`` are the elements in training."""
+    sizes = solution.operators.layout.n_atoms.tolist()
+    verdicts = []
+    for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
+        reasons = unfamiliar(numbers.tolist(), int(charge), seen)
+        verdicts.append(Verdict(not reasons, tuple(reasons)))
+    return verdicts
+
+
+def _errors(
+    name: str,
+    solution: Solution,
+    atoms: Tensor | None,
+    error_model: ErrorModel | None,
+    metadata: Mapping[str, Any],
+) -> Tensor:
+    """(M, S) σ of the ``name``, singlets or triplets; ``atoms`` are those of ``of_atoms``."""
+    triplets = name == "triplets"
+    found = solution.triplets if triplets else solution.singlets
+    if error_model is None or atoms is None:
+        error = float(metadata.get("validation_rmse_eV", {}).get(name, np.nan))
+        return torch.full_like(found.energies, error)
+    layout = solution.operators.layout
+    u: Tensor = error_model(descriptors(found, solution.orbitals, layout, atoms, triplets))
+    return u.hypot(u.new_tensor(float(metadata.get("method_rmse_eV", {}).get(name, 0.0))))
