@@ -4,27 +4,25 @@ JSON (``.json``) is one object: ``format`` ("esml-predictions-json"), ``schema_v
 writer was told of the run, ``results`` and ``failures``. A result holds ``name``, ``source``,
 ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges`` (e), ``dipole`` (debye),
 ``n_occupied``, ``orbital_energies`` (eV), ``in_domain`` (whether the molecule is like those the
-model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with ``energies``
-and ``uncertainties`` (eV), the former with ``oscillator_strengths``, ``transition_dipoles``
-(e·bohr) and ``rotatory_strengths`` (10⁻⁴⁰ cgs) too. A failure holds ``name``, ``source``,
-``index``, ``reason`` and ``smiles`` (empty where none was given). Numbers that are unknown are
-null. ``provenance`` says what the reader of the structure decided: ``charge_source``, ``geometry``,
-``stereo``, ``fragments`` and ``notes``.
+model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with the
+properties of states by name, in the units of ``esml.results.States``; triplets have none of those
+that are zero for them. A failure holds ``name``, ``source``, ``index``, ``reason`` and ``smiles``
+(empty where none was given). Numbers that are unknown are null. ``provenance`` says what the reader
+of the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``.
 ``absorption_max_nm`` is the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a
 solution of 0.05 mmol/L behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain``
 nor ``warnings``, version 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4
 neither ``absorption_max_nm`` nor ``colour``, version 5 no ``solvent`` (null in vacuum, else
 ``name``, ``epsilon`` and ``refractive_index``), version 6 no ``point_charges`` (null where there
 are none, else ``charges`` in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a
-failure. ``.jsonl`` holds the same
-results, one object a line, and among them failures.
+failure. ``.jsonl`` holds the same results, one object a line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
-``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, ``S_eV``, ``S_f``, ``S_R``,
-``S_uncertainty_eV``, ``T_eV``, ``T_uncertainty_eV``, ``in_domain``, ``solvent`` (not in vacuum),
-``n_point_charges`` (where there are any) and ``absorption_max_nm`` in ``info``. It has no place for
-molecules without a prediction.
+``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, the properties of states that
+tables show (``S_eV``, ``S_f``, …, ``T_eV``, …, all states of a property in one array),
+``in_domain``, ``solvent`` (not in vacuum), ``n_point_charges`` (where there are any) and
+``absorption_max_nm`` in ``info``. It has no place for molecules without a prediction.
 """
 
 from __future__ import annotations

@@ -20,14 +20,11 @@ charges                         (atoms,)    atomic charges      e
 n_occupied                      (M,)        occupied orbitals
 orbital_energies                (orbitals,) ascending           eV
 dipole                          (M, 3)                          debye
-singlets/energies               (singlets,) ascending           eV
-singlets/uncertainties          (singlets,) nan: unknown        eV
-singlets/oscillator_strengths   (singlets,)
-singlets/transition_dipoles     (singlets,                      e·bohr
-                                3)
-singlets/rotatory_strengths     (singlets,) velocity gauge      10⁻⁴⁰ cgs
-triplets/energies               (triplets,) ascending           eV
-triplets/uncertainties          (triplets,) nan: unknown        eV
+singlets/energies, …            (singlets,  the properties of   of ``States``
+                                …)          ``esml.results.
+                                            States`` by name
+triplets/energies, …            (triplets,  without those that  of ``States``
+                                …)          are zero for them
 in_domain                       (M,)        1 if the molecule is
                                             like those trained on
 warnings/text                   (bytes,)    like names; a line for
@@ -53,10 +50,10 @@ failures/index                  (F,)        place in its source
 =============================== =========== =================== ========
 
 The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
-given; version 1 had neither ``in_domain`` nor ``warnings``, version 2 no ``provenance``, version 3
-no ``rotatory_strengths``, version 4 no ``solvents``, version 5 no ``point_charges``, version 6 no
-``failures/smiles``. A file grows under the name ``PATH.part`` and is renamed when it is complete;
-the ``.part`` file of a killed run is readable up to its last flush.
+given. ``Column.since`` and the tables of texts below say which version was the first with a
+dataset; ``docs/files.md`` lists all datasets and what each version lacks. A file grows under the
+name ``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is
+readable up to its last flush.
 """
 
 from __future__ import annotations

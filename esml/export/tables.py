@@ -11,13 +11,11 @@ gap_eV
 dipole_debye           debye    length of the dipole moment
 absorption_max_nm      nm       maximum of the lowest band at 180 nm or beyond
 colour, colour_hex              of a solution of 0.05 mmol/L behind 1 cm
-S1_eV, S1_nm, S1_f,    eV, nm   energy, wavelength, oscillator strength and uncertainty
-S1_uncertainty_eV, …            of the first singlet, and so on up to the states asked
-                                for
-S1_R, …                10⁻⁴⁰    rotatory strength of the first singlet, and so on
-                       cgs
-T1_eV, T1_nm,          eV, nm   the same of triplets, which have no strength
-T1_uncertainty_eV, …
+S1_eV, S1_nm           eV, nm   energy and wavelength of the first singlet
+S1_f, …                         its other properties that have a column in
+                                ``esml.results.States``, in the units given there
+S2_eV, …                        the same of further singlets, as many as asked for
+T1_eV, T1_nm, …                 the same of triplets, without what is zero for them
 in_domain                       1 if the molecule is like those trained on, else 0
 warnings                        why it is not, and other remarks
 error                           why there is no prediction; empty where there is one

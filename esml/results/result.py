@@ -349,9 +349,9 @@ class Result:
         """A pandas table with a row for every state; needs pandas.
 
         The index is S1, S2, …, T1, …; columns are ``multiplicity``, ``energy_eV``,
-        ``wavelength_nm``, ``f`` (oscillator strength), ``uncertainty_eV``, ``R`` (rotatory
-        strength, 10⁻⁴⁰ cgs), and, with wave functions, ``character``, as on screen. What is zero
-        by symmetry is 0, what is unknown nan.
+        ``wavelength_nm``, the other properties of ``States`` that have a column there, such as
+        ``f``, in the units given there, and, with wave functions, ``character``, as on screen.
+        What is zero by symmetry is 0, what is unknown nan.
         """
         import pandas as pd  # type: ignore[import-untyped]
 
