@@ -89,6 +89,10 @@ ONLY_USERS = {
     "pyscf": {"esml.interfaces.pyscf"},
     "dask": {"esml.jobs.dask_workers", "esml.predict.cluster"},
     "distributed": {"esml.jobs.dask_workers", "esml.predict.cluster"},
+    "fastapi": {"esml.serve.app"},
+    "starlette": {"esml.serve.app"},
+    "uvicorn": {"esml.commands.serve"},
+    "mcp": {"esml.serve.tools"},
 }
 """The modules that may import these at all."""
 
