@@ -21,7 +21,7 @@ Multiplicity = Literal["singlet", "triplet"]
 """Of an excited state of a closed-shell molecule."""
 
 MultiplicityName = Literal["singlet", "triplet", "singlets", "triplets"]
-"""What users may call it: the attributes of a result are plural."""
+"""What users may call it: the plural is accepted, too, as the attributes of a result are plural."""
 
 MULTIPLICITIES: tuple[Multiplicity, ...] = ("singlet", "triplet")
 
@@ -40,7 +40,7 @@ def as_multiplicity(name: str) -> Multiplicity:
     for multiplicity in MULTIPLICITIES:
         if name in (multiplicity, multiplicity + "s"):
             return multiplicity
-    raise ValueError(f"multiplicity is {name!r}: expected 'singlets' or 'triplets'; choose one")
+    raise ValueError(f"multiplicity is {name!r}: expected 'singlet' or 'triplet'; choose one")
 
 
 def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -133,7 +133,7 @@ def state_couplings(
     n_states
         How many; fewer where the molecule has fewer.
     multiplicity
-        ``"singlets"`` or ``"triplets"``.
+        ``"singlet"`` or ``"triplet"``.
     active
         Place of one state, from 0: only its gradient and its couplings to all others, which takes
         a third of the time for ten states. With ``StateCouplings.time_derivatives`` that is what a

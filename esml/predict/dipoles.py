@@ -71,7 +71,7 @@ def relaxed_dipoles(
     n_states
         How many; fewer where the molecule has fewer.
     multiplicity
-        ``"singlets"`` or ``"triplets"``.
+        ``"singlet"`` or ``"triplet"``.
     solvent
         That of ``Surrogate.predict``.
 

@@ -239,7 +239,7 @@ class Result:
         Parameters
         ----------
         multiplicity
-            ``"singlets"`` or ``"triplets"``.
+            ``"singlet"`` or ``"triplet"``.
         fragments
             Lists of atoms (from 0) between which charge transfer is counted; those of ``bonding``
             if left out.

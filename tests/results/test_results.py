@@ -249,7 +249,7 @@ def test_a_property_that_a_file_lacks_is_unknown() -> None:
 
 def test_multiplicities_have_two_names_and_an_old_one(result: Result) -> None:
     assert as_multiplicity("singlets") == as_multiplicity("singlet") == "singlet"
-    with pytest.raises(ValueError, match="expected 'singlets' or 'triplets'"):
+    with pytest.raises(ValueError, match="expected 'singlet' or 'triplet'"):
         result.characters("quintets")  # type: ignore[arg-type]
     old: dict[str, Any] = {"kind": "triplets"}
     with pytest.warns(DeprecationWarning, match="now called 'multiplicity'"):
