@@ -70,7 +70,7 @@ def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def same(first: object, second: object) -> bool:
     """Whether all fields of two dataclasses are equal; nan equals nan.
 
-    An array equals nothing that is none, such as the None of a field that was not stored.
+    An array never equals None, the value of a field that was not stored.
     """
     for part in fields(first):  # type: ignore[arg-type]
         a, b = getattr(first, part.name), getattr(second, part.name)

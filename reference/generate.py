@@ -241,7 +241,7 @@ def generate(
     """Compute the records of ``structures`` that ``directory`` lacks.
 
     They are of molecules, or of crystals where ``level`` is a ``CrystalLevel``. ``workers``
-    processes compute; with 0 it is this one, with as many threads as it has. ``dask`` is the
+    processes compute; 0 computes in the current process with all its threads. ``dask`` is the
     address of a scheduler whose workers then compute, or ``"local"`` for a cluster of ``workers``
     processes, at least one, on this machine; ``patience`` says how long to wait for it. Records
     are joined into shards of ``parts_per_shard``. Raises DatasetError when another process writes

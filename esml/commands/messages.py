@@ -40,7 +40,7 @@ def note(message: str) -> None:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say on a terminal's stderr ``what`` is being done, until it is; nothing in a file or pipe."""
+    """Show ``what`` on a terminal's stderr while the work runs; nothing in a file or pipe."""
     from rich.console import Console
 
     screen = Console(stderr=True)

@@ -156,11 +156,11 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 
 
 def _check_apart(output: Path, files: Sequence[Path]) -> None:
-    """Refuse an output that is no regular file, or one of the input files."""
+    """Refuse an output that is not a regular file, or one of the input files."""
     if output.exists() and not output.is_file():
         fail(
-            f"--output '{output}' is no regular file: expected one, which is put in place whole; "
-            "choose another name"
+            f"--output '{output}' is not a regular file: expected a new name or a file to "
+            "replace; choose another name"
         )
     # Not Path.resolve, which raises where links go in circles.
     if any(os.path.realpath(output) == os.path.realpath(path) for path in files):

@@ -242,8 +242,8 @@ class SurfaceHopping:
         entry = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(entry, dict) or entry.get("format") != FORMAT:
             raise ValueError(
-                f"'{path}' is no trajectory of this version of esml: expected a file of "
-                f"SurfaceHopping.save with format {FORMAT}; give that, or start anew"
+                f"'{path}' was not written by this version of esml: expected a file of "
+                f"SurfaceHopping.save with format {FORMAT}; start a new run"
             )
         atoms = Atoms(entry["numbers"], entry["positions"], masses=entry["masses"])
         atoms.info["charge"] = entry["charge"]

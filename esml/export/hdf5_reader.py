@@ -142,7 +142,7 @@ def read_results(path: str | Path) -> StoredResults:
     except Exception as error:
         raise ExportError(
             f"cannot read '{path}' as predictions of esml ({' '.join(str(error).split())[:200]}): "
-            "expected a whole file; make it anew with esml predict"
+            "expected a whole file; run esml predict again"
         ) from error
 
 

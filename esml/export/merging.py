@@ -98,7 +98,7 @@ def _common(stored: dict[Path, StoredResults]) -> dict[str, Any]:
     if "n_states" not in first:
         raise ExportError(
             f"'{next(iter(stored))}' does not say how many states it holds: expected a file of "
-            "esml predict; make it anew"
+            "esml predict; run esml predict again"
         )
     return first
 

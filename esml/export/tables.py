@@ -4,7 +4,7 @@
 column                 unit     meaning
 ====================== ======== ====================================================
 name, source, index             of the structure, place in its source from 0
-smiles                          that the geometry was, or was to be, made from
+smiles                          SMILES from which the geometry was made
 formula, n_atoms, charge        chemical formula, atoms, total charge
 homo_eV, lumo_eV,      eV       frontier orbitals and their difference
 gap_eV

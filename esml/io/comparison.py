@@ -146,9 +146,9 @@ def _check_states(path: Path, found: Calculation) -> None:
     untold = [state for state in found.states if state.multiplicity not in (1, 3)]
     if untold:
         raise InputError(
-            f"'{path}' does not tell of {len(untold)} of its {len(found.states)} excited states "
-            "whether they are singlets or triplets, as is expected; write them as JSON (see "
-            "examples/README.md)"
+            f"'{path}' does not give the multiplicity of {len(untold)} of its "
+            f"{len(found.states)} excited states: expected singlets or triplets; write them as "
+            "JSON (see examples/README.md)"
         )
     if not found.of_multiplicity(1):
         raise InputError(

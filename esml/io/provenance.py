@@ -99,7 +99,7 @@ class ReadingOptions:
     most_atoms: int | None = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the structures read, as JSON can hold it; without what is left open."""
+        """Options that decide the structures read, as JSON-serializable data; defaults left out."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.point_charges is not None:
             given["point_charges"] = self.point_charges.digest()
@@ -179,7 +179,7 @@ class Failure:
     """A structure that could not be read, computed or predicted, and why."""
 
     name: str
-    """Of the molecule; its formula where it has none."""
+    """Name of the molecule, or its formula."""
     reason: str
     """A sentence."""
     source: str = ""
@@ -187,7 +187,7 @@ class Failure:
     index: int = 0
     """Place among the structures of its source."""
     smiles: str = ""
-    """That its geometry was, or was to be, made from."""
+    """SMILES from which the geometry was made, or was to be made."""
 
     @classmethod
     def of(cls, atoms: Atoms, reason: str) -> Failure:

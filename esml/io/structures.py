@@ -81,7 +81,7 @@ def check_file(path: Path) -> None:
         )
     if not stat.S_ISREG(status.st_mode):
         raise InputError(
-            f"'{path}' is no regular file: expected a geometry file; save its content as one"
+            f"'{path}' is not a regular file: expected a geometry file; save its content as one"
         )
     if status.st_size == 0:
         raise InputError(f"'{path}' is empty: expected at least one structure; check the file")

@@ -27,7 +27,7 @@ _CRC = b'{"crc": "%08x", '
 
 
 class JournalError(ValueError):
-    """A journal of another run, or a file that is none; said in one sentence."""
+    """A journal of another run, or a file that is not a journal; said in one sentence."""
 
 
 def encode(entry: Entry) -> bytes:
@@ -85,7 +85,7 @@ class Journal:
     Raises
     ------
     JournalError
-        For a journal of another run, or a file that is none.
+        For a journal of another run, or a file that is not a journal.
     OSError
         Where it cannot be read or written.
     """
@@ -112,8 +112,8 @@ class Journal:
 
     def _refuse_foreign(self) -> None:
         raise JournalError(
-            f"'{self.path}' is no journal of {self._owner}: expected one, or no such file; remove "
-            "it or choose another output"
+            f"'{self.path}' is not a journal of {self._owner}: expected one, or no such file; "
+            "delete it or choose another output"
         )
 
     def _compare(self, found: Entry | None, head: Entry) -> None:
@@ -124,8 +124,8 @@ class Journal:
         if others:
             raise JournalError(
                 f"'{self.path}' keeps what another run has done, with a different "
-                f"{' and '.join(others)}: expected the same to go on; give it again, choose "
-                "another output, or restart, which discards it"
+                f"{' and '.join(others)}: expected the same settings to continue; use them, "
+                "choose another output, or restart, which discards it"
             )
 
     def __enter__(self) -> Self:

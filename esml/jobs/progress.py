@@ -57,7 +57,7 @@ class Lines(Progress):
 
 
 def _line(task: Task) -> str:
-    """What there is to say of ``task``: "predicting molecules: 12 of 40, 1.2 s each, …"."""
+    """Progress line for ``task``: "predicting molecules: 12 of 40, 1.2 s each, …"."""
     total = "" if task.total is None else f" of {task.total:,.0f}"
     parts = [f"{task.completed:,.0f}{total}", Rate().render(task).plain]
     if task.time_remaining is not None:

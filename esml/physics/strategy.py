@@ -40,11 +40,11 @@ class Strategy:
     # ---- which method (esml.physics.solvers.problem) ----
 
     dense: int = 120
-    """Up to so many single excitations (of the largest molecule of a batch) matrices are built and
-    diagonalized. Measured by ``python -m scripts.speed.how_fast crossover``."""
+    """Largest number of single excitations (of the largest molecule of a batch) for which matrices
+    are built and diagonalized. Measured by ``python -m scripts.speed.how_fast crossover``."""
 
     dense_per_state: int = 6
-    """Matrices are also built up to so many single excitations for each state wanted."""
+    """Matrices are also built up to this number of single excitations for each state wanted."""
 
     large: int = 150
     """From so many orbitals on, iterations for a single molecule start from the pair model
@@ -115,11 +115,13 @@ class Strategy:
     """Iterations before a space restarts: at most so many."""
 
     growth_worth: float = 2.5
-    """A space restarts at so many vectors times √d, d single excitations: the cost of the projected
-    problem grows with the cube of the number of vectors, that of a product with √d³."""
+    """A space restarts at this number of vectors times √d, d single excitations: the cost of the
+    projected problem grows with the cube of the number of vectors, the cost of a product with
+    √d³."""
 
     left_behind: float = 0.85
-    """When at most this share of a batch's molecules has not converged, they go on alone."""
+    """When at most this share of a batch's molecules has not converged, they are iterated as a
+    smaller batch."""
 
     dependent: ByPrecision = ByPrecision(1e-3, 1e-7)
     """Norm of the part of a unit vector outside the space below which it is dropped."""

@@ -1,4 +1,4 @@
-"""What the report page is made of, as JSON can hold it.
+"""What the report page is made of, as JSON-serializable data.
 
 The page carries no surfaces and no grids. It carries the orbitals, as coefficients of the functions
 that ``esml.analysis.orbital_shapes`` draws them with, and evaluates them in the browser: a hundred

@@ -34,7 +34,7 @@ STEP = 0.1
 strength by less than a hundredth, and rounding of single precision is smaller still."""
 
 AT_ONCE = 64
-"""Most displacements whose wave functions are held at a time."""
+"""Largest number of displacements kept in memory."""
 
 UNLIKE = (
     "the predicted closed shell is a minimum at some displacements along the modes and not quite "

@@ -93,7 +93,7 @@ class Result:
     point_charges: PointCharges | None = None
     """Around it; None where there are none."""
     name: str = ""
-    """Of the molecule; its formula where it has none."""
+    """Name of the molecule, or its formula."""
     source: str = ""
     """File or SMILES the structure is from."""
     index: int = 0

@@ -190,7 +190,7 @@ class Service:
     # --- questions --------------------------------------------------------------------------------
 
     def answer(self, question: Question) -> dict[str, Any]:
-        """States and spectrum, as JSON can hold them. Raises RefusedError."""
+        """States and spectrum, as JSON-serializable data. Raises RefusedError."""
         begun = time.monotonic()
         with self.turn():
             structure, result = self._found(question)

@@ -207,7 +207,7 @@ def fill(
     missing: Callable[[str, dict[str, Any] | None], Iterable[dict[str, Any]]],
     shown: Callable[[dict[str, Any]], Iterable[object]],
 ) -> None:
-    """Complete the entries of ``path``, a molecule after the other, writing it whole each time.
+    """Complete the entries of ``path``, one molecule at a time, rewriting the file after each.
 
     ``missing`` gives the entry of a molecule whenever something was added to it, beginning with the
     one that is there, if any; a line prints what is ``shown`` of it. Molecules that cannot be

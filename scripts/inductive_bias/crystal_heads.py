@@ -107,7 +107,7 @@ def backbone(kind: str) -> Network | Transformer:
 def fitted(
     kind: str, examples: Sequence[Example], n_elements: int, epochs: int, seed: int
 ) -> DirectCrystals:
-    """A model trained on ``examples``, one crystal in a step."""
+    """A model trained on ``examples``, one crystal per step."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = DirectCrystals(backbone(kind), n_elements)

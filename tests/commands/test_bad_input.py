@@ -164,7 +164,7 @@ def test_what_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")
     words = {"missing": "no file", "directory": "is a directory", "link to itself": "reached"}
     sentence = refusal(run("spectrum", path))
-    assert_helpful(sentence, words.get(kind, "is no regular file"))
+    assert_helpful(sentence, words.get(kind, "is not a regular file"))
     good = made(tmp_path, "good.xyz", GOOD)
     result = run("predict", path, good, "-o", tmp_path / "out.csv", "--n-states", "1")
     assert result.exit_code == 1
@@ -392,7 +392,7 @@ COMMANDS: dict[str, tuple[Sequence[str], str]] = {
     "over its input": (["predict", "good.xyz", "-o", "good.xyz"], "one of the input files"),
     "over a device": (
         ["predict", "good.xyz", "-o", "/dev/full", "--format", "csv"],
-        "is no regular file",
+        "is not a regular file",
     ),
     "where nothing may be": (["predict", "good.xyz", "-o", "/proc/out.h5"], "/proc/"),
     "text where nothing may be": (["predict", "good.xyz", "-o", "/proc/out.csv"], "/proc/"),

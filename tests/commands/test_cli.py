@@ -332,7 +332,7 @@ def test_an_interrupted_predict_keeps_what_it_has(
     assert not out.exists()
     assert journal_path(out).exists()
     other = refusal(run("predict", path, "-o", out, "--n-states", "3"))
-    assert "a different number of states: expected the same to go on; give it again" in other
+    assert "a different number of states: expected the same settings to continue" in other
     content = path.read_text()
     path.write_text(content + content)
     assert "a different set of input files" in refusal(run(*command, out))
@@ -347,7 +347,7 @@ def test_an_interrupted_predict_keeps_what_it_has(
 def test_a_journal_can_be_done_without(tmp_path: Path) -> None:
     path, out = save(tmp_path / "a.xyz", molecule("H2CO")), tmp_path / "out.csv"
     journal_path(out).write_text("notes of somebody\n")
-    assert "is no journal of esml predict" in refusal(run("predict", path, "-o", out))
+    assert "is not a journal of esml predict" in refusal(run("predict", path, "-o", out))
     assert journal_path(out).read_text() == "notes of somebody\n"
     assert run("predict", path, "-o", out, "--restart").exit_code == 0
     assert not journal_path(out).exists()

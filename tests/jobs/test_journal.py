@@ -71,7 +71,7 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
     kept(path, 2)
     with pytest.raises(JournalError, match="a different model and number of states: expected the"):
         Journal(path, {"model": "b", "number of states": 4}, "esml predict")
-    with pytest.raises(JournalError, match="is no journal of esml generate"):
+    with pytest.raises(JournalError, match="is not a journal of esml generate"):
         Journal(path, RUN, "esml generate")
     assert entries(path) == [0, 1]
     assert entries(path, restart=True) == []

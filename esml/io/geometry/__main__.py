@@ -21,7 +21,7 @@ from esml.io.provenance import InputError
 
 
 def answer(request: Request) -> dict[str, Any]:
-    """The answer to one request, as JSON can hold it."""
+    """The answer to one request, as JSON-serializable data."""
     plain = request["settings"]
     settings = Settings(**{**plain, "elements": tuple(plain["elements"])})
     try:
@@ -46,7 +46,7 @@ def _make(request: Request, settings: Settings) -> list[Built]:
 
 
 def _read(requests: SimpleQueue[str]) -> None:
-    """Hand lines on; end the process with its standard input, in the midst of a molecule too."""
+    """Hand lines on; end the process with its standard input, even while a molecule is computed."""
     for line in sys.stdin:
         requests.put(line)
     os._exit(0)

@@ -63,7 +63,7 @@ class Built:
     """Boltzmann weight in an ensemble."""
 
     def plain(self) -> dict[str, Any]:
-        """All of it as JSON can hold it, for ``of_plain``."""
+        """As JSON-serializable data, for ``of_plain``."""
         masses = self.atoms.get_masses() if self.atoms.has("masses") else None
         return {
             "numbers": self.atoms.numbers.tolist(),

@@ -28,7 +28,7 @@ class MeasuredMaximum:
     wavelength: float
     """nm; nan where the table has none."""
     solvent: str
-    """As the table calls it; empty where it names none."""
+    """Name in the table, or empty."""
 
     @property
     def energy(self) -> float:

@@ -92,7 +92,7 @@ def read_measured(path: str | Path) -> MeasuredSpectrum:
     light, values = table.rows[:, light_column], table.rows[:, value_column]
     notes = []
     if table.passed_over:
-        notes.append(f"{table.passed_over} lines are no numbers and were left out")
+        notes.append(f"{table.passed_over} lines that are not numeric were skipped")
     if table.rows.shape[1] > 2:
         notes.append(f"columns {light_column + 1} and {value_column + 1} of {table.rows.shape[1]}")
     unit, why = _light(_heading(table.headings, light_column), light, path)

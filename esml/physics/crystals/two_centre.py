@@ -78,7 +78,7 @@ def direction_matrices(directions: Tensor, n_orbitals: int = N_ORBITALS) -> Tens
 _EQUAL = (0.5, 1.0, 1.0, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5, 0.5)
 """Share of one direction: integrals between equal l come from both directions of a pair."""
 _PARITY = (1.0, -1.0, 1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0)
-"""Sign of each matrix when the direction turns round: (−1)^(l + l')."""
+"""Sign of each matrix when the bond direction is reversed: (−1)^(l + l')."""
 
 
 def _of_integrals(values: tuple[float, ...], like: Tensor) -> Tensor:

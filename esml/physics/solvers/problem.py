@@ -228,7 +228,7 @@ class Problem:
         roots = self._iterate(form, operators, model, n_states, start)
         energies, states = None, [roots.plus, roots.minus][: operators.n_matrices]
         if model is not None and bool(roots.stable.all()):
-            # Including the states above the wanted ones, which may crowd with them.
+            # Including the states above the wanted ones, which may be nearly degenerate with them.
             energies, states = self._separated(form, states, multiplicity)
             energies = energies[:, :n_states]
         plus, minus = self._canonical(form, states, n_states)

@@ -69,7 +69,7 @@ def test_spectrometers_write_what_they_like(tmp_path: Path) -> None:
     path.write_text("\ufeffSample 1\nBaseline;\n" + german + "\nLog\nEnd of scan;none\n")
     found = read_measured(path)
     check(found)
-    assert any("2 lines are no numbers" in note for note in found.notes)
+    assert any("2 lines that are not numeric" in note for note in found.notes)
     rows = "\n".join(f"{k},{a:g},{b:g}" for k, (a, b) in enumerate(zip(LIGHT, VALUES, strict=True)))
     path.write_text("point,wavelength_nm,absorbance\n" + rows)
     found = read_measured(path)
