@@ -12,7 +12,7 @@ follow (non-equilibrium), so there it is Q at ε = n²,
 
 v_ia the potential of a pair of orbitals on the surface. PySCF's own TDDFT does the same with 1.78,
 the n² of water, whatever the solvent. Q and the potentials of all pairs of basis functions are kept
-here, which PySCF computes anew in every cycle.
+here, which PySCF recomputes in every cycle.
 
 Sources: Cancès, Mennucci, Tomasi, J. Chem. Phys. 107, 3032 (1997); Lange, Herbert, J. Chem. Phys.
 133, 244111 (2010); linear response: Cossi, Barone, J. Chem. Phys. 115, 4708 (2001).

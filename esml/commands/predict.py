@@ -87,7 +87,7 @@ def predict(
 
     Formats: HDF5 (.h5; everything, read back with esml.export.read_results), tables (.csv,
     .parquet), .json, .jsonl, extended xyz (.xyz) and a map for chemiscope (.chemiscope.json). A
-    molecule or file that fails is recorded with its reason and the rest go on. Run the same
+    molecule or file that fails is recorded with its reason and the rest continue. Run the same
     command again to continue a run that was stopped.
     """
     check_n_states(n_states)

@@ -243,7 +243,7 @@ def relaxed_state(
     StructureError, InstabilityError
         As ``Surrogate.predict``, for the ground state's minimum.
     ValueError
-        For a state's name that is none, a ground state that does not relax, and
+        For a name that is not a state's, a ground state that does not relax, and
         ``herzberg_teller`` of a triplet.
     """
     if herzberg_teller and not state.startswith("S"):

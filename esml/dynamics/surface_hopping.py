@@ -84,7 +84,7 @@ class SurfaceHopping:
 
         hopping = SurfaceHopping(model, atoms, active=1, n_states=3)   # starts on S2
         for frame in hopping.run(200): ...
-        hopping.save("trajectory.json")                                # goes on from there:
+        hopping.save("trajectory.json")                                # continue from there:
         hopping = SurfaceHopping.load("trajectory.json", model)
 
     Parameters
@@ -213,7 +213,7 @@ class SurfaceHopping:
             self.surface.switch(target)
 
     def save(self, path: str | Path) -> None:
-        """Write what is needed to go on. Raises OSError."""
+        """Write what is needed to continue. Raises OSError."""
         entry = {
             "format": FORMAT,
             "numbers": self.atoms.numbers.tolist(),

@@ -92,7 +92,7 @@ def _plain_states(states: States) -> dict[str, Any]:
 
 
 def from_plain(entry: dict[str, Any]) -> Outcome:
-    """The inverse of ``to_plain``. Raises KeyError, TypeError or ValueError for what is none."""
+    """The inverse of ``to_plain``. Raises KeyError, TypeError or ValueError for other data."""
     where = {key: entry[key] for key in ("name", "source", "index")}
     if "reason" in entry:
         return Failure(reason=entry["reason"], smiles=entry.get("smiles", ""), **where)

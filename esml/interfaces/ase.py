@@ -83,7 +83,7 @@ class SurrogateCalculator(_InfoAware):
     | ``triplet_gradients`` | (n_states, N, 3) | eV/Å |
 
     ``solvent`` and ``point_charges`` are those of ``Surrogate.predict``; set the attribute
-    ``point_charges`` anew when they move. The total charge is ``atoms.info["charge"]`` or
+    ``point_charges`` again when they move. The total charge is ``atoms.info["charge"]`` or
     the sum of the initial charges. ``energy``, ``forces`` and ``stress`` raise
     PropertyNotImplementedError: a surrogate of the orbitals has no total energy. Structures that
     cannot be treated raise as ``Surrogate.predict`` does.
@@ -189,7 +189,7 @@ class ExcitedStateCalculator(_InfoAware):
     adds to the forces on the charges.
     ``state`` is "S1", "T1", "S2", …, counted by energy at each geometry, so the surface has a kink
     where states cross. Results hold ``energy``, ``forces`` and ``excitation_energy`` (eV, eV/Å).
-    Raises ValueError for a state's name that is none.
+    Raises ValueError for a name that is not a state's.
     """
 
     implemented_properties = ["energy", "forces", "excitation_energy"]  # noqa: RUF012

@@ -112,7 +112,7 @@ def _check(mol: Mole, elements: Sequence[int]) -> None:
     strange = [mol.atom_symbol(i) for i, z in enumerate(mol.atom_charges()) if z not in elements]
     if strange:
         raise StructureError(
-            f"{strange[0]} is none of the elements the model knows, or a ghost atom: start this "
+            f"{strange[0]} is an element the model does not know, or a ghost atom: start this "
             "molecule from PySCF's own guess"
         )
 

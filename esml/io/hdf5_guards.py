@@ -62,7 +62,7 @@ def bounded(parent: h5py.Group, key: str, budget: Budget) -> h5py.Dataset:
         raise ValueError(f"{name} is a link to elsewhere")
     found = parent[key]
     if not isinstance(found, h5py.Dataset):
-        raise ValueError(f"{name} is no dataset")
+        raise ValueError(f"{name} is not a dataset")
     if found.external or found.is_virtual:
         raise ValueError(f"{name} lies in another file")
     budget.spend(name, found.size * found.dtype.itemsize)

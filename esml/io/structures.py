@@ -65,7 +65,7 @@ SMALLEST_CELL = 3.0
 
 
 def check_file(path: Path) -> None:
-    """Refuse, with an ``InputError``, a path that is no file, or an empty one."""
+    """Refuse, with an ``InputError``, a path that is not a file, or an empty one."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -349,7 +349,7 @@ def _surround(atoms: Atoms, options: ReadingOptions, stated: str = "") -> None:
 
 
 def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
-    """Total charge of a record and what states it; None where it states what is no charge."""
+    """Total charge of a record and what states it; None where that is not a charge."""
     if options.charge is not None:
         _forget_charge(table.atoms)
         return options.charge, GIVEN

@@ -85,7 +85,7 @@ class PointCharges:
             )
         if not (np.isfinite(q).all() and np.isfinite(x).all()):
             raise ValueError(
-                "point charges or their positions hold what is no finite number: expected e and "
+                "point charges or their positions hold values that are not finite: expected e and "
                 "Å; leave such charges out"
             )
         if not 0.0 < width < math.inf:

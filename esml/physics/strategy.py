@@ -47,7 +47,7 @@ class Strategy:
     """Matrices are also built up to this number of single excitations for each state wanted."""
 
     large: int = 150
-    """From so many orbitals on, iterations for a single molecule start from the pair model
+    """From this number of orbitals on, iterations for a single molecule start from the pair model
     (:mod:`esml.physics.solvers.pair_model`) and may run between local orbitals."""
 
     widest_band: float = 0.5
@@ -91,7 +91,7 @@ class Strategy:
     """Additional states that are followed, so that no wanted one is missed."""
 
     states_per_guard: int = 8
-    """One more state is followed for every so many wanted ones."""
+    """One more state is followed for each group of this many wanted ones."""
 
     starts_per_state: int = 2
     """Start vectors for each state wanted."""
@@ -109,10 +109,10 @@ class Strategy:
     """Bytes for the spaces of a batch; one that outgrows them restarts from its best vectors."""
 
     growth_least: int = 3
-    """Iterations before a space restarts: at least so many, if memory allows."""
+    """Iterations before a space restarts: the minimum, if memory allows."""
 
     growth_most: int = 16
-    """Iterations before a space restarts: at most so many."""
+    """Iterations before a space restarts: the maximum."""
 
     growth_worth: float = 2.5
     """A space restarts at this number of vectors times √d, d single excitations: the cost of the
@@ -183,7 +183,7 @@ class Strategy:
     """Pairs in the model for each state wanted, if that is more."""
 
     singles_per_pair: int = 4
-    """The model is used only if there are so many single excitations for each of its pairs."""
+    """The model is used only from this number of single excitations for each of its pairs on."""
 
     frontier_width: float = 2.0
     """Energy τ over which the weight of an orbital decays away from HOMO or LUMO, eV."""

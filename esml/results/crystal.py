@@ -240,8 +240,8 @@ class Crystal:
         except Exception as error:  # ASE raises what its parser stumbles over
             known = "".join(sorted(lattice.bandpath(npoints=0, eps=LIKE_A_LATTICE).special_points))
             raise ValueError(
-                f"'{path}' is no path here ({' '.join(str(error).split())}): expected names of "
-                f"special points among {known}, as in GX; mend it or leave it out"
+                f"'{path}' is not a path of this lattice ({' '.join(str(error).split())}): "
+                f"expected names of special points among {known}, as in GX; mend it or leave it out"
             ) from error
         distances, places, names = found.get_linear_kpoint_axis()
         points = torch.as_tensor(found.kpts)

@@ -220,7 +220,7 @@ def screen_table(
 
 
 def cell(value: float, digits: int) -> str:
-    """A number with so many digits, or a dash for nan."""
+    """``value`` with ``digits`` decimals, or a dash for nan."""
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 

@@ -99,7 +99,7 @@ class Limits:
         """Refuse a question of more bytes than it may have."""
         if size > most:
             raise RefusedError(
-                f"the question has more than {most:,} bytes: expected at most so many; send less, "
+                f"the question has more than {most:,} bytes: expected no more; send less, "
                 "or use the command esml predict",
                 413,
             )

@@ -176,7 +176,7 @@ class Service:
         with self._counting:
             if self._waiting >= self.limits.waiting:
                 raise RefusedError(
-                    f"{self._waiting} questions wait already: expected at most so many; ask again "
+                    f"{self._waiting} questions wait already: expected no more; ask again "
                     "in a moment",
                     503,
                 )

@@ -30,7 +30,7 @@ SHELLS: tuple[Shell, ...] = ("s", "p", "d")
 def content_key(atoms: Atoms, level: CrystalLevel) -> str:
     """Hash of elements, positions and cell (to 1e-6 Å), k mesh and level.
 
-    Raises CalculationError for a k mesh that is none.
+    Raises CalculationError for an invalid k mesh.
     """
     return _key(
         atoms.numbers, atoms.positions, np.asarray(atoms.cell), k_divisions(atoms), level.to_json()

@@ -64,7 +64,7 @@ def check_record(record: CrystalRecord) -> list[str]:
         return ["an element outside the supported ones"]
     level = _level(record.level)
     if level is None:
-        return ["a level of theory that is none of crystals"]
+        return ["a level of theory that is not one for crystals"]
     wrong = _shapes(record)
     arrays = [value for value in vars(record).values() if isinstance(value, np.ndarray)]
     if not all(np.isfinite(a.astype(float)).all() for a in arrays):

@@ -103,7 +103,7 @@ def _other_block(good: CrystalRecord) -> CrystalRecord:
         (lambda r: replace(r, energies=r.energies * np.nan), "a value that is not finite"),
         (lambda r: replace(r, populations=r.populations[:, :2]), "populations has shape"),
         (lambda r: replace(r, numbers=np.array([92])), "an element outside"),
-        (lambda r: replace(r, level="{}x"), "a level of theory that is none of crystals"),
+        (lambda r: replace(r, level="{}x"), "a level of theory that is not one for crystals"),
         (lambda r: replace(r, k_points=r.k_points[::-1].copy()), "k points that are not those"),
     ],
 )

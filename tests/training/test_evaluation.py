@@ -156,7 +156,7 @@ def test_a_baseline_fits_what_composition_tells(
 def test_evaluation_of_what_is_not_there_is_refused(surrogate: Surrogate, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no records of split 'tset': .*test, train, valid"):
         evaluate(surrogate, DATA, split="tset")
-    with pytest.raises(DatasetError, match="is no file"):
+    with pytest.raises(DatasetError, match="is not a file"):
         evaluate(surrogate, tmp_path / "none.h5")
     with pytest.raises(CheckpointError):
         esml.load_model(DATA)

@@ -263,7 +263,7 @@ def test_data_without_a_split_are_refused(tmp_path: Path, records: list[Record])
     write_shard(tmp_path / "train.h5", [r for r in records if r.split == "train"])
     with pytest.raises(ConfigError, match="7 training and 0 validation records"):
         train(configuration(tmp_path / "run", data=[tmp_path / "train.h5"]), progress=False)
-    with pytest.raises(DatasetError, match="is no file"):
+    with pytest.raises(DatasetError, match="is not a file"):
         train(configuration(tmp_path / "run", data=[tmp_path / "none.h5"]), progress=False)
 
 

@@ -139,7 +139,7 @@ def _formal_charge(text: str) -> int:
     """``1+``, ``+1``, ``2-``, ``-`` as numbers. Raises ValueError."""
     match = re.fullmatch(r"(\d?)([+-])(\d?)|(\d)", text)
     if not match:
-        raise ValueError(f"'{text}' in columns 79–80 is no charge such as 1+")
+        raise ValueError(f"'{text}' in columns 79–80 is not a charge such as 1+")
     if match[4]:
         return int(match[4])
     return int(f"{match[2]}{match[1] or match[3] or 1}")

@@ -174,13 +174,13 @@ def _unreadable(path: Path, index: int, error: Exception) -> InputError:
 def _reason(error: Exception) -> str:
     """What went wrong inside a reader, on one line."""
     if isinstance(error, UnknownFileTypeError):
-        return "the format is none that ASE knows"
+        return "ASE does not know the format"
     if isinstance(error, UnicodeDecodeError):
         return "it is not text in UTF-8"
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
     if isinstance(error, KeyError) and len(error.args) == 1:
-        return f"{error.args[0]!r} is no element or entry its format knows"
+        return f"{error.args[0]!r} is not an element or entry of the format"
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

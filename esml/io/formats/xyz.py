@@ -49,17 +49,17 @@ _QM9_TRAILER = 3
 def element(symbol: str) -> tuple[int, float | None]:
     """Atomic number, and the mass of an isotope, of ``C``, ``cl``, ``6``, ``C12``, ``D`` or ``T``.
 
-    Raises ValueError for what is no element.
+    Raises ValueError for anything that is not an element.
     """
     if symbol.isdigit():
         if 0 < int(symbol) < len(chemical_symbols):
             return int(symbol), None
-        raise ValueError(f"'{symbol}' is no element")
+        raise ValueError(f"'{symbol}' is not an element")
     letters = symbol.rstrip("0123456789").capitalize()
     if letters in ISOTOPES:
         return 1, ISOTOPES[letters]
     if letters not in atomic_numbers or letters == "X":
-        raise ValueError(f"'{symbol}' is no element")
+        raise ValueError(f"'{symbol}' is not an element")
     return atomic_numbers[letters], None
 
 
@@ -74,7 +74,7 @@ def number(text: str) -> float:
 def molecule(symbols: list[str], coordinates: list[list[float]]) -> tuple[Atoms, tuple[str, ...]]:
     """Atoms of ``symbols`` at ``coordinates`` (Å), and remarks on them.
 
-    Raises ValueError for a symbol that is no element.
+    Raises ValueError for a symbol that is not an element.
     """
     elements = [element(symbol) for symbol in symbols]
     atoms = Atoms([z for z, _ in elements], coordinates)
@@ -189,7 +189,7 @@ def _plain(comment: str, rows: list[str]) -> tuple[Atoms, str, tuple[str, ...]]:
     for row in rows:
         words = row.replace(",", " ").split()
         if len(words) < 4:
-            raise ValueError(f"'{row.strip()}' is no symbol with three coordinates")
+            raise ValueError(f"'{row.strip()}' is not a symbol with three coordinates")
         symbols.append(words[0])
         coordinates.append([number(word) for word in words[1:4]])
     atoms, remarks = molecule(symbols, coordinates)
@@ -237,7 +237,7 @@ def _extended(count: int, comment: str, rows: list[str]) -> tuple[Atoms, str, tu
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
-        return f"{error.args[0]!r} is no element or entry its format knows"
+        return f"{error.args[0]!r} is not an element or entry of the format"
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -102,7 +102,7 @@ def parse_smiles(smiles: str) -> Mol:
         from rdkit import Chem, rdBase
     except ImportError as error:
         raise InputError(
-            f"'{smiles}' is no existing file, and reading it as SMILES needs RDKit: "
+            f"'{smiles}' is not an existing file, and reading it as SMILES needs RDKit: "
             'pip install "esml[smiles]"'
         ) from error
     with rdBase.BlockLogs():

@@ -156,7 +156,10 @@ def read_shard(path: str | Path, kind: type[Any] = Record) -> list[Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f"{path} is no file: expected an esml dataset (HDF5); check the path")
+        raise DatasetError(
+            f"{path} does not exist or is not a file: expected an esml dataset (HDF5); check the "
+            "path"
+        )
     try:
         has_seal = _check_seal(path)
         check_heaps(path)

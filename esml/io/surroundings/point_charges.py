@@ -74,7 +74,7 @@ def read_point_charges(path: Path) -> PointCharges:
     # ASE's readers raise exceptions of any kind for a file that is not theirs.
     except Exception as error:
         raise PointChargesError(
-            f"'{path}' is no geometry that ASE reads ({' '.join(str(error).split())[:100]}): "
+            f"'{path}' is not a geometry that ASE reads ({' '.join(str(error).split())[:100]}): "
             "expected an ORCA .pc file or a geometry with charges; convert it"
         ) from error
     assert isinstance(atoms, Atoms)
@@ -90,7 +90,7 @@ def _of_orca(path: Path) -> PointCharges:
             raise ValueError
     except (ValueError, IndexError):
         raise PointChargesError(
-            f"'{path}' is no file of point charges of ORCA: expected their number in the first "
+            f"'{path}' is not an ORCA file of point charges: expected their number in the first "
             "line, then charge, x, y and z (Å) in a line each; fix it"
         ) from None
     return _checked(rows[:, 0], rows[:, 1:])

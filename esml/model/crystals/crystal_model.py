@@ -88,5 +88,5 @@ class CrystalModel(nn.Module):
 
 
 def crystal_model(config: dict[str, Any]) -> CrystalModel:
-    """An untrained model of a stored configuration. Raises ValueError for one that is none."""
+    """An untrained model of a stored configuration. Raises ValueError if it is invalid."""
     return CrystalModel(CrystalConfig.model_validate(config))

@@ -261,7 +261,7 @@ def test_the_documentation_lists_the_schema() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"none\.h5 is no file"):
+    with pytest.raises(DatasetError, match=r"none\.h5 does not exist or is not a file"):
         read_shard(tmp_path / "none.h5")
 
 

@@ -51,7 +51,7 @@ def _gaussian_job(job: str) -> Table:
     lines = parts[2].split("\n")
     match = _CHARGE_LINE.fullmatch(lines[0])
     if not match:
-        raise ValueError(f"'{lines[0].strip()}' is no charge and multiplicity")
+        raise ValueError(f"'{lines[0].strip()}' does not give charge and multiplicity")
     in_bohr = re.search(r"units?\s*=?\s*\(?[^\s)]*(au|bohr)", route, re.IGNORECASE)
     scale = Bohr if in_bohr else 1.0
     symbols, coordinates = [], []

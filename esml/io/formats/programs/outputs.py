@@ -54,8 +54,8 @@ def read_calculation(path: Path) -> Calculation:
     program = program_of(path)
     if program is None:
         raise InputError(
-            f"'{path}' is no output that esml knows: expected one of {', '.join(PROGRAMS)}; check "
-            "the file"
+            f"'{path}' is not an output that esml reads: expected one of {', '.join(PROGRAMS)}; "
+            "check the file"
         )
     try:
         reader = READERS.get(program)
