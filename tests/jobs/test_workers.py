@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import worker_functions
 
 from esml.jobs import on_processes, one_thread_each
 
-pool = partial(on_processes, died=worker_functions.died, start=worker_functions.start)
+pool: Callable[..., Iterator[tuple[str, Any]]] = partial(
+    on_processes, died=worker_functions.died, start=worker_functions.start
+)
 """Real processes with nothing to load."""
 
 
