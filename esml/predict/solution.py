@@ -9,12 +9,12 @@ import numpy as np
 from ase import Atoms
 from torch import Tensor
 
+from esml.confidence.domain import Verdict
 from esml.io.surroundings import Surroundings
 from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
 from esml.physics.orbitals import Orbitals
 from esml.physics.response import Response
-from esml.predict.stated_errors import Stated
 from esml.results import PROPERTIES, Result, States, name_of
 from esml.typing import Array, Multiplicity
 from esml.units import DEBYE
@@ -35,6 +35,15 @@ class Solution:
     def states(self, multiplicity: Multiplicity) -> Excitations:
         """The states of one multiplicity."""
         return self.singlets if multiplicity == "singlet" else self.triplets
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the model says of its own predictions for a batch."""
+
+    singlets: Tensor  # (M, S) eV, one standard deviation, nan where unknown
+    triplets: Tensor  # (M, S')
+    verdicts: list[Verdict]
 
 
 def results(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,18 +13,7 @@ from esml.confidence.domain import Domain, Verdict, unfamiliar
 from esml.confidence.uncertainty import ErrorModel, descriptors, of_atoms
 from esml.confidence.valence import no_valence_state
 from esml.model.graph import Graph
-
-if TYPE_CHECKING:
-    from esml.predict.solution import Solution
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the model says of its own predictions for a batch."""
-
-    singlets: Tensor  # (M, S) eV, one standard deviation, nan where unknown
-    triplets: Tensor  # (M, S')
-    verdicts: list[Verdict]
+from esml.predict.solution import Solution, Stated
 
 
 def stated_errors(

@@ -34,8 +34,8 @@ from esml.physics.response import Response
 from esml.physics.solvent import Solvent
 from esml.physics.strategy import DEFAULT, Strategy
 from esml.predict.batching import Batching, Wanted, n_orbitals
-from esml.predict.solution import Solution, results
-from esml.predict.stated_errors import Stated, stated_errors
+from esml.predict.solution import Solution, Stated, results
+from esml.predict.stated_errors import stated_errors
 from esml.results import Failure, Result, name_of
 from esml.results.last_step import LastStep
 
