@@ -44,7 +44,7 @@ from torch import Tensor
 from esml.physics.excitations import Excitations
 from esml.physics.orbitals import stack_times
 from esml.physics.response import Response, to_basis
-from esml.physics.solvers.driven import Driven, Kinds, driven
+from esml.physics.solvers.driven import Driven, Matrices, driven
 from esml.physics.strategy import DEFAULT, Strategy
 from esml.units import HARTREE
 
@@ -84,12 +84,12 @@ def two_photon_moments(
     """
     exists = states.mask[0]
     X, Y = states.X[0, exists], states.Y[0, exists]
-    kinds: Kinds = ("A+B", "A-B") if bool(states.stable[0]) else ("A", "A")
+    matrices: Matrices = ("A+B", "A-B") if bool(states.stable[0]) else ("A", "A")
     light = driven(
         response,
         HARTREE * position(response, dipole_operator),
         0.5 * states.energies[0, exists],
-        kinds,
+        matrices,
         torch.cat([X, Y]),
         strategy,
     )

@@ -11,7 +11,7 @@ from esml.physics import Strategy
 from esml.physics.excitations import Excitations, singlets
 from esml.physics.orbitals import diagonalize
 from esml.physics.response import Response
-from esml.physics.solvers.driven import Driven, Kinds, driven
+from esml.physics.solvers.driven import Driven, Matrices, driven
 from esml.physics.two_photon import contracted, position, two_photon_moments
 from esml.units import HARTREE
 
@@ -146,15 +146,15 @@ def test_photons_of_no_energy_are_a_static_field(system: System) -> None:
         torch.testing.assert_close(found, -numeric, rtol=2e-5, atol=2e-5 * float(found.abs().max()))
 
 
-@pytest.mark.parametrize("kinds", [("A+B", "A-B"), ("A", "A")], ids=["full", "Tamm-Dancoff"])
-def test_iterations_solve_the_same_equations(system: System, kinds: Kinds) -> None:
+@pytest.mark.parametrize("matrices", [("A+B", "A-B"), ("A", "A")], ids=["full", "Tamm-Dancoff"])
+def test_iterations_solve_the_same_equations(system: System, matrices: Matrices) -> None:
     response, r = system.response(), system.dipole_operator
     perturbation = HARTREE * position(response, r)
     states = system.singlets(4)
     frequencies = torch.cat([states.energies[0] / 2, states.energies[0, :1] + 0.01])
-    exact = driven(response, perturbation, frequencies, kinds)
+    exact = driven(response, perturbation, frequencies, matrices)
     for known in (None, torch.cat([states.X[0], states.Y[0]])):
-        found = driven(response, perturbation, frequencies, kinds, known, Strategy(dense=0))
+        found = driven(response, perturbation, frequencies, matrices, known, Strategy(dense=0))
         torch.testing.assert_close(found.X, exact.X, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found.Y, exact.Y, rtol=1e-4, atol=1e-5)
 

@@ -14,6 +14,10 @@ projected on a space of vectors that grows by the residuals, divided by differen
 (J. Olsen, H. J. Aa. Jensen and P. Jørgensen, J. Comput. Phys. 74, 265 (1988)). The space starts
 from known states, so that a frequency near one of theirs costs no more than others.
 
+``space.Space`` has vectors for each matrix and their overlap, for a problem of eigenvalues; here
+both matrices act on the same vectors, a linear system is solved within them, and the space of each
+frequency branches off from a common start. So it has a small space of its own.
+
 For one molecule. Shape letters: W frequencies, P perturbations, m vectors, d = o·v single
 excitations, o and v occupied and virtual orbitals. Energies in eV.
 """
@@ -27,9 +31,10 @@ from torch import Tensor
 
 from esml.physics.response import Response, ResponseMatrix
 from esml.physics.solvers.davidson import ConvergenceError
+from esml.physics.solvers.preconditioners import Diagonal
 from esml.physics.strategy import DEFAULT, Strategy
 
-Kinds = tuple[ResponseMatrix, ResponseMatrix]
+Matrices = tuple[ResponseMatrix, ResponseMatrix]
 """The matrices that act on P and on Q: A + B and A − B, or A twice (Tamm–Dancoff)."""
 
 
@@ -46,7 +51,7 @@ def driven(
     response: Response,
     perturbations: Tensor,
     frequencies: Tensor,
-    kinds: Kinds = ("A+B", "A-B"),
+    matrices: Matrices = ("A+B", "A-B"),
     known: Tensor | None = None,
     strategy: Strategy = DEFAULT,
 ) -> Driven:
@@ -60,7 +65,7 @@ def driven(
         (P, o, v) V between occupied and virtual orbitals.
     frequencies:
         (W,) ω, eV.
-    kinds:
+    matrices:
         The matrices of P and of Q.
     known:
         (m, o, v) vectors to start from, such as X ± Y of the lowest states; none if left out.
@@ -78,9 +83,9 @@ def driven(
         raise ValueError(f"driven is for one molecule, got {len(response.occupied)}")
     force = -2.0 * perturbations.flatten(1)
     if int(response.n_available.max()) <= strategy.dense:
-        found = _dense(response, force, frequencies, kinds)
+        found = _dense(response, force, frequencies, matrices)
     else:
-        found = _iterated(response, force, frequencies, kinds, known, strategy)
+        found = _iterated(response, force, frequencies, matrices, known, strategy)
     plus, minus = (torch.stack(x).unflatten(2, perturbations.shape[1:]) for x in found)
     return Driven(X=0.5 * (plus + minus), Y=0.5 * (plus - minus))
 
@@ -89,8 +94,8 @@ Solutions = tuple[list[Tensor], list[Tensor]]
 """P and Q (P, d) for each frequency."""
 
 
-def _dense(response: Response, force: Tensor, frequencies: Tensor, kinds: Kinds) -> Solutions:
-    first, second = (response.dense(kind)[0] for kind in kinds)
+def _dense(response: Response, force: Tensor, frequencies: Tensor, matrices: Matrices) -> Solutions:
+    first, second = (response.dense(kind)[0] for kind in matrices)
     inverse = torch.linalg.inv(second)
     plus = [torch.linalg.solve(first - w**2 * inverse, force.mT).mT for w in frequencies]
     return plus, [w * p @ inverse for p, w in zip(plus, frequencies, strict=True)]
@@ -100,14 +105,16 @@ def _iterated(
     response: Response,
     force: Tensor,
     frequencies: Tensor,
-    kinds: Kinds,
+    matrices: Matrices,
     known: Tensor | None,
     strategy: Strategy,
 ) -> Solutions:
-    start = _Space(response, kinds, force.new_zeros(0, force.shape[1]), strategy)
+    none = force.new_zeros(0, force.shape[1])
+    start = _Space(response, matrices, strategy, none, none, none)
     if known is not None:
         start = start.with_(known.flatten(1))
-    levels = response.diagonal().flatten()
+    mask = response.singles_mask.flatten(1)
+    levels = Diagonal(response.diagonal().flatten(1), mask, strategy.smallest_denominator)
     plus, minus = [], []
     for frequency in frequencies:
         p, q = _of_frequency(start, levels, force, frequency, strategy)
@@ -117,15 +124,10 @@ def _iterated(
 
 
 def _of_frequency(
-    space: _Space, levels: Tensor, force: Tensor, frequency: Tensor, strategy: Strategy
+    space: _Space, levels: Diagonal, force: Tensor, frequency: Tensor, strategy: Strategy
 ) -> tuple[Tensor, Tensor]:
     """P and Q (P, d) at one frequency, from a ``space`` to start with."""
     size = force.norm(dim=1, keepdim=True).clamp(min=torch.finfo(force.dtype).tiny)
-    gap = levels**2 - frequency**2
-    smallest = strategy.smallest_denominator**2
-    gap = torch.where(
-        gap.abs() < smallest, torch.copysign(torch.full_like(gap, smallest), gap), gap
-    )
     for _ in range(strategy.most_iterations):
         p, q, of_p, of_q = space.solve(force, frequency)
         rest = force - of_p + frequency * q, frequency * p - of_q
@@ -133,14 +135,11 @@ def _of_frequency(
         open_ = (error > strategy.driven_tolerance)[:, 0]
         if not bool(open_.any()):
             return p, q
-        first, second = (x[open_] for x in rest)
-        new = torch.cat(
-            [
-                (levels * first + frequency * second) / gap,
-                (levels * second + frequency * first) / gap,
-            ]
-        )
-        space = space.with_(new)
+        first, second = (x[open_][None] for x in rest)
+        omega = frequency.expand(1, first.shape[1], 1)
+        x = levels.excitation(first + second, omega)[0]
+        y = levels.de_excitation(first - second, omega)[0]
+        space = space.with_(torch.cat([x, y]))
     raise ConvergenceError(
         f"the response at {float(frequency):.3f} eV has not converged in "
         f"{strategy.most_iterations} iterations (residual {float(error.max()):.1e})"
@@ -151,10 +150,16 @@ class _Space:
     """Orthonormal vectors (m, d) and their products with both matrices."""
 
     def __init__(
-        self, response: Response, kinds: Kinds, vectors: Tensor, strategy: Strategy
+        self,
+        response: Response,
+        matrices: Matrices,
+        strategy: Strategy,
+        vectors: Tensor,
+        first: Tensor,
+        second: Tensor,
     ) -> None:
-        self._response, self._kinds, self._strategy = response, kinds, strategy
-        self.vectors, self.first, self.second = vectors, vectors, vectors
+        self._response, self._matrices, self._strategy = response, matrices, strategy
+        self.vectors, self.first, self.second = vectors, first, second
 
     def with_(self, new: Tensor) -> _Space:
         """This space with what the ``new`` vectors (m', d) add to it."""
@@ -162,11 +167,14 @@ class _Space:
         if len(added) == 0:
             return self
         first, second = self._products(added)
-        vectors = torch.cat([self.vectors, added])
-        grown = _Space(self._response, self._kinds, vectors, self._strategy)
-        grown.first = torch.cat([self.first, first])
-        grown.second = torch.cat([self.second, second])
-        return grown
+        return _Space(
+            self._response,
+            self._matrices,
+            self._strategy,
+            torch.cat([self.vectors, added]),
+            torch.cat([self.first, first]),
+            torch.cat([self.second, second]),
+        )
 
     def solve(self, force: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """P, Q and their products with the first and second matrix, (P, d), within the space."""
@@ -195,8 +203,8 @@ class _Space:
 
     def _products(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         amplitudes = vectors.unflatten(1, self._response.singles_mask.shape[1:])[None]
-        if self._kinds[0] == self._kinds[1]:
-            product = self._response.apply(amplitudes, self._kinds[0])[0].flatten(1)
+        if self._matrices[0] == self._matrices[1]:
+            product = self._response.apply(amplitudes, self._matrices[0])[0].flatten(1)
             return product, product
         first, second = self._response.apply_pair(amplitudes, amplitudes)
         return first[0].flatten(1), second[0].flatten(1)
