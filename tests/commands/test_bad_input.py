@@ -75,7 +75,7 @@ FILES: dict[str, tuple[str, str | bytes, str]] = {
     "half of a JSON": ("a.json", "[1, 2", "cannot read"),
     "broken database": ("a.db", b"SQLite format 3\0" + bytes(100), "cannot read"),
     "picture": ("a.png", b"\x89PNG\r\n\x1a\n", "cannot read"),
-    "unknown suffix": ("a.foo", "nothing known\n", "none that ASE knows"),
+    "unknown suffix": ("a.foo", "nothing known\n", "ASE does not know the format"),
     "not compressed": ("a.xyz.gz", "no gzip", "cannot read"),
     "no count": ("a.xyz", "x\n\nH 0 0 0\n", "cannot read"),
     "negative count": ("a.xyz", "-1\n\nH 0 0 0\n", "declares -1 atoms"),

@@ -70,7 +70,7 @@ def test_charges_are_values() -> None:
     [
         ([1.0], [[0.0, 0.0]], 0.8, "one position in Å for each charge"),
         ([], np.zeros((0, 3)), 0.8, "L of at least 1"),
-        ([np.nan], [[0.0, 0.0, 0.0]], 0.8, "no finite number"),
+        ([np.nan], [[0.0, 0.0, 0.0]], 0.8, "not finite"),
         ([1.0], [[0.0, 0.0, 0.0]], 0.0, "positive number"),
     ],
 )

@@ -47,7 +47,7 @@ def test_a_group_of_atoms_of_another_program() -> None:
         ("a.pc", "", "number in the first line"),
         ("a.pc", "1\n1.0 0 0 x\n", "number in the first line"),
         ("a.xyz", "1\n\nO 0 0 0\n", "carry no charges"),
-        ("a.xyz", "x", "no geometry that ASE reads"),
+        ("a.xyz", "x", "not a geometry that ASE reads"),
     ],
 )
 def test_bad_files_are_refused_in_a_sentence(
