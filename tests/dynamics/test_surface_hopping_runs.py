@@ -53,7 +53,7 @@ def test_energy_is_conserved_and_restarts_are_exact(
     np.testing.assert_allclose(again.atoms.positions, whole.atoms.positions, atol=1e-5)
     np.testing.assert_allclose(rest[-1].populations, frames[-1].populations, atol=1e-4)
     (tmp_path / "b.json").write_text("{}")
-    with pytest.raises(ValueError, match="no trajectory of this version"):
+    with pytest.raises(ValueError, match="not written by this version"):
         SurfaceHopping.load(tmp_path / "b.json", model)
 
 

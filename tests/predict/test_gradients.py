@@ -126,7 +126,7 @@ def test_states_that_are_none_are_refused(model: Surrogate, distorted: Atoms) ->
         excitation_gradients(model, distorted, 500)
     with pytest.raises(ValueError, match="from 0 on"):
         excitation_gradients(model, distorted, -1)
-    with pytest.raises(ValueError, match="'singlets' or 'triplets'"):
+    with pytest.raises(ValueError, match="expected 'singlet' or 'triplet'"):
         excitation_gradients(model, distorted, 0, "quintets")  # type: ignore[arg-type]
     with pytest.raises(esml.StructureError):
         excitation_gradients(model, Atoms("Xe"))

@@ -226,7 +226,7 @@ def test_other_methods_of_orca_are_read_from_the_spectrum(tmp_path: Path) -> Non
     assert found.singlets.energies == pytest.approx([4.0337, 9.5112], abs=1e-3)
     # Before version 6 the table does not say what its states are.
     text = text.replace(SIX, FIVE)
-    with pytest.raises(InputError, match="2 of its 4 excited states whether they are singlets"):
+    with pytest.raises(InputError, match="multiplicity of 2 of its 4 excited states"):
         read_comparison(written(tmp_path, text[:start] + text[end:]))
 
 
