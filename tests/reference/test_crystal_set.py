@@ -19,6 +19,7 @@ from esml.io.records import CrystalRecord, DatasetError, Record, read, read_shar
 from esml.physics.crystals import Bands, atom_of_orbital, k_mesh, orbitals_of
 from reference import generate as module
 from reference.__main__ import app
+from reference.crystals import record as crystal_record
 from reference.crystals.alloys import (
     ELEMENTS,
     HELD_OUT_PAIR,
@@ -125,7 +126,7 @@ def test_leaks_and_doubles_are_found(tmp_path: Path) -> None:
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crystals = [aluminium(constant) for constant in CONSTANTS]
-    monkeypatch.setattr(module.crystal, "make_record", lambda atoms, level: record_of(atoms))
+    monkeypatch.setattr(crystal_record, "make_record", lambda atoms, level: record_of(atoms))
 
     def run(structures: Sequence[Atoms]) -> Any:
         return generate(structures, tmp_path, QUICK, workers=0, progress=False, parts_per_shard=2)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import ase.io
 import numpy as np
 import pytest
 import torch
@@ -15,6 +14,7 @@ pytest.importorskip("pyscf")
 
 from ase import Atoms
 from ase.neighborlist import neighbor_list
+from surrogate_cases import read_all
 from typer.testing import CliRunner
 
 from esml.io.records import CrystalRecord
@@ -154,7 +154,7 @@ def test_commands_write_and_compute(tmp_path: Path) -> None:
         app, ["crystals", "sample", str(path), "-n", "3", "--set", "electrolytes"]
     )
     assert said.exit_code == 0, said.output
-    back = ase.io.read(path, index=":")
+    back = read_all(path)
     assert [a.info["split"] in ("train", "validation", "test", "apart") for a in back] == [True] * 3
     assert back[0].info["k_points"].tolist() == [2, 2, 2]
     again = CliRunner().invoke(app, ["crystals", "sample", str(path), "--set", "electrolytes"])

@@ -22,7 +22,13 @@ from esml.training.crystals import CrystalTrainingConfig, scores, train
 from esml.training.crystals.loop import save_state, start, train_epoch
 from esml.training.crystals.losses import Target, terms
 
-SETTINGS = {"elements": ELEMENTS, "cutoff": 4.5, "n_radial": 3, "smearing": 0.3, "shift_error": 0.0}
+SETTINGS: dict[str, object] = {
+    "elements": ELEMENTS,
+    "cutoff": 4.5,
+    "n_radial": 3,
+    "smearing": 0.3,
+    "shift_error": 0.0,
+}
 
 
 def crystals(n: int, first: int = 0) -> list[Atoms]:
@@ -70,7 +76,7 @@ def test_where_energies_count_from_does_not_matter(records: Sequence[CrystalReco
     model.load_state_dict(truth.model.state_dict())
     levels = model.two_centre.levels
     with torch.no_grad():
-        levels += torch.linspace(-0.2, 0.3, levels.numel(), dtype=levels.dtype).view_as(levels)
+        levels.add_(torch.linspace(-0.2, 0.3, levels.numel(), dtype=levels.dtype).view_as(levels))
     off = CrystalSurrogate(model).predict(alloy(), (3, 3, 3)).real_space
     chosen = np.arange(len(target.shares))
     found = terms(off, target, chosen, even=False)
