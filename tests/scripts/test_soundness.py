@@ -55,7 +55,7 @@ def solved(model: Surrogate, atoms: Atoms, n_states: int = 4) -> esml.Result:
     """The prediction; examples the model refuses are no examples."""
     try:
         return model.predict(atoms, n_states)
-    except esml.InstabilityError:
+    except (esml.InstabilityError, esml.StructureError):
         assume(False)
         raise
 
