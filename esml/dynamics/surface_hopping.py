@@ -130,6 +130,8 @@ class SurfaceHopping:
         self.random = np.random.default_rng(seed)
         self._signs = np.ones(n_states)
         self._last: Array | None = None  # transition densities of the step before, with its signs
+        # The end of a step is the beginning of the next: states, their velocities and their τ.
+        self._taus: tuple[StateCouplings, Array, Array] | None = None
         self._dynamics = VelocityVerlet(self.atoms, timestep * units.fs)
 
     @property
@@ -199,8 +201,10 @@ class SurfaceHopping:
             self._signs = np.where(alike < 0, -1.0, 1.0)
         self._last = densities * self._signs[:, None, None]
         velocities = self.atoms.get_velocities() * units.fs  # Å/fs
+        if self._taus is None or self._taus[0] is not found or (self._taus[1] != velocities).any():
+            self._taus = found, velocities, found.time_derivatives(velocities)
         signs = self._signs[:, None] * self._signs
-        return found.energies, signs * found.time_derivatives(velocities)
+        return found.energies, signs * self._taus[2]
 
     def _hop(self, target: int, energies: Array) -> None:
         """To another surface, if the motion can pay; energies of both geometry and hop are kept."""
