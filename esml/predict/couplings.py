@@ -15,7 +15,6 @@ import torch
 from ase import Atoms
 from torch.autograd import forward_ad
 
-from esml.io.surroundings import surroundings_of, within
 from esml.model.graph import Graph
 from esml.physics.copies import Copies
 from esml.physics.couplings import State, among_all, densities, interstate, with_ground_state
@@ -25,7 +24,7 @@ from esml.physics.response import Response
 from esml.physics.slopes import AT_ONCE
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
-from esml.predict.surrogate import Surrogate
+from esml.predict.surrogate import Surrogate, medium_around
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
 
@@ -157,8 +156,7 @@ def state_couplings(
     chosen = as_multiplicity(multiplicity)
     n_states = Wanted(n_states).n_states
     graph = model.graph([atoms])
-    around = surroundings_of(within(atoms, solvent, point_charges))
-    medium = Medium.of([around.solvent], [around.point_charges])
+    medium = medium_around(atoms, solvent, point_charges)
     graph.positions.requires_grad_(True)
     with torch.no_grad():
         features = model.hamiltonian.features(graph).requires_grad_()

@@ -22,11 +22,9 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
-from esml.io.surroundings import surroundings_of, within
-from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
 from esml.predict.solution import check_answered, doubts
-from esml.predict.surrogate import Surrogate
+from esml.predict.surrogate import Surrogate, medium_around
 from esml.typing import Multiplicity, MultiplicityName, as_multiplicity, renamed
 
 Array = NDArray[Any]
@@ -80,8 +78,7 @@ def excitation_gradients(
     if wanted.ndim != 1 or len(wanted) == 0 or wanted.min() < 0:
         raise ValueError(f"states is {states!r}: expected one or several numbers from 0 on")
     graph = model.graph([atoms])
-    around = surroundings_of(within(atoms, solvent, point_charges))
-    medium = Medium.of([around.solvent], [around.point_charges])
+    medium = medium_around(atoms, solvent, point_charges)
     places = [graph.positions.requires_grad_(True)]
     if medium is not None and (sites := medium.sites[0]) is not None:
         places.append(sites.positions.requires_grad_(True))

@@ -60,6 +60,14 @@ class Checked(NamedTuple):
     around: Surroundings
 
 
+def medium_around(
+    atoms: Atoms, solvent: Solvent | str | None = None, point_charges: Any = None
+) -> Medium | None:
+    """The medium of one molecule, as ``Surrogate.predict`` takes and refuses it; None: vacuum."""
+    around = surroundings_of(within(atoms, solvent, point_charges))
+    return Medium.of([around.solvent], [around.point_charges])
+
+
 class Surrogate(nn.Module):
     """A trained model. ``load_model`` makes one; ``predict`` and ``predict_many`` use it.
 

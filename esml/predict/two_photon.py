@@ -13,13 +13,11 @@ import torch
 from ase import Atoms
 
 from esml.analysis.two_photon import TwoPhotonAbsorption
-from esml.io.surroundings import surroundings_of, within
-from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
 from esml.physics.two_photon import two_photon_moments
 from esml.predict.batching import Wanted
 from esml.predict.solution import check_answered, doubts
-from esml.predict.surrogate import Surrogate
+from esml.predict.surrogate import Surrogate, medium_around
 
 
 @torch.no_grad()
@@ -58,8 +56,7 @@ def two_photon(
         For less than one state.
     """
     n_states = Wanted(n_states).n_states
-    around = surroundings_of(within(atoms, solvent, point_charges))
-    medium = Medium.of([around.solvent], [around.point_charges])
+    medium = medium_around(atoms, solvent, point_charges)
     solution = model(model.graph([atoms]), n_states, n_triplets=1, medium=medium)
     check_answered(atoms, solution)
     singlets = solution.singlets
