@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from numpy.typing import ArrayLike
 from torch.autograd import forward_ad
 
 from esml.model.graph import Graph
@@ -68,12 +69,18 @@ class StateCouplings:
     transition_densities: Array  # (S, n, n) C_o (X + Y) C_vᵀ in the minimal basis, with those signs
     _motion: Motion = field(repr=False, compare=False)
 
-    def time_derivatives(self, velocities: Array) -> Array:
+    def time_derivatives(self, velocities: ArrayLike) -> Array:
         """(S, S) τ_IJ = ⟨I|∂_t J⟩ = Σ d_IJ · v of all pairs, 1/fs.
 
         One way forward through the model, in the direction of ``velocities`` v (N, 3), Å/fs, gives
         all of them. Zero on the diagonal; infinite or nan between states of one energy.
+
+        Raises
+        ------
+        ValueError
+            For velocities that are not (N, 3) finite numbers.
         """
+        velocities = _checked(velocities, self.interstate.shape[2])
         gaps = self.energies[None, :] - self.energies[:, None]
         np.fill_diagonal(gaps, np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -235,6 +242,29 @@ def _with_ground(
         with torch.enable_grad():
             made.append((copies, with_ground_state(copies.response, State.of(found, part))))
     return made
+
+
+def _checked(velocities: Any, n_atoms: int) -> Array:
+    """``velocities`` as an array (N, 3). Raises ValueError for what is none."""
+    expected = (
+        f"expected shape {(n_atoms, 3)}, finite numbers in Å/fs for each atom; of ASE Atoms "
+        "give atoms.get_velocities() * ase.units.fs"
+    )
+    if isinstance(velocities, torch.Tensor):
+        velocities = velocities.detach().cpu()
+    try:
+        given = np.asarray(velocities)
+    except ValueError:  # rows of different lengths
+        raise ValueError(f"velocities have rows of different lengths: {expected}") from None
+    if given.dtype.kind not in "iuf":
+        first = next(iter(given.ravel().tolist()), None)
+        raise ValueError(f"velocities hold {first!r}, which is not a real number: {expected}")
+    if given.shape != (n_atoms, 3):
+        raise ValueError(f"velocities have shape {given.shape}: {expected}")
+    bad = np.flatnonzero(~np.isfinite(given).all(axis=1))
+    if len(bad):
+        raise ValueError(f"the velocity of atom {bad[0]} is {given[bad[0]].tolist()}: {expected}")
+    return given.astype(np.float64)
 
 
 def _numpy(values: torch.Tensor) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,6 +218,51 @@ def test_time_derivatives_are_couplings_along_velocities(
     np.testing.assert_allclose(
         np.abs(one.time_derivatives(velocities)), np.abs(expected), atol=1e-9
     )
+
+
+def _with(value: object) -> list[list[object]]:
+    """Velocities of formaldehyde, one of them ``value``."""
+    velocities: list[list[object]] = [[0.01, 0.0, -0.01] for _ in range(4)]
+    velocities[2][1] = value
+    return velocities
+
+
+@pytest.mark.parametrize(
+    ("velocities", "said"),
+    [
+        (np.zeros((3, 3)), r"velocities have shape \(3, 3\)"),
+        (np.zeros((3, 4)), r"velocities have shape \(3, 4\)"),
+        (np.zeros((1, 4, 3)), r"velocities have shape \(1, 4, 3\)"),
+        (np.zeros(12), r"velocities have shape \(12,\)"),
+        (0.1, r"velocities have shape \(\)"),
+        ([[0.0, 0.0], [0.0]], "velocities have rows of different lengths"),
+        (None, "velocities hold None, which is not a real number"),
+        ("fast", "velocities hold 'fast', which is not a real number"),
+        (np.zeros((4, 3), dtype=complex), "velocities hold 0j, which is not a real number"),
+        (_with("0.0"), "velocities hold '0.01', which is not a real number"),
+        (_with(float("nan")), r"the velocity of atom 2 is \[0.01, nan, -0.01\]"),
+        (_with(-float("inf")), r"the velocity of atom 2 is \[0.01, -inf, -0.01\]"),
+    ],
+)
+def test_velocities_that_are_none_are_refused_in_one_sentence(
+    couplings: dict[str, StateCouplings], velocities: Any, said: str
+) -> None:
+    """What was wrong, what was expected and how to mend it, in no words of torch."""
+    with pytest.raises(ValueError, match=said) as refused:
+        couplings["singlets"].time_derivatives(velocities)
+    sentence = str(refused.value)
+    assert ": expected shape (4, 3), finite numbers in Å/fs" in sentence
+    assert "atoms.get_velocities() * ase.units.fs" in sentence
+
+
+def test_velocities_may_be_any_numbers(couplings: dict[str, StateCouplings]) -> None:
+    whole = [[k, -1, 2] for k in range(4)]
+    expected = couplings["singlets"].time_derivatives(np.array(whole, dtype=np.float64))
+    assert np.abs(expected).max() > 1e-3
+    tensor = torch.tensor(whole, dtype=torch.float32, requires_grad=True)
+    for velocities in (whole, tensor):
+        found = couplings["singlets"].time_derivatives(velocities)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_time_derivatives_among_degenerate_orbitals(model: Surrogate) -> None:
