@@ -12,6 +12,8 @@ The cross-section of one beam at the maximum of a Lorentzian of half width Γ at
 (M. T. P. Beerepoot, D. H. Friese, N. H. List, J. Kongsted and K. Ruud, Phys. Chem. Chem. Phys. 17,
 19306 (2015)), in 1 GM = 10⁻⁵⁰ cm⁴ s: of a beam of F photons per area and time each molecule takes
 σ F² photons per time. Programs that count two beams print twice that.
+Where ω comes near a state that one photon reaches, S diverges: nothing is damped.
+
 :mod:`esml.physics.two_photon` makes S.
 """
 
@@ -21,6 +23,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from esml.analysis.emission import ATOMIC_TIME, FINE_STRUCTURE
 from esml.typing import Array
@@ -31,6 +34,35 @@ GOEPPERT_MAYER = (BOHR * 1e-8) ** 4 * ATOMIC_TIME * 1e50
 
 WIDTH = 0.1
 """Γ, eV: what most tables of computed cross-sections are for."""
+
+RESONANT = 0.2
+"""Distance, eV, of half the energy from a state within which no strength is to be read."""
+
+REACHED = 1e-6
+"""Least oscillator strength of a state that one photon reaches, above the noise of forbidden ones.
+However faint it is, S diverges there."""
+
+STATEMENT = (
+    f"δ and σ are for linearly polarized light, σ at the maximum of a Lorentzian of half width "
+    f"{WIDTH:g} eV; only their order of magnitude counts"
+)
+"""What to know of the numbers, wherever they are shown."""
+
+
+def resonant(energies: Array, oscillator_strengths: Array) -> NDArray[np.bool_]:
+    """(S,) whether half the energy of a state is within ``RESONANT`` of one that a photon reaches.
+
+    Parameters
+    ----------
+    energies
+        (S,) of the lowest singlets, eV.
+    oscillator_strengths
+        (S,) theirs.
+    """
+    reached = energies[oscillator_strengths > REACHED]
+    distances = np.abs(0.5 * energies[:, None] - reached)
+    near: NDArray[np.bool_] = np.any(distances < RESONANT, axis=1)
+    return near
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ writer was told of the run, ``results`` and ``failures``. A result holds ``name`
 ``n_occupied``, ``orbital_energies`` (eV), ``in_domain`` (whether the molecule is like those the
 model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with the
 properties of states by name, in the units of ``esml.results.States``; triplets have none of those
-that are zero for them. A failure holds ``name``, ``source``, ``index``, ``reason`` and ``smiles``
-(empty where none was given). Numbers that are unknown are null. ``provenance`` says what the reader
-of the structure decided: ``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``.
-``absorption_max_nm`` is the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a
-solution of 0.05 mmol/L behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain``
-nor ``warnings``, version 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4
-neither ``absorption_max_nm`` nor ``colour``, version 5 no ``solvent`` (null in vacuum, else
-``name``, ``epsilon`` and ``refractive_index``), version 6 no ``point_charges`` (null where there
-are none, else ``charges`` in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a
-failure. ``.jsonl`` holds the same results, one object a line, and among them failures.
+that are zero for them, and ``two_photon_…`` is left out where it was not asked for. A failure holds
+``name``, ``source``, ``index``, ``reason`` and ``smiles`` (empty where none was given). Numbers
+that are unknown are null. ``provenance`` says what the reader of the structure decided:
+``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``. ``absorption_max_nm`` is
+the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a solution of 0.05 mmol/L
+behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain`` nor ``warnings``, version
+2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4 neither ``absorption_max_nm``
+nor ``colour``, version 5 no ``solvent`` (null in vacuum, else ``name``, ``epsilon`` and
+``refractive_index``), version 6 no ``point_charges`` (null where there are none, else ``charges``
+in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a failure, version 8 no
+``two_photon_strengths``, ``two_photon_circular_strengths`` and ``two_photon_cross_sections``.
+``.jsonl`` holds the same results, one object a line, and among them failures.
 
 Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
@@ -40,11 +42,11 @@ from esml.export.plain import rounded, to_plain
 from esml.export.writer import TextWriter
 from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
-from esml.results import PROPERTIES, Failure, Result
+from esml.results import Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 class JsonWriter(TextWriter):
@@ -109,8 +111,8 @@ class XyzWriter(TextWriter):
             "gap_eV": result.gap,
         }
         for states in (result.singlets, result.triplets):
-            for name, how in PROPERTIES.items():
-                if how.column and how.concerns(states.multiplicity):
+            for name, how in states.told.items():
+                if how.column:
                     key = f"{states.multiplicity[0].upper()}_{how.ending or how.column}"
                     bare.info[key] = getattr(states, name)
         bare.info["in_domain"] = result.in_domain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from esml.export.documents import JsonWriter, XyzWriter
@@ -45,19 +46,22 @@ def open_writer(
     format: str | None = None,
     *,
     flush_seconds: float = 5.0,
+    extras: Collection[str] = (),
     **attributes: str | int | float,
 ) -> Writer:
     """A writer of predictions with up to ``n_states`` singlets and triplets to ``path``.
 
     ``format`` is one of ``FORMATS``, told by the name where left out; ``attributes`` (the model's
-    name, the version) are stored where the format has a place for them. Raises ``ExportError`` for
-    an unknown format, a missing package, or a file that cannot be written.
+    name, the version) are stored where the format has a place for them. Tables have columns for
+    properties that are made only where asked for, such as two-photon strengths, if ``extras`` names
+    them, as ``result.singlets.extras`` does; other formats need no telling. Raises ``ExportError``
+    for an unknown format, a missing package, or a file that cannot be written.
     """
     chosen = format_of(path) if format is None else format
     if chosen == "csv":
-        return CsvWriter(path, n_states)
+        return CsvWriter(path, n_states, extras)
     if chosen == "parquet":
-        return ParquetWriter(path, n_states, **attributes)
+        return ParquetWriter(path, n_states, extras, **attributes)
     attributes = {**attributes, "n_states": n_states}
     if chosen == "hdf5":
         return ResultWriter(path, flush_seconds=flush_seconds, **attributes)

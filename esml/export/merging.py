@@ -11,7 +11,7 @@ from typing import Any
 from esml.export.formats import open_writer
 from esml.export.hdf5_reader import StoredResults, read_results
 from esml.export.writer import ExportError
-from esml.results import Failure, Outcome
+from esml.results import Failure, Outcome, Result
 
 
 def merge(parts: Sequence[Path], output: Path, format: str | None = None) -> tuple[int, int]:
@@ -58,7 +58,13 @@ def merge(parts: Sequence[Path], output: Path, format: str | None = None) -> tup
     places = _places([*stored.values()])
     entries = [*outcomes.values(), *failures.values()]
     entries.sort(key=lambda entry: (places[entry.source], entry.index))
-    with open_writer(output, n_states, format, **attributes) as writer:
+    extras = {
+        name
+        for outcome in outcomes.values()
+        if isinstance(outcome, Result)
+        for name in outcome.singlets.extras
+    }
+    with open_writer(output, n_states, format, extras=extras, **attributes) as writer:
         for entry in entries:
             writer.add(entry)
     return len(outcomes), len(failures)

@@ -4,10 +4,11 @@ A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``
 (e), ``provenance`` (what the reader of the structure decided: see
 ``esml.io.provenance.Provenance``; without what is empty), ``dipole`` (debye), ``n_occupied``,
 ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
-properties of ``esml.results.States`` by name. A failure is ``name``, ``source``, ``index``,
-``reason`` and ``smiles``, which is empty where none was given. ``solvent`` is null in vacuum, else
-``name``, ``epsilon`` and ``refractive_index``; ``point_charges`` is null where there are none, else
-``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions are left out.
+properties of ``esml.results.States`` by name, without those not asked for. A failure is ``name``,
+``source``, ``index``, ``reason`` and ``smiles``, which is empty where none was given. ``solvent``
+is null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``; ``point_charges`` is null
+where there are none, else ``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions are
+left out.
 """
 
 from __future__ import annotations
@@ -84,11 +85,7 @@ def _charges_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> PointChar
 
 
 def _plain_states(states: States) -> dict[str, Any]:
-    return {
-        name: getattr(states, name).tolist()
-        for name, how in PROPERTIES.items()
-        if how.concerns(states.multiplicity)
-    }
+    return {name: getattr(states, name).tolist() for name in states.told}
 
 
 def from_plain(entry: dict[str, Any]) -> Outcome:

@@ -1,8 +1,9 @@
 """A spectrum and what it is compared with, as an object that JSON can hold.
 
-``format`` is "esml-spectrum-json", ``schema_version`` 3. ``prediction`` is the result as in
-``esml.export.plain``; ``fwhm_eV`` and ``shape`` are those of a line; ``absorption_max_nm`` is null
-without a band, ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
+``format`` is "esml-spectrum-json", ``schema_version`` 4. ``prediction`` is the result as in
+``esml.export.plain``, with two-photon strengths where asked for (version 4); ``fwhm_eV`` and
+``shape`` are those of a line; ``absorption_max_nm`` is null without a band, ``bands`` holds
+``energy_eV``, ``wavelength_nm`` and
 ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or beyond; ``colour``
 holds ``name``, ``hex``, and the ``concentration_mol_L`` and ``path_cm`` it is for. ``measured``,
 where a spectrum was given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
@@ -34,7 +35,7 @@ from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
 
 FORMAT = "esml-spectrum-json"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def write_spectrum_json(

@@ -13,7 +13,8 @@ absorption_max_nm      nm       maximum of the lowest band at 180 nm or beyond
 colour, colour_hex              of a solution of 0.05 mmol/L behind 1 cm
 S1_eV, S1_nm           eV, nm   energy and wavelength of the first singlet
 S1_f, …                         its other properties that have a column in
-                                ``esml.results.States``, in the units given there
+                                ``esml.results.States``, in the units given there;
+                                ``S1_two_photon_au``, … only where asked for
 S2_eV, …                        the same of further singlets, as many as asked for
 T1_eV, T1_nm, …                 the same of triplets, without what is zero for them
 in_domain                       1 if the molecule is like those trained on, else 0
@@ -35,6 +36,7 @@ import csv
 import io
 import math
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,8 +46,8 @@ import numpy as np
 from esml.export.writer import ExportError, TextWriter, Writer, cannot_write, part_path
 from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
-from esml.results import PROPERTIES, Failure, Outcome, Result
-from esml.typing import MULTIPLICITIES, Multiplicity
+from esml.results import PROPERTIES, Failure, Outcome, Property, Result
+from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
 ROWS = 1024
@@ -61,25 +63,29 @@ _TEXTS = ("name", "source", "smiles", "formula", *_COLOURS, *_REMARKS)
 _WHOLE = ("index", "n_atoms", "charge", "in_domain", "n_point_charges")
 
 
-def columns(n_states: int) -> list[str]:
-    """Names of the columns for ``n_states`` singlets and triplets."""
+def columns(n_states: int, extras: Collection[str] = ()) -> list[str]:
+    """Names of the columns for ``n_states`` singlets and triplets.
+
+    ``extras`` names the properties that are made only where asked for and have columns here.
+    """
     names = ["name", "source", "index", "smiles", "formula", "n_atoms", "charge"]
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
     names += ["absorption_max_nm", *_COLOURS]
     for multiplicity in MULTIPLICITIES:
-        letter, endings = multiplicity[0].upper(), list(_endings(multiplicity).values())
+        shown = {
+            name: how
+            for name, how in PROPERTIES.items()
+            if how.concerns(multiplicity) and (not how.optional or name in extras)
+        }
+        letter, endings = multiplicity[0].upper(), list(_endings(shown).values())
         endings.insert(1, WAVELENGTH)
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]
     return [*names, "in_domain", "warnings", "error", *_PROVENANCE, "solvent", "n_point_charges"]
 
 
-def _endings(multiplicity: Multiplicity) -> dict[str, str]:
+def _endings(properties: Mapping[str, Property]) -> dict[str, str]:
     """Ends of the columns of a state, by the property they hold."""
-    return {
-        name: how.ending or how.column
-        for name, how in PROPERTIES.items()
-        if how.column and how.concerns(multiplicity)
-    }
+    return {name: how.ending or how.column for name, how in properties.items() if how.column}
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
     if outcome.warnings:
         cells["warnings"] = "; ".join(outcome.warnings)
     for states in (outcome.singlets, outcome.triplets):
-        for name, ending in _endings(states.multiplicity).items():
+        for name, ending in _endings(states.told).items():
             values = zip(states.labels, getattr(states, name).tolist(), strict=True)
             cells |= {f"{label}_{ending}": value for label, value in values}
         wavelengths = zip(states.labels, (HC / states.energies).tolist(), strict=True)
@@ -129,17 +135,30 @@ def row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-class CsvWriter(TextWriter):
-    """Streams predictions to a CSV table."""
+def _check_columns(outcome: Outcome, extras: Collection[str]) -> None:
+    """Refuse, with an ExportError, what a table has no columns for: its head is written first."""
+    lacking = [] if isinstance(outcome, Failure) else outcome.singlets.extras
+    lacking = [name for name in lacking if name not in extras]
+    if lacking:
+        raise ExportError(
+            f"'{outcome.name}' has {', '.join(lacking)}, for which the table has no columns: "
+            "expected them in extras of open_writer; name them there"
+        )
 
-    def __init__(self, path: str | Path, n_states: int) -> None:
+
+class CsvWriter(TextWriter):
+    """Streams predictions to a CSV table; ``extras`` as in ``columns``."""
+
+    def __init__(self, path: str | Path, n_states: int, extras: Collection[str] = ()) -> None:
         super().__init__(path)
-        self._columns = columns(n_states)
+        self._extras = extras
+        self._columns = columns(n_states, extras)
 
     def head(self) -> str:
         return self._line(dict(zip(self._columns, self._columns, strict=True)))
 
     def piece(self, result: Result) -> str:
+        _check_columns(result, self._extras)
         return self._line(row(result))
 
     def failure(self, failure: Failure) -> str:
@@ -153,13 +172,19 @@ class CsvWriter(TextWriter):
 
 
 class ParquetWriter:
-    """Streams predictions to a Parquet table; needs pyarrow.
+    """Streams predictions to a Parquet table, ``extras`` as in ``columns``; needs pyarrow.
 
     Keyword ``attributes`` go to the metadata of the file. Raises ``ExportError`` without pyarrow
     and where the file cannot be created.
     """
 
-    def __init__(self, path: str | Path, n_states: int, **attributes: str | int | float) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        n_states: int,
+        extras: Collection[str] = (),
+        **attributes: str | int | float,
+    ) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -172,9 +197,10 @@ class ParquetWriter:
         self.n_results = 0
         self.n_failures = 0
         self._arrow: Any = pa
+        self._extras = extras
         self._rows: list[dict[str, Any]] = []
         types = {**dict.fromkeys(_TEXTS, pa.string()), **dict.fromkeys(_WHOLE, pa.int64())}
-        fields = [(name, types.get(name, pa.float64())) for name in columns(n_states)]
+        fields = [(name, types.get(name, pa.float64())) for name in columns(n_states, extras)]
         metadata = {key: str(value) for key, value in attributes.items()}
         self._schema: Any = pa.schema(fields, metadata=metadata)
         try:
@@ -198,6 +224,7 @@ class ParquetWriter:
 
     def add(self, outcome: Outcome) -> None:
         """Append a result or a failure."""
+        _check_columns(outcome, self._extras)
         self._rows.append(row(outcome))
         if isinstance(outcome, Failure):
             self.n_failures += 1

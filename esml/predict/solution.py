@@ -175,7 +175,9 @@ def _states(
     """The states of each molecule of a batch: every property by the name it has in ``found``."""
     known = {"uncertainties": uncertainties}
     values = {
-        name: _numpy(known[name] if name in known else getattr(found, name)) for name in PROPERTIES
+        name: _numpy(known[name] if name in known else getattr(found, name))
+        for name, how in PROPERTIES.items()
+        if not how.optional
     }
     amplitudes = {"X": _numpy(found.X), "Y": _numpy(found.Y)} if wavefunctions else {}
     n_occupied, n_orbitals = orbitals.n_occupied.tolist(), orbitals.n_orbitals.tolist()
@@ -186,9 +188,9 @@ def _states(
         # Iterations leave degenerate states in any order.
         exists = exists[values["energies"][m, exists].argsort(kind="stable")]
         states.append(
-            States(
+            States.of(
                 multiplicity,
-                **{name: array[m, exists] for name, array in values.items()},
+                {name: array[m, exists] for name, array in values.items()},
                 **{name: array[m, exists, :o, : n - o] for name, array in amplitudes.items()},
             )
         )

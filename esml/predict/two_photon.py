@@ -1,23 +1,29 @@
 """Two-photon absorption of one molecule.
 
 :mod:`esml.physics.two_photon` has the equations, :mod:`esml.analysis.two_photon` strengths and
-cross-sections.
+cross-sections. ``two_photon`` gives these, ``with_two_photon`` puts them into a ``Result``, from
+where every file and page has them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 
-from esml.analysis.two_photon import TwoPhotonAbsorption
+from esml.analysis.two_photon import RESONANT, TwoPhotonAbsorption, resonant
 from esml.physics.solvent import Solvent
 from esml.physics.two_photon import two_photon_moments
 from esml.predict.batching import Wanted
 from esml.predict.solution import check_answered, doubts
 from esml.predict.surrogate import Surrogate, medium_around
+from esml.results import Result, States
+
+SAME = 1e-3
+"""Energies, eV, of one model differ by less: by the precision of the network, in batches."""
 
 
 @torch.no_grad()
@@ -72,3 +78,63 @@ def two_photon(
         moments=moments[exists].cpu().numpy().astype(np.float64)[order],
         warnings=tuple(doubts(solution)[0]),
     )
+
+
+def with_two_photon(model: Surrogate, result: Result) -> Result:
+    """``result`` with the two-photon strengths and cross-sections of its singlets.
+
+    They are the fields ``two_photon_…`` of ``result.singlets``. A warning names the states whose
+    strengths are resonant.
+
+    Parameters
+    ----------
+    model
+        The one that made ``result``.
+    result
+        Of ``predict`` or ``predict_many``, or read from a file; the solvent and the point charges
+        are its own.
+
+    Raises
+    ------
+    ValueError
+        For a result of another model.
+    StructureError, InstabilityError, ConvergenceError
+        As ``two_photon``.
+    """
+    singlets = result.singlets
+    if not len(singlets):
+        return result
+    found = two_photon(
+        model,
+        result.atoms,
+        len(singlets),
+        result.solvent or "vacuum",
+        result.point_charges,
+    )
+    same = len(found.energies) == len(singlets)
+    if not same or np.abs(found.energies - singlets.energies).max() > SAME:
+        raise ValueError(
+            f"the energies of '{result.name}' are not those of this model: expected a result of "
+            f"the model given, with all its singlets from S1 on; predict it with this one"
+        )
+    filled = replace(
+        singlets,
+        two_photon_strengths=found.strengths,
+        two_photon_circular_strengths=found.circular_strengths,
+        two_photon_cross_sections=found.cross_sections(),
+    )
+    warnings = dict.fromkeys((*result.warnings, *_resonances(singlets)))
+    return replace(result, singlets=filled, warnings=tuple(warnings))
+
+
+def _resonances(singlets: States) -> list[str]:
+    """A warning where half the energy of a state meets another one."""
+    near = resonant(singlets.energies, singlets.oscillator_strengths)
+    labels = [label for label, there in zip(singlets.labels, near, strict=True) if there]
+    if not labels:
+        return []
+    return [
+        f"two-photon strengths of {', '.join(labels)} are resonant: half the energy is within "
+        f"{RESONANT:g} eV of a state that one photon reaches, and nothing is damped; do not read "
+        "them"
+    ]

@@ -351,15 +351,15 @@ class Result:
         The index is S1, S2, …, T1, …; columns are ``multiplicity``, ``energy_eV``,
         ``wavelength_nm``, the other properties of ``States`` that have a column there, such as
         ``f``, in the units given there, and, with wave functions, ``character``, as on screen.
-        What is zero by symmetry is 0, what is unknown nan.
+        What is zero by symmetry is 0, what is unknown nan; what was not asked for has no column.
         """
         import pandas as pd  # type: ignore[import-untyped]
 
-        tables = []
+        tables, extras = [], self.singlets.extras
         for states in (self.singlets, self.triplets):
             columns: dict[str, Any] = {"multiplicity": states.multiplicity}
             for name, how in PROPERTIES.items():
-                if how.column:
+                if how.column and (not how.optional or name in extras):
                     columns[how.column] = getattr(states, name)
                 if name == "energies":
                     columns["wavelength_nm"] = HC / states.energies
@@ -395,7 +395,12 @@ class Result:
         return f"Result({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        heading, rows = screen_table(self.singlets, self.triplets, remarks=self.descriptions())
+        heading, rows = screen_table(
+            self.singlets,
+            self.triplets,
+            remarks=self.descriptions(),
+            requested=self.singlets.extras,
+        )
         title = f"{self.name or self.atoms.get_chemical_formula()}: {self!r}"
         return f"<p>{escape(title)}</p>{html_table(heading, rows)}"
 

@@ -38,6 +38,8 @@ class Property:
         Heading and digits on screen; not shown if empty.
     on_request
         Shown on screen only where asked for.
+    optional
+        Made only where asked for, else nan; then left out of JSON, xyz, tables and the screen.
     zero_for_triplets
         The property is zero for triplets by symmetry, and not stored or shown for them.
     since
@@ -51,6 +53,7 @@ class Property:
     heading: str = ""
     digits: int = 3
     on_request: bool = False
+    optional: bool = False
     zero_for_triplets: bool = False
     since: int = 1
 
@@ -62,6 +65,16 @@ class Property:
 def state_property(**how: Any) -> Any:
     """A field of ``States`` with its ``Property``."""
     return field(metadata={"property": Property(**how)})
+
+
+TWO_PHOTON = {
+    "digits": 1,
+    "on_request": True,
+    "optional": True,
+    "zero_for_triplets": True,
+    "since": 8,
+}
+"""Common to what two photons do: no two of them reach a triplet."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,13 +114,42 @@ class States:
         since=4,
     )
     """(n_states,) 10⁻⁴⁰ cgs, velocity gauge."""
+    two_photon_strengths: Array = state_property(
+        unit="a.u.",
+        column="two_photon_au",
+        heading="δ (a.u.)",
+        **TWO_PHOTON,
+    )
+    """(n_states,) δ for linearly polarized light, atomic units; nan unless made by
+    ``esml.predict.two_photon.with_two_photon``."""
+    two_photon_circular_strengths: Array = state_property(
+        unit="a.u.",
+        column="two_photon_circular_au",
+        heading="δ circular (a.u.)",
+        **TWO_PHOTON,
+    )
+    """(n_states,) δ for circularly polarized light, atomic units; nan likewise."""
+    two_photon_cross_sections: Array = state_property(
+        unit="GM",
+        column="two_photon_GM",
+        heading="σ (GM)",
+        **TWO_PHOTON,
+    )
+    """(n_states,) σ for linearly polarized light, GM, at the maximum of a Lorentzian of half width
+    0.1 eV; nan likewise."""
     X: Array | None = None
     """(n_states, o, v) excitation amplitudes between ``Result.coefficients``."""
     Y: Array | None = None
     """(n_states, o, v) de-excitation amplitudes, zero for triplets."""
 
     @classmethod
-    def of(cls, multiplicity: Multiplicity, values: Mapping[str, Array]) -> States:
+    def of(
+        cls,
+        multiplicity: Multiplicity,
+        values: Mapping[str, Array],
+        X: Array | None = None,
+        Y: Array | None = None,
+    ) -> States:
         """States with the properties that ``values`` holds by name.
 
         Others are zero where that is known of triplets, else nan.
@@ -119,7 +161,28 @@ class States:
             filled[name] = (
                 values[name] if name in values else np.full((n_states, *how.shape), missing)
             )
-        return cls(multiplicity, **filled)
+        return cls(multiplicity, **filled, X=X, Y=Y)
+
+    @property
+    def extras(self) -> list[str]:
+        """Names of the properties that are made only where asked for, and were."""
+        return [
+            name
+            for name, how in PROPERTIES.items()
+            if how.optional
+            and how.concerns(self.multiplicity)
+            and np.isfinite(getattr(self, name)).any()
+        ]
+
+    @property
+    def told(self) -> dict[str, Property]:
+        """The properties worth telling: not those zero by symmetry, nor those not asked for."""
+        extras = self.extras
+        return {
+            name: how
+            for name, how in PROPERTIES.items()
+            if how.concerns(self.multiplicity) and (not how.optional or name in extras)
+        }
 
     @property
     def labels(self) -> list[str]:
@@ -151,7 +214,7 @@ class States:
         return f"States({number}, {' to '.join(ends)} eV)"
 
     def _repr_html_(self) -> str:
-        return html_table(*screen_table(self))
+        return html_table(*screen_table(self, requested=self.extras))
 
     def interval(self, level: float = 0.9) -> Array:
         """(n_states, 2) lower and upper end, eV, of what holds a share ``level`` of the errors.
@@ -222,6 +285,13 @@ def screen_table(
 def cell(value: float, digits: int) -> str:
     """``value`` with ``digits`` decimals, or a dash for nan."""
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
+
+
+def three_digits(value: float) -> str:
+    """``value`` ≥ 0 of unknown size with three digits that count, or ``<0.001``."""
+    if value < 1e-3:
+        return "<0.001"
+    return f"{value:.3g}" if value < 1e3 else f"{float(f'{value:.3g}'):.0f}"
 
 
 def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

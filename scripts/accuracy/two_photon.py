@@ -27,13 +27,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 import esml
-from esml.analysis.two_photon import TwoPhotonAbsorption
+from esml.analysis.two_photon import RESONANT, TwoPhotonAbsorption
 from esml.predict.two_photon import two_photon
 from esml.units import HARTREE
 from scripts.accuracy.circular_dichroism import LIKE, geometry
-
-RESONANT = 0.2
-"""eV between half the energy and a lower state, within which strengths are not compared."""
 
 MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] = (
     # name, SMILES, torsion to set and its angle

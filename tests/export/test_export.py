@@ -175,6 +175,21 @@ def test_a_file_of_version_6_is_read() -> None:
     assert (failure.name, failure.index, failure.smiles) == ("bad", 7, "")
 
 
+def test_a_file_of_version_7_is_read() -> None:
+    """Made before singlets could have two-photon strengths."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-7.h5")
+    assert stored.attributes["schema_version"] == 7
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    for result in stored:
+        assert len(result.singlets) == 2
+        for name in ("strengths", "circular_strengths", "cross_sections"):
+            assert np.isnan(getattr(result.singlets, f"two_photon_{name}")).all()
+        assert result.singlets.extras == []
+        assert (result.triplets.two_photon_strengths == 0.0).all()
+    (failure,) = stored.failures
+    assert failure.smiles == "[CH3]"
+
+
 def test_point_charges_come_back(tmp_path: Path) -> None:
     water = molecule("H2O")
     one = PointCharges([0.5], [[0.0, 0.0, 4.0]], width=1.0)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +16,15 @@ from scipy.spatial.transform import Rotation
 from surrogate_cases import ALL, distorted, formate
 
 import esml
-from esml.analysis.two_photon import GOEPPERT_MAYER, TwoPhotonAbsorption
+from esml.analysis.two_photon import GOEPPERT_MAYER, TwoPhotonAbsorption, resonant
+from esml.export import open_writer, read_results
 from esml.physics.medium import Medium
 from esml.physics.solvers.driven import Driven, driven
 from esml.physics.two_photon import contracted, position, two_photon_moments
 from esml.predict.dipoles import relaxed_dipoles
 from esml.predict.surrogate import Surrogate
-from esml.predict.two_photon import two_photon
+from esml.predict.two_photon import two_photon, with_two_photon
+from esml.results import Result
 from esml.units import BOHR, DEBYE, HARTREE
 
 HALVES = {
@@ -219,3 +226,128 @@ def test_what_is_there_and_what_is_not(model: Surrogate) -> None:
     assert abs(wet.strengths[0] / found.strengths[0] - 1.0) > 1e-3
     with pytest.raises(ValueError, match="n_states is 0"):
         two_photon(model, water, 0)
+
+
+def check_filled(result: Result, found: TwoPhotonAbsorption) -> None:
+    """That ``result`` has the numbers of ``found``."""
+    singlets = result.singlets
+    np.testing.assert_allclose(singlets.two_photon_strengths, found.strengths, rtol=1e-9)
+    np.testing.assert_allclose(
+        singlets.two_photon_circular_strengths, found.circular_strengths, rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        singlets.two_photon_cross_sections, found.cross_sections(), rtol=1e-9
+    )
+
+
+def test_a_result_is_filled_with_the_strengths(model: Surrogate) -> None:
+    """In vacuum and where the molecule is; all else of the result stays."""
+    atoms = distorted("CH3CHO")
+    charges = esml.PointCharges([0.5], [[0.0, 0.0, 5.0]])
+    seen = []
+    for solvent, around in (("vacuum", None), ("water", None), (None, charges)):
+        result = model.predict(atoms, 4, solvent=solvent, point_charges=around)
+        filled = with_two_photon(model, result)
+        found = two_photon(model, atoms, 4, solvent=solvent, point_charges=around)
+        check_filled(filled, found)
+        seen.append(found.strengths[0])
+        unknown: dict[str, Any] = {name: np.full(4, np.nan) for name in filled.singlets.extras}
+        nothing = replace(filled.singlets, **unknown)
+        assert replace(filled, singlets=nothing, warnings=result.warnings) == result
+    assert np.ptp(seen) > 1e-3 * max(seen)
+
+
+def test_results_of_lists_and_files_are_filled(model: Surrogate, tmp_path: Path) -> None:
+    solvents = ("water", "vacuum")
+    molecules = [molecule("H2CO"), distorted("CH3CHO")]
+    results = list(model.predict_many(molecules, 3, solvent=solvents))
+    with open_writer(tmp_path / "a.h5", 3) as writer:
+        for result in results:
+            writer.add(result)
+    stored = read_results(tmp_path / "a.h5")
+    for atoms, solvent, result, read in zip(molecules, solvents, results, stored, strict=True):
+        assert isinstance(result, Result)
+        found = two_photon(model, atoms, 3, solvent=solvent)
+        assert found.strengths.max() > 1.0
+        for given in (result, read):
+            filled = with_two_photon(model, given).singlets
+            # Energies of a batch differ in the last digits.
+            np.testing.assert_allclose(filled.two_photon_strengths, found.strengths, rtol=1e-5)
+
+
+def test_a_result_of_another_model_is_refused(model: Surrogate) -> None:
+    atoms = molecule("H2CO")
+    other = esml.load_model("camb3lyp").predict(atoms, 3)
+    with pytest.raises(ValueError, match="not those of this model: expected a result of the"):
+        with_two_photon(model, other)
+    result = model.predict(atoms, 3)
+    with pytest.raises(ValueError, match="with all its singlets from S1 on"):
+        with_two_photon(model, replace(result, singlets=result.singlets[1:]))
+    none = replace(result, singlets=result.singlets[:0])
+    assert with_two_photon(model, none) == none
+
+
+def test_the_selection_rule_is_in_every_file(model: Surrogate, tmp_path: Path) -> None:
+    """What one photon reaches has no strength for two, as the files tell it."""
+    result = with_two_photon(model, model.predict(whole("butadiene"), 6, n_triplets=1))
+    for name in ("a.h5", "a.json", "a.csv"):
+        with open_writer(tmp_path / name, 6, extras=result.singlets.extras) as writer:
+            writer.add(result)
+    (stored,) = read_results(tmp_path / "a.h5")
+    (entry,) = json.loads((tmp_path / "a.json").read_text())["results"]
+    head, line = (row.split(",") for row in (tmp_path / "a.csv").read_text().splitlines()[:2])
+    cells = dict(zip(head, line, strict=False))
+    tables = [
+        (stored.singlets.oscillator_strengths, stored.singlets.two_photon_strengths),
+        (entry["singlets"]["oscillator_strengths"], entry["singlets"]["two_photon_strengths"]),
+        tuple([float(cells[f"S{k}_{end}"]) for k in range(1, 7)] for end in ("f", "two_photon_au")),
+    ]
+    for one, two in (map(np.asarray, pair) for pair in tables):
+        assert one.max() > 0.1
+        assert two.max() > 10.0
+        assert two[one > 1e-6].max() < 1e-6
+        assert one[two > 1e-3].max() < 1e-6
+
+
+def test_resonant_states_are_those_at_twice_a_reached_energy() -> None:
+    """Half the energy within 0.2 eV of a state that one photon reaches, however faintly."""
+    energies = np.array([3.0, 3.3, 5.5, 5.7, 6.3, 6.5, 7.2])
+    strengths = np.array([1e-5, 0.0, 0.5, 1e-12, 0.1, 0.1, 0.1])
+    near = resonant(energies, strengths)
+    # Halves: 2.75, 2.85, 3.15, 3.25 and 3.6; the state at 3.3 is dark.
+    assert near.tolist() == [False, False, False, True, True, False, False]
+    assert not resonant(energies, np.zeros(7)).any()
+    assert resonant(energies[:0], strengths[:0]).shape == (0,)
+
+
+def test_even_a_faint_state_makes_strengths_diverge(model: Surrogate) -> None:
+    """δ of S3 of acrolein grows as d⁻² where one of two photons comes to d from S1, f = 2·10⁻⁵."""
+    with torch.no_grad():
+        solution = model(model.graph([read(ACROLEIN)]), 5, n_triplets=1)
+    response, r, states = solution.response, solution.operators.dipole, solution.singlets
+    assert 1e-6 < float(states.oscillator_strengths[0, 0]) < 1e-4
+    X, Y, energies = states.X[0, 2:3], states.Y[0, 2:3], states.energies[0]
+    strengths = []
+    for distance in (2e-3, 1e-3):
+        frequency = energies[:1] + distance
+        first, second = (
+            driven(response, HARTREE * position(response, r), w)
+            for w in (frequency, energies[2:3] - frequency)
+        )
+        moments = contracted(response, r, X, Y, first, second).numpy()
+        moments = 0.5 * (moments + moments.swapaxes(1, 2))
+        strengths += TwoPhotonAbsorption(energies[2:3].numpy(), moments).strengths.tolist()
+    assert strengths[0] > 100.0
+    assert strengths[1] / strengths[0] == pytest.approx(4.0, rel=0.1)
+
+
+def test_resonant_states_are_warned_of_once(model: Surrogate) -> None:
+    result = model.predict(read(ACROLEIN), 5, n_triplets=1)
+    filled = with_two_photon(model, result)
+    singlets = filled.singlets
+    near = resonant(singlets.energies, singlets.oscillator_strengths)
+    assert near.any()
+    (warning,) = set(filled.warnings) - set(result.warnings)
+    named = [label for label, there in zip(singlets.labels, near, strict=True) if there]
+    assert f"two-photon strengths of {', '.join(named)} are resonant" in warning
+    assert with_two_photon(model, filled) == filled

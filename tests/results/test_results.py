@@ -27,7 +27,7 @@ def result() -> Result:
 
 
 def written(result: Result, path: Path) -> Path:
-    with open_writer(path, len(result.singlets)) as writer:
+    with open_writer(path, len(result.singlets), extras=result.singlets.extras) as writer:
         writer.add(result)
     return path
 
@@ -214,8 +214,44 @@ def test_the_charge_of_an_ion_comes_back(tmp_path: Path) -> None:
     assert back.atoms.info["charge"] == 1
 
 
+def with_extras(result: Result) -> Result:
+    """``result`` with numbers in all properties that are made only where asked for."""
+    rng = np.random.default_rng(0)
+    made: dict[str, Any] = {
+        name: rng.uniform(0.1, 9.0, (len(result.singlets), *how.shape))
+        for name, how in PROPERTIES.items()
+        if how.optional
+    }
+    assert set(made) >= {"two_photon_strengths", "two_photon_cross_sections"}
+    return replace(result, singlets=replace(result.singlets, **made))
+
+
+def test_what_was_not_asked_for_is_told_nowhere(result: Result, tmp_path: Path) -> None:
+    assert result.singlets.extras == result.triplets.extras == []
+    assert np.isnan(result.singlets.two_photon_strengths).all()
+    assert (result.triplets.two_photon_strengths == 0.0).all()
+    for name in ("out.json", "out.jsonl", "out.csv", "out.xyz"):
+        assert "two_photon" not in written(result, tmp_path / name).read_text()
+    assert "δ" not in result._repr_html_() + result.singlets._repr_html_()
+    asked = with_extras(result)
+    assert len(asked.singlets.extras) == 3
+    assert asked.singlets[:2].extras == asked.singlets.extras
+    for name in ("out.json", "out.jsonl", "out.csv", "out.xyz"):
+        assert "two_photon" in written(asked, tmp_path / name).read_text()
+    cell = f"<td>{asked.singlets.two_photon_strengths[0]:.1f}</td>"
+    for text in (asked._repr_html_(), asked.singlets._repr_html_()):
+        assert "<th>δ (a.u.)</th>" in text
+        assert cell in text
+    pytest.importorskip("pandas")
+    assert "two_photon_au" not in result.to_dataframe()
+    table = asked.to_dataframe()
+    assert table.loc["S2", "two_photon_au"] == asked.singlets.two_photon_strengths[1]
+    assert table.loc["T2", "two_photon_au"] == 0.0
+
+
 def test_every_property_of_a_state_reaches_every_format(result: Result, tmp_path: Path) -> None:
     """So that a new field of ``States`` need be listed nowhere else."""
+    result = with_extras(result)
     assert set(PROPERTIES) >= {"energies", "oscillator_strengths", "uncertainties"}
     (stored,) = read_results(written(result, tmp_path / "out.h5"))
     (entry,) = json.loads(written(result, tmp_path / "out.json").read_text())["results"]
