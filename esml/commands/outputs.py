@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esml import __version__
 from esml.commands.messages import fail, note, refusing
 from esml.commands.options import check_output, check_picture
 from esml.commands.pictures import View, mean_picture
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from esml.analysis.spectrum import Spectrum
+    from esml.io.structures import Structure
+    from esml.results import Result
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Outputs:
     molden: Path | None
     cubes: Path | None
     json: Path | None
+    predictions: Path | None
+    """As ``esml predict`` writes it."""
     view: View
     """How the picture is drawn."""
 
@@ -36,6 +41,12 @@ class Outputs:
         check_output(self.report, "--report")
         check_output(self.molden, "--molden")
         check_output(self.json, "--json")
+        check_output(self.predictions, "--output")
+        if self.predictions is not None:
+            from esml.export import ExportError, format_of
+
+            with refusing(ExportError):
+                format_of(self.predictions)
         if self.cubes is not None and self.cubes.exists() and not self.cubes.is_dir():
             fail(
                 f"--cubes '{self.cubes}' is a file: expected a folder to write to; choose another "
@@ -52,6 +63,30 @@ class Outputs:
                 f"--report '{self.report}' ends in '{self.report.suffix}': expected .html; "
                 "rename it"
             )
+
+    def write_prediction(
+        self, result: Result, structure: Structure, n_states: int, model: str
+    ) -> None:
+        """Write the prediction in the format that its file's name asks for, where wanted."""
+        if self.predictions is None:
+            return
+        from esml.export import ExportError, open_writer
+
+        placed = replace(
+            result, name=structure.name, source=structure.source, index=structure.index
+        )
+        with (
+            refusing(ExportError, OSError),
+            open_writer(
+                self.predictions,
+                n_states,
+                extras=result.singlets.extras,
+                model=model,
+                esml_version=__version__,
+            ) as writer,
+        ):
+            writer.add(placed)
+        note(f"prediction: {self.predictions}")
 
     def write_curve(self, curve: Spectrum) -> None:
         """Write the table and the picture of a mean spectrum, where they were asked for."""

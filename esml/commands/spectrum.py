@@ -73,6 +73,15 @@ def spectrum(
         ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the curve here.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the prediction here as esml predict does (.h5, .csv, .parquet, .json, "
+            ".jsonl, .xyz).",
+        ),
+    ] = None,
     json_path: Annotated[
         Path | None,
         typer.Option("--json", help="Write states, bands, colour and the comparison here."),
@@ -131,7 +140,9 @@ def spectrum(
     two_photon: Annotated[
         bool,
         typer.Option(
-            "--two-photon", help="Two-photon absorption: strengths and cross-sections of singlets."
+            "--two-photon",
+            help="Two-photon absorption: strengths and cross-sections of singlets; --output, "
+            "--json and --report have them.",
         ),
     ] = False,
     raw: Annotated[
@@ -153,7 +164,7 @@ def spectrum(
         check_width(fwhm, "--fwhm")
         check_temperature(temperature, "--temperature")
     view = view_of(axis, limits, experiment)
-    outputs = Outputs(plot, csv, report, molden, cubes, json_path, view)
+    outputs = Outputs(plot, csv, report, molden, cubes, json_path, output, view)
     outputs.check()
     surrogate = load(model, device)
     options = reading_options(
@@ -195,6 +206,8 @@ def spectrum(
         comparison = read_comparison(compare) if compare else None
     structure = one_structure(molecule, index, options)
     result = predict_one(surrogate, structure, n_states)
+    if two_photon:
+        result = two_photon_of(surrogate, result)
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
     bands = None
@@ -202,7 +215,6 @@ def spectrum(
         bands = vibronic_curve(
             surrogate, structure, n_states, fwhm, temperature, herzberg_teller=herzberg_teller
         )
-    pairs = two_photon_of(surrogate, structure, n_states) if two_photon else None
     curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):
@@ -211,9 +223,10 @@ def spectrum(
         else:
             _write_spectrum(result, curve, outputs, comparison)
         _write_orbitals(result, structure, curve, model, outputs)
+    outputs.write_prediction(result, structure, n_states, model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if cd else ())
-    if pairs is not None:
-        print_two_photon(pairs)
+    if two_photon:
+        print_two_photon(result.singlets)
     if bands is not None:
         print_bands(bands)
     print_lines(curve, view, last_step_line(result, None if raw else surrogate.last_step))
@@ -223,6 +236,7 @@ def _check_single(many: str, compare: Path | None, index: int | None, outputs: O
     """Refuse options about one structure beside one about many."""
     single = {"--compare": compare, "--index": index, "--report": outputs.report}
     single |= {"--molden": outputs.molden, "--cubes": outputs.cubes, "--json": outputs.json}
+    single |= {"--output": outputs.predictions}
     for option, given in single.items():
         if given is not None:
             fail(f"{option} is about one structure and {many} about many: leave one out")

@@ -9,54 +9,56 @@ from esml.commands.messages import console, refusing, working
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from esml.analysis.two_photon import TwoPhotonAbsorption
-    from esml.io.structures import Structure
     from esml.predict.surrogate import Surrogate
+    from esml.results import Result, States
 
 
-def two_photon_of(surrogate: Surrogate, structure: Structure, n_states: int) -> TwoPhotonAbsorption:
-    """Two-photon absorption of a structure that has a prediction; ends the command without."""
+def two_photon_of(surrogate: Surrogate, result: Result) -> Result:
+    """``result`` with two-photon strengths; ends the command where there are none."""
     from esml.physics.excitations import InstabilityError
     from esml.physics.solvers.davidson import ConvergenceError
-    from esml.predict.two_photon import two_photon
+    from esml.predict.two_photon import with_two_photon
 
     with refusing(InstabilityError, ConvergenceError), working("two-photon absorption"):
-        return two_photon(surrogate, structure.atoms, n_states)
+        return with_two_photon(surrogate, result)
 
 
-def two_photon_table(found: TwoPhotonAbsorption) -> Table:
-    """Strengths and cross-sections of all states."""
+def two_photon_table(singlets: States) -> Table:
+    """Strengths and cross-sections of all states, and which are resonant."""
     from rich.table import Table
+
+    from esml.analysis.two_photon import resonant
+    from esml.results.states import three_digits
+    from esml.units import HC
 
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("two-photon")
     for heading in ("E (eV)", "each photon (nm)", "δ (a.u.)", "δ circular (a.u.)", "σ (GM)"):
         table.add_column(heading, justify="right")
-    values = (
-        found.energies,
-        found.wavelengths,
-        found.strengths,
-        found.circular_strengths,
-        found.cross_sections(),
-    )
-    for k, row in enumerate(zip(*values, strict=True)):
-        energy, wavelength, *others = row
-        cells = [f"{energy:.2f}", f"{wavelength:.0f}", *(f"{value:.3g}" for value in others)]
-        table.add_row(f"S{k + 1}", *cells)
+    near = resonant(singlets.energies, singlets.oscillator_strengths)
+    if near.any():
+        table.add_column("")
+    for k, label in enumerate(singlets.labels):
+        energy = singlets.energies[k]
+        values = (
+            singlets.two_photon_strengths[k],
+            singlets.two_photon_circular_strengths[k],
+            singlets.two_photon_cross_sections[k],
+        )
+        cells = [f"{energy:.2f}", f"{2.0 * HC / energy:.0f}"]
+        cells += [three_digits(value) for value in values]
+        table.add_row(label, *cells, *(["resonant"] if near[k] else []))
     return table
 
 
-def print_two_photon(found: TwoPhotonAbsorption) -> None:
-    """Print the table, and which line the cross-sections are for."""
+def print_two_photon(singlets: States) -> None:
+    """Print the table, and what its numbers are."""
     from rich.text import Text
 
-    from esml.analysis.two_photon import WIDTH
+    from esml.analysis.two_photon import STATEMENT
 
     screen = console()
     screen.print()
-    screen.print(two_photon_table(found))
+    screen.print(two_photon_table(singlets))
     screen.print()
-    said = (
-        f"σ of linearly polarized light at the maximum of a Lorentzian of half width {WIDTH:g} eV"
-    )
-    screen.print(Text(said), soft_wrap=True)
+    screen.print(Text(STATEMENT), soft_wrap=True)

@@ -242,12 +242,15 @@ async function unpacked(text) {
 }
 
 function statesCsv() {
+  const extras = [...new Set(data.states.flatMap((state) => Object.keys(state.extras)))];
   const lines = data.states.map((state) => [state.label, state.energy, state.nanometres,
     state.strength ?? "", state.uncertainty ?? "",
+    ...extras.map((name) => state.extras[name] ?? ""),
     `"${state.pairs.map(([name, weight]) => `${name} ${percent(weight)}`).join("; ")}"`,
     `"${state.description.replaceAll('"', '""')}"`].join(","));
-  return ["state,energy_eV,wavelength_nm,f,uncertainty_eV,orbitals,character", ...lines, ""]
-    .join("\n");
+  const names = ["state", "energy_eV", "wavelength_nm", "f", "uncertainty_eV", ...extras,
+    "orbitals", "character"];
+  return [names.join(","), ...lines, ""].join("\n");
 }
 
 async function picture(scene) {

@@ -25,9 +25,12 @@ import numpy as np
 from esml.analysis.characters import Character
 from esml.analysis.colour import CONCENTRATION
 from esml.analysis.orbital_shapes import STATEMENT
+from esml.analysis.two_photon import RESONANT, resonant
+from esml.analysis.two_photon import STATEMENT as STATEMENT_OF_TWO_PHOTONS
 from esml.io.files import write_whole
 from esml.plots.page_data import MOST_STATES, orbital_pairs, page_data
 from esml.plots.page_drawing import colour_of, drawing
+from esml.results.states import three_digits
 from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
@@ -103,6 +106,8 @@ def page(
         notes="\n".join(f"<p>{escape(note)}</p>" for note in notes),
         facts=_facts(result, fwhm),
         choices=_choices(data),
+        two_photon_heads=_two_photon_heads(result),
+        two_photon=_two_photon_note(result),
         states=_table(result, result.singlets, singlets)
         + _table(result, result.triplets, triplets),
         drawing=drawing(result, graph) if graph is not None else _no_drawing(),
@@ -177,6 +182,7 @@ def _signed(energy: float) -> str:
 def _table(result: Result, states: States, characters: Sequence[Character]) -> str:
     waves = result.wavefunctions(states.multiplicity)
     singlet = states.multiplicity == "singlet"
+    two_photon = _two_photon_cells(result, states)
     rows = []
     for k, (energy, character) in enumerate(zip(states.energies, characters, strict=True)):
         uncertainty = states.uncertainties[k]
@@ -187,6 +193,7 @@ def _table(result: Result, states: States, characters: Sequence[Character]) -> s
             f"{uncertainty:.2f}" if np.isfinite(uncertainty) else "–",
             f"{HC / energy:.0f}",
             f"{states.oscillator_strengths[k]:.3f}" if singlet else "–",
+            *two_photon[k],
             character.label,
             f"{pair} {100 * weight:.0f} %",
             _where(character),
@@ -200,6 +207,48 @@ def _table(result: Result, states: States, characters: Sequence[Character]) -> s
         shown = head if k < MOST_STATES else label
         rows.append(f'<tr data-row="{label}"><th scope="row">{shown}</th>{inner}</tr>')
     return f"<tbody>{''.join(rows)}</tbody>"
+
+
+def _has_two_photon(result: Result) -> bool:
+    return "two_photon_strengths" in result.singlets.extras
+
+
+def _two_photon_heads(result: Result) -> str:
+    """Headings of the columns that ``_two_photon_cells`` fills."""
+    heads = [
+        ("δ (a.u.)", "two-photon strength for linearly polarized light"),
+        ("σ (GM)", "two-photon cross-section for linearly polarized light"),
+    ]
+    return "".join(
+        f'<th scope="col" title="{title}">{text}</th>'
+        for text, title in (heads if _has_two_photon(result) else [])
+    )
+
+
+def _two_photon_cells(result: Result, states: States) -> list[list[str]]:
+    """δ and σ of each state, no cells where no two-photon strengths were asked for."""
+    if not _has_two_photon(result):
+        return [[] for _ in states.labels]
+    if states.multiplicity == "triplet":
+        return [["–", "–"] for _ in states.labels]
+    near = resonant(states.energies, states.oscillator_strengths)
+    return [
+        [f"{three_digits(strength)}{' (resonant)' if there else ''}", three_digits(section)]
+        for strength, section, there in zip(
+            states.two_photon_strengths, states.two_photon_cross_sections, near, strict=True
+        )
+    ]
+
+
+def _two_photon_note(result: Result) -> str:
+    """What to know of δ and σ, below the table that has them."""
+    if not _has_two_photon(result):
+        return ""
+    return (
+        f'<p class="soft">Two photons of half the energy each: {escape(STATEMENT_OF_TWO_PHOTONS)}. '
+        f"Do not read <i>resonant</i> ones: half the energy is within {RESONANT:g} eV of a state "
+        "that one photon reaches.</p>"
+    )
 
 
 def _where(character: Character) -> str:

@@ -275,6 +275,10 @@ def _states(
             "uncertainty": round(error, 3) if np.isfinite(error) else None,
             "nanometres": round(HC / energy, DIGITS),
             "strength": None if strength is None else round(strength, DIGITS),
+            "extras": {
+                states.told[name].column: round(float(getattr(states, name)[k]), DIGITS)
+                for name in states.extras
+            },
             "description": character.description,
             "pairs": [[name, round(weight, 3)] for name, weight in orbital_pairs(waves, k)],
             "hole": (member @ character.hole).round(3).tolist(),

@@ -20,6 +20,7 @@ import esml
 from esml.analysis.orbital_shapes import Grid, Shapes
 from esml.plots.page import page, write_page
 from esml.plots.page_data import frame, opening_state, orbital_pairs, shortest_shown
+from esml.predict.two_photon import with_two_photon
 from esml.results import Result, States
 from esml.units import HC
 
@@ -119,6 +120,37 @@ def test_every_state_is_in_the_table_with_its_character() -> None:
     for k, character in enumerate(result().characters()):
         assert cells[k][0] == f"{result().singlets.energies[k]:.2f}"
         assert cells[k][4] == character.label
+
+
+def test_two_photon_strengths_stand_beside_the_oscillator_strengths() -> None:
+    """Where asked for: with the word on their accuracy, and resonant ones named."""
+    assert "δ (a.u.)" not in text()
+    assert "order of magnitude" not in text()
+    two = with_two_photon(esml.load_model(), result())
+    singlets = replace(
+        two.singlets,
+        energies=np.array([2.0, 4.1, 5.0]),
+        oscillator_strengths=np.array([1e-4, 0.5, 0.1]),
+        two_photon_strengths=np.array([2291.4, 17.26, 1e-9]),
+        two_photon_cross_sections=np.array([17.04, 0.0123, 0.0]),
+    )
+    source = page(replace(two, singlets=singlets))
+    (table,) = re.findall(r'<table id="states">.*?</table>', source, re.S)
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", table)
+    rows = [
+        re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr data-row.*?</tr>", table)
+    ]
+    assert {len(row) for row in rows} == {len(heads) - 1}
+    first = heads.index("δ (a.u.)") - 1
+    assert heads[first + 2] == "σ (GM)"
+    assert [row[first : first + 2] for row in rows] == [
+        ["2290", "17"],
+        ["17.3 (resonant)", "0.0123"],
+        ["&lt;0.001", "&lt;0.001"],
+        *(3 * [["–", "–"]]),
+    ]
+    assert "only their order of magnitude counts" in source
+    assert "within 0.2 eV of a state that one photon reaches" in source
 
 
 def test_orbitals_of_the_page_are_those_of_the_model() -> None:

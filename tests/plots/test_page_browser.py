@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from esml.analysis.spectrum import broaden, uncertainty_band
 from esml.export.orbital_files import molden_text
 from esml.plots.page import write_page
 from esml.plots.page_data import frame
+from esml.predict.two_photon import with_two_photon
 from esml.results import Result
 
 pytestmark = needed
@@ -62,6 +64,29 @@ def test_orbitals_have_the_values_that_python_gives(tab: Any, result: Result) ->
     shapes = Shapes(result.atoms)
     expected = [shapes.values(homo, Grid(point, 1.0, (1, 1, 1))).item() for point in points]
     np.testing.assert_allclose(grid, expected, atol=2e-4)
+
+
+def test_the_table_of_states_to_download_has_two_photon_strengths(
+    tab: Any, result: Result, tmp_path: Path
+) -> None:
+    """Where they were asked for; without them no column is there."""
+    rows = list(csv.DictReader(tab.evaluate("statesCsv()").splitlines()))
+    assert [row["state"] for row in rows] == ["S1", "S2", "S3", "T1", "T2", "T3"]
+    assert not any("two_photon" in name for name in rows[0])
+    filled = with_two_photon(esml.load_model(), result)
+    write_page(filled, tmp_path / "page.html")
+    page = tab.context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    rows = list(csv.DictReader(page.evaluate("statesCsv()").splitlines()))
+    page.close()
+    for k, row in enumerate(rows):
+        if k < 3:
+            strength = filled.singlets.two_photon_strengths[k]
+            assert float(row["two_photon_au"]) == pytest.approx(strength, abs=1e-6)
+            assert float(row["energy_eV"]) == pytest.approx(result.singlets.energies[k], abs=1e-6)
+        else:
+            assert row["two_photon_au"] == ""
+        assert row["character"]
 
 
 def test_surfaces_are_closed_and_where_the_orbital_has_the_value(tab: Any, result: Result) -> None:
