@@ -71,9 +71,7 @@ def create_app(
         Where FastAPI is missing.
     """
     try:
-        from fastapi import FastAPI, Request
-        from fastapi.exceptions import RequestValidationError
-        from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+        from fastapi import FastAPI
     except ImportError as error:
         raise ImportError('the server needs FastAPI: pip install "esml[serve]"') from error
 
@@ -93,6 +91,19 @@ def create_app(
         openapi_url="/api/openapi.json",
         lifespan=life,
     )
+    app.add_middleware(_Guard, token=token, hosts=hosts, limits=service.limits)
+    _add_refusals(app)
+    _add_pages(app)
+    _add_questions(app, service)
+    _add_batches(app, batches)
+    return app
+
+
+def _add_refusals(app: Any) -> None:
+    """Answer every bad question by a sentence."""
+    from fastapi import Request
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
 
     async def refused(_: Request, error: Exception) -> JSONResponse:
         status = error.status if isinstance(error, RefusedError) else 500
@@ -107,7 +118,11 @@ def create_app(
 
     app.add_exception_handler(RefusedError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_middleware(_Guard, token=token, hosts=hosts, limits=service.limits)
+
+
+def _add_pages(app: Any) -> None:
+    """The page, the reference of the REST interface, and the files of both."""
+    from fastapi.responses import HTMLResponse, Response
 
     @app.get("/", include_in_schema=False)
     def index() -> Any:
@@ -126,6 +141,11 @@ def create_app(
             raise RefusedError("there is no such file: expected one of the page", 404)
         text = _spectrum_script() if name == "spectrum.js" else _text(name)
         return Response(text, media_type=STATIC[name], headers={"Cache-Control": "max-age=3600"})
+
+
+def _add_questions(app: Any, service: Service) -> None:
+    """What is asked about the server and about one molecule."""
+    from fastapi.responses import HTMLResponse
 
     @app.get("/api/v1/about")
     def about() -> dict[str, Any]:
@@ -147,6 +167,11 @@ def create_app(
     def report(question: Question) -> Any:
         """The report page of one molecule: one file that works without the server."""
         return HTMLResponse(service.report(question))
+
+
+def _add_batches(app: Any, batches: Batches) -> None:
+    """Lists of molecules: begun, watched, fetched and forgotten."""
+    from fastapi.responses import FileResponse
 
     @app.post("/api/v1/batches", status_code=201)
     def add(question: BatchQuestion) -> dict[str, Any]:
@@ -173,8 +198,6 @@ def create_app(
     def remove(name: str) -> None:
         """Stop a batch and forget it."""
         batches.remove(name)
-
-    return app
 
 
 def _text(name: str) -> str:
