@@ -1,15 +1,17 @@
 """What chemists call the fragments of a molecule; with RDKit.
 
 The graph is that of the model's density (``Bonding``): its bonds, to which RDKit assigns orders. A
-fragment is cut out with open ends (``*c1ccccc1``) and looked up among the groups and rings below;
-what is not there keeps its formula.
+fragment is cut out with open ends (``*c1ccccc1``) and looked up among the groups and rings of the
+table ``group_names.csv`` beside this module; what is not there keeps its formula.
 """
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from ase import Atoms
@@ -23,119 +25,8 @@ Mol = Any
 TRIES = 100_000
 """Assignments of bond orders that RDKit looks at before it gives up."""
 
-GROUPS = {
-    "*C": "methyl",
-    "*CC": "ethyl",
-    "*C(C)C": "isopropyl",
-    "*C(C)(C)C": "tert-butyl",
-    "*C*": "methylene",
-    "*CC*": "ethylene bridge",
-    "*C(F)(F)F": "trifluoromethyl",
-    "*F": "fluoro",
-    "*Cl": "chloro",
-    "*Br": "bromo",
-    "*I": "iodo",
-    "*O": "hydroxy",
-    "*[O-]": "oxido",
-    "*O*": "ether O",
-    "*OC": "methoxy",
-    "*OCC": "ethoxy",
-    "*N": "amino",
-    "*[NH3+]": "ammonio",
-    "*N*": "imino NH",
-    "*NC": "methylamino",
-    "*N(C)C": "dimethylamino",
-    "*N(CC)CC": "diethylamino",
-    "*N(*)*": "amine N",
-    "*[N+](=O)[O-]": "nitro",
-    "*N=O": "nitroso",
-    "*N=N*": "azo",
-    "*C#N": "cyano",
-    "*[N+]#[C-]": "isocyano",
-    "*N=C=O": "isocyanato",
-    "*N=C=S": "isothiocyanato",
-    "*N=[N+]=[N-]": "azido",
-    "*C=O": "formyl",
-    "*C(*)=O": "carbonyl",
-    "*C(*)=S": "thiocarbonyl",
-    "*C=C": "vinyl",
-    "*C=C*": "vinylene",
-    "*C(*)=C": "vinylidene",
-    "*C#C": "ethynyl",
-    "*C#C*": "ethynylene",
-    "*C=N*": "azomethine",
-    "*C=NC": "methyliminomethyl",
-    "*S": "sulfanyl",
-    "*S*": "thioether S",
-    "*SC": "methylsulfanyl",
-    "*S(*)(=O)=O": "sulfonyl",
-    "*S(C)(=O)=O": "methylsulfonyl",
-    "*S(*)=O": "sulfinyl",
-    "*P(*)*": "phosphine P",
-    "*B(*)*": "boryl",
-    "*[Si](C)(C)C": "trimethylsilyl",
-    "*c1ccccc1": "phenyl",
-    "*c1ccc(*)cc1": "1,4-phenylene",
-    "*c1cccc(*)c1": "1,3-phenylene",
-    "*c1ccccc1*": "1,2-phenylene",
-}
-"""Groups by their SMILES, open ends as ``*``."""
-
-RINGS = {
-    "c1ccccc1": "benzene",
-    "c1ccncc1": "pyridine",
-    "c1ccnnc1": "pyridazine",
-    "c1cncnc1": "pyrimidine",
-    "c1cnccn1": "pyrazine",
-    "c1ncncn1": "triazine",
-    "c1nncnn1": "tetrazine",
-    "c1cc[nH]c1": "pyrrole",
-    "c1ccoc1": "furan",
-    "c1ccsc1": "thiophene",
-    "c1c[nH]cn1": "imidazole",
-    "c1cn[nH]c1": "pyrazole",
-    "c1cocn1": "oxazole",
-    "c1cscn1": "thiazole",
-    "c1nnco1": "oxadiazole",
-    "c1nncs1": "thiadiazole",
-    "c1c[nH]nn1": "triazole",
-    "c1ccc2ccccc2c1": "naphthalene",
-    "c1ccc2cc3ccccc3cc2c1": "anthracene",
-    "c1ccc2c(c1)ccc1ccccc12": "phenanthrene",
-    "c1cc2ccc3cccc4ccc(c1)c2c34": "pyrene",
-    "c1ccc2c(c1)Cc1ccccc1-2": "fluorene",
-    "c1ccc2[nH]ccc2c1": "indole",
-    "c1ccc2occc2c1": "benzofuran",
-    "c1ccc2sccc2c1": "benzothiophene",
-    "c1ccc2[nH]cnc2c1": "benzimidazole",
-    "c1ccc2ocnc2c1": "benzoxazole",
-    "c1ccc2scnc2c1": "benzothiazole",
-    "c1ccc2nsnc2c1": "benzothiadiazole",
-    "c1ccc2ncccc2c1": "quinoline",
-    "c1ccc2cnccc2c1": "isoquinoline",
-    "c1ccc2nccnc2c1": "quinoxaline",
-    "c1ccc2c(c1)[nH]c1ccccc12": "carbazole",
-    "c1ccc2c(c1)oc1ccccc12": "dibenzofuran",
-    "c1ccc2nc3ccccc3cc2c1": "acridine",
-    "c1ccc2nc3ccccc3nc2c1": "phenazine",
-    "c1ccc2c(c1)Nc1ccccc1S2": "phenothiazine",
-    "c1ccc2c(c1)Nc1ccccc1O2": "phenoxazine",
-    "O=c1ccc2ccccc2o1": "coumarin",
-    "O=c1ccoc2ccccc12": "chromone",
-    "O=C1C=CC(=O)C=C1": "quinone",
-    "O=C1C=CC(=O)c2ccccc21": "naphthoquinone",
-    "O=C1c2ccccc2C(=O)c2ccccc21": "anthraquinone",
-    "O=C1C=CC(=O)N1": "maleimide",
-    "C1CCCCC1": "cyclohexane",
-    "C1CCCC1": "cyclopentane",
-    "C1CC1": "cyclopropane",
-    "C1CCNCC1": "piperidine",
-    "C1CCNC1": "pyrrolidine",
-    "C1COCCN1": "morpholine",
-    "C1CNCCN1": "piperazine",
-    "c1ccc2cccc-2cc1": "azulene",
-}
-"""Rings by the SMILES of the whole compound, whatever is bonded to them."""
+KINDS = ("group", "ring")
+"""What a line of the table names, in the order in which names are looked up."""
 
 
 def molecular_graph(atoms: Atoms, bonds: Sequence[tuple[int, int]]) -> Mol | None:
@@ -229,12 +120,23 @@ def _canonical(mol: Mol) -> str:
     return text if whole is None else str(Chem.MolToSmiles(whole))
 
 
+def table() -> list[dict[str, str]]:
+    """The lines of ``group_names.csv``: kind, name and smiles."""
+    text = (files("esml.analysis") / "group_names.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
 @cache
-def _tables() -> tuple[dict[str, str], dict[str, str]]:
-    """``GROUPS`` and ``RINGS`` by canonical SMILES."""
+def _tables() -> tuple[dict[str, str], ...]:
+    """Names by canonical SMILES, for each of ``KINDS``."""
     from rdkit import Chem
 
-    return tuple(  # type: ignore[return-value]  # of two
-        {_canonical(Chem.MolFromSmiles(smiles)): name for smiles, name in table.items()}
-        for table in (GROUPS, RINGS)
+    rows = table()
+    return tuple(
+        {
+            _canonical(Chem.MolFromSmiles(row["smiles"])): row["name"]
+            for row in rows
+            if row["kind"] == kind
+        }
+        for kind in KINDS
     )

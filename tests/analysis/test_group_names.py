@@ -9,7 +9,7 @@ from ase.build import molecule
 from surrogate_cases import read_one
 
 import esml
-from esml.analysis.group_names import group_names
+from esml.analysis.group_names import KINDS, group_names, table
 from esml.results import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,6 +29,23 @@ def test_groups_and_rings_have_names() -> None:
     assert sorted(names(predicted("azobenzene"))) == ["azo", "phenyl (C1)", "phenyl (C9)"]
     thiophene = esml.load_model().predict(molecule("C4H4S"), n_states=1)
     assert names(thiophene) == ["thiophene"]
+
+
+def test_the_table_names_every_group_once() -> None:
+    """A SMILES that RDKit reads, as no other line has it: with open ends if and only if a group."""
+    chem = pytest.importorskip("rdkit.Chem")
+    seen = set()
+    for row in table():
+        assert list(row) == ["kind", "name", "smiles"], row
+        assert all(row.values()), row
+        assert row["kind"] in KINDS, row
+        assert ("*" in row["smiles"]) == (row["kind"] == "group"), row
+        mol = chem.MolFromSmiles(row["smiles"])
+        assert mol is not None, row
+        written = chem.MolToSmiles(mol)
+        assert written not in seen, row
+        seen.add(written)
+    assert len(seen) > 100
 
 
 def test_what_has_no_name_keeps_its_formula() -> None:
