@@ -6,7 +6,7 @@ shaped, stored and shown; files, tables and screens follow from that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any
@@ -82,7 +82,7 @@ class States:
     """Excited states of one molecule and multiplicity, ascending in energy.
 
     ``states[:3]`` are the three lowest, ``states[states.energies < 5.0]`` those below 5 eV;
-    ``states[0]`` holds the lowest alone.
+    ``states[0]`` holds the lowest alone, and ``for state in states`` gives one after another.
 
     An uncertainty u is the error to expect of an energy, against what the energies of the model
     stand for (best estimates, or the level of theory it was trained on): the standard deviation of
@@ -191,6 +191,9 @@ class States:
 
     def __len__(self) -> int:
         return len(self.energies)
+
+    def __iter__(self) -> Iterator[States]:
+        return (self[k] for k in range(len(self)))
 
     def __getitem__(self, which: int | slice | Sequence[int] | NDArray[Any]) -> States:
         if isinstance(which, int | np.integer):

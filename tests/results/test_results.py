@@ -105,8 +105,9 @@ def test_states_are_cut_like_arrays(result: Result) -> None:
         for name in PROPERTIES:
             np.testing.assert_array_equal(getattr(some, name), getattr(singlets, name)[places])
         np.testing.assert_array_equal(some.X, singlets.X[places])
-    # ``for`` takes what has __getitem__ and ends with an IndexError; mypy wants __iter__.
-    assert [len(state) for state in singlets] == [1, 1, 1, 1]  # type: ignore[attr-defined]
+    for k, state in enumerate(singlets):
+        assert state == singlets[k]
+    assert [float(state.energies[0]) for state in singlets] == singlets.energies.tolist()
     with pytest.raises(IndexError, match="state 4 of 4"):
         singlets[4]
 
