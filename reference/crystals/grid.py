@@ -39,7 +39,7 @@ LEAST_DENSITY = 1e-11
 """bohr⁻³; below, the gradient of the density does not count."""
 
 
-class Grid:
+class BlochGrid:
     """The grid of a cell with its Bloch functions at ``k_points``."""
 
     def __init__(self, cell: gto.Cell, k_points: KPoints, functional: str, single: bool) -> None:

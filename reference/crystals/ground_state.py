@@ -24,7 +24,7 @@ from esml.typing import Array
 
 from ..scf import CalculationError, require_known
 from .cell import CrystalLevel, k_divisions, periodic_cell
-from .grid import Complex, Grid, evaluate
+from .grid import BlochGrid, Complex, evaluate
 
 MOST_CYCLES = 60
 SHARE = 0.3
@@ -39,7 +39,7 @@ K_POINTS_OF_ATOMS = 14
 class GroundState:
     """A converged calculation; atomic units."""
 
-    grid: Grid
+    grid: BlochGrid
     divisions: tuple[int, int, int]
     fock: Complex  # (K, n_ao, n_ao)
     overlap: Complex  # (K, n_ao, n_ao)
@@ -50,7 +50,7 @@ class GroundState:
     cycles: int
 
 
-def atomic_density(grid: Grid, level: CrystalLevel) -> Array:
+def atomic_density(grid: BlochGrid, level: CrystalLevel) -> Array:
     """(n_points,) superposed densities of free atoms, with the electrons of the cell.
 
     Functions of ``level.atomic_basis``, filled shell by shell as the pseudopotential's atom is.
@@ -114,7 +114,7 @@ def ground_state(
     require_known(level.functional)
     cell: gto.Cell = periodic_cell(atoms, level, mesh)
     divisions = k_divisions(atoms)
-    grid = Grid(cell, k_mesh(divisions), level.functional, level.single_precision)
+    grid = BlochGrid(cell, k_mesh(divisions), level.functional, level.single_precision)
     core, overlap = grid.core_hamiltonian(), grid.overlaps()
     density = atomic_density(grid, level)
     densities: list[Array] = []
@@ -152,7 +152,7 @@ def ground_state(
 
 
 def _total_energy(
-    grid: Grid, energies: Array, electrons: Array, potential: Array, density: Array
+    grid: BlochGrid, energies: Array, electrons: Array, potential: Array, density: Array
 ) -> float:
     """Σ w n ε − ∫ v_in ρ + E_Hxc[ρ] + E_nuclei, of the density ρ that the states give."""
     bands = float(np.einsum("k,kn,kn->", grid.weights, electrons, energies))

@@ -17,7 +17,7 @@ from esml.physics.crystals import KPoints, k_mesh
 from esml.units import HARTREE
 from reference.crystals.cell import CrystalLevel, k_divisions, periodic_cell, semicore_bands
 from reference.crystals.downfold import downfold, free_atoms, intrinsic_orbitals, real_space
-from reference.crystals.grid import Grid
+from reference.crystals.grid import BlochGrid
 from reference.crystals.ground_state import atomic_density, ground_state
 from reference.scf import CalculationError
 
@@ -127,7 +127,9 @@ def test_semicore_and_valence_functions(
 def test_superposed_atoms_have_the_electrons_of_the_cell() -> None:
     atoms = bulk("Li", "bcc", a=3.4)
     level = CrystalLevel(cutoff=15.0)
-    grid = Grid(periodic_cell(atoms, level), KPoints(torch.zeros(1, 3), torch.ones(1)), "pbe", True)
+    grid = BlochGrid(
+        periodic_cell(atoms, level), KPoints(torch.zeros(1, 3), torch.ones(1)), "pbe", True
+    )
     density = atomic_density(grid, level)
     assert density.min() >= 0.0
     assert density.sum() * grid.volume == pytest.approx(3.0)
