@@ -7,41 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+from program_outputs import ANALYSED, PYSCF, SCF, TDDFT, TRIPLETS
 from test_cli import refusal, run
 
 from esml.export import read_results
 
 CASES = Path(__file__).parents[1] / "data" / "field_cases"
-
-PYSCF = """PySCF version 2.14.0
-[INPUT] num. atoms = 4
-[INPUT] charge = 0
-[INPUT] spin (= nelec alpha-beta = 2S) = 0
-[INPUT]  1 O      0.000000000000   0.000000000000   0.000000000000 AA    0.0   0.0   0.0 Bohr   0.0
-[INPUT]  2 C      0.000000000000   0.000000000000   1.200000000000 AA    0.0   0.0   2.3 Bohr   0.0
-[INPUT]  3 H      0.940000000000   0.000000000000   1.780000000000 AA    1.8   0.0   3.4 Bohr   0.0
-[INPUT]  4 H     -0.940000000000   0.000000000000   1.780000000000 AA   -1.8   0.0   3.4 Bohr   0.0
-basis = sto-3g
-XC functionals = camb3lyp
-  HOMO = -0.228225551594381  LUMO = 0.136163951036589  gap/eV = 9.91554
-nstates = 3 singlet
-
-
-Excitation energies (eV)
-[ 4.02712638  9.5165261  12.03546615]
-
-** Singlet excitation energies and oscillator strengths **
-Excited State   1:      4.02713 eV    307.87 nm  f=0.0000
-       8 -> 9         0.70746
-Excited State   2:      9.51653 eV    130.28 nm  f=0.0095
-Excited State   3:     12.03547 eV    103.02 nm  f=0.1204
-nstates = 2 triplet
-
-
-Excitation energies (eV)
-[3.06043765 6.13951269]
-"""
-"""What PySCF writes with verbose=4, shortened."""
 
 
 def test_charge_and_geometry_are_told() -> None:
@@ -139,14 +110,14 @@ def test_conformers_are_averaged(tmp_path: Path) -> None:
 
 def test_an_output_of_a_program_is_compared_with(tmp_path: Path) -> None:
     path = tmp_path / "calc.out"
-    path.write_text(PYSCF)
+    path.write_text(PYSCF + SCF + TDDFT + ANALYSED + TRIPLETS)
     told = run("spectrum", path, "--n-states", "2", "--compare", path).stdout
-    assert "reference: camb3lyp/sto-3g (PySCF)" in told
+    assert "reference: camb3lyp/sto-3g, TDDFT singlets, TDA triplets (PySCF)" in told
     assert "charge: 0 (output of PySCF)" in told
     assert "4.03" in told
-    assert "9.52" in told
-    assert "-6.21" in told
-    path.write_text(PYSCF.split("nstates")[0])
+    assert "9.51" in told
+    assert "-6.22" in told
+    path.write_text(PYSCF + SCF)
     assert "no excited singlets" in refusal(run("spectrum", path, "--compare", path))
 
 
