@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from matplotlib.figure import Figure
 
+    from esml.predict.crystals import CrystalSurrogate
     from esml.results.crystal import Crystal
 
 MOST_ROWS = 40
@@ -65,7 +66,7 @@ def bands(
         check_output(place, option)
     check_picture(plot)
     _check_width(width)
-    crystal = _predicted(file, index, k_points, model, device)
+    crystal, _ = _predicted(file, index, k_points, model, device)
     with refusing(ValueError):
         found = crystal.bands(path, n_points)
     from esml.export.crystals import write_bands, write_crystal
@@ -123,7 +124,7 @@ def dos(
         check_output(place, option)
     check_picture(plot)
     _check_width(width)
-    crystal = _predicted(file, index, k_points, model, device)
+    crystal, surrogate = _predicted(file, index, k_points, model, device)
     from esml.export.crystals import write_bonds, write_crystal, write_dos, write_sites
     from esml.results.crystal import usual_energies
 
@@ -147,7 +148,7 @@ def dos(
 
             _save(dos_figure(crystal, energies, projected), plot)
     if chart is not None:
-        _write_map(chart, file, k_points, model, device)
+        _write_map(chart, file, k_points, surrogate, model, device)
     typer.echo(_summary(crystal))
     if not crystal.mesh.insulating:
         _print_sites(crystal)
@@ -155,8 +156,11 @@ def dos(
 
 def _predicted(
     file: Path, index: int, k_points: str | None, model: str | None, device: str
-) -> Crystal:
-    """The prediction for a structure of a file; ends the command for what cannot be done."""
+) -> tuple[Crystal, CrystalSurrogate]:
+    """The prediction for a structure of a file, and the model that made it.
+
+    Ends the command for what cannot be done.
+    """
     from esml.io.structure_checks import StructureError
     from esml.physics.crystals import NeutralityError
     from esml.predict.model_files import solid_model
@@ -169,13 +173,22 @@ def _predicted(
         crystal = surrogate.predict(atoms, divisions)
     for warning in crystal.warnings:
         note(f"warning: {warning}")
-    return crystal
+    return crystal, surrogate
 
 
 def _write_map(
-    path: Path, file: Path, k_points: str | None, model: str | None, device: str
+    path: Path,
+    file: Path,
+    k_points: str | None,
+    surrogate: CrystalSurrogate,
+    model: str | None,
+    device: str,
 ) -> None:
-    """The map of all structures of ``file``; those that cannot be predicted are named."""
+    """The map of all structures of ``file``; those that cannot be predicted are named.
+
+    ``surrogate`` is the model of one of them. Where no ``model`` is named and others have elements
+    that it does not know, the shipped one for all their elements is loaded.
+    """
     import ase.io
 
     from esml.export.crystal_map import write_crystal_map
@@ -186,8 +199,9 @@ def _write_map(
 
     structures = ase.io.read(file, index=":")
     elements = {int(z) for atoms in structures for z in atoms.numbers}
-    with refusing(ValueError, OSError):
-        surrogate = solid_model(model, device, elements)
+    if model is None and not elements <= set(surrogate.elements):
+        with refusing(ValueError, OSError):
+            surrogate = solid_model(model, device, elements)
     crystals = []
     for number, atoms in enumerate(structures):
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import h5py
@@ -17,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 import esml
 from esml.commands.app import app
+from esml.predict.crystals import CrystalSurrogate
+from esml.predict.model_files import solid_model
 
 
 @pytest.fixture
@@ -101,14 +104,21 @@ def test_what_cannot_be_done_is_one_sentence(
     assert said in result.stderr
 
 
-def test_a_map_has_every_atom_of_a_file(files: Path) -> None:
-    """What cannot be predicted is named and left out; chemiscope reads the rest."""
+def test_a_map_has_every_atom_of_a_file(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be predicted is named and left out; chemiscope reads the rest. One model does."""
     chemiscope = pytest.importorskip("chemiscope")
     other = alloy(1)
     strange = alloy(2)
     strange.symbols[0] = "Au"
     ase.io.write(files / "set.xyz", [alloy(), strange, other], format="extxyz")
     path = files / "map.json.gz"
+    loaded = []
+
+    def counted(name: str, *others: Any) -> CrystalSurrogate:
+        loaded.append(name)
+        return solid_model(name, *others)
+
+    monkeypatch.setattr("esml.predict.model_files.solid_model", counted)
     result = run(
         *("dos", files / "set.xyz", "--model", files / "model.safetensors"),
         *("--k-points", "2,2,2", "--map", path),
@@ -116,6 +126,7 @@ def test_a_map_has_every_atom_of_a_file(files: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "structure 1 is not on the map: Au (atom 0)" in result.output
     assert "map of 2 crystals" in result.output
+    assert loaded == [str(files / "model.safetensors")]
     document = json.loads(chemiscope.show_input(str(path)).value)
     centres = document["properties"]["d-band centre"]["values"]
     expected = [made_up().predict(atoms, (2, 2, 2)).d_band_centres for atoms in (alloy(), other)]
