@@ -11,10 +11,12 @@ import torch
 import yaml
 from ase import Atoms
 from crystal_models import ELEMENTS, alloy, made_up, record_of
+from torch import Tensor
 
 from esml.commands.app import app
 from esml.io.records import CrystalRecord, write_shard
 from esml.model.crystals import CrystalModel
+from esml.physics.crystals import RealSpaceHamiltonian
 from esml.predict.crystals import CrystalSurrogate
 from esml.predict.model_files import solid_model
 from esml.training.config import ConfigError
@@ -86,6 +88,33 @@ def test_where_energies_count_from_does_not_matter(records: Sequence[CrystalReco
     for name, value in found.items():
         assert float(value) > 0.02, name
         assert float(moved[name]) == pytest.approx(float(value), abs=1e-9), name
+
+
+def test_losses_have_their_gradients(records: Sequence[CrystalRecord]) -> None:
+    """Against central differences. The model's Fermi level moves with H, and is part of them."""
+    truth = made_up(shift_error=0.0)
+    target = Target.of(records[0], truth.model)
+    chosen = np.arange(len(target.shares))
+    exact = truth.predict(alloy(), (3, 3, 3)).real_space.half()
+    generator = torch.Generator().manual_seed(3)
+    one, other = torch.randn((2, *exact.blocks.shape), generator=generator, dtype=torch.float64)
+    for change in (one, other):
+        origin = (exact.images == 0).all(1)
+        change[origin] = change[origin] + change[origin].mT
+
+    def losses(step: Tensor) -> dict[str, Tensor]:
+        blocks = exact.blocks + 0.05 * one + step * other
+        hamiltonian = RealSpaceHamiltonian.from_half(exact.images, blocks)
+        return terms(hamiltonian, target, chosen, even=False)
+
+    width = 1e-5
+    zero = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    before, after = (losses(torch.tensor(step, dtype=torch.float64)) for step in (-width, width))
+    for name, value in losses(zero).items():
+        (slope,) = torch.autograd.grad(value, zero, retain_graph=True)
+        expected = float(after[name] - before[name]) / (2.0 * width)
+        assert abs(expected) > 1e-3, name
+        assert float(slope) == pytest.approx(expected, rel=1e-5), name
 
 
 def test_training_mends_what_a_fit_of_two_centres_leaves(

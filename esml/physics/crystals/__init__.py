@@ -18,6 +18,7 @@ Two electrons fill a state: crystals here are non-magnetic.
 
 from esml.physics.crystals.bands import Bands
 from esml.physics.crystals.bloch import (
+    Eigenstates,
     KPoints,
     PeriodicHamiltonian,
     RealSpaceHamiltonian,
@@ -42,6 +43,7 @@ __all__ = [
     "INTEGRALS",
     "Bands",
     "CongruentHamiltonian",
+    "Eigenstates",
     "KPoints",
     "NeutralityError",
     "PairHamiltonian",

@@ -59,7 +59,11 @@ def k_mesh(divisions: Sequence[int]) -> KPoints:
     return KPoints(torch.as_tensor(grid[kept] / counts), torch.as_tensor(weights))
 
 
-def eigenstates(hamiltonians: Tensor) -> tuple[Tensor, Tensor]:
+Eigenstates = tuple[Tensor, Tensor]
+"""Energies (K, n) and states (K, n, n), columns."""
+
+
+def eigenstates(hamiltonians: Tensor) -> Eigenstates:
     """Energies (K, n), ascending, and states (K, n, n), columns, of Hermitian matrices.
 
     In real arithmetic where they are real, as at Γ: large cells need no other point, and a quarter

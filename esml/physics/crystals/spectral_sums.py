@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from esml.physics.crystals.bloch import eigenstates
+from esml.physics.crystals.bloch import Eigenstates, eigenstates
 
 DEGENERATE = 1e-5
 """eV; states nearer than this take the mean of the derivatives for the quotient."""
@@ -57,9 +57,13 @@ def moment(of: Smooth) -> Smooth:
 class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hamiltonians: Tensor, groups: Sequence[Tensor], functions: Sequence[Smooth]
+        ctx: Any,
+        hamiltonians: Tensor,
+        groups: Sequence[Tensor],
+        functions: Sequence[Smooth],
+        known: Eigenstates | None,
     ) -> tuple[Tensor, Tensor]:
-        energies, states = eigenstates(hamiltonians)
+        energies, states = eigenstates(hamiltonians) if known is None else known
         ctx.save_for_backward(energies, states)
         ctx.groups, ctx.functions = groups, functions
         weights = torch.stack([states[:, g].abs().square().sum(1) for g in groups])
@@ -68,7 +72,7 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_energy: Tensor, by_sum: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, by_energy: Tensor, by_sum: Tensor) -> tuple[Tensor, None, None, None]:
         energies, states = ctx.saved_tensors
         apart = energies[:, :, None] - energies[:, None, :]
         near = apart.abs() < DEGENERATE
@@ -82,11 +86,14 @@ class _Sums(torch.autograd.Function):
                 projected = states[:, group].mH @ states[:, group]
                 inner = inner + by_sum[f, :, g, None, None] * projected * quotient
         gradient = states @ inner @ states.mH
-        return 0.5 * (gradient + gradient.mH), None, None
+        return 0.5 * (gradient + gradient.mH), None, None, None
 
 
 def spectral_sums(
-    hamiltonians: Tensor, groups: Sequence[Tensor], functions: Sequence[Smooth]
+    hamiltonians: Tensor,
+    groups: Sequence[Tensor],
+    functions: Sequence[Smooth],
+    known: Eigenstates | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Energies (K, n) and, of F functions and G groups of orbitals, the sums (F, K, G).
 
@@ -100,6 +107,8 @@ def spectral_sums(
         Places of the orbitals of each group.
     functions:
         Of the energy, eV.
+    known:
+        Energies and states of the matrices where they are known; computed if left out.
     """
-    energies, sums = _Sums.apply(hamiltonians, groups, functions)  # type: ignore[no-untyped-call]
+    energies, sums = _Sums.apply(hamiltonians, groups, functions, known)  # type: ignore[no-untyped-call]
     return energies, sums

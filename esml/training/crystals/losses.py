@@ -22,7 +22,15 @@ from torch import Tensor
 
 from esml.io.records import CrystalRecord
 from esml.model.crystals import CrystalModel, Neighbourhood
-from esml.physics.crystals import PeriodicHamiltonian, moment, orbitals_of, spectral_sums, step_down
+from esml.physics.crystals import (
+    Eigenstates,
+    PeriodicHamiltonian,
+    eigenstates,
+    moment,
+    orbitals_of,
+    spectral_sums,
+    step_down,
+)
 from esml.physics.crystals.bands import CUT, EDGE
 from esml.physics.crystals.filling import fermi_level, occupations
 from esml.training.crystals.config import CrystalLossWeights
@@ -96,10 +104,12 @@ def _insulator_weights(energies: Tensor, exact: Tensor, n_occupied: int) -> Tens
     return weights * (exact | (places == n_occupied))
 
 
-def d_sums(h: Tensor, groups: tuple[Tensor, ...], smearing: float) -> tuple[Tensor, Tensor]:
+def d_sums(
+    h: Tensor, groups: tuple[Tensor, ...], smearing: float, known: Eigenstates | None = None
+) -> tuple[Tensor, Tensor]:
     """Energies (K, n) and sums (3, K, N); the Fermi level is at zero."""
     cut = step_down(CUT, EDGE)
-    return spectral_sums(h, groups, [step_down(0.0, smearing), cut, moment(cut)])
+    return spectral_sums(h, groups, [step_down(0.0, smearing), cut, moment(cut)], known)
 
 
 def _robust(deviations: Tensor) -> Tensor:
@@ -129,8 +139,11 @@ def terms(
     weights, wanted = target.weights[some], target.energies[some]
     shares = torch.ones(len(some), dtype=torch.float64) if even else target.shares[some]
     shares = shares / shares.sum()
-    h = _moved(h, _own_fermi_level(h, wanted, shares, target.smearing))
-    energies, sums = d_sums(h, target.groups, target.smearing)
+    energies, states = eigenstates(h.detach())
+    zero = _own_fermi_level(h, states, wanted, shares, target.smearing)
+    h = _moved(h, zero)
+    known = (energies - zero.detach(), states)  # another zero, the same states
+    energies, sums = d_sums(h, target.groups, target.smearing, known)
     occupied, cut, moments = torch.einsum("k,fkg->fg", shares, sums)
     occupied0, cut0, moments0 = torch.einsum("k,fkg->fg", shares, target.sums[:, some])
     return {
@@ -141,10 +154,16 @@ def terms(
     }
 
 
-def _own_fermi_level(h: Tensor, wanted: Tensor, shares: Tensor, smearing: float) -> Tensor:
-    """Below which H(k) holds as many electrons as bands ``wanted`` (K, n) have below zero, eV."""
+def _own_fermi_level(
+    h: Tensor, states: Tensor, wanted: Tensor, shares: Tensor, smearing: float
+) -> Tensor:
+    """Below which H(k) holds as many electrons as bands ``wanted`` (K, n) have below zero, eV.
+
+    ``states`` are those of H(k), without gradients, which energies do not need: dε = Cᴴ dH C.
+    """
     electrons = 2.0 * (shares[:, None] * occupations(wanted, 0.0, smearing)).sum()
-    return fermi_level(torch.linalg.eigvalsh(h), shares, float(electrons), smearing)
+    energies = (states.conj() * (h @ states)).sum(1).real
+    return fermi_level(energies, shares, float(electrons), smearing)
 
 
 def _moved(h: Tensor, zero: Tensor) -> Tensor:
