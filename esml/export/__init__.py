@@ -1,10 +1,22 @@
-"""Predictions of many molecules in files, and orbitals of one.
+"""Predictions in files that other programs read, and orbitals of one molecule.
 
-``open_writer`` streams results in the format a file's name asks for: HDF5 (``hdf5_schema`` lists
-what it holds, which is everything; ``read_results`` reads it back), CSV and Parquet (``tables``),
-JSON and extended xyz (``documents``), chemiscope (``structure_map``).
-``write_molden`` and ``write_cube`` give orbitals to programs that draw them
-(``export.orbital_files``).
+``open_writer`` streams results in the format that a file's name asks for; ``read_results`` reads
+HDF5 back, which holds everything.
+
+formats        which file gets which format
+writer         what every writer of predictions has in common
+hdf5_schema    what a file of predictions in HDF5 holds
+hdf5_writer    writes it, molecule by molecule
+hdf5_reader    reads it back
+tables         tables with a row for every molecule: CSV and Parquet
+documents      JSON and extended xyz
+plain          results as objects that JSON can hold, and back
+structure_map  a map of many molecules for chemiscope
+merging        the outputs of a job array as one
+spectra        a spectrum and what it is compared with, as JSON
+orbital_files  Molden and cube files for programs that draw orbitals
+crystals       bands, densities of states and sites of crystals
+crystal_map    a map of the atoms of many crystals for chemiscope
 """
 
 from __future__ import annotations

@@ -1,9 +1,22 @@
 """The network: from structures to the effective Hamiltonian.
 
 ``EffectiveHamiltonian`` gives the ``Operators`` of a ``Graph``, which ``build_graph`` makes of
-structures; ``from_config`` builds an untrained one. ``Direct`` predicts excitations without a
-Hamiltonian, for comparison. ``esml.model.checkpoint`` keeps models in files (``Checkpoint``,
-``CheckpointError``); the networks themselves are in ``esml.model.backbones``.
+structures; ``from_config`` builds an untrained one.
+
+graph        structures as one graph of atoms and directed pairs
+pairs        pairs of atoms, their geometry, and what a network reads of it
+parts        parts of a molecule that do not touch
+backbones    the networks that a model can be built on
+channels     linear maps and norms of atomic features
+tensors      vectors and symmetric tensors, and their products
+blocks       from features to blocks of the Hamiltonian and the dipole operator
+baselines    values of the elements that an untrained Hamiltonian starts from
+mean_field   what the electrons do to each other
+hamiltonian  the effective Hamiltonian, dipole operator and interaction of a graph
+direct       energies without a Hamiltonian, for comparison
+elements     which tensors have an entry for each element
+checkpoint   model files
+crystals     Hamiltonians of crystals
 """
 
 from __future__ import annotations

@@ -3,8 +3,11 @@
     text (SMILES, file) → Service → answer (states, spectrum, page)
                           Batches → files of predictions
 
-``Service`` answers about one molecule, ``Batches`` predicts lists and resumes after a kill.
-``create_app`` makes both a web application, ``create_tools`` tools of the model context protocol.
+service  answers about one molecule
+batches  lists of molecules, predicted one after another and resumed after a kill
+limits   what a question may ask for, and the error for one that asks more
+app      the web application of both: the page and the REST interface
+tools    both as tools of the model context protocol
 """
 
 from esml.serve.app import create_app
