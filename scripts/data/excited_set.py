@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,7 @@ from rdkit import Chem
 import esml
 from esml.dynamics import CrossingError, relaxed_state
 from esml.io.records import Record
-from esml.jobs import tracked
+from esml.jobs import DIED, on_processes, tracked
 from esml.training.targets import structure
 from reference.geometries import GeometryError
 from reference.molecules import parse
@@ -69,17 +67,28 @@ def along_path(model: esml.Surrogate, record: Record, seed: int) -> list[Atoms]:
     return found
 
 
-def _along(name: str, seed: int, record: Record) -> list[Atoms]:
+Job = tuple[int, Record]
+"""The place of a record among all, and the record."""
+
+
+def _along(job: Job, settings: tuple[str, int]) -> list[Atoms]:
+    name, seed = settings
     torch.set_num_threads(1)
-    return along_path(esml.load_model(name), record, seed)
+    return along_path(esml.load_model(name), job[1], seed)
+
+
+def _died(job: Job) -> list[Atoms]:
+    print(f"{job[1].name}: {DIED}", flush=True)
+    return []
 
 
 def structures(records: Sequence[Record], name: str, seed: int, workers: int) -> Iterator[Atoms]:
-    """Those of all ``records``."""
-    with ProcessPoolExecutor(workers) as pool:
-        found = pool.map(partial(_along, name, seed), records)
-        for images in tracked(found, "molecules", len(records)):
-            yield from images
+    """Those of all ``records``, in their order."""
+    outcomes = on_processes(_along, list(enumerate(records)), (name, seed), workers, _died)
+    done = tracked(outcomes, "molecules", len(records))
+    found = {place: images for (place, _), images in done}
+    for place in sorted(found):
+        yield from found[place]
 
 
 def main() -> None:

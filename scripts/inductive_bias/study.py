@@ -30,15 +30,15 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from fnmatch import fnmatch
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from esml.io.files import sole_writer
 from esml.io.records import read
+from esml.jobs import DIED, follow_parent, on_processes
 from esml.model import checkpoint
 from esml.training import train
 from scripts import ROOT
@@ -70,13 +70,22 @@ _bench: Bench | None = None
 def _start(study: Study, directory: Path) -> None:
     """What a worker process does first."""
     global _bench
+    follow_parent()
     torch.set_num_threads(1)
     _bench = Bench(study, directory)
 
 
-def _work(cell: Cell) -> list[Row]:
+def _work(cell: Cell, _: None) -> list[Row] | str:
+    """Rows of ``cell``, or why there are none: what other cells give is kept, whatever happens."""
     assert _bench is not None
-    return _bench.run(cell)
+    try:
+        return _bench.run(cell)
+    except Exception as error:
+        return repr(error)
+
+
+def _died(_: Cell) -> list[Row] | str:
+    return DIED
 
 
 def run(
@@ -102,18 +111,16 @@ def run(
             return
         for size, seed in dict.fromkeys((c.size, c.seed) for c in todo):
             bench.shard(size, seed)  # two workers must not write the same
-        with ProcessPoolExecutor(workers, get_context("spawn"), _start, (study, directory)) as pool:
-            pending = {pool.submit(_work, cell): cell for cell in todo}
-            failed = {}
-            for future in as_completed(pending):
-                # What the other cells give is kept, whatever happens to one.
-                if (error := future.exception()) is not None:
-                    failed[pending[future].name] = error
-                    continue
-                add_rows(path, future.result(), COLUMNS)
-                print(line(pending[future], future.result()), flush=True)
+        start = partial(_start, study, directory)
+        failed = {}
+        for cell, found in on_processes(_work, todo, None, workers, _died, start):
+            if isinstance(found, str):
+                failed[cell.name] = found
+                continue
+            add_rows(path, found, COLUMNS)
+            print(line(cell, found), flush=True)
         for name, error in failed.items():
-            print(f"{name} failed: {error!r}", flush=True)
+            print(f"{name} failed: {error}", flush=True)
         if failed:
             raise SystemExit(1)
 

@@ -12,7 +12,7 @@ from ase import Atoms
 from tblite.ase import TBLite
 
 import esml
-from scripts.data.excited_set import SHARES, STATES, along_path
+from scripts.data.excited_set import SHARES, STATES, along_path, structures
 from scripts.data.triplet_set import candidates
 
 
@@ -44,3 +44,12 @@ def test_the_same_seed_gives_the_same_structures() -> None:
     first, second = (along_path(model, record, seed=4) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         np.testing.assert_allclose(one.positions, other.positions, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_structures_come_in_the_order_of_the_records() -> None:
+    """Whichever process is done first."""
+    records = [r for r in candidates(0, 3) if "=" in r.smiles][:3]
+    found = structures(records, "camb3lyp", 4, workers=2)
+    names = [atoms.info["name"] for atoms in found]
+    assert list(dict.fromkeys(names)) == [record.name for record in records]
