@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -15,6 +15,7 @@ from rdkit import Chem
 
 from esml.io.records import Record, StoredRecord, iterate, unpack
 from esml.physics.basis import VALENCE_ELECTRONS
+from esml.typing import MULTIPLICITIES, Multiplicity
 from esml.units import BOHR, HARTREE
 
 from .downfold import valence_charges
@@ -118,74 +119,84 @@ def check_record(record: Record) -> list[str]:
     moment of the minimal representation may differ from the label by the polarization of the
     cores, which it lacks: 0.02 e·bohr.
     """
-    wrong: list[str] = []
-
-    def expect(holds: bool | np.bool_, what: str) -> None:
-        if not holds:
-            wrong.append(what)
-
     numbers = record.numbers
     o = int(record.n_occupied)
     if not set(numbers.tolist()) <= set(ELEMENTS):
         return ["an element outside the supported ones"]
     n_core = core_orbitals(numbers, _basis_of(record.level))
     electrons = sum(VALENCE_ELECTRONS[int(z)] for z in numbers) - int(record.charge)
-    expect(electrons == 2 * o, f"{o} occupied orbitals for {electrons} valence electrons")
+    wrong = []
+    if electrons != 2 * o:
+        wrong.append(f"{o} occupied orbitals for {electrons} valence electrons")
     wrong.extend(_shapes(record))
-    expect(len(record.reference_energies) >= n_core + o, "too few large-basis orbital energies")
-    expect(len(record.singlet_energies) > 0, "no singlet")
-    expect(len(record.triplet_energies) > 0, "no triplet")
+    if len(record.reference_energies) < n_core + o:
+        wrong.append("too few large-basis orbital energies")
+    wrong.extend(
+        f"no {multiplicity}"
+        for multiplicity in MULTIPLICITIES
+        if not len(getattr(record, f"{multiplicity}_energies"))
+    )
     arrays = [value for value in vars(record).values() if isinstance(value, np.ndarray)]
-    expect(all(np.isfinite(a.astype(float)).all() for a in arrays), "a value that is not finite")
+    if not all(np.isfinite(a.astype(float)).all() for a in arrays):
+        wrong.append("a value that is not finite")
     if wrong:
         return wrong
-    expect(key_of(record) == record.key, "a content key that is not that of its structure")
+    if key_of(record) != record.key:
+        wrong.append("a content key that is not that of its structure")
+    wrong.extend(_wrong_orbitals(record, n_core))
+    wrong.extend(_wrong_moments(record))
+    for multiplicity in MULTIPLICITIES:
+        wrong.extend(_wrong_states(record, multiplicity))
+    return wrong
+
+
+def _wrong_orbitals(record: Record, n_core: int) -> Iterator[str]:
     for name, energies, coefficients in (
         ("downfolded", record.energies, record.coefficients),
         ("scf", record.scf_energies, record.scf_coefficients),
     ):
-        expect((np.diff(energies) >= 0).all(), f"{name} orbital energies not ascending")
+        if not (np.diff(energies) >= 0).all():
+            yield f"{name} orbital energies not ascending"
         c = coefficients.astype(float)
         deviation = float(np.abs(c.T @ c - np.eye(len(c))).max())
-        expect(deviation < 1e-4, f"{name} orbitals off orthonormal by {deviation:.1e}")
+        if not deviation < 1e-4:
+            yield f"{name} orbitals off orthonormal by {deviation:.1e}"
+    o = int(record.n_occupied)
     occupied = record.reference_energies[n_core : n_core + o]
     gap = float(np.abs(occupied - record.energies[:o]).max())
-    expect(gap < 1e-4, f"downfolded occupied energies off the large-basis ones by {gap:.1e} eV")
+    if not gap < 1e-4:
+        yield f"downfolded occupied energies off the large-basis ones by {gap:.1e} eV"
+
+
+def _wrong_moments(record: Record) -> Iterator[str]:
+    """Charges, dipole moment and strengths."""
     total = float(record.charges.sum()) - float(record.charge)
-    expect(abs(total) < 1e-4, f"charges off the total charge by {total:.1e} e")
+    if not abs(total) < 1e-4:
+        yield f"charges off the total charge by {total:.1e} e"
     off = float(np.abs(_dipole_moment(record) - record.dipole).max())
-    expect(off < 0.02, f"dipole operator off the dipole moment by {off:.1e} e·bohr")
-    expect((record.singlet_strengths > -1e-6).all(), "a negative oscillator strength")
+    if not off < 0.02:
+        yield f"dipole operator off the dipole moment by {off:.1e} e·bohr"
+    if not (record.singlet_strengths > -1e-6).all():
+        yield "a negative oscillator strength"
     strengths = 2.0 / 3.0 * record.singlet_energies / HARTREE * (record.singlet_dipoles**2).sum(1)
-    expect(
-        np.allclose(strengths, record.singlet_strengths, atol=1e-3, rtol=1e-3),
-        "oscillator strengths at odds with the transition dipoles",
-    )
-    for name, energies, x, y, weights in (
-        (
-            "singlet",
-            record.singlet_energies,
-            record.singlet_x,
-            record.singlet_y,
-            record.singlet_valence_weights,
-        ),
-        (
-            "triplet",
-            record.triplet_energies,
-            record.triplet_x,
-            np.zeros_like(record.triplet_x),
-            record.triplet_valence_weights,
-        ),
-    ):
-        expect((energies > 0).all(), f"a {name} energy that is not positive")
-        expect((np.diff(energies) >= 0).all(), f"{name} energies not ascending")
-        norms = (x.astype(float) ** 2).sum((1, 2)) - (y.astype(float) ** 2).sum((1, 2))
-        expect(
-            np.allclose(norms, weights, atol=0.02),
-            f"{name} amplitudes at odds with their valence weights",
-        )
-        expect((weights < 1.02).all(), f"a {name} valence weight above one")
-    return wrong
+    if not np.allclose(strengths, record.singlet_strengths, atol=1e-3, rtol=1e-3):
+        yield "oscillator strengths at odds with the transition dipoles"
+
+
+def _wrong_states(record: Record, multiplicity: Multiplicity) -> Iterator[str]:
+    energies = getattr(record, f"{multiplicity}_energies")
+    weights = getattr(record, f"{multiplicity}_valence_weights")
+    if not (energies > 0).all():
+        yield f"a {multiplicity} energy that is not positive"
+    if not (np.diff(energies) >= 0).all():
+        yield f"{multiplicity} energies not ascending"
+    norms = (getattr(record, f"{multiplicity}_x").astype(float) ** 2).sum((1, 2))
+    if multiplicity == "singlet":
+        norms -= (record.singlet_y.astype(float) ** 2).sum((1, 2))
+    if not np.allclose(norms, weights, atol=0.02):
+        yield f"{multiplicity} amplitudes at odds with their valence weights"
+    if not (weights < 1.02).all():
+        yield f"a {multiplicity} valence weight above one"
 
 
 def _dipole_moment(record: Record) -> np.ndarray:

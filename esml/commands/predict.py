@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,7 +98,6 @@ def predict(
     from esml.io.files import BusyError, sole_writer
     from esml.jobs import JournalError
     from esml.predict.cluster import ClusterError
-    from esml.predict.journal import journal_path
     from esml.predict.run import predict_files
 
     with refusing(ExportError):
@@ -118,30 +117,38 @@ def predict(
     options = replace(options, shard=_shard(shard))
     lock = output.with_name(f".{output.name}.lock")
     refused = refusing(BusyError, ClusterError, ExportError, JournalError, OSError)
-    with refused, sole_writer(lock, output):
-        try:
-            tally = _follow(
-                predict_files(
-                    surrogate,
-                    files,
-                    output,
-                    n_states,
-                    format=format,
-                    dask=dask,
-                    restart=not resume,
-                    label=model or "shipped",
-                    options=options,
-                )
+    with refused, sole_writer(lock, output), _telling_what_is_kept(output):
+        tally = _follow(
+            predict_files(
+                surrogate,
+                files,
+                output,
+                n_states,
+                format=format,
+                dask=dask,
+                restart=not resume,
+                label=model or "shipped",
+                options=options,
             )
-        except KeyboardInterrupt:
-            kept = journal_path(output)
-            note(
-                f"stopped: what was predicted is kept in {kept}; run the same command to continue"
-                if kept.exists()
-                else "stopped: nothing was predicted yet"
-            )
-            raise typer.Exit(INTERRUPTED) from None
+        )
     _report(tally, output, listed=format not in ("xyz", "chemiscope"))
+
+
+@contextmanager
+def _telling_what_is_kept(output: Path) -> Iterator[None]:
+    """End the command, when it is interrupted, with where its predictions are."""
+    from esml.predict.journal import journal_path
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = journal_path(output)
+        note(
+            f"stopped: what was predicted is kept in {kept}; run the same command to continue"
+            if kept.exists()
+            else "stopped: nothing was predicted yet"
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:

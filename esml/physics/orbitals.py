@@ -146,22 +146,8 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
         If shapes disagree, a molecule has more occupied orbitals than orbitals, or an element of
         the Hamiltonian is not finite.
     """
-    if hamiltonian.dim() != 3 or hamiltonian.shape[1] != hamiltonian.shape[2]:
-        raise ValueError(f"hamiltonian must be (M, n, n), got {tuple(hamiltonian.shape)}")
-    n_molecules, n_max = hamiltonian.shape[:2]
-    for name, count in (("n_orbitals", n_orbitals), ("n_occupied", n_occupied)):
-        if tuple(count.shape) != (n_molecules,):
-            raise ValueError(f"{name} must be ({n_molecules},), got {tuple(count.shape)}")
-    if bool((n_orbitals > n_max).any()):
-        raise ValueError(f"n_orbitals exceeds the {n_max} rows of hamiltonian")
-    wrong = (n_occupied < 0) | (n_occupied > n_orbitals)
-    if bool(wrong.any()):
-        molecule = int(wrong.nonzero()[0])
-        raise ValueError(
-            f"molecule {molecule} has {int(n_orbitals[molecule])} orbitals, of which "
-            f"{int(n_occupied[molecule])} cannot be occupied"
-        )
-
+    _check_shapes(hamiltonian, n_orbitals, n_occupied)
+    n_max = hamiltonian.shape[1]
     places = torch.arange(n_max, device=hamiltonian.device)
     mask = places < n_orbitals[:, None]
     inside = mask[:, :, None] & mask[:, None, :]
@@ -201,6 +187,24 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
         n_orbitals=n_orbitals,
         n_occupied=n_occupied,
     )
+
+
+def _check_shapes(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> None:
+    if hamiltonian.dim() != 3 or hamiltonian.shape[1] != hamiltonian.shape[2]:
+        raise ValueError(f"hamiltonian must be (M, n, n), got {tuple(hamiltonian.shape)}")
+    n_molecules, n_max = hamiltonian.shape[:2]
+    for name, count in (("n_orbitals", n_orbitals), ("n_occupied", n_occupied)):
+        if tuple(count.shape) != (n_molecules,):
+            raise ValueError(f"{name} must be ({n_molecules},), got {tuple(count.shape)}")
+    if bool((n_orbitals > n_max).any()):
+        raise ValueError(f"n_orbitals exceeds the {n_max} rows of hamiltonian")
+    wrong = (n_occupied < 0) | (n_occupied > n_orbitals)
+    if bool(wrong.any()):
+        molecule = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"molecule {molecule} has {int(n_orbitals[molecule])} orbitals, of which "
+            f"{int(n_occupied[molecule])} cannot be occupied"
+        )
 
 
 def _check_finite(hamiltonian: Tensor) -> None:

@@ -188,14 +188,7 @@ def state_couplings(
     wanted = _between(solution.response, found, chosen, rows, columns)
     if chosen == "singlet":
         wanted += _with_ground(solution.response, found, own)
-    direct, of_features = (
-        torch.cat(parts)
-        for parts in zip(
-            *(copies.slopes(values, (graph.positions, features)) for copies, values in wanted),
-            strict=True,
-        )
-    )
-    slopes = direct + model.hamiltonian.network.slopes(graph, of_features)
+    slopes = _slopes(model, graph, features, wanted)
     between, with_ground = np.split(_numpy(slopes), [len(rows)])
     plus, minus = densities(found, solution.orbitals, count)
     couplings = np.full((count, count, len(atoms), 3), np.nan)
@@ -265,6 +258,18 @@ def _checked(velocities: Any, n_atoms: int) -> Array:
     if len(bad):
         raise ValueError(f"the velocity of atom {bad[0]} is {given[bad[0]].tolist()}: {expected}")
     return given.astype(np.float64)
+
+
+def _slopes(
+    model: Surrogate,
+    graph: Graph,
+    features: torch.Tensor,
+    wanted: list[tuple[Copies, torch.Tensor]],
+) -> torch.Tensor:
+    """(K, N, 3) derivatives of the ``wanted`` numbers by positions: direct, and by features."""
+    parts = (copies.slopes(values, (graph.positions, features)) for copies, values in wanted)
+    direct, of_features = (torch.cat(each) for each in zip(*parts, strict=True))
+    return direct + model.hamiltonian.network.slopes(graph, of_features)
 
 
 def _numpy(values: torch.Tensor) -> Array:

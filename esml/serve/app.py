@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esml import __version__
 from esml.io.surroundings import solvents
@@ -22,6 +22,9 @@ from esml.plots.page import part
 from esml.serve.batches import Batches, BatchQuestion
 from esml.serve.limits import Limits, RefusedError
 from esml.serve.service import Question, Service
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 DRAINED, DRAIN_SECONDS = 64_000_000, 10.0
 """Bytes of a refused question that are still read, and the longest time for it."""
@@ -99,7 +102,7 @@ def create_app(
     return app
 
 
-def _add_refusals(app: Any) -> None:
+def _add_refusals(app: FastAPI) -> None:
     """Answer every bad question by a sentence."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
@@ -120,7 +123,7 @@ def _add_refusals(app: Any) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
 
 
-def _add_pages(app: Any) -> None:
+def _add_pages(app: FastAPI) -> None:
     """The page, the reference of the REST interface, and the files of both."""
     from fastapi.responses import HTMLResponse, Response
 
@@ -143,7 +146,7 @@ def _add_pages(app: Any) -> None:
         return Response(text, media_type=STATIC[name], headers={"Cache-Control": "max-age=3600"})
 
 
-def _add_questions(app: Any, service: Service) -> None:
+def _add_questions(app: FastAPI, service: Service) -> None:
     """What is asked about the server and about one molecule."""
     from fastapi.responses import HTMLResponse
 
@@ -169,7 +172,7 @@ def _add_questions(app: Any, service: Service) -> None:
         return HTMLResponse(service.report(question))
 
 
-def _add_batches(app: Any, batches: Batches) -> None:
+def _add_batches(app: FastAPI, batches: Batches) -> None:
     """Lists of molecules: begun, watched, fetched and forgotten."""
     from fastapi.responses import FileResponse
 

@@ -89,21 +89,55 @@ def build_domain(
     index = {name: i for i, name in enumerate(names)}
     seen = _Atoms(model, training, index)
     unseen = _Atoms(model, validation, index) if validation else None
-    count = len(ELEMENTS)
-    means = torch.stack(
+    means = _means(seen)
+    projection = _projection(seen.features - means[seen.kinds])
+    y = (seen.features - means[seen.kinds]) @ projection
+    known, novelty, strangeness = _among_themselves(seen, y)
+    heavy = max(int((r.numbers > 1).sum()) for r in training)
+    domain = Domain(
+        {
+            "means": means,
+            "projection": projection,
+            **known,
+            "novelty_limit": torch.tensor(1.0),
+            "bonding_limit": torch.tensor(1.0),
+            "heavy_atoms": torch.tensor(heavy),
+            "charges": torch.tensor(common_charges(training)),
+            **seen_bonds(model, training),
+        }
+    )
+    largest = [(seen.largest(novelty), seen.largest(strangeness))]
+    if unseen is not None:
+        largest.append(_largest(domain, model, validation))
+    for limit, values in zip(
+        (domain.novelty_limit, domain.bonding_limit), zip(*largest, strict=True), strict=True
+    ):
+        limit.copy_(torch.cat(values).quantile(1.0 - UNUSUAL).clamp(min=1e-3))
+    return domain
+
+
+def _means(seen: _Atoms) -> Tensor:
+    """Mean features of the atoms of each element, or of all where there is none."""
+    return torch.stack(
         [
             seen.features[seen.kinds == k].mean(0)
             if bool((seen.kinds == k).any())
             else seen.features.mean(0)
-            for k in range(count)
+            for k in range(len(ELEMENTS))
         ]
     )
-    projection = _projection(seen.features - means[seen.kinds])
-    y = (seen.features - means[seen.kinds]) @ projection
+
+
+def _among_themselves(seen: _Atoms, y: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Tensors of the domain that hold what was seen, and novelty and strangeness of each atom.
+
+    ``y`` (N, d) are the atoms' projected features. An atom is compared with those of other
+    molecules.
+    """
     generator = torch.Generator().manual_seed(0)
-    environments, bondings, typical = [], [], y.new_ones(count)
+    environments, bondings, typical = [], [], y.new_ones(len(ELEMENTS))
     novelty, strangeness = y.new_zeros(len(y)), y.new_zeros(len(y))
-    for k in range(count):
+    for k in range(len(ELEMENTS)):
         chosen = (seen.kinds == k).nonzero()[:, 0]
         kept = chosen[torch.randperm(len(chosen), generator=generator)[:ENVIRONMENTS]]
         environments.append(y[kept].half().double())
@@ -120,31 +154,14 @@ def build_domain(
         novelty[chosen] = torch.where(known, distance / typical[k], 0.0)
         distance = _nearest_of_others(seen.bonds[chosen], seen.owner[chosen], *cells, 1)
         strangeness[chosen] = torch.where(distance.isfinite(), distance, 0.0)
-    heavy = max(int((r.numbers > 1).sum()) for r in training)
-    domain = Domain(
-        {
-            "means": means,
-            "projection": projection,
-            "environments": torch.cat(environments),
-            "environment_counts": torch.tensor([len(e) for e in environments]),
-            "typical": typical,
-            "novelty_limit": torch.tensor(1.0),
-            "bondings": torch.cat(bondings),
-            "bonding_counts": torch.tensor([len(b) for b in bondings]),
-            "bonding_limit": torch.tensor(1.0),
-            "heavy_atoms": torch.tensor(heavy),
-            "charges": torch.tensor(common_charges(training)),
-            **seen_bonds(model, training),
-        }
-    )
-    largest = [(seen.largest(novelty), seen.largest(strangeness))]
-    if unseen is not None:
-        largest.append(_largest(domain, model, validation))
-    for limit, values in zip(
-        (domain.novelty_limit, domain.bonding_limit), zip(*largest, strict=True), strict=True
-    ):
-        limit.copy_(torch.cat(values).quantile(1.0 - UNUSUAL).clamp(min=1e-3))
-    return domain
+    held = {
+        "environments": torch.cat(environments),
+        "environment_counts": torch.tensor([len(e) for e in environments]),
+        "typical": typical,
+        "bondings": torch.cat(bondings),
+        "bonding_counts": torch.tensor([len(b) for b in bondings]),
+    }
+    return held, novelty, strangeness
 
 
 def common_charges(training: Sequence[Record]) -> list[int]:

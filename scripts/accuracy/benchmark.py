@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from typing import Any
 import esml
 from esml.io.records import Record, read
 from esml.plots import plot_parity
+from esml.predict.surrogate import Surrogate
 from esml.results import Failure
 from esml.training.evaluation import evaluate, evaluate_records, format_evaluation
 from esml.training.targets import structure
@@ -100,7 +101,7 @@ def run_all(methods: dict[str, Method], records: Sequence[Record]) -> dict[str, 
     return outcomes
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -115,8 +116,15 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plots", type=Path)
-    args = parser.parse_args()
+    return parser.parse_args()
 
+
+def show(title: str, text: str) -> None:
+    print(f"\n## {title}\n\n{text}", flush=True)
+
+
+def main() -> None:
+    args = parsed()
     model = esml.load_model(args.model)
     cache = Cache(args.cache)
     methods: dict[str, Method] = {OWN: of_model(model)}
@@ -124,14 +132,22 @@ def main() -> None:
         methods["direct"] = of_direct(args.direct)
     if not args.no_peers:
         methods |= {name: of_peer(name, run, cache) for name, run in PEERS.items()}
-    report: dict[str, Any] = {}
     if args.plots:
         args.plots.mkdir(parents=True, exist_ok=True)
+    report = labels_part(args, model, methods)
+    if args.extrapolation:
+        report["extrapolation"] = larger_part(args, model, methods)
+    if args.quest:
+        report["quest"] = quest_part(args, methods)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
-    def show(title: str, text: str) -> None:
-        print(f"\n## {title}\n\n{text}", flush=True)
 
-    report["labels"] = evaluate(model, args.data, args.split)
+def labels_part(
+    args: argparse.Namespace, model: Surrogate, methods: dict[str, Method]
+) -> dict[str, Any]:
+    """Print the tables against the labels; what they hold, for the JSON."""
+    report: dict[str, Any] = {"labels": evaluate(model, args.data, args.split)}
     show(f"Against the labels, split {args.split}", format_evaluation(report["labels"]))
     show("Bars and aims", bars_table(report["labels"]))
     records = read(args.data, split=args.split)
@@ -149,34 +165,30 @@ def main() -> None:
             called = f"{name}, label", "computed"
             figure = plot_parity(points, dict.fromkeys(points, "eV"), called)
             figure.savefig(args.plots / f"parity_{name}.png", dpi=150)
-
-    if args.extrapolation:
-        larger = read(args.extrapolation)
-        report["extrapolation"] = {"model": evaluate_records(model, larger)}
-        show("Larger molecules", format_evaluation(report["extrapolation"]["model"]))
-        outcomes = run_all(methods, larger)
-        report["extrapolation"]["methods"] = {
-            n: against_labels(found, larger) for n, found in outcomes.items()
-        }
-        rows = report["extrapolation"]["molecules"] = extrapolation_table(outcomes, larger)
-        show(
-            f"Methods on larger molecules, {len(larger)} structures",
-            format_against_labels(report["extrapolation"]["methods"]),
-        )
-        show("Larger molecules one by one", format_extrapolation(rows, list(outcomes)))
-        if args.plots:
-            plot_polyenes(args.plots / "polyenes.png", rows)
-
-    if args.quest:
-        report["quest"] = quest_part(args, methods, show)
-
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
 
 
-def quest_part(
-    args: argparse.Namespace, methods: dict[str, Method], show: Callable[[str, str], None]
+def larger_part(
+    args: argparse.Namespace, model: Surrogate, methods: dict[str, Method]
 ) -> dict[str, Any]:
+    """Print the tables of larger molecules; what they hold, for the JSON."""
+    larger = read(args.extrapolation)
+    report: dict[str, Any] = {"model": evaluate_records(model, larger)}
+    show("Larger molecules", format_evaluation(report["model"]))
+    outcomes = run_all(methods, larger)
+    report["methods"] = {n: against_labels(found, larger) for n, found in outcomes.items()}
+    rows = report["molecules"] = extrapolation_table(outcomes, larger)
+    show(
+        f"Methods on larger molecules, {len(larger)} structures",
+        format_against_labels(report["methods"]),
+    )
+    show("Larger molecules one by one", format_extrapolation(rows, list(outcomes)))
+    if args.plots:
+        plot_polyenes(args.plots / "polyenes.png", rows)
+    return report
+
+
+def quest_part(args: argparse.Namespace, methods: dict[str, Method]) -> dict[str, Any]:
     """Print the tables against best estimates; what they hold, for the JSON."""
     molecules = quest.load(args.quest)
     labels = quest.labels(molecules, args.quest_labels) if args.quest_labels else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from ase import Atoms
 from scipy.stats import spearmanr
 
 from esml.io.records import Record
@@ -18,6 +19,9 @@ from esml.training.scores import HIGHEST, LEAST_WEIGHT
 from esml.training.targets import collate, structure
 from scripts.accuracy.methods import N_STATES
 
+Pair = tuple[float, float]
+"""A stated uncertainty and the size of the error, eV."""
+
 
 def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[str, float]]:
     """Stated uncertainties beside errors, of S1, T1, all valence states found, and structures.
@@ -28,24 +32,14 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
     mean uncertainty and error (eV). Of all states also the rank correlation of |error| with its
     mean over the states of its molecule: what knowing how wrong each molecule is would give.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[Pair]] = {}
     by_molecule: dict[str, list[float]] = {}
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
     for begin in range(0, len(order), BATCH):
         group = [records[i] for i in order[begin : begin + BATCH]]
         atoms = [structure(r) for r in group]
         results = list(model.predict_many(atoms, n_states=N_STATES, errors="return"))
-        with torch.no_grad():
-            solution = model(model.graph(atoms, ELEMENTS), N_STATES)
-            targets = collate(group, LEAST_WEIGHT, HIGHEST)
-            places = {
-                multiplicity: match(
-                    getattr(solution, multiplicity),
-                    solution.orbitals,
-                    getattr(targets, multiplicity),
-                ).numpy()
-                for multiplicity in ("singlets", "triplets")
-            }
+        places = _places(model, atoms, group)
         for m, (record, result) in enumerate(zip(group, results, strict=True)):
             if not isinstance(result, Result):
                 continue
@@ -67,26 +61,44 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
                 stated, error = np.sqrt(np.square(own).mean(0))
                 found.setdefault("structures", []).append((float(stated), float(error)))
     found["all"] = found.get("singlets", []) + found.get("triplets", [])
-    result_table = {}
-    for name, pairs in found.items():
-        if not pairs:
-            continue
-        stated, error = np.array(pairs).T
-        varies = np.ptp(stated) > 1e-9
-        result_table[name] = {
-            "count": len(pairs),
-            "spearman": float(spearmanr(stated, error).statistic) if varies else float("nan"),
-            "spearman_if_exact": if_exact(stated),
-            "inside_90": float(np.mean(error <= half_width(0.9) * stated)),
-            "mean_uncertainty_eV": float(stated.mean()),
-            "mean_error_eV": float(error.mean()),
-        }
+    table = {name: _row(pairs) for name, pairs in found.items() if pairs}
     errors = [np.array(e) for e in by_molecule.values() if e]
-    if "all" in result_table:
+    if "all" in table:
         means = np.concatenate([np.full(len(e), e.mean()) for e in errors])
         known = spearmanr(means, np.concatenate(errors)).statistic
-        result_table["all"]["spearman_of_molecule"] = float(known)
-    return result_table
+        table["all"]["spearman_of_molecule"] = float(known)
+    return table
+
+
+def _places(
+    model: Surrogate, atoms: Sequence[Atoms], group: Sequence[Record]
+) -> dict[str, np.ndarray]:
+    """Which states the labels of a group are, (M, n_labels) by multiplicity; −1 for none."""
+    with torch.no_grad():
+        solution = model(model.graph(atoms, ELEMENTS), N_STATES)
+        targets = collate(group, LEAST_WEIGHT, HIGHEST)
+        return {
+            multiplicity: match(
+                getattr(solution, multiplicity),
+                solution.orbitals,
+                getattr(targets, multiplicity),
+            ).numpy()
+            for multiplicity in ("singlets", "triplets")
+        }
+
+
+def _row(pairs: Sequence[Pair]) -> dict[str, float]:
+    """What is said of one kind of state."""
+    stated, error = np.array(pairs).T
+    varies = np.ptp(stated) > 1e-9
+    return {
+        "count": len(pairs),
+        "spearman": float(spearmanr(stated, error).statistic) if varies else float("nan"),
+        "spearman_if_exact": if_exact(stated),
+        "inside_90": float(np.mean(error <= half_width(0.9) * stated)),
+        "mean_uncertainty_eV": float(stated.mean()),
+        "mean_error_eV": float(error.mean()),
+    }
 
 
 def if_exact(stated: np.ndarray) -> float:

@@ -89,6 +89,68 @@ def score(batches: list[ReferenceBatch], model: EffectiveHamiltonian) -> Scores:
     return scores
 
 
+def start(relaxation: bool) -> EffectiveHamiltonian:
+    """Parameters of the elements alone; without ``relaxation`` virtual orbitals stay in place."""
+    model = EffectiveHamiltonian().double()
+    if not relaxation:
+        model.baseline[:, -N_SIGNED:] = 0.0
+        keep = torch.ones_like(model.element_couplings)
+        keep[:, -N_SIGNED:] = 0.0
+        model.element_couplings.register_hook(lambda gradient: gradient * keep)
+        torch.nn.init.zeros_(model.virtual_scale).requires_grad_(False)
+    return model
+
+
+def fit(
+    model: EffectiveHamiltonian,
+    batches: list[ReferenceBatch],
+    steps: int,
+    rng: np.random.Generator,
+) -> None:
+    """Fit the parameters of the elements, in the second half to solved states, too."""
+    optimizer = torch.optim.Adam([model.element_couplings, model.exponents, model.virtual_scale])
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.03 * (1 - step / steps) + 1e-3
+        batch = batches[int(rng.integers(len(batches)))]
+        response = batch.response(model)
+        singlet, _, _, _ = rayleigh(response, batch.targets.singlets, ("A+B", "A-B"))
+        triplet, _, _, _ = rayleigh(response, batch.targets.triplets, ("triplet", "triplet"))
+        loss = singlet + triplet
+        if step > steps // 2:
+            solved = singlets(response, batch.targets.dipole_operator, 20)
+            loss = loss + exact_energies(solved, batch.orbitals, batch.targets.singlets)
+            solved = triplets(response, 20)
+            loss = loss + exact_energies(solved, batch.orbitals, batch.targets.triplets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def print_scores(results: dict[str, Scores]) -> None:
+    print(f"{'MAE':<20}" + "".join(f"{name:>12}" for name in results))
+    names = ("lowest singlets", "singlets", "lowest triplets", "triplets")
+    for name in (*names, "strengths", "bright strengths"):
+        line = f"{name:<20}" + "".join(f"{r.mae(name):>12.3f}" for r in results.values())
+        bias = np.mean(results["held out"].values.get(name, [np.nan]))
+        print(line + f"   bias {bias:+.3f}")
+    for multiplicity in ("singlets", "triplets"):
+        print(f"{multiplicity} found: {results['held out'].mae(f'{multiplicity} found'):.3f}")
+
+
+def print_parameters(model: EffectiveHamiltonian) -> None:
+    for row, number in enumerate(ELEMENTS):
+        sized = model.baseline[row, len(ONSITE) : -N_SIGNED] * softplus(
+            model.element_couplings[row, :-N_SIGNED] + UNIT
+        )
+        signed = model.baseline[row, -N_SIGNED:] + model.element_couplings[row, -N_SIGNED:]
+        values = torch.cat([sized, signed]).tolist()
+        entries = ", ".join(f"{n} {v:.2f}" for n, v in zip(COUPLINGS, values, strict=True))
+        print(f"{chemical_symbols[number]}: {entries}")
+    print("exponents", (1.0 + softplus(model.exponents)).tolist())
+    print("virtual scale", model.virtual_scale.item())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="+")
@@ -109,49 +171,10 @@ def main() -> None:
         name: [ReferenceBatch(part[k : k + 16]) for k in range(0, len(part), 16)]
         for name, part in (("training", training), ("held out", other))
     }
-    model = EffectiveHamiltonian().double()
-    if args.no_relaxation:
-        model.baseline[:, -N_SIGNED:] = 0.0
-        keep = torch.ones_like(model.element_couplings)
-        keep[:, -N_SIGNED:] = 0.0
-        model.element_couplings.register_hook(lambda gradient: gradient * keep)
-        torch.nn.init.zeros_(model.virtual_scale).requires_grad_(False)
-    optimizer = torch.optim.Adam([model.element_couplings, model.exponents, model.virtual_scale])
-    for step in range(args.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = 0.03 * (1 - step / args.steps) + 1e-3
-        batch = groups["training"][int(rng.integers(len(groups["training"])))]
-        response = batch.response(model)
-        singlet, _, _, _ = rayleigh(response, batch.targets.singlets, ("A+B", "A-B"))
-        triplet, _, _, _ = rayleigh(response, batch.targets.triplets, ("triplet", "triplet"))
-        loss = singlet + triplet
-        if step > args.steps // 2:
-            solved = singlets(response, batch.targets.dipole_operator, 20)
-            loss = loss + exact_energies(solved, batch.orbitals, batch.targets.singlets)
-            solved = triplets(response, 20)
-            loss = loss + exact_energies(solved, batch.orbitals, batch.targets.triplets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    print(f"{'MAE':<20}" + "".join(f"{name:>12}" for name in groups))
-    results = {name: score(batches, model) for name, batches in groups.items()}
-    names = ("lowest singlets", "singlets", "lowest triplets", "triplets")
-    for name in (*names, "strengths", "bright strengths"):
-        line = f"{name:<20}" + "".join(f"{r.mae(name):>12.3f}" for r in results.values())
-        bias = np.mean(results["held out"].values.get(name, [np.nan]))
-        print(line + f"   bias {bias:+.3f}")
-    for multiplicity in ("singlets", "triplets"):
-        print(f"{multiplicity} found: {results['held out'].mae(f'{multiplicity} found'):.3f}")
-    for row, number in enumerate(ELEMENTS):
-        sized = model.baseline[row, len(ONSITE) : -N_SIGNED] * softplus(
-            model.element_couplings[row, :-N_SIGNED] + UNIT
-        )
-        signed = model.baseline[row, -N_SIGNED:] + model.element_couplings[row, -N_SIGNED:]
-        values = torch.cat([sized, signed]).tolist()
-        entries = ", ".join(f"{n} {v:.2f}" for n, v in zip(COUPLINGS, values, strict=True))
-        print(f"{chemical_symbols[number]}: {entries}")
-    print("exponents", (1.0 + softplus(model.exponents)).tolist())
-    print("virtual scale", model.virtual_scale.item())
+    model = start(not args.no_relaxation)
+    fit(model, groups["training"], args.steps, rng)
+    print_scores({name: score(batches, model) for name, batches in groups.items()})
+    print_parameters(model)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -217,6 +217,45 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def cross_fit(
+    model: Surrogate,
+    molecules: Sequence[Better],
+    azulenes: Sequence[Better],
+    steps: Sequence[Sequence[StateToFit]],
+    prior: Prior,
+) -> tuple[dict[str, quest.Computed], list[StateToFit]]:
+    """States of ``molecules``, and rows of ``azulenes``, by parameters fitted without them."""
+    out_of_fold: dict[str, quest.Computed] = {}
+    azulene_rows: list[StateToFit] = []
+    for k, (group, left_out) in enumerate(zip(folds(molecules), folds(azulenes), strict=True)):
+        apart = {m.name for m in (*group, *left_out)}
+        rest = [m for m in molecules if m.name not in apart]
+        without = [[r for r in step if r.molecule.name not in apart] for step in steps]
+        at = fit(model, list(prepared(model, rest)), without, prior)
+        out_of_fold |= computed(model, prepared(model, group), at)
+        azulene_rows += rows(model, list(prepared(model, left_out)), at)
+        print(f"fold {k + 1} of {FOLDS}", flush=True)
+    return out_of_fold, azulene_rows
+
+
+def save_best(
+    best: Surrogate, path: Path, stated: object, out_of_fold: Mapping[str, quest.Deviations]
+) -> None:
+    """Write the model with what is known of its errors: ``stated`` and a table of QUEST."""
+    errors = {
+        name: round(out_of_fold[f"{name} nπ* and ππ*"].mae, 3) for name in ("singlets", "triplets")
+    }
+    for key in ("uncertainty", "validation"):  # said of the labels
+        best.metadata.pop(key, None)
+    best.metadata |= {
+        "name": path.stem,
+        "energies": ENERGIES,
+        "method_rmse_eV": stated,
+        "truth": {"of": "QUEST MAIN, out of fold", "mae_eV": errors},
+    }
+    save_model(best, path)
+
+
 def main() -> None:
     arguments = parsed()
     torch.set_num_threads(1)
@@ -233,17 +272,7 @@ def main() -> None:
     known = found_targets(model, others, zero)
     final, steps = fit_all(model, truth, others, known, prior)
 
-    out_of_fold: dict[str, quest.Computed] = {}
-    azulene_rows: list[StateToFit] = []
-    for k, (group, left_out) in enumerate(zip(folds(molecules), folds(azulenes), strict=True)):
-        apart = {m.name for m in (*group, *left_out)}
-        rest = [m for m in molecules if m.name not in apart]
-        without = [[r for r in step if r.molecule.name not in apart] for step in steps]
-        at = fit(model, list(prepared(model, rest)), without, prior)
-        out_of_fold |= computed(model, prepared(model, group), at)
-        azulene_rows += rows(model, list(prepared(model, left_out)), at)
-        print(f"fold {k + 1} of {FOLDS}", flush=True)
-
+    out_of_fold, azulene_rows = cross_fit(model, molecules, azulenes, steps, prior)
     listed = quest.load(arguments.quest)
     methods = {
         "labels' parameters": computed(model, truth, zero),
@@ -274,19 +303,7 @@ def main() -> None:
     figures["method error"] = stated = method_errors(best, listed, out_of_fold)
     print(json.dumps(figures, indent=1))
     if arguments.output:
-        errors = {
-            name: round(tables["out of fold"][f"{name} nπ* and ππ*"].mae, 3)
-            for name in ("singlets", "triplets")
-        }
-        for key in ("uncertainty", "validation"):  # said of the labels
-            best.metadata.pop(key, None)
-        best.metadata |= {
-            "name": arguments.output.stem,
-            "energies": ENERGIES,
-            "method_rmse_eV": stated,
-            "truth": {"of": "QUEST MAIN, out of fold", "mae_eV": errors},
-        }
-        save_model(best, arguments.output)
+        save_best(best, arguments.output, stated, tables["out of fold"])
     if arguments.json:
         figures["pairs"] = {name: [asdict(p) for p in found] for name, found in pairs.items()}
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

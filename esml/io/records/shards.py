@@ -143,6 +143,32 @@ def _multiples(name: str, values: Array, step: float) -> Array:
     )
 
 
+def _check_head(path: Path, file: h5py.File, kind: type[Any], has_seal: bool) -> None:
+    """Raises for a file that is not of ``kind``, or of a version that cannot be read."""
+    if file.attrs.get("format") != kind.FORMAT:
+        raise DatasetError(
+            f"{path} is not an esml dataset: expected the attribute "
+            f"format={kind.FORMAT!r}; give a file made by `python -m reference generate`"
+        )
+    version = int(file.attrs["schema_version"])
+    if version > kind.VERSION:
+        raise DatasetError(
+            f"{path} has schema version {version}: expected at most {kind.VERSION}; "
+            "update esml to read it"
+        )
+    if version < 1:
+        raise DamagedError(
+            f"{path} has schema version {version}: expected 1 to {kind.VERSION}; restore "
+            "it from a copy or generate it again"
+        )
+    # The first files of molecules had none.
+    if (version >= 3 or kind is not Record) and not has_seal:
+        raise DamagedError(
+            f"{path} ends without its checksum: expected the file as `write_shard` left "
+            "it; restore it from a copy or generate it again"
+        )
+
+
 @overload
 def read_shard(path: str | Path) -> list[Record]: ...
 @overload
@@ -164,28 +190,7 @@ def read_shard(path: str | Path, kind: type[Any] = Record) -> list[Any]:
         has_seal = _check_seal(path)
         check_heaps(path)
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != kind.FORMAT:
-                raise DatasetError(
-                    f"{path} is not an esml dataset: expected the attribute "
-                    f"format={kind.FORMAT!r}; give a file made by `python -m reference generate`"
-                )
-            version = int(file.attrs["schema_version"])
-            if version > kind.VERSION:
-                raise DatasetError(
-                    f"{path} has schema version {version}: expected at most {kind.VERSION}; "
-                    "update esml to read it"
-                )
-            if version < 1:
-                raise DamagedError(
-                    f"{path} has schema version {version}: expected 1 to {kind.VERSION}; restore "
-                    "it from a copy or generate it again"
-                )
-            # The first files of molecules had none.
-            if (version >= 3 or kind is not Record) and not has_seal:
-                raise DamagedError(
-                    f"{path} ends without its checksum: expected the file as `write_shard` left "
-                    "it; restore it from a copy or generate it again"
-                )
+            _check_head(path, file, kind, has_seal)
             n_records = int(file.attrs["n_records"])
             budget = Budget(path)
             columns = {
