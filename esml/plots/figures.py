@@ -239,11 +239,11 @@ def plot_natural_orbitals(
     for pair in range(pairs):
         for column, name in enumerate(("hole", "electron")):
             field = values[pair + column * pairs]
-            level = isovalue(field, ENCLOSED)
+            value = isovalue(field, ENCLOSED)
             draw_scene(
                 axes[pair, column],
                 result,
-                [(field, grid, level, POSITIVE), (field, grid, -level, NEGATIVE)],
+                [(field, grid, value, POSITIVE), (field, grid, -value, NEGATIVE)],
             )
             axes[pair, column].set_title(
                 f"{name}, weight {natural.weights[pair]:.2f}", fontsize=9, color="#333333"
@@ -278,8 +278,8 @@ def plot_densities(
     ):
         field = shapes.density(matrix, grid)
         # A density is a square already.
-        level = isovalue(np.sqrt(field), ENCLOSED) ** 2
-        draw_scene(ax, result, [(field, grid, level, colour)])
+        value = isovalue(np.sqrt(field), ENCLOSED) ** 2
+        draw_scene(ax, result, [(field, grid, value, colour)])
         ax.set_title(f"{name}, {np.trace(matrix):.2f} electrons", fontsize=9, color="#333333")
     label = f"{multiplicity[0].upper()}{state + 1}  {states.energies[state]:.2f} eV"
     figure.suptitle(

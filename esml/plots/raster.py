@@ -45,8 +45,8 @@ def draw_scene(
         Where to draw; its axes are switched off.
     result : Result
         The molecule. Its orbitals tell which atoms are bonded.
-    surfaces : sequence of (field, grid, level, colour)
-        Surfaces on which a field (values on the grid) equals a level. They are translucent: the
+    surfaces : sequence of (field, grid, value, colour)
+        Surfaces on which a field (values on the grid) equals a value. They are translucent: the
         molecule shines through, a surface behind another surface does not.
 
     Raises
@@ -62,8 +62,8 @@ def draw_scene(
     centre = result.atoms.positions.mean(0)
     solid = [mesh.seen(centre, view).facing() for mesh in _molecule(result)]
     lobes = []
-    for field, grid, level, name in surfaces:
-        vertices, faces = surface(field, grid, level)
+    for field, grid, value, name in surfaces:
+        vertices, faces = surface(field, grid, value)
         if len(faces):
             normals = vertex_normals(vertices, faces)
             lobes.append(Mesh(vertices[faces], normals[faces], np.array(to_rgb(name))))

@@ -56,9 +56,9 @@ class Frontier:
         lower = self.turn_hole.mT @ fock_occupied @ self.turn_hole
         upper = self.turn_electron.mT @ fock_virtual @ self.turn_electron
         attraction = self.hole.mT.square() @ minus_exchange @ self.electron.square()
-        level = upper.diagonal() - lower.diagonal()[:, None] + attraction
-        self.place = level.flatten().argsort(stable=True)[:n_pairs]  # (p,) in (h, e), flattened
-        i, a = self.i, self.a = self.place // level.shape[1], self.place % level.shape[1]
+        energies = upper.diagonal() - lower.diagonal()[:, None] + attraction
+        self.place = energies.flatten().argsort(stable=True)[:n_pairs]  # (p,) in (h, e), flattened
+        i, a = self.i, self.a = self.place // energies.shape[1], self.place % energies.shape[1]
         matrix = upper[a[:, None], a] * (i[:, None] == i) - lower[i[:, None], i] * (a[:, None] == a)
         matrix += _exchange(self.hole, self.electron, i, a, minus_exchange, strategy)
         self.matrix = matrix  # (p, p) A of singlets without K
@@ -191,9 +191,12 @@ class PairModel:
         return correction + self.view.spread((answer - old) @ self.states.mT)
 
 
-def _localized(orbitals: Tensor, level: Tensor, strategy: Strategy) -> Tensor:
-    """Local orbitals as orthonormal combinations (k, r) of the ``orbitals`` (n, k)."""
-    weight = torch.exp(-(level - level.min()) / strategy.frontier_width).sqrt()
+def _localized(orbitals: Tensor, energies: Tensor, strategy: Strategy) -> Tensor:
+    """Local orbitals as orthonormal combinations (k, r) of the ``orbitals`` (n, k).
+
+    ``energies`` (k,) rise away from the gap, for occupied orbitals, too.
+    """
+    weight = torch.exp(-(energies - energies.min()) / strategy.frontier_width).sqrt()
     weighted = orbitals * weight
     density = (weighted @ weighted.mT).double().cpu().numpy()
     least = strategy.frontier_rank * float(density.diagonal().max())
