@@ -6,7 +6,6 @@ import json
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import h5py
@@ -24,7 +23,7 @@ from esml.export.hdf5_schema import (
     TEXTS,
 )
 from esml.export.plain import plain_solvent
-from esml.export.writer import ExportError, part_path
+from esml.export.writer import ExportError, Writer, part_path
 from esml.io.provenance import Provenance
 from esml.results import Failure, Outcome, Result
 
@@ -35,7 +34,7 @@ ROOM = 2**22
 a file as large as it may be."""
 
 
-class ResultWriter:
+class ResultWriter(Writer):
     """Streams predictions to ``path``; a context manager.
 
         with ResultWriter("out.h5", model="esml-1") as writer:
@@ -56,9 +55,7 @@ class ResultWriter:
         flush_seconds: float = 5.0,
         **attributes: str | int | float,
     ) -> None:
-        self.path = Path(path)
-        self.n_results = 0
-        self.n_failures = 0
+        super().__init__(path)
         self._flush_seconds = flush_seconds
         self._last_flush = time.monotonic()
         self._pending: dict[str, list[Rows]] = {}
@@ -97,21 +94,11 @@ class ResultWriter:
         self._ends[path] = 0
         self._pending[path] = [np.zeros(1, dtype=np.int64)]
 
-    def __enter__(self) -> ResultWriter:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _close(self, complete: bool) -> None:
         try:
             self.flush()
         finally:
             self._file.close()
-        if error_type is None:
-            os.replace(part_path(self.path), self.path)
 
     def add(self, outcome: Outcome) -> None:
         """Append a result or a failure.

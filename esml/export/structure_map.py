@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -42,7 +40,7 @@ _PROPERTIES = {
 }
 
 
-class ChemiscopeWriter:
+class ChemiscopeWriter(Writer):
     """Collects predictions and writes them as chemiscope JSON, gzipped if ``path`` ends in .gz.
 
     Holds everything in memory till the end, as the format wants it. Molecules without any singlet
@@ -57,17 +55,12 @@ class ChemiscopeWriter:
             raise ExportError(
                 f"writing '{path}' needs chemiscope: pip install \"esml[chemiscope]\""
             ) from error
-        self.path = Path(path)
-        self.n_results = 0
-        self.n_failures = 0
+        super().__init__(path)
         self._chemiscope: Any = chemiscope
         self._attributes = attributes
         self._atoms: list[Atoms] = []
         self._values: dict[str, list[Any]] = {"name": [], **{key: [] for key in _PROPERTIES}}
         self._curves: list[Any] = []
-
-    def __enter__(self) -> Writer:
-        return self
 
     def add(self, outcome: Outcome) -> None:
         """Put a result on the map; count what has no place there."""
@@ -99,13 +92,8 @@ class ChemiscopeWriter:
         self._atoms.append(Atoms(outcome.numbers, outcome.positions))
         self.n_results += 1
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error_type is not None:
+    def _close(self, complete: bool) -> None:
+        if not complete:
             return
         if not self._atoms:
             raise ExportError(
@@ -114,7 +102,6 @@ class ChemiscopeWriter:
             )
         text = json.dumps(self._document()).encode()
         part_path(self.path).write_bytes(gzip.compress(text) if self.path.suffix == ".gz" else text)
-        os.replace(part_path(self.path), self.path)
 
     def _document(self) -> Any:
         told = ", ".join(f"{key} {value}" for key, value in self._attributes.items())

@@ -35,10 +35,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -171,7 +169,7 @@ class CsvWriter(TextWriter):
         return line.getvalue()
 
 
-class ParquetWriter:
+class ParquetWriter(Writer):
     """Streams predictions to a Parquet table, ``extras`` as in ``columns``; needs pyarrow.
 
     Keyword ``attributes`` go to the metadata of the file. Raises ``ExportError`` without pyarrow
@@ -193,9 +191,7 @@ class ParquetWriter:
                 f"writing '{path}' needs pyarrow: pip install \"esml[tables]\", or choose a name "
                 "that ends in .csv"
             ) from error
-        self.path = Path(path)
-        self.n_results = 0
-        self.n_failures = 0
+        super().__init__(path)
         self._arrow: Any = pa
         self._extras = extras
         self._rows: list[dict[str, Any]] = []
@@ -208,19 +204,9 @@ class ParquetWriter:
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _close(self, complete: bool) -> None:
         self._flush()
         self._file.close()
-        if error_type is None:
-            os.replace(part_path(self.path), self.path)
 
     def add(self, outcome: Outcome) -> None:
         """Append a result or a failure."""

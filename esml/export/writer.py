@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Self
 
 from esml.results import Failure, Outcome, Result
 
@@ -15,25 +15,38 @@ class ExportError(ValueError):
     """A predictions file that cannot be written or read."""
 
 
-class Writer(Protocol):
+class Writer(ABC):
     """Takes results and failures one after the other; a context manager.
 
     What is written grows under the name ``part_path(path)`` and gets its own name when the block
     ends without an exception.
     """
 
-    path: Path
-    n_results: int
-    n_failures: int
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.n_results = 0
+        self.n_failures = 0
 
-    def __enter__(self) -> Writer: ...
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
-    def add(self, outcome: Outcome) -> None: ...
+    ) -> None:
+        self._close(error_type is None)
+        if error_type is None:
+            os.replace(part_path(self.path), self.path)
+
+    @abstractmethod
+    def add(self, outcome: Outcome) -> None:
+        """Append a result or a failure."""
+
+    @abstractmethod
+    def _close(self, complete: bool) -> None:
+        """Close the part file; ``complete`` where the block ended without an exception."""
 
 
 def part_path(path: str | Path) -> Path:
@@ -50,37 +63,28 @@ def cannot_write(path: Path, error: OSError) -> ExportError:
     )
 
 
-class TextWriter(ABC):
+class TextWriter(Writer):
     """A ``Writer`` of text: a head, a piece for each molecule, an end.
 
     Raises ``ExportError`` when the file cannot be created.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.n_results = 0
-        self.n_failures = 0
+        super().__init__(path)
         try:
             # Pieces bring their own line ends.
             self._file = part_path(self.path).open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._file.write(self.head())
         return self
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _close(self, complete: bool) -> None:
         with self._file:
-            if error_type is None:
+            if complete:
                 self._file.write(self.end())
-        if error_type is None:
-            os.replace(part_path(self.path), self.path)
 
     def add(self, outcome: Outcome) -> None:
         """Append a result, or a failure where the format has a place for it."""
