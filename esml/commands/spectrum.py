@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from esml.analysis.dichroism import Dichroism
     from esml.analysis.spectrum import Spectrum
     from esml.io.comparison import Comparison
-    from esml.io.structures import Structure
+    from esml.io.structures import ReadingOptions, Structure
+    from esml.predict.surrogate import Surrogate
     from esml.results import Result
 
 
@@ -155,14 +157,25 @@ def spectrum(
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
-    from esml.analysis.spectrum import check_width
-    from esml.analysis.vibronic import WIDTH, check_temperature
+    from esml.analysis.vibronic import WIDTH
 
     vibronic = vibronic or herzberg_teller
-    fwhm = fwhm if fwhm is not None else WIDTH if vibronic else 0.3
-    with refusing(ValueError):
-        check_width(fwhm, "--fwhm")
-        check_temperature(temperature, "--temperature")
+    asked = Asked(
+        n_states=n_states,
+        fwhm=fwhm if fwhm is not None else WIDTH if vibronic else 0.3,
+        temperature=temperature,
+        model=model,
+        compare=compare,
+        index=index,
+        conformers=conformers,
+        average=average,
+        cd=cd,
+        vibronic=vibronic,
+        herzberg_teller=herzberg_teller,
+        two_photon=two_photon,
+        raw=raw,
+    )
+    asked.check_numbers()
     view = view_of(axis, limits, experiment)
     outputs = Outputs(plot, csv, report, molden, cubes, json_path, output, view)
     outputs.check()
@@ -178,58 +191,111 @@ def spectrum(
         solvent_column,
         point_charges,
     )
-    about_one = {"--conformers": conformers is not None, "--average": average}
-    if cd:
-        others = {"--experiment": experiment is not None, "--json": json_path is not None}
-        others |= {"--compare": compare is not None, "--vibronic": vibronic} | about_one
-        _check_alone("about absorption and --cd about circular dichroism", others)
-    if vibronic:
-        others = {"--compare": compare is not None} | about_one
-        _check_alone("about vertical transitions and --vibronic about whole bands", others)
-    if two_photon:
-        _check_alone("about many structures and --two-photon about one", about_one)
+    asked.check_together(outputs)
     if conformers is not None:
-        _check_single("--conformers", compare, index, outputs)
-        if average:
+        conformer_spectrum(molecule, conformers, n_states, asked.fwhm, surrogate, options, outputs)
+    elif average:
+        thermal_spectrum(Path(molecule), n_states, asked.fwhm, surrogate, options, outputs)
+    else:
+        _one_spectrum(molecule, asked, surrogate, options, outputs)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of the molecule, beside how it is read and what is written."""
+
+    n_states: int
+    fwhm: float  # eV
+    temperature: float  # K
+    model: str | None
+    compare: Path | None
+    index: int | None
+    conformers: int | None
+    average: bool
+    cd: bool
+    vibronic: bool
+    herzberg_teller: bool
+    two_photon: bool
+    raw: bool
+
+    def check_numbers(self) -> None:
+        """Refuse a width or temperature that cannot be."""
+        from esml.analysis.spectrum import check_width
+        from esml.analysis.vibronic import check_temperature
+
+        with refusing(ValueError):
+            check_width(self.fwhm, "--fwhm")
+            check_temperature(self.temperature, "--temperature")
+
+    def check_together(self, outputs: Outputs) -> None:
+        """Refuse options that are about different things."""
+        compared = {"--compare": self.compare is not None}
+        about_many = {"--conformers": self.conformers is not None, "--average": self.average}
+        if self.cd:
+            others = {"--experiment": outputs.view.measured is not None}
+            others |= {"--json": outputs.json is not None}
+            others |= compared | {"--vibronic": self.vibronic} | about_many
+            _check_alone("about absorption and --cd about circular dichroism", others)
+        if self.vibronic:
+            others = compared | about_many
+            _check_alone("about vertical transitions and --vibronic about whole bands", others)
+        if self.two_photon:
+            _check_alone("about many structures and --two-photon about one", about_many)
+        for option, given in about_many.items():
+            if given:
+                _check_single(option, self.compare, self.index, outputs)
+                break
+        if all(about_many.values()):
             fail("--conformers and --average are two averages: expected one; leave one out")
-        conformer_spectrum(molecule, conformers, n_states, fwhm, surrogate, options, outputs)
-        return
-    if average:
-        _check_single("--average", compare, index, outputs)
-        thermal_spectrum(Path(molecule), n_states, fwhm, surrogate, options, outputs)
-        return
+
+
+def _one_spectrum(
+    molecule: str,
+    asked: Asked,
+    surrogate: Surrogate,
+    options: ReadingOptions,
+    outputs: Outputs,
+) -> None:
+    """Predict one structure, write what is asked for, and print its states and bands."""
     outputs.check_report()
     from esml.io.comparison import read_comparison
     from esml.io.structures import InputError
 
     with refusing(InputError):
-        comparison = read_comparison(compare) if compare else None
-    structure = one_structure(molecule, index, options)
+        comparison = read_comparison(asked.compare) if asked.compare else None
+    structure = one_structure(molecule, asked.index, options)
+    n_states, fwhm = asked.n_states, asked.fwhm
     result = predict_one(surrogate, structure, n_states)
-    if two_photon:
+    if asked.two_photon:
         result = two_photon_of(surrogate, result)
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
     bands = None
-    if vibronic:
+    if asked.vibronic:
         bands = vibronic_curve(
-            surrogate, structure, n_states, fwhm, temperature, herzberg_teller=herzberg_teller
+            surrogate,
+            structure,
+            n_states,
+            fwhm,
+            asked.temperature,
+            herzberg_teller=asked.herzberg_teller,
         )
     curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: a reader of the tables may hang up early.
     with refusing(OSError):
-        if cd:
+        if asked.cd:
             _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
         else:
             _write_spectrum(result, curve, outputs, comparison)
-        _write_orbitals(result, structure, curve, model, outputs)
-    outputs.write_prediction(result, structure, n_states, model or "shipped")
-    _print_tables(result, structure, comparison, ("rotatory_strengths",) if cd else ())
-    if two_photon:
+        _write_orbitals(result, structure, curve, asked.model, outputs)
+    outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
+    _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
+    if asked.two_photon:
         print_two_photon(result.singlets)
     if bands is not None:
         print_bands(bands)
-    print_lines(curve, view, last_step_line(result, None if raw else surrogate.last_step))
+    last_step = None if asked.raw else surrogate.last_step
+    print_lines(curve, outputs.view, last_step_line(result, last_step))
 
 
 def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:
