@@ -258,7 +258,9 @@ def test_the_readme_names_only_commands_and_targets_that_exist() -> None:
             words = line.split("#")[0].split()
             if words[:1] == ["esml"]:
                 assert words[1] in commands
-                options = {o for p in commands[words[1]].params for o in (*p.opts, "--help")}
+                options = {
+                    o for p in commands[words[1]].whole().params for o in (*p.opts, "--help")
+                }
                 assert {w for w in words[2:] if w.startswith("-")} <= options, line
             elif words[:1] == ["make"]:
                 assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE), line

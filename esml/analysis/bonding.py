@@ -21,12 +21,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from esml.analysis.graphs import Neighbours, bridges, connected
 from esml.physics.basis import orbitals_per_atom
 
 Array = NDArray[np.float64]
@@ -112,16 +112,13 @@ def analyze(
     density = 2.0 * occupied @ occupied.T
     owner = orbital_owner(atoms.numbers)
     orders = bond_orders(density, owner)
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(atoms)))
-    rows, columns = np.nonzero(np.triu(orders > BONDED))
-    graph.add_edges_from(zip(rows.tolist(), columns.tolist(), strict=True))
+    graph = [np.flatnonzero(row).tolist() for row in orders > BONDED]
     directions = _pi_directions(atoms, graph, orders)
     pi, lone_pairs = _projectors(density, owner, directions)
     groups = _found(atoms, graph, orders) if fragments is None else _given(atoms, fragments)
     return Bonding(
         orders=orders,
-        bonds=tuple(sorted((min(a, b), max(a, b)) for a, b in graph.edges)),
+        bonds=tuple((a, b) for a, others in enumerate(graph) for b in others if a < b),
         owner=owner,
         pi=pi,
         lone_pairs=lone_pairs,
@@ -129,19 +126,19 @@ def analyze(
     )
 
 
-def _pi_directions(atoms: Atoms, graph: nx.Graph, orders: Array) -> list[Array]:
+def _pi_directions(atoms: Atoms, graph: Neighbours, orders: Array) -> list[Array]:
     """Orthonormal π directions (k, 3) of each atom: one, two on a linear atom, or none."""
     positions = atoms.positions
-    own = [_perpendicular(positions, a, list(graph[a])) for a in graph]
-    for a in graph:
+    own = [_perpendicular(positions, a, neighbours) for a, neighbours in enumerate(graph)]
+    for a, neighbours in enumerate(graph):
         # An atom at the end of a chain has no plane of its own, but its neighbour's.
-        if len(graph[a]) == 1 and atoms.numbers[a] != 1:
-            (b,) = graph[a]
+        if len(neighbours) == 1 and atoms.numbers[a] != 1:
+            (b,) = neighbours
             own[a] = own[b] if len(graph[b]) > 1 else _normals(positions[b] - positions[a])
     unsaturated = _unsaturated(graph, orders)
     return [
         own[a] if a in unsaturated or _conjugates(a, graph, own, unsaturated) else np.zeros((0, 3))
-        for a in graph
+        for a in range(len(graph))
     ]
 
 
@@ -167,12 +164,16 @@ def _normals(axis: Array) -> Array:
     return normals
 
 
-def _unsaturated(graph: nx.Graph, orders: Array) -> set[int]:
+def _unsaturated(graph: Neighbours, orders: Array) -> set[int]:
     """Atoms in multiple bonds. Their sum is telling where each one is not, as in aromatics."""
-    return {a for a in graph if sum(orders[a, b] - 1.0 for b in graph[a]) >= UNSATURATED}
+    return {
+        a
+        for a, neighbours in enumerate(graph)
+        if sum(orders[a, b] - 1.0 for b in neighbours) >= UNSATURATED
+    }
 
 
-def _conjugates(a: int, graph: nx.Graph, own: list[Array], unsaturated: set[int]) -> bool:
+def _conjugates(a: int, graph: Neighbours, own: list[Array], unsaturated: set[int]) -> bool:
     """Whether a π direction of ``a`` runs along one of a neighbour in a multiple bond."""
     beside = [own[b] for b in graph[a] if b in unsaturated]
     return any(bool((np.abs(own[a] @ other.T) > ALIGNED).any()) for other in beside)
@@ -194,14 +195,14 @@ def _projectors(density: Array, owner: Index, directions: list[Array]) -> tuple[
     return pi, lone_pairs
 
 
-def _found(atoms: Atoms, graph: nx.Graph, orders: Array) -> list[list[int]]:
+def _found(atoms: Atoms, graph: Neighbours, orders: Array) -> list[list[int]]:
     unsaturated = _unsaturated(graph, orders)
-    cut = graph.copy()
-    for a, b in nx.bridges(graph):
+    cut = set()
+    for a, b in bridges(graph):
         heavy = atoms.numbers[a] != 1 and atoms.numbers[b] != 1
         if heavy and orders[a, b] < MULTIPLE and (a in unsaturated or b in unsaturated):
-            cut.remove_edge(a, b)
-    return [sorted(part) for part in nx.connected_components(cut)]
+            cut |= {(a, b), (b, a)}
+    return connected([[b for b in graph[a] if (a, b) not in cut] for a in range(len(graph))])
 
 
 def _given(atoms: Atoms, fragments: Sequence[Sequence[int]]) -> list[list[int]]:

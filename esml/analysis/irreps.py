@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import acos, pi
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from esml.analysis.graphs import connected
 from esml.analysis.point_group import LINEAR_TURN, Operation, PointGroup
 
 Array = NDArray[np.float64]
@@ -75,16 +75,16 @@ def state_symmetries(
     overlaps = {
         role: _overlaps(operation, densities, owner) for role, operation in group.operations.items()
     }
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(energies)))
+    mixed: list[list[int]] = [[] for _ in energies]
     for matrix in overlaps.values():
         for i, j in combinations(range(len(energies)), 2):
-            mixed = max(matrix[i, j] ** 2, matrix[j, i] ** 2) > MIXING
-            if mixed and abs(energies[i] - energies[j]) < NEARBY:
-                graph.add_edge(i, j)
+            overlap = max(matrix[i, j] ** 2, matrix[j, i] ** 2)
+            if overlap > MIXING and abs(energies[i] - energies[j]) < NEARBY:
+                mixed[i].append(j)
+                mixed[j].append(i)
     found: dict[int, StateSymmetry] = {}
-    for part in nx.connected_components(graph):
-        states = tuple(sorted(part))
+    for part in connected(mixed):
+        states = tuple(part)
         inside = {role: matrix[np.ix_(states, states)] for role, matrix in overlaps.items()}
         closed = all(np.square(m).sum() / len(states) > CLOSED for m in inside.values())
         label = _label(group, {role: float(np.trace(m)) for role, m in inside.items()}, len(states))

@@ -9,27 +9,80 @@ so that ``esml --help`` answers at once.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from esml import __version__
-from esml.commands.crystals import bands, dos
-from esml.commands.doctor import doctor
-from esml.commands.evaluate import evaluate
-from esml.commands.info import info
-from esml.commands.merge import merge
 from esml.commands.messages import one_sentence
-from esml.commands.predict import predict
-from esml.commands.relax import relax
-from esml.commands.serve import serve
-from esml.commands.spectrum import spectrum
-from esml.commands.train import train
+
+COMMANDS = {
+    "spectrum": ("spectrum", "Excited states and absorption spectrum of one molecule."),
+    "predict": ("predict", "Predict all structures of many files into one file."),
+    "relax": (
+        "relax",
+        "Relax an excited state; emission, lifetime, adiabatic energy, Stokes shift.",
+    ),
+    "bands": (
+        "crystals",
+        "Bands of a crystal along a path, with a picture beside the density of states.",
+    ),
+    "dos": (
+        "crystals",
+        "Density of states of a crystal; d-band centres of metal atoms, the gap of electrolytes.",
+    ),
+    "serve": (
+        "serve",
+        "Serve a page to draw molecules and see their spectra, and a REST interface.",
+    ),
+    "merge": (
+        "merge",
+        "Put the shards of a job array together, each file's structures in order, in any format.",
+    ),
+    "train": (
+        "train",
+        "Train a model: log.csv, model.safetensors and what is needed to continue, in its output.",
+    ),
+    "evaluate": (
+        "evaluate",
+        "Compare a model's predictions with the labels of a dataset, or with measured λmax.",
+    ),
+    "info": ("info", "Print a model's card: what it was trained on, and how far it is off."),
+    "doctor": (
+        "doctor",
+        "Say what is installed and what is missing, one line each; exit code 1 if esml cannot "
+        "work.",
+    ),
+}
+"""Module of each command in ``esml.commands``, and what ``esml --help`` says of it."""
+
+
+class Later(TyperCommand):
+    """A command that is imported, and its options read, when it is called.
+
+    The modules and options of all commands would double the time of ``esml --help``.
+    """
+
+    def whole(self) -> Any:
+        """The command itself."""
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        module = import_module(f"esml.commands.{COMMANDS[self.name or ''][0]}")
+        alone.command(self.name)(getattr(module, self.name or ""))
+        return typer.main.get_command(alone)
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """That of the command itself, which then runs in place of this one."""
+        return self.whole().make_context(*arguments, **named)
 
 
 class _Commands(TyperGroup):
     """The commands; wrong options end in one sentence, as all bad input does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: Later(name, help=text) for name, (_, text) in COMMANDS.items()}
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
         with one_sentence():
@@ -63,7 +116,3 @@ def _main(
     ] = False,
 ) -> None:
     """Excited states of organic molecules from a learned minimal-basis Hamiltonian."""
-
-
-for command in (spectrum, predict, relax, bands, dos, serve, merge, train, evaluate, info, doctor):
-    app.command()(command)

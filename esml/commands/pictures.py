@@ -34,11 +34,13 @@ class View:
 
 def view_of(axis: str | None, limits: str | None, experiment: Path | None = None) -> View:
     """What ``--axis``, ``--range`` and ``--experiment`` ask for; refuses what cannot be."""
-    from esml.io.measured import read_measured
-    from esml.io.structures import InputError
+    measured = None
+    if experiment is not None:
+        from esml.io.measured import read_measured
+        from esml.io.structures import InputError
 
-    with refusing(InputError):
-        measured = read_measured(experiment) if experiment else None
+        with refusing(InputError):
+            measured = read_measured(experiment)
     unit: Unit | None
     if axis is None:
         unit = None

@@ -32,6 +32,9 @@ from esml.model.elements import element_dimensions
 LARGEST = 2**31
 """Bytes of the largest file that is read."""
 
+CRYSTALS = "crystals"
+"""``kind`` in the configuration of a model of crystals."""
+
 
 class CheckpointError(ValueError):
     """A model file that cannot be used, said in one sentence."""

@@ -3,7 +3,8 @@
 The package is a function too: ``esml.predict("C=O")`` (see ``esml.predict.anything``).
 ``load_model`` gives a ``Surrogate``, whose ``predict`` and ``predict_many`` give results. For whole
 files there is ``esml.predict.run``, for Dask clusters ``esml.predict.cluster``; they are imported
-from there, so that predicting one molecule does not wait for them.
+from there. What ``__all__`` names is loaded on first use, so that predicting one molecule does not
+wait for the rest.
 
 anything       any description of molecules → results, in one call
 model_files    models by name or path
@@ -26,14 +27,21 @@ cluster        a stream of structures on a Dask cluster
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from esml.predict.batching import Batching
-from esml.predict.couplings import StateCouplings, state_couplings
-from esml.predict.gradients import ExcitationGradients, excitation_gradients
-from esml.predict.model_files import available_models, load_model, save_model
-from esml.predict.surrogate import Surrogate
+_HOMES = {
+    "Batching": "esml.predict.batching",
+    "ExcitationGradients": "esml.predict.gradients",
+    "StateCouplings": "esml.predict.couplings",
+    "Surrogate": "esml.predict.surrogate",
+    "available_models": "esml.predict.model_files",
+    "excitation_gradients": "esml.predict.gradients",
+    "load_model": "esml.predict.model_files",
+    "save_model": "esml.predict.model_files",
+    "state_couplings": "esml.predict.couplings",
+}
 
 __all__ = [
     "Batching",
@@ -46,6 +54,19 @@ __all__ = [
     "save_model",
     "state_couplings",
 ]
+
+if TYPE_CHECKING:
+    from esml.predict.batching import Batching
+    from esml.predict.couplings import StateCouplings, state_couplings
+    from esml.predict.gradients import ExcitationGradients, excitation_gradients
+    from esml.predict.model_files import available_models, load_model, save_model
+    from esml.predict.surrogate import Surrogate
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'esml.predict' has no attribute {name!r}")
 
 
 class _Room(ModuleType):

@@ -27,8 +27,6 @@ from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.results.crystal import Crystal
 from esml.typing import Array
 
-KIND = "crystals"
-"""``kind`` in the configuration of a model file."""
 LENGTH, FEWEST = 28.0, 3
 """Å; divisions times a lattice vector come near this length, and there are at least so many."""
 NEUTRAL_LENGTH, NEUTRAL_FEWEST = 18.0, 2

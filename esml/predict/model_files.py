@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 
@@ -13,9 +13,10 @@ from esml.confidence.domain import Domain
 from esml.confidence.uncertainty import ErrorModel
 from esml.model import checkpoint
 from esml.model.hamiltonian import from_config
-from esml.physics.crystals.shells import SHELLS
-from esml.predict.crystals import KIND, CrystalSurrogate, crystal_surrogate, save_crystal_model
 from esml.predict.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from esml.predict.crystals import CrystalSurrogate
 
 DEFAULT_MODEL = "best_estimate"
 """Name of the model ``load_model()`` loads: of energies fitted to best estimates."""
@@ -48,10 +49,12 @@ def content(model: Surrogate) -> checkpoint.Checkpoint:
 
 def save_model(model: Surrogate | CrystalSurrogate, path: str | Path) -> None:
     """Write ``model`` to one safetensors file."""
-    if isinstance(model, CrystalSurrogate):
-        save_crystal_model(model, path)
+    if isinstance(model, Surrogate):
+        checkpoint.save(path, content(model))
         return
-    checkpoint.save(path, content(model))
+    from esml.predict.crystals import save_crystal_model
+
+    save_crystal_model(model, path)
 
 
 def check_device(device: torch.device | str) -> None:
@@ -111,7 +114,10 @@ def load_model(
         )
     found = checkpoint.load(path)
     try:
-        if found.config.get("kind") == KIND:
+        if found.config.get("kind") == checkpoint.CRYSTALS:
+            # Who predicts molecules does not wait for the modules of crystals.
+            from esml.predict.crystals import crystal_surrogate
+
             return crystal_surrogate(found).to(device)
         return _surrogate(found, dtype).to(device).eval()
     except (ValueError, RuntimeError, KeyError) as error:
@@ -156,6 +162,9 @@ def solid_model(
 
     The shipped model is the one that knows all ``elements`` (atomic numbers), or that of alloys.
     """
+    from esml.physics.crystals.shells import SHELLS
+    from esml.predict.crystals import CrystalSurrogate
+
     if name is None:
         ions = bool(elements) and all("d" not in SHELLS.get(z, "d") for z in elements)
         name = ELECTROLYTES if ions else SOLIDS

@@ -23,7 +23,7 @@ from surrogate_cases import read_one
 from typer.testing import CliRunner, Result
 
 import esml
-from esml.commands.app import app
+from esml.commands.app import COMMANDS, Later, app
 from esml.export import part_path, read_results
 from esml.physics.excitations import InstabilityError
 from esml.predict.batching import Batching
@@ -456,6 +456,13 @@ def test_version_and_help_answer_without_loading_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_of_a_command_what_its_own_help_says(name: str) -> None:
+    command = Later(name).whole()
+    assert command.name == name
+    assert command.help.partition("\n")[0] == COMMANDS[name][1]
 
 
 def test_a_spectrum_loads_nothing_it_does_not_use(tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from typing import Any, TypeVar
 from esml.io.geometry.building import Built
 from esml.io.geometry.embedding import Settings
 from esml.io.provenance import InputError
-from esml.jobs import ONE_THREAD
 
 SECONDS = 900.0
 """Longest time for one molecule, unless another is given."""
@@ -57,6 +56,8 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
 
     def _start(self) -> subprocess.Popen[str]:
+        from esml.jobs import ONE_THREAD
+
         root = str(Path(__file__).parents[3])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.Popen(

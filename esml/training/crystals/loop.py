@@ -19,9 +19,10 @@ from torch import Tensor
 from esml.confidence.crystals import CrystalDomain
 from esml.io.records import CrystalRecord, read
 from esml.jobs import progress_bar
+from esml.model.checkpoint import CRYSTALS
 from esml.model.crystals import CrystalModel
 from esml.physics.crystals.bands import zero_name
-from esml.predict.crystals import KIND, CrystalSurrogate, save_crystal_model
+from esml.predict.crystals import CrystalSurrogate, save_crystal_model
 from esml.training.card import common_card, settings_of
 from esml.training.config import ConfigError, own_output, read_config, read_settings
 from esml.training.crystals.config import CrystalTrainingConfig
@@ -41,7 +42,7 @@ COLUMNS = (
 def is_of_crystals(path: Path) -> bool:
     """Whether a configuration asks for a model of crystals. Raises ConfigError as reading does."""
     model = read_settings(path).get("model")
-    return isinstance(model, dict) and model.get("kind") == KIND
+    return isinstance(model, dict) and model.get("kind") == CRYSTALS
 
 
 @dataclass
