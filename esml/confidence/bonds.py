@@ -119,6 +119,8 @@ def unseen(graph: Graph, seen: Seen) -> Unseen:
     for place in (chains.first, chains.second):
         new[place[strange | odd]] = True
     atoms = torch.zeros(len(kinds), dtype=torch.bool, device=kinds.device)
+    if not new.any():
+        return Unseen([[] for _ in range(graph.n_molecules)], atoms)
     atoms[chains.source[new]] = True
     atoms[chains.target[new]] = True
     names = _Names(graph, chains, seen.elements)

@@ -58,10 +58,10 @@ def no_valence_state(triplets: Tensor, homo: Tensor, charges: Tensor) -> list[st
     # Comparisons with nan are false: without a triplet nothing is said.
     return [
         (
-            f"the molecule has no valence state: even its lowest triplet ({float(t):.1f} eV) lies "
-            f"where Rydberg states begin ({float(e):.1f} eV), which the model does not have"
+            f"the molecule has no valence state: even its lowest triplet ({t:.1f} eV) lies "
+            f"where Rydberg states begin ({e:.1f} eV), which the model does not have"
         )
-        if bool(above)
+        if t > e
         else None
-        for t, e, above in zip(lowest, edge, torch.gt(lowest, edge), strict=True)
+        for t, e in zip(lowest.tolist(), edge.tolist(), strict=True)
     ]

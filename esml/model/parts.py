@@ -77,7 +77,7 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
     for m, n_atoms in enumerate(layout.n_atoms.tolist()):
         between = distances[m, :n_atoms, :n_atoms]
         touching = between < onset
-        if touching.all() or connected_components(touching, directed=False)[0] == 1:
+        if _is_whole(touching):
             continue
         tree = minimum_spanning_tree(between).tocoo()
         meeting = sorted(
@@ -100,6 +100,17 @@ def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) 
             orbitals = tuple((part == c).nonzero()[:, 0] for c in range(len(occupied)))
             found.append(Cut(m, first - last, orbitals, occupied))
     return found
+
+
+def _is_whole(touching: NDArray[np.bool_]) -> bool:
+    """Whether all atoms are linked by pairs that are ``touching`` (K, K)."""
+    reached = touching[0]
+    while not reached.all():
+        wider = touching[reached].any(axis=0)
+        if (wider == reached).all():
+            return False
+        reached = wider
+    return True
 
 
 def _filling(labels: Labels, valence: Sequence[int], n_occupied: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ reach.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from ase import Atoms
@@ -67,6 +68,9 @@ dihalomethanes (CH₂F₂ 1.36, CH₂Cl₂ 1.77)."""
 MOST_NEIGHBOURS = {1: 1, 6: 4, 7: 4, 8: 3, 9: 1}
 """Highest number of bonds of atoms that never have more; others are not looked at."""
 
+_MOST = np.full(len(covalent_radii), np.iinfo(np.int64).max)
+_MOST[list(MOST_NEIGHBOURS)] = list(MOST_NEIGHBOURS.values())
+
 _REACH = 2.0 * GeometryLimits.lonely
 """Å; no reduced distance up to ``lonely`` of the lighter elements is longer."""
 
@@ -87,12 +91,12 @@ def implausible(atoms: Atoms, limits: GeometryLimits = LIMITS) -> str | None:
                 "are not Å, where Å are expected; multiply all coordinates by 0.529177"
             )
         if reason := bonds.too_close():
-            flat = bonds.flat()
+            flat = bonds.flat
             return _drawing(reason) if flat else reason
-        if bonds.flat() and (reason := bonds.drawn()):
+        if bonds.flat and (reason := bonds.drawn()):
             return _drawing(reason)
     if reason := bonds.lacking_hydrogens():
-        return _drawing(reason) if bonds.flat() and len(atoms) > 3 else reason
+        return _drawing(reason) if bonds.flat and len(atoms) > 3 else reason
     return None
 
 
@@ -113,11 +117,11 @@ class _Bonds:
         self.positions = np.asarray(atoms.positions, dtype=np.float64)
         radii = covalent_radii[self.numbers]
         reach = max(_REACH, 2.0 * limits.lonely * float(radii.max()))
-        self.pairs = _pairs(self.positions, reach)
+        self.pairs, self.distances = _pairs(self.positions, reach)
         i, j = self.pairs.T
-        self.distances = np.linalg.norm(self.positions[i] - self.positions[j], axis=1)
         self.reduced = self.distances / (radii[i] + radii[j])
 
+    @cached_property
     def flat(self) -> bool:
         """Whether one coordinate is the same for all atoms, as nothing but a drawing needs."""
         return bool((np.ptp(self.positions, axis=0) < 1e-6).any())
@@ -134,11 +138,11 @@ class _Bonds:
             return False
         radii = covalent_radii[self.numbers]
         scaled = self.positions * Bohr
-        pairs = _pairs(scaled, 2.0 * 1.3 * float(radii.max()))
+        pairs, distances = _pairs(scaled, 2.0 * 1.3 * float(radii.max()))
         if not len(pairs):
             return False
         i, j = pairs.T
-        reduced = np.linalg.norm(scaled[i] - scaled[j], axis=1) / (radii[i] + radii[j])
+        reduced = distances / (radii[i] + radii[j])
         nearest = self._nearest(pairs, reduced)
         return bool((nearest > 0.7).all() and (nearest < 1.3).all())
 
@@ -158,16 +162,15 @@ class _Bonds:
                     "them, or look for a doubled atom or coordinates not in Å"
                 )
         counts = self._count(self.limits.crowded)
-        for number, most in MOST_NEIGHBOURS.items():
-            crowded = np.flatnonzero((self.numbers == number) & (counts > most))
-            if crowded.size:
-                i = int(crowded[0])
-                return (
-                    f"{self._name(i)} has {counts[i]} neighbours at the distance of a bond where "
-                    f"at most {most} are expected: molecules overlap; move them apart or fix "
-                    "the coordinates"
-                )
-        return None
+        crowded = np.flatnonzero(counts > _MOST[self.numbers])
+        if not crowded.size:
+            return None
+        i = int(crowded[self.numbers[crowded].argmin()])
+        return (
+            f"{self._name(i)} has {counts[i]} neighbours at the distance of a bond where at most "
+            f"{_MOST[self.numbers[i]]} are expected: molecules overlap; move them apart or fix the "
+            "coordinates"
+        )
 
     def drawn(self) -> str | None:
         """What in a flat structure shows that it was drawn.
@@ -195,14 +198,14 @@ class _Bonds:
 
     def _bonds(self) -> Indices:
         """Places among ``pairs`` of those at the distance of a bond, with no third between."""
-        limit = self._limit()
-        near = np.flatnonzero(self.reduced < limit)
+        near = np.flatnonzero(self.reduced < self._limit)
         i, j = self.pairs[near].T
         apart = cdist(self.positions, self.positions)
         reach = self.limits.shielding * self.distances[near, None]
         shielded = ((apart[i] < reach) & (apart[j] < reach)).any(axis=1)
         return np.asarray(near[~shielded], dtype=np.int64)
 
+    @cached_property
     def _limit(self) -> Array:
         """Up to which reduced distance each of ``pairs`` counts as bonded."""
         light = (self.numbers[self.pairs] == 1).any(axis=1)
@@ -211,9 +214,10 @@ class _Bonds:
     def lacking_hydrogens(self) -> str | None:
         """Carbon and nitrogen atoms with fewer neighbours than any stable molecule gives them."""
         heavy = int(np.count_nonzero(self.numbers != 1))
-        bonded = self.reduced < self._limit()
+        bonded = self.reduced < self._limit
         counts = np.bincount(self.pairs[bonded].ravel(), minlength=len(self.numbers))
-        suspects = np.flatnonzero(np.isin(self.numbers, (6, 7)) & (counts > 0) & (counts < 3))
+        carbon_or_nitrogen = (self.numbers == 6) | (self.numbers == 7)
+        suspects = np.flatnonzero(carbon_or_nitrogen & (counts > 0) & (counts < 3))
         # Most molecules end here: only their sp atoms and nitrogens have so few neighbours.
         carbon = suspects[self.numbers[suspects] == 6]
         if not carbon.size:
@@ -269,12 +273,19 @@ class _Bonds:
         return f"{self.atoms.symbols[index]} (atom {index})"
 
 
-def _pairs(positions: Array, reach: float) -> Indices:
-    """All pairs of atoms within ``reach``, each once, (P, 2)."""
-    n = len(positions)
-    if n > 200:
+def _pairs(positions: Array, reach: float) -> tuple[Indices, Array]:
+    """All pairs of atoms within ``reach``, each once, (P, 2), and their distances (P,)."""
+    if len(positions) > 200:
         found = cKDTree(positions).query_pairs(reach, output_type="ndarray")
-        return np.asarray(found, dtype=np.int64).reshape(-1, 2)
-    i, j = np.triu_indices(n, 1)
-    near = np.linalg.norm(positions[i] - positions[j], axis=1) < reach
-    return np.stack([i[near], j[near]], axis=1)
+        pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+    else:
+        pairs = _each_pair(len(positions))
+    distances = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
+    near = distances < reach
+    return pairs[near], distances[near]
+
+
+@lru_cache(maxsize=32)
+def _each_pair(n: int) -> Indices:
+    """(n (n − 1) / 2, 2) all pairs of ``n`` atoms."""
+    return np.stack(np.triu_indices(n, 1), axis=1)
