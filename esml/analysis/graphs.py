@@ -27,7 +27,7 @@ def bridges(neighbours: Neighbours) -> set[tuple[int, int]]:
     Every edge outside the tree of a depth-first search closes a ring with the path between its ends
     (J. M. Schmidt, Inf. Process. Lett. 113, 241 (2013)).
     """
-    found = set()
+    found = set[tuple[int, int]]()
     for first, *_ in connected(neighbours):
         parents = dict(_depth_first(neighbours, first))
         place = {node: k for k, node in enumerate(parents)}

@@ -260,7 +260,10 @@ class Surrogate(nn.Module):
             raise InputError(
                 "predict_many is given one molecule: expected a list or stream; call predict"
             )
-        stream = (_structure(molecule).atoms for molecule in structures)
+        stream = (
+            molecule if isinstance(molecule, Atoms) else _structure(molecule).atoms
+            for molecule in structures
+        )
         placed = each_within(stream, solvent, point_charges)
         return self._stream(placed, wanted, errors, wavefunctions)
 

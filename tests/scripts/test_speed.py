@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import molecule
+from ase.io import write
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("psutil")
@@ -17,9 +19,9 @@ pytest.importorskip("pyscf")
 import esml
 from esml.io.records import read
 from reference.scf import Level
-from scripts.speed import how_fast, journal, label_cost, programs, scf_guess, stages
+from scripts.speed import against, how_fast, journal, label_cost, programs, scf_guess, stages
 from scripts.speed.growth import exponents
-from scripts.speed.molecules import FAMILIES, cluster, glycines, named, polyene
+from scripts.speed.molecules import FAMILIES, cluster, glycines, named, polyene, typical
 from scripts.speed.picture import measured
 from scripts.speed.single import repeated
 
@@ -125,3 +127,47 @@ def test_the_picture_is_drawn_from_the_stored_figures(
     how_fast.main()
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert json.loads(stored.read_text()) == before
+
+
+@pytest.mark.parametrize("ratio", ["predict / floor", "predict, 10 triplets / floor"])
+def test_a_prediction_is_as_near_its_floor_as_stored(ratio: str, floors: dict[str, float]) -> None:
+    """The floor is timed in turns with it, so the ratio is that of an idle machine, within 20 %."""
+    stored = json.loads((ROOT / "docs" / "speed.json").read_text())["profile"]["one"]
+    assert floors[ratio] < 1.5 * stored[ratio]
+
+
+@pytest.fixture(scope="module")
+def floors() -> dict[str, float]:
+    return stages.stages(esml.load_model(), typical()[:1], 8)
+
+
+def test_ratios_are_those_of_pairs() -> None:
+    found = against.Ratio.of([(1.0, 1.1), (2.0, 2.0), (10.0, 13.0)])
+    assert (found.before, found.now) == (2.0, 2.0)
+    assert (found.low, found.middle, found.high) == pytest.approx((1.05, 1.1, 1.2))
+    assert against.as_row("one", found) == ("one", "2000", "2000", "1.10", "1.05–1.20")
+
+
+def test_two_versions_take_turns() -> None:
+    order = []
+
+    def told(name: str, seconds: float) -> float:
+        order.append(name)
+        return seconds
+
+    pairs = against.in_turns(partial(told, "before", 1.0), partial(told, "now", 2.0), 2)
+    assert order == ["before", "now", "before", "now", "now", "before"]
+    assert pairs == [(1.0, 2.0), (1.0, 2.0)]
+
+
+def test_this_version_takes_its_turn(tmp_path: Path) -> None:
+    file = tmp_path / "water.xyz"
+    write(file, molecule("H2O"))
+    with against.predictions(ROOT, {"water": str(file)}, None) as seconds:
+        assert 0 < seconds("water") < 10
+    assert 0 < against.started(ROOT, ("-c", "import esml")) < 10
+    with (
+        pytest.raises(SystemExit, match="no package esml"),
+        against.predictions(tmp_path, {}, None),
+    ):
+        pass

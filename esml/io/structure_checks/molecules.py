@@ -70,13 +70,14 @@ def check_structure(
             f"most {FARTHEST:.0f} Å from the origin are expected, beyond which single precision is "
             "too coarse: move the molecule to the origin, and give coordinates in Å"
         )
-    for index, number in enumerate(atoms.numbers):
-        if int(number) not in elements:
-            supported = " ".join(chemical_symbols[z] for z in elements)
-            raise StructureError(
-                f"{_name(atoms, index)} is of an element the model does not know; it knows "
-                f"{supported}: {other_model(int(number))}remove or replace the atom"
-            )
+    numbers = atoms.numbers.tolist()
+    if unknown := set(numbers).difference(elements):
+        index = next(k for k, number in enumerate(numbers) if number in unknown)
+        supported = " ".join(chemical_symbols[z] for z in elements)
+        raise StructureError(
+            f"{_name(atoms, index)} is of an element the model does not know; it knows "
+            f"{supported}: {other_model(numbers[index])}remove or replace the atom"
+        )
     close = cKDTree(positions).query_pairs(CLOSEST, output_type="ndarray")
     if len(close):
         i, j = (int(k) for k in close[np.lexsort((close[:, 1], close[:, 0]))[0]])
