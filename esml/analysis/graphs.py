@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-Neighbours = Sequence[Sequence[int]]
+Neighbours = Sequence[list[int]]
 
 
 def connected(neighbours: Neighbours) -> list[list[int]]:
