@@ -1,7 +1,6 @@
 """What orbitals and excited states are: bonds, symmetry, characters, spectra, shapes in space.
 
 bonding            bonds, fragments, π systems and lone pairs
-graphs             what hangs together, and edges that are in no ring
 group_names        what chemists call the fragments
 characters         what a state is: nπ*, charge transfer, natural transition orbitals
 point_group        the symmetry of a molecule

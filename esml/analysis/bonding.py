@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
-from esml.analysis.graphs import Neighbours, bridges, connected
 from esml.physics.basis import orbitals_per_atom
 
 Array = NDArray[np.float64]
@@ -126,7 +126,7 @@ def analyze(
     )
 
 
-def _pi_directions(atoms: Atoms, graph: Neighbours, orders: Array) -> list[Array]:
+def _pi_directions(atoms: Atoms, graph: Sequence[list[int]], orders: Array) -> list[Array]:
     """Orthonormal π directions (k, 3) of each atom: one, two on a linear atom, or none."""
     positions = atoms.positions
     own = [_perpendicular(positions, a, neighbours) for a, neighbours in enumerate(graph)]
@@ -164,7 +164,7 @@ def _normals(axis: Array) -> Array:
     return normals
 
 
-def _unsaturated(graph: Neighbours, orders: Array) -> set[int]:
+def _unsaturated(graph: Sequence[list[int]], orders: Array) -> set[int]:
     """Atoms in multiple bonds. Their sum is telling where each one is not, as in aromatics."""
     return {
         a
@@ -173,7 +173,9 @@ def _unsaturated(graph: Neighbours, orders: Array) -> set[int]:
     }
 
 
-def _conjugates(a: int, graph: Neighbours, own: list[Array], unsaturated: set[int]) -> bool:
+def _conjugates(
+    a: int, graph: Sequence[list[int]], own: list[Array], unsaturated: set[int]
+) -> bool:
     """Whether a π direction of ``a`` runs along one of a neighbour in a multiple bond."""
     beside = [own[b] for b in graph[a] if b in unsaturated]
     return any(bool((np.abs(own[a] @ other.T) > ALIGNED).any()) for other in beside)
@@ -195,14 +197,24 @@ def _projectors(density: Array, owner: Index, directions: list[Array]) -> tuple[
     return pi, lone_pairs
 
 
-def _found(atoms: Atoms, graph: Neighbours, orders: Array) -> list[list[int]]:
+def _found(atoms: Atoms, graph: Sequence[list[int]], orders: Array) -> list[list[int]]:
     unsaturated = _unsaturated(graph, orders)
-    cut = set()
-    for a, b in bridges(graph):
+    bonded = np.triu(orders > BONDED, 1)
+    cut = bonded.copy()
+    for a, b in np.argwhere(bonded & (orders < MULTIPLE)).tolist():
         heavy = atoms.numbers[a] != 1 and atoms.numbers[b] != 1
-        if heavy and orders[a, b] < MULTIPLE and (a in unsaturated or b in unsaturated):
-            cut |= {(a, b), (b, a)}
-    return connected([[b for b in graph[a] if (a, b) not in cut] for a in range(len(graph))])
+        if heavy and (a in unsaturated or b in unsaturated):
+            cut[a, b] = _in_ring(bonded, a, b)
+    n_parts, labels = connected_components(cut, directed=False)
+    return [np.flatnonzero(labels == part).tolist() for part in range(n_parts)]
+
+
+def _in_ring(bonded: NDArray[np.bool_], a: int, b: int) -> bool:
+    """Whether the ends of a bond hang together without it."""
+    without = bonded.copy()
+    without[a, b] = False
+    labels = connected_components(without, directed=False)[1]
+    return bool(labels[a] == labels[b])
 
 
 def _given(atoms: Atoms, fragments: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -16,8 +16,8 @@ from math import acos, pi
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
-from esml.analysis.graphs import connected
 from esml.analysis.point_group import LINEAR_TURN, Operation, PointGroup
 
 Array = NDArray[np.float64]
@@ -75,16 +75,16 @@ def state_symmetries(
     overlaps = {
         role: _overlaps(operation, densities, owner) for role, operation in group.operations.items()
     }
-    mixed: list[list[int]] = [[] for _ in energies]
+    mixed = np.zeros((len(energies),) * 2, dtype=bool)
     for matrix in overlaps.values():
         for i, j in combinations(range(len(energies)), 2):
             overlap = max(matrix[i, j] ** 2, matrix[j, i] ** 2)
             if overlap > MIXING and abs(energies[i] - energies[j]) < NEARBY:
-                mixed[i].append(j)
-                mixed[j].append(i)
+                mixed[i, j] = True
     found: dict[int, StateSymmetry] = {}
-    for part in connected(mixed):
-        states = tuple(part)
+    n_groups, labels = connected_components(mixed, directed=False)
+    for k in range(n_groups):
+        states = tuple(np.flatnonzero(labels == k).tolist())
         inside = {role: matrix[np.ix_(states, states)] for role, matrix in overlaps.items()}
         closed = all(np.square(m).sum() / len(states) > CLOSED for m in inside.values())
         label = _label(group, {role: float(np.trace(m)) for role, m in inside.items()}, len(states))

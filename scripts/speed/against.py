@@ -71,8 +71,14 @@ def structures() -> dict[str, list[Atoms]]:
     for seed, atoms in enumerate(batch):
         atoms.rattle(0.02, seed=seed)
     named = {"azobenzene": "azobenzene.xyz", "*p*-nitroaniline": "p-nitroaniline.xyz"}
-    single = {f"{name}, one": read(EXAMPLES / file, ":") for name, file in named.items()}
+    single = {f"{name}, one": _read(EXAMPLES / file) for name, file in named.items()}
     return {**single, "16 small molecules, a batch": batch, "C80 polyene, one": [polyene(162)]}
+
+
+def _read(path: Path) -> list[Atoms]:
+    images = read(path, ":")
+    assert isinstance(images, list)
+    return images
 
 
 def environment(clone: Path) -> dict[str, str]:
