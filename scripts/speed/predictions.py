@@ -12,7 +12,8 @@ import sys
 import time
 
 import torch
-from ase.io import read
+from ase import Atoms
+from ase.io import iread
 
 import esml
 
@@ -22,7 +23,9 @@ def answer() -> None:
     told = json.loads(sys.argv[1])
     torch.set_num_threads(1)
     model = esml.load_model(told["model"] or None)
-    molecules = {name: read(file, ":") for name, file in told["files"].items()}
+    molecules: dict[str, list[Atoms]] = {
+        name: list(iread(file, ":")) for name, file in told["files"].items()
+    }
     print(esml.__file__, flush=True)
     for line in sys.stdin:
         atoms = molecules[line.strip()]
