@@ -304,7 +304,7 @@ def test_no_import_cycles_between_parts_of_a_package(package: str) -> None:
 
 
 def overwritten_constants(source: str) -> list[str]:
-    """Constants (ALL_CAPS) of modules of esml that a test overwrites, as ``esml.module.NAME``.
+    """Constants (ALL_CAPS) of modules that a file overwrites, as ``esml.module.NAME``.
 
     By ``setattr`` or ``patch`` of a module or of a dotted name, or by an assignment.
     """
@@ -335,15 +335,19 @@ def overwritten_constants(source: str) -> list[str]:
                 found.append(f"{dotted(first)}.{dotted(others[0])}")
         elif isinstance(node, ast.Assign):
             found += [dotted(each) for each in node.targets if isinstance(each, ast.Attribute)]
-    return [name for name in found if re.fullmatch(r"esml(\.\w+)+\.[A-Z][A-Z0-9_]+", name)]
+    return [name for name in found if re.fullmatch(r"(esml|reference)(\.\w+)+\.[A-Z][A-Z0-9_]+", name)]
 
 
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
+CALLERS = [
+    path
+    for folder in ("tests", "scripts", "examples")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
-@pytest.mark.parametrize("path", TESTS, ids=[str(p.relative_to(ROOT)) for p in TESTS])
-def test_no_test_overwrites_a_constant(path: Path) -> None:
-    """What tests vary is an argument, or a field of an object that is passed in."""
+@pytest.mark.parametrize("path", CALLERS, ids=[str(p.relative_to(ROOT)) for p in CALLERS])
+def test_no_test_or_script_overwrites_a_constant(path: Path) -> None:
+    """What they vary is an argument, or a field of an object that is passed in."""
     assert overwritten_constants(path.read_text(encoding="utf-8")) == []
 
 

@@ -69,20 +69,14 @@ class Strategy:
 
     tolerance: ByPrecision = ByPrecision(5e-4, 1e-8)
     """Largest norm of the residual of a converged state, eV. The error of its energy is the square
-    of this over the distance to other states."""
-
-    driven_tolerance: float = 1e-6
-    """Largest norm of the residual of orbitals driven by light
-    (:mod:`esml.physics.solvers.driven`), of that of the perturbation."""
-
-    driven_dependent: float = 1e-5
-    """Norm of the part of a unit vector outside their space below which it is dropped."""
+    of this, divided by the distance to other states."""
 
     start_tolerance: float = 0.05
-    """The same for states of A alone from which the iterations for A ± B start, eV."""
+    """Largest norm of the residual of the states of A alone from which the iterations for A ± B
+    start, eV."""
 
     crowd_tolerance: float = 0.15
-    """The same for states that only crowd the wanted ones, eV."""
+    """Largest norm of the residual of states that only crowd the wanted ones, eV."""
 
     most_iterations: int = 200
     """Iterations after which ConvergenceError is raised."""
@@ -138,6 +132,15 @@ class Strategy:
     """Numbers in the residuals corrected at once: for large molecules, allocating memory costs more
     than computing."""
 
+    # ---- orbitals driven by light (esml.physics.solvers.driven) ----
+
+    driven_tolerance: float = 1e-6
+    """Largest norm of the residual of converged driven orbitals, as a share of the norm of the
+    perturbation."""
+
+    driven_dependent: float = 1e-5
+    """Norm of the part of a unit vector outside their space below which it is dropped."""
+
     # ---- the projected problem (esml.physics.solvers.projection) ----
 
     smallest_inverse: float = 1e-9
@@ -149,7 +152,7 @@ class Strategy:
     """Smallest absolute value of a denominator (diagonal element of A minus energy), eV."""
 
     smallest_pair_denominator: float = 0.05
-    """The same for the states of the pair model, eV."""
+    """Smallest absolute value of a denominator for the states of the pair model, eV."""
 
     decay_times: tuple[float, ...] = (0.05, 0.3, 1.5)
     """Times t of the exponentials exp(−tΔ) whose sum approximates 1/(Δ − ω), 1/eV."""
