@@ -335,7 +335,9 @@ def overwritten_constants(source: str) -> list[str]:
                 found.append(f"{dotted(first)}.{dotted(others[0])}")
         elif isinstance(node, ast.Assign):
             found += [dotted(each) for each in node.targets if isinstance(each, ast.Attribute)]
-    return [name for name in found if re.fullmatch(r"(esml|reference)(\.\w+)+\.[A-Z][A-Z0-9_]+", name)]
+    return [
+        name for name in found if re.fullmatch(r"(esml|reference)(\.\w+)+\.[A-Z][A-Z0-9_]+", name)
+    ]
 
 
 CALLERS = [

@@ -100,13 +100,29 @@ def analyze(
     n_occupied: int,
     fragments: Sequence[Sequence[int]] | None = None,
 ) -> Bonding:
-    """Bonds, π and lone-pair projectors and fragments of a molecule.
+    """Find bonds, π systems, lone pairs and fragments of a molecule.
 
-    ``coefficients`` (n, n) holds its orbitals in columns, the ``n_occupied`` first ones filled.
-    ``fragments`` gives lists of atoms (from 0) in place of those found, which come from cutting
-    every single bond that is in no ring and has an atom of a π system on at least one side; atoms
-    in none of the lists make a further fragment. Raises FragmentError where the lists overlap, are
-    empty or name atoms that do not exist.
+    Parameters
+    ----------
+    atoms
+        The molecule.
+    coefficients
+        (n, n) orbitals in columns.
+    n_occupied
+        Number of filled orbitals, the first ones.
+    fragments
+        Lists of atoms, counted from 0; atoms in none of them make a further fragment. If None, the
+        molecule is cut at every single bond that is in no ring and has an atom of a π system on at
+        least one side.
+
+    Returns
+    -------
+    Bonds, projectors on π orbitals and lone pairs, and fragments.
+
+    Raises
+    ------
+    FragmentError
+        If lists overlap, are empty or name atoms that do not exist.
     """
     occupied = coefficients[:, :n_occupied]
     density = 2.0 * occupied @ occupied.T

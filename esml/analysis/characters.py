@@ -188,11 +188,27 @@ def characterize(
     bonding: Bonding | None = None,
     group: PointGroup | None = None,
 ) -> list[Character]:
-    """What each of ``states`` is.
+    """Say what each state is: nπ*, charge transfer, natural transition orbitals.
 
-    ``fragments`` are lists of atoms (from 0); they are found where left out (``bonding.analyze``).
-    ``bonding`` and ``group`` are those of the molecule, found where left out. Raises FragmentError
-    for lists that do not fit the molecule.
+    Parameters
+    ----------
+    states
+        The wave functions of the states.
+    fragments
+        Lists of atoms, counted from 0; found by ``bonding.analyze`` if None.
+    bonding
+        The bonds of the molecule; found if None.
+    group
+        Its point group; found if None.
+
+    Returns
+    -------
+    One character for each state.
+
+    Raises
+    ------
+    FragmentError
+        For lists of atoms that do not fit the molecule.
     """
     if len(states) == 0:
         return []

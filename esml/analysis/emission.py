@@ -47,7 +47,21 @@ def radiative_rate(
 def radiative_lifetime(
     energies: ArrayLike, oscillator_strengths: ArrayLike, refractive_index: float = 1.0
 ) -> Array:
-    """1/``radiative_rate``, s; infinite where the strength is zero."""
+    """Lifetimes by spontaneous emission, 1/``radiative_rate``.
+
+    Parameters
+    ----------
+    energies
+        Of the emitted light, eV.
+    oscillator_strengths
+        Of the transitions to the ground state.
+    refractive_index
+        Of the solvent; 1 in vacuum.
+
+    Returns
+    -------
+    Lifetimes, s; infinite where the strength is zero.
+    """
     with np.errstate(divide="ignore"):
         lifetime: Array = 1.0 / radiative_rate(energies, oscillator_strengths, refractive_index)
     return lifetime

@@ -69,8 +69,20 @@ def state_symmetries(
 ) -> list[StateSymmetry]:
     """The symmetry of each state.
 
-    ``densities`` (S, n, n) are transition densities, each of norm 1, ``energies`` (S,) in eV,
-    ``owner`` (n,) the atom that carries each orbital (``bonding.orbital_owner``).
+    Parameters
+    ----------
+    group
+        Point group of the molecule.
+    densities
+        (S, n, n) transition densities, each of norm 1.
+    energies
+        (S,) eV.
+    owner
+        (n,) the atom that carries each orbital (``bonding.orbital_owner``).
+
+    Returns
+    -------
+    One symmetry for each state.
     """
     overlaps = {
         role: _overlaps(operation, densities, owner) for role, operation in group.operations.items()

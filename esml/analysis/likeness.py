@@ -65,9 +65,19 @@ def peaks(energies: Array, values: Array) -> tuple[Band, ...]:
 
 
 def likeness(predicted: Callable[[Array], Array], energies: Array, values: Array) -> Likeness:
-    """Compare a predicted curve, as a function of energies in eV, with a measured one (P,).
+    """Compare a predicted curve with a measured one.
 
-    Where the predicted curve is zero over all that was measured, similarities are 0.
+    Parameters
+    ----------
+    predicted
+        The predicted curve, as a function of energies in eV.
+    energies, values
+        (P,) eV and the measured curve there, in any unit.
+
+    Returns
+    -------
+    Similarities, and the shift that fits best. Similarities are 0 if the predicted curve is zero
+    wherever the spectrum was measured.
     """
     grid = _grid(energies)
     measured = np.clip(np.interp(grid, energies, values), 0.0, None)

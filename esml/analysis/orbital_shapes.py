@@ -196,16 +196,44 @@ class Grid:
 
 
 def isovalue(values: Array, share: float = 0.8) -> float:
-    """The |value| whose surface encloses ``share`` of the square of a function on a grid."""
+    """The value whose surface encloses a given share of the square of a function.
+
+    Parameters
+    ----------
+    values
+        The function on a grid.
+    share
+        The share, between 0 and 1.
+
+    Returns
+    -------
+    The absolute value of the function on that surface.
+    """
     squares = np.sort(np.square(values).ravel())[::-1]
     inside = np.cumsum(squares)
     return float(np.sqrt(squares[np.searchsorted(inside, share * inside[-1])]))
 
 
 def surface(values: Array, grid: Grid, level: float) -> tuple[Array, NDArray[np.int64]]:
-    """Vertices (V, 3) in Å and triangles (T, 3) where ``values`` equals ``level``; may be empty.
+    """The surface where a function has a given value, by marching cubes of scikit-image.
 
-    Marching cubes of scikit-image. Raises ImportError, saying so, where that is missing.
+    Parameters
+    ----------
+    values
+        The function on the grid.
+    grid
+        Where its points are.
+    level
+        The value.
+
+    Returns
+    -------
+    Vertices (V, 3) in Å and triangles (T, 3); both may be empty.
+
+    Raises
+    ------
+    ImportError
+        If scikit-image is missing.
     """
     try:
         from skimage.measure import marching_cubes

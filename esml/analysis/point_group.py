@@ -56,7 +56,19 @@ class PointGroup:
 
 
 def point_group(atoms: Atoms, tolerance: float = TOLERANCE) -> PointGroup:
-    """The point group of ``atoms``, each atom within ``tolerance`` Å of where it should be."""
+    """The point group of a molecule.
+
+    Parameters
+    ----------
+    atoms
+        The molecule.
+    tolerance
+        How far (Å) an atom may be from where an operation puts it.
+
+    Returns
+    -------
+    The point group, with operations that distinguish its irreducible representations.
+    """
     finder = _Finder(atoms, tolerance)
     if len(atoms) == 1:
         return PointGroup("K", 1)

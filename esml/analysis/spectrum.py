@@ -122,7 +122,19 @@ class Spectrum:
         return found.wavelength if found else math.nan
 
     def colour(self, concentration: float = CONCENTRATION, path: float = PATH) -> Colour:
-        """Of a solution (mol/L) in white light, behind ``path`` cm (``esml.analysis.colour``)."""
+        """The colour of a solution in white light (``esml.analysis.colour``).
+
+        Parameters
+        ----------
+        concentration
+            mol/L.
+        path
+            Length of the light's path through the solution, cm.
+
+        Returns
+        -------
+        The colour.
+        """
         wavelengths = np.arange(VISIBLE[0], VISIBLE[1] + 1.0)
         transmittance = 10.0 ** (-self.at(HC / wavelengths) * concentration * path)
         return transmitted(wavelengths, transmittance)
@@ -313,16 +325,32 @@ def average(
     shape: Shape = "gaussian",
     energies: ArrayLike | None = None,
 ) -> AveragedSpectrum:
-    """The mean spectrum of a trajectory, the nuclear-ensemble or thermal spectrum.
+    """The mean spectrum of a trajectory: the nuclear-ensemble or thermal spectrum.
 
         ε(E) = 1/F Σ_f ε_f(E)
 
-    ``transitions`` holds energies (S,) in eV and oscillator strengths (S,) of every frame, in the
-    order of time. The standard error is that of the means of blocks of consecutive frames, about
-    √F blocks of √F frames, so that it holds for frames that resemble their neighbours as long as
-    they forget them within a block; below nine frames each is a block of its own. The line width
-    stands for what the frames do not show, and may be smaller than for one geometry. Raises as
-    ``broaden``, and ValueError for no frame.
+    The standard error is that of the means of blocks of consecutive frames, about √F blocks of √F
+    frames, so it holds for frames that resemble their neighbours, as long as they forget them
+    within a block. Below nine frames, each is a block of its own. The line width stands for what
+    the frames do not show, and may be smaller than for one geometry.
+
+    Parameters
+    ----------
+    transitions
+        Energies (S,) in eV and oscillator strengths (S,) of each frame, in the order of time.
+    fwhm, shape
+        Width (eV) and shape of a line.
+    energies
+        Grid of the curve, eV; chosen to hold all lines if None.
+
+    Returns
+    -------
+    The mean curve with its standard error.
+
+    Raises
+    ------
+    ValueError
+        As ``broaden``, and if there is no frame.
     """
     if not transitions:
         raise ValueError("there is no frame to average over: expected at least one")

@@ -37,7 +37,8 @@ def conformer_spectrum(
     import numpy as np
 
     from esml.analysis.spectrum import broaden
-    from esml.io.structures import InputError, conformers, looks_like_file
+    from esml.io.paths import looks_like_file
+    from esml.io.structures import InputError, conformers
 
     with refusing(InputError):
         if looks_like_file(smiles):

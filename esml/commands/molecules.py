@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def one_structure(text: str, index: int | None, options: ReadingOptions) -> Structure:
     """The molecule a person means by a file name or a SMILES."""
-    from esml.io.structures import InputError, from_smiles, looks_like_file, read_structure
+    from esml.io.paths import looks_like_file
+    from esml.io.structures import InputError, from_smiles, read_structure
 
     with refusing(InputError):
         if looks_like_file(text):

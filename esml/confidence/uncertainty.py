@@ -55,9 +55,18 @@ NOVELTY_BOUND = 8.0
 
 
 def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
-    """(M, S, 2, K) shares of each atom in where the electron comes from and goes to, sum 1 each.
+    """The atoms that the electron of each state comes from and goes to.
 
-    Hole and electron populations of X; zero for states that are not there.
+    Parameters
+    ----------
+    found
+        The states of a batch.
+    orbitals, layout
+        The orbitals, and where they stand in padded matrices.
+
+    Returns
+    -------
+    (M, S, 2, K) hole and electron populations of X, each with sum 1; zero for missing states.
     """
     occupied = stack_times(found.X.mT, orbitals.occupied.mT).square().sum(2)
     virtual = stack_times(found.X, orbitals.virtual.mT).square().sum(2)
@@ -89,14 +98,29 @@ def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: TrainingLiken
 def descriptors(
     found: Excitations, orbitals: Orbitals, layout: OrbitalLayout, atoms: Tensor, triplets: bool
 ) -> Tensor:
-    """Descriptors (M, S, ``len(NAMES)``) of the states ``found``, in the order of ``NAMES``.
+    """What the error of a state is predicted from.
 
-    With w = (h + e)/2 and ``atoms`` those of ``of_atoms``: the logarithm of the novelty averaged
-    with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges averaged
-    with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element, without
-    hydrogen; the logarithm of the number of heavy atoms around (``domain.size``), averaged with w;
-    the share of w in bonds or chains that no training molecule has; the size of the molecule's
-    charge, e. Finite everywhere.
+    With w = (h + e)/2, the mean of hole and electron populations: the logarithm of the novelty
+    averaged with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges
+    averaged with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element,
+    without hydrogen; the logarithm of the number of heavy atoms around (``domain.size``), averaged
+    with w; the share of w in bonds or chains that no training molecule has; the size of the
+    molecule's charge, e.
+
+    Parameters
+    ----------
+    found
+        The states of a batch.
+    orbitals, layout
+        The orbitals, and where they stand in padded matrices.
+    atoms
+        Descriptors of the atoms, from ``of_atoms``.
+    triplets
+        Whether the states are triplets.
+
+    Returns
+    -------
+    (M, S, ``len(NAMES)``) in the order of ``NAMES``; finite everywhere.
     """
     with torch.no_grad():
         energies = torch.nan_to_num(found.energies)

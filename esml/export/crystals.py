@@ -28,7 +28,17 @@ def _rows(path: Place, columns: Mapping[str, Sequence[Any] | Array]) -> None:
 
 
 def write_bands(path: Place, bands: BandPath) -> None:
-    """A row for each k point: place on the path, special point, k, then the bands in eV."""
+    """Write bands as a table with a row for each k point.
+
+    Columns are the place on the path, the special point, k, and the bands in eV.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    bands
+        The bands along a path.
+    """
     names = ["" for _ in bands.distances]
     for at, name in bands.labels:
         names[int(np.argmin(np.abs(bands.distances - at)))] = name
@@ -49,18 +59,48 @@ def by_element(crystal: Crystal, projected: Array) -> dict[str, Array]:
 
 
 def write_dos(path: Place, crystal: Crystal, energies: Array, projected: Array) -> None:
-    """A row for each energy: eV from the zero, all states, those of elements and shells."""
+    """Write densities of states as a table with a row for each energy.
+
+    Columns are the energy from the zero in eV, all states, and those of elements and shells.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    crystal
+        The prediction.
+    energies
+        eV, from the zero.
+    projected
+        Densities of states of elements and shells there.
+    """
     columns: dict[str, Array] = {"energy_eV": energies, "total": projected.sum((0, 1))}
     _rows(path, columns | by_element(crystal, projected))
 
 
 def write_sites(path: Place, crystal: Crystal) -> None:
-    """A row for each atom: d-band centre, electrons in s, p and d, charge."""
+    """Write a table of atoms: d-band centre, electrons in s, p and d, charge.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    crystal
+        The prediction.
+    """
     _rows(path, crystal.sites())
 
 
 def write_bonds(path: Place, crystal: Crystal) -> None:
-    """A row for each bond: its atoms, its length, its share of the band energy."""
+    """Write a table of bonds: their atoms, length and share of the band energy.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    crystal
+        The prediction.
+    """
     bonds = crystal.bonds()
     symbols = list(crystal.atoms.symbols)
     columns: dict[str, Sequence[Any]] = {
@@ -81,9 +121,20 @@ def write_crystal(
     projected: Array,
     bands: BandPath | None = None,
 ) -> None:
-    """All of it in one HDF5 file, whole or not at all.
+    """Write all of a prediction to one HDF5 file, whole or not at all.
 
-    Datasets have an attribute ``unit``; the file's attributes say which model it was.
+    Datasets have an attribute ``unit``; attributes of the file say which model it was.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    crystal
+        The prediction.
+    energies, projected
+        As for ``write_dos``.
+    bands
+        Bands along a path, if they are wanted.
     """
     with h5py.File("crystal.h5", "w", driver="core", backing_store=False) as file:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION

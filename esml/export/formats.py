@@ -49,13 +49,32 @@ def open_writer(
     extras: Collection[str] = (),
     **attributes: str | int | float,
 ) -> Writer:
-    """A writer of predictions with up to ``n_states`` singlets and triplets to ``path``.
+    """Open a writer of predictions.
 
-    ``format`` is one of ``FORMATS``, told by the name where left out; ``attributes`` (the model's
-    name, the version) are stored where the format has a place for them. Tables have columns for
-    properties that are made only where asked for, such as two-photon strengths, if ``extras`` names
-    them, as ``result.singlets.extras`` does; other formats need no telling. Raises ``ExportError``
-    for an unknown format, a missing package, or a file that cannot be written.
+    Parameters
+    ----------
+    path
+        The file to write.
+    n_states
+        Largest number of singlets, and of triplets, of a result.
+    format
+        One of ``FORMATS``; chosen by the end of the file's name if None.
+    flush_seconds
+        How often an HDF5 file is brought up to date while it is written, seconds.
+    extras
+        Names of optional properties, such as two-photon strengths, that tables get columns for
+        (``result.singlets.extras``); other formats need not know.
+    **attributes
+        The model's name, the version and the like, stored if the format has a place for them.
+
+    Returns
+    -------
+    The writer; use it in a ``with`` statement.
+
+    Raises
+    ------
+    ExportError
+        For an unknown format, a missing package, or a file that cannot be written.
     """
     chosen = format_of(path) if format is None else format
     if chosen == "csv":

@@ -121,10 +121,21 @@ def _states(multiplicity: Multiplicity, row: Mapping[str, Rows]) -> States:
 
 
 def read_results(path: str | Path) -> StoredResults:
-    """The predictions in ``path``, complete or the ``.part`` file of a run that was killed.
+    """Read the predictions of an HDF5 file.
 
-    Raises ``ExportError`` for a file that is missing, damaged, no predictions file, or of a newer
-    schema.
+    Parameters
+    ----------
+    path
+        A complete file, or the ``.part`` file of a run that was killed.
+
+    Returns
+    -------
+    Its results and failures, in order.
+
+    Raises
+    ------
+    ExportError
+        For a file that is missing or damaged, holds no predictions, or has a newer schema.
     """
     path = Path(path)
     if not path.is_file():

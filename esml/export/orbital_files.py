@@ -30,10 +30,21 @@ LEAST_WEIGHT = 0.05
 
 
 def write_molden(result: Result, path: str | Path) -> None:
-    """The canonical orbitals of ``result`` with energies and occupations, as a Molden file.
+    """Write the canonical orbitals, with energies and occupations, as a Molden file.
 
-    Raises MissingWavefunctionsError for a result without coefficients, OSError where the disk
-    refuses.
+    Parameters
+    ----------
+    result
+        A result with its wave functions.
+    path
+        The file to write.
+
+    Raises
+    ------
+    MissingWavefunctionsError
+        For a result without coefficients.
+    OSError
+        If the file cannot be written.
     """
     write_whole(Path(path), molden_text(result).encode())
 
@@ -55,11 +66,30 @@ def write_natural_orbitals(
     path: str | Path,
     multiplicity: MultiplicityName = "singlet",
 ) -> None:
-    """Natural transition orbitals of ``state`` (from 0), as a Molden file.
+    """Write the natural transition orbitals of a state as a Molden file.
 
-    Pairs of a weight of at least ``LEAST_WEIGHT``, by falling weight: first the hole, then the
-    electron. Their weight stands as occupation, the mean of the Hamiltonian in them as energy.
-    Raises as ``write_molden``, and IndexError for a state that was not computed.
+    Pairs with a weight of at least ``LEAST_WEIGHT`` are written by falling weight: first the hole,
+    then the electron. The occupation is their weight, the energy the mean of the Hamiltonian.
+
+    Parameters
+    ----------
+    result
+        A result with its wave functions.
+    state
+        Which state, counted from 0.
+    path
+        The file to write.
+    multiplicity
+        ``"singlet"`` or ``"triplet"``.
+
+    Raises
+    ------
+    MissingWavefunctionsError
+        For a result without coefficients.
+    IndexError
+        For a state that was not computed.
+    OSError
+        If the file cannot be written.
     """
     states = result.wavefunctions(multiplicity)
     if not 0 <= state < len(states):
@@ -123,10 +153,27 @@ def write_cube(
     spacing: float = 0.25,
     margin: float = 3.5,
 ) -> None:
-    """``orbital`` (n,) of the minimal basis on a grid (bohr^(−3/2)), as a Gaussian cube file.
+    """Write an orbital on a grid (bohr^(−3/2)) as a Gaussian cube file.
 
-    Grid points are ``spacing`` Å apart and reach ``margin`` Å beyond the outermost atoms. Raises
-    OSError where the disk refuses.
+    Parameters
+    ----------
+    atoms
+        The molecule.
+    orbital
+        (n,) coefficients in the minimal basis.
+    path
+        The file to write.
+    title
+        First line of the file.
+    spacing
+        Distance of neighbouring grid points, Å.
+    margin
+        How far the grid reaches beyond the outermost atoms, Å.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
     """
     shapes = Shapes(atoms)
     grid = shapes.grid(spacing, margin)
@@ -149,10 +196,31 @@ def write_cubes(
     states: int = 3,
     multiplicity: MultiplicityName = "singlet",
 ) -> list[Path]:
-    """Cube files of HOMO, LUMO and the leading natural transition orbitals of the first ``states``.
+    """Write cube files of HOMO, LUMO and the leading natural transition orbitals.
 
-    Written to ``folder``, made if need be, as ``homo.cube``, ``lumo.cube``, ``S1-hole.cube``,
-    ``S1-electron.cube``, …. Returns the paths. Raises as ``write_molden``.
+    The files are ``homo.cube``, ``lumo.cube``, ``S1-hole.cube``, ``S1-electron.cube``, and so on.
+
+    Parameters
+    ----------
+    result
+        A result with its wave functions.
+    folder
+        Where to write; made if it does not exist.
+    states
+        Number of states, from the lowest, whose natural transition orbitals are written.
+    multiplicity
+        ``"singlet"`` or ``"triplet"``.
+
+    Returns
+    -------
+    The paths of the files.
+
+    Raises
+    ------
+    MissingWavefunctionsError
+        For a result without coefficients.
+    OSError
+        If a file cannot be written.
     """
     found = result.wavefunctions(multiplicity)
     folder = Path(folder)

@@ -41,7 +41,24 @@ SCHEMA_VERSION = 4
 def write_spectrum_json(
     path: str | Path, result: Result, curve: Spectrum, measured: MeasuredSpectrum | None = None
 ) -> None:
-    """Write ``curve``, the spectrum of ``result``, to ``path``. Raises OSError."""
+    """Write a spectrum, and what it is compared with, as JSON.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    result
+        The prediction.
+    curve
+        Its spectrum.
+    measured
+        A measured spectrum to compare with.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
     colour = curve.colour()
     entry: dict[str, Any] = {
         "format": FORMAT,

@@ -3,6 +3,7 @@
     provenance        a structure as it was read: where from, and what was decided on the way
     anything          one molecule from any description of it
     structures        structures of any file, SMILES or drawing, by means of the packages below
+    paths             whether such a file can be read, and how many structures it holds
     formats           one reader for each kind of file
     geometry          geometries of molecules given without one
     structure_checks  what a model can treat
@@ -37,7 +38,7 @@ _HOMES = {
     "as_point_charges": "esml.io.surroundings.point_charges",
     "check_structure": "esml.io.structure_checks",
     "conformers": "esml.io.structures",
-    "count_structures": "esml.io.structures",
+    "count_structures": "esml.io.paths",
     "from_smiles": "esml.io.structures",
     "molecular_charge": "esml.io.structure_checks",
     "read_comparison": "esml.io.comparison",
@@ -74,6 +75,7 @@ __all__ = [
 if TYPE_CHECKING:
     from esml.io.comparison import Comparison, read_comparison
     from esml.io.files import BusyError, sole_writer, write_whole
+    from esml.io.paths import count_structures
     from esml.io.provenance import (
         InputError,
         Provenance,
@@ -84,7 +86,6 @@ if TYPE_CHECKING:
     from esml.io.structure_checks import StructureError, check_structure, molecular_charge
     from esml.io.structures import (
         conformers,
-        count_structures,
         from_smiles,
         read_entries,
         read_structure,

@@ -13,15 +13,9 @@ from typing import Any
 from ase import Atoms
 
 from esml.io.formats import Table
+from esml.io.paths import looks_like_file
 from esml.io.provenance import InputError, ReadingOptions, Structure
-from esml.io.structures import (
-    DEFAULT,
-    from_rdkit,
-    from_smiles,
-    from_table,
-    looks_like_file,
-    read_structure,
-)
+from esml.io.structures import DEFAULT, from_rdkit, from_smiles, from_table, read_structure
 
 
 def as_structure(molecule: Any, options: ReadingOptions = DEFAULT) -> Structure:

@@ -8,7 +8,6 @@ decided on the way goes to the ``Provenance`` of a structure. No record goes wit
 
 from __future__ import annotations
 
-import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -16,16 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ase.db
-import ase.io
 from ase import Atoms
 
-from esml.io.formats import SUFFIXES, Item, Table, items_of, kind_of
-from esml.io.formats.kinds import IN_CAPITALS
-from esml.io.formats.rdkit_files import mol_formula, record_of, records
-from esml.io.formats.smiles_lists import count_rows
-from esml.io.formats.xyz import count_xyz
+from esml.io.formats import Item, Table, items_of, kind_of
+from esml.io.formats.rdkit_files import mol_formula, record_of
 from esml.io.geometry import Built, Request, Settings, build, build_many, parse_smiles
+from esml.io.paths import check_file, count_structures
 from esml.io.provenance import (
     ASSUMED,
     GIVEN,
@@ -45,13 +40,10 @@ __all__ = [
     "Provenance",
     "ReadingOptions",
     "Structure",
-    "check_file",
     "conformers",
-    "count_structures",
     "from_rdkit",
     "from_smiles",
     "from_table",
-    "looks_like_file",
     "makes_geometries",
     "read_entries",
     "read_structure",
@@ -64,60 +56,6 @@ SMALLEST_CELL = 3.0
 """Å³ for each atom; a smaller cell means nothing (crystals have 5 and more)."""
 
 
-def check_file(path: Path) -> None:
-    """Refuse, with an ``InputError``, a path that is not a file, or an empty one."""
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"no file '{path}': expected a geometry file, check the path") from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"'{path}' cannot be reached ({getattr(error, 'strerror', None) or error}): expected a "
-            "geometry file that may be read; check the path and its permissions"
-        ) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise InputError(
-            f"'{path}' is a directory: expected a geometry file such as molecule.xyz; name one"
-        )
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(
-            f"'{path}' is not a regular file: expected a geometry file; save its content as one"
-        )
-    if status.st_size == 0:
-        raise InputError(f"'{path}' is empty: expected at least one structure; check the file")
-
-
-def looks_like_file(text: str) -> bool:
-    """Whether ``text`` is meant as a path: it exists, or ends like a geometry file's name."""
-    path = Path(text)
-    suffix = path.suffix.lstrip(".")
-    try:
-        known = suffix in SUFFIXES if suffix == suffix.lower() else suffix.lower() in IN_CAPITALS
-        return known or path.exists()
-    except OSError:  # a SMILES longer than a file's name may be
-        return False
-
-
-def count_structures(path: str | Path) -> int:
-    """Number of structures of a file where that is cheap to tell, else 1; 0 if unreadable."""
-    path = Path(path)
-    try:
-        check_file(path)
-        if path.suffix == ".db":
-            return int(ase.db.connect(str(path)).count())
-        kind = kind_of(path)
-        if kind == "smiles":
-            return count_rows(path)
-        if kind == "xyz":
-            return count_xyz(path)
-        if kind == "sdf":
-            return sum(1 for _ in records(path))
-        return 1
-    # A database that is none raises what its backend does.
-    except Exception:
-        return 0
-
-
 # --- single structures ----------------------------------------------------------------------------
 
 
@@ -126,11 +64,27 @@ def from_smiles(
     options: ReadingOptions = DEFAULT,
     make: Callable[[Request, Settings], list[Built]] = build,
 ) -> Structure:
-    """A geometry of the molecule ``smiles``, relaxed with GFN2-xTB unless ``options`` say else.
+    """A geometry of a molecule given as SMILES.
 
-    ``make`` builds it; a process that stays for the next molecule, if left out. The total formal
-    charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for xTB.
-    Raises ``InputError`` for text that is no SMILES or a molecule that cannot be embedded.
+    The total formal charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for GFN2-xTB.
+
+    Parameters
+    ----------
+    smiles
+        The molecule.
+    options
+        How the geometry is made; relaxed with GFN2-xTB by default.
+    make
+        What builds it; by default a process that stays for the next molecule.
+
+    Returns
+    -------
+    The structure, with a note of how its geometry was made.
+
+    Raises
+    ------
+    InputError
+        For text that is not a SMILES, or a molecule that cannot be embedded.
     """
     _check_frame(smiles, options)
     settings = _settings(options)
@@ -165,9 +119,25 @@ def from_table(table: Table, source: str, options: ReadingOptions = DEFAULT) -> 
 def conformers(
     smiles: str, n: int, options: ReadingOptions = DEFAULT
 ) -> list[tuple[Structure, float]]:
-    """Up to ``n`` conformers of the molecule ``smiles`` with their Boltzmann weights at 298.15 K.
+    """Conformers of a molecule with their Boltzmann weights at 298.15 K.
 
-    Raises ``InputError`` as ``from_smiles``, and for a number below 1.
+    Parameters
+    ----------
+    smiles
+        The molecule.
+    n
+        Largest number of conformers.
+    options
+        How geometries are made.
+
+    Returns
+    -------
+    Structures and weights; the weights add up to 1.
+
+    Raises
+    ------
+    InputError
+        As ``from_smiles``, and for a number below 1.
     """
     if n < 1:
         raise InputError(f"the number of conformers is {n}: expected at least 1; choose one")
@@ -185,8 +155,24 @@ def read_structure(
 ) -> Structure:
     """One structure of a file.
 
-    ``index`` counts from 0, negative ones from the end; ``None`` takes the last, as ASE does (the
-    relaxed geometry of an optimization). Raises ``InputError``.
+    Parameters
+    ----------
+    path
+        The file.
+    index
+        Counted from 0, or from the end if negative. None takes the last structure, as ASE does:
+        the relaxed geometry of an optimization.
+    options
+        How the file is read.
+
+    Returns
+    -------
+    The structure.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has no such structure.
     """
     path, wanted = Path(path), -1 if index is None else index
     check_file(path)
@@ -230,9 +216,24 @@ def _no_such(path: Path, wanted: int, count: int) -> InputError:
 def read_structures(path: str | Path, options: ReadingOptions = DEFAULT) -> Iterator[Structure]:
     """All structures of a file, one at a time.
 
-    A structure's name is what the file calls it (``atoms.info["name"]``, the title of a record, the
-    second column of a list), else the file's stem. Raises ``InputError`` where reading fails;
-    structures before the damaged one have been yielded by then.
+    A structure has the name that the file gives it (``atoms.info["name"]``, the title of a record,
+    the second column of a list), or else the file's stem.
+
+    Parameters
+    ----------
+    path
+        The file.
+    options
+        How the file is read.
+
+    Yields
+    ------
+    The structures, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        If reading fails; structures before the damaged one have been yielded by then.
     """
     for entry in read_entries(path, 0, options):
         if isinstance(entry, InputError):

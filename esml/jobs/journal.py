@@ -47,7 +47,17 @@ def decode(line: bytes) -> Entry | None:
 
 
 def append_line(path: Path, entry: Entry) -> None:
-    """Append ``entry`` to a file of lines, after an incomplete line if a kill has left one."""
+    """Append an entry to a file of lines.
+
+    If a killed run has left an incomplete line at the end, the entry starts on a new one.
+
+    Parameters
+    ----------
+    path
+        The file; made if it does not exist.
+    entry
+        What to append.
+    """
     line = encode(entry)
     with path.open("a+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)

@@ -182,7 +182,24 @@ def triplets(
     """The lowest triplets in the Tamm–Dancoff approximation.
 
     Transitions from a singlet ground state are spin-forbidden: dipoles and strengths are zero.
-    Parameters, what is returned and errors as for :func:`singlets`.
+
+    Parameters
+    ----------
+    response:
+        The matrices of a batch.
+    n_states, precision, energy_window, strategy:
+        As for :func:`singlets`.
+
+    Returns
+    -------
+    The states, with exact gradients of the energies where ``response`` carries gradients.
+
+    Raises
+    ------
+    ValueError
+        If ``n_states`` is below 1.
+    esml.physics.solvers.davidson.ConvergenceError
+        If iterations end before all states are found.
     """
     return _triplets(Problem(response, precision, strategy), n_states, energy_window)
 
@@ -197,9 +214,25 @@ def singlets_and_triplets(
     strategy: Strategy = DEFAULT,
     positions: Tensor | None = None,
 ) -> tuple[Excitations, Excitations]:
-    """Both, in less time than one after the other: what can be shared is made once.
+    """The lowest singlets and triplets, in less time than one after the other.
 
-    Parameters, what is returned and errors as for :func:`singlets`.
+    Parameters
+    ----------
+    response, dipole_operator, precision, energy_window, strategy, positions:
+        As for :func:`singlets`.
+    n_singlets, n_triplets:
+        How many of each; all if None.
+
+    Returns
+    -------
+    The singlets and the triplets.
+
+    Raises
+    ------
+    ValueError
+        If a number of states is below 1.
+    esml.physics.solvers.davidson.ConvergenceError
+        If iterations end before all states are found.
     """
     problem = Problem(response, precision, strategy)
     return (

@@ -127,10 +127,26 @@ class PointCharges:
 def potentials(
     atoms: Tensor, charges: Tensor, sites: Tensor, width: float, pairs: int = PAIRS
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """φ_A (K,) eV, E_A (K, 3) eV/Å and T_A (K, 3, 3) eV/Å² at ``atoms`` (K, 3), Å.
+    """The potential of point charges at atoms, with its first and second derivatives.
 
-    Of ``charges`` (L,) at ``sites`` (L, 3), Å, differentiable in both positions. No charge may be
-    at an atom (``NEAREST``). At most so many ``pairs`` of atoms and charges are treated at a time.
+    Differentiable in both positions. No charge may be at an atom (``NEAREST``).
+
+    Parameters
+    ----------
+    atoms:
+        (K, 3) Å.
+    charges:
+        (L,) e.
+    sites:
+        (L, 3) Å, where the charges are.
+    width:
+        Width of a charge, Å.
+    pairs:
+        Largest number of pairs of an atom and a charge treated at a time.
+
+    Returns
+    -------
+    φ_A (K,) eV, E_A (K, 3) eV/Å and T_A (K, 3, 3) eV/Å².
     """
     at_once = max(1, pairs // len(atoms))
     parts = [

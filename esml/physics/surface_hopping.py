@@ -98,9 +98,24 @@ def hop_target(active: int, population: float, flow: Array, draw: float) -> int:
 
 
 def rescaled(velocities: Array, masses: Array, direction: Array, cost: float) -> Array | None:
-    """Velocities (N, 3), Å/fs, after ``cost`` (eV) is paid along ``direction`` (N, 3).
+    """Velocities after a hop, which costs kinetic energy.
 
-    None where the motion along it has too little energy. Of the two changes that pay, the smaller.
+    Of the two changes along the direction that conserve energy, the smaller one is made.
+
+    Parameters
+    ----------
+    velocities:
+        (N, 3) Å/fs.
+    masses:
+        (N,) u.
+    direction:
+        (N, 3) along which velocities change.
+    cost:
+        Energy that the hop takes, eV.
+
+    Returns
+    -------
+    (N, 3) Å/fs, or None if the motion along the direction has too little energy.
     """
     push = direction / masses[:, None]
     half = 0.5 * KINETIC * float((push * direction).sum())  # of γ²
@@ -117,7 +132,25 @@ def rescaled(velocities: Array, masses: Array, direction: Array, cost: float) ->
 def decohered(
     amplitudes: Amplitudes, active: int, energies: Array, kinetic: float, time: float
 ) -> Amplitudes:
-    """Amplitudes (S,) after those of other states than ``active`` have decayed for ``time``."""
+    """Amplitudes after the decay of all states but the active one.
+
+    Parameters
+    ----------
+    amplitudes:
+        (S,) before.
+    active:
+        The state on whose surface the nuclei move.
+    energies:
+        (S,) eV.
+    kinetic:
+        Kinetic energy of the nuclei, eV.
+    time:
+        How long the decay lasts, fs.
+
+    Returns
+    -------
+    (S,) amplitudes.
+    """
     gaps = np.abs(energies - energies[active])
     rates = gaps / HBAR / (1.0 + DECAY / max(kinetic, 1e-12))
     found: Amplitudes = amplitudes * np.exp(-rates * time)

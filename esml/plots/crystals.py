@@ -89,7 +89,21 @@ def draw_dos(
 
 
 def bands_figure(crystal: Crystal, bands: BandPath, energies: Array, projected: Array) -> Figure:
-    """Bands beside the densities of states."""
+    """Draw bands beside the densities of states.
+
+    Parameters
+    ----------
+    crystal
+        The prediction.
+    bands
+        Its bands along a path.
+    energies, projected
+        Energies (eV) and densities of states of elements and shells there.
+
+    Returns
+    -------
+    The figure.
+    """
     plt = _pyplot()
     figure, (left, right) = plt.subplots(
         1, 2, sharey=True, figsize=(8.0, 4.5), width_ratios=(2.2, 1.0), layout="constrained"
@@ -103,7 +117,19 @@ def bands_figure(crystal: Crystal, bands: BandPath, energies: Array, projected: 
 
 
 def dos_figure(crystal: Crystal, energies: Array, projected: Array) -> Figure:
-    """Densities of states beside the structure, coloured by d-band centres or else by element."""
+    """Draw densities of states beside the structure, coloured by d-band centres or by element.
+
+    Parameters
+    ----------
+    crystal
+        The prediction.
+    energies, projected
+        Energies (eV) and densities of states of elements and shells there.
+
+    Returns
+    -------
+    The figure.
+    """
     plt = _pyplot()
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(9.0, 4.0), width_ratios=(1.6, 1.0), layout="constrained"

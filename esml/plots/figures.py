@@ -2,6 +2,8 @@
 
 Every function draws into axes or a figure and returns it; nothing is shown or saved. Orbitals in
 space are an illustration (``esml.analysis.orbital_shapes``).
+
+Over 400 lines: one function for each kind of picture, with all its parameters described.
 """
 
 from __future__ import annotations
@@ -107,10 +109,28 @@ def plot_spectra(
     axis: Unit | None = None,
     limits: tuple[float, float] | None = None,
 ) -> Axes:
-    """Spectra of several molecules over each other on one grid, named, with uncertainty bands.
+    """Draw the spectra of several molecules over each other, with uncertainty bands.
 
-    The axis is that of ``Spectrum.plot``; wavelengths where that is usual for all of them. Raises
-    ValueError for no molecule at all.
+    Parameters
+    ----------
+    results
+        The results by the names that they get in the picture.
+    fwhm, shape
+        Width (eV) and shape of a line.
+    ax
+        Axes to draw into; new ones if None.
+    axis, limits
+        ``"nm"`` or ``"eV"`` and the ends of that axis, as for ``Spectrum.plot``; if None,
+        wavelengths if they are usual for all of the molecules.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no molecule.
     """
     if not results:
         raise ValueError("there is no molecule to draw: expected at least one result")
@@ -170,9 +190,22 @@ def levels(result: Result, window: int = 8) -> list[OrbitalsOfOneEnergy]:
 
 
 def plot_levels(result: Result, window: int = 8, ax: Axes | None = None) -> Axes:
-    """Orbital-energy diagram: occupations as arrows, degenerate orbitals side by side.
+    """Draw the orbital energies: occupations as arrows, degenerate orbitals side by side.
 
-    Occupied levels too near to others for their arrows have their colour alone.
+    Occupied levels that are too close to others for arrows are marked by their colour alone.
+
+    Parameters
+    ----------
+    result
+        What to draw.
+    window
+        Number of orbitals on either side of the gap.
+    ax
+        Axes to draw into; new ones if None.
+
+    Returns
+    -------
+    The axes.
     """
     if ax is None:
         _, ax = _pyplot().subplots(figsize=(3.4, 4.6), layout="constrained")
@@ -218,9 +251,24 @@ def plot_natural_orbitals(
     multiplicity: MultiplicityName = "singlet",
     pairs: int = 1,
 ) -> Figure:
-    """Hole and electron of the ``pairs`` leading natural transition orbitals of ``state`` (from 0).
+    """Draw hole and electron of the leading natural transition orbitals of a state.
 
     Surfaces enclose 70 % of each orbital's density. Needs scikit-image.
+
+    Parameters
+    ----------
+    result
+        A result with its wave functions.
+    state
+        Which state, counted from 0.
+    multiplicity
+        ``"singlet"`` or ``"triplet"``.
+    pairs
+        Number of pairs.
+
+    Returns
+    -------
+    The figure.
     """
     states = result.wavefunctions(multiplicity)
     if not 0 <= state < len(states):
@@ -257,9 +305,22 @@ def plot_natural_orbitals(
 def plot_densities(
     result: Result, state: int, multiplicity: MultiplicityName = "singlet"
 ) -> Figure:
-    """Detachment (what ``state`` takes from) and attachment density (where it goes).
+    """Draw where an excited electron comes from (detachment) and where it goes (attachment).
 
-    Surfaces enclose 70 % of each. Needs scikit-image.
+    Surfaces enclose 70 % of each density. Needs scikit-image.
+
+    Parameters
+    ----------
+    result
+        A result with its wave functions.
+    state
+        Which state, counted from 0.
+    multiplicity
+        ``"singlet"`` or ``"triplet"``.
+
+    Returns
+    -------
+    The figure.
     """
     states = result.wavefunctions(multiplicity)
     if not 0 <= state < len(states):
@@ -293,10 +354,25 @@ def plot_parity(
     units: Mapping[str, str] | None = None,
     axes: tuple[str, str] = ("label", "model"),
 ) -> Figure:
-    """Predictions over labels, one panel for each of ``pairs``: name → (labels, predictions).
+    """Draw predictions over labels, one panel for each quantity.
 
-    ``units`` are by name, ``axes`` what labels and predictions are called. Raises ValueError for no
-    pairs at all.
+    Parameters
+    ----------
+    pairs
+        Labels and predictions of each quantity, by its name.
+    units
+        Units of the quantities, by name.
+    axes
+        What labels and predictions are called.
+
+    Returns
+    -------
+    The figure.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw.
     """
     kept = {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in pairs.items() if np.size(x)}
     if not kept:

@@ -11,8 +11,8 @@ from typing import Any
 from ase import Atoms
 
 from esml.io.anything import as_structure
+from esml.io.paths import looks_like_file
 from esml.io.provenance import InputError, ReadingOptions, Structure
-from esml.io.structures import looks_like_file
 from esml.physics.excitations import InstabilityError
 from esml.predict.model_files import molecular_model
 from esml.predict.surrogate import Surrogate

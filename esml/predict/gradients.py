@@ -59,19 +59,42 @@ def excitation_gradients(
     solvent: Solvent | str | None = None,
     point_charges: Any = None,
 ) -> ExcitationGradients:
-    """∂ω/∂R of the ``states`` (counted from 0, as in ``result.singlets``) of ``atoms``.
+    """Gradients ∂ω/∂R of excitation energies.
 
     Exact first derivatives of the model's energies, in the precision of its network: load it with
-    ``dtype=torch.float64`` where more than four digits count. States within ``degenerate`` (eV) of
-    each other are given the gradient of their mean; 0 turns that off. ``solvent`` and
-    ``point_charges`` are those of ``Surrogate.predict``; among point charges the result has their
-    gradients too.
+    ``dtype=torch.float64`` if you need more than four digits.
 
-    Where the closed shell is no minimum, but one to within the error of the model, these are
-    gradients of the Tamm–Dancoff energies that ``predict`` gives, and ``warnings`` say so.
+    If the closed shell is a minimum only to within the error of the model, these are gradients of
+    the Tamm–Dancoff energies that ``predict`` gives, and ``warnings`` say so.
 
-    Raises StructureError for a structure the model cannot treat, InstabilityError where the closed
-    shell is far from a minimum, ValueError for a state the molecule does not have.
+    Parameters
+    ----------
+    model
+        A trained model of molecules.
+    atoms
+        The molecule.
+    states
+        One state or several, counted from 0 as in ``result.singlets``.
+    multiplicity
+        ``"singlet"`` or ``"triplet"``.
+    degenerate
+        States closer to each other than this (eV) are given the gradient of their mean energy;
+        0 turns that off.
+    solvent, point_charges
+        As for ``Surrogate.predict``; gradients on the point charges are part of what is returned.
+
+    Returns
+    -------
+    Energies and gradients of the states.
+
+    Raises
+    ------
+    StructureError
+        For a structure that the model cannot treat.
+    InstabilityError
+        If the closed shell is far from a minimum.
+    ValueError
+        For a state that the molecule does not have.
     """
     chosen = as_multiplicity(multiplicity)
     wanted = np.atleast_1d(np.asarray(states, dtype=np.int64))

@@ -48,7 +48,15 @@ def content(model: Surrogate) -> checkpoint.Checkpoint:
 
 
 def save_model(model: Surrogate | CrystalSurrogate, path: str | Path) -> None:
-    """Write ``model`` to one safetensors file."""
+    """Write a model to one safetensors file.
+
+    Parameters
+    ----------
+    model
+        A model of molecules or of crystals.
+    path
+        The file; an existing one is replaced.
+    """
     if isinstance(model, Surrogate):
         checkpoint.save(path, content(model))
         return
@@ -94,12 +102,29 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Surrogate | CrystalSurrogate:
-    """A trained model: the shipped one, another shipped one by name, or a file by path.
+    """Load a trained model.
 
-    ``"solids"``, ``"electrolytes"``, and the path of a model of crystals, give a
-    ``CrystalSurrogate``, which computes in double precision whatever ``dtype`` says. Raises
-    CheckpointError where there is no such model or its file cannot be used, ValueError for a device
-    there is not.
+    Parameters
+    ----------
+    name
+        Name of a shipped model, or the path of a model file; the default model if None.
+        ``"solids"``, ``"electrolytes"`` and files of models of crystals give a
+        ``CrystalSurrogate``.
+    dtype
+        Precision of the network; models of crystals always compute in double precision.
+    device
+        Where the model computes, such as ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    The model, ready to predict.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, or its file cannot be used.
+    ValueError
+        If there is no such device.
     """
     check_device(device)
     name = DEFAULT_MODEL if name is None else name

@@ -22,12 +22,12 @@ import torch
 from ase import Atoms
 
 from esml.export import open_writer
+from esml.io.paths import count_structures
 from esml.io.structures import (
     DEFAULT,
     InputError,
     ReadingOptions,
     Structure,
-    count_structures,
     makes_geometries,
     read_entries,
 )

@@ -123,9 +123,23 @@ class Surrogate(nn.Module):
         return LastStep.of(self.metadata)
 
     def graph(self, structures: Sequence[Atoms], elements: Sequence[int] | None = None) -> Graph:
-        """The graph of ``structures`` as this model reads it. Raises StructureError.
+        """The graph of ``structures`` as this model reads it.
 
-        ``elements`` are those allowed; left out, those that the model knows.
+        Parameters
+        ----------
+        structures
+            The molecules of a batch.
+        elements
+            Atomic numbers that are allowed; those the model knows if None.
+
+        Returns
+        -------
+        One graph of all molecules.
+
+        Raises
+        ------
+        StructureError
+            For a structure that the model cannot treat.
         """
         if self.device.type == "cpu":
             for atoms in structures:
@@ -143,14 +157,31 @@ class Surrogate(nn.Module):
         medium: Medium | None = None,
         features: Tensor | None = None,
     ) -> Solution:
-        """Solve for the molecules of ``graph``: ``n_states`` singlets and triplets each.
+        """Solve for the molecules of ``graph``.
 
-        Returns fewer if no molecule has that many. ``n_triplets`` sets the triplets separately;
-        ``energy_window`` returns all states below it (eV). ``medium`` surrounds the molecules;
-        vacuum if left out. ``features`` are those of ``EffectiveHamiltonian``.
         Energies, charges and dipoles carry exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
-        dipoles).
+        dipoles). Iterations run in the precision of the model, but in double precision if the
+        response carries gradients.
+
+        Parameters
+        ----------
+        graph
+            The molecules of a batch.
+        n_states
+            Number of singlets, and of triplets, for each molecule; fewer if none has that many.
+        energy_window
+            All states below this energy (eV), in place of a number.
+        n_triplets
+            Number of triplets; ``n_states`` if None.
+        medium
+            What surrounds the molecules; vacuum if None.
+        features
+            Those of ``EffectiveHamiltonian``; computed here if None.
+
+        Returns
+        -------
+        Orbitals, states, charges and dipoles of the batch, as tensors.
         """
         response, operators = self.response(graph, medium, features)
         found, layout = response.orbitals, operators.layout
@@ -184,7 +215,14 @@ class Surrogate(nn.Module):
     ) -> tuple[Response, Operators]:
         """The response matrices of the molecules of ``graph``, and what they are made of.
 
-        ``medium`` and ``features`` as in ``forward``.
+        Parameters
+        ----------
+        graph, medium, features
+            As for ``forward``.
+
+        Returns
+        -------
+        The response matrices and the operators that the network predicts.
         """
         operators = self.hamiltonian(graph, medium, features).double()
         layout = operators.layout
@@ -204,23 +242,46 @@ class Surrogate(nn.Module):
         solvent: Solvent | str | None = None,
         point_charges: Any = None,
     ) -> Result:
-        """Orbitals, charges, dipole and the ``n_states`` lowest singlets and triplets of ``atoms``.
+        """Orbitals, charges, dipole and lowest singlets and triplets of one molecule.
 
-        ``n_triplets`` sets the number of triplets separately: a spectrum needs only one, to check
-        that the closed shell is the ground state, and takes a third less time. With
-        ``energy_window`` all singlets and triplets below it (eV) in place of numbers.
-        ``solvent`` is a name such as ``"ethanol"`` (see ``esml.io.surroundings``), a ``Solvent``,
-        or ``"vacuum"``; if left out, what ``atoms.info["solvent"]`` names, else vacuum.
-        ``point_charges`` surround the molecule in the frame of its coordinates: ``PointCharges``, a
-        file, or what else ``esml.io.as_point_charges`` takes; if left out, those of
-        ``atoms.info["point_charges"]``, else none.
-        Molecules with fewer excited states than asked for in the minimal basis give all they have.
-        ``esml.predict`` also takes paths, SMILES and other objects.
-        Singlets of a closed shell that is a minimum only to within the model's error are given in
-        the Tamm–Dancoff approximation, and ``warnings`` of the result say so.
-        Raises StructureError for a structure the model cannot treat, InstabilityError where the
-        predicted closed shell is far from a minimum, SurroundingsError for a solvent that is not
-        known and point charges that cannot be, ValueError for numbers below 1.
+        If the closed shell is a minimum only to within the model's error, the singlets are given in
+        the Tamm–Dancoff approximation, and ``warnings`` of the result say so. ``esml.predict`` also
+        takes paths, SMILES and other objects.
+
+        Parameters
+        ----------
+        atoms
+            The molecule.
+        n_states
+            Number of singlets, and of triplets. A molecule that has fewer excited states in the
+            minimal basis gives all it has.
+        energy_window
+            All singlets and triplets below this energy (eV), in place of a number.
+        n_triplets
+            Number of triplets; ``n_states`` if None. A spectrum needs only one, to check that the
+            closed shell is the ground state, and then takes a third less time.
+        solvent
+            A name such as ``"ethanol"`` (see ``esml.io.surroundings``), a ``Solvent``, or
+            ``"vacuum"``. If None, what ``atoms.info["solvent"]`` names, or else vacuum.
+        point_charges
+            Charges around the molecule, in the frame of its coordinates: ``PointCharges``, a file,
+            or anything else that ``esml.io.as_point_charges`` takes. If None, those of
+            ``atoms.info["point_charges"]``, or else none.
+
+        Returns
+        -------
+        The result, with its wave functions.
+
+        Raises
+        ------
+        StructureError
+            For a structure that the model cannot treat.
+        InstabilityError
+            If the predicted closed shell is far from a minimum.
+        SurroundingsError
+            For an unknown solvent, or point charges that cannot be used.
+        ValueError
+            For a number of states below 1.
         """
         given = _structure(atoms)
         placed = within(given.atoms, solvent, point_charges)
@@ -243,15 +304,32 @@ class Surrogate(nn.Module):
     ) -> Iterator[Result | Failure]:
         """Predict a stream of structures in batches, in order, with bounded memory.
 
-        ``n_triplets`` and ``energy_window`` are those of ``predict``, and so are ``solvent``, one
-        for all structures or one for each, and ``point_charges``, those of each.
+        Parameters
+        ----------
+        structures
+            The molecules, any iterable of them.
+        n_states, energy_window, n_triplets
+            As for ``predict``.
+        errors
+            ``"raise"`` raises the error of a structure that cannot be predicted when its turn
+            comes; ``"return"`` yields a ``Failure`` in its place and continues.
+        wavefunctions
+            Whether results keep orbital coefficients, dipole operator and amplitudes.
+        solvent
+            One for all structures, or an iterable with one for each; see ``predict``.
+        point_charges
+            An iterable with those of each structure; see ``predict``.
 
-        What is neither ``Atoms`` nor a ``Structure`` raises InputError either way.
+        Yields
+        ------
+        A result for each structure, or a ``Failure``.
 
-        ``wavefunctions`` keeps orbital coefficients, dipole operator and amplitudes in the results.
-
-        ``errors="return"`` yields a ``Failure`` in place of a structure that cannot be predicted
-        and continues; ``"raise"`` raises as ``predict`` does, when it reaches that structure.
+        Raises
+        ------
+        InputError
+            For what is neither ``Atoms`` nor a ``Structure``, whatever ``errors`` says.
+        StructureError, InstabilityError, SurroundingsError, ValueError
+            As ``predict``, if ``errors`` is ``"raise"``.
         """
         wanted = Wanted(n_states, n_triplets, energy_window)
         if errors not in ("raise", "return"):
@@ -268,11 +346,7 @@ class Surrogate(nn.Module):
         return self._stream(placed, wanted, errors, wavefunctions)
 
     def _stream(
-        self,
-        stream: Iterator[Atoms],
-        wanted: Wanted,
-        errors: str,
-        wavefunctions: bool,
+        self, stream: Iterator[Atoms], wanted: Wanted, errors: str, wavefunctions: bool
     ) -> Iterator[Result | Failure]:
         while window := self.batching.read_ahead(stream):
             outcomes = self._window(window, wanted, wavefunctions)
@@ -285,10 +359,7 @@ class Surrogate(nn.Module):
                     yield Failure.of(atoms, str(outcome))
 
     def _window(
-        self,
-        structures: Sequence[Atoms],
-        wanted: Wanted,
-        wavefunctions: bool,
+        self, structures: Sequence[Atoms], wanted: Wanted, wavefunctions: bool
     ) -> list[Result | Exception]:
         """Outcomes in order, computed in batches of molecules of like size."""
         outcomes: dict[int, Result | Exception] = {}
@@ -316,13 +387,8 @@ class Surrogate(nn.Module):
             medium = Medium.of([s.solvent for s in around], [s.point_charges for s in around])
             with torch.no_grad():
                 graph = join([molecule.graph for molecule in molecules])
-                solution = self(
-                    graph,
-                    wanted.n_states,
-                    wanted.energy_window,
-                    wanted.n_triplets,
-                    medium,
-                )
+                asked = wanted.n_states, wanted.energy_window, wanted.n_triplets
+                solution = self(graph, *asked, medium)
                 stated = self.uncertainties(graph, solution)
         except (ValueError, RuntimeError) as error:
             if len(molecules) == 1:

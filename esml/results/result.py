@@ -213,7 +213,17 @@ class Result:
         )
 
     def radiative_lifetimes(self, refractive_index: float = 1.0) -> Array:
-        """Lifetimes (n_states,) of the singlets by spontaneous emission at these energies, s."""
+        """Lifetimes of the singlets by spontaneous emission at these energies.
+
+        Parameters
+        ----------
+        refractive_index
+            Of the solvent; 1 in vacuum.
+
+        Returns
+        -------
+        (n_states,) s.
+        """
         states = self.singlets
         return radiative_lifetime(states.energies, states.oscillator_strengths, refractive_index)
 
@@ -285,7 +295,19 @@ class Result:
         }
 
     def spectrum(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Spectrum:
-        """Absorption spectrum of the predicted singlets, broadened to ``fwhm`` (eV)."""
+        """Absorption spectrum of the predicted singlets.
+
+        Parameters
+        ----------
+        fwhm
+            Full width of a line at half its height, eV.
+        shape
+            ``"gaussian"`` or ``"lorentzian"``.
+
+        Returns
+        -------
+        The spectrum; it is computed once for each width and shape.
+        """
         return self._once(("spectrum", fwhm, shape), lambda: self._broadened(fwhm, shape))
 
     def _broadened(self, fwhm: float, shape: Shape) -> Spectrum:

@@ -220,10 +220,23 @@ class States:
         return html_table(*screen_table(self, requested=self.extras))
 
     def interval(self, level: float = 0.9) -> Array:
-        """(n_states, 2) lower and upper end, eV, of what holds a share ``level`` of the errors.
+        """Intervals that hold a given share of the errors.
 
-        Calibrated at 0.9; at other levels as far as errors are distributed normally. Raises
-        ValueError for a level outside 0 to 1.
+        Calibrated at 0.9; at other levels, as far as errors are distributed normally.
+
+        Parameters
+        ----------
+        level
+            The share, between 0 and 1.
+
+        Returns
+        -------
+        (n_states, 2) lower and upper end, eV.
+
+        Raises
+        ------
+        ValueError
+            For a level outside 0 to 1.
         """
         half = half_width(level) * self.uncertainties
         return np.stack([self.energies - half, self.energies + half], axis=1)

@@ -22,7 +22,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from esml.io.files import sole_writer, write_whole
-from esml.io.structures import ReadingOptions, count_structures
+from esml.io.paths import count_structures
+from esml.io.structures import ReadingOptions
 from esml.io.surroundings import SolventError, as_solvent
 from esml.physics.basis import ELEMENTS
 from esml.predict.run import Tally, predict_files

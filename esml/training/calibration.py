@@ -74,12 +74,26 @@ def calibrate(
     validation: Sequence[Record],
     left_out: Sequence[LeftOut] = (),
 ) -> Surrogate:
-    """``model`` with its domain and, given ``LEAST_MOLECULES`` to learn from, its error model.
+    """Find the domain of a model and, with at least ``LEAST_MOLECULES``, fit its error model.
 
-    ``training`` are the records it was trained on, ``left_out`` models that know less, with the
-    same validation records. ``metadata["uncertainty"]`` of the result says how many states and
-    molecules the error model is from, and, for validation molecules left out of its fit, the rank
-    correlation of stated and actual errors. The same records give the same result.
+    The same records give the same result. Its ``metadata["uncertainty"]`` says from how many states
+    and molecules the error model comes, and the rank correlation of stated and actual errors for
+    validation molecules left out of the fit.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    training
+        The records it was trained on.
+    validation
+        Records it was not trained on.
+    left_out
+        Models trained on fewer molecules, with the same validation records.
+
+    Returns
+    -------
+    The model with its domain and error model.
     """
     domain = build_domain(model, training, validation)
     metadata = {k: v for k, v in model.metadata.items() if k != "uncertainty"}
@@ -98,9 +112,25 @@ def calibrate_file(
     output: Path | None = None,
     left_out: Sequence[LeftOut] = (),
 ) -> Surrogate:
-    """``calibrate`` the model in the file ``path`` and write it to ``output``, or back.
+    """Calibrate the model in a file.
 
-    Raises CheckpointError for a file that is no effective Hamiltonian or cannot be written.
+    Parameters
+    ----------
+    path
+        The model file.
+    training, validation, left_out
+        As for ``calibrate``.
+    output
+        The file to write; ``path`` if None.
+
+    Returns
+    -------
+    The calibrated model.
+
+    Raises
+    ------
+    CheckpointError
+        For a file that holds no effective Hamiltonian or cannot be written.
     """
     model = calibrate(load_model(path), training, validation, left_out)
     save_model(model, path if output is None else output)

@@ -267,7 +267,17 @@ _LABELS = {
 
 
 def format_evaluation(result: dict[str, Any]) -> str:
-    """The result of ``evaluate`` as a text table: mean absolute errors of model and baselines."""
+    """The mean absolute errors of a model and of baselines as a text table.
+
+    Parameters
+    ----------
+    result
+        What ``evaluate`` returns.
+
+    Returns
+    -------
+    The table.
+    """
     baselines: dict[str, dict[str, float]] = result.get("baselines", {})
     header = f"{'mean absolute error':<30}{'unit':>5}{'model':>10}"
     header += "".join(f"{name:>14}" for name in baselines)

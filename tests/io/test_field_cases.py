@@ -19,13 +19,13 @@ from ase import Atoms
 from ase.build import molecule
 
 import esml
+from esml.io.paths import count_structures
 from esml.io.provenance import ASSUMED
 from esml.io.structure_checks import StructureError, check_structure
 from esml.io.structures import (
     InputError,
     ReadingOptions,
     Structure,
-    count_structures,
     read_entries,
     read_structure,
     read_structures,

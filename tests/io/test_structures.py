@@ -10,12 +10,11 @@ import pytest
 from ase.build import molecule
 from ase.io import write
 
+from esml.io.paths import count_structures, looks_like_file
 from esml.io.structures import (
     InputError,
     Structure,
-    count_structures,
     from_smiles,
-    looks_like_file,
     read_entries,
     read_structure,
     read_structures,

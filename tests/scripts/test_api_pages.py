@@ -44,15 +44,28 @@ def described(package: griffe.Module, name: str) -> dict[str, str]:
     }
 
 
+def objects(package: griffe.Module) -> Iterator[tuple[griffe.Object, list[str]]]:
+    """What the API pages name, and the members that they pick of a module."""
+    named = r"^::: esml\.(\S+)\n(?:    options:\n      members: \[(.*)\])?"
+    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
+        for name, members in re.findall(named, page.read_text(), re.M):
+            found = package[name]
+            yield found.final_target if found.is_alias else found, re.findall(r"\w+", members)
+
+
 def classes(package: griffe.Module) -> Iterator[griffe.Class]:
     """The classes of the API pages."""
-    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
-        for name in re.findall(r"^::: esml\.(\S+)", page.read_text(), re.M):
-            found = package[name]
-            found = found.final_target if found.is_alias else found
-            members = found.members.values() if found.is_module else [found]
-            own = (each for each in members if not each.is_alias and each.is_class)
-            yield from (each for each in own if not each.name.startswith("_"))
+    for found, _ in objects(package):
+        members = found.members.values() if found.is_module else [found]
+        own = (each for each in members if not each.is_alias and each.is_class)
+        yield from (each for each in own if not each.name.startswith("_"))
+
+
+def functions(package: griffe.Module) -> Iterator[griffe.Function]:
+    """The functions of the API pages."""
+    for found, members in objects(package):
+        of_module = [found.members[name] for name in members] if found.is_module else [found]
+        yield from (each for each in of_module if each.is_function)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +91,23 @@ def test_every_public_field_is_described(package: griffe.Module) -> None:
                     silent.append(field.path)
     assert silent == []
     assert seen > 300
+
+
+def test_public_functions_have_numpy_sections(package: griffe.Module) -> None:
+    """One that takes several arguments names each in a section of parameters."""
+    silent, seen = [], 0
+    for function in functions(package):
+        taken = {each.name.lstrip("*") for each in function.parameters}
+        if len(taken) < 2 or function.path == "esml.training.crystals.loop.train":
+            continue
+        seen += 1
+        text = function.docstring.value if function.docstring else ""
+        section = re.search(r"^Parameters\n-+\n(.*?)(\n\n|\Z)", text, re.M | re.S)
+        said = re.findall(r"^\S.*?(?=:?$)", section[1], re.M) if section else []
+        if taken - {name.strip("* ") for line in said for name in line.split(",")}:
+            silent.append(function.path)
+    assert silent == []
+    assert seen > 60
 
 
 def test_a_comment_describes_a_field(package: griffe.Module) -> None:

@@ -49,10 +49,20 @@ R = TypeVar("R", bound=StoredRecord)
 
 
 def write_shard(path: str | Path, records: Sequence[StoredRecord]) -> None:
-    """Write ``records``, all of one kind, to ``path``, whole or not at all.
+    """Write records to one file, whole or not at all.
 
-    Raises DatasetError when the records cannot be written (a full disk, no permission, a field of
-    a wrong shape); no temporary file is left.
+    Parameters
+    ----------
+    path
+        The file; an existing one is replaced.
+    records
+        Records of one kind.
+
+    Raises
+    ------
+    DatasetError
+        If the records cannot be written (a full disk, no permission, a field of a wrong shape); no
+        temporary file is left.
     """
     path = Path(path)
     try:
@@ -174,11 +184,27 @@ def read_shard(path: str | Path) -> list[Record]: ...
 @overload
 def read_shard(path: str | Path, kind: type[R]) -> list[R]: ...
 def read_shard(path: str | Path, kind: type[Any] = Record) -> list[Any]:
-    """All records of one shard, which are of ``kind``.
+    """All records of one shard.
 
-    Memory is bounded by ``hdf5_guards.MOST_BYTES`` times the size. Raises DatasetError for a file
-    that is missing, not a shard, or of another schema version, and its kind DamagedError for one
-    that is cut short, inconsistent, or not what its checksum is of.
+    Memory is bounded by ``hdf5_guards.MOST_BYTES`` times the size of the file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kind
+        Class of its records.
+
+    Returns
+    -------
+    The records.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, not a shard, or of another schema version.
+    DamagedError
+        If it is cut short, inconsistent, or does not match its checksum.
     """
     path = Path(path)
     if not path.is_file():
@@ -284,10 +310,22 @@ def read(
 def read(
     paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
 ) -> list[Any]:
-    """Records of shards and directories of shards, of one split if named.
+    """The records of several shards.
 
-    Of records with equal content keys only the first is given, unless ``unique`` is False. They
-    are of molecules, or of another ``kind``.
+    Parameters
+    ----------
+    paths
+        Shards and directories of shards.
+    split
+        Only records of this split; all if None.
+    unique
+        Whether only the first of several records with equal content keys is given.
+    kind
+        Class of the records.
+
+    Returns
+    -------
+    The records, in order.
     """
     return list(iterate(paths, split, unique, kind=kind))
 
@@ -301,7 +339,17 @@ def iterate(
 def iterate(
     paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
 ) -> Iterator[Any]:
-    """The records of ``read``, shard by shard."""
+    """The records of several shards, one shard at a time.
+
+    Parameters
+    ----------
+    paths, split, unique, kind
+        As for ``read``.
+
+    Yields
+    ------
+    The records, in order.
+    """
     if isinstance(paths, str | Path):
         paths = [paths]
     seen: set[str] = set()

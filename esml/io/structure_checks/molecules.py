@@ -38,13 +38,23 @@ def other_model(number: int) -> str:
 def check_structure(
     atoms: Atoms, elements: Sequence[int] = ELEMENTS, charge: int | None = None
 ) -> None:
-    """Refuse structures the model cannot treat.
+    """Refuse a structure that the model cannot treat.
 
-    ``charge`` stands in for the charge of ``atoms`` (see ``molecular_charge``). Atoms are counted
-    from 0, as ASE does. Raises StructureError for an empty or periodic structure, coordinates that
-    are not finite or beyond 1000 Å, elements outside ``elements``, atoms closer than 0.3 Å,
-    implausible coordinates (see ``plausibility``), open shells, and filled ones without a virtual
-    orbital.
+    Parameters
+    ----------
+    atoms
+        The structure. Messages count its atoms from 0, as ASE does.
+    elements
+        Atomic numbers that the model knows.
+    charge
+        Total charge in place of that of ``atoms`` (see ``molecular_charge``).
+
+    Raises
+    ------
+    StructureError
+        For an empty or periodic structure, coordinates that are not finite or beyond 1000 Å, other
+        elements, atoms closer than 0.3 Å, implausible coordinates (see ``plausibility``), an open
+        shell, and a closed one without a virtual orbital.
     """
     if len(atoms) == 0:
         raise StructureError(

@@ -15,7 +15,21 @@ STEPS = 80
 
 
 def occupations(energies: Tensor, fermi: Tensor | float, width: float) -> Tensor:
-    """Occupation, 0 to 1, of each state; two electrons go into an occupation of 1."""
+    """Fermi–Dirac occupations of states; two electrons go into an occupation of 1.
+
+    Parameters
+    ----------
+    energies:
+        eV, of any shape.
+    fermi:
+        The Fermi level, eV.
+    width:
+        σ of the smearing, eV.
+
+    Returns
+    -------
+    Occupations, 0 to 1, of the shape of ``energies``.
+    """
     return torch.sigmoid((fermi - energies) / width)
 
 

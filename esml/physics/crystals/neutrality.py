@@ -64,7 +64,21 @@ class ShiftedHamiltonian:
 def shifted(
     hamiltonian: PeriodicHamiltonian, groups: Sequence[Tensor], shifts: Tensor
 ) -> ShiftedHamiltonian:
-    """The Hamiltonian with the levels of each group of orbitals moved by its shift, eV."""
+    """Move the levels of groups of orbitals.
+
+    Parameters
+    ----------
+    hamiltonian:
+        The Hamiltonian to start from.
+    groups:
+        Orbitals of each group, by index.
+    shifts:
+        One for each group, eV.
+
+    Returns
+    -------
+    A Hamiltonian with the shifted levels.
+    """
     levels = torch.zeros(hamiltonian.n_orbitals, dtype=torch.float64)
     for group, shift in zip(groups, shifts, strict=True):
         levels = levels.index_add(0, group, shift.to(levels.dtype).expand(len(group)))

@@ -93,7 +93,18 @@ def atom_of_orbital(numbers: Sequence[int]) -> Tensor:
 
 
 def orbitals_of(numbers: Sequence[int], shell: Shell) -> list[Tensor]:
-    """For each atom the places of its orbitals of ``shell`` in the cell; empty where it has none.
+    """The orbitals of one shell, for each atom.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers.
+    shell
+        ``"s"``, ``"p"`` or ``"d"``.
+
+    Returns
+    -------
+    For each atom, the places of its orbitals in the cell; empty if it has no such shell.
 
     Examples
     --------

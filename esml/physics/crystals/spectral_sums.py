@@ -34,7 +34,19 @@ class Smooth:
 
 
 def step_down(at: float, width: float) -> Smooth:
-    """1/(1 + e^{(ε − at)/width}): an occupation, or the cut of a band centre."""
+    """The step 1/(1 + e^{(ε − at)/width}): an occupation, or the cut of a band centre.
+
+    Parameters
+    ----------
+    at:
+        Energy of the step, eV.
+    width:
+        How wide it is, eV.
+
+    Returns
+    -------
+    The function and its derivative.
+    """
 
     def value(energies: Tensor) -> Tensor:
         return torch.sigmoid((at - energies) / width)

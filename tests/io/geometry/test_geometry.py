@@ -14,6 +14,7 @@ from ase.build import molecule
 
 import esml
 from esml.io.geometry import Settings, Worker, build_many
+from esml.io.paths import count_structures
 from esml.io.provenance import Provenance
 from esml.io.structure_checks import check_structure
 from esml.io.structures import (
@@ -21,7 +22,6 @@ from esml.io.structures import (
     ReadingOptions,
     Structure,
     conformers,
-    count_structures,
     from_smiles,
     read_entries,
     read_structure,

@@ -1,0 +1,69 @@
+"""Paths of files of structures: whether they can be read, and how many structures they hold."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import ase.db
+
+from esml.io.formats import SUFFIXES, kind_of
+from esml.io.formats.kinds import IN_CAPITALS
+from esml.io.formats.rdkit_files import records
+from esml.io.formats.smiles_lists import count_rows
+from esml.io.formats.xyz import count_xyz
+from esml.io.provenance import InputError
+
+
+def check_file(path: Path) -> None:
+    """Refuse, with an ``InputError``, a path that is not a file, or an empty one."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"no file '{path}': expected a geometry file, check the path") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"'{path}' cannot be reached ({getattr(error, 'strerror', None) or error}): expected a "
+            "geometry file that may be read; check the path and its permissions"
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(
+            f"'{path}' is a directory: expected a geometry file such as molecule.xyz; name one"
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(
+            f"'{path}' is not a regular file: expected a geometry file; save its content as one"
+        )
+    if status.st_size == 0:
+        raise InputError(f"'{path}' is empty: expected at least one structure; check the file")
+
+
+def looks_like_file(text: str) -> bool:
+    """Whether ``text`` is meant as a path: it exists, or ends like a geometry file's name."""
+    path = Path(text)
+    suffix = path.suffix.lstrip(".")
+    try:
+        known = suffix in SUFFIXES if suffix == suffix.lower() else suffix.lower() in IN_CAPITALS
+        return known or path.exists()
+    except OSError:  # a SMILES longer than a file's name may be
+        return False
+
+
+def count_structures(path: str | Path) -> int:
+    """Number of structures of a file where that is cheap to tell, else 1; 0 if unreadable."""
+    path = Path(path)
+    try:
+        check_file(path)
+        if path.suffix == ".db":
+            return int(ase.db.connect(str(path)).count())
+        kind = kind_of(path)
+        if kind == "smiles":
+            return count_rows(path)
+        if kind == "xyz":
+            return count_xyz(path)
+        if kind == "sdf":
+            return sum(1 for _ in records(path))
+        return 1
+    # A database that is none raises what its backend does.
+    except Exception:
+        return 0
