@@ -62,11 +62,11 @@ lint: install-dev
 notebooks: install-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow tests/test_notebooks.py
 
-# The server asked by 50 clients at once, killed amid a list, and started again.
+# 50 clients ask the server at once; it is killed in the middle of a list, and started again.
 server-load: install-dev
 	$(BIN)/python -m pytest -m slow tests/serve
 
-# pip-audit has a folder of its own, beside the pinned versions; without a network it is done without.
+# pip-audit has a folder of its own, beside the pinned versions; without a network that part is skipped.
 audit: install-dev
 	@$(PIP) install --quiet --retries 1 --timeout 10 --target $(VENV)/audit --upgrade pip-audit \
 	  2>/dev/null || echo "pip-audit cannot be installed here"

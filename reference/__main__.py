@@ -30,16 +30,22 @@ app.add_typer(crystals, name="crystals")
 @app.command()
 def sample(
     output: Annotated[Path, typer.Argument(help="structures to write, extended xyz")],
-    n_molecules: Annotated[int, typer.Option("-n", min=1, help="distinct molecules")] = 300,
+    n_molecules: Annotated[
+        int, typer.Option("-n", min=1, help="number of distinct molecules")
+    ] = 300,
     max_heavy: Annotated[int, typer.Option(min=2, max=9, help="most heavy atoms")] = 7,
-    n_distorted: Annotated[int, typer.Option(min=0, help="distorted structures of each")] = 1,
+    n_distorted: Annotated[
+        int, typer.Option(min=0, help="number of distorted structures of each molecule")
+    ] = 1,
     relaxed_share: Annotated[
         float, typer.Option(min=0, max=1, help="share of molecules whose relaxed structure is kept")
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
-    skip: Annotated[int, typer.Option(min=0, help="leave out so many first molecules")] = 0,
+    skip: Annotated[
+        int, typer.Option(min=0, help="number of molecules to leave out at the beginning")
+    ] = 0,
     family: Annotated[
-        Family | None, typer.Option(help="only such molecules: parts of dyes")
+        Family | None, typer.Option(help="only molecules of this family of parts of dyes")
     ] = None,
     extrapolation: Annotated[
         bool, typer.Option("--extrapolation", help="the larger molecules kept for tests, instead")
@@ -47,7 +53,7 @@ def sample(
     coverage: Annotated[
         bool,
         typer.Option(
-            "--coverage", help="the first -n molecules of reference/coverage.csv, instead"
+            "--coverage", help="take the first -n molecules of reference/coverage.csv instead"
         ),
     ] = False,
 ) -> None:
@@ -76,9 +82,13 @@ def sample(
 
 @app.command()
 def generate(
-    structures: Annotated[list[Path], typer.Argument(help="structures, anything ASE reads")],
+    structures: Annotated[
+        list[Path], typer.Argument(help="files of structures, in any format that ASE reads")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="directory of shards")],
-    workers: Annotated[int, typer.Option(min=0, help="processes; with 0 this one computes")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, help="number of processes; 0 computes in this one")
+    ] = 1,
     dask: Annotated[
         str | None,
         typer.Option(
@@ -93,12 +103,19 @@ def generate(
     scf_grid: Annotated[int, typer.Option(min=0, max=9, help="grid of the SCF")] = 1,
     response_grid: Annotated[int, typer.Option(min=0, max=9, help="grid of the kernel")] = 0,
     virtual_cutoff: Annotated[
-        float, typer.Option(help="hartree; virtuals above are left out of the response; inf: none")
+        float,
+        typer.Option(
+            help="hartree; virtual orbitals above it are left out of the response; inf: none"
+        ),
     ] = 3.0,
-    n_singlets: Annotated[int, typer.Option(min=1, help="most singlets kept")] = 16,
-    n_triplets: Annotated[int, typer.Option(min=1, help="most triplets kept")] = 12,
-    retry: Annotated[bool, typer.Option("--retry", help="try earlier failures again")] = False,
-    parts_per_shard: Annotated[int, typer.Option(min=1, help="records of a shard")] = 500,
+    n_singlets: Annotated[int, typer.Option(min=1, help="largest number of singlets to keep")] = 16,
+    n_triplets: Annotated[int, typer.Option(min=1, help="largest number of triplets to keep")] = 12,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="try structures that failed earlier again")
+    ] = False,
+    parts_per_shard: Annotated[
+        int, typer.Option(min=1, help="largest number of records of a shard")
+    ] = 500,
 ) -> None:
     """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
     from esml.io.records import DatasetError
@@ -138,7 +155,8 @@ def generate(
 def tightbinding(
     output: Annotated[Path, typer.Argument(help="directory of shards")],
     n_molecules: Annotated[
-        int, typer.Option("-n", min=1, help="molecules drawn; those of the coverage follow")
+        int,
+        typer.Option("-n", min=1, help="number of molecules to draw; those of the coverage follow"),
     ] = 15000,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
 ) -> None:
@@ -161,7 +179,7 @@ def tightbinding(
 @app.command()
 def validate(
     data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
-    limit: Annotated[int, typer.Option(help="check only so many records; 0: all")] = 0,
+    limit: Annotated[int, typer.Option(help="number of records to check; 0: all")] = 0,
 ) -> None:
     """Check every record; list outliers for a human; exit 1 when something is wrong."""
     from esml.io.records import DatasetError

@@ -115,7 +115,7 @@ def _shards(directory: Path) -> list[Path]:
 def stored_keys(directory: Path, kind: type[StoredRecord] = Record) -> set[str]:
     """Content keys of all records under ``directory``; damaged parts are removed.
 
-    Raises DatasetError for a shard that cannot be read, and for a part that is none.
+    Raises DatasetError for a shard that cannot be read, and for a part that is not one of the run.
     """
     keys: set[str] = set()
     for shard in _shards(directory):

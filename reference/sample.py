@@ -29,7 +29,7 @@ class SampleError(ValueError):
 def _resume(output: Path, log: Path) -> set[str]:
     """InChIKeys of molecules an earlier, interrupted run has dealt with.
 
-    A run killed between writing structures and noting them, or in the midst of either, may leave a
+    A run killed between writing structures and noting them, or while writing either, may leave a
     partial record; both files are truncated to the last complete one.
     """
     done: set[str] = set()

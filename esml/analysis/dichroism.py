@@ -141,7 +141,7 @@ def broaden_dichroism(
             "rotatory strengths are unknown: expected those of a prediction with positions; "
             "predict again"
         )
-    # Lines of either sign are absorption spectra of their own.
+    # The lines of each sign make a separate absorption spectrum.
     up, down = (
         broaden(excitation_energies, part.clip(min=0.0), fwhm, shape, energies)
         for part in (strengths, -strengths)

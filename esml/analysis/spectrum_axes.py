@@ -91,7 +91,7 @@ def begin(
 
     An empty picture, or a new one for None, has the ``axis`` (``unit`` for None) from and to
     ``limits`` (``ends`` for None), and ``label`` beside it. Raises ValueError for another axis than
-    that of a curve that is there, and for limits that are none, ImportError without matplotlib.
+    that of a curve that is there, and for limits that cannot be, ImportError without matplotlib.
     """
     try:
         import matplotlib.pyplot as plt
@@ -170,7 +170,7 @@ def show_up_to(ax: Axes, top: float) -> None:
 
 
 def check_limits(low: float, high: float, unit: Unit, name: str = "limits") -> None:
-    """Refuse, with a ValueError, ends of an axis that are none."""
+    """Raise ValueError unless these can be the ends of an axis."""
     if not 0.0 < low < high < math.inf:
         raise ValueError(
             f"{name} is {low:g} to {high:g} {unit}: expected a lower and a higher positive number; "

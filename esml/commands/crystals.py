@@ -26,13 +26,14 @@ CrystalArgument = Annotated[
 SolidOption = Annotated[
     str | None,
     typer.Option(
-        "--model", help="Name or path of a model of crystals; that of its elements if left out."
+        "--model",
+        help="Name or path of a model of crystals; the shipped one for its elements if left out.",
     ),
 ]
 MeshOption = Annotated[
     str | None,
     typer.Option(
-        "--k-points", metavar="N,N,N", help="Divisions of the k mesh; enough if left out."
+        "--k-points", metavar="N,N,N", help="Divisions of the k mesh; fine enough if left out."
     ),
 ]
 IndexOption = Annotated[
@@ -49,7 +50,9 @@ def bands(
     file: CrystalArgument,
     path: Annotated[
         str | None,
-        typer.Option("--path", help="Special points, as GXWKG,UX; the usual path if left out."),
+        typer.Option(
+            "--path", help="Special points, such as GXWKG,UX; the usual path if left out."
+        ),
     ] = None,
     n_points: Annotated[int, typer.Option(min=2, help="Points along the path.")] = 120,
     k_points: MeshOption = None,
@@ -236,7 +239,10 @@ def _divisions(text: str | None) -> tuple[int, ...] | None:
         return None
     parts = text.replace("x", ",").split(",")
     if len(parts) != 3 or not all(p.strip().isdigit() and int(p) > 0 for p in parts):
-        fail(f"--k-points is '{text}': expected three whole numbers from 1, as 4,4,4; mend it")
+        fail(
+            f"--k-points is '{text}': expected three whole numbers from 1, "
+            "such as 4,4,4; correct it"
+        )
     return tuple(int(p) for p in parts)
 
 

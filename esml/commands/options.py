@@ -49,7 +49,7 @@ DeviceOption = Annotated[
     str, typer.Option("--device", help="Where to compute: cpu, or an accelerator such as cuda.")
 ]
 StatesOption = Annotated[
-    int, typer.Option("--n-states", help="Singlets and triplets, as many of each.")
+    int, typer.Option("--n-states", help="Number of singlets, and of triplets.")
 ]
 
 

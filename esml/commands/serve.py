@@ -14,19 +14,22 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    port: Annotated[int, typer.Option(help="Port to listen at.")] = 8765,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8765,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; another than this machine needs a token.")
+        str, typer.Option(help="Address to listen on; any but that of this machine needs a token.")
     ] = "127.0.0.1",
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="ESML_TOKEN", help="What questions must bring: 'Authorization: Bearer TOKEN'."
+            envvar="ESML_TOKEN",
+            help="Token that requests must send: 'Authorization: Bearer TOKEN'.",
         ),
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", help="Model to serve, again for more; every shipped one."),
+        typer.Option(
+            "--model", help="Model to serve; repeat for several. Every shipped model if left out."
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Where batches are kept; ~/.esml/batches if left out.")

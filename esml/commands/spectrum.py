@@ -149,7 +149,9 @@ def spectrum(
     ] = False,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Without the band maximum by the step fitted to measured ones."),
+        typer.Option(
+            "--raw", help="Leave out the band maximum by the step fitted to measured ones."
+        ),
     ] = False,
     temperature: Annotated[
         float, typer.Option(help="Temperature of the vibrations of --vibronic, K.")

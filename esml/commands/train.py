@@ -14,7 +14,7 @@ from esml.commands.options import DeviceOption, check_packages
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to train, and how.")],
     resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Go on from the last checkpoint, if any.")
+        bool, typer.Option("--resume/--restart", help="Continue from the last checkpoint, if any.")
     ] = True,
     tensorboard: Annotated[
         bool,

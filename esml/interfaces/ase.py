@@ -41,7 +41,7 @@ class _InfoAware(Calculator):
 
     @property
     def point_charges(self) -> PointCharges | None:
-        """Those around the molecule; setting others forgets all results."""
+        """The charges around the molecule; setting others discards all results."""
         return self._point_charges
 
     @point_charges.setter

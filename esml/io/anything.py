@@ -33,7 +33,7 @@ def as_structure(molecule: Any, options: ReadingOptions = DEFAULT) -> Structure:
     Raises
     ------
     InputError
-        For what is none of these or cannot be read.
+        For anything else, and for what cannot be read.
     """
     if isinstance(molecule, Structure):
         return molecule

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class BusyError(ValueError):
-    """An output that another process is writing, said in one sentence."""
+    """Another process is writing this output."""
 
 
 def write_whole(path: Path, content: bytes) -> None:

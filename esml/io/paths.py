@@ -50,7 +50,7 @@ def looks_like_file(text: str) -> bool:
 
 
 def count_structures(path: str | Path) -> int:
-    """Number of structures of a file where that is cheap to tell, else 1; 0 if unreadable."""
+    """Number of structures of a file if it is cheap to count them, else 1; 0 if unreadable."""
     path = Path(path)
     try:
         check_file(path)
@@ -64,6 +64,6 @@ def count_structures(path: str | Path) -> int:
         if kind == "sdf":
             return sum(1 for _ in records(path))
         return 1
-    # A database that is none raises what its backend does.
+    # A file that is not a database raises whatever its backend raises.
     except Exception:
         return 0

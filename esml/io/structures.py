@@ -2,8 +2,8 @@
 
     file → reader (esml.io.formats) → atoms, drawings and SMILES → geometries → structures
 
-Everything that can be wrong with an input is said in one sentence, as an ``InputError``; what was
-decided on the way goes to the ``Provenance`` of a structure. No record goes without either.
+Whatever is wrong with an input is reported in one sentence, as an ``InputError``; what was decided
+in reading it goes to the ``Provenance`` of the structure. Every record gets one or the other.
 """
 
 from __future__ import annotations
@@ -244,9 +244,9 @@ def read_structures(path: str | Path, options: ReadingOptions = DEFAULT) -> Iter
 def read_entries(
     path: str | Path, skip: int = 0, options: ReadingOptions = DEFAULT
 ) -> Generator[Structure | InputError, None, None]:
-    """All structures of a file but the first ``skip``, and where a record is bad, why.
+    """All structures of a file but the first ``skip``; for a bad record, its error.
 
-    Else as ``read_structures``.
+    Otherwise as ``read_structures``.
     """
     path = Path(path)
     check_file(path)
@@ -278,7 +278,7 @@ def _through_workers(
                 begun.append(item)
                 yield item.content
         except InputError as error:
-            # Told when its turn comes.
+            # Reported when its turn comes.
             begun.append(Item(0, error.name, error, fatal=True))
             yield error
 
@@ -319,7 +319,7 @@ def _settings(options: ReadingOptions) -> Settings:
 
 
 def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | InputError:
-    """The structure of a record with coordinates; what is wrong with it is handed through."""
+    """The structure of a record with coordinates, or the error found in reading it."""
     table = item.content
     if isinstance(table, Table):
         table = too_large(len(table.atoms), options.most_atoms) or table

@@ -1,4 +1,4 @@
-"""Long runs: shared between processes or computers, saved as they proceed, shown on screen.
+"""Long runs: shared between processes or computers, saved as they proceed, with their progress.
 
 workers       jobs on other processes of this machine, even if workers die
 dask_workers  jobs on the workers of a Dask cluster

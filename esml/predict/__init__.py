@@ -8,10 +8,10 @@ wait for the rest.
 
 anything       any description of molecules → results, in one call
 model_files    models by name or path
-surrogate      a trained model of molecules, which the following make up
+surrogate      a trained model of molecules, made up of the following
 batching       which structures are solved together
-solution       what the model says of a batch, and the results taken from it
-stated_errors  what it says of their errors
+solution       what the model predicts for a batch, and the results made from it
+stated_errors  the errors to expect of them
 gradients      gradients of excitation energies
 couplings      gradients and couplings of states, for dynamics
 dipoles        dipole moments of excited states, with everything that relaxes

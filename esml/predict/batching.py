@@ -109,7 +109,7 @@ class Batching:
             yield batch
 
     def check_size(self, atoms: Atoms) -> None:
-        """Refuse, with a StructureError, a molecule that needs more memory than there is."""
+        """Raise StructureError for a molecule that needs more memory than is available."""
         needed = self.bytes_per_pair * n_orbitals(atoms) ** 2
         there = physical_memory() if self.memory is None else self.memory
         if there is not None and needed > there:

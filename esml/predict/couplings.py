@@ -238,7 +238,7 @@ def _with_ground(
 
 
 def _checked(velocities: Any, n_atoms: int) -> Array:
-    """``velocities`` as an array (N, 3). Raises ValueError for what is none."""
+    """``velocities`` as an array (N, 3). Raises ValueError for anything else."""
     expected = (
         f"expected shape {(n_atoms, 3)}, finite numbers in Å/fs for each atom; of ASE Atoms "
         "give atoms.get_velocities() * ase.units.fs"

@@ -63,7 +63,7 @@ class Checked(NamedTuple):
 def medium_around(
     atoms: Atoms, solvent: Solvent | str | None = None, point_charges: Any = None
 ) -> Medium | None:
-    """The medium of one molecule, as ``Surrogate.predict`` takes and refuses it; None: vacuum."""
+    """The medium of one molecule from what ``Surrogate.predict`` takes; None for vacuum."""
     around = surroundings_of(within(atoms, solvent, point_charges))
     return Medium.of([around.solvent], [around.point_charges])
 
@@ -114,7 +114,7 @@ class Surrogate(nn.Module):
 
     @property
     def elements(self) -> tuple[int, ...]:
-        """Atomic numbers of the elements it was trained on; all that there are before training."""
+        """Atomic numbers of the elements it was trained on; before training, all it can treat."""
         return tuple(self.metadata.get("elements", ELEMENTS))
 
     @property

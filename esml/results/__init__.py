@@ -1,8 +1,8 @@
 """The answer for one molecule, in memory, read from a file and on screen: one class for each part.
 
 ``Result`` holds what the model predicts, ``States`` the excited states of one multiplicity,
-``Failure`` (of ``esml.io.provenance``) the
-reason why there is no result. A property of a state is one field of ``States``.
+``Failure`` (of ``esml.io.provenance``) why
+there is no result. A property of a state is one field of ``States``.
 
 result     a ``Result``: orbitals, charges, dipole and states
 states     the states of one multiplicity, and what is known of each property

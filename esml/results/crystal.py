@@ -241,7 +241,8 @@ class Crystal:
             known = "".join(sorted(lattice.bandpath(npoints=0, eps=LIKE_A_LATTICE).special_points))
             raise ValueError(
                 f"'{path}' is not a path of this lattice ({' '.join(str(error).split())}): "
-                f"expected names of special points among {known}, as in GX; mend it or leave it out"
+                f"expected names of special points among {known}, such as GX; correct it "
+                "or leave it out"
             ) from error
         distances, places, names = found.get_linear_kpoint_axis()
         points = torch.as_tensor(found.kpts)

@@ -1,6 +1,6 @@
 """The answer for one molecule: a ``Result``, or a ``Failure``.
 
-Over 400 lines: what is worked out from an answer is a method of it.
+Over 400 lines: whatever follows from an answer is a method of it.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class Result:
 
     The wave functions (``coefficients``, ``dipole_operator`` and the amplitudes of the states) grow
     with the square of the molecule and faster than all the rest; ``Surrogate.predict`` gives them,
-    ``Surrogate.predict_many`` only where asked to, and None else. Amplitudes refer to these very
-    ``coefficients``: signs, and the axes within degenerate sets, are those of one diagonalization.
-    A result that was read from a file has neither them nor the Hamiltonian.
+    ``Surrogate.predict_many`` only on request; otherwise they are None. Amplitudes refer to these
+    very ``coefficients``: signs, and the axes within degenerate sets, are those of one
+    diagonalization. A result that was read from a file has neither them nor the Hamiltonian.
 
-    Bonding, point group, characters and spectra are worked out when first asked for and kept.
+    Bonding, point group, characters and spectra are computed on first use and kept.
     """
 
     atoms: Atoms

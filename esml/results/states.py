@@ -1,4 +1,4 @@
-"""The excited states of a molecule, and what there is to know of a property of a state.
+"""The excited states of a molecule, and how their properties are stored and shown.
 
 A property of a state is one field of ``States``. The ``Property`` of the field says how it is
 shaped, stored and shown; files, tables and screens follow from that.
@@ -32,14 +32,14 @@ class Property:
     column
         Name of its column in a table with a row for every state; out of tables if empty.
     ending
-        What stands behind the state in a table with a row for every molecule: ``eV`` for
+        Follows the state's label in a table with a row for every molecule: ``eV`` for
         ``S1_eV``. The same as ``column`` if left out.
     heading, digits
         Heading and digits on screen; not shown if empty.
     on_request
-        Shown on screen only where asked for.
+        Shown on screen only on request.
     optional
-        Made only where asked for, else nan; then left out of JSON, xyz, tables and the screen.
+        Computed only on request; otherwise nan, and left out of JSON, xyz, tables and the screen.
     zero_for_triplets
         The property is zero for triplets by symmetry, and not stored or shown for them.
     since
@@ -58,7 +58,7 @@ class Property:
     since: int = 1
 
     def concerns(self, multiplicity: Multiplicity) -> bool:
-        """Whether states of ``multiplicity`` have a value that is worth telling."""
+        """Whether states of ``multiplicity`` have a value that is not zero by symmetry."""
         return not (self.zero_for_triplets and multiplicity == "triplet")
 
 
@@ -87,7 +87,7 @@ class States:
     An uncertainty u is the error to expect of an energy, against what the energies of the model
     stand for (best estimates, or the level of theory it was trained on): the standard deviation of
     a normal distribution whose central 90 %, ±1.645 u, hold 90 % of the errors on molecules not
-    trained on. nan where the model file knows none.
+    trained on. nan if the model file has no error model.
     """
 
     multiplicity: Multiplicity
@@ -128,7 +128,7 @@ class States:
         heading="δ circular (a.u.)",
         **TWO_PHOTON,
     )
-    """(n_states,) δ for circularly polarized light, atomic units; nan likewise."""
+    """(n_states,) δ for circularly polarized light, atomic units; otherwise nan, too."""
     two_photon_cross_sections: Array = state_property(
         unit="GM",
         column="two_photon_GM",
@@ -136,7 +136,7 @@ class States:
         **TWO_PHOTON,
     )
     """(n_states,) σ for linearly polarized light, GM, at the maximum of a Lorentzian of half width
-    0.1 eV; nan likewise."""
+    0.1 eV; otherwise nan, too."""
     X: Array | None = None
     """(n_states, o, v) excitation amplitudes between ``Result.coefficients``."""
     Y: Array | None = None
@@ -152,7 +152,7 @@ class States:
     ) -> States:
         """States with the properties that ``values`` holds by name.
 
-        Others are zero where that is known of triplets, else nan.
+        All others are zero if symmetry makes them so for triplets, else nan.
         """
         n_states = len(values["energies"])
         filled = {}
@@ -165,7 +165,7 @@ class States:
 
     @property
     def extras(self) -> list[str]:
-        """Names of the properties that are made only where asked for, and were."""
+        """Names of the optional properties that were computed."""
         return [
             name
             for name, how in PROPERTIES.items()
@@ -176,7 +176,7 @@ class States:
 
     @property
     def told(self) -> dict[str, Property]:
-        """The properties worth telling: not those zero by symmetry, nor those not asked for."""
+        """The properties to show: neither zero by symmetry nor optional and not computed."""
         extras = self.extras
         return {
             name: how
@@ -272,8 +272,7 @@ def screen_table(
     """Headings and rows of a table of states for people to read.
 
     ``remarks`` holds, by multiplicity, a last cell for every state; ``requested`` names properties
-    that are shown on request. An unknown value, and what is
-    zero by symmetry, is a dash.
+    that are shown on request. Unknown values, and those that are zero by symmetry, are dashes.
     """
     shown = {
         name: how

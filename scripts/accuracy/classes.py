@@ -101,7 +101,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="name or file of a model")
     parser.add_argument("data", type=Path, nargs="+", help="reference data")
-    parser.add_argument("--split", nargs="+", default=["validation", "test"], help="splits scored")
+    parser.add_argument(
+        "--split", nargs="+", default=["validation", "test"], help="splits to score"
+    )
     options = parser.parse_args()
     print(formatted(table(load_model(options.model), read(options.data), options.split)))
 

@@ -33,8 +33,10 @@ def finer(record: CrystalRecord, times: float) -> tuple[tuple[int, int, int], Ar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, nargs="+", default=[Path("data/alloys")])
-    parser.add_argument("--n", type=int, default=4, help="crystals")
-    parser.add_argument("--times", type=float, default=1.6, help="as many divisions")
+    parser.add_argument("--n", type=int, default=4, help="number of crystals")
+    parser.add_argument(
+        "--times", type=float, default=1.6, help="factor by which the k mesh is refined"
+    )
     arguments = parser.parse_args()
     records = [
         r

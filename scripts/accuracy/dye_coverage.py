@@ -134,12 +134,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--column", default="chromophore_smiles")
     parser.add_argument("--n", type=int, default=200)
-    parser.add_argument("--first", type=int, help="so many of the draw only")
+    parser.add_argument(
+        "--first", type=int, help="number of drawn dyes to try, from the first; all by default"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--geometry", choices=("xtb", "mmff"), default="xtb")
-    parser.add_argument("--tried", type=int, default=Settings.tried, help="conformers relaxed")
-    parser.add_argument("--seconds", type=float, default=300.0, help="for each geometry")
-    parser.add_argument("--processes", type=int, help="one for each core if not given")
+    parser.add_argument(
+        "--tried", type=int, default=Settings.tried, help="number of conformers to relax"
+    )
+    parser.add_argument("--seconds", type=float, default=300.0, help="time limit for each geometry")
+    parser.add_argument(
+        "--processes", type=int, help="number of processes; one for each core by default"
+    )
     parser.add_argument("--store", type=Path, help="where geometries are kept (.jsonl)")
     given = parser.parse_args(arguments)
     smiles = drawn(given.table, given.column, given.n, given.seed)[: given.first]

@@ -7,7 +7,7 @@ computed, relaxes S1 of each in its solvent on GFN2-xTB + ω, and compares the v
 energy with the measured maximum that TABLE has for this dye and solvent (columns
 ``chromophore_smiles``, ``solvent_smiles``, ``absorption_max_nm``, ``emission_max_nm``; the mean
 where there are several). Prints Markdown and Pearson's correlations. The store has a line for every
-dye that is done, so that a run that was stopped goes on. The table is not part of the project.
+dye that is done, so a run that was stopped can continue. The table is not part of the project.
 """
 
 from __future__ import annotations
@@ -134,10 +134,14 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Predict what is not done yet, then print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("table", type=Path, help="measured maxima")
-    parser.add_argument("--store", type=Path, required=True, help="kept between runs (.jsonl)")
-    parser.add_argument("--vibronic", action="store_true", help="modes and the maximum of the band")
-    parser.add_argument("--first", type=int, help="so many dyes only")
+    parser.add_argument("table", type=Path, help="table of measured maxima")
+    parser.add_argument(
+        "--store", type=Path, required=True, help="file that keeps results between runs (.jsonl)"
+    )
+    parser.add_argument(
+        "--vibronic", action="store_true", help="compute modes and the maximum of the band"
+    )
+    parser.add_argument("--first", type=int, help="number of dyes, from the first; all by default")
     given = parser.parse_args(arguments)
     known, done = measured(given.table), kept(given.store)
     model = esml.load_model()

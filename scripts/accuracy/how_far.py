@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("levels", type=Path)
     parser.add_argument("fit", type=Path)
     parser.add_argument("--labels", type=Path)
-    parser.add_argument("--cache", type=Path, help="of what the programs gave")
+    parser.add_argument("--cache", type=Path, help="file that keeps the results of the programs")
     parser.add_argument("--pictures", type=Path)
     given = parser.parse_args()
     molecules = quest.load(given.quest)

@@ -265,13 +265,17 @@ def draw(compared: Sequence[PredictedMaxima], path: Path) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options about what is drawn and where geometries are kept."""
     parser.add_argument("table", type=Path)
-    parser.add_argument("--store", type=Path, required=True, help="of geometries (.jsonl)")
-    parser.add_argument("--n", type=int, default=300, help="dyes")
+    parser.add_argument(
+        "--store", type=Path, required=True, help="file that keeps geometries (.jsonl)"
+    )
+    parser.add_argument("--n", type=int, default=300, help="number of dyes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--heavy", type=int, default=30, help="heavy atoms of a dye, at most")
-    parser.add_argument("--solvents", type=int, default=2, help="of each dye, at most")
-    parser.add_argument("--seconds", type=float, default=120.0, help="for each geometry")
-    parser.add_argument("--tried", type=int, default=Settings.tried, help="conformers relaxed")
+    parser.add_argument("--heavy", type=int, default=30, help="most heavy atoms of a dye")
+    parser.add_argument("--solvents", type=int, default=2, help="most solvents of a dye")
+    parser.add_argument("--seconds", type=float, default=120.0, help="time limit for each geometry")
+    parser.add_argument(
+        "--tried", type=int, default=Settings.tried, help="number of conformers to relax"
+    )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--model", default=None)
 
@@ -290,7 +294,7 @@ def compared_as_asked(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument("--picture", type=Path, help="predicted over measured")
+    parser.add_argument("--picture", type=Path, help="picture of predicted over measured maxima")
     parser.add_argument("--only-geometries", action="store_true", help="fill the store")
     given = parser.parse_args()
     model = None if given.only_geometries else esml.load_model(given.model)

@@ -79,7 +79,7 @@ def of_model(model: Surrogate) -> Method:
 def of_direct(path: Path) -> Method:
     """The method that is the direct model in the file ``path``: five singlets and one triplet.
 
-    Raises CheckpointError for a file that is none, ValueError for one of another kind of model.
+    Raises CheckpointError for a file that is not a model, ValueError for another kind of model.
     """
     found = checkpoint.load(path)
     model = Direct(DirectConfig.model_validate(found.config))

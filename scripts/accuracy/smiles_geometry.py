@@ -94,7 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--list", type=Path, help="SMILES and a name on every line")
-    parser.add_argument("--first", type=int, help="so many compounds only")
+    parser.add_argument(
+        "--first", type=int, help="number of compounds to try, from the first; all by default"
+    )
     parser.add_argument("--most", type=int, default=60, help="conformers of a careful search")
     given = parser.parse_args(arguments)
     model, worker = esml.load_model(), Worker()

@@ -177,8 +177,12 @@ def markdown(name: str, rows: list[DyeShifts]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURED)}")
-    parser.add_argument("--markdown", action="store_true", help="the table of docs/solvents.md")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"molecules to compute, of {', '.join(MEASURED)}"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table of docs/solvents.md"
+    )
     given = parser.parse_args()
     model = esml.load_model()
     if given.markdown:

@@ -54,7 +54,7 @@ def moving(atoms: Atoms, modes: NormalModes, seed: int) -> Atoms:
 
 
 def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int) -> list[Any]:
-    """Frames of a trajectory that ``path`` keeps, gone on with until it has ``steps``."""
+    """Frames of the trajectory kept in ``path``, continued until it has ``steps``."""
     table_of_frames, state = path.with_suffix(".frames.json"), path.with_suffix(".json")
     hopping, frames = start, [astuple(start.frame())] if not state.exists() else []
     if state.exists():

@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", default="default")
     parser.add_argument("--data", type=Path, nargs="+", default=SETS)
-    parser.add_argument("--list", action="store_true", help="molecules where the two disagree")
+    parser.add_argument("--list", action="store_true", help="list molecules where the two disagree")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = esml.load_model(args.model)

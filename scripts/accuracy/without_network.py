@@ -155,9 +155,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--most", type=int, default=400, help="training records used")
     parser.add_argument(
-        "--no-relaxation", action="store_true", help="leave the virtual orbitals where they are"
+        "--most", type=int, default=400, help="largest number of training records to use"
+    )
+    parser.add_argument(
+        "--no-relaxation", action="store_true", help="do not relax the virtual orbitals"
     )
     args = parser.parse_args()
     torch.manual_seed(0)

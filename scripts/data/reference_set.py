@@ -124,7 +124,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dask", help="address of a scheduler, or local")
-    parser.add_argument("--beside", type=Path, metavar="DATA", help="a set to add to")
+    parser.add_argument(
+        "--beside", type=Path, metavar="DATA", help="set that the new one will be added to"
+    )
     args = parser.parse_args()
     for name in args.only or PARTS:
         images = images_of(name, args.directory / f"{name}.xyz")

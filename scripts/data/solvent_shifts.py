@@ -255,7 +255,9 @@ def check(smiles: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, nargs="?", default=Path("shifts.json"))
-    parser.add_argument("--check", metavar="SMILES", help="compare with PySCF's own TDDFT instead")
+    parser.add_argument(
+        "--check", metavar="SMILES", help="only compare this molecule with PySCF's own TDDFT"
+    )
     args = parser.parse_args()
     if args.check:
         check(args.check)

@@ -115,7 +115,7 @@ def label(path: Path, images: Iterable[Atoms], workers: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="RUN")
-    parser.add_argument("--n", type=int, default=80, help="structures")
+    parser.add_argument("--n", type=int, default=80, help="number of structures")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

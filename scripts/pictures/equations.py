@@ -17,7 +17,7 @@ def mathml(source: str, *_: Any, **__: Any) -> str:
 
 
 def on_config(config: Any) -> Any:
-    """Have blocks ``math`` written by ``mathml``."""
+    """Let ``mathml`` write blocks of ``math``."""
     fences = config.mdx_configs.setdefault("pymdownx.superfences", {})
     fence = {"name": "math", "class": "math", "format": mathml}
     fences.setdefault("custom_fences", []).append(fence)

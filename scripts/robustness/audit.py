@@ -72,7 +72,9 @@ def known_vulnerabilities(tools: Path | None) -> list[str] | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tools", type=Path, help="folder that pip-audit is installed in")
-    parser.add_argument("--offline", action="store_true", help="ask nobody")
+    parser.add_argument(
+        "--offline", action="store_true", help="compare versions only, without the network"
+    )
     args = parser.parse_args()
     wanted = pins(PINS.read_text())
     installed = {canonical(d.metadata["Name"]): d.version for d in distributions()}

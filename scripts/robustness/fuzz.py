@@ -118,7 +118,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def examine(model: esml.Surrogate, atoms: Atoms, options: dict[str, Any]) -> str:
-    """Predict: what came of it; AssertionError for a result or a refusal that is none."""
+    """Predict and say what came of it; AssertionError for an unsound result or refusal."""
     before = atoms.copy()
     try:
         result = model.predict(atoms, **options)

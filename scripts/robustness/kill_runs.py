@@ -213,7 +213,9 @@ def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=30, help="of the three commands together")
+    parser.add_argument(
+        "--kills", type=int, default=30, help="number of kills, of the three commands together"
+    )
     parser.add_argument("--only", choices=("generate", "train", "predict", "disk"))
     parser.add_argument("--dask", help="for generate: address of a scheduler, or local")
     parser.add_argument("--seed", type=int, default=0)

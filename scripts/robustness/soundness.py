@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="*", type=Path, default=list(DATA))
     parser.add_argument("--distortions", type=int, default=2)
-    parser.add_argument("--limit", type=int, help="records; default: all")
+    parser.add_argument("--limit", type=int, help="number of records; all by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model")
     args = parser.parse_args()

@@ -35,10 +35,19 @@ def main() -> None:
     parser.add_argument("parts", nargs="+", metavar="PART", help=parts)
     parser.add_argument("--json", type=Path, help="file to add the results to")
     parser.add_argument("--picture", type=Path, default=Path("speed.png"))
-    parser.add_argument("--smallest", type=int, default=0, help="atoms, of sizes")
-    parser.add_argument("--largest", type=int, default=max(SIZES) // 2, help="atoms, of sizes")
-    parser.add_argument("--labels", type=int, default=10, help="PySCF labels to compute")
-    parser.add_argument("--molecules", type=int, default=10_000, help="of the stream")
+    parser.add_argument(
+        "--smallest", type=int, default=0, help="smallest molecule of the command sizes, atoms"
+    )
+    parser.add_argument(
+        "--largest",
+        type=int,
+        default=max(SIZES) // 2,
+        help="largest molecule of the command sizes, atoms",
+    )
+    parser.add_argument("--labels", type=int, default=10, help="number of PySCF labels to compute")
+    parser.add_argument(
+        "--molecules", type=int, default=10_000, help="number of molecules in the stream"
+    )
     options = parser.parse_args()
     results: dict[str, Any] = {}
     if options.json and options.json.exists():

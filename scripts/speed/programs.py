@@ -172,7 +172,7 @@ def startup(n_pairs: int = 8) -> dict[str, float]:
 
 
 def written_to(output: Path) -> int:
-    """Molecules in a file that is being written."""
+    """Number of molecules in a file that is being written."""
     path = part_path(output) if part_path(output).exists() else output
     if not path.exists():
         return 0

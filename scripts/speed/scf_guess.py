@@ -115,11 +115,13 @@ def scan(records: list[Record], method: str, basis: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("-n", type=int, default=24, help="molecules")
-    parser.add_argument("--method", default="hf", help="hf or a functional's name")
+    parser.add_argument("-n", type=int, default=24, help="number of molecules")
+    parser.add_argument("--method", default="hf", help="hf or the name of a functional")
     parser.add_argument("--basis", default="def2-svp")
     parser.add_argument("--json", type=Path, help="write the numbers here")
-    parser.add_argument("--scan", action="store_true", help="scan constants on training molecules")
+    parser.add_argument(
+        "--scan", action="store_true", help="scan the constants on training molecules"
+    )
     given = parser.parse_args()
     if given.scan:
         scan(choose(given.data, "train", given.n), given.method, given.basis)

@@ -42,7 +42,7 @@ def measure(server: Server, smiles: str) -> tuple[list[float], list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("molecules", nargs="*", default=MOLECULES, help="SMILES")
+    parser.add_argument("molecules", nargs="*", default=MOLECULES, help="SMILES of the molecules")
     options = parser.parse_args()
     names = ("draft (s)", "again (s)", "relaxed (s)", "draft (eV)", "relaxed (eV)")
     print(f"{'':<32}" + "".join(f"{name:>14}" for name in names))

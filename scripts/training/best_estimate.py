@@ -208,12 +208,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("quest", type=Path)
     parser.add_argument("qm8", type=Path)
     parser.add_argument("azulenes", type=Path)
-    parser.add_argument("--model", default="camb3lyp", help="the label-faithful model")
-    parser.add_argument("--n-cc2", type=int, default=1500, help="CC2 molecules fitted")
-    parser.add_argument("--n-test", type=int, default=300, help="CC2 molecules tested")
+    parser.add_argument(
+        "--model", default="camb3lyp", help="model to start from, fitted to the labels"
+    )
+    parser.add_argument("--n-cc2", type=int, default=1500, help="number of CC2 molecules to fit")
+    parser.add_argument("--n-test", type=int, default=300, help="number of CC2 molecules to test")
     parser.add_argument("--larger", type=Path, help="records of larger molecules")
     parser.add_argument("-o", "--output", type=Path, help="model file to write")
-    parser.add_argument("--json", type=Path, help="figures")
+    parser.add_argument("--json", type=Path, help="file to write the numbers to")
     return parser.parse_args()
 
 

@@ -55,10 +55,19 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, help="write here, not back to MODEL")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--only-bonds", action="store_true", help="leave all else as it is")
-    how.add_argument("--only-reach", type=Path, metavar="DIR", help="of larger molecules")
-    how.add_argument("--like", type=Path, metavar="OTHER", help="take its error model")
-    how.add_argument("--left-out", type=Path, metavar="RUN", help="of scripts.training.cross_fit")
+    how.add_argument("--only-bonds", action="store_true", help="change only what is known of bonds")
+    how.add_argument(
+        "--only-reach",
+        type=Path,
+        metavar="DIR",
+        help="records of larger molecules; change only the reach",
+    )
+    how.add_argument(
+        "--like", type=Path, metavar="OTHER", help="model file whose error model to use"
+    )
+    how.add_argument(
+        "--left-out", type=Path, metavar="RUN", help="run of scripts.training.cross_fit"
+    )
     args = parser.parse_args()
     records = read(args.data)
     split = {name: [r for r in records if r.split == name] for name in ("train", "validation")}

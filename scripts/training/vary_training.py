@@ -86,7 +86,7 @@ class Job:
         return f"{self.variant.replace(' ', '-') or 'size'}-{self.size}"
 
     def config(self, base: TrainingConfig, shard: Path, output: Path) -> TrainingConfig:
-        """``base`` with this job's records and changes; ValidationError where these are no keys."""
+        """``base`` with this job's records and changes; ValidationError for unknown keys."""
         # A word of the base's own YAML is a path by now, so the whole configuration is rebuilt.
         settings = base.model_dump()
         settings |= {"data": [shard], "output": output, "name": self.name, "epochs": self.epochs}

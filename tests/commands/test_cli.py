@@ -308,7 +308,7 @@ def test_predict_records_what_fails_and_goes_on(tmp_path: Path) -> None:
 def test_an_interrupted_predict_keeps_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And goes on with it, but for other input, options or a wish to begin anew."""
+    """And continues from it, unless input or options differ or it is told to start again."""
     predict_many = Surrogate.predict_many
     windows: list[int] = []
 

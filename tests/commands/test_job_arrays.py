@@ -1,4 +1,4 @@
-"""Shards of a job array: dealt out, predicted apart, and put together as if in one go."""
+"""Shards of a job array: dealt out, predicted apart, and merged into what one run gives."""
 
 from __future__ import annotations
 

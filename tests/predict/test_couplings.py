@@ -247,7 +247,7 @@ def _with(value: object) -> list[list[object]]:
 def test_velocities_that_are_none_are_refused_in_one_sentence(
     couplings: dict[str, StateCouplings], velocities: Any, said: str
 ) -> None:
-    """What was wrong, what was expected and how to mend it, in no words of torch."""
+    """What was wrong, what was expected and how to fix it, in no words of torch."""
     with pytest.raises(ValueError, match=said) as refused:
         couplings["singlets"].time_derivatives(velocities)
     sentence = str(refused.value)

@@ -1,4 +1,4 @@
-"""A list of SMILES that is stopped and gone on with: nothing lost, nothing twice."""
+"""A list of SMILES that is stopped and continued: nothing is lost or done twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions among point charges: limits, invariances, gradients on atoms and charges, truths."""
+"""Predictions among point charges: limits, invariances, gradients, independent values."""
 
 from __future__ import annotations
 

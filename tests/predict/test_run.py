@@ -1,4 +1,4 @@
-"""A run that is stopped and gone on with ends with what an undisturbed one gives, bit for bit."""
+"""A run that is stopped and continued gives what an undisturbed one gives, bit for bit."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def classes(package: griffe.Module) -> Iterator[griffe.Class]:
     """The classes of the API pages."""
     for found, _ in objects(package):
         members = found.members.values() if found.is_module else [found]
-        own = (each for each in members if not each.is_alias and each.is_class)
+        own = (each for each in members if isinstance(each, griffe.Class))
         yield from (each for each in own if not each.name.startswith("_"))
 
 
@@ -65,7 +65,7 @@ def functions(package: griffe.Module) -> Iterator[griffe.Function]:
     """The functions of the API pages."""
     for found, members in objects(package):
         of_module = [found.members[name] for name in members] if found.is_module else [found]
-        yield from (each for each in of_module if each.is_function)
+        yield from (each for each in of_module if isinstance(each, griffe.Function))
 
 
 @pytest.mark.parametrize(

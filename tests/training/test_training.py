@@ -117,7 +117,7 @@ def test_frozen_weights_stay_as_they_start(tmp_path: Path) -> None:
     moved = (n for n in before if not torch.equal(after[n], before[n]))
     assert {"element_couplings", "virtual_scale"} <= set(moved)
 
-    # The same weights must be frozen when the run goes on.
+    # The same weights must be frozen when the run continues.
     with pytest.raises(ConfigError, match=r"another run: expected frozen \["):
         train(configuration(tmp_path / "a"), progress=False)
     with pytest.raises(ConfigError, match=r"frozen: no weight of the model matches 'coupling'"):

@@ -46,9 +46,9 @@ class _Model:
 def read_pdb(text: str) -> Iterator[Table | InputError]:
     """Models of a PDB file.
 
-    Of alternate locations the one with the highest occupancy is taken, of a tie the first; formal
-    charges are those of columns 79–80; the cell is left out, for the atoms are read as one isolated
-    molecule.
+    Of alternate locations, the one with the highest occupancy is taken, or the first of
+    several. Formal charges are those of columns 79–80. The cell is left out, since the atoms are
+    read as one isolated molecule.
     """
     cell = next((line for line in text.split("\n") if line.startswith("CRYST1")), None)
     title = next((line[10:].strip() for line in text.split("\n") if line.startswith("TITLE")), "")

@@ -186,7 +186,7 @@ def _reason(error: Exception) -> str:
 
 
 def _coordinates(table: Table, index: int, name: str, options: ReadingOptions) -> Item:
-    """A record with coordinates, to be relaxed where the user asks for it."""
+    """A record with coordinates, to be relaxed if the user asks for it."""
     if options.geometry == "mmff":
         error = InputError(
             f"'{name}' has a geometry, which MMFF94 is not asked to change: expected --geometry "

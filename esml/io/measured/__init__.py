@@ -1,6 +1,6 @@
-"""What was measured: absorption spectra, and lists of absorption maxima.
+"""Measured absorption spectra, and lists of measured absorption maxima.
 
-spectra       a spectrum from a table or from what a spectrometer exports
+spectra       a spectrum from a table or from the export of a spectrometer
 maxima        SMILES, solvent and λmax, one row each
 dye_families  families by which such lists are sorted
 """

@@ -38,7 +38,7 @@ Paths = str | Path | Iterable[str | Path]
 
 
 class DatasetError(ValueError):
-    """A dataset file that cannot be read or written, said in one sentence."""
+    """A dataset file cannot be read or written; the message says why in one sentence."""
 
 
 class DamagedError(DatasetError):

@@ -31,7 +31,7 @@ def as_point_charges(given: Any) -> PointCharges | None:
     Raises
     ------
     PointChargesError
-        For what is none of these, and for charges that are all zero.
+        For anything else, and for charges that are all zero.
     """
     if given is None or isinstance(given, PointCharges):
         return given

@@ -39,7 +39,7 @@ def gaussians(at: Tensor, energies: Tensor, width: float) -> Tensor:
 
 
 def zero_name(insulating: bool) -> str:
-    """From where energies count, in words."""
+    """The zero of energy, in words."""
     return "valence band top" if insulating else "Fermi level"
 
 

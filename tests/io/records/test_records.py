@@ -476,7 +476,7 @@ def test_an_interrupted_write_leaves_nothing(
 
 
 def test_a_file_that_outgrows_the_disk_is_given_up(tmp_path: Path) -> None:
-    """The operating system itself refuses, in the midst of writing."""
+    """The operating system itself refuses in the middle of writing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     records = [made_up(seed, n_atoms=12) for seed in range(40)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))

@@ -1,4 +1,4 @@
-"""Point charges from files and objects, and what is said of those that are none."""
+"""Point charges from files and objects, and the messages for what cannot be read as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Iterations: spaces stay sound, converged molecules leave, failures are said."""
+"""Iterations: spaces stay sound, converged molecules leave, failures are reported."""
 
 from __future__ import annotations
 
