@@ -340,11 +340,8 @@ def overwritten_constants(source: str) -> list[str]:
     ]
 
 
-CALLERS = [
-    path
-    for folder in ("tests", "scripts", "examples")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-]
+FOLDERS = "tests", "scripts", "examples"
+CALLERS = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", CALLERS, ids=[str(p.relative_to(ROOT)) for p in CALLERS])
