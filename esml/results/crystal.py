@@ -29,7 +29,7 @@ from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.typing import Array
 
 if TYPE_CHECKING:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
 SHELLS: tuple[Shell, ...] = ("s", "p", "d")
 ENERGIES = (-9.0, 4.0, 261)

@@ -375,7 +375,7 @@ class Result:
         ``f``, in the units given there, and, with wave functions, ``character``, as on screen.
         What is zero by symmetry is 0, what is unknown nan; what was not asked for has no column.
         """
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
 
         tables, extras = [], self.singlets.extras
         for states in (self.singlets, self.triplets):
