@@ -1,7 +1,7 @@
 """Rotatory strengths of chiral molecules beside those of the label's level, band by band.
 
     python -m scripts.accuracy.circular_dichroism [NAME ...] --output dichroism.json
-    python -m scripts.accuracy.circular_dichroism --show dichroism.json
+    python -m scripts.accuracy.circular_dichroism --show dichroism.json ...
 
 The level of the labels (CAM-B3LYP/def2-SVP) is computed by PySCF at the same geometry, in the
 velocity and in the length gauge about the centre of mass; how far these differ is the label's own
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import esml
 from esml.physics.optical_activity import ROTATORY
 from esml.results import Result
 from esml.units import BOHR, HARTREE
-from scripts.accuracy.measured_dichroism import hexahelicene
+from scripts.accuracy.measured_dichroism import binaphthyl, heptalene, hexahelicene
 
 LIKE = 0.7
 """Overlap of transition densities from which two states count as the same."""
@@ -47,8 +48,12 @@ MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] 
     ("camphor", "C[C@@]12CC[C@@H](C1(C)C)CC2=O", None, 0.0),
     ("biphenyl, twisted by 45°", "c1ccccc1c2ccccc2", (4, 5, 6, 7), 45.0),
 )
-HELICENE = "(P)-[6]helicene"
-"""Has no SMILES that says how it winds: ``measured_dichroism`` builds it."""
+WOUND: dict[str, Callable[[], Atoms]] = {
+    "(P)-[6]helicene": hexahelicene,
+    "(R)-2,2'-dimethoxy-1,1'-binaphthyl": binaphthyl,
+    "(P)-heptalene diester": heptalene,
+}
+"""Molecules without a SMILES that says how they wind: ``measured_dichroism`` builds them."""
 
 
 @dataclass(frozen=True)
@@ -173,16 +178,16 @@ def main() -> None:
     every = [m[0] for m in MOLECULES]
     parser.add_argument("names", nargs="*", metavar="NAME", default=every)
     parser.add_argument("--output", type=Path, default=Path("dichroism.json"))
-    parser.add_argument("--show", type=Path, help="print the table of an earlier run")
+    parser.add_argument("--show", type=Path, nargs="+", help="print the table of earlier runs")
     arguments = parser.parse_args()
     if arguments.show:
-        print(show([LabelledState(**row) for row in json.loads(arguments.show.read_text())]))
+        earlier = [row for path in arguments.show for row in json.loads(path.read_text())]
+        print(show([LabelledState(**row) for row in earlier]))
         return
     model = esml.load_model("camb3lyp")
     rows: list[LabelledState] = []
     wanted = {m[0]: geometry(*m[1:]) for m in MOLECULES if m[0] in arguments.names}
-    if HELICENE in arguments.names:
-        wanted[HELICENE] = hexahelicene()
+    wanted |= {name: build() for name, build in WOUND.items() if name in arguments.names}
     for name, atoms in wanted.items():
         found = atoms.info.get("centres")
         centres = f"{name} ({found})" if found else name

@@ -3,14 +3,23 @@
     python -m scripts.accuracy.measured_dichroism
 
 Each molecule, in the configuration that was measured, is relaxed with GFN2-xTB. A measured band is
-compared with the nearest extremum of the predicted curve, if that lies within ``FAR`` of it. Prints
-Markdown. Needs the extra ``smiles``.
+compared with the nearest extremum of the predicted curve, if that lies within ``FAR`` of it. Where
+the source gives the signs of a region alone, they are compared in turn with the extrema predicted
+there, from long wavelengths on. Prints Markdown. Needs the extra ``smiles``.
 
 Sources. Camphor: (1S)-(+)-10-camphorsulfonic acid, whose ring has the configuration of (1R)-(+)-
 camphor, Δε +2.36 at 290.5 and −4.72 at 192.5 nm (G. C. Chen and J. T. Yang, Anal. Lett. 10, 1195,
 1977). Hexahelicene: F. Furche, R. Ahlrichs, C. Wachsmann, E. Weber, A. Sobanski, F. Vögtle and
 S. Grimme, J. Am. Chem. Soc. 122, 1717 (2000): of the P enantiomer, positive near 325 and negative
 near 246 nm.
+
+Heptalene: the abstract of Helv. Chim. Acta 68, 415 (1985), "First optically active heptalenes and
+their absolute configuration", which resolves this ester: characteristic of the P skeleton are two
+negative Cotton effects between 450 and 300 nm, then an intense positive one at about 300 nm or
+below. Binaphthyl: the abstract of J. Phys. Chem. A 115, 5488 (2011), on 1,1'-binaphthyls and their
+axial chirality: of (R)-2,2'-dimethoxy-1,1'-binaphthyl, Cotton effects positive, positive, negative
+in the 1Lb–1La region, and a strong negative couplet at the 1Bb band. It gives no wavelengths; the
+border between these regions, 250 nm, is ours.
 """
 
 from __future__ import annotations
@@ -71,28 +80,93 @@ def hexahelicene() -> Atoms:
     return Atoms(numbers, found)
 
 
+def wound(smiles: str, torsion: tuple[int, int, int, int], sign: int) -> Atoms:
+    """The molecule whose ``torsion`` (atoms in the order of ``smiles``) has ``sign``, relaxed.
+
+    SMILES do not say how an axis or a helix winds: what was embedded the other way is mirrored.
+    """
+    from rdkit import Chem
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    rdDistGeom.EmbedMolecule(mol, randomSeed=7)
+    rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=2000)
+    numbers, charge = [atom.GetAtomicNum() for atom in mol.GetAtoms()], Chem.GetFormalCharge(mol)
+    found, _, _ = relaxed(numbers, mol.GetConformer().GetPositions(), charge, 0.02, 500)
+    atoms = Atoms(numbers, found, info={"charge": charge})
+    if sign * np.sin(np.radians(atoms.get_dihedral(*torsion))) < 0:
+        atoms.positions[:, 2] *= -1.0
+    return atoms
+
+
+def binaphthyl() -> Atoms:
+    """(R)-2,2'-dimethoxy-1,1'-binaphthyl.
+
+    C2–C1–C1'–C2', between the carbon atoms that bear oxygen, is negative: of an axis, M is R.
+    """
+    return wound("COc1ccc2ccccc2c1-c1c(OC)ccc2ccccc12", (2, 11, 12, 13), -1)
+
+
+def heptalene() -> Atoms:
+    """(P)-dimethyl 5,6,8,10-tetramethylheptalene-1,2-dicarboxylate.
+
+    P as of any single bond: the smaller torsions about the central one, such as C1–C10a–C5a–C5, are
+    positive.
+    """
+    smiles = "COC(=O)C1=C(C(=O)OC)C=CC(C)=C2C(C)=CC(C)=CC(C)=C12"
+    return wound(smiles, (4, 23, 14, 12), 1)
+
+
+@dataclass(frozen=True)
+class Region:
+    """Signs of the bands between two wavelengths, the longest first."""
+
+    longest: float  # nm
+    shortest: float
+    signs: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class MeasuredEnantiomer:
     """The enantiomer that was measured, and the signs of its bands."""
 
     name: str
     made: Callable[[], Atoms]
-    signs: tuple[tuple[float, int], ...]  # nm and sign
+    signs: tuple[tuple[float, int], ...] = ()  # nm and sign
+    regions: tuple[Region, ...] = ()
 
 
 MOLECULES = (
     MeasuredEnantiomer("(1R)-camphor", camphor, ((290.5, 1), (192.5, -1))),
     MeasuredEnantiomer("(P)-[6]helicene", hexahelicene, ((325.0, 1), (246.0, -1))),
+    MeasuredEnantiomer(
+        "(R)-2,2'-dimethoxy-1,1'-binaphthyl",
+        binaphthyl,
+        regions=(Region(350.0, 250.0, (1, 1, -1)), Region(250.0, 190.0, (-1, 1))),
+    ),
+    MeasuredEnantiomer("(P)-heptalene", heptalene, regions=(Region(450.0, 250.0, (-1, -1, 1)),)),
 )
+
+
+def extrema(energies: Array, curve: Array) -> list[tuple[float, float]]:
+    """Energy and height of every extremum of ``curve`` that is a band."""
+    size = np.abs(curve)
+    turns = (size[1:-1] > size[:-2]) & (size[1:-1] >= size[2:]) & (size[1:-1] > SMALLEST)
+    return [(float(energies[k]), float(curve[k])) for k in 1 + np.flatnonzero(turns)]
 
 
 def nearest(energies: Array, curve: Array, place: float) -> tuple[float, float]:
     """Energy and height of the extremum of ``curve`` nearest to ``place``."""
-    size = np.abs(curve)
-    turns = (size[1:-1] > size[:-2]) & (size[1:-1] >= size[2:]) & (size[1:-1] > SMALLEST)
-    found = 1 + np.flatnonzero(turns)
-    best = found[np.abs(energies[found] - place).argmin()]
-    return float(energies[best]), float(curve[best])
+    return min(extrema(energies, curve), key=lambda band: abs(band[0] - place))
+
+
+def in_turn(energies: Array, curve: Array, region: Region) -> tuple[list[tuple[float, float]], int]:
+    """The first extrema of ``region``, as many as were measured, and how many have their sign."""
+    low, high = HC / region.longest, HC / region.shortest
+    found = [band for band in extrema(energies, curve) if low <= band[0] <= high]
+    found = found[: len(region.signs)]
+    right = sum(height * sign > 0 for (_, height), sign in zip(found, region.signs, strict=False))
+    return found, right
 
 
 def main() -> None:
@@ -109,6 +183,14 @@ def main() -> None:
             right = "no band" if far else "yes" if height * sign > 0 else "no"
             ours = "" if far else f"{height:+.1f} at {HC / energy:.0f} nm"
             rows.append((molecule.name, f"{'+-'[sign < 0]} at {nm:g} nm", ours, right))
+        for region in molecule.regions:
+            found, n_right = in_turn(curve.energies, curve.dichroism, region)
+            measured = " ".join("+-"[sign < 0] for sign in region.signs)
+            measured += f" from {region.longest:g} to {region.shortest:g} nm"
+            ours = ", ".join(f"{height:+.1f} at {HC / energy:.0f} nm" for energy, height in found)
+            n = len(region.signs)
+            right = "yes" if n_right == n else f"{n_right} of {n}"
+            rows.append((molecule.name, measured, ours, right))
     print(table(("molecule", "measured", "predicted Δε", "same sign"), rows))
 
 

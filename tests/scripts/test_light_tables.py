@@ -58,6 +58,31 @@ def test_extrema_keep_their_sign() -> None:
     assert found == pytest.approx((4.5, -20.0), abs=1e-4)
 
 
+def test_bands_of_a_region_are_compared_in_turn() -> None:
+    energies = np.linspace(2.0, 6.0, 401)
+    bands = ((3.0, 10.0), (4.0, 20.0), (5.0, -30.0))
+    curve = np.sum([h * np.exp(-(((energies - e) / 0.2) ** 2)) for e, h in bands], axis=0)
+    region = measured_dichroism.Region(450.0, 260.0, (1, -1, 1))
+    found, right = measured_dichroism.in_turn(energies, curve, region)
+    assert [round(height) for _, height in found] == [10, 20]  # the third lies beyond the region
+    assert right == 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_axis_winds_as_told(sign: int) -> None:
+    """Atoms 0 to 3 of a right-handed screw have a positive triple product of their bonds."""
+    atoms = measured_dichroism.wound("Cc1ccccc1-c1c(C)cccc1", (1, 6, 7, 8), sign)
+    first, axis, last = np.diff(atoms.positions[[1, 6, 7, 8]], axis=0)
+    assert sign * np.dot(np.cross(first, axis), last) > 0
+
+
+def test_helicene_climbs_to_the_right() -> None:
+    helicene = measured_dichroism.hexahelicene()
+    bonds = np.diff(helicene.positions[:7], axis=0)  # of the inner rim, along the helix
+    for first, axis, last in zip(bonds[:-2], bonds[1:-1], bonds[2:], strict=True):
+        assert np.dot(np.cross(first, axis), last) > 0  # a right-handed screw
+
+
 def test_zero_point_motion() -> None:
     """Half of the zero-point energy is kinetic on average."""
     water = molecule("H2O")
