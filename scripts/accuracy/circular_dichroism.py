@@ -8,7 +8,7 @@ velocity and in the length gauge about the centre of mass; how far these differ 
 error, which a larger basis would lower. A state of the model is compared with the state of the
 label whose transition density in the minimal basis is most like it; ``likeness`` is their overlap.
 Needs the packages of the extra ``reference`` and one to ten minutes of a core for each molecule,
-[6]helicene an hour.
+those of ``WOUND`` an hour.
 """
 
 from __future__ import annotations
