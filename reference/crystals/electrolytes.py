@@ -6,9 +6,9 @@ their bonds stretch a little, lithium wanders. In Li6PS5Cl lithium takes one of 
 of its sites at random, and sulfide and chloride may change places. The structure of a number and a
 seed is always the same, so a sample is a beginning of every longer one.
 
-Sources: γ-Li3PS4 K. Homma et al., Solid State Ionics 182, 53 (2011); Li6PS5Cl H.-J. Deiseroth et
-al., Angew. Chem. Int. Ed. 47, 755 (2008); Li2S, LiCl and Li3P are the well-known antifluorite, rock
-salt and Na3As structures.
+Sources: cells of γ- and β-Li3PS4 K. Homma et al., Solid State Ionics 182, 53 (2011); Li6PS5Cl H.-J.
+Deiseroth et al., Angew. Chem. Int. Ed. 47, 755 (2008); Li2S, LiCl and Li3P are the well-known
+antifluorite, rock salt and Na3As structures.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.cell import Cell
 from ase.neighborlist import neighbor_list
 from ase.spacegroup import crystal
 
@@ -52,8 +53,8 @@ TRIES = 2000
 FAMILIES = ("Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li2S", "Li3PS4",
             "Li6PS5Cl", "LiCl", "Li3PS4", "Li6PS5Cl", "Li3P")  # fmt: skip
 """Of one structure after the other, again and again."""
-STACKED_TEST_EVERY = 4
-"""One stack of Li6PS5Cl in so many is larger, and kept for tests."""
+LARGE_TEST_EVERY = 4
+"""One of so many stacks of Li6PS5Cl is larger, and one of so many β-Li3PS4 kept for tests."""
 APART = ("Li2S", "LiCl", "Li3P")
 """No model learns from these (split "apart"): their lowest conduction bands cross those of free
 electrons, so no minimal orbitals have them exactly."""
@@ -86,6 +87,19 @@ def li3ps4(rng: np.random.Generator) -> Atoms:
     )  # fmt: skip
 
 
+def beta_li3ps4(rng: np.random.Generator) -> Atoms:
+    """β-Li3PS4, 32 atoms, no site half empty as in the γ-Li3PO4 type: relaxed with GFN1-xTB."""
+    return crystal(
+        ["Li", "Li", "P", "S", "S", "S"],
+        [
+            (0.1604, 0.5067, 0.2921), (0.4213, 0.75, 0.2100), (0.4111, 0.25, 0.3085),
+            (0.3433, 0.0339, 0.2098), (0.0644, 0.25, 0.2857), (0.0936, 0.75, 0.1412),
+        ],
+        spacegroup=62,
+        cellpar=[12.819, 8.2195, 6.1236, 90, 90, 90],
+    )  # fmt: skip
+
+
 def li6ps5cl(rng: np.random.Generator, exchanged: bool | None = None) -> Atoms:
     """Li6PS5Cl, 13 atoms; in every other one S²⁻ and Cl⁻ are exchanged, unless it is said.
 
@@ -110,6 +124,22 @@ def li6ps5cl(rng: np.random.Generator, exchanged: bool | None = None) -> Atoms:
         sulfide = next(i for i in np.flatnonzero(atoms.symbols == "S") if i not in bonded)
         atoms.symbols[[chloride, sulfide]] = ["S", "Cl"]
     return atoms
+
+
+def li4p2s7(rng: np.random.Generator) -> Atoms:
+    """Li4P2S7, 13 atoms: two PS4 that share a sulfur, as in glasses rich in P2S5.
+
+    A crystal made up for that group: packed at random and relaxed, cell and all, with GFN1-xTB.
+    """
+    places = [
+        (0.0263, 0.8872, 0.9709), (0.1398, 0.2618, 0.5345), (0.3271, 0.0029, 0.8403),
+        (0.2864, 0.6490, 0.2048), (0.7359, 0.0963, 0.5361), (0.8922, 0.4901, 0.2128),
+        (0.7334, 0.7589, 0.8614), (0.2106, 0.9506, 0.1800), (0.8295, 0.8051, 0.1952),
+        (0.1289, 0.3075, 0.0407), (0.8717, 0.4015, 0.6873), (0.5672, 0.9593, 0.7730),
+        (0.2780, 0.5985, 0.6574),
+    ]  # fmt: skip
+    cell = Cell.fromcellpar([9.387, 6.106, 5.052, 112.301, 80.599, 87.969])
+    return Atoms("S7P2Li4", scaled_positions=places, cell=cell, pbc=True)
 
 
 def li2s(rng: np.random.Generator) -> Atoms:
@@ -280,11 +310,50 @@ def sample_stacked(n: int, seed: int = 0) -> list[Atoms]:
     found = []
     for number in range(n):
         rng = np.random.default_rng([seed, 4, number])
-        for_tests = number % STACKED_TEST_EVERY == STACKED_TEST_EVERY - 1
+        for_tests = number % LARGE_TEST_EVERY == LARGE_TEST_EVERY - 1
         height = 3 if for_tests else 2
         exchanged = rng.permutation([i < 1 + rng.integers(height - 1) for i in range(height)])
         stack = electrolyte(_stack(exchanged.tolist(), rng), False, rng)
         name = f"Li6PS5Cl stacked {sum(exchanged)} of {height} {seed}-{number}"
         family, split = ("large cell", "test") if for_tests else ("Li6PS5Cl, stacked", "train")
         found.append(_info(stack, LATTICES["Li6PS5Cl"], family, split, name, (2, 2, 1)))
+    return found
+
+
+def sample_moved(n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` cells of γ-Li3PS4 with one lithium in a void; every fifth is for tests."""
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, 5, number])
+        split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
+        atoms = electrolyte(li3ps4(rng), True, rng)
+        name = f"Li3PS4 moved {seed}-{number}"
+        found.append(
+            _info(atoms, "gamma", "Li3PS4, one Li moved", split, name, DIVISIONS["Li3PS4"])
+        )
+    return found
+
+
+def sample_beta(n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` cells of β-Li3PS4, 32 atoms, every other one with a moved lithium; some for tests."""
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, 6, number])
+        split = "test" if number % LARGE_TEST_EVERY == LARGE_TEST_EVERY - 1 else "train"
+        hop = number % 2 == 1
+        atoms = electrolyte(beta_li3ps4(rng), hop, rng)
+        family = "beta-Li3PS4, one Li moved" if hop else "beta-Li3PS4"
+        found.append(_info(atoms, "beta", family, split, f"Li3PS4 beta {seed}-{number}", (1, 2, 2)))
+    return found
+
+
+def sample_bridged(n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` cells of Li4P2S7, whose PS4 share a sulfur; every fifth is for tests."""
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, 7, number])
+        split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
+        atoms = electrolyte(li4p2s7(rng), False, rng)
+        name = f"Li4P2S7 {seed}-{number}"
+        found.append(_info(atoms, "made up", "Li4P2S7", split, name, (2, 2, 3)))
     return found

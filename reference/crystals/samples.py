@@ -16,6 +16,9 @@ SETS = {
     "quinaries": alloys.sample_quinaries,
     "vacancies": alloys.sample_vacancies,
     "electrolytes": electrolytes.sample,
+    "moved": electrolytes.sample_moved,
+    "beta": electrolytes.sample_beta,
+    "bridged": electrolytes.sample_bridged,
     "stacked": electrolytes.sample_stacked,
     "doubled": electrolytes.sample_doubled,
 }

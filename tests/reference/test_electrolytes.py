@@ -31,7 +31,9 @@ from reference.crystals.electrolytes import (
     licl,
     phosphates,
     sample,
+    sample_beta,
     sample_doubled,
+    sample_moved,
     sample_stacked,
 )
 from reference.crystals.record import make_record
@@ -140,6 +142,20 @@ def test_stacks_hold_cells_of_both_kinds() -> None:
         corner = np.abs(height - height.round()).max(1) < 0.1
         assert 0 < corner.sum() < layers
         assert f"stacked {layers - corner.sum()} of {layers}" in atoms.info["name"]
+
+
+def test_cells_with_a_moved_lithium_keep_their_other_atoms() -> None:
+    """Every fifth is for tests; β-Li3PS4 has four PS4 and lithium in all of its places."""
+    moved, beta = sample_moved(5), sample_beta(4)
+    assert [a.info["split"] for a in moved] == ["train"] * 4 + ["test"]
+    assert [a.info["split"] for a in beta] == ["train"] * 3 + ["test"]
+    for atoms, groups in [(a, 2) for a in moved] + [(a, 4) for a in beta]:
+        found = phosphates(atoms)
+        assert len(found) == groups
+        for _, sulfurs, vectors in found:
+            assert len(sulfurs) == 4
+            assert np.linalg.norm(vectors, axis=1).min() > 1.85
+        assert (atoms.symbols == "Li").sum() == 3 * groups
 
 
 def test_what_cannot_be_placed_is_refused() -> None:

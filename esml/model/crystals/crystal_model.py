@@ -44,6 +44,11 @@ class CrystalConfig(BaseModel):
     insulating: bool = Field(
         default=False, description="ions instead of metal atoms; energies from the valence band top"
     )
+    anions: tuple[int, ...] = Field(
+        default=(),
+        max_length=100,
+        description="elements whose free ions, not bonded to phosphorus, have tables of their own",
+    )
 
 
 def congruent(tables: Tables, exponent: Tensor, near: Neighbourhood) -> CongruentHamiltonian:
@@ -67,7 +72,7 @@ class CrystalModel(nn.Module):
         super().__init__()
         self.config = config
         self.two_centre = TwoCentreModel(
-            config.elements, config.cutoff, config.n_radial, config.insulating
+            config.elements, config.cutoff, config.n_radial, config.insulating, config.anions
         )
         self.exponent = nn.Parameter(torch.zeros_like(self.two_centre.hopping))
         d_populations = torch.zeros(len(config.elements), dtype=torch.float64)

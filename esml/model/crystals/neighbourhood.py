@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
+from esml.model.crystals.periodic_pairs import PeriodicPairs
 from esml.physics.crystals.ewald import coulomb_matrix
 from esml.physics.crystals.pair_blocks import PairHamiltonian
 from esml.physics.crystals.shells import formal_charges
@@ -33,7 +33,7 @@ def radial_functions(distances: Tensor, cutoff: float, n: int) -> Tensor:
 class Neighbourhood:
     """The pairs of a crystal with N atoms, their directions and functions of their distances."""
 
-    rows: Tensor  # (N,) row of each atom's element in the tables
+    rows: Tensor  # (N,) row of each atom in the tables
     pairs: PeriodicPairs  # of neighbours
     basis: Tensor  # (E, n_radial)
     matrices: Tensor  # (E, A, b, b) of the integrals, for b orbitals of an atom
@@ -45,6 +45,7 @@ class Neighbourhood:
         cls,
         numbers: Sequence[int],
         rows: Tensor,
+        pairs: PeriodicPairs,
         cell: Array,
         positions: Array,
         cutoff: float,
@@ -59,7 +60,9 @@ class Neighbourhood:
         numbers:
             Atomic numbers.
         rows:
-            (N,) row of each atom's element in the tables.
+            (N,) row of each atom in the tables.
+        pairs:
+            Of atoms nearer than ``cutoff``.
         cell, positions:
             (3, 3) lattice vectors in rows and (N, 3), Å.
         cutoff, n_radial:
@@ -69,7 +72,6 @@ class Neighbourhood:
         ionic:
             Whether its atoms are charged.
         """
-        pairs = periodic_pairs(cell, positions, cutoff)
         return cls(
             rows=rows,
             pairs=pairs,

@@ -10,6 +10,8 @@ with ten integrals V and K for each ordered pair of elements, as functions of th
 Integrals are ten for s, p and d, four for s and p. In crystals of ions all levels of an atom move
 by −φ_i besides, φ the electrostatic potential (``esml.physics.crystals.ewald``) of effective
 charges: a share κ of the formal ones, as electrons screen them, and what pairs of atoms exchange.
+Tables may tell free anions from bound ones: the levels of S²⁻ and of a sulfur of PS4³⁻ are 2 eV
+apart, and so is what their neighbours do to them.
 
 The crystal field is of two centres too: it splits and moves the levels of an atom as its neighbours
 stand, up to l = 4 on d shells, without any quantity that depends on three atoms. Energies count
@@ -25,19 +27,23 @@ import torch
 from torch import Tensor, nn
 
 from esml.model.crystals.neighbourhood import Neighbourhood
+from esml.model.crystals.periodic_pairs import PeriodicPairs, periodic_pairs
 from esml.physics.crystals.bloch import RealSpaceHamiltonian
 from esml.physics.crystals.pair_blocks import PairHamiltonian
 from esml.physics.crystals.shells import n_orbitals_of, shells_of
 from esml.physics.crystals.two_centre import PLACES, blocks_from, equal_shared
 from esml.typing import Array
 
+BONDED = 2.7
+"""Å; sulfur as near to phosphorus is bonded to it (P–S bonds have 2.1 Å, the next P 3.5 Å)."""
+PHOSPHORUS = 15
 SHELL_OF_SLOT = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 """s, p or d of the nine orbitals of an atom."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What fixes a Hamiltonian of Z elements."""
+    """What fixes a Hamiltonian of Z rows: elements, and free anions that have tables of their own."""
 
     levels: Tensor  # (Z, 3) eV, s p d; without d (Z, 2)
     hopping: Tensor  # (Z, Z, A, n_radial) V
@@ -72,6 +78,8 @@ class TwoCentreModel(nn.Module):
         Functions of the distance for each integral.
     ionic:
         Whether atoms exchange charges, whose potential moves levels.
+    anions:
+        Elements whose free ions, without phosphorus within 2.7 Å, have rows of their own.
 
     Raises
     ------
@@ -85,6 +93,7 @@ class TwoCentreModel(nn.Module):
         cutoff: float = 6.6,
         n_radial: int = 8,
         ionic: bool = False,
+        anions: Sequence[int] = (),
     ) -> None:
         super().__init__()
         counts = {n_orbitals_of(z) for z in elements}
@@ -94,9 +103,10 @@ class TwoCentreModel(nn.Module):
                 "of one kind; leave the others out"
             )
         self.elements = tuple(elements)
+        self.anions = tuple(anions)
         self.cutoff = cutoff
         self.n_orbitals = counts.pop()
-        Z, n_integrals = len(self.elements), len(PLACES[self.n_orbitals])
+        Z, n_integrals = self.n_rows, len(PLACES[self.n_orbitals])
         n_shells = len(shells_of(self.elements[0]))
         self.levels = nn.Parameter(torch.zeros(Z, n_shells, dtype=torch.float64))  # eV
         shape = (Z, Z, n_integrals, n_radial)
@@ -106,6 +116,11 @@ class TwoCentreModel(nn.Module):
         if ionic:
             self.share = nn.Parameter(torch.zeros((), dtype=torch.float64))
             self.charges = nn.Parameter(torch.zeros(Z, Z, n_radial, dtype=torch.float64))
+
+    @property
+    def n_rows(self) -> int:
+        """Z, of the tables: elements, then free anions."""
+        return len(self.elements) + len(self.anions)
 
     def rows(self, numbers: Sequence[int]) -> Tensor:
         """(N,) row of each atom's element in the tables; ValueError for one it does not know."""
@@ -117,6 +132,15 @@ class TwoCentreModel(nn.Module):
             )
         return torch.tensor([self.elements.index(z) for z in numbers])
 
+    def _with_free_anions(self, rows: Tensor, numbers: Tensor, pairs: PeriodicPairs) -> Tensor:
+        """``rows`` with those of free anions."""
+        near = (numbers[pairs.second] == PHOSPHORUS) & (pairs.distances < BONDED)
+        free = torch.ones_like(numbers, dtype=torch.bool)
+        free[pairs.first[near]] = False
+        for place, number in enumerate(self.anions):
+            rows = torch.where(free & (numbers == number), len(self.elements) + place, rows)
+        return rows
+
     @property
     def tables(self) -> Tables:
         """The parameters."""
@@ -125,14 +149,16 @@ class TwoCentreModel(nn.Module):
 
     def neighbourhood(self, numbers: Sequence[int], cell: Array, positions: Array) -> Neighbourhood:
         """What the tables need to know of a crystal; arguments as in ``forward``."""
-        n_radial = self.hopping.shape[-1]
+        pairs = periodic_pairs(cell, positions, self.cutoff)
+        rows = self._with_free_anions(self.rows(numbers), torch.tensor(numbers), pairs)
         return Neighbourhood.of(
             numbers,
-            self.rows(numbers),
+            rows,
+            pairs,
             cell,
             positions,
             self.cutoff,
-            n_radial,
+            self.hopping.shape[-1],
             self.n_orbitals,
             self.ionic,
         )

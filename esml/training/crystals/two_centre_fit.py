@@ -246,7 +246,7 @@ def fitted_parts(
     if not records:
         raise ValueError("no crystal to fit to: expected at least one record; give some")
     crystals = [_crystal(record, model) for record in records]
-    Z = len(model.elements)
+    Z = model.n_rows
     whitening = _whitening(torch.cat([c.near.basis for c in crystals]))
     hopping = _fit_hopping(crystals, Z, whitening, stiffness)
     levels, field, ions = _fit_onsite(crystals, Z, whitening, stiffness)
@@ -277,7 +277,7 @@ def fit_two_centre(
         Without records, or for an element that ``model`` does not know.
     """
     parts = fitted_parts(model, records, stiffness)
-    Z = len(model.elements)
+    Z = model.n_rows
     if parts.ions is not None:
         model.share.copy_(parts.ions[0])
         model.charges.copy_(parts.ions[1])

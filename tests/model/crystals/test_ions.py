@@ -7,6 +7,7 @@ import torch
 from ase import Atoms
 from crystal_models import electrolyte_model, li2s
 
+from esml.model.crystals import CrystalConfig, CrystalModel
 from esml.physics.crystals import k_mesh
 from esml.physics.crystals.ewald import coulomb_matrix
 
@@ -61,3 +62,41 @@ def test_a_supercell_folds_onto_the_cell() -> None:
     points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5]], dtype=torch.float64)
     single = energies(model, atoms, points).flatten().sort().values
     torch.testing.assert_close(double, single, atol=1e-6, rtol=0)
+
+
+def phosphate_and_sulfide() -> Atoms:
+    """PS4³⁻ with three Li beside S²⁻ with two, 4.5 Å apart and more."""
+    side = 2.04 / 3**0.5
+    corners = np.array([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]) * side
+    lithium = np.array([(2.9, 0, 0), (0, 2.9, 0), (0, 0, 2.9), (4.0, 5.7, 5.7), (7.4, 5.7, 5.7)])
+    sulfide = np.array([(5.7, 5.7, 5.7)])
+    positions = np.concatenate([np.zeros((1, 3)), corners, sulfide, lithium])
+    return Atoms("PS4SLi5", positions=positions, cell=np.eye(3) * 8.5, pbc=True)
+
+
+def test_a_free_sulfide_has_tables_of_its_own() -> None:
+    """Its row moves levels of the sulfide alone; where both rows are alike, it is as without."""
+    atoms = phosphate_and_sulfide()
+    plain = CrystalModel(CrystalConfig(elements=(3, 15, 16), insulating=True))
+    told = CrystalModel(CrystalConfig(elements=(3, 15, 16), insulating=True, anions=(16,)))
+    generator = torch.Generator().manual_seed(3)
+    row = [0, 1, 2, 2]
+    with torch.no_grad():
+        for name in ("two_centre.levels", "two_centre.hopping", "two_centre.charges", "exponent"):
+            table = plain.get_parameter(name)
+            table.copy_(0.05 * torch.randn(table.shape, generator=generator, dtype=table.dtype))
+            alike = table[row] if name.endswith("levels") else table[row][:, row]
+            told.get_parameter(name).copy_(alike)
+    torch.testing.assert_close(energies(told, atoms), energies(plain, atoms), atol=1e-9, rtol=0)
+
+    with torch.no_grad():
+        told.two_centre.levels[3] += 1.0
+    moved = told.two_centre.tables.hamiltonian(
+        told.neighbourhood(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)
+    ).onsite - plain.two_centre.tables.hamiltonian(
+        plain.neighbourhood(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)
+    ).onsite
+    found = torch.diagonal(moved, dim1=1, dim2=2).mean(1).detach()
+    expected = torch.zeros(len(atoms), dtype=torch.float64)
+    expected[5] = 1.0
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
