@@ -36,6 +36,9 @@ class CrystalTrainingConfig(BaseModel):
     k_points: int = Field(6, ge=1, le=10**4, description="k points of a crystal in a step")
     learning_rate: float = Field(3e-5, gt=0, description="peak, of levels, hopping and field")
     exponent_rate: float = Field(1e-4, gt=0, description="peak, of the exponent of W")
+    field_decay: float = Field(
+        0.4, gt=0, description="Å; steps of the crystal field mean less for pairs farther away"
+    )
     warmup: float = Field(0.15, ge=0, lt=1, description="part of the steps with rising rates")
     gradient_clip: float = Field(1.0, gt=0, description="largest gradient norm")
     losses: CrystalLossWeights = Field(

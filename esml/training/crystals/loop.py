@@ -100,7 +100,8 @@ def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> C
     model = CrystalModel(config.model)
     targets = [Target.of(record, model) for record in training]
     parts = fitted_parts(model.two_centre, training, config.stiffness)
-    tables = TrainedTables(parts, [t.near for t in targets], config.seed)
+    nears = [t.near for t in targets]
+    tables = TrainedTables(parts, nears, config.seed, config.field_decay)
     plain = [tables.levels, tables.hopping, tables.field]
     if tables.share is not None and tables.charges is not None:
         plain += [tables.share, tables.charges]

@@ -1,7 +1,8 @@
 """What is trained: parts that all pairs, an element or a pair share, summed into tables.
 
 Radial functions are whitened, those of hopping by their covariance near the nearest neighbours and
-those of the crystal field nearer still, so that a step of one size means the same for each.
+those of the crystal field in metals nearer still (``field_decay``), so that a step of one size means
+the same for each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from esml.model.crystals.crystal_model import congruent
 from esml.physics.crystals import CongruentHamiltonian
 from esml.training.crystals.two_centre_fit import TableParts, tables
 
+HOPPING_DECAY = 2.0
+"""Å, of the weights of pairs by which hopping is whitened."""
 NEAR = 2.5
 """Å, about where atoms touch."""
 SMALLEST = 1e-5
@@ -47,13 +50,21 @@ class TrainedTables(nn.Module):
         The training crystals.
     seed:
         Of the first exponent.
+    field_decay:
+        Å; decay of the weights of pairs by which the crystal field is whitened.
     """
 
-    def __init__(self, start: TableParts, nears: Sequence[Neighbourhood], seed: int = 0) -> None:
+    def __init__(
+        self,
+        start: TableParts,
+        nears: Sequence[Neighbourhood],
+        seed: int = 0,
+        field_decay: float = 0.4,
+    ) -> None:
         super().__init__()
         self.Z = len(start.levels)
-        self.register_buffer("wide", _whitening(nears, 2.0))
-        self.register_buffer("close", _whitening(nears, 0.4))
+        self.register_buffer("wide", _whitening(nears, HOPPING_DECAY))
+        self.register_buffer("close", _whitening(nears, field_decay))
         self.levels = nn.Parameter(start.levels.clone())
         self.share = self.charges = None
         if start.ions is not None:
