@@ -2,7 +2,7 @@
 
 Works on any real symmetric matrix in an orthonormal basis: no network, no files.
 
-    basis             which orbitals an atom carries, where they stand in padded matrices
+    basis             which orbitals an atom carries, and their places in padded matrices
     orbitals          a Hamiltonian's orbitals, density, charges, dipole
     interaction       the effective two-electron interaction
     kernel            the field of a transition density
@@ -15,10 +15,10 @@ Works on any real symmetric matrix in an orthonormal basis: no network, no files
     point_charges     the potential of point charges on the orbitals of an atom
     optical_activity  rotatory strengths
     two_photon        strengths of two-photon absorption
-    couplings         couplings of states by motion of the nuclei
-    surface_hopping   electrons along a trajectory, and where it changes its surface
+    couplings         nonadiabatic couplings between states
+    surface_hopping   electronic amplitudes along a trajectory, and hops between surfaces
     slopes            derivatives of many sums at once
-    copies            a molecule several times over, for the slopes of several numbers
+    copies            copies of one molecule, for the derivatives of several numbers at once
     crystals          bands, densities of states and bonds of periodic Hamiltonians
 """
 

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 ELEMENTS: tuple[int, ...] = (1, 6, 7, 8, 9, 16, 17, 5, 14, 15, 34, 35, 53)
-"""Atomic numbers a model may know, in the order of its weights: H C N O F S Cl B Si P Se Br I.
+"""Atomic numbers a model can know, in the order of its weights: H C N O F S Cl B Si P Se Br I.
 
-Which of them a model does know, its training data say.
+The training data decide which of them a model does know.
 """
 
 N_SLOTS = 4
@@ -53,16 +53,16 @@ def orbitals_per_atom(numbers: Tensor) -> Tensor:
 
 
 def _starts(counts: Tensor) -> Tensor:
-    """Exclusive cumulative sum: the start of each run of ``counts``."""
+    """Return the index at which each run of ``counts`` starts (exclusive cumulative sum)."""
     return torch.cumsum(counts, 0) - counts
 
 
 @dataclass(frozen=True)
 class OrbitalLayout:
-    """Where the orbitals of a batch of molecules stand in padded matrices.
+    """Places of the orbitals of a batch of molecules in padded matrices.
 
     Operators of the batch are dense (M, n, n), with each molecule's block in the upper left and
-    zeros elsewhere. Quantities of atoms are (N, ...) or padded (M, K, ...).
+    zeros elsewhere. Atomic quantities are (N, ...) or padded (M, K, ...).
     """
 
     numbers: Tensor  # (N,) atomic numbers
@@ -79,7 +79,7 @@ class OrbitalLayout:
 
     @classmethod
     def build(cls, numbers: Tensor, molecule: Tensor, charges: Tensor) -> OrbitalLayout:
-        """The layout of a batch.
+        """Return the layout of a batch.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class OrbitalLayout:
 
     @property
     def n_molecules(self) -> int:
-        """In the batch."""
+        """Number of molecules in the batch."""
         return int(self.n_atoms.shape[0])
 
     @property
@@ -134,18 +134,18 @@ class OrbitalLayout:
         return places < self.n_orbitals[:, None]
 
     def to(self, device: torch.device | str) -> OrbitalLayout:
-        """The same layout on another device."""
+        """Return the same layout on another device."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         moved: dict[str, Any] = {k: v.to(device) for k, v in values.items() if torch.is_tensor(v)}
         return replace(self, **moved)
 
     def pad_atoms(self, values: Tensor) -> Tensor:
-        """Per-atom values (N, ...) as (M, K, ...), zero where there is no atom."""
+        """Pad per-atom values (N, ...) to (M, K, ...), zero where there is no atom."""
         padded = values.new_zeros((self.n_molecules, self.n_atoms_max, *values.shape[1:]))
         return padded.index_put((self.molecule, self.atom_in_molecule), values)
 
     def assembly(self, source: Tensor, target: Tensor) -> Assembly:
-        """How blocks of all atoms and of pairs ``source`` → ``target`` (E,) are assembled."""
+        """Plan how to assemble blocks of all atoms and of pairs ``source`` → ``target`` (E,)."""
         atoms = torch.arange(self.numbers.shape[0], device=self.numbers.device)
         rows = torch.cat([atoms, source])
         columns = torch.cat([atoms, target])
@@ -168,7 +168,7 @@ class OrbitalLayout:
         return self.pad_atoms(index - self.n_max) + self.n_max
 
     def gather_slots(self, coefficients: Tensor) -> Tensor:
-        """Rows of ``coefficients`` (M, n, k) by atom and slot: (M, K, 4, k), zero in padding."""
+        """Sort rows of ``coefficients`` (M, n, k) by atom and slot: (M, K, 4, k), padded by 0."""
         extended = torch.nn.functional.pad(coefficients, (0, 0, 0, 1))
         index = self.slot_index.flatten(1)[:, :, None]
         rows = torch.gather(extended, 1, index.expand(-1, -1, coefficients.shape[2]))

@@ -1,8 +1,9 @@
-"""A molecule several times over, so that one way back gives the slopes of several numbers.
+"""Copies of one molecule, so that one backward pass gives the derivatives of several numbers.
 
-Number p is made in copy p alone, and so are its derivatives by orbitals and interaction. A
-functional of two states then costs one product with the response matrices, whatever the number of
-states; in one copy each way back would pass all products.
+Number p is computed from copy p alone, so its derivatives with respect to orbitals and interaction
+are also found in that copy. A functional of two states then costs one product with the response
+matrices, whatever the number of states. With a single copy, the backward pass for each number would
+go through the products for all of them.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from esml.physics.slopes import slopes
 
 @dataclass(frozen=True)
 class Copies:
-    """Some copies of one molecule, and what they are copies of."""
+    """P copies of one molecule, together with the original tensors."""
 
-    response: Response  # of P molecules, its tensors leaves of autograd
-    leaves: list[Tensor]  # (P, …) those tensors
-    originals: list[Tensor]  # (1, …) those of the molecule
+    response: Response  # response of the P copies; its tensors are leaves of autograd
+    leaves: list[Tensor]  # (P, …) these leaf tensors
+    originals: list[Tensor]  # (1, …) the same tensors of the original molecule
 
     @classmethod
     def of(cls, response: Response, count: int) -> Copies:
-        """``count`` copies of the only molecule of ``response``, which has gradients."""
+        """Make ``count`` copies of the only molecule of ``response``, which has gradients."""
         leaves: list[Tensor] = []
         originals: list[Tensor] = []
 
         def copied(part: Any) -> Any:
-            """Orbitals or interaction, cut off from what they came from."""
+            """Return copies of orbitals or interaction, detached from their history."""
             found = {f.name: getattr(part, f.name) for f in fields(part)}
             for name, x in found.items():
                 found[name] = x.detach().expand(count, *x.shape[1:]) if x.dim() else x.detach()
@@ -49,7 +50,7 @@ class Copies:
         return cls(copies, leaves, originals)
 
     def slopes(self, values: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """(P, …) derivatives of ``values`` (P,) with respect to ``inputs`` of the molecule."""
+        """Return the derivatives (P, …) of ``values`` (P,) by ``inputs`` of the molecule."""
         found = torch.autograd.grad(values.sum(), self.leaves, allow_unused=True)
         pairs = [(x, w) for x, w in zip(self.originals, found, strict=True) if w is not None]
         originals, weights = zip(*pairs, strict=True)
@@ -57,7 +58,7 @@ class Copies:
 
 
 def _repeated(layout: OrbitalLayout, count: int) -> OrbitalLayout:
-    """``count`` molecules with the ``layout`` of one."""
+    """Return the layout of ``count`` copies of the molecule in ``layout``."""
     charge = valence_electrons(layout.numbers).sum() - layout.n_electrons
     molecule = torch.arange(count, device=charge.device).repeat_interleave(len(layout.numbers))
     return OrbitalLayout.build(layout.numbers.repeat(count), molecule, charge.expand(count))

@@ -1,24 +1,23 @@
-"""Couplings of states by motion of the nuclei, as gradients of functionals.
+"""Nonadiabatic couplings: states coupled by motion of the nuclei, as gradients of functionals.
 
-Differentiating the response equations and projecting on another state gives, with T = X + Y and
-U = X − Y,
+Differentiate the response equations and project on another state. With T = X + Y and U = X − Y,
 
     ⟨I|∂J⟩ = X_I·∂X_J − Y_I·∂Y_J = h_IJ / (ω_J − ω_I) ,
     h_IJ = ½ [T_Iᵀ ∂(A + B) T_J + U_Iᵀ ∂(A − B) U_J]            (triplets: X_Iᵀ ∂A X_J) ,
 
-with the orbitals in A and B moved by parallel transport (:mod:`esml.physics.orbitals`), in which
-⟨i|∂j⟩ = ⟨a|∂b⟩ = 0. Without the derivatives this is a matrix whose values are diag(ω): the
-gradient of element (I, J) at fixed X and Y is h_IJ, that of (I, I) the gradient of ω_I. An element
-depends on two states only: for many of them, each is made in a copy of the molecule
-(:mod:`esml.physics.copies`).
+where the orbitals in A and B move by parallel transport (:mod:`esml.physics.orbitals`), for which
+⟨i|∂j⟩ = ⟨a|∂b⟩ = 0. Without the derivatives, the expression for h is the matrix diag(ω). At fixed X
+and Y, the gradient of its element (I, J) is h_IJ and that of (I, I) is the gradient of ω_I. Each
+element depends on two states only, so if many are wanted, each is computed in its own copy of the
+molecule (:mod:`esml.physics.copies`).
 
 The ground state is the determinant of the occupied orbitals, so that
 
     ⟨0|∂J⟩ = √2 Σ_ia (X − Y)_ia ⟨i|∂a⟩ ,   ⟨i|∂a⟩ = (C_oᵀ ∂H C_v)_ia / (ε_a − ε_i) .
 
-Basis functions are taken to follow their atoms without change: what their own motion adds would
-break translational invariance, and is what electron translation factors take away (S. Fatehi,
-E. Alguire, Y. Shao and J. Subotnik, J. Chem. Phys. 135, 234105 (2011)). Couplings of linear
+Basis functions are assumed to follow their atoms without change. The terms from their own motion
+would break translational invariance; electron translation factors remove the same terms (S. Fatehi,
+E. Alguire, Y. Shao and J. Subotnik, J. Chem. Phys. 135, 234105 (2011)). Couplings in linear
 response: V. Chernyak and S. Mukamel, J. Chem. Phys. 112, 3572 (2000); R. Send and F. Furche,
 J. Chem. Phys. 132, 044107 (2010).
 
@@ -47,35 +46,37 @@ class State:
 
     @classmethod
     def of(cls, found: Excitations, states: Tensor) -> State:
-        """``states`` (M,) of one molecule, by place, one for each of as many copies of it."""
+        """Return the states with indices ``states`` (M,) of one molecule, one for each copy."""
         return cls(found.X[0, states][:, None], found.Y[0, states][:, None])
 
     @classmethod
     def from_densities(cls, plus: Tensor, minus: Tensor, orbitals: Orbitals) -> State:
-        """States of one molecule from C_o (X ± Y) C_vᵀ (S, n, n), in whatever ``orbitals``."""
+        """Return states of one molecule from C_o (X ± Y) C_vᵀ (S, n, n), in given ``orbitals``."""
         occupied, virtual = orbitals.occupied[0].detach(), orbitals.virtual[0].detach()
         t, u = (occupied.mT @ d @ virtual for d in (plus, minus))
         return cls(0.5 * (t + u)[None], 0.5 * (t - u)[None])
 
 
 def densities(found: Excitations, orbitals: Orbitals, count: int) -> tuple[Tensor, Tensor]:
-    """C_o (X ± Y) C_vᵀ (S, n, n) of the ``count`` lowest states of the only molecule."""
+    """Return C_o (X ± Y) C_vᵀ (S, n, n) of the ``count`` lowest states of the only molecule."""
     occupied, virtual = orbitals.occupied[0].detach(), orbitals.virtual[0].detach()
     x, y = found.X[0, :count].detach(), found.Y[0, :count].detach()
     return occupied @ (x + y) @ virtual.mT, occupied @ (x - y) @ virtual.mT
 
 
 def interstate(response: Response, bra: State, ket: State, multiplicity: Multiplicity) -> Tensor:
-    """⟨I|ω|J⟩ (M,), eV, whose gradients are h_IJ: ω_I and its gradient for a state with itself.
+    """Return ⟨I|ω|J⟩ (M,), eV, whose gradient is h_IJ.
+
+    For I = J this is ω_I, with its gradient.
 
     Parameters
     ----------
     response:
-        Of the batch, with gradients.
+        Response of the batch, with gradients.
     bra, ket:
-        I and J, of ``multiplicity``.
+        The states I and J.
     multiplicity:
-        Which states these are.
+        Multiplicity of both states.
     """
     if multiplicity == "triplet":
         return (bra.X * response.apply(ket.X, "triplet")).sum((1, 2, 3))
@@ -85,10 +86,10 @@ def interstate(response: Response, bra: State, ket: State, multiplicity: Multipl
 
 
 def among_all(response: Response, states: State, multiplicity: Multiplicity) -> Tensor:
-    """⟨I|ω|J⟩ (M, S, S), eV, of all pairs of ``states``, whose derivatives are h_IJ.
+    """Return ⟨I|ω|J⟩ (M, S, S), eV, of all pairs of ``states``, whose derivatives are h_IJ.
 
-    For a derivative in one direction, as the way forward gives it; going back, each element would
-    pass all products.
+    Use it for directional derivatives in forward mode. In reverse mode, every element would need a
+    backward pass through all products.
     """
     if multiplicity == "triplet":
         applied = response.apply(states.X, "triplet")
@@ -100,8 +101,8 @@ def among_all(response: Response, states: State, multiplicity: Multiplicity) -> 
 
 
 def with_ground_state(response: Response, ket: State) -> Tensor:
-    """Zeros (M,) whose gradients are ⟨0|∂J⟩ of the singlet J = ``ket``."""
+    """Return zeros (M,) whose gradients are ⟨0|∂J⟩ of the singlet J = ``ket``."""
     orbitals = response.orbitals
-    overlap = orbitals.occupied.detach().mT @ orbitals.virtual  # zero, but not its derivative
+    overlap = orbitals.occupied.detach().mT @ orbitals.virtual  # zero, but not its gradient
     zeros: Tensor = 2.0**0.5 * ((ket.X - ket.Y)[:, 0] * overlap).sum((1, 2))
     return zeros

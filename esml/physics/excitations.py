@@ -11,14 +11,15 @@ With orbitals i, j occupied and a, b virtual, and the integrals K, J, K_T of
 
 where σ and D, the relaxation of the virtual orbitals, also belong to the interaction.
 
-A closed shell that is no minimum. A + B and A − B are the curvatures of the ground-state energy
-along real and imaginary rotations of the orbitals. Where one has a negative eigenvalue −δ, mixing
-these orbitals lowers the closed shell, and some ω² ≤ 0. But a predicted gap has an error, so up to
-δ = ``Strategy.saddle`` the closed shell is a minimum to within that error. Such a molecule gets the
-singlets of A alone, B = Y = 0 (Tamm–Dancoff), which vary smoothly across the instability (Hirata
-and Head-Gordon, Chem. Phys. Lett. 314, 291, 1999); beyond, or where A itself has an eigenvalue
-below zero, it gets none. A triplet below the closed shell, at ω = −δ, spoils triplets only:
-singlets do not mix with it, and stay those of full linear response.
+Instability: a closed shell that is not a minimum. A + B and A − B are the curvatures of the
+ground-state energy along real and imaginary rotations of the orbitals. If one of them has a
+negative eigenvalue −δ, mixing these orbitals lowers the energy of the closed shell, and some
+ω² ≤ 0. But a predicted gap has an error; up to δ = ``Strategy.saddle``, the closed shell is a
+minimum to within that error. For such a molecule, singlets come from A alone, B = Y = 0
+(Tamm–Dancoff); they vary smoothly across the instability (Hirata and Head-Gordon, Chem. Phys. Lett.
+314, 291, 1999). At larger δ, or if A itself has an eigenvalue below zero, there are no singlets. A
+triplet below the closed shell, at ω = −δ, affects triplets only: singlets do not mix with it, and
+full linear response still gives them.
 
 Shape letters: M molecules, S states, n orbitals, o and v occupied and virtual orbitals (padded),
 K atoms. Energies in eV, transition dipoles in e·bohr.
@@ -29,14 +30,14 @@ energy is then evaluated again with X and Y held fixed, as the functional
     ω = ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] ,   T = X + Y ,   U = X − Y ,   TᵀU = 1 ,
 
 which is stationary in T and U. Its gradient with respect to the Hamiltonian and the interaction is
-therefore the exact gradient of ω. It is finite for degenerate states, of which, as always, only
-symmetric functions such as the sum have a derivative.
+therefore the exact gradient of ω. It is finite for degenerate states, too; as always, only
+symmetric functions of these, such as their sum, have a derivative.
 
 :class:`esml.physics.solvers.problem.Problem` finds the amplitudes. For small molecules it builds
 and diagonalizes the matrices; for others it iterates without building them
-(:mod:`esml.physics.solvers.davidson`), in single precision on request. As ω is stationary and
-evaluated in the precision of the orbitals, the error of unconverged amplitudes enters squared:
-below 1e-6 eV in single and below 1e-10 eV in double precision.
+(:mod:`esml.physics.solvers.davidson`), in single precision on request. Because ω is stationary and
+evaluated in the precision of the orbitals, its error is quadratic in that of the amplitudes: below
+1e-6 eV for iterations in single and below 1e-10 eV in double precision.
 
 Transition dipoles and oscillator strengths are *not* stationary. Their gradient holds X and Y
 fixed: it includes the dipole operator, the orbitals and ω, but not the response of the amplitudes.
@@ -68,18 +69,18 @@ class InstabilityError(ValueError):
 class Excitations:
     """Lowest excited states of a batch, ascending in energy.
 
-    A field of shape (M, S, …) is a property of states, one of shape (M,) of molecules.
+    Fields of shape (M, S, …) are properties of states, those of shape (M,) properties of molecules.
 
-    A molecule has ``n_available`` = o·v states. Beyond them, and for all singlets of a molecule
-    without an answer (``given``), energies are nan and everything else is zero.
+    A molecule has ``n_available`` = o·v states. Beyond these, and for all singlets of a molecule
+    that gets none (``given`` is False), energies are nan and everything else is zero.
 
     ``stable`` says whether the closed-shell ground state is a minimum with respect to the orbital
-    rotations the states are made of. For singlets that means A − B and A + B are positive definite:
-    where it fails, some ω² ≤ 0, an excitation energy is imaginary, and mixing these orbitals lowers
-    the ground state; it is not the one the response was built on. For triplets (TDA) it means that
-    the lowest energy is positive: where it fails, a triplet lies below the closed shell, and the
-    energies are there all the same. ``instability`` says how far from a minimum it is, and
-    ``given`` whether it is near enough to one for an answer (see the module).
+    rotations that make up the states. For singlets, A − B and A + B must be positive definite:
+    otherwise some ω² ≤ 0, an excitation energy is imaginary, and mixing these orbitals gives a
+    lower ground state than the one the response was built on. For triplets (TDA), the lowest energy
+    must be positive: otherwise a triplet lies below the closed shell, and the energies are still
+    given. ``instability`` says how far the closed shell is from a minimum, and ``given`` whether it
+    is near enough for an answer (see the docstring of the module).
     """
 
     energies: Tensor  # (M, S) eV
@@ -95,16 +96,16 @@ class Excitations:
 
     @property
     def doubtful(self) -> Tensor:
-        """(M,) whether there is an answer although the closed shell is no minimum."""
+        """(M,) True where there is an answer although the closed shell is not a minimum."""
         return self.given & ~self.stable
 
     @property
     def mask(self) -> Tensor:
-        """(M, S) whether there is a state."""
+        """(M, S) True where there is a state."""
         return self.energies.isfinite()
 
     def transition_density(self, orbitals: Orbitals) -> Tensor:
-        """D = C_o (X + Y) C_vᵀ (M, S, n, n), rows hole and columns electron.
+        """Return D = C_o (X + Y) C_vᵀ (M, S, n, n), rows hole and columns electron.
 
         Its singular vectors are the natural transition orbitals; the transition dipole is
         √2 tr(Dᵀ r).
@@ -131,31 +132,31 @@ def singlets(
     strategy: Strategy = DEFAULT,
     positions: Tensor | None = None,
 ) -> Excitations:
-    """The lowest singlets by full linear response.
+    """Return the lowest singlets by full linear response.
 
-    From X + Y and the energies
+    Transition dipoles and oscillator strengths follow from X + Y and the energies,
 
         μ = √2 Σ_ia (X + Y)_ia ⟨i|r|a⟩ ,   f = ⅔ ω |μ|²   (atomic units).
 
     A molecule whose ground state is unstable is marked (see :class:`Excitations`), gets the states
-    of A or none, and does not disturb the others. See the module for what gradients mean.
+    of A or none, and does not disturb the others. The docstring of the module explains gradients.
 
     Parameters
     ----------
     response:
         The matrices of a batch.
     dipole_operator:
-        (M, 3, n, n) ⟨μ|r|ν⟩ in bohr; where its origin lies does not matter.
+        (M, 3, n, n) ⟨μ|r|ν⟩ in bohr; its origin does not matter.
     n_states:
-        How many; all if None.
+        Number of states; all if None.
     precision:
-        That of iterations, should there be any; that of ``response`` if None.
+        Precision of the iterations, if any; that of ``response`` if None.
     energy_window:
-        All below this energy (eV), however many, in place of a number.
+        Find all states below this energy (eV), however many, instead of ``n_states``.
     strategy:
         Thresholds of the solvers.
     positions:
-        (N, 3) of the atoms, Å; rotatory strengths need them.
+        (N, 3) positions of the atoms, Å; rotatory strengths need them.
 
     Returns
     -------
@@ -179,7 +180,7 @@ def triplets(
     energy_window: float | None = None,
     strategy: Strategy = DEFAULT,
 ) -> Excitations:
-    """The lowest triplets in the Tamm–Dancoff approximation.
+    """Return the lowest triplets in the Tamm–Dancoff approximation.
 
     Transitions from a singlet ground state are spin-forbidden: dipoles and strengths are zero.
 
@@ -214,14 +215,14 @@ def singlets_and_triplets(
     strategy: Strategy = DEFAULT,
     positions: Tensor | None = None,
 ) -> tuple[Excitations, Excitations]:
-    """The lowest singlets and triplets, in less time than one after the other.
+    """Return the lowest singlets and triplets, in less time than two separate calls.
 
     Parameters
     ----------
     response, dipole_operator, precision, energy_window, strategy, positions:
         As for :func:`singlets`.
     n_singlets, n_triplets:
-        How many of each; all if None.
+        Number of each; all if None.
 
     Returns
     -------
@@ -310,7 +311,7 @@ def _triplets(problem: Problem, n_states: int | None, energy_window: float | Non
 def _all_below(
     solve: Callable[[int], Excitations], response: Response, energy_window: float
 ) -> Excitations:
-    """The states below ``energy_window``, asking for more of them until one lies above it."""
+    """Return the states below ``energy_window``: find more and more until one lies above it."""
     with torch.no_grad():
         inside = (response.diagonal() < energy_window) & response.singles_mask
         n_states = 1 + int(inside.sum((1, 2)).max())
@@ -323,7 +324,7 @@ def _all_below(
             break
         n_states *= 2
     count = int(below.sum(1).max())
-    # What concerns states, (M, S, …), and not molecules, (M,).
+    # Cut the fields of states, (M, S, …), but not those of molecules, (M,).
     values = {field.name: getattr(found, field.name) for field in fields(found)}
     kept = {name: x[:, :count] for name, x in values.items() if x.dim() > 1}
     below = below[:, :count]
@@ -334,18 +335,18 @@ def _all_below(
 
 
 def _nonzero(amplitudes: Tensor, exists: Tensor) -> Tensor:
-    """``amplitudes`` (M, S, o, v), zero where no state exists (M, S)."""
+    """Return ``amplitudes`` (M, S, o, v), set to zero where no state ``exists`` (M, S)."""
     return torch.where(exists[:, :, None, None], amplitudes, 0.0)
 
 
 def _existing(response: Response, n_states: int) -> Tensor:
-    """(M, S) whether the molecule has that many states."""
+    """Return (M, S), True where the molecule has that many states."""
     states = torch.arange(n_states, device=response.n_available.device)
     return states < response.n_available[:, None]
 
 
 def _checked(response: Response, n_states: int | None) -> int:
-    """``n_states``, or as many as there are. Raises ValueError for less than one."""
+    """Return ``n_states``, or if None the number of all states. ValueError if below one."""
     if n_states is None:
         return int(response.n_available.max())
     if n_states < 1:

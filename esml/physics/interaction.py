@@ -9,7 +9,7 @@ multipoles
 
 on every atom, and every two-electron integral is a sum over them: monopoles interact between all
 atoms through a matrix γ_AB, dipoles and quadrupoles only on the same atom. The monopole, the
-dipoles and the quadrupoles each are one irreducible representation of rotations and share one
+dipoles and the quadrupoles each form an irreducible representation of the rotations and share one
 coupling constant, so energies are exactly invariant under rotation.
 
 The virtual orbitals of a minimal basis are too high in energy for excitations: in a large basis an
@@ -17,8 +17,8 @@ excited electron relaxes into functions that a minimal basis lacks. ``relaxation
 the response only, F_vv → (1 + σ) F_vv + C_vᵀ D C_v with a symmetric operator D (a scissor-like
 shift). The ground state and its orbital energies do not change.
 
-The correlation of two electrons depends on their spins, if they are near each other. So hole and
-electron attract each other a little less in a triplet than in a singlet (``triplet_exchange``).
+The correlation of two nearby electrons depends on their spins. Hole and electron therefore attract
+each other a little less in a triplet than in a singlet (``triplet_exchange``).
 
 Shape letters: M molecules, K the most atoms and n the most orbitals of one molecule, S densities
 per molecule. All energies in eV.
@@ -69,7 +69,7 @@ def gamma(
     limit: float | Tensor = 1.0,
     exponent: float | Tensor = 2.0,
 ) -> Tensor:
-    """Interaction of two unit monopoles, from the on-site value to the Coulomb tail.
+    """Return the interaction of two unit monopoles, from the on-site value to the Coulomb tail.
 
         γ(R) = λ C / [R^y + (λ C / η)^y]^(1/y) ,   C = e²/4πε₀
 
@@ -81,7 +81,7 @@ def gamma(
     distance:
         R in Å, any shape.
     hardness:
-        η in eV, not negative, broadcast against ``distance``; η = 0 gives γ = 0 everywhere.
+        η ≥ 0 in eV, broadcast against ``distance``; η = 0 gives γ = 0 everywhere.
     limit:
         λ > 0, the fraction of the Coulomb interaction that remains at long range (1 for a Hartree
         kernel; for exchange the long-range fraction of the functional).
@@ -90,7 +90,7 @@ def gamma(
 
     Returns
     -------
-    γ in eV, the broadcast shape.
+    γ in eV, of the broadcast shape.
 
     Raises
     ------
@@ -101,20 +101,20 @@ def gamma(
         raise ValueError(f"gamma needs a positive long-range limit, got {limit}")
     if not bool(torch.as_tensor(exponent).ge(1).all()):
         raise ValueError(f"gamma needs an exponent of at least 1, got {exponent}")
-    # Divided through by λC/η: the same function, finite for η = 0 and with no large powers.
+    # Numerator and denominator are divided by λC/η: finite for η = 0, and no large powers.
     reduced = distance * hardness / (limit * COULOMB)
     return hardness / (1.0 + reduced**exponent) ** (1.0 / exponent)
 
 
 TRIPLET_RANGE = 4.0
-"""R₀ in Å: how far the difference of ``triplet_exchange`` from the exchange reaches."""
+"""R₀ in Å: range over which ``triplet_exchange`` differs from the exchange."""
 
 
 def triplet_exchange(exchange: Tensor, distance: Tensor, shift: Tensor | float) -> Tensor:
-    """γ^J between hole and electron of triplets, γ^J − τ exp(−(R/R₀)²), eV.
+    """Return the exchange kernel of triplets, γ^T = γ^J − τ exp(−(R/R₀)²), eV.
 
-    A triplet whose hole and electron are near each other rises by τ; one of charge transfer over
-    more than some 2 R₀ stays beside its singlet, as it must.
+    A triplet whose hole and electron are near each other rises by τ. A charge-transfer triplet over
+    more than some 2 R₀ stays degenerate with its singlet, as it must.
 
     Parameters
     ----------
@@ -133,10 +133,10 @@ def triplet_exchange(exchange: Tensor, distance: Tensor, shift: Tensor | float) 
 
 
 def distances(positions: Tensor) -> Tensor:
-    """Distances (M, K, K) between atoms at padded ``positions`` (M, K, 3), unit as given.
+    """Return distances (M, K, K) between atoms at padded ``positions`` (M, K, 3), in their unit.
 
-    The diagonal, and any coincident pair, is exactly zero with a zero gradient (the square root's
-    own would be infinite). Pairs with padding are finite and meaningless.
+    The diagonal and all coincident pairs are exactly zero with a zero gradient (that of the square
+    root would be infinite). Pairs with padding are finite and meaningless.
     """
     square = (positions[:, :, None, :] - positions[:, None, :, :]).square().sum(-1)
     apart = square > 0
@@ -144,7 +144,7 @@ def distances(positions: Tensor) -> Tensor:
 
 
 _DIMENSIONS = {"coulomb": 3, "exchange": 3, "triplet_exchange": 3, "virtual_scale": 0}
-"""Of the fields of ``Interaction`` that are not values of atoms."""
+"""Number of dimensions of those fields of ``Interaction`` that are not per atom."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Interaction:
         J(ij, ab)   = Σ_AB q^A_ij γ^J_AB q^B_ab + Σ_A [j_d d_ij·d_ab + j_Q Q_ij·Q_ab]
         K_T(ia, jb) = Σ_A [t_m q_ia q_jb + t_d d_ia·d_jb + t_Q Q_ia·Q_jb]
 
-    J(ij, ab) of triplets has γ^T in place of γ^J.
+    For triplets, J(ij, ab) has γ^T in place of γ^J.
 
     Raises
     ------
@@ -168,7 +168,7 @@ class Interaction:
 
     coulomb: Tensor  # (M, K, K) γ^K, symmetric: monopoles, singlet channel
     exchange: Tensor  # (M, K, K) γ^J, symmetric: monopoles, exchange
-    triplet_exchange: Tensor  # (M, K, K) γ^T, symmetric: the same in triplets
+    triplet_exchange: Tensor  # (M, K, K) γ^T, symmetric: monopoles, exchange in triplets
     singlet_dipole: Tensor  # (M, K) k_d
     singlet_quadrupole: Tensor  # (M, K) k_Q
     triplet_monopole: Tensor  # (M, K) t_m, usually negative
@@ -197,24 +197,26 @@ class Interaction:
                 )
 
     def double(self) -> Interaction:
-        """The same in double precision."""
+        """Return the same interaction in double precision."""
         return Interaction(*(getattr(self, field.name).double() for field in fields(self)))
 
     def singlet_blocks(self) -> Tensor:
-        """(M, K, 16, 16) the maps D_AA → Σ_{c>0} k_c G^c tr(G^c D_AA) of flattened blocks.
+        """Return the maps D_AA → Σ_{c>0} k_c G^c tr(G^c D_AA) of flat blocks, (M, K, 16, 16).
 
-        The dipole and quadrupole terms of K; monopoles, which act between atoms, are not included.
+        These are the dipole and quadrupole terms of K. Monopoles, which act between atoms, are not
+        included.
         """
         return _by_shell(_coupled, self.singlet_dipole, self.singlet_quadrupole)
 
     def triplet_blocks(self) -> Tensor:
-        """(M, K, 16, 16) the same for K_T."""
+        """Return the maps of :meth:`singlet_blocks` for K_T, (M, K, 16, 16)."""
         return _by_shell(_coupled, self.triplet_dipole, self.triplet_quadrupole)
 
     def exchange_blocks(self) -> Tensor:
-        """(M, K, 16, 16) the maps D_AA → Σ_{c>0} j_c G^c D_AA G^c of flattened blocks.
+        """Return the maps D_AA → Σ_{c>0} j_c G^c D_AA G^c of flattened blocks, (M, K, 16, 16).
 
-        The dipole and quadrupole terms of J; the monopole term γ^J_AA D_AA is part of γ^J.
+        These are the dipole and quadrupole terms of J; the monopole term γ^J_AA D_AA is part of
+        γ^J.
         """
         return _by_shell(_sandwich, self.exchange_dipole, self.exchange_quadrupole)
 
@@ -224,20 +226,20 @@ def _by_shell(
     dipole: Tensor,
     quadrupole: Tensor,
 ) -> Tensor:
-    """(M, K, 16, 16) maps of dipoles and of quadrupoles times their constants (M, K), summed."""
+    """Sum the maps of dipoles and quadrupoles, times their constants (M, K): (M, K, 16, 16)."""
     first, last = (part(a, b, dipole.dtype, dipole.device) for a, b in ((1, 4), (4, 9)))
     return dipole[:, :, None, None] * first + quadrupole[:, :, None, None] * last
 
 
 @lru_cache
 def _coupled(first: int, last: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(16, 16) map D → Σ_c G^c tr(G^c D), c from ``first`` to before ``last``, on flat blocks."""
+    """Return the map D → Σ_c G^c tr(G^c D), ``first`` ≤ c < ``last``, of flat blocks, (16, 16)."""
     chosen = ONE_CENTRE[:, :, first:last].reshape(16, -1)
     return (chosen @ chosen.mT).to(device, dtype)
 
 
 @lru_cache
 def _sandwich(first: int, last: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(16, 16) map D → Σ_c G^c D G^c, c from ``first`` to before ``last``, on flattened blocks."""
+    """Return the map D → Σ_c G^c D G^c, ``first`` ≤ c < ``last``, of flat blocks, (16, 16)."""
     chosen = ONE_CENTRE[:, :, first:last]
     return torch.einsum("ijc,klc->iljk", chosen, chosen).reshape(16, 16).to(device, dtype)

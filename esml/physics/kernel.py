@@ -1,9 +1,8 @@
 """The two-electron part of the response: the field of a transition density.
 
-The integrals are those of :class:`esml.physics.interaction.Interaction`, in its form for densities
+The integrals are those of :class:`esml.physics.interaction.Interaction`, written for densities
 D (n, n): each atom's multipoles of D couple to those of all atoms (monopoles) or of the same atom
-(dipoles, quadrupoles), and exchange multiplies D element by element with −γ^J
-(in triplets −γ^T).
+(dipoles, quadrupoles), and exchange multiplies D element by element with −γ^J (−γ^T in triplets).
 
 Shape letters: M molecules, S densities, n basis functions, H atoms with p orbitals. Energies in eV.
 """
@@ -28,15 +27,15 @@ class Kernel:
     minus the one-centre exchange of its atomic blocks. The n basis functions may be in any order.
     """
 
-    minus_exchange: dict[Multiplicity, Tensor]  # (M, n, n) −γ between the atoms of two functions
+    minus_exchange: dict[Multiplicity, Tensor]  # (M, n, n) −γ^J or −γ^T of the functions' atoms
     monopoles: dict[Multiplicity, Tensor]  # (M, n, n) diagonal of the density → of the field
     blocks: dict[Multiplicity, Tensor]  # (M, H, 16, 16) block of the density → of the field
-    row: Tensor  # (M, H, 16) basis functions of the elements of those blocks
-    column: Tensor  # (M, H, 16)
+    row: Tensor  # (M, H, 16) basis function of the row of each element of those blocks
+    column: Tensor  # (M, H, 16) basis function of its column
 
     @classmethod
     def of(cls, interaction: Interaction, layout: OrbitalLayout) -> Kernel:
-        """The kernel of an ``interaction`` in the basis ``layout``."""
+        """Return the kernel of an ``interaction`` in the basis ``layout``."""
         atom = layout.orbital_atom
         molecule = torch.arange(layout.n_molecules, device=atom.device)[:, None]
         pair = molecule[:, :, None], atom[:, :, None], atom[:, None, :]
@@ -75,7 +74,7 @@ class Kernel:
         return any(x.requires_grad for x in tensors)
 
     def select(self, molecules: Tensor) -> Kernel:
-        """The kernel of some ``molecules`` of the batch, by index."""
+        """Return the kernel of some ``molecules`` of the batch, by index."""
         return Kernel(
             {name: x[molecules] for name, x in self.minus_exchange.items()},
             {name: x[molecules] for name, x in self.monopoles.items()},
@@ -85,7 +84,7 @@ class Kernel:
         )
 
     def in_order(self, order: Tensor) -> Kernel:
-        """The kernel for basis functions in another ``order`` (n,)."""
+        """Return the kernel for basis functions in another ``order`` (n,)."""
         place = order.argsort()
         return Kernel(
             {name: x[:, order][:, :, order] for name, x in self.minus_exchange.items()},
@@ -96,16 +95,16 @@ class Kernel:
         )
 
     def field(self, density: Tensor, coupling: Multiplicity, in_place: bool) -> Tensor:
-        """The field of a transition density.
+        """Return the field of a transition density.
 
         Parameters
         ----------
         density:
             (M, n, S, n), contiguous.
         coupling:
-            The multiplicity.
+            Multiplicity of the states.
         in_place:
-            Overwrite the density with the field: saves memory, excludes gradients.
+            Overwrite the density with the field. This saves memory but rules out gradients.
 
         Returns
         -------

@@ -21,8 +21,8 @@ from esml.units import BOHR
 class ReactionField:
     """The solvent's potential on an atom for a unit charge on another, (M, K, K) eV."""
 
-    static: Tensor  # the solvent has come to rest
-    optical: Tensor  # only its electrons follow
+    static: Tensor  # the solvent is in equilibrium with the charge
+    optical: Tensor  # only the solvent's electrons follow
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class Medium:
     def of(
         cls, solvents: Sequence[Solvent | None], charges: Sequence[PointCharges | None] = ()
     ) -> Medium | None:
-        """The medium of molecules in ``solvents`` or among ``charges``; None where there is none.
+        """Return the medium of molecules in ``solvents`` or among ``charges``, or None.
 
-        ``charges`` are as many as ``solvents``, or left out.
+        Give one entry of ``charges`` for each entry of ``solvents``, or leave ``charges`` out. The
+        result is None if no molecule has a solvent or charges.
         """
         found = tuple(None if each is None else _sites(each) for each in charges)
         if all(each is None for each in (*solvents, *found)):
@@ -56,7 +57,7 @@ class Medium:
         return cls(tuple(solvents), found or (None,) * len(solvents))
 
     def reaction_field(self, separation: Tensor, layout: OrbitalLayout) -> ReactionField | None:
-        """The reaction field of atoms at distances ``separation`` (M, K, K), Å; None in vacuum."""
+        """Return the reaction field of atoms ``separation`` (M, K, K) Å apart; None in vacuum."""
         if all(s is None for s in self.solvents):
             return None
         numbers = layout.pad_atoms(layout.numbers)
@@ -76,16 +77,16 @@ class Medium:
     def potential(
         self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout
     ) -> Tensor | None:
-        """The operator w of point charges and field, (M, n, n) eV; None where there are none.
+        """Return the operator w of point charges and field, (M, n, n) eV; None if there are none.
 
         Parameters
         ----------
         positions:
-            (N, 3) of the atoms, Å.
+            (N, 3) positions of the atoms, Å.
         dipole:
             (M, 3, n, n) ⟨μ|r|ν⟩, bohr, δ_μν R_A included.
         sp_dipole:
-            (N,) ⟨s|x|p_x⟩ of the atoms, bohr, which tells ⟨r²⟩ of their p orbitals.
+            (N,) ⟨s|x|p_x⟩ of the atoms, bohr; gives ⟨r²⟩ of their p orbitals.
         """
         found = self._of_charges(positions, dipole, sp_dipole, layout)
         if self.field is None:
@@ -96,7 +97,7 @@ class Medium:
     def _of_charges(
         self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout
     ) -> Tensor | None:
-        """The operator of the point charges alone."""
+        """Return the operator of the point charges alone."""
         if all(each is None for each in self.sites):
             return None
         # In double precision: the potentials of thousands of charges nearly cancel.
@@ -128,5 +129,5 @@ class Medium:
 
 
 def _sites(charges: PointCharges) -> Sites:
-    # Copies, for who wants derivatives makes these tensors leaves.
+    # torch.tensor copies: callers that want derivatives make these tensors leaves.
     return Sites(torch.tensor(charges.charges), torch.tensor(charges.positions), charges.width)

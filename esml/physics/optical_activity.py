@@ -1,16 +1,16 @@
 """Rotatory strengths: how differently a state absorbs left and right circularly polarized light.
 
-Two operators are needed beside the position r, both real, antisymmetric and without parameters of
+Besides the position r, two operators are needed, both real, antisymmetric and without parameters of
 their own (atomic units):
 
     ∇   = [r, F'] + J[D]                          the gradient, from the commutator with H
-    r×∇ = ½ (R_μ + R_ν) × ∇_μν + δ_AB Λ_μν        angular momentum, R_μ the atom of μ
+    r×∇ = ½ (R_μ + R_ν) × ∇_μν + δ_AB Λ_μν        angular momentum, R_μ the position of μ's atom
 
 F' is the Fock operator of the response, with its relaxed virtual orbitals. Nonlocal exchange does
-not commute with r; D = C_o r_ov C_vᵀ − C_v r_vo C_oᵀ is what r makes of the density and J[D] the
-response's exchange field of it, which takes the exchange out of F' again. Λ is the angular
-momentum of an atom's own s and p functions: zero for s, and ⟨i|Λ_k|j⟩ = ε_kij within a p shell.
-What r − ½(R_μ + R_ν) does between two atoms is left out.
+not commute with r. The term J[D] corrects for that: it is the exchange field of the response for
+D = C_o r_ov C_vᵀ − C_v r_vo C_oᵀ, the change of the density by r, and removes the exchange from F'
+again. Λ is the angular momentum of an atom's own s and p functions: zero for s, and
+⟨i|Λ_k|j⟩ = ε_kij within a p shell. Between two atoms, the part from r − ½(R_μ + R_ν) is neglected.
 
 With the transition moments of a state of energy ω,
 
@@ -21,9 +21,9 @@ the rotatory strength is, in the two gauges,
     R = ½ ∇_n·L_n / ω  (velocity) ,   R = ½ r_n·L_n  (length) .
 
 The occupied–virtual block of ∇ is (A − B) r, and (A − B)(X − Y) = ω (X + Y). Hence ∇_n = ω r_n
-for every state of full linear response: both gauges agree, oscillator strengths too, and neither
-depends on the origin. Moving the origin by d changes L_n by −d × ∇_n, so the velocity gauge does
-not depend on it in the Tamm–Dancoff approximation either.
+for every state of full linear response: both gauges agree, also for oscillator strengths, and
+neither depends on the origin. Moving the origin by d changes L_n by −d × ∇_n, so the velocity gauge
+does not depend on it in the Tamm–Dancoff approximation either.
 
 References: A. E. Hansen and T. D. Bouman, Adv. Chem. Phys. 44, 545 (1980), for both gauges in
 linear response; A. F. Starace, Phys. Rev. A 3, 1242 (1971), for the commutator with exchange.
@@ -51,7 +51,7 @@ ROTATORY = 471.4436
 
 
 def gradient_operator(response: Response, dipole_operator: Tensor) -> Tensor:
-    """∇ (M, 3, n, n) in bohr⁻¹, antisymmetric.
+    """Return ∇ (M, 3, n, n) in bohr⁻¹, antisymmetric.
 
     Parameters
     ----------
@@ -73,16 +73,16 @@ def gradient_operator(response: Response, dipole_operator: Tensor) -> Tensor:
 
 
 def angular_momentum(gradient: Tensor, positions: Tensor, layout: OrbitalLayout) -> Tensor:
-    """r×∇ (M, 3, n, n), antisymmetric, no unit.
+    """Return r×∇ (M, 3, n, n), antisymmetric, no unit.
 
     Parameters
     ----------
     gradient:
         ∇ (M, 3, n, n), bohr⁻¹.
     positions:
-        (N, 3) of the atoms, Å, from the origin of choice.
+        (N, 3) positions of the atoms, Å, from the origin of choice.
     layout:
-        Of the batch.
+        Layout of the batch.
     """
     places = layout.pad_atoms(positions / BOHR)
     owner = layout.orbital_atom[:, :, None].expand(-1, -1, 3)
@@ -93,14 +93,14 @@ def angular_momentum(gradient: Tensor, positions: Tensor, layout: OrbitalLayout)
 
 
 def one_centre(layout: OrbitalLayout, weights: Tensor | None = None) -> Tensor:
-    """Λ (M, 3, n, n): r×∇ of every atom's functions about its own nucleus.
+    """Return Λ (M, 3, n, n): r×∇ of every atom's functions about its own nucleus.
 
     Parameters
     ----------
     layout:
-        Of the batch.
+        Layout of the batch.
     weights:
-        (N,) factors of the atoms; 1 if left out.
+        (N,) factor for each atom; 1 if left out.
     """
     nothing = torch.zeros(0, dtype=torch.int64, device=layout.numbers.device)
     blocks = _p_shell().to(layout.numbers.device)[None].expand(len(layout.numbers), -1, -1, -1)
@@ -112,7 +112,7 @@ def one_centre(layout: OrbitalLayout, weights: Tensor | None = None) -> Tensor:
 
 @lru_cache
 def _p_shell() -> Tensor:
-    """(4, 4, 3) ⟨i|r×∇|j⟩ = ε_kij among s, x, y, z of one atom."""
+    """Return ⟨i|r×∇|j⟩ = ε_kij between s, x, y, z of one atom, (4, 4, 3)."""
     found = torch.zeros(N_SLOTS, N_SLOTS, 3, dtype=torch.float64)
     for k in range(3):
         i, j = (k + 1) % 3, (k + 2) % 3
@@ -130,7 +130,7 @@ def rotatory_strengths(
     minus: Tensor,
     gauge: Gauge = "velocity",
 ) -> Tensor:
-    """Rotatory strengths of singlets, without gradients.
+    """Return the rotatory strengths of singlets, without gradients.
 
     Parameters
     ----------
@@ -139,14 +139,14 @@ def rotatory_strengths(
     dipole_operator:
         (M, 3, n, n) ⟨μ|r|ν⟩ in bohr, δ_μν R_A included.
     positions:
-        (N, 3) of the atoms, Å; their origin does not matter.
+        (N, 3) positions of the atoms, Å; their origin does not matter.
     energies:
-        (M, S) eV.
+        (M, S) excitation energies, eV.
     plus, minus:
         X + Y and X − Y, (M, S, o, v).
     gauge:
-        The same in full linear response; in the Tamm–Dancoff approximation only the velocity gauge
-        does not depend on the origin.
+        Both gauges agree in full linear response. In the Tamm–Dancoff approximation, only the
+        velocity gauge is independent of the origin.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def rotatory_strengths(
 
 
 def _moments(response: Response, operator: Tensor, amplitudes: Tensor) -> Tensor:
-    """√2 Σ_ia T_ia ⟨i|O|a⟩ (M, S, 3) of ``operator`` (M, 3, n, n) and T (M, S, o, v)."""
+    """Return √2 Σ_ia T_ia ⟨i|O|a⟩ (M, S, 3); O is ``operator``, T ``amplitudes`` (M, S, o, v)."""
     between = response.occupied.mT[:, None] @ stack_times(operator, response.virtual)
     moments: Tensor = 2.0**0.5 * amplitudes.flatten(2) @ between.flatten(2).mT
     return moments

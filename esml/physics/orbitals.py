@@ -7,7 +7,7 @@ one molecule, K the most atoms, N all atoms of the batch. Energies in eV.
 Gradients. The derivative of an eigenvector divides by differences of eigenvalues and is infinite
 for degenerate ones. Physical quantities do not need it: they depend on the occupied and the virtual
 *space*, and a rotation within either is only a choice of axes. The occupied and virtual
-coefficients here follow a change dH by parallel transport,
+coefficients therefore follow a change dH by parallel transport,
 
     dC_o = C_v U ,   dC_v = −C_o Uᵀ ,   U_ai = −(C_vᵀ dH C_o)_ai / (ε_a − ε_i) ,
 
@@ -71,7 +71,7 @@ class Orbitals:
 
 
 class _ParallelTransport(torch.autograd.Function):
-    """Passes (C_o, C_v) on unchanged, with the gradient described in the module."""
+    """Pass (C_o, C_v) on unchanged, with the gradient described in the module's docstring."""
 
     @staticmethod
     def forward(
@@ -87,7 +87,7 @@ class _ParallelTransport(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, hamiltonian: Tensor, *others: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Changes of (C_o, C_v) for a change of H."""
+        """Return the changes of (C_o, C_v) for a change of H."""
         occupied, virtual, gaps = ctx.saved_tensors
         rotation = -(virtual.mT @ hamiltonian @ occupied) / gaps
         return virtual @ rotation, -occupied @ rotation.mT
@@ -105,10 +105,10 @@ class _ParallelTransport(torch.autograd.Function):
 
 
 def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenpairs of a symmetric ``matrix`` (M, s, s); padding (not in ``mask``) comes last."""
+    """Return eigenpairs of a symmetric ``matrix`` (M, s, s); padding (``mask`` False) is last."""
     if matrix.shape[1] == 0:
         return matrix.new_zeros(mask.shape), matrix
-    # Padding decouples exactly; above every eigenvalue (Gershgorin) it comes last.
+    # Padding decouples exactly; shifted above every eigenvalue (Gershgorin), it comes last.
     top = matrix.abs().sum(2).amax(1) + 1.0
     shifted = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * ~mask)
     values, vectors = torch.linalg.eigh(shifted)
@@ -116,25 +116,25 @@ def eigh(matrix: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def stack_times(stack: Tensor, matrix: Tensor) -> Tensor:
-    """(M, S, a, c) each matrix of a ``stack`` (M, S, a, b) times ``matrix`` (M, b, c).
+    """Multiply each matrix of a ``stack`` (M, S, a, b) by ``matrix`` (M, b, c): (M, S, a, c).
 
-    One product per molecule; broadcasting would copy the matrix S times.
+    This takes one product per molecule; broadcasting would copy the matrix S times.
     """
     product: Tensor = (stack.flatten(1, 2) @ matrix).unflatten(1, stack.shape[1:3])
     return product
 
 
 def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> Orbitals:
-    """Orbitals of H C = C ε, the ``n_occupied`` lowest of each molecule doubly occupied.
+    """Solve H C = C ε; the ``n_occupied`` lowest orbitals of each molecule are doubly occupied.
 
     Parameters
     ----------
     hamiltonian:
         (M, n, n) eV, real; only its symmetric part counts. Rows and columns in padding are ignored.
     n_orbitals:
-        (M,) size of each molecule's block, upper left.
+        (M,) size of each molecule's block in the upper left.
     n_occupied:
-        (M,) doubly occupied orbitals of each molecule.
+        (M,) number of doubly occupied orbitals of each molecule.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     _check_finite(h)
     levels, coefficients = eigh(h.detach(), mask)
     levels, coefficients = levels * mask, coefficients * inside
-    # h is new: it requires gradients only where autograd records.
+    # h is a new tensor: it requires gradients only while autograd records.
     differentiable = h.requires_grad or unpack_dual(h).tangent is not None
     energies = levels
     if differentiable:
@@ -215,7 +215,7 @@ def _check_finite(hamiltonian: Tensor) -> None:
 
 
 def density_matrix(orbitals: Orbitals) -> Tensor:
-    """P = 2 C_o C_oᵀ (M, n, n), the one-electron density matrix, symmetric to the last bit."""
+    """Return the density matrix P = 2 C_o C_oᵀ (M, n, n), symmetric to the last bit."""
     return _density(orbitals.occupied)
 
 
@@ -225,7 +225,7 @@ def _density(occupied: Tensor) -> Tensor:
 
 
 def charges(orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
-    """Net atomic charges Z_A − Σ_{μ∈A} P_μμ (M, K), e, Z_A valence electrons; zero in padding."""
+    """Return net charges Z_A − Σ_{μ∈A} P_μμ (M, K), e, Z_A valence electrons; 0 in padding."""
     return _charges(orbitals.occupied, layout)
 
 
@@ -235,10 +235,10 @@ def _charges(occupied: Tensor, layout: OrbitalLayout) -> Tensor:
 
 
 def filled(hamiltonian: Tensor, layout: OrbitalLayout) -> tuple[Tensor, Tensor]:
-    """Density matrix P (M, n, n) and charges (M, K) of ``hamiltonian`` filled from the bottom.
+    """Return density matrix P (M, n, n) and charges (M, K) of ``hamiltonian``, filled from below.
 
-    Those of its ``diagonalize``. Where no gradient is wanted nothing else is made of its orbitals:
-    a mean field asks for this several times.
+    The values are those of the orbitals from :func:`diagonalize`. If no gradient is needed, nothing
+    else is computed, since a mean field calls this several times.
     """
     if hamiltonian.requires_grad:
         orbitals = diagonalize(hamiltonian, layout.n_orbitals, layout.n_occupied)
@@ -255,14 +255,14 @@ def filled(hamiltonian: Tensor, layout: OrbitalLayout) -> tuple[Tensor, Tensor]:
 def dipole(
     orbitals: Orbitals, layout: OrbitalLayout, positions: Tensor, dipole_operator: Tensor
 ) -> Tensor:
-    """Dipole moment μ = Σ_A Z_A R_A − tr(P r).
+    """Return the dipole moment μ = Σ_A Z_A R_A − tr(P r).
 
     Parameters
     ----------
     orbitals, layout:
-        Of the batch.
+        Orbitals and layout of the batch.
     positions:
-        (N, 3) Å.
+        (N, 3) positions of the atoms, Å.
     dipole_operator:
         (M, 3, n, n) ⟨μ|r|ν⟩, bohr, including δ_μν R_A.
 

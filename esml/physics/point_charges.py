@@ -1,23 +1,23 @@
-"""Point charges around a molecule: what their potential does to the orbitals of an atom.
+"""Point charges around a molecule: the effect of their potential on the orbitals of an atom.
 
-A charge q_k at distance r from a point makes there the potential
+At distance r, a charge q_k has the potential
 
     φ(r) = C q_k erf(r/σ) / r ,   C = e²/4πε₀ ,
 
-that of a Gaussian of width σ, which is a point charge's beyond about 2σ and finite within: a charge
-that comes too near, as those next to a cut bond do, must not draw all electrons to it. An electron
-near atom A feels −φ expanded about the atom,
+that of a Gaussian charge of width σ. Beyond about 2σ it equals that of a point charge; within, it
+stays finite, so that a charge too near to an atom, as next to a cut bond, does not attract all
+electrons. An electron near atom A feels −φ expanded about the atom,
 
     w = −φ_A + E_A·x − ½ Σ_ij T_A,ij x_i x_j ,   E = −∇φ ,  T_ij = ∂_i∂_j φ − ⅓ δ_ij ∇²φ ,
 
-x = r − R_A. In the basis of the model φ_A shifts all orbitals of an atom, E_A acts through the
-dipole operator (between orbitals of two atoms the mean of both fields), and T_A between the p
-orbitals of one atom, where ⟨p_i|w|p_j⟩ = −⅕ ⟨r²⟩ T_ij. In a uniform field w is E·r exactly. ⟨r²⟩ is
-that of Slater's p orbital whose ⟨s|x|p_x⟩ is that of the model:
+x = r − R_A. In the basis of the model, φ_A shifts all orbitals of an atom; E_A acts through the
+dipole operator (between orbitals of two atoms, as the mean of both fields); and T_A acts between
+the p orbitals of one atom, where ⟨p_i|w|p_j⟩ = −⅕ ⟨r²⟩ T_ij. In a uniform field, w is exactly E·r.
+⟨r²⟩ is taken from the Slater p orbital that has the model's ⟨s|x|p_x⟩:
 
     ⟨s|x|p_x⟩ = (2n + 1)/(2√3 ζ) ,   ⟨r²⟩ = (2n + 1)(2n + 2)/(4ζ²) = 3.6 ⟨s|x|p_x⟩²   (n = 2).
 
-The trace of ∂∂φ, which is not zero only inside a charge, is left to the damping.
+The trace of ∂∂φ is nonzero only inside a charge, where φ is damped anyway, and is neglected.
 
 Source: Slater, Phys. Rev. 36, 57 (1930), for the form of the orbitals.
 
@@ -39,23 +39,23 @@ from torch import Tensor
 from esml.units import COULOMB
 
 WIDTH = 0.8
-"""σ, Å: at 1.8 Å, a short hydrogen bond, the potential is that of a point to 0.2 %."""
+"""σ, Å: at 1.8 Å, a short hydrogen bond, the potential is that of a point charge to 0.2 %."""
 
 NEAREST = 0.1
-"""Å; a charge closer to an atom than this is that atom itself, counted twice."""
+"""Å; a charge closer to an atom than this is taken for the atom itself, counted twice."""
 
 SPREAD = 3.6
 """⟨r²⟩ / ⟨s|x|p_x⟩² of Slater's orbitals of the second row (3.4 and 3.3 below it)."""
 
 PAIRS = 1_000_000
-"""Atoms times charges treated at a time, which bounds the memory."""
+"""Number of atoms times number of charges treated at a time; it limits the memory."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class PointCharges:
-    """Charges of what surrounds a molecule, such as the atoms of a force field.
+    """Point charges around a molecule, such as the atoms of a force field.
 
     Parameters
     ----------
@@ -64,12 +64,12 @@ class PointCharges:
     positions
         (L, 3) Å, in the frame of the molecule.
     width
-        σ, Å: nearer than about 2σ the potential of a charge is damped.
+        σ, Å: nearer than about 2σ, the potential of a charge is damped.
 
     Raises
     ------
     ValueError
-        For shapes that do not fit, for what is not finite, and for a width that is not positive.
+        If shapes do not match, a value is not finite, or the width is not positive.
     """
 
     charges: Array
@@ -115,7 +115,7 @@ class PointCharges:
         return self  # It cannot be changed.
 
     def digest(self) -> str:
-        """Their number and a hash: the same for equal charges alone."""
+        """Return the number of charges and a hash; only equal charges have the same digest."""
         content = self.charges.tobytes() + self.positions.tobytes() + str(self.width).encode()
         return f"{len(self)}, SHA-256 {hashlib.sha256(content).hexdigest()}"
 
@@ -127,9 +127,10 @@ class PointCharges:
 def potentials(
     atoms: Tensor, charges: Tensor, sites: Tensor, width: float, pairs: int = PAIRS
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The potential of point charges at atoms, with its first and second derivatives.
+    """Return the potential of point charges at atoms, with its first and second derivatives.
 
-    Differentiable in both positions. No charge may be at an atom (``NEAREST``).
+    It is differentiable with respect to the positions of atoms and charges. No charge may sit on an
+    atom (``NEAREST``).
 
     Parameters
     ----------
@@ -138,11 +139,11 @@ def potentials(
     charges:
         (L,) e.
     sites:
-        (L, 3) Å, where the charges are.
+        (L, 3) positions of the charges, Å.
     width:
         Width of a charge, Å.
     pairs:
-        Largest number of pairs of an atom and a charge treated at a time.
+        Largest number of atom–charge pairs treated at a time.
 
     Returns
     -------

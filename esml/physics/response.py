@@ -34,19 +34,22 @@ ResponseMatrix = Literal["A+B", "A-B", "A", "triplet"]
 """The matrices of the response problem: singlet A ± B and A, and the triplet A."""
 
 SIGN: dict[ResponseMatrix, float] = {"A+B": 1.0, "A-B": -1.0}
-"""Sign with which the transposed density (de-excitation) is added; it is absent from A."""
+"""Sign of the transposed density (de-excitation); A has no such term."""
 
 
 def multiplicity(matrix: ResponseMatrix) -> Multiplicity:
-    """Whose coulomb kernel acts in a matrix; on the antisymmetric densities of A − B, none does."""
+    """Return the multiplicity whose coulomb kernel acts in a matrix.
+
+    In A − B the coulomb kernel has no effect, because its densities are antisymmetric.
+    """
     return "triplet" if matrix == "triplet" else "singlet"
 
 
 class Operator(ABC):
     """Response matrices between occupied and virtual orbitals of some kind.
 
-    A product costs O(n³) per vector. Vectors are amplitudes (M, S, o, v), multiplied a few at a
-    time, so that their densities have at most ``chunk`` numbers.
+    A product costs O(n³) per vector. Vectors are amplitudes (M, S, o, v). They are multiplied a few
+    at a time, so that their densities have at most ``chunk`` elements.
     """
 
     kernel: Kernel
@@ -57,11 +60,11 @@ class Operator(ABC):
 
     @abstractmethod
     def diagonal(self) -> Tensor:
-        """(M, o, v) the approximate diagonal of A, eV; meaningless in padding."""
+        """Return the approximate diagonal (M, o, v) of A, eV; meaningless in padding."""
 
     @abstractmethod
     def _density(self, first: Tensor, second: Tensor | None) -> Tensor:
-        """C_o X C_vᵀ + C_v Yᵀ C_oᵀ (M, n, S, n) of X = ``first`` and, if given, Y = ``second``.
+        """Return C_o X C_vᵀ + C_v Yᵀ C_oᵀ (M, n, S, n), X = ``first``, Y = ``second`` or zero.
 
         Both are (M, S, o, v). The index of vectors is in the middle, so that one product of large
         matrices serves all of them.
@@ -69,11 +72,11 @@ class Operator(ABC):
 
     @abstractmethod
     def _between_orbitals(self, field: Tensor, transposed: bool = False) -> Tensor:
-        """C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, n, S, n), or of its transpose."""
+        """Return C_oᵀ F C_v (M, S, o, v) of a ``field`` F (M, n, S, n), or of its transpose."""
 
     @abstractmethod
     def _levels(self, amplitudes: Tensor) -> Tensor:
-        """Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
+        """Return Δ T (M, S, o, v) of ``amplitudes`` T (M, S, o, v)."""
 
     def apply(self, amplitudes: Tensor, kind: ResponseMatrix) -> Tensor:
         """Multiply vectors by a response matrix.
@@ -107,9 +110,9 @@ class Operator(ABC):
     def apply_pair(self, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply T by A + B and U by A − B, in little more than the time of one product.
 
-        With x = T + U and y = T − U the products are half the sum and half the difference of
-        A x + B y and B x + A y. Both follow from one density: from its field and the transpose of
-        that.
+        With x = T + U and y = T − U, the products are half the sum and half the difference of
+        A x + B y and B x + A y. Both follow from a single density: one from its field, the other
+        from the transpose of that field.
 
         Parameters
         ----------
@@ -149,7 +152,7 @@ class DenseOrbitals(Operator):
     def _density(self, first: Tensor, second: Tensor | None) -> Tensor:
         density = to_basis(self.occupied, first, self.virtual)
         if second is not None:
-            # There are fewer virtual than occupied orbitals: sum over them last.
+            # There are fewer virtual than occupied orbitals: sum over the virtual ones last.
             half = times_stack(self.occupied, second).permute(0, 3, 2, 1).flatten(2)
             density.flatten(2).baddbmm_(self.virtual, half)
         return density
@@ -177,9 +180,9 @@ class Response(DenseOrbitals):
     interaction:
         The two-electron interaction, with the dtype of the orbitals.
     layout:
-        Where orbitals stand in padded matrices.
+        Places of the orbitals in padded matrices.
     chunk:
-        Numbers in the densities of the vectors multiplied at once
+        Largest number of elements of the densities of vectors multiplied at once
         (:class:`esml.physics.strategy.Strategy`).
 
     Raises
@@ -188,7 +191,7 @@ class Response(DenseOrbitals):
         If orbitals, interaction and layout do not belong to the same batch or differ in dtype.
     """
 
-    in_place = False  # whether products may overwrite what they are given
+    in_place = False  # products must be differentiable
 
     def __init__(
         self,
@@ -223,14 +226,14 @@ class Response(DenseOrbitals):
     def requires_grad(self) -> bool:
         """Whether products have gradients with respect to orbitals or interaction.
 
-        True if the response was made while autograd recorded, from tensors that require gradients.
+        True if the response was built while autograd recorded, from tensors that require gradients.
         """
         tensors = self.occupied, self.virtual, self.fock_occupied, self.fock_virtual
         return self.kernel.requires_grad or any(x.requires_grad for x in tensors)
 
     @torch.no_grad()
     def to(self, dtype: torch.dtype) -> Response:
-        """The same response in another precision, without gradients."""
+        """Return the same response in another precision, without gradients."""
         if dtype == self.dtype:
             return self
         orbitals = replace(self.orbitals, **_in_precision(self.orbitals, dtype))
@@ -238,9 +241,9 @@ class Response(DenseOrbitals):
         return Response(orbitals, interaction, self.layout, self.chunk)
 
     def diagonal(self) -> Tensor:
-        """The diagonal of A without the integrals K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
+        """Return the diagonal of A without K, ε'_a − ε_i − Σ_AB q^A_ii γ^J_AB q^B_aa.
 
-        (M, o, v), eV; meaningless in padding.
+        Its shape is (M, o, v), in eV; values in padding are meaningless.
         """
         virtual, occupied = (
             f.diagonal(dim1=1, dim2=2) for f in (self.fock_virtual, self.fock_occupied)
@@ -267,12 +270,12 @@ class Response(DenseOrbitals):
         return rows * self.singles_mask.flatten(1)[:, :, None]
 
     def singlet_functional(self, plus: Tensor, minus: Tensor) -> Tensor:
-        """½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus``, U = ``minus`` (M, S, o, v)."""
+        """Return ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus`` and U = ``minus``."""
         applied_plus, applied_minus = self.apply_pair(plus, minus)
         return 0.5 * (plus * applied_plus + minus * applied_minus).sum((2, 3))
 
     def triplet_functional(self, amplitudes: Tensor) -> Tensor:
-        """XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
+        """Return XᵀAX (M, S), eV, for X = ``amplitudes`` (M, S, o, v)."""
         return (amplitudes * self.apply(amplitudes, "triplet")).sum((2, 3))
 
     def _levels(self, amplitudes: Tensor) -> Tensor:
@@ -284,7 +287,7 @@ class Response(DenseOrbitals):
 def attraction(
     occupied: Tensor, virtual: Tensor, interaction: Interaction, layout: OrbitalLayout
 ) -> Tensor:
-    """Σ_AB q^A_ii γ^J_AB q^B_aa (M, o, v), eV, of orbitals (M, n, o) and (M, n, v)."""
+    """Return Σ_AB q^A_ii γ^J_AB q^B_aa (M, o, v), eV, of orbitals (M, n, o) and (M, n, v)."""
     hole, particle = (
         layout.gather_slots(c).square().sum(2) for c in (occupied, virtual)
     )  # (M, K, o), (M, K, v)
@@ -292,7 +295,7 @@ def attraction(
 
 
 def _check(orbitals: Orbitals, interaction: Interaction, layout: OrbitalLayout) -> None:
-    """Raise ValueError if these are not of the same batch and dtype."""
+    """Raise ValueError if these do not belong to the same batch or differ in dtype."""
     n = layout.n_max
     found = tuple(orbitals.coefficients.shape)
     if found != (layout.n_molecules, n, n):
@@ -318,17 +321,17 @@ def _check(orbitals: Orbitals, interaction: Interaction, layout: OrbitalLayout) 
 
 
 def _in_precision(part: Orbitals | Interaction, dtype: torch.dtype) -> dict[str, Any]:
-    """The fields of ``part`` that have a precision, in ``dtype``."""
+    """Convert the floating-point fields of ``part`` to ``dtype``."""
     values = {f.name: getattr(part, f.name) for f in fields(part)}
     return {name: x.detach().to(dtype) for name, x in values.items() if x.is_floating_point()}
 
 
 def to_basis(occupied: Tensor, amplitudes: Tensor, virtual: Tensor) -> Tensor:
-    """C_o T C_vᵀ (M, n, S, n) of orbitals (M, n, o) and (M, n, v) and T (M, S, o, v)."""
+    """Return C_o T C_vᵀ (M, n, S, n) of orbitals (M, n, o), (M, n, v) and T (M, S, o, v)."""
     return stack_times(times_stack(occupied, amplitudes), virtual.mT)
 
 
 def times_stack(matrix: Tensor, amplitudes: Tensor) -> Tensor:
-    """C T (M, n, S, v) of a ``matrix`` C (M, n, o) and T (M, S, o, v)."""
+    """Return C T (M, n, S, v) of a ``matrix`` C (M, n, o) and T (M, S, o, v)."""
     half = matrix @ amplitudes.transpose(1, 2).flatten(2)
     return half.view(*half.shape[:2], *amplitudes.shape[1::2])

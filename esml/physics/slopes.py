@@ -1,7 +1,7 @@
 """Derivatives of many sums at once.
 
-Autograd goes back from one number. Here are K of them, the sums Σ w y of outputs y with K sets of
-weights w, as a Jacobian matrix or its product with K vectors asks for.
+Autograd goes back from one number. This module goes back from K numbers at once: the sums Σ w y of
+outputs y with K sets of weights w. A Jacobian matrix, or its product with K vectors, needs these.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 AT_ONCE = 8
-"""Sums of one backward pass: few enough for the cache, enough to fill matrix products."""
+"""Number of sums in one backward pass: few enough for the cache, enough for matrix products."""
 
 
 def slopes(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], weights: Sequence[Tensor]
 ) -> list[Tensor]:
-    """(K, …) derivatives of K sums of ``outputs`` with respect to each of ``inputs``.
+    """Return derivatives (K, …) of K weighted sums of ``outputs`` by each of ``inputs``.
 
-    ``weights`` are K for each output, (K, …); ``AT_ONCE`` sums go back in one pass.
+    ``weights`` holds one tensor (K, …) for each output. One backward pass takes ``AT_ONCE`` sums.
     """
     found = [
         torch.autograd.grad(outputs, inputs, part, retain_graph=True, is_grads_batched=True)
@@ -30,10 +30,11 @@ def slopes(
 
 
 def slopes_by_row(outputs: Tensor, inputs: Tensor) -> Tensor:
-    """(E, d, …) derivatives of each row of ``outputs`` (E, …) by the same row of ``inputs`` (E, d).
+    """Return (E, d, …), derivatives of each row of ``outputs`` by the same row of ``inputs``.
 
-    Other rows have no part in it. The way back is linear in the weights of the outputs, so that its
-    derivative by them is the way forward: one pass for each of the d columns, however many outputs.
+    Row e of ``outputs`` (E, …) must depend on row e of ``inputs`` (E, d) alone. The backward pass
+    is linear in the weights of the outputs, so its derivative with respect to them is the forward
+    derivative. This takes one pass for each of the d columns, however many outputs there are.
     """
     weights = torch.zeros_like(outputs, requires_grad=True)
     with torch.enable_grad():

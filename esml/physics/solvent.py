@@ -5,30 +5,31 @@ A charge on atom B polarizes the solvent, and the solvent's potential on atom A 
     G_AB(ε) = −(1 − 1/ε) C [1/f_AB + (α/ε)/h_AB] / (1 + α/ε) ,   C = e²/4πε₀ ,
     f_AB = √(R_AB² + a_A a_B exp(−R_AB² / 4 a_A a_B)) ,   h_AB = √(R_AB² + s_A s_B) .
 
-f is that of the generalized Born model, a_A the effective Born radius of atom A: the radius of the
-sphere in which its charge alone would gain the same energy. Alone, with α = 0, it answers to every
-charge distribution as a conductor does but for the factor 1 − 1/ε. That is right for a charge; a
-solvent of small ε answers less to dipoles and higher multipoles. h, with s_A the mean f between A
-and the atoms around it (the size of the cavity), hardly sees them, and the mixture is right for
-both. A lone ion of radius a gains ½ q² G_AA = −(1 − 1/ε) C q² / 2a, Born's energy; charges far
-apart interact with C q_A q_B / ε R; at ε = 1 everything is zero.
+f is that of the generalized Born model, and a_A the effective Born radius of atom A: the radius of
+the sphere in which its charge alone would gain the same energy. f alone (α = 0) gives the response
+of a conductor times 1 − 1/ε for every charge distribution. That is right for a single charge, but a
+solvent of small ε responds less to dipoles and higher multipoles. h, in which s_A is the mean f
+between A and the atoms around it (the size of the cavity), hardly responds to these, and the
+mixture of f and h is right for both. A lone ion of radius a gains the Born energy ½ q² G_AA =
+−(1 − 1/ε) C q² / 2a; distant charges interact with C q_A q_B / ε R; at ε = 1 everything is zero.
 
 G needs no new solver: it is one more matrix between atomic charges. The ground state feels G(ε) of
-the static permittivity ε, for nuclei and molecules of the solvent have had time to turn; in the
-response G(n²) acts between transition charges, for only electrons of the solvent follow light
-(n: refractive index). Exchange is not screened, and neither are triplets, whose transition charges
-are zero.
+the static permittivity ε, because nuclei and molecules of the solvent have had time to reorient. In
+the response, G(n²) acts between transition charges, because only the electrons of the solvent
+follow light (n: refractive index). Exchange is not screened, and neither are triplets, whose
+transition charges are zero.
 
 Effective radii follow from the cavity, the union of spheres of radius ρ around all atoms:
 
     a_A = ρ_A exp(ρ_A³ I_A / 3) ,   I_A = (3/4π) ∫_{in the cavity, r > ρ_A} d³r / r⁶ .
 
 To first order in I this is 1/a³ = 1/ρ³ − I, exact for any charge in a spherical cavity. The
-integral is a sum over spheres of the other atoms, shrunk by ``DESCREENING`` because neighbours
-overlap; the exponential takes care of the rest. ρ, the only parameter that touches a spectrum, is
-that of usual continua (1.2 van der Waals radii). ``DESCREENING`` and α reproduce the response of
-such continua to charges on atoms: energies of random charges in IEF-PCM within 3 % (5 % for ε below
-3) on average over 58 molecules (``scripts.accuracy.reaction_field``).
+integral is a sum over the spheres of the other atoms, shrunk by ``DESCREENING`` because neighbours
+overlap; the exponential corrects for what overlap remains. ρ, the only parameter that affects a
+spectrum, has the value of usual continuum models (1.2 van der Waals radii). ``DESCREENING`` and α
+are fitted to the response of such models to atomic charges: energies of random charges agree with
+IEF-PCM within 3 % (5 % for ε below 3) on average over 58 molecules
+(``scripts.accuracy.reaction_field``).
 
 Sources: generalized Born: Still et al., J. Am. Chem. Soc. 112, 6127 (1990); the r⁻⁶ integral:
 Grycuk, J. Chem. Phys. 119, 4817 (2003); pairwise sums: Hawkins, Cramer, Truhlar, Chem. Phys. Lett.
@@ -51,17 +52,17 @@ from esml.units import COULOMB
 
 @dataclass(frozen=True)
 class Solvent:
-    """A solvent by its static permittivity ε and its refractive index n.
+    """A solvent, given by its static permittivity ε and its refractive index n.
 
     Raises
     ------
     ValueError
-        If either is below 1 or no number.
+        If either is below 1 or not a number.
     """
 
     epsilon: float  # static permittivity, relative to vacuum
-    refractive_index: float  # n: its square is the permittivity that follows an excitation
-    name: str = ""  # what tables and files call it
+    refractive_index: float  # n; n² is the permittivity that screens an excitation
+    name: str = ""  # name in tables and files
 
     def __post_init__(self) -> None:
         for what, value in (
@@ -86,7 +87,7 @@ class Solvent:
 
     @property
     def label(self) -> str:
-        """The name, or ``"ε,n"``: what ``esml.io.surroundings.find_solvent`` understands."""
+        """The name, or ``"ε,n"``; ``esml.io.surroundings.find_solvent`` understands both."""
         return self.name or f"{self.epsilon:g},{self.refractive_index:g}"
 
     def __str__(self) -> str:
@@ -97,23 +98,23 @@ class Solvent:
 _RADII = {1: 1.10, 5: 1.92, 6: 1.70, 7: 1.55, 8: 1.52, 9: 1.47}
 _RADII |= {14: 2.10, 15: 1.80, 16: 1.80, 17: 1.75, 34: 1.90, 35: 1.83, 53: 1.98}
 SCALE = 1.2
-"""Radii of a cavity's spheres in van der Waals radii, as usual for continua."""
+"""Radius of a cavity's spheres as a multiple of the van der Waals radius, as usual for continua."""
 
 DESCREENING = 0.814
-"""Radii of the spheres of other atoms in the pairwise sum, in ρ."""
+"""Radius of the spheres of other atoms in the pairwise sum, as a multiple of ρ."""
 
 MULTIPOLE = 0.9
-"""α: how much less than a conductor a solvent of small ε answers to dipoles than to charges."""
+"""α: how much less a solvent of small ε responds to dipoles than a scaled conductor does."""
 
 REACH = 6.0
-"""Å; atoms closer than about this are in one cavity."""
+"""Å; atoms closer than about this share one cavity."""
 
 FAR = 10.0
-"""Å, a distance where there is none."""
+"""Å; placeholder distance for pairs without an atom."""
 
 
 def cavity_radii(numbers: Tensor) -> Tensor:
-    """Radii ρ (same shape, Å, double precision) of the spheres around atoms of ``numbers``."""
+    """Return the radii ρ of the spheres around atoms ``numbers``, Å, in double precision."""
     table = torch.full((119,), SCALE * 2.0, dtype=torch.float64, device=numbers.device)
     for number, radius in _RADII.items():
         table[number] = SCALE * radius
@@ -121,7 +122,7 @@ def cavity_radii(numbers: Tensor) -> Tensor:
 
 
 def born_radii(separation: Tensor, radii: Tensor, mask: Tensor) -> Tensor:
-    """Effective Born radii.
+    """Return the effective Born radii.
 
     Parameters
     ----------
@@ -134,26 +135,26 @@ def born_radii(separation: Tensor, radii: Tensor, mask: Tensor) -> Tensor:
 
     Returns
     -------
-    (M, K) Å; those of ``radii`` in padding.
+    (M, K) Å; equal to ``radii`` in padding.
     """
     own = radii[:, :, None]
     other = DESCREENING * radii[:, None, :]
     pair = mask[:, :, None] & mask[:, None, :] & (separation > 0)
     apart = torch.where(pair, separation, FAR)
-    # Around this atom the other sphere reaches from L to U; what lies within ρ does not count.
+    # Seen from this atom, the other sphere extends from L to U; the part within ρ does not count.
     upper = apart + other
     outside = pair & (upper > own)
     upper = torch.where(outside, upper, FAR)
     lower = torch.where(outside, torch.maximum(own, (apart - other).abs()), FAR)
     integral = 1.5 * (_cap(upper, apart, other) - _cap(lower, apart, other))
-    around = torch.where(other - apart > own, lower, own)  # L where the other sphere surrounds ρ
+    around = torch.where(other - apart > own, lower, own)  # L if the other sphere encloses ρ
     integral = integral + own.pow(-3) - around.pow(-3)
     total = torch.where(outside, integral, 0.0).sum(2)
     return radii * torch.exp(total * radii.pow(3) / 3.0)
 
 
 def _cap(r: Tensor, apart: Tensor, other: Tensor) -> Tensor:
-    """∫ r⁻⁶ over the part of a sphere at distance r, indefinite, divided by 2π.
+    """Return the indefinite integral of r⁻⁶ over a sphere's part at radius r, divided by 2π.
 
     A shell of radius r around one atom has the area 2πr² [1 − (r² + R² − S²)/2rR] inside a sphere
     of radius S = ``other`` at distance R = ``apart``.
@@ -168,7 +169,7 @@ def _cap(r: Tensor, apart: Tensor, other: Tensor) -> Tensor:
 def reaction_field(
     separation: Tensor, effective: Tensor, mask: Tensor, permittivity: Tensor
 ) -> Tensor:
-    """G (M, K, K), eV: the solvent's potential on an atom for a unit charge on another.
+    """Return G (M, K, K), eV: the solvent's potential on an atom for a unit charge on another.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def reaction_field(
     mask:
         (M, K) True where there is an atom.
     permittivity:
-        (M,) that of each molecule's solvent.
+        (M,) permittivity of each molecule's solvent.
     """
     product = effective[:, :, None] * effective[:, None, :]
     square = separation**2

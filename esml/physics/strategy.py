@@ -29,7 +29,7 @@ class ByPrecision(NamedTuple):
 
 @dataclass(frozen=True)
 class Strategy:
-    """How excited states are found; the defaults are measured (``docs/speed.md``).
+    """Thresholds for finding excited states; defaults rest on timings (``docs/speed.md``).
 
     Raises
     ------
@@ -51,19 +51,20 @@ class Strategy:
     (:mod:`esml.physics.solvers.pair_model`) and may run between local orbitals."""
 
     widest_band: float = 0.5
-    """Largest share of a matrix that a band may fill and still be used: of the coefficients of
-    local orbitals, and of all pairs of a hole and an electron."""
+    """Largest share of a matrix that its band may fill; above it, bands are not used. The matrices
+    are the coefficients of local orbitals and the pairs of a hole and an electron."""
 
     chunk: int = 2**18
-    """Numbers in the densities (M, S, n, n) of the vectors multiplied at once, but at least one
-    vector: a megabyte stays in the cache of a core."""
+    """Largest number of elements of the densities (M, S, n, n) of vectors multiplied at once (at
+    least one vector is): a megabyte stays in the cache of a core."""
 
-    # ---- a closed shell that is no minimum (esml.physics.excitations) ----
+    # ---- a closed shell that is not a minimum (esml.physics.excitations) ----
 
     saddle: float = 0.5
-    """A closed shell whose stability matrices have eigenvalues below minus this is far from a
-    minimum: it gets no excitation energies, eV. Above, it is one to within the error of a predicted
-    gap, and its singlets follow from A alone (Tamm–Dancoff)."""
+    """Largest instability, eV, at which there are excitation energies. If a stability matrix has an
+    eigenvalue below minus this, the closed shell is far from a minimum and gets none. If all lie
+    above, it is a minimum to within the error of a predicted gap; where one is negative, singlets
+    follow from A alone (Tamm–Dancoff)."""
 
     # ---- iterations (esml.physics.solvers.davidson) ----
 
@@ -72,65 +73,66 @@ class Strategy:
     of this, divided by the distance to other states."""
 
     start_tolerance: float = 0.05
-    """Largest norm of the residual of the states of A alone from which the iterations for A ± B
-    start, eV."""
+    """Iterations for A ± B start from states of A alone. Largest norm of the residual of these
+    states, eV."""
 
     crowd_tolerance: float = 0.15
     """Largest norm of the residual of states that only crowd the wanted ones, eV."""
 
     most_iterations: int = 200
-    """Iterations after which ConvergenceError is raised."""
+    """Number of iterations after which ConvergenceError is raised."""
 
     guards: int = 2
-    """Additional states that are followed, so that no wanted one is missed."""
+    """Number of additional states that are followed, so that no wanted one is missed."""
 
     states_per_guard: int = 8
     """One more state is followed for each group of this many wanted ones."""
 
     starts_per_state: int = 2
-    """Start vectors for each state wanted."""
+    """Number of start vectors for each state wanted."""
 
     kept_per_state: int = 2
-    """Vectors that a full space keeps for each state followed."""
+    """Number of vectors that a full space keeps for each state followed."""
 
     plain_starts: int = 3
-    """Single excitations among the start vectors if the others come from a model."""
+    """Number of single excitations among the start vectors if the others come from a model."""
 
     admixture: float = 0.03
     """Norm of the irregular part of a start vector, which breaks its symmetry."""
 
     memory: int = 3 * 2**30
-    """Bytes for the spaces of a batch; one that outgrows them restarts from its best vectors."""
+    """Memory for the spaces of a batch, bytes; a space that needs more restarts from its best
+    vectors."""
 
     growth_least: int = 3
-    """Iterations before a space restarts: the minimum, if memory allows."""
+    """Smallest number of iterations before a space restarts, if memory allows."""
 
     growth_most: int = 16
-    """Iterations before a space restarts: the maximum."""
+    """Largest number of iterations before a space restarts."""
 
     growth_worth: float = 2.5
-    """A space restarts at this number of vectors times √d, d single excitations: the cost of the
-    projected problem grows with the cube of the number of vectors, the cost of a product with
+    """A space restarts when it has this number times √d vectors, for d single excitations: the cost
+    of the projected problem grows with the cube of the number of vectors, that of a product with
     √d³."""
 
     left_behind: float = 0.85
-    """When at most this share of a batch's molecules has not converged, they are iterated as a
-    smaller batch."""
+    """When at most this share of a batch's molecules is left unconverged, iterations continue with
+    these as a smaller batch."""
 
     dependent: ByPrecision = ByPrecision(1e-3, 1e-7)
-    """Norm of the part of a unit vector outside the space below which it is dropped."""
+    """A unit vector is dropped if the norm of its part outside the space is below this."""
 
     independent: float = 0.1
-    """Smallest norm at which a new direction counts as independent; below it, it is orthogonalized
-    once more, as much of it is rounding error."""
+    """Smallest norm at which a new direction counts as independent. Smaller ones are orthogonalized
+    once more, because much of them is rounding error."""
 
     piece: int = 8192
-    """Length of vectors up to which scalar products are summed in the precision of the vectors;
-    for longer ones in double precision."""
+    """Scalar products of vectors up to this length are summed in the precision of the vectors,
+    those of longer ones in double precision."""
 
     correction_room: int = 2**22
-    """Numbers in the residuals corrected at once: for large molecules, allocating memory costs more
-    than computing."""
+    """Largest number of elements of residuals corrected at once: for large molecules, allocating
+    memory costs more than computing."""
 
     # ---- orbitals driven by light (esml.physics.solvers.driven) ----
 
@@ -139,12 +141,13 @@ class Strategy:
     perturbation."""
 
     driven_dependent: float = 1e-5
-    """Norm of the part of a unit vector outside their space below which it is dropped."""
+    """A unit vector is dropped if the norm of its part outside the space of driven orbitals is
+    below this."""
 
     # ---- the projected problem (esml.physics.solvers.projection) ----
 
     smallest_inverse: float = 1e-9
-    """Values of 1/ω² up to this are rounding errors and give no state, 1/eV²."""
+    """Values of 1/ω² up to this (1/eV²) are rounding errors and give no state."""
 
     # ---- preconditioners (esml.physics.solvers.preconditioners) ----
 
@@ -158,7 +161,7 @@ class Strategy:
     """Times t of the exponentials exp(−tΔ) whose sum approximates 1/(Δ − ω), 1/eV."""
 
     rough: float = 1e-3
-    """Coefficients below this are omitted from matrices that only precondition."""
+    """Coefficients below this are omitted from matrices used for preconditioning only."""
 
     # ---- local orbitals (esml.physics.solvers.local_orbitals, banded) ----
 
@@ -169,10 +172,10 @@ class Strategy:
     """Coefficients below this are omitted from banded matrices."""
 
     strip_rows: int = 48
-    """Rows of a strip of a banded matrix."""
+    """Number of rows in a strip of a banded matrix."""
 
     strip_holes: int = 48
-    """Holes of a strip of near pairs; products of smaller strips are slow."""
+    """Number of holes in a strip of near pairs; products of smaller strips are slow."""
 
     binding: float = 0.7
     """A pair is near if its hole and electron attract each other by more than this, eV."""
@@ -180,34 +183,35 @@ class Strategy:
     # ---- the pair model (esml.physics.solvers.pair_model) ----
 
     pairs_per_atom: int = 2
-    """Pairs in the model for each atom."""
+    """Number of pairs in the model for each atom."""
 
     pairs_per_state: int = 4
-    """Pairs in the model for each state wanted, if that is more."""
+    """Number of pairs in the model for each state wanted, if that is more."""
 
     singles_per_pair: int = 4
-    """The model is used only from this number of single excitations for each of its pairs on."""
+    """The model is used only if there are at least this many single excitations for each of its
+    pairs."""
 
     frontier_width: float = 2.0
     """Energy τ over which the weight of an orbital decays away from HOMO or LUMO, eV."""
 
     frontier_rank: float = 0.05
-    """Pivot, as a share of the largest one, at which the Cholesky decomposition of the frontier
-    density ends."""
+    """The Cholesky decomposition of the frontier density ends at pivots below this share of the
+    largest one."""
 
     frontier_norm: float = 1e-6
-    """Smallest eigenvalue of the overlap of local orbitals that they are orthonormalized with;
-    smaller ones are raised to it."""
+    """When local orbitals are orthonormalized, eigenvalues of their overlap below this are raised
+    to it."""
 
     frontier_overlap: float = 1e-4
-    """Local orbitals whose densities overlap by less, and coefficients below this, are omitted from
-    the exchange."""
+    """Local orbitals whose densities overlap by less than this, and coefficients below it, are
+    omitted from the exchange."""
 
     frontier_strip: int = 32
-    """Holes whose exchange is evaluated together."""
+    """Number of holes whose exchange is evaluated together."""
 
     crowd: float = 0.2
-    """States up to so far above the highest wanted one crowd it and are separated with it, eV."""
+    """States up to this far above the highest wanted one crowd it and are separated with it, eV."""
 
     crowd_most: int = 256
     """Largest number of states that are separated together."""

@@ -1,18 +1,19 @@
-"""Fewest switches: electrons along a trajectory, and where it changes its surface.
+"""Fewest-switches surface hopping: amplitudes along a trajectory, and hops between surfaces.
 
 The wave function Σ_J c_J |J⟩ follows
 
     dc_J/dt = −(i/ħ) E_J c_J − Σ_K τ_JK c_K ,   τ_JK = ⟨J|∂_R K⟩ · v ,
 
-and in a step a trajectory on surface a hops to k with the probability
+and in each step, a trajectory on surface a hops to k with the probability
 
     P_ak = max(0, ∫ 2 Re(c_a* τ_ak c_k) dt) / |c_a|² ,
 
-if the motion along the coupling vector d_ak can pay for it:
+if the motion along the coupling vector d_ak has enough kinetic energy:
 
     v' = v + γ d_ak/m ,   ½ Σ m v'² + E_k = ½ Σ m v² + E_a .
 
-Between hops amplitudes of other states decay in τ = ħ/|E_k − E_a| (1 + C/E_kin), C = 0.1 hartree.
+Between hops, amplitudes of the other states decay with the time constant
+ħ/|E_k − E_a| (1 + C/E_kin), C = 0.1 hartree.
 
 References: J. C. Tully, J. Chem. Phys. 93, 1061 (1990); G. Granucci and M. Persico, J. Chem. Phys.
 126, 134114 (2007), for the decay.
@@ -32,35 +33,36 @@ from esml.units import HARTREE
 Amplitudes = NDArray[np.complex128]
 
 HBAR = units._hbar * 1e15 / units._e
-"""eV fs."""
+"""ħ in eV fs."""
 
 KINETIC = units._amu * (1e-10 / 1e-15) ** 2 / units._e
-"""eV per u (Å/fs)²."""
+"""Unit of m v², u (Å/fs)², in eV."""
 
 SUBSTEPS = 50
-"""Steps of the electrons in one of the nuclei."""
+"""Number of electronic steps in each step of the nuclei."""
 
 DECAY = 0.1 * HARTREE
-"""C, eV."""
+"""C of the decay of amplitudes, eV."""
 
 
 def propagated(
     amplitudes: Amplitudes, energies: Array, couplings: Array, time: float
 ) -> tuple[Amplitudes, Array]:
-    """Amplitudes after a step, and the population that has flowed meanwhile.
+    """Return the amplitudes after a step, and the population that flows during it.
 
     Parameters
     ----------
     amplitudes
         (S,) c at the beginning.
     energies, couplings
-        (2, S) eV and (2, S, S) τ, 1/fs, antisymmetric: at both ends, linear between.
+        (2, S) eV and (2, S, S) τ, 1/fs, antisymmetric: values at the beginning and the end of the
+        step, interpolated linearly.
     time
-        Of the step, fs.
+        Length of the step, fs.
 
     Returns
     -------
-    (S,) c, of the same norm, and (S, S) ∫ 2 Re(c_a* τ_ak c_k) dt from a to k.
+    (S,) c, of the same norm, and (S, S) ∫ 2 Re(c_a* τ_ak c_k) dt, the flow from a to k.
     """
     step = time / SUBSTEPS
     share = ((np.arange(SUBSTEPS) + 0.5) / SUBSTEPS)[:, None, None]
@@ -78,16 +80,16 @@ def propagated(
 
 
 def hop_target(active: int, population: float, flow: Array, draw: float) -> int:
-    """The state to hop to from ``active``, or ``active`` itself.
+    """Return the state to hop to from ``active``, or ``active`` itself.
 
     Parameters
     ----------
     active
-        a.
+        The state a on whose surface the trajectory is.
     population
         |c_a|² at the beginning of the step.
     flow
-        (S, S) of ``propagated``.
+        (S, S) the flow that ``propagated`` returns.
     draw
         A random number from 0 to 1.
     """
@@ -98,9 +100,9 @@ def hop_target(active: int, population: float, flow: Array, draw: float) -> int:
 
 
 def rescaled(velocities: Array, masses: Array, direction: Array, cost: float) -> Array | None:
-    """Velocities after a hop, which costs kinetic energy.
+    """Return the velocities after a hop, which costs kinetic energy.
 
-    Of the two changes along the direction that conserve energy, the smaller one is made.
+    Two changes along the direction conserve energy; the smaller one is made.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def rescaled(velocities: Array, masses: Array, direction: Array, cost: float) ->
     masses:
         (N,) u.
     direction:
-        (N, 3) along which velocities change.
+        (N, 3) direction along which velocities change.
     cost:
         Energy that the hop takes, eV.
 
@@ -132,20 +134,20 @@ def rescaled(velocities: Array, masses: Array, direction: Array, cost: float) ->
 def decohered(
     amplitudes: Amplitudes, active: int, energies: Array, kinetic: float, time: float
 ) -> Amplitudes:
-    """Amplitudes after the decay of all states but the active one.
+    """Return the amplitudes after the decay of all states but the active one.
 
     Parameters
     ----------
     amplitudes:
-        (S,) before.
+        (S,) amplitudes before.
     active:
         The state on whose surface the nuclei move.
     energies:
-        (S,) eV.
+        (S,) energies of the states, eV.
     kinetic:
         Kinetic energy of the nuclei, eV.
     time:
-        How long the decay lasts, fs.
+        Duration of the decay, fs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Two-photon absorption: the strength with which two photons of half the energy reach a state.
+"""Two-photon absorption: how strongly two photons of half the energy excite a state.
 
 Between exact states, with w = r − ⟨0|r|0⟩,
 
@@ -14,22 +14,22 @@ of F_a = r_a + G[D_a] and the state's own D_f, X_f and Y_f,
     ⟨F, b⟩ = Σ_uv F_uv (X_bᵀ X_f + Y_fᵀ Y_b)_uv − Σ_ij F_ij (X_f X_bᵀ + Y_b Y_fᵀ)_ij ,
     D_ab,vv = Y_aᵀ X_b + Y_bᵀ X_a ,   D_ab,oo = −(X_a Y_bᵀ + X_b Y_aᵀ) .
 
-It is the residue of the quadratic response function in time-dependent Hartree–Fock or density
-functional theory (J. Olsen and P. Jørgensen, J. Chem. Phys. 82, 3235 (1985)) but for the derivative
-of the kernel by the density, g_xc, which the model does not know. At the level of the labels that
-changes strengths by some percent.
+This is the residue of the quadratic response function in time-dependent Hartree–Fock or density
+functional theory (J. Olsen and P. Jørgensen, J. Chem. Phys. 82, 3235 (1985)), except that g_xc, the
+derivative of the kernel with respect to the density, is missing: the model does not know it. At the
+level of the labels, g_xc changes strengths by a few percent.
 
-Without the G, F_a = r_a, the elements ⟨F, b⟩ are sums over states of the elements between excited
+Without G, F_a = r_a. The elements ⟨F, b⟩ are then sums over states: of the elements between excited
 states of :mod:`esml.analysis.transitions`, and of those to pairs of excitations,
 
     S_ab = √2 Σ_k { v_k,a [⟨k|r_b|f⟩ / (ω_k − ω) + ⟨0|r_b|k f⟩ / (ω_k + ω)] + (a ↔ b) } ,
 
-with ⟨0|r|k f⟩ that of X_k exchanged for Y_k. Dipoles of excited states change too much in it, and
-strengths are too large; compare sTD-DFT (M. de Wergifosse and S. Grimme, J. Chem. Phys. 149, 024108
-(2018)).
+where ⟨0|r|k f⟩ is the same element with X_k and Y_k exchanged. In this form, dipoles of excited
+states change too much, and strengths are too large; compare sTD-DFT (M. de Wergifosse and
+S. Grimme, J. Chem. Phys. 149, 024108 (2018)).
 
-Moving the origin adds a multiple of 1 to r, which all commutators here lose: no result depends on
-it, of ions either.
+Moving the origin adds a multiple of 1 to r, which drops out of all commutators here: no result
+depends on the origin, not even for ions.
 
 Shape letters: S states, n orbitals, o and v occupied and virtual orbitals. One molecule.
 """
@@ -57,28 +57,29 @@ def two_photon_moments(
     strategy: Strategy = DEFAULT,
     relaxed: bool = True,
 ) -> Tensor:
-    """S (S, 3, 3) of the singlets of one molecule, atomic units; sign arbitrary.
+    """Return S_ab (S, 3, 3) of the singlets of one molecule, atomic units; sign arbitrary.
 
-    Zero where there is no state. Singlets in the Tamm–Dancoff approximation get the response of A.
+    It is zero where there is no state. For singlets in the Tamm–Dancoff approximation, the response
+    is that of A.
 
     Parameters
     ----------
     response:
-        Of one molecule, in double precision.
+        Response of one molecule, in double precision.
     dipole_operator:
         (1, 3, n, n) ⟨μ|r|ν⟩ in bohr.
     states:
-        Its singlets.
+        Singlets of the molecule.
     strategy:
         Thresholds of the response.
     relaxed:
-        Whether the field of the electrons follows the light, G; without, elements between states
+        Whether the field of the electrons, G, follows the light. If not, elements between states
         are those of ``Result.excited_state_absorption``.
 
     Raises
     ------
     ValueError
-        If ``response`` is of more than one molecule.
+        If ``response`` holds more than one molecule.
     ConvergenceError
         If the response does not converge.
     """
@@ -99,7 +100,7 @@ def two_photon_moments(
 
 
 def position(response: Response, dipole_operator: Tensor) -> Tensor:
-    """r (3, o, v) between occupied and virtual orbitals of one molecule, bohr."""
+    """Return r (3, o, v) between occupied and virtual orbitals of one molecule, bohr."""
     half = stack_times(dipole_operator, response.virtual)
     between: Tensor = (response.occupied.mT[:, None] @ half)[0]
     return between
@@ -115,16 +116,16 @@ def contracted(
     second: Driven,
     relaxed: bool = True,
 ) -> Tensor:
-    """S_ab (S, 3, 3) of photon a of ``first`` and b of ``second``, whose frequencies add up to ω_f.
+    """Return S_ab (S, 3, 3), photon a of ``first`` and b of ``second``; their energies sum to ω_f.
 
     Parameters
     ----------
     response, dipole_operator, relaxed:
         As for :func:`two_photon_moments`.
     X, Y:
-        (S, o, v) of the states.
+        (S, o, v) amplitudes of the states.
     first, second:
-        Response to HARTREE · r at a frequency for each state.
+        Response to HARTREE · r, with one frequency for each state.
     """
     found = []
     for f in range(len(X)):
@@ -157,7 +158,7 @@ class _Light:
         return cls(X, Y, *_blocks(response, operator))
 
     def acting(self, X: Tensor, Y: Tensor, other: _Light) -> Tensor:
-        """⟨F_a, b⟩ (3, 3), F_a of this light and b of the ``other``, for a state X, Y (o, v)."""
+        """Return ⟨F_a, b⟩ (3, 3) for a state X, Y (o, v): F_a of this light, b of the ``other``."""
         electron = other.X.mT @ X + Y.mT @ other.Y
         hole = X @ other.X.mT + other.Y @ Y.mT
         of_electron = torch.einsum("auv,buv->ab", self.virtual, electron)
@@ -165,15 +166,15 @@ class _Light:
 
 
 def _second_order(a: _Light, b: _Light, occupied: Tensor, virtual: Tensor) -> Tensor:
-    """tr Gᵀ D_ab (3, 3) of G within ``occupied`` (o, o) and ``virtual`` orbitals (v, v)."""
-    # G_vv·(Y_bᵀ X_a) = (X_a G_vvᵀ)·Y_b, and so on: no D_ab is made.
+    """Return tr Gᵀ D_ab (3, 3); G is given within ``occupied`` (o, o) and ``virtual`` (v, v)."""
+    # G_vv·(Y_bᵀ X_a) = (X_a G_vvᵀ)·Y_b, and so on: D_ab is never formed.
     to_b = a.X @ virtual.mT - occupied.mT @ a.X
     to_a = b.X @ virtual.mT - occupied.mT @ b.X
     return torch.einsum("aiu,biu->ab", to_b, b.Y) + torch.einsum("biu,aiu->ab", to_a, a.Y)
 
 
 def _field(response: Response, X: Tensor, Y: Tensor) -> Tensor:
-    """G[D] (P, n, n) of C_o X C_vᵀ + C_v Yᵀ C_oᵀ, in hartree; X and Y (P, o, v)."""
+    """Return G[D] (P, n, n), hartree, of D = C_o X C_vᵀ + C_v Yᵀ C_oᵀ; X and Y (P, o, v)."""
     occupied, virtual = response.occupied, response.virtual
     density = to_basis(occupied, X[None], virtual) + to_basis(virtual, Y.mT[None], occupied)
     field = response.kernel.field(density.contiguous(), "singlet", in_place=False)
@@ -181,6 +182,6 @@ def _field(response: Response, X: Tensor, Y: Tensor) -> Tensor:
 
 
 def _blocks(response: Response, operator: Tensor) -> tuple[Tensor, Tensor]:
-    """``operator`` (P, n, n) within occupied (P, o, o) and within virtual orbitals (P, v, v)."""
+    """Return the blocks of ``operator`` (P, n, n): occupied (P, o, o) and virtual (P, v, v)."""
     occupied, virtual = response.occupied[0], response.virtual[0]
     return occupied.mT @ operator @ occupied, virtual.mT @ operator @ virtual

@@ -1,19 +1,19 @@
-"""Crystals: bands and what follows from them, of any Hermitian matrix in an orthonormal basis.
+"""Crystals: bands and derived properties of any Hermitian matrix in an orthonormal basis.
 
     shells          which valence shells an atom carries in a crystal, and their order
     bloch           k meshes; H(R) → H(k) and back
-    pair_blocks     H(k) straight from blocks of pairs of atoms
+    pair_blocks     H(k) directly from blocks of pairs of atoms
     filling         Fermi level and occupations
     bands           energies and states on a mesh; populations, densities of states, band centres
-    bonding         crystal orbital Hamilton populations: which bond lowers the energy, and where
+    bonding         crystal orbital Hamilton populations: contributions of bonds to the band energy
     two_centre      blocks between atoms from ten integrals
     congruence      W H W: non-orthogonality and three-centre terms
     spectral_sums   populations and centres with exact gradients, for training
     neutrality      shifts of levels that keep atoms neutral
 
-No network, no files. Letters: N atoms of the cell, n orbitals of the cell, K k points, T lattice
-vectors. Energies in eV, lengths in Å; k points in fractions of the reciprocal lattice vectors.
-Two electrons fill a state: crystals here are non-magnetic.
+No network, no files. Shape letters: N atoms of the cell, n orbitals of the cell, K k points, T
+lattice vectors. Energies in eV, lengths in Å; k points in fractions of the reciprocal lattice
+vectors. Two electrons fill a state: crystals here are non-magnetic.
 """
 
 from esml.physics.crystals.bands import Bands

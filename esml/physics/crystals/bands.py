@@ -1,4 +1,4 @@
-"""Bands of a crystal on a mesh of k points, and what follows from them.
+"""Bands of a crystal on a mesh of k points, and properties derived from them.
 
     H(k) C_k = C_k ε_k ,      weight of orbital μ in state nk:  |C_μn(k)|²
 
@@ -8,7 +8,7 @@
     band centre                  c_P    = Σ w (ε − μ) |C|² h(ε) / Σ w |C|² h(ε)
 
 with a Gaussian g, occupations f and the cut h(ε) = 1/(1 + e^{(ε − μ − t)/0.1 eV}) at t = 2 eV above
-the Fermi level μ; for the d orbitals of an atom that is its d-band centre (Hammer and Nørskov,
+the Fermi level μ. For the d orbitals of an atom, c_P is the d-band centre (Hammer and Nørskov,
 Surf. Sci. 343, 211 (1995), with the unoccupied part of the band included up to the cut).
 """
 
@@ -24,36 +24,36 @@ from esml.physics.crystals.bloch import KPoints, PeriodicHamiltonian, eigenstate
 from esml.physics.crystals.filling import fermi_level, occupations
 
 CUT = 2.0
-"""eV above the Fermi level: what lies higher does not count in a band centre."""
+"""eV above the Fermi level; states above this do not count in a band centre."""
 EDGE = 0.1
-"""eV; how sharply it is cut, so that a state that crosses the cut changes nothing at once."""
+"""Width of the cut, eV; a state that crosses the cut changes a band centre smoothly."""
 AT_A_TIME = 4_000_000
-"""Elements of H(k) diagonalized together."""
+"""Largest number of elements of the matrices H(k) diagonalized together."""
 
 
 def gaussians(at: Tensor, energies: Tensor, width: float) -> Tensor:
-    """g(E − ε) of standard deviation ``width``: (G, ...) for E of (G,) and ε of (...)."""
+    """Return g(E − ε), standard deviation ``width``: (G, ...) for E (G,) and ε (...)."""
     x = (at.view(-1, *[1] * energies.ndim) - energies) / width
     result: Tensor = torch.exp(-0.5 * x**2) / (width * (2.0 * torch.pi) ** 0.5)
     return result
 
 
 def zero_name(insulating: bool) -> str:
-    """The zero of energy, in words."""
+    """Return the name of the zero of energy."""
     return "valence band top" if insulating else "Fermi level"
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Energies and states at k points that stand for the whole Brillouin zone."""
+    """Energies and states at k points that represent the whole Brillouin zone."""
 
     k_points: KPoints  # with their weights
     energies: Tensor  # (K, n) eV, ascending
     coefficients: Tensor  # (K, n, n) complex, columns are states
     fermi: Tensor  # () eV
-    width: float  # eV, of the occupations
-    zero: Tensor  # () eV, from which energies are counted: Fermi level or valence band top
-    insulating: bool = False  # whether it is the valence band top
+    width: float  # smearing of the occupations, eV
+    zero: Tensor  # () zero of energies, eV: Fermi level or valence band top
+    insulating: bool = False  # whether the zero is the valence band top
 
     @classmethod
     def of(
@@ -69,13 +69,13 @@ class Bands:
         Parameters
         ----------
         hamiltonian:
-            In an orthonormal basis.
+            The Hamiltonian, in an orthonormal basis.
         k_points:
-            A mesh, as ``k_mesh((8, 8, 8))``.
+            A mesh, such as ``k_mesh((8, 8, 8))``.
         n_electrons:
-            Electrons of the cell, as many as these bands hold.
+            Number of electrons of the cell in these bands.
         width:
-            Of the Fermi smearing, eV.
+            Width of the Fermi smearing, eV.
         insulating:
             Whether energies count from the top of the valence bands. The Fermi level is then in the
             middle of the gap, if there is one.
@@ -96,34 +96,34 @@ class Bands:
     def gap(self) -> float:
         """Energy from the highest state below the Fermi level to the lowest above it, eV.
 
-        Of a metal it is small and says no more than how fine the mesh is.
+        For a metal it is small and only reflects how fine the mesh is.
         """
         above = self.energies > self.fermi
         return float(self.energies[above].min() - self.energies[~above].max())
 
     def weights_of(self, places: Tensor) -> Tensor:
-        """(K, n) Σ_{μ∈places} |C_μn(k)|²: how much of each state is on these orbitals."""
+        """Return Σ_{μ∈places} |C_μn(k)|² (K, n): how much of each state is on these orbitals."""
         return self.coefficients[:, places].abs().square().sum(1)
 
     def populations(self, groups: Sequence[Tensor]) -> Tensor:
-        """(G,) electrons on each group of orbitals, such as those of an atom."""
+        """Return the electrons (G,) on each group of orbitals, such as those of an atom."""
         share = 2.0 * self.k_points.weights[:, None] * self._occupations
         return torch.stack([(share * self.weights_of(group)).sum() for group in groups])
 
     def density_of_states(self, at: Tensor, width: float = 0.1) -> Tensor:
-        """(G,) states per eV and cell at energies ``at`` (G,), eV from ``zero``."""
+        """Return states per eV and cell (G,) at energies ``at`` (G,), eV from ``zero``."""
         return self._smeared(at, width, torch.ones_like(self.energies))
 
     def projected_density_of_states(
         self, at: Tensor, groups: Sequence[Tensor], width: float = 0.1
     ) -> Tensor:
-        """(P, G) part of the density of states on each group of orbitals."""
+        """Return the density of states on each group of orbitals, (P, G)."""
         return self._smeared(at, width, torch.stack([self.weights_of(g) for g in groups]))
 
     def band_centres(self, groups: Sequence[Tensor], cut: float = CUT) -> Tensor:
-        """(P,) centre of the bands on each group, eV from the Fermi level; nan for an empty group.
+        """Return the band centre (P,) of each group, eV from the Fermi level; nan if empty.
 
-        With the d orbitals of each atom these are the d-band centres.
+        If the groups are the d orbitals of each atom, these are the d-band centres.
         """
         above = self.energies - self.fermi
         counted = self.k_points.weights[:, None] * torch.sigmoid((cut - above) / EDGE)
@@ -138,7 +138,7 @@ class Bands:
         return occupations(self.energies, self.fermi, self.width)
 
     def _smeared(self, at: Tensor, width: float, share: Tensor) -> Tensor:
-        """(..., G) densities of states whose shares of states are (..., K, n)."""
+        """Return densities of states (..., G), weighted by ``share`` (..., K, n) of each state."""
         counted = (2.0 * self.k_points.weights[:, None] * share).flatten(-2)
         above = (self.energies - self.zero).flatten()
         return torch.stack([counted @ gaussians(e[None], above, width)[0] for e in at], -1)

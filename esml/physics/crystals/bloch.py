@@ -4,9 +4,10 @@
 
 with lattice vectors R in whole numbers and k in fractions of the reciprocal lattice vectors, so
 H(k + G) = H(k). Blocks are real (time reversal), hence H(−k) = H(k)*; ⟨μ0|H|νR⟩ = ⟨ν0|H|μ−R⟩ makes
-H(k) Hermitian. A mesh of N₁×N₂×N₃ points gives H(R) on a supercell of that size only: R and
+H(k) Hermitian. A mesh of N₁×N₂×N₃ points gives H(R) only within a supercell of that size: R and
 R + (N₁,0,0) cannot be told apart. Interpolation is smoothest if each pair of orbitals takes the
-image whose atoms are nearest, and equal parts of images equally near ("minimum image").
+image in which its atoms are nearest ("minimum image"); if several are equally near, it takes equal
+shares of them.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ NEAR = 1e-4
 
 @dataclass(frozen=True)
 class KPoints:
-    """Points of the Brillouin zone and the share of it that each stands for."""
+    """Points of the Brillouin zone and the share of the zone that each represents."""
 
     fractional: Tensor  # (K, 3) in reciprocal lattice vectors
     weights: Tensor  # (K,) sum 1
 
 
 def k_mesh(divisions: Sequence[int]) -> KPoints:
-    """The mesh with Γ, one of k and −k left out: energies at both are equal.
+    """Return a mesh that contains Γ and only one of k and −k, whose energies are equal.
 
     Parameters
     ----------
     divisions:
-        Points along each of the three reciprocal lattice vectors.
+        Number of points along each of the three reciprocal lattice vectors.
 
     Raises
     ------
     ValueError
-        Unless there are three positive numbers.
+        If ``divisions`` are not three positive numbers.
     """
     if len(divisions) != 3 or min(divisions) < 1:
         raise ValueError(
@@ -64,10 +65,10 @@ Eigenstates = tuple[Tensor, Tensor]
 
 
 def eigenstates(hamiltonians: Tensor) -> Eigenstates:
-    """Energies (K, n), ascending, and states (K, n, n), columns, of Hermitian matrices.
+    """Diagonalize Hermitian matrices: energies (K, n), ascending, states (K, n, n), in columns.
 
-    In real arithmetic where they are real, as at Γ: large cells need no other point, and a quarter
-    of the time.
+    Real matrices, as at Γ, are diagonalized in real arithmetic, in a quarter of the time. Large
+    cells need no point but Γ.
     """
     if hamiltonians.is_complex() and not hamiltonians.imag.any():
         energies, states = torch.linalg.eigh(hamiltonians.real)
@@ -77,28 +78,28 @@ def eigenstates(hamiltonians: Tensor) -> Eigenstates:
 
 
 class PeriodicHamiltonian(Protocol):
-    """What bands are made of."""
+    """A Hamiltonian H(k), from which bands are computed."""
 
     @property
     def n_orbitals(self) -> int:
-        """Of the cell."""
+        """Number of orbitals of the cell."""
         ...
 
     def at(self, k_points: Tensor) -> Tensor:
-        """H(k), (K, n, n), Hermitian."""
+        """Return H(k), (K, n, n), Hermitian."""
         ...
 
 
 @dataclass(frozen=True)
 class RealSpaceHamiltonian:
-    """Blocks ⟨μ0|H|νR⟩; lattice vectors come with their negatives, which hold the transposes."""
+    """Blocks ⟨μ0|H|νR⟩ of all lattice vectors R and −R; the blocks of −R are the transposes."""
 
     images: Tensor  # (T, 3) lattice vectors R, whole numbers
     blocks: Tensor  # (T, n, n) eV
 
     @classmethod
     def from_half(cls, images: Tensor, blocks: Tensor) -> RealSpaceHamiltonian:
-        """All blocks from those of one of R and −R, the zero vector among them."""
+        """Return all blocks from those of R = 0 and of one vector of each pair R and −R."""
         others = (images != 0).any(1)
         return cls(
             torch.cat([images, -images[others]]),
@@ -106,7 +107,7 @@ class RealSpaceHamiltonian:
         )
 
     def half(self) -> RealSpaceHamiltonian:
-        """The blocks of R = 0 and of one of R and −R, the lexicographically larger."""
+        """Return the blocks of R = 0 and of the lexicographically larger one of each R and −R."""
         weight = self.images @ torch.tensor([10**8, 10**4, 1])
         kept = weight >= 0
         return RealSpaceHamiltonian(self.images[kept], self.blocks[kept])
@@ -120,20 +121,20 @@ class RealSpaceHamiltonian:
         positions: Array,
         atom_of_orbital: Tensor,
     ) -> RealSpaceHamiltonian:
-        """Blocks of a Hamiltonian known on a mesh, by minimum images.
+        """Return the blocks of a Hamiltonian known on a mesh, by minimum images.
 
         Parameters
         ----------
         hamiltonians:
             (K, n, n) H at the points of ``k_mesh(divisions)``, eV.
         divisions:
-            Of the mesh.
+            Divisions of the mesh.
         cell:
             (3, 3) lattice vectors in rows, Å.
         positions:
-            (N, 3) atoms, Å.
+            (N, 3) positions of the atoms, Å.
         atom_of_orbital:
-            (n,) which atom an orbital belongs to.
+            (n,) atom of each orbital.
         """
         mesh = k_mesh(divisions)
         counts = np.array(divisions)
@@ -161,13 +162,13 @@ class RealSpaceHamiltonian:
 
     @property
     def n_orbitals(self) -> int:
-        """Of the cell."""
+        """Number of orbitals of the cell."""
         return int(self.blocks.shape[1])
 
     def within(
         self, radius: float, cell: Array, positions: Array, atom_of_orbital: Tensor
     ) -> RealSpaceHamiltonian:
-        """Only the blocks of atoms at most ``radius`` (Å) apart; arguments as in `from_mesh`."""
+        """Keep only blocks of atoms at most ``radius`` (Å) apart; arguments as in `from_mesh`."""
         owner = atom_of_orbital.numpy()
         apart = positions[None, :] - positions[:, None]
         vectors = self.images.numpy() @ cell
@@ -178,7 +179,7 @@ class RealSpaceHamiltonian:
         return RealSpaceHamiltonian(self.images[used], blocks[used])
 
     def at(self, k_points: Tensor) -> Tensor:
-        """H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
+        """Return H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
         angles = (
             2.0 * torch.pi * k_points.to(self.blocks.dtype) @ self.images.to(self.blocks.dtype).T
         )

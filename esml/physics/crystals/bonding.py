@@ -1,12 +1,13 @@
-"""Crystal orbital Hamilton populations: what a bond contributes to the energy of the bands.
+"""Crystal orbital Hamilton populations: contributions of bonds to the band energy.
 
-In an orthonormal basis the density of states weighted by energy is a sum over pairs of orbitals,
+In an orthonormal basis, the density of states weighted by energy is a sum over pairs of orbitals,
 
     E D(E) ≈ Σ_{μν R} COHP_{μν R}(E) ,
     COHP_{μν R}(E) = 2 Σ_nk w_k g(E − ε_nk) Re[ C*_μn(k) ⟨μ0|H|νR⟩ e^{2πi k·R} C_νn(k) ] ,
 
-negative where the pair bonds and positive where it antibonds (Dronskowski and Blöchl, J. Phys.
-Chem. 97, 8617 (1993)). Up to the Fermi level it integrates to the bond's share of the band energy.
+negative where the pair is bonding and positive where it is antibonding (Dronskowski and Blöchl,
+J. Phys. Chem. 97, 8617 (1993)). Integrated up to the Fermi level, it gives the bond's contribution
+to the band energy.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from esml.physics.crystals.filling import occupations
 
 @dataclass(frozen=True)
 class HamiltonPopulation:
-    """Of one bond, or of one atom with itself."""
+    """Hamilton population of one bond, or of one atom with itself."""
 
     at: Tensor  # (G,) eV from the Fermi level
-    values: Tensor  # (G,) COHP, no unit: energy per energy
+    values: Tensor  # (G,) COHP, no unit (energy per energy)
     integrated: float  # eV, over occupied states; negative: the bond stabilizes
 
 
@@ -39,18 +40,18 @@ def hamilton_population(
     at: Tensor,
     width: float = 0.1,
 ) -> HamiltonPopulation:
-    """The population of the bond from orbitals ``first`` to ``second`` in the cell at ``image``.
+    """Return the population of the bond between ``first`` and ``second`` in the cell at ``image``.
 
     Both directions of the bond count, so that all bonds and atoms add up to the band energy.
 
     Parameters
     ----------
     bands:
-        Of ``hamiltonian``.
+        Bands of ``hamiltonian``.
     hamiltonian:
-        In an orthonormal basis.
+        The Hamiltonian, in an orthonormal basis.
     first, second:
-        Places of the orbitals of the two atoms.
+        Indices of the orbitals of the two atoms.
     image:
         Lattice vector from the cell of the first to that of the second.
     at:

@@ -1,12 +1,12 @@
-"""Congruence: non-orthogonality and three-centre terms for the price of two matrix products.
+"""Congruence: non-orthogonality and three-centre terms at the cost of two matrix products.
 
-Functions of neighbouring atoms that overlap by S have, symmetrically orthogonalized, the
-Hamiltonian S^−½ H S^−½. With X in the place of ln S^−½,
+If functions of neighbouring atoms overlap by S, symmetric orthogonalization gives the Hamiltonian
+S^−½ H S^−½. With X in place of ln S^−½,
 
     H'(k) = W(k) H(k) W(k) ,      W = 1 + X + X²/2 ≈ e^X ,
 
-where X is a Hermitian Bloch sum of two-centre blocks. H' is Hermitian, couples atoms through a
-third one (X_ab H_bc), and reaches farther than its parts.
+where X is a Hermitian Bloch sum of two-centre blocks. H' is Hermitian, couples two atoms through a
+third one (X_ab H_bc), and has a longer range than X and H.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class CongruentHamiltonian:
 
     @property
     def n_orbitals(self) -> int:
-        """Of the cell."""
+        """Number of orbitals of the cell."""
         return self.hamiltonian.n_orbitals
 
     def at(self, k_points: Tensor) -> Tensor:
-        """H'(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
+        """Return H'(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
         x = self.exponent.at(k_points)
         w = torch.eye(self.n_orbitals).to(x) + x + 0.5 * x @ x
         moved = w @ self.hamiltonian.at(k_points) @ w

@@ -1,13 +1,13 @@
-"""Electrostatic potential of a crystal's charges at its atoms, by P. P. Ewald's two sums.
+"""Electrostatic potential of a crystal's charges at its atoms, by Ewald summation.
 
     φ_i = e/4πε₀ Σ_j K_ij q_j ,
 
     K_ij = Σ'_R erfc(α|r_ij + R|)/|r_ij + R| + 4π/V Σ_{G≠0} e^{−G²/4α²}/G² cos(G·r_ij)
            − δ_ij 2α/√π − π/(V α²) ,
 
-without an atom's own charge at R = 0. The last term makes K independent of α for cells with a net
-charge, too (a uniform background makes up for it). The mean of the potential over the cell is zero,
-which is a convention.
+where the primed sum leaves out an atom's own charge at R = 0. The last term, of a uniform
+background, makes K independent of α also for cells with a net charge. By convention, the mean of
+the potential over the cell is zero.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from esml.units import BOHR, HARTREE
 COULOMB = HARTREE * BOHR
 """e²/4πε₀, eV Å."""
 SHARPNESS = 4.2
-"""α times the reach of the sum in real space; both sums leave out less than 1e-8."""
+"""α times the cut-off of the sum in real space; both sums neglect less than 1e-8."""
 
 
 def ewald_matrix(cell: Array, positions: Array) -> Array:
-    """(N, N) K, 1/Å, of point charges.
+    """Return the matrix K (N, N) of point charges, 1/Å.
 
     Parameters
     ----------
     cell:
         (3, 3) lattice vectors in rows, Å.
     positions:
-        (N, 3) Å.
+        (N, 3) positions of the charges, Å.
     """
     N, volume = len(positions), abs(float(np.linalg.det(cell)))
     alpha = 5.5**0.5 * (N / volume**2) ** (1.0 / 6.0)  # both sums take about as long
@@ -59,6 +59,9 @@ def ewald_matrix(cell: Array, positions: Array) -> Array:
 
 
 def coulomb_matrix(cell: Array, positions: Array) -> Array:
-    """(N, N) potential, V, at each atom of a unit charge at every other; arguments as above."""
+    """Return (N, N) the potential, V, at each atom of a unit charge at each other atom.
+
+    The charge's periodic images count, too. Arguments are as in ``ewald_matrix``.
+    """
     result: Array = COULOMB * ewald_matrix(cell, positions)
     return result

@@ -2,7 +2,7 @@
 
     f(ε) = 1 / (1 + e^{(ε−μ)/σ}) ,      2 Σ_k w_k Σ_n f(ε_nk) = number of electrons
 
-Fermi–Dirac smearing of width σ, in eV, not a physical temperature.
+This is Fermi–Dirac smearing of width σ (eV), which is not a physical temperature.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 STEPS = 80
-"""Halvings of the interval that holds the Fermi level."""
+"""Number of bisections of the interval that contains the Fermi level."""
 
 
 def occupations(energies: Tensor, fermi: Tensor | float, width: float) -> Tensor:
-    """Fermi–Dirac occupations of states; two electrons go into an occupation of 1.
+    """Return Fermi–Dirac occupations of states; an occupation of 1 means two electrons.
 
     Parameters
     ----------
     energies:
-        eV, of any shape.
+        Energies of the states, eV, of any shape.
     fermi:
         The Fermi level, eV.
     width:
@@ -34,18 +34,18 @@ def occupations(energies: Tensor, fermi: Tensor | float, width: float) -> Tensor
 
 
 def fermi_level(energies: Tensor, weights: Tensor, n_electrons: float, width: float) -> Tensor:
-    """The Fermi level μ, eV.
+    """Return the Fermi level μ, eV.
 
-    Its gradient is that of the counting condition, dμ = Σ w f' dε / Σ w f'.
+    Its gradient follows from the fixed number of electrons, dμ = Σ w f' dε / Σ w f'.
 
     Parameters
     ----------
     energies:
-        (K, n) eV.
+        (K, n) energies of the states, eV.
     weights:
-        (K,) shares of the k points.
+        (K,) weights of the k points.
     n_electrons:
-        Electrons of the cell.
+        Number of electrons of the cell.
     width:
         σ of the smearing, eV.
 
@@ -72,6 +72,6 @@ def fermi_level(energies: Tensor, weights: Tensor, n_electrons: float, width: fl
         level = 0.5 * (low + high)
         f = occupations(energies, level, width)
         slope = 2.0 * (weights[:, None] * f * (1.0 - f)).sum() / width
-    # A Newton step, without its value, carries the gradient. In a wide gap the slope is nothing.
+    # A Newton step carries the gradient; its value is subtracted. In a wide gap the slope is zero.
     step = (n_electrons - count(level)) / slope.clamp(min=1e-12)
     return level + step - step.detach()

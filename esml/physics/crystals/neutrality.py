@@ -1,17 +1,18 @@
 """Local charge neutrality: the mean field of metals, as shifts of levels.
 
-Charges in a metal are screened within an atom's reach, so populations hardly vary from site to site
-while levels do. A Hamiltonian whose hopping is right and whose levels are not is mended by the
-shifts λ of groups of orbitals (such as the d orbitals of each atom) for which the populations q are
-the targets t, or, as neither is exact, by those that make
+A metal screens charges within about one atom, so populations hardly vary from site to site, while
+levels do. If the hopping of a Hamiltonian is right but its levels are not, shifts λ of the levels
+of groups of orbitals (such as the d orbitals of each atom) correct it: those that bring the
+populations q to the targets t. Neither levels nor targets are exact, so by default the shifts
+minimize
 
-    Σ_a (q_a(λ) − t_a)² / δq² + Σ_a λ_a² / δλ²
+    Σ_a (q_a(λ) − t_a)² / δq² + Σ_a λ_a² / δλ² .
 
-least. The response of populations is exact: with occupations f and U^a_nm = Σ_{μ∈a} C*_μn C_μm
+The response of populations is exact. With occupations f and U^a_nm = Σ_{μ∈a} C*_μn C_μm,
 
     χ_ab = 2 Σ_k w Σ_nm (f_n − f_m)/(ε_n − ε_m) U^a_nm U^b*_nm + (∂q_a/∂μ) (∂q_b/∂μ) / (∂N/∂μ) ,
 
-the second part because the Fermi level μ follows.
+where the second term comes from the change of the Fermi level μ.
 """
 
 from __future__ import annotations
@@ -31,32 +32,32 @@ MOST_STEPS = 30
 LARGEST_STEP = 0.5
 """eV; longer Newton steps are cut."""
 SHRINKS = 0.3
-"""While a step is shorter than this part of the one before, the response is kept, as it costs more
-than populations."""
+"""As long as a step is shorter than this share of the one before, the response is reused: it costs
+more than populations."""
 SETTLED = 1e-8
-"""eV; a step below ends the search, unless another bound is given."""
+"""eV; a step below this ends the search, unless another threshold is given."""
 DEGENERATE = 1e-6
-"""eV; states nearer than this respond by the derivative of their occupation."""
+"""eV; for states closer than this, the derivative of the occupation replaces the quotient."""
 
 
 class NeutralityError(RuntimeError):
-    """Shifts that were not found, said in one sentence."""
+    """Newton's method did not find the shifts."""
 
 
 @dataclass(frozen=True)
 class ShiftedHamiltonian:
-    """A Hamiltonian and what is added to its levels."""
+    """A Hamiltonian and the shifts added to its levels."""
 
     hamiltonian: PeriodicHamiltonian  # without the shifts
-    levels: Tensor  # (n,) eV
+    levels: Tensor  # (n,) shift of each level, eV
 
     @property
     def n_orbitals(self) -> int:
-        """Of the cell."""
+        """Number of orbitals of the cell."""
         return self.hamiltonian.n_orbitals
 
     def at(self, k_points: Tensor) -> Tensor:
-        """H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
+        """Return H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
         h = self.hamiltonian.at(k_points)
         return h + torch.diag(self.levels).to(h.dtype)
 
@@ -64,7 +65,7 @@ class ShiftedHamiltonian:
 def shifted(
     hamiltonian: PeriodicHamiltonian, groups: Sequence[Tensor], shifts: Tensor
 ) -> ShiftedHamiltonian:
-    """Move the levels of groups of orbitals.
+    """Shift the levels of groups of orbitals.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def shifted(
     groups:
         Orbitals of each group, by index.
     shifts:
-        One for each group, eV.
+        Shift of each group, eV.
 
     Returns
     -------
@@ -86,9 +87,9 @@ def shifted(
 
 
 def population_response(bands: Bands, groups: Sequence[Tensor]) -> Tensor:
-    """(G, G) χ_ab: change of the electrons on group a with the level of group b, e/eV.
+    """Return χ_ab (G, G): change of the electrons on group a with the level of group b, e/eV.
 
-    The number of electrons is kept.
+    The total number of electrons is fixed.
     """
     f = occupations(bands.energies, bands.fermi, bands.width)
     slope = -f * (1.0 - f) / bands.width
@@ -124,34 +125,34 @@ def neutral_shifts(
     shift_error: float | None = 0.1,
     settled: float = SETTLED,
 ) -> Tensor:
-    """(G,) eV: shifts of the levels of ``groups`` that bring their populations to ``targets``.
+    """Return level shifts (G,), eV, that bring the populations of ``groups`` to ``targets``.
 
     Parameters
     ----------
     hamiltonian:
-        In an orthonormal basis.
+        The Hamiltonian, in an orthonormal basis.
     k_points:
         A mesh.
     n_electrons:
-        Electrons of the cell.
+        Number of electrons of the cell.
     width:
-        Of the Fermi smearing, eV.
+        Width of the Fermi smearing, eV.
     groups:
-        Places of the orbitals of each group; together not all orbitals, as a shift of all changes
-        nothing.
+        Indices of the orbitals of each group. The groups must not cover all orbitals, because a
+        shift of all levels changes nothing.
     targets:
-        (G,) electrons.
+        (G,) wanted number of electrons on each group.
     population_error:
-        δq, e: how far targets may be missed.
+        δq, e: expected deviation from the targets.
     shift_error:
-        δλ, eV: how large shifts are expected to be; None for populations exactly as the targets.
+        δλ, eV: expected size of the shifts; None to reach the targets exactly.
     settled:
-        eV; a Newton step below ends the search. What is left is smaller still.
+        eV; a Newton step below this ends the search. The remaining error is smaller still.
 
     Raises
     ------
     NeutralityError
-        When Newton's method does not settle.
+        If Newton's method does not converge.
     """
     shifts = torch.zeros(len(groups), dtype=torch.float64)
     response, last = None, math.inf

@@ -1,8 +1,8 @@
-"""H(k) straight from blocks of pairs of atoms, where cells are large and atoms see few others.
+"""H(k) directly from blocks of pairs of atoms, for large cells in which each atom has few pairs.
 
     H_ij(k) = δ_ij ε_i + Σ_p e^{2πi k·R_p} B_p ,      p: pairs from i to j in the cell at R_p
 
-Every atom has the same number b of orbitals; every pair stands in both directions.
+Every atom has the same number b of orbitals; every pair is listed in both directions.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from esml.physics.crystals.bloch import RealSpaceHamiltonian
 class PairHamiltonian:
     """Blocks of N atoms and E pairs."""
 
-    first: Tensor  # (E,)
-    second: Tensor  # (E,)
+    first: Tensor  # (E,) first atom of each pair
+    second: Tensor  # (E,) second atom of each pair
     images: Tensor  # (E, 3) lattice vectors, whole numbers
     blocks: Tensor  # (E, b, b) eV
     onsite: Tensor  # (N, b, b) eV
 
     @property
     def n_orbitals(self) -> int:
-        """Of the cell."""
+        """Number of orbitals of the cell."""
         return len(self.onsite) * self.onsite.shape[1]
 
     def at(self, k_points: Tensor) -> Tensor:
-        """H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
+        """Return H(k), (K, n, n) complex and exactly Hermitian, at ``k_points`` (K, 3)."""
         N, b = self.onsite.shape[:2]
         images = self.images.to(self.blocks.dtype)
         angles = 2.0 * torch.pi * k_points.to(self.blocks.dtype) @ images.T
@@ -52,7 +52,7 @@ class PairHamiltonian:
         return 0.5 * (h + h.mH)
 
     def real_space(self) -> RealSpaceHamiltonian:
-        """The same as blocks between cells."""
+        """Return the same Hamiltonian as blocks between cells."""
         N, b = self.onsite.shape[:2]
         zero = torch.zeros(1, 3, dtype=torch.int64)
         images, place = torch.unique(torch.cat([zero, self.images]), dim=0, return_inverse=True)

@@ -1,8 +1,8 @@
 """The minimal orthonormal valence basis of crystals: shells of each element and their order.
 
-Lithium, phosphorus, sulfur and the like carry s and p, transition metals s, p and d of their
-valence. Semicore shells (1s of Li, 3s and 3p of Cr to Ni) are frozen. Orbitals are ordered by atom,
-on an atom s, then p as x, y, z, then d as xy, yz, z², xz, x²−y².
+Main-group elements such as lithium, phosphorus and sulfur have valence s and p shells, transition
+metals s, p and d. Semicore shells (1s of Li, 3s and 3p of Cr to Ni) are frozen. Orbitals are
+ordered by atom, and on an atom as s, then p as x, y, z, then d as xy, yz, z², xz, x²−y².
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shell = Literal["s", "p", "d"]
 """A valence shell of an atom."""
 
 SIZES: dict[Shell, int] = {"s": 1, "p": 3, "d": 5}
-"""Orbitals of a shell."""
+"""Number of orbitals of a shell."""
 
 _SP: tuple[Shell, ...] = ("s", "p")
 _SPD: tuple[Shell, ...] = ("s", "p", "d")
@@ -42,16 +42,16 @@ VALENCE_ELECTRONS: dict[int, int] = {
     28: 10,
     29: 11,
 }
-"""Electrons of the neutral atom in these shells, by atomic number."""
+"""Number of electrons of the neutral atom in these shells, by atomic number."""
 
 
 OXIDATION_NUMBERS: dict[int, int] = {3: 1, 7: -3, 13: 3, 14: 4, 16: -2, 17: -1}
-"""Usual charges of ions, by atomic number; phosphorus takes what the others of a cell leave: +5 in
-Li3PS4, −3 in Li3P."""
+"""Usual charges of ions, by atomic number. Phosphorus is not listed, because its charge follows
+from the other atoms of a cell: +5 in Li3PS4, −3 in Li3P."""
 
 
 def formal_charges(numbers: Sequence[int]) -> list[float]:
-    """Charge of each atom as an ion, e; atoms of other elements share what makes the cell neutral.
+    """Return the charge of each atom as an ion, e; unlisted elements share the rest equally.
 
     Examples
     --------
@@ -65,12 +65,12 @@ def formal_charges(numbers: Sequence[int]) -> list[float]:
 
 
 def shells_of(number: int) -> tuple[Shell, ...]:
-    """The valence shells of an element, in the order of its orbitals.
+    """Return the valence shells of an element, in the order of its orbitals.
 
     Raises
     ------
     ValueError
-        For an element without shells here.
+        If the element is not in ``SHELLS``.
     """
     if number not in SHELLS:
         known = ", ".join(map(str, sorted(SHELLS)))
@@ -82,18 +82,18 @@ def shells_of(number: int) -> tuple[Shell, ...]:
 
 
 def n_orbitals_of(number: int) -> int:
-    """Orbitals of an atom of an element: 4 with s and p, 9 with s, p and d."""
+    """Return the number of orbitals of an atom: 4 with s and p, 9 with s, p and d."""
     return sum(SIZES[shell] for shell in shells_of(number))
 
 
 def atom_of_orbital(numbers: Sequence[int]) -> Tensor:
-    """(n,) atom of each orbital of a cell with atoms ``numbers``."""
+    """Return the atom of each orbital, (n,), of a cell with atoms ``numbers``."""
     counts = [n_orbitals_of(z) for z in numbers]
     return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
 
 
 def orbitals_of(numbers: Sequence[int], shell: Shell) -> list[Tensor]:
-    """The orbitals of one shell, for each atom.
+    """Return the orbitals of one shell, for each atom.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def orbitals_of(numbers: Sequence[int], shell: Shell) -> list[Tensor]:
 
     Returns
     -------
-    For each atom, the places of its orbitals in the cell; empty if it has no such shell.
+    For each atom, the indices of these orbitals in the cell; empty if it has no such shell.
 
     Examples
     --------

@@ -1,10 +1,11 @@
-"""Sums over states on groups of orbitals, with gradients that degenerate states do not spoil.
+"""Sums over states on groups of orbitals, with gradients that are exact for degenerate states, too.
 
     s_g(k) = Σ_n F(ε_nk) Σ_{μ∈g} |C_μn(k)|² = tr_g F(H(k))
 
-for a smooth F: with an occupation for F, 2 Σ_k w_k s_g is the population of the group; with a cut
-and with ε times a cut, their quotient is its band centre. The gradient of an eigenvector divides by
-differences of energies and is infinite where they vanish; that of a trace is not (Daleckii–Krein),
+for a smooth function F. If F is the occupation, 2 Σ_k w_k s_g is the population of the group. Its
+band centre is the quotient of two such sums: that of ε times a cut, divided by that of the cut. The
+gradient of an eigenvector divides by differences of energies and is infinite where they vanish;
+that of a trace is finite (Daleckii–Krein),
 
     ∂s_g/∂H = C [ (Cᴴ P_g C) ∘ D ] Cᴴ ,   D_nm = (F(ε_n) − F(ε_m)) / (ε_n − ε_m) ,  D_nn = F'(ε_n) .
 """
@@ -22,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from esml.physics.crystals.bloch import Eigenstates, eigenstates
 
 DEGENERATE = 1e-5
-"""eV; states nearer than this take the mean of the derivatives for the quotient."""
+"""eV; for states closer than this, the mean of the derivatives replaces the quotient."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Smooth:
 
 
 def step_down(at: float, width: float) -> Smooth:
-    """The step 1/(1 + e^{(ε − at)/width}): an occupation, or the cut of a band centre.
+    """Return the step 1/(1 + e^{(ε − at)/width}): an occupation, or the cut of a band centre.
 
     Parameters
     ----------
     at:
         Energy of the step, eV.
     width:
-        How wide it is, eV.
+        Width of the step, eV.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def step_down(at: float, width: float) -> Smooth:
 
 
 def moment(of: Smooth) -> Smooth:
-    """ε times a function."""
+    """Return the product of ε and a function of ε."""
     return Smooth(
         lambda energies: energies * of.value(energies),
         lambda energies: of.value(energies) + energies * of.derivative(energies),
@@ -107,20 +108,20 @@ def spectral_sums(
     functions: Sequence[Smooth],
     known: Eigenstates | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Energies (K, n) and, of F functions and G groups of orbitals, the sums (F, K, G).
+    """Return energies (K, n) and the sums (F, K, G) of F functions over G groups of orbitals.
 
-    Sums have exact gradients; those of single energies are exact unless they are degenerate.
+    Gradients of sums are exact; those of single energies are exact unless degenerate.
 
     Parameters
     ----------
     hamiltonians:
         (K, n, n) Hermitian, eV.
     groups:
-        Places of the orbitals of each group.
+        Indices of the orbitals of each group.
     functions:
-        Of the energy, eV.
+        Functions of the energy, eV.
     known:
-        Energies and states of the matrices where they are known; computed if left out.
+        Energies and states of the matrices, if known; computed if left out.
     """
     energies, sums = _Sums.apply(hamiltonians, groups, functions, known)  # type: ignore[no-untyped-call]
     return energies, sums

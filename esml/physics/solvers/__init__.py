@@ -1,15 +1,15 @@
-"""How the lowest excited states are found; every threshold is in :mod:`esml.physics.strategy`.
+"""Solvers for the lowest excited states; every threshold is in :mod:`esml.physics.strategy`.
 
-problem          chooses the way
-dense            matrices, built and diagonalized
-davidson         iterations
-space            the vectors that iterations have
-projection       the problem within these
-preconditioners  what turns residuals into corrections
+problem          chooses the method
+dense            builds and diagonalizes the matrices
+davidson         iterates without building them
+space            the vectors of the iterations
+projection       the problem projected on these vectors
+preconditioners  turn residuals into corrections
 representations  the problem between relaxed or local orbitals
 near_pairs       the problem of pairs of local orbitals that are near each other
 local_orbitals   local orbitals of a large molecule
-banded           matrices that are zero but for a band
-pair_model       a small model of a large molecule, where iterations start
-driven           no states, but orbitals driven by light of a given frequency
+banded           matrices that are zero outside a band
+pair_model       a small model of a large molecule, from which iterations start
+driven           response of the orbitals to light of a given frequency, without states
 """

@@ -1,6 +1,6 @@
 """Banded matrices of large molecules, and windows on pairs of orbitals near each other.
 
-If local orbitals are ordered so that neighbours stand together, their coefficients fill a band:
+If local orbitals are ordered so that neighbours are adjacent, their coefficients fill a band:
 narrow for a chain, the whole matrix for a compact molecule
 (:mod:`esml.physics.solvers.local_orbitals`). A band is stored as strips of rows, each with the
 columns from its first to its last nonzero one.
@@ -21,13 +21,13 @@ from torch import Tensor
 
 
 def extent(rows: Tensor, negligible: float) -> slice:
-    """The columns from the first to the last with an element above ``negligible``; maybe none."""
+    """Return the columns from first to last with an element above ``negligible``; may be empty."""
     places = (rows.abs() > negligible).any(0).nonzero()[:, 0]
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def strips(matrix: Tensor, negligible: float, n_rows: int) -> Iterator[tuple[slice, slice]]:
-    """Rows of ``matrix`` (n, k), ``n_rows`` at a time, with the columns they extend over."""
+    """Yield ``n_rows`` rows of ``matrix`` (n, k) at a time, with the columns they extend over."""
     for start in range(0, len(matrix), n_rows):
         rows = slice(start, start + n_rows)
         columns = extent(matrix[rows], negligible)
@@ -45,7 +45,7 @@ class Banded:
     negligible:
         Elements up to this size may be omitted.
     n_rows:
-        Rows of a strip.
+        Number of rows in a strip.
     """
 
     def __init__(self, matrix: Tensor, negligible: float, n_rows: int) -> None:
@@ -56,7 +56,7 @@ class Banded:
         ]
 
     def times(self, other: Tensor) -> Tensor:
-        """The matrix times ``other`` (S, k, r): (S, n, r)."""
+        """Return the matrix times ``other`` (S, k, r): (S, n, r)."""
         product = other.new_zeros((len(other), self._rows, other.shape[2]))
         for rows, columns, block in self._strips:
             for one, out in zip(other, product, strict=True):
@@ -64,13 +64,13 @@ class Banded:
         return product
 
     def transposed_after(self, other: Tensor) -> Tensor:
-        """``other`` (r, k) times the transpose of the matrix: (r, n)."""
+        """Return ``other`` (r, k) times the transpose of the matrix: (r, n)."""
         product = other.new_zeros((len(other), self._rows))
         self.add_transposed_after(product, other)
         return product
 
     def add_transposed_after(self, total: Tensor, other: Tensor) -> None:
-        """Add ``transposed_after`` of ``other`` to ``total`` (r, n)."""
+        """Add the result of ``transposed_after`` for ``other`` (r, k) to ``total`` (r, n)."""
         for rows, columns, block in self._strips:
             total[:, rows].addmm_(other[:, columns], block.mT)
 
@@ -78,14 +78,14 @@ class Banded:
 class PairWindow:
     """Pairs of a hole and an electron: strips of holes, each with a range of electrons.
 
-    Vectors with a number for each pair, strip after strip, have ``size`` w.
+    Vectors hold one number for each pair, strip after strip; their length is ``size``, w.
 
     Parameters
     ----------
     near:
         (o, v) True for the pairs that must be inside.
     n_holes:
-        Holes of a strip.
+        Number of holes in a strip.
     """
 
     def __init__(self, near: Tensor, n_holes: int) -> None:
@@ -104,28 +104,28 @@ class PairWindow:
         self.fill = self.size / max(1, near.numel())
 
     def gathered(self, amplitudes: Tensor) -> Tensor:
-        """(…, w) the part of ``amplitudes`` (…, o·v) inside."""
+        """Return the part of ``amplitudes`` (…, o·v) inside the window, (…, w)."""
         return amplitudes[..., self._places]
 
     def spread(self, inside: Tensor) -> Tensor:
-        """(…, o·v) ``inside`` (…, w) padded with zeros."""
+        """Pad the amplitudes ``inside`` the window (…, w) with zeros to (…, o·v)."""
         amplitudes = inside.new_zeros((*inside.shape[:-1], self.shape.numel()))
         amplitudes[..., self._places] = inside
         return amplitudes
 
     def parts(self, inside: Tensor) -> list[Tensor]:
-        """The strips of ``inside`` (S, w), each (S, holes, electrons), views of it."""
+        """Return views of the strips of ``inside`` (S, w), each (S, holes, electrons)."""
         sizes = [(h.stop - h.start, e.stop - e.start) for h, e in self.strips]
         parts = inside.split([a * b for a, b in sizes], 1)
         return [part.unflatten(1, size) for part, size in zip(parts, sizes, strict=True)]
 
     def joined(self, parts: list[Tensor]) -> Tensor:
-        """(S, w) from strips; the inverse of ``parts``."""
+        """Join strips to vectors (S, w); the inverse of ``parts``."""
         return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 class Sandwich:
-    """T → L T R for amplitudes (S, o·v); ``left`` (o, o) and ``right`` (v, v) symmetric, banded."""
+    """Map T → L T R of amplitudes (S, o·v), with L (o, o) and R (v, v) symmetric and banded."""
 
     def __init__(self, left: Tensor, right: Tensor, negligible: float, n_rows: int) -> None:
         self._shape = len(left), len(right)
@@ -138,7 +138,7 @@ class Sandwich:
 
 
 class WindowSandwich:
-    """The same for amplitudes (S, w) in a ``window``; None for ``left`` or ``right`` means 1."""
+    """Map T → L T R of amplitudes (S, w) in a ``window``; None for L or R means the identity."""
 
     def __init__(
         self, window: PairWindow, left: Tensor | None, right: Tensor | None, negligible: float
@@ -167,7 +167,7 @@ class WindowSandwich:
         return self._window.joined(parts)
 
     def _combined(self, parts: list[Tensor], k: int) -> Tensor:
-        """The ``k``-th strip of ``left`` times all strips."""
+        """Return the ``k``-th strip of ``left`` times all strips."""
         assert self._left is not None
         total = torch.zeros_like(parts[k])
         for other, block, mine, theirs in self._left[k]:
@@ -176,7 +176,7 @@ class WindowSandwich:
 
 
 def _shared(one: slice, other: slice) -> tuple[slice, slice]:
-    """The common part of two slices, as a slice of ``one`` and as a slice of ``other``."""
+    """Return the common part of two slices, as a slice of ``one`` and as a slice of ``other``."""
     start = max(one.start, other.start)
     stop = max(start, min(one.stop, other.stop))
     return slice(start - one.start, stop - one.start), slice(
@@ -192,7 +192,7 @@ class WindowTurn:
     window:
         The window on (o, v).
     left, right:
-        (o, h) and (v, e); columns are local orbitals, neighbours stand together.
+        (o, h) and (v, e); columns are local orbitals, with neighbours adjacent.
     pairs:
         (h, e) True for the elements that are needed; all others are zero or meaningless.
     negligible:
@@ -213,7 +213,7 @@ class WindowTurn:
             self._strips.append((h, e, columns, left[holes, h].contiguous(), of_electrons))
 
     def turned(self, inside: Tensor) -> Tensor:
-        """LᵀTR (S, h, e) of T ``inside`` (S, w)."""
+        """Return LᵀTR (S, h, e) of T = ``inside`` (S, w)."""
         total = inside.new_zeros((len(inside), *self._shape))
         for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
             h, e, columns, left, right = strip
@@ -221,7 +221,7 @@ class WindowTurn:
         return total
 
     def back(self, turned: Tensor) -> Tensor:
-        """L T Rᵀ (S, w) of T ``turned`` (S, h, e), the part inside."""
+        """Return the part of L T Rᵀ inside the window (S, w), for T = ``turned`` (S, h, e)."""
         inside = turned.new_zeros((len(turned), self._window.size))
         for part, strip in zip(self._window.parts(inside), self._strips, strict=True):
             h, e, columns, left, right = strip

@@ -7,15 +7,15 @@ stationary points of
 
     ω = ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] / TᵀU
 
-(Thouless, Nucl. Phys. 22, 78, 1961), so T and U have a space each, and A + B and A − B act on one
-of them only (Bai and Li, SIAM J. Matrix Anal. Appl. 33, 1075, 2012).
+(Thouless, Nucl. Phys. 22, 78, 1961). T and U therefore each have their own space; A + B acts on the
+first only and A − B on the second (Bai and Li, SIAM J. Matrix Anal. Appl. 33, 1075, 2012).
 :mod:`esml.physics.solvers.projection` solves the projected problem.
 
 Projected energies are upper bounds. Their error is the *square* of the residual over the distance
 to the states outside the space. A state has converged when the norm of its residual is below the
-tolerance. Three measures ensure that none is missed: the space starts with at least twice the
-states wanted; every start vector contains a little of all single excitations, since a symmetry that
-none of them had could never enter; and a few more states than wanted are followed.
+tolerance. Three measures ensure that none is missed. The space starts with at least twice as many
+vectors as states wanted. Every start vector contains a little of all single excitations, since a
+symmetry absent from all of them could never enter. And a few more states than wanted are followed.
 
 Shape letters: M molecules, P = 1 or 2 matrices of each, S vectors, d single excitations (padded), m
 dimension of a space. The vectors of both matrices form one stack (P·M, S, d)
@@ -44,7 +44,8 @@ class ConvergenceError(RuntimeError):
 class MatrixProducts(Protocol):
     """One or two symmetric matrices per molecule, known only by their products with vectors.
 
-    Two are A + B and A − B in (A + B) T = ω U, (A − B) U = ω T; one is A in A X = ω X.
+    Two matrices are A + B and A − B in (A + B) T = ω U, (A − B) U = ω T. A single one is A in
+    A X = ω X.
     """
 
     n_matrices: int
@@ -52,10 +53,10 @@ class MatrixProducts(Protocol):
     mask: Tensor  # (M, d) False in padding
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
-        """Each matrix times its own vectors, (M, S, d) → (M, S, d), eV; zero in padding."""
+        """Multiply each matrix by its own vectors (M, S, d): (M, S, d), eV; zero in padding."""
 
     def select(self, molecules: Tensor) -> MatrixProducts:
-        """The operators of some ``molecules`` of the batch, by index."""
+        """Return the operators of some ``molecules`` of the batch, by index."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Statistics:
 class Roots:
     """The states followed, by ascending energy; meaningless for a molecule that is not ``stable``.
 
-    The wanted ones have converged, the few above them need not have.
+    The wanted states have converged; the few above them need not have.
     """
 
     plus: Tensor  # (M, S, d) T = X + Y
@@ -81,7 +82,7 @@ class Roots:
 
 
 class Davidson:
-    """One run to the ``n_states`` lowest states, in the precision of the operators.
+    """One run for the ``n_states`` lowest states, in the precision of the operators.
 
     Parameters
     ----------
@@ -94,8 +95,8 @@ class Davidson:
     strategy:
         Tolerances, limits and memory.
     n_crowd:
-        Number of states to follow, at a loose tolerance, where states crowd and can only be
-        separated together.
+        Number of states to follow, at a loose tolerance, if states crowd and can only be separated
+        together.
     tolerance:
         Norm of the residual of a converged state, eV; that of the strategy if None.
 
@@ -155,15 +156,15 @@ class Davidson:
         raise self._failure()
 
     def _begin(self, start: Sequence[Tensor]) -> None:
-        """Make an empty space and the vectors that enter it first."""
+        """Make an empty space and its first vectors."""
         diagonal, mask, s = self.operators.diagonal, self.operators.mask, self.strategy
         capacity = self._capacity(self.n_start + s.plain_starts)
         self.space = Space(diagonal, self.n_matrices, capacity, s)
         self.additions = self._directions(start, s.plain_starts if start else self.n_start)
         if self.additions.shape[1] < self.n_followed:
-            # Some of those given depend on others.
+            # Some of the given start vectors are linearly dependent.
             self.additions = self._directions(start, self.n_start)
-        # The molecules still iterated, by their place in the batch.
+        # The molecules still iterated, by their index in the batch.
         self.molecules = torch.arange(self.n_all, device=mask.device)
         place = torch.arange(self.n_followed, device=mask.device)
         self.exists = place < mask.sum(1)[:, None]  # (M, S)
@@ -174,14 +175,14 @@ class Davidson:
         self._found: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _directions(self, start: Sequence[Tensor], n_plain: int) -> Tensor:
-        """What the ``start`` vectors of each matrix and ``n_plain`` single excitations span."""
+        """Return a basis of each matrix's ``start`` vectors and ``n_plain`` single excitations."""
         diagonal, mask = self.operators.diagonal, self.operators.mask
         plain = start_vectors(diagonal, mask, n_plain, self.strategy.admixture)
         starts = [torch.cat([x, plain], 1) for x in start] or [plain] * self.n_matrices
         return self.space.new_directions(torch.cat(starts))
 
     def _capacity(self, n_start: int) -> int:
-        """How many vectors a space that starts with ``n_start`` may hold, by cost and memory."""
+        """Return how many vectors a space may hold by cost and memory; ``n_start`` at the start."""
         s, diagonal = self.strategy, self.operators.diagonal
         fitting = s.memory // (2 * self.n_matrices * diagonal.nbytes)
         worth = (int(s.growth_worth * self.d**0.5) - n_start) // self.n_followed
@@ -210,7 +211,7 @@ class Davidson:
         self.omega = energies[:, : self.n_followed, None].to(like)  # (M, S, 1)
 
     def find_residuals(self) -> None:
-        """(A + B) T − ω U and (A − B) U − ω T, or A X − ω X, of each state, and its ``norm``."""
+        """Compute residuals (A + B) T − ω U and (A − B) U − ω T, or A X − ω X, and their norm."""
         p = self.n_matrices
         self.residuals = self.chosen @ self.space.applied  # (P·M, S, d)
         others = (reversed(x.chunk(p)) for x in (self.chosen, self.space.vectors))
@@ -228,7 +229,7 @@ class Davidson:
             self.unconverged = lost
             raise self._failure()
         unconverged = (self.norm > self.limit) & sought
-        # A molecule whose wanted states have converged stays as it is, whatever others need.
+        # A molecule whose wanted states have converged does not change, whatever others need.
         self.unconverged = unconverged & unconverged[:, : self.n_states].any(1)[:, None]
         unfinished = self.unconverged.any(1)
         self.n_unfinished = int(unfinished.sum())
@@ -238,7 +239,7 @@ class Davidson:
                 self._leave_behind(unfinished.nonzero()[:, 0])
 
     def _store(self) -> None:
-        """Keep the present states of the molecules still iterated."""
+        """Store the current states of the molecules still iterated."""
         states, n = self.chosen @ self.space.vectors, len(self.molecules)
         parts = states[:n], states[-n:], self.stable
         if self._found is None:
@@ -248,7 +249,7 @@ class Davidson:
             found[self.molecules] = part
 
     def _leave_behind(self, rest: Tensor) -> None:
-        """Continue with the ``rest`` of the molecules only."""
+        """Continue with the molecules ``rest`` only."""
         stack = stacked(rest, len(self.molecules), self.n_matrices)
         self.molecules = self.molecules[rest]
         self.operators = self.operators.select(rest)
@@ -298,7 +299,7 @@ class Davidson:
             self.limit = self.limit[: self.n_followed]
 
     def solution(self) -> Roots:
-        """The states of all molecules and their cost."""
+        """Return the states of all molecules and their cost."""
         assert self._found is not None
         statistics = Statistics(self.d, self.iterations, self.products)
         return Roots(*self._found, statistics)
@@ -313,14 +314,14 @@ class Davidson:
 
 
 def start_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int, admixture: float) -> Tensor:
-    """(M, S, d) the single excitations lowest on the ``diagonal``, with a little of all others.
+    """Return single excitations lowest on the ``diagonal``, mixed with a little of all: (M, S, d).
 
     The admixture, of norm about ``admixture``, is a fixed irregular sequence, so the same molecule
     always starts from the same vectors.
     """
     order = diagonal.masked_fill(~mask, torch.inf).argsort(dim=1, stable=True)
     count = torch.arange(1, order.shape[1] + 1, device=order.device, dtype=torch.float64)
-    # The sequence runs by rank, not by place, so that it does not depend on padding.
+    # The sequence runs in order of energy, not of index, so that it does not depend on padding.
     irregular = torch.sin(12.9898 * count + 78.233 * count[:n_vectors, None]) * 43758.5453
     size = admixture * (3.0 / mask.sum(1).clamp(min=1)).sqrt()
     vectors = (2.0 * irregular.frac().abs() - 1.0).to(diagonal).expand(len(order), -1, -1)

@@ -16,12 +16,12 @@ from esml.physics.response import Response, ResponseMatrix
 
 
 def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The lowest singlets.
+    """Return the lowest singlets.
 
     Returns
     -------
-    T and U (M, S, o, v) by ascending energy, zero beyond the last state, and (M,) which molecules
-    are stable.
+    T and U (M, S, o, v) by ascending energy, zero beyond the last state, and (M,) True for stable
+    molecules.
     """
     mask = response.singles_mask.flatten(1)
     difference = response.dense("A-B") + torch.diag_embed((~mask).to(response.dtype))
@@ -38,9 +38,9 @@ def singlets(response: Response, n_states: int) -> tuple[Tensor, Tensor, Tensor]
 
 
 def lowest(response: Response, matrix: ResponseMatrix, n_states: int) -> tuple[Tensor, Tensor]:
-    """The lowest eigenvalues (M, S), eV, and eigenvectors (M, S, o, v) of one matrix.
+    """Return the lowest eigenvalues (M, S), eV, and eigenvectors (M, S, o, v) of one matrix.
 
-    Ascending; zero beyond the last state.
+    They are sorted by ascending eigenvalue and zero beyond the last state.
     """
     mask = response.singles_mask.flatten(1)
     values, vectors = eigh(response.dense(matrix), mask)
@@ -49,7 +49,7 @@ def lowest(response: Response, matrix: ResponseMatrix, n_states: int) -> tuple[T
 
 
 def _lowest(response: Response, vectors: Tensor, n_states: int) -> Tensor:
-    """The first ``n_states`` columns of ``vectors`` (M, o·v, o·v) as (M, S, o, v), zero-padded."""
+    """Return the first ``n_states`` columns of ``vectors`` as (M, S, o, v), padded with zeros."""
     n_molecules, o, v = response.singles_mask.shape
     chosen = vectors[:, :, :n_states].mT
     missing = n_states - chosen.shape[1]

@@ -4,22 +4,24 @@ A perturbation V of frequency ω mixes virtual into occupied orbitals with ampli
 
     (A + B) P − ω Q = −2 V_ov ,   (A − B) Q − ω P = 0 ,   P = X + Y ,   Q = X − Y ,
 
-which are those of all excited states k at once,
+which are sums over all excited states k,
 
     X = −Σ_k [X_k / (ω_k − ω) + Y_k / (ω_k + ω)] v_k ,
     Y = −Σ_k [Y_k / (ω_k − ω) + X_k / (ω_k + ω)] v_k ,
 
-v_k = Σ_ia (X_k + Y_k)_ia V_ia. Small molecules: the matrices are built. Others: the equations are
-projected on a space of vectors that grows by the residuals, divided by differences of levels
-(J. Olsen, H. J. Aa. Jensen and P. Jørgensen, J. Comput. Phys. 74, 265 (1988)). The space starts
-from known states, so that a frequency near one of theirs costs no more than others.
+v_k = Σ_ia (X_k + Y_k)_ia V_ia. For small molecules, the matrices are built. For others, the
+equations are projected on a space of vectors that grows by the residuals, divided by differences of
+orbital levels (J. Olsen, H. J. Aa. Jensen and P. Jørgensen, J. Comput. Phys. 74, 265 (1988)). The
+space starts from known states, so that a frequency near the energy of one of them costs no more
+than others.
 
-``space.Space`` has vectors for each matrix and their overlap, for a problem of eigenvalues; here
-both matrices act on the same vectors, a linear system is solved within them, and the space of each
-frequency branches off from a common start. So it has a small space of its own.
+``space.Space`` serves eigenvalue problems: it holds separate vectors for each matrix, and their
+overlap. Here, both matrices act on the same vectors, a linear system is solved between them, and
+the space of each frequency branches off from a common start. This module therefore has its own
+small space.
 
-For one molecule. Shape letters: W frequencies, P perturbations, m vectors, d = o·v single
-excitations, o and v occupied and virtual orbitals. Energies in eV.
+All functions treat one molecule. Shape letters: W frequencies, P perturbations, m vectors, d = o·v
+single excitations, o and v occupied and virtual orbitals. Energies in eV.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from esml.physics.solvers.preconditioners import Diagonal
 from esml.physics.strategy import DEFAULT, Strategy
 
 Matrices = tuple[ResponseMatrix, ResponseMatrix]
-"""The matrices that act on P and on Q: A + B and A − B, or A twice (Tamm–Dancoff)."""
+"""Types of the matrices that act on P and Q: A + B and A − B, or A twice (Tamm–Dancoff)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def driven(
     known: Tensor | None = None,
     strategy: Strategy = DEFAULT,
 ) -> Driven:
-    """The linear response of one molecule.
+    """Return the linear response of one molecule.
 
     Parameters
     ----------
@@ -70,12 +72,12 @@ def driven(
     known:
         (m, o, v) vectors to start from, such as X ± Y of the lowest states; none if left out.
     strategy:
-        When matrices are built, and how far equations are solved.
+        Sets when matrices are built and how tightly the equations are solved.
 
     Raises
     ------
     ValueError
-        If ``response`` is of more than one molecule.
+        If ``response`` holds more than one molecule.
     ConvergenceError
         If iterations end before the equations are solved.
     """
@@ -91,7 +93,7 @@ def driven(
 
 
 Solutions = tuple[list[Tensor], list[Tensor]]
-"""P and Q (P, d) for each frequency."""
+"""Lists of P and of Q, both (P, d), with one entry for each frequency."""
 
 
 def _dense(response: Response, force: Tensor, frequencies: Tensor, matrices: Matrices) -> Solutions:
@@ -126,7 +128,7 @@ def _iterated(
 def _of_frequency(
     space: _Space, levels: Diagonal, force: Tensor, frequency: Tensor, strategy: Strategy
 ) -> tuple[Tensor, Tensor]:
-    """P and Q (P, d) at one frequency, from a ``space`` to start with."""
+    """Return P and Q, both (P, d), at one frequency, starting from a ``space``."""
     size = force.norm(dim=1, keepdim=True).clamp(min=torch.finfo(force.dtype).tiny)
     for _ in range(strategy.most_iterations):
         p, q, of_p, of_q = space.solve(force, frequency)
@@ -162,7 +164,7 @@ class _Space:
         self.vectors, self.first, self.second = vectors, first, second
 
     def with_(self, new: Tensor) -> _Space:
-        """This space with what the ``new`` vectors (m', d) add to it."""
+        """Return this space, extended by the directions that the ``new`` vectors (m', d) add."""
         added = self._orthonormal(new)
         if len(added) == 0:
             return self
@@ -177,7 +179,7 @@ class _Space:
         )
 
     def solve(self, force: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """P, Q and their products with the first and second matrix, (P, d), within the space."""
+        """Solve within the space: P, Q and their products with first and second matrix, (P, d)."""
         v, m = self.vectors, len(self.vectors)
         if m == 0:
             zero = torch.zeros_like(force)
@@ -190,7 +192,7 @@ class _Space:
         return p @ v, q @ v, p @ self.first, q @ self.second
 
     def _orthonormal(self, new: Tensor) -> Tensor:
-        """Orthonormal vectors that span what ``new`` adds."""
+        """Return an orthonormal basis of the directions that ``new`` adds."""
         new = new / new.norm(dim=1, keepdim=True).clamp(min=torch.finfo(new.dtype).tiny)
         for _ in range(2):
             new = new - (new @ self.vectors.mT) @ self.vectors

@@ -1,9 +1,9 @@
 """Local orbitals of a large molecule.
 
 Canonical orbitals spread over the whole molecule. A rotation within the occupied and within the
-virtual space makes local orbitals of them, which decay exponentially. If basis functions and local
-orbitals are ordered so that neighbours stand together (Cuthill and McKee, 1969), the coefficients
-fill a band.
+virtual space turns them into local orbitals, which decay exponentially. If basis functions and
+local orbitals are ordered so that neighbours are adjacent (Cuthill and McKee, 1969), the
+coefficients fill a band.
 
 The local orbitals are columns of the projector P = C Cᵀ on the space, chosen by pivoted Cholesky
 decomposition and orthonormalized (Damle, Lin and Ying, J. Chem. Theory Comput. 11, 1463, 2015).
@@ -25,14 +25,14 @@ from esml.physics.solvers.banded import strips
 
 
 def in_line(coupled: Tensor) -> Tensor:
-    """(n,) an order in which orbitals that are ``coupled`` (n, n) stand close to each other."""
+    """Return an order (n,) in which ``coupled`` (n, n) orbitals come close to each other."""
     graph = csr_array(coupled.cpu().numpy())
     order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype("int64")
     return torch.from_numpy(order).to(coupled.device)
 
 
 def localized(orbitals: Tensor) -> Tensor:
-    """The rotation (k, k) that makes ``orbitals`` (n, k) local; they follow the basis in order."""
+    """Return the rotation (k, k) that makes ``orbitals`` (n, k) local, in order of the basis."""
     orbitals = orbitals.double()
     _, pivots, _, _ = dpstrf((orbitals @ orbitals.mT).cpu().numpy(), tol=0.0)
     chosen = torch.from_numpy(pivots[: orbitals.shape[1]].astype("int64") - 1).sort().values
@@ -43,13 +43,13 @@ def localized(orbitals: Tensor) -> Tensor:
 
 
 class Line:
-    """An ``order`` of the basis functions of a molecule in which neighbours stand together.
+    """An ``order`` of the basis functions of a molecule in which neighbours are adjacent.
 
     Parameters
     ----------
     density:
-        (n, n) projector on the occupied orbitals. The projector on the virtual ones is zero in the
-        same places; local orbitals are columns of either.
+        (n, n) projector on the occupied orbitals. The projector on the virtual ones has zeros in
+        the same places. Local orbitals are columns of one or the other.
     coupled:
         Basis functions are neighbours if their element of the density exceeds this.
     """
@@ -59,7 +59,7 @@ class Line:
         self._density = density[self.order][:, self.order]
 
     def fill(self, negligible: float, n_rows: int) -> float:
-        """Share of the coefficients of local orbitals inside a band with strips of ``n_rows``."""
+        """Return the share of local orbitals' coefficients in a band with strips of ``n_rows``."""
         density = self._density
         kept = sum(density[place].numel() for place in strips(density, negligible, n_rows))
         return kept / max(1, density.numel())
@@ -79,7 +79,7 @@ class LocalOrbitals:
     occupied, virtual:
         (n, o) and (n, v) coefficients.
     fock_occupied, fock_virtual:
-        (o, o) and (v, v) Fock matrices between them, eV.
+        (o, o) and (v, v) Fock matrices between these orbitals, eV.
     decay_times:
         Times t of ``decays``, 1/eV.
     """
@@ -107,13 +107,13 @@ class LocalOrbitals:
 
     @property
     def extremes(self) -> tuple[float, float]:
-        """The smallest and the largest difference of an electron's and a hole's level, eV."""
+        """Smallest and largest difference between an electron level and a hole level, eV."""
         (lower, _), (upper, _) = self._eigen
         return float(upper[0] - lower[-1]), float(upper[-1] - lower[0])
 
     @cached_property
     def decays(self) -> list[tuple[Tensor, Tensor]]:
-        """exp(t F_o) (o, o) and exp(−t F_v) (v, v) for each t; energies from HOMO and LUMO."""
+        """exp(t F_o) (o, o) and exp(−t F_v) (v, v) for each t; energies relative to HOMO, LUMO."""
         (lower, of_lower), (upper, of_upper) = self._eigen
         return [
             (

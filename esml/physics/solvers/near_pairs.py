@@ -2,7 +2,8 @@
 
 Excitons are local: pairs of a hole and an electron far apart hardly contribute. The matrices
 between the pairs in a :class:`esml.physics.solvers.banded.PairWindow` cost little to apply and have
-nearly the same lowest states as the whole problem, whose iterations start from them.
+nearly the same lowest states as the whole problem. Iterations for the whole problem start from
+these states.
 
 Shape letters: S vectors, n orbitals of the basis, h and e holes and electrons of a strip, w pairs
 in the window. One molecule. Energies in eV.
@@ -30,7 +31,7 @@ class _Strip:
     columns: slice  # basis functions of the electrons
     hole: Tensor  # (rows, holes) coefficients
     electron: Tensor  # (columns, electrons) coefficients
-    onsite: Tensor  # which one-centre elements of the field lie inside
+    onsite: Tensor  # indices of the one-centre elements of the field that lie inside
     place: Tensor  # their place in (rows, columns), flattened
 
 
@@ -42,9 +43,9 @@ class Near:
     local:
         The whole problem between local orbitals.
     window:
-        The near pairs, as from ``Local.near``; all matrix elements of other pairs are omitted.
+        The near pairs, as ``Local.near`` returns them; matrix elements of other pairs are omitted.
     coupling:
-        The multiplicity.
+        Multiplicity of the states.
     """
 
     def __init__(self, local: Local, window: PairWindow, coupling: Multiplicity) -> None:
@@ -78,7 +79,7 @@ class Near:
         self._at_once = max(1, strategy.chunk // n**2)
 
     def _strip(self, hole: Tensor, electron: Tensor, negligible: float) -> _Strip:
-        """The strip of the local orbitals ``hole`` (n, h) and ``electron`` (n, e)."""
+        """Return the strip of the local orbitals ``hole`` (n, h) and ``electron`` (n, e)."""
         n = len(self._minus_exchange)
         row, column = self._onsite // n, self._onsite % n
         rows, columns = extent(hole.mT, negligible), extent(electron.mT, negligible)
@@ -94,13 +95,13 @@ class Near:
         return self  # a batch of one molecule
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
-        """A + B and A − B times their vectors (1, S, w), or the triplet A times its own."""
+        """Multiply A + B and A − B, or the triplet A, each by its own vectors (1, S, w)."""
         if len(vectors) == 1:
             return [self._applied(vectors[0][0], None)[None]]
         return [self._applied(x[0], s)[None] for x, s in zip(vectors, (1.0, -1.0), strict=True)]
 
     def _applied(self, inside: Tensor, sign: float | None) -> Tensor:
-        """A + ``sign`` B, or the triplet A, times ``inside`` (S, w)."""
+        """Multiply A + ``sign`` B, or the triplet A, by ``inside`` (S, w)."""
         product = self._of_electrons(inside) - self._of_holes(inside)
         n = len(self._minus_exchange)
         density = inside.new_empty((min(len(inside), self._at_once), n, n))

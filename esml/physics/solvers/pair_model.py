@@ -2,7 +2,7 @@
 
 The canonical orbitals of a large molecule spread over all of it, and the differences of their
 energies say little about an electron bound to its hole. Iterations preconditioned with orbital
-energies therefore need more and more steps as molecules grow and states crowd.
+energies therefore need more and more steps as molecules grow and states become dense.
 
 The pair model works with local orbitals instead. Frontier orbitals are localized, the pairs of a
 hole and an electron lowest in energy (including their attraction) are selected, and the matrix A
@@ -39,7 +39,7 @@ class Frontier:
     Parameters
     ----------
     between:
-        The orbitals; those of its first molecule are used.
+        Holds the orbitals; those of its first molecule are used.
     n_pairs:
         Number of pairs.
     strategy:
@@ -65,7 +65,7 @@ class Frontier:
 
     @property
     def embedding(self) -> Embedding:
-        """The pairs among amplitudes between the orbitals they are made of."""
+        """Transforms between pairs and amplitudes of the orbitals that the pairs are made of."""
         return Embedding(self.turn_hole, self.turn_electron, self.place)
 
 
@@ -75,16 +75,16 @@ class Embedding:
 
     hole: Tensor  # (o, h) local holes in terms of the occupied orbitals
     electron: Tensor  # (v, e) local electrons in terms of the virtual orbitals
-    place: Tensor  # (p,) of the pairs in (h, e), flattened
+    place: Tensor  # (p,) index of each pair in (h, e), flattened
 
     def gathered(self, amplitudes: Tensor) -> Tensor:
-        """(S, p) the components of ``amplitudes`` (S, o·v) in the pairs."""
+        """Return the components (S, p) of ``amplitudes`` (S, o·v) in the pairs."""
         shape = len(amplitudes), len(self.hole), len(self.electron)
         local = self.hole.mT @ (amplitudes.view(shape) @ self.electron)
         return local.flatten(1)[:, self.place]
 
     def spread(self, pairs: Tensor) -> Tensor:
-        """(S, o·v) amplitudes from those of the ``pairs`` (S, p)."""
+        """Return amplitudes (S, o·v) from those of the ``pairs`` (S, p)."""
         local = pairs.new_zeros((len(pairs), self.hole.shape[1] * self.electron.shape[1]))
         local[:, self.place] = pairs
         local = local.view(len(pairs), self.hole.shape[1], -1)
@@ -92,11 +92,11 @@ class Embedding:
         return found
 
     def turned(self, occupied: Tensor, virtual: Tensor) -> Embedding:
-        """The same for orbitals rotated by (o, o) and (v, v)."""
+        """Return the embedding for orbitals rotated by ``occupied`` and ``virtual``."""
         return Embedding(occupied.mT @ self.hole, virtual.mT @ self.electron, self.place)
 
     def within(self, window: PairWindow, negligible: float) -> WindowEmbedding:
-        """The same for amplitudes (S, w) in a ``window`` on pairs of local orbitals (o, v)."""
+        """Return the embedding in amplitudes (S, w) of a ``window`` on local orbitals (o, v)."""
         # Order the frontier orbitals like the local orbitals of the window.
         hole, electron = (x.abs().argmax(0).argsort() for x in (self.hole, self.electron))
         i, a = self.place // len(electron), self.place % len(electron)
@@ -113,14 +113,14 @@ class WindowEmbedding:
 
     turn: WindowTurn
     shape: torch.Size  # (h, e)
-    place: Tensor  # (p,)
+    place: Tensor  # (p,) index of each pair in (h, e), flattened
 
     def gathered(self, amplitudes: Tensor) -> Tensor:
-        """(S, p) the components of ``amplitudes`` (S, w) in the pairs."""
+        """Return the components (S, p) of ``amplitudes`` (S, w) in the pairs."""
         return self.turn.turned(amplitudes).flatten(1)[:, self.place]
 
     def spread(self, pairs: Tensor) -> Tensor:
-        """(S, w) amplitudes from those of the ``pairs`` (S, p)."""
+        """Return amplitudes (S, w) from those of the ``pairs`` (S, p)."""
         local = pairs.new_zeros((len(pairs), self.shape.numel()))
         local[:, self.place] = pairs
         return self.turn.back(local.unflatten(1, self.shape))
@@ -132,15 +132,15 @@ class PairModel:
 
     energies: Tensor  # (p,) eV, ascending
     states: Tensor  # (p, p) columns
-    embedding: Embedding  # of the pairs in amplitudes between orbitals
-    view: Embedding | WindowEmbedding  # of the pairs in the vectors of the iterations
+    embedding: Embedding  # embeds the pairs in amplitudes between orbitals
+    view: Embedding | WindowEmbedding  # embeds the pairs in the vectors of the iterations
     strategy: Strategy
 
     @classmethod
     def of(
         cls, frontier: Frontier, kernel: Kernel, coupling: Multiplicity, strategy: Strategy
     ) -> PairModel:
-        """The model for one multiplicity, ``coupling``, of the first molecule of ``kernel``."""
+        """Make the model of the first molecule of ``kernel`` for the multiplicity ``coupling``."""
         hole, electron, i, a = frontier.hole, frontier.electron, frontier.i, frontier.a
         products = (hole[:, i] * electron[:, a]).mT  # (p, n)
         matrix = frontier.matrix + products @ kernel.monopoles[coupling][0] @ products.mT
@@ -155,25 +155,25 @@ class PairModel:
         return cls(energies, states, frontier.embedding, frontier.embedding, strategy)
 
     def turned(self, occupied: Tensor, virtual: Tensor) -> PairModel:
-        """The same model for orbitals rotated by (o, o) and (v, v)."""
+        """Return the same model for orbitals rotated by (o, o) and (v, v)."""
         embedding = self.embedding.turned(occupied, virtual)
         return replace(self, embedding=embedding, view=embedding)
 
     def within(self, window: PairWindow) -> PairModel:
-        """The same model for vectors (S, w) in a ``window`` on pairs of local orbitals."""
+        """Return the same model for vectors (S, w) in a ``window`` on pairs of local orbitals."""
         return replace(self, view=self.embedding.within(window, self.strategy.rough))
 
     def crowd(self, n_states: int) -> int:
-        """Number of states up to those that crowd the ``n_states``-th one."""
+        """Return the number of states up to the last one that crowds the ``n_states``-th."""
         highest = self.energies[min(n_states, len(self.energies)) - 1] + self.strategy.crowd
         return min(self.strategy.crowd_most, int((self.energies < highest).sum()))
 
     def lowest(self, n_states: int) -> Tensor:
-        """(S, d) the lowest states, at most ``n_states``."""
+        """Return the lowest states (S, d), at most ``n_states``."""
         return self.view.spread(self.states[:, :n_states].mT)
 
     def corrected(self, correction: Tensor, residual: Tensor, omega: Tensor) -> Tensor:
-        """``correction`` (S, d) with its components in the model replaced by (A − ω)⁻¹ r.
+        """Replace the components of ``correction`` (S, d) in the model by (A − ω)⁻¹ r.
 
         Parameters
         ----------
@@ -192,9 +192,9 @@ class PairModel:
 
 
 def _localized(orbitals: Tensor, energies: Tensor, strategy: Strategy) -> Tensor:
-    """Local orbitals as orthonormal combinations (k, r) of the ``orbitals`` (n, k).
+    """Return local orbitals as orthonormal combinations (k, r) of the ``orbitals`` (n, k).
 
-    ``energies`` (k,) rise away from the gap, for occupied orbitals, too.
+    ``energies`` (k,) increase away from the gap, for occupied orbitals as well.
     """
     weight = torch.exp(-(energies - energies.min()) / strategy.frontier_width).sqrt()
     weighted = orbitals * weight
@@ -217,7 +217,7 @@ def _exchange(
     minus_exchange: Tensor,
     strategy: Strategy,
 ) -> Tensor:
-    """−Σ_AB q^A_ij γ_AB q^B_ab (p, p), zero where i and j, or a and b, are far apart."""
+    """Return −Σ_AB q^A_ij γ_AB q^B_ab (p, p), zero where i and j, or a and b, are far apart."""
     least = strategy.frontier_overlap
     beside_hole, beside_electron = _beside(hole, least), _beside(electron, least)
     found = minus_exchange.new_zeros((len(i), len(i)))
@@ -235,7 +235,7 @@ def _exchange(
 
 
 def _beside(local: Tensor, least: float) -> Tensor:
-    """(r, r) which of the local orbitals (n, r) overlap by more than ``least``."""
+    """Return (r, r), True where local orbitals (n, r) overlap by more than ``least``."""
     density = local.square()
     return density.mT @ density > least
 
@@ -243,10 +243,10 @@ def _beside(local: Tensor, least: float) -> Tensor:
 def _overlapping(
     local: Tensor, one: Tensor, other: Tensor, beside: Tensor, least: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Products of the local orbitals ``one`` (x,) with the overlapping ones of ``other`` (y,).
+    """Multiply the local orbitals ``one`` (x,) by the overlapping ones of ``other`` (y,).
 
     Returns the basis functions (m,) with coefficients above ``least``, the products (m, P) on them,
-    and for each pair (x, y) the number of its product, or P if there is none.
+    and for each pair (x, y) the index of its product, or P if there is none.
     """
     (mine, of_mine), (theirs, of_theirs) = (x.unique(return_inverse=True) for x in (one, other))
     row, column = beside[mine[:, None], theirs].nonzero().unbind(1)

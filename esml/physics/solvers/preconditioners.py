@@ -1,9 +1,9 @@
 """Preconditioners turn the residual of a state into a correction.
 
-The residual r of a state with energy ω is multiplied by an approximation to (A − ω)⁻¹. For A ± B
-half the sum of the two residuals belongs to the excitations X, with (A − ω)⁻¹, and half the
-difference to the de-excitations Y, with (A + ω)⁻¹. A better approximation saves iterations; the
-result does not depend on it.
+The residual r of a state with energy ω is multiplied by an approximation to (A − ω)⁻¹. For A ± B,
+half the sum of the two residuals belongs to the excitations X and is multiplied by (A − ω)⁻¹; half
+their difference belongs to the de-excitations Y and is multiplied by (A + ω)⁻¹. A better
+approximation saves iterations; the result does not depend on it.
 
 To add a preconditioner, write a class here with ``excitation`` and ``select`` and choose it in
 :meth:`esml.physics.solvers.problem.Problem.preconditioner`.
@@ -49,7 +49,7 @@ class Preconditioner(ABC):
 
     @abstractmethod
     def select(self, molecules: Tensor) -> Preconditioner:
-        """The preconditioner of some ``molecules`` of the batch, by index."""
+        """Return the preconditioner of some ``molecules`` of the batch, by index."""
 
 
 class Diagonal(Preconditioner):
@@ -80,7 +80,7 @@ class Diagonal(Preconditioner):
 
 
 Between = Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
-"""Makes of L (o, o) and R (v, v) the map T → L T R of amplitudes (S, d)."""
+"""Function of L (o, o) and R (v, v) that returns the map T → L T R of amplitudes (S, d)."""
 
 
 class Levels(Preconditioner):
@@ -97,7 +97,7 @@ class Levels(Preconditioner):
     dtype:
         Precision of residuals.
     between:
-        How both matrices are applied to amplitudes.
+        Makes the map that applies both matrices to amplitudes.
     strategy:
         Decay times t_k and the smallest denominator.
     """
@@ -123,9 +123,9 @@ class Levels(Preconditioner):
         return self  # a batch of one molecule
 
     def _weights(self, omega: Tensor) -> Tensor:
-        """Weights w_k (S, k) of the exponentials for ``omega`` (S,), in double precision."""
+        """Return weights w_k (S, k) of the exponentials for ``omega`` (S,), double precision."""
         wanted = (self._grid[:, None] - omega).clamp(min=self._smallest)  # (grid, S)
-        # Relative errors count, so each energy has its own equations.
+        # Relative errors are minimized, so each ω has its own equations.
         equations = wanted.mT[:, :, None] * self._decay
         weights: Tensor = torch.linalg.lstsq(
             equations, torch.ones_like(wanted.mT)[:, :, None]
@@ -134,9 +134,9 @@ class Levels(Preconditioner):
 
 
 class WithPairModel(Preconditioner):
-    """Within the pairs of the pair model its exact inverse, elsewhere the ``other`` preconditioner.
+    """The exact inverse within the pairs of the pair model, the ``other`` preconditioner elsewhere.
 
-    For one molecule.
+    It treats one molecule.
     """
 
     def __init__(self, other: Preconditioner, model: PairModel) -> None:

@@ -1,4 +1,4 @@
-"""How the lowest excited states of a batch are found: the choice of a method.
+"""Choice of the method that finds the lowest excited states of a batch.
 
     small molecules, or most states wanted     matrices are built and diagonalized
     all others                                 Davidson iterations between
@@ -6,11 +6,11 @@
       one large molecule                         the same, started from the pair model
       one large molecule with narrow bands       local orbitals, started from near pairs
 
-Iterations run in single precision on request, and again in double precision where that fails.
+Iterations run in single precision on request, and again in double precision if that fails.
 
-Singlets of a molecule whose closed shell is no minimum have no real energies. They are replaced by
-the states of A (Tamm–Dancoff), and the lowest eigenvalue of A + B and A − B tells how far from a
-minimum it is.
+If the closed shell of a molecule is not a minimum, its singlets have no real energies. They are
+replaced by the states of A (Tamm–Dancoff), and the lowest eigenvalue of A + B and A − B says how
+far from a minimum the closed shell is.
 
 Shape letters: M molecules, S states, o and v occupied and virtual orbitals (padded), d = o·v.
 """
@@ -54,9 +54,9 @@ class LowestStates:
     minus: Tensor  # (M, S, o, v) U = X − Y; equal to T for triplets
     stable: Tensor  # (M,) whether all ω² are positive; always True for triplets
     instability: Tensor  # (M,) minus the lowest eigenvalue of A ± B, eV; 0 if stable
-    given: Tensor  # (M,) whether the states are an answer, those of A ± B or those of A
+    given: Tensor  # (M,) whether there is an answer, from A ± B or from A alone
     energies: Tensor | None = None  # (M, S) eV, if known in the precision of the response
-    statistics: tuple[Statistics, ...] = ()  # of each Davidson run, in order
+    statistics: tuple[Statistics, ...] = ()  # cost of each Davidson run, in order
 
 
 class Problem:
@@ -85,7 +85,7 @@ class Problem:
 
     @torch.no_grad()
     def lowest(self, multiplicity: Multiplicity, n_states: int) -> LowestStates:
-        """The ``n_states`` lowest states, without gradients.
+        """Return the ``n_states`` lowest states, without gradients.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Problem:
         if self._is_small(n_states):
             return self._tamm_dancoff(self._dense(multiplicity, n_states), n_states)
         if self.precision != self.response.dtype:
-            # Near an instability single precision is not enough. It may also see an instability
+            # Near an instability, single precision is not enough. It may also find an instability
             # where there is none, if the vectors of many states are nearly dependent.
             try:
                 found = iterated(self.precision)
@@ -117,7 +117,7 @@ class Problem:
         return singles <= max(self.strategy.dense, self.strategy.dense_per_state * n_states)
 
     def _is_large(self) -> bool:
-        """Whether this is a single molecule, large enough for local orbitals to pay."""
+        """Whether this is a single molecule, large enough for local orbitals to save time."""
         layout = self.response.layout
         return layout.n_molecules == 1 and layout.n_max >= self.strategy.large
 
@@ -129,7 +129,7 @@ class Problem:
         return _solution(amplitudes, amplitudes, stable)
 
     def _tamm_dancoff(self, found: LowestStates, n_states: int) -> LowestStates:
-        """``found`` with the states of A in place of those that instability has made imaginary."""
+        """Replace the states in ``found`` by those of A for molecules that are not stable."""
         rest = (~found.stable).nonzero()[:, 0]
         if len(rest) == 0:
             return found
@@ -148,9 +148,9 @@ class Problem:
     def _lowest_of(
         self, matrix: ResponseMatrix, rest: Tensor, n_states: int
     ) -> tuple[Tensor, Tensor]:
-        """The lowest eigenvalues (R, S), eV, and eigenvectors (R, S, o, v) of one matrix.
+        """Return the lowest eigenvalues (R, S), eV, and eigenvectors (R, S, o, v) of one matrix.
 
-        Of the molecules ``rest`` (R,) of the batch; zero beyond the last state.
+        ``rest`` (R,) are the molecules of the batch. Both are zero beyond the last state.
         """
         if self._is_small(n_states):
             values, vectors = dense.lowest(self.response, matrix, n_states)
@@ -184,7 +184,7 @@ class Problem:
     def _pair_model(
         self, between: Relaxed | Response, multiplicity: Multiplicity, n_states: int
     ) -> PairModel | None:
-        """The pair model of a large molecule; None for others, or if it would be too large."""
+        """Return the pair model of a large molecule; None for others, or if it were too large."""
         s, response = self.strategy, self.response
         n_atoms = response.layout.n_atoms_max
         n_pairs = max(s.pairs_per_atom * n_atoms, s.pairs_per_state * n_states)
@@ -196,7 +196,7 @@ class Problem:
     def _near_states(
         self, form: Local, model: PairModel | None, multiplicity: Multiplicity, n_states: int
     ) -> tuple[list[Tensor], tuple[Statistics, ...]]:
-        """T and U, or X, (1, S, d) of the near pairs alone; empty if they are of no help."""
+        """Return T and U, or X, (1, S, d) of the near pairs alone; empty if these do not help."""
         window, n_crowd = form.near(), 0
         if window is None:
             return [], ()
@@ -216,7 +216,7 @@ class Problem:
         start: list[Tensor] | None = None,
         runs: tuple[Statistics, ...] = (),
     ) -> LowestStates:
-        """The states of the whole problem in the representation ``form``."""
+        """Return the states of the whole problem in the representation ``form``."""
         mask = self.response.singles_mask
         if not start and model is not None and multiplicity == "singlet":
             # The states of A alone are close to those of A ± B and cost half as much.
@@ -228,7 +228,7 @@ class Problem:
         roots = self._iterate(form, operators, model, n_states, start)
         energies, states = None, [roots.plus, roots.minus][: operators.n_matrices]
         if model is not None and bool(roots.stable.all()):
-            # Including the states above the wanted ones, which may be nearly degenerate with them.
+            # Include the states above the wanted ones: they may be nearly degenerate with them.
             energies, states = self._separated(form, states, multiplicity)
             energies = energies[:, :n_states]
         plus, minus = self._canonical(form, states, n_states)
@@ -244,7 +244,7 @@ class Problem:
         n_crowd: int = 0,
         tolerance: float | None = None,
     ) -> Roots:
-        """One Davidson run, from the states of the ``model`` unless ``start`` is given."""
+        """Do one Davidson run, starting from ``start`` or else from the states of the ``model``."""
         preconditioner = self.preconditioner(form, operators, model)
         davidson = Davidson(operators, preconditioner, n_states, self.strategy, n_crowd, tolerance)
         if not start and model is not None:
@@ -254,7 +254,7 @@ class Problem:
     def preconditioner(
         self, form: Relaxed | Local | Near, operators: MatrixProducts, model: PairModel | None
     ) -> Preconditioner:
-        """What turns residuals into corrections in the representation ``form``."""
+        """Return the preconditioner for the representation ``form``."""
         inverse: Preconditioner
         if isinstance(form, Relaxed):
             smallest = self.strategy.smallest_denominator
@@ -279,7 +279,10 @@ class Problem:
     def _canonical(
         self, form: Relaxed | Local, states: list[Tensor], n_states: int
     ) -> tuple[Tensor, Tensor]:
-        """T and U (M, n_states, o, v) between canonical orbitals, TᵀU = 1, of (M, S, d)."""
+        """Transform ``states`` (M, S, d) to T and U (M, n_states, o, v) of canonical orbitals.
+
+        They are normalized to TᵀU = 1.
+        """
         shape = self.response.singles_mask.shape[1:]
         states = [
             form.to_canonical(x[:, :n_states].unflatten(2, shape)).to(self.response.dtype)
@@ -300,6 +303,6 @@ def _solution(
     energies: Tensor | None = None,
     statistics: tuple[Statistics, ...] = (),
 ) -> LowestStates:
-    """A solution of which only what is stable is an answer as yet."""
+    """Return a solution in which, for now, only stable molecules have an answer."""
     none = torch.zeros(len(plus)).to(plus)
     return LowestStates(plus, minus, stable, none, stable, energies, statistics)

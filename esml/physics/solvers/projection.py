@@ -1,4 +1,4 @@
-"""Solves the response problem projected on a space.
+"""Solve the response problem projected on a space.
 
 The projected matrices are factorized, A + B = RRᵀ and A − B = LLᵀ. With the overlap S of the two
 spaces, R⁻¹ S L⁻ᵀ has the singular values 1/ω.
@@ -18,7 +18,7 @@ from esml.physics.strategy import Strategy
 def project_pair(
     projected: Tensor, overlap: Tensor, n_wanted: int, strategy: Strategy
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The lowest solutions of the linear-response problem between vectors T and vectors U.
+    """Return the lowest solutions of the linear-response problem between vectors T and U.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def project_pair(
     n_wanted:
         Number of solutions.
     strategy:
-        Its ``smallest_inverse`` is used.
+        Its threshold ``smallest_inverse`` is used.
 
     Returns
     -------
@@ -55,11 +55,11 @@ def project_pair(
 def project_one(
     projected: Tensor, overlap: Tensor, n_wanted: int, _strategy: Strategy
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The lowest states of one matrix between vectors X; arguments as for ``project_pair``."""
+    """Return the lowest states of one matrix between vectors X; arguments: ``project_pair``."""
     factor, _ = _factor(overlap)
     left = torch.linalg.solve_triangular(factor, projected.double(), upper=False)
     matrix = torch.linalg.solve_triangular(factor, left.mT, upper=False)
-    # Empty places sort last (Gershgorin).
+    # Empty places are shifted above all eigenvalues, so they come last (Gershgorin).
     top = matrix.abs().sum(2).amax(1) + 1.0
     empty = overlap.diagonal(dim1=1, dim2=2) == 0
     matrix = 0.5 * (matrix + matrix.mT) + torch.diag_embed(top[:, None] * empty)
@@ -71,7 +71,7 @@ def project_one(
 def resolved(
     vectors: list[Tensor], applied: list[Tensor], strategy: Strategy
 ) -> tuple[Tensor, list[Tensor]]:
-    """The states within the span of given vectors.
+    """Return the states within the span of given vectors.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def resolved(
     applied:
         Products of the matrices with the vectors, eV.
     strategy:
-        Its ``piece`` and ``smallest_inverse`` are used.
+        Its thresholds ``piece`` and ``smallest_inverse`` are used.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def resolved(
 
 
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Cholesky factors (M, m, m), 1 in empty places, and which matrices are not positive."""
+    """Return Cholesky factors (M, m, m), 1 in empty places, and (M,) True where not positive."""
     diagonal = matrix.diagonal(dim1=1, dim2=2)
     factor, failed = torch.linalg.cholesky_ex(
         matrix.double() + torch.diag_embed((diagonal == 0).double())

@@ -1,15 +1,15 @@
-"""The response matrices between other orbitals than the canonical ones.
+"""The response matrices between orbitals other than the canonical ones.
 
 :class:`esml.physics.response.Response` uses canonical orbitals. Iterations converge faster, or cost
-less, between other ones:
+less, with others:
 
     Relaxed    virtual orbitals that diagonalize F', so that Δ is diagonal
     Local      local orbitals of one large molecule, whose matrices are banded
 
 :mod:`esml.physics.solvers.near_pairs` keeps only those pairs of local orbitals that are near each
 other. ``to_canonical`` transforms vectors to canonical orbitals. Representations carry no gradients
-and are made and used under ``torch.no_grad``. :class:`Representations` makes each one when it is
-first asked for, so that singlets and triplets share it.
+and are made and used under ``torch.no_grad``. :class:`Representations` makes each one at its first
+use, so that singlets and triplets share it.
 
 Shape letters: M molecules, S vectors, n orbitals, o and v occupied and virtual orbitals (padded),
 d = o·v. Energies in eV.
@@ -64,7 +64,7 @@ class Relaxed(DenseOrbitals):
 
     @classmethod
     def of(cls, response: Response, orbitals: RelaxedOrbitals, chunk: int) -> Relaxed:
-        """``response`` between relaxed ``orbitals``, in the precision of ``response``."""
+        """Return ``response`` between relaxed ``orbitals``, in the precision of ``response``."""
         dtype = response.dtype
         occupied, virtual = response.occupied, orbitals.virtual.to(dtype)
         upper = orbitals.levels.to(dtype)
@@ -84,7 +84,7 @@ class Relaxed(DenseOrbitals):
         )
 
     def select(self, molecules: Tensor) -> Relaxed:
-        """The representation of some ``molecules`` of the batch, by index."""
+        """Return the representation of some ``molecules`` of the batch, by index."""
         return Relaxed(
             self.kernel.select(molecules),
             self.chunk,
@@ -112,8 +112,9 @@ class Local(Operator):
     """The response of one large molecule between local orbitals.
 
     Amplitudes are T' = U_oᵀ T U_v, where C_o U_o and C_v U_v are local
-    (:mod:`esml.physics.solvers.local_orbitals`). All matrices except T' are then banded. What the
-    bands omit changes a product by less than the tolerance of the iterations.
+    (:mod:`esml.physics.solvers.local_orbitals`). All matrices except T' are then banded. Elements
+    outside the bands are omitted; they change a product by less than the tolerance of the
+    iterations.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ class Local(Operator):
     orbitals:
         Its local orbitals.
     strategy:
-        What bands omit and which pairs are near.
+        Sets which elements bands omit and which pairs are near.
     """
 
     in_place = True
@@ -146,21 +147,22 @@ class Local(Operator):
         return Banded(matrix, negligible, self.strategy.strip_rows)
 
     def near(self) -> PairWindow | None:
-        """The pairs bound strongly; None if there are none, or too many for a window to pay."""
+        """Return the strongly bound pairs; None if there are none, or too many to save time."""
         window = PairWindow(-self.attraction > self.strategy.binding, self.strategy.strip_holes)
         return window if 0 < window.fill < self.strategy.widest_band else None
 
     def everywhere(self) -> PairWindow:
-        """All pairs."""
+        """Return a window on all pairs."""
         return PairWindow(
             torch.ones_like(self.attraction, dtype=torch.bool), self.strategy.strip_holes
         )
 
     @cached_property
     def attraction(self) -> Tensor:
-        """(o, v) attraction of the electron and the hole of each pair, negative, eV.
+        """(o, v) attraction between electron and hole of each pair, negative, eV.
 
-        That of singlets: it only chooses pairs and preconditions.
+        It is that of singlets, also for triplets, since it only serves to choose pairs and to
+        precondition.
         """
         minus_exchange = self.kernel.minus_exchange["singlet"][0]
         found: Tensor = self.hole.mT.square() @ minus_exchange @ self.electron.square()
@@ -173,7 +175,7 @@ class Local(Operator):
         return Levels(self.orbitals, self.hole.dtype, between, self.strategy)
 
     def diagonal(self) -> Tensor:
-        """(1, o, v) the diagonal of A without the integrals K, eV."""
+        """Return the diagonal (1, o, v) of A without the integrals K, eV."""
         orbitals = self.orbitals
         levels = orbitals.levels_electron.diagonal() - orbitals.levels_hole.diagonal()[:, None]
         return (levels.to(self.hole) + self.attraction)[None]
@@ -210,7 +212,7 @@ class Local(Operator):
 
 
 class Matrices:
-    """Matrices of a representation, applied to flat vectors (M, S, d) as iterations have them.
+    """Matrices of a representation, applied to the flat vectors (M, S, d) of the iterations.
 
     Parameters
     ----------
@@ -231,7 +233,7 @@ class Matrices:
         self.mask = mask.flatten(1)  # (M, d)
 
     def apply(self, vectors: list[Tensor]) -> list[Tensor]:
-        """Each of the matrices times its own ``vectors`` (M, S, d), eV."""
+        """Multiply each of the matrices by its own ``vectors`` (M, S, d), eV."""
         trials = [x.unflatten(2, self._mask.shape[1:]) for x in vectors]
         if len(trials) == 2:
             products = self._form.apply_pair(trials[0], trials[1])
@@ -239,12 +241,12 @@ class Matrices:
         return [self._form.apply(trials[0], self._matrices[0]).flatten(2)]
 
     def select(self, molecules: Tensor) -> Matrices:
-        """The matrices of some ``molecules`` of the batch, by index."""
+        """Return the matrices of some ``molecules`` of the batch, by index."""
         return Matrices(self._form.select(molecules), self._matrices, self._mask[molecules])
 
 
 class Representations:
-    """The representations of a ``response``; each is made once, when first asked for.
+    """The representations of a ``response``; each is made once, at its first use.
 
     Orbitals are transformed in double precision, then converted to the precision ``dtype``.
     """
@@ -272,32 +274,32 @@ class Representations:
         return LocalOrbitals(self._line.order, *parts, self.strategy.decay_times)
 
     def is_narrow(self, dtype: torch.dtype) -> bool:
-        """Whether bands between local orbitals of the first molecule omit enough to pay."""
+        """Whether bands of the first molecule's local orbitals omit enough to save time."""
         negligible = self.strategy.negligible.of(dtype)
         return self._line.fill(negligible, self.strategy.strip_rows) < self.strategy.widest_band
 
     def canonical(self, dtype: torch.dtype) -> Response:
-        """Between canonical orbitals."""
+        """Return the response between canonical orbitals."""
         if dtype not in self._canonical:
             self._canonical[dtype] = self.response.to(dtype)
         return self._canonical[dtype]
 
     def relaxed(self, dtype: torch.dtype) -> Relaxed:
-        """Between occupied and relaxed virtual orbitals."""
+        """Return the response between occupied and relaxed virtual orbitals."""
         if dtype not in self._relaxed:
             canonical, orbitals = self.canonical(dtype), self._relaxed_orbitals
             self._relaxed[dtype] = Relaxed.of(canonical, orbitals, self.strategy.chunk)
         return self._relaxed[dtype]
 
     def local(self, dtype: torch.dtype) -> Local:
-        """Between local orbitals of the first molecule."""
+        """Return the response between local orbitals of the first molecule."""
         if dtype not in self._local:
             canonical, orbitals = self.canonical(dtype), self._local_orbitals
             self._local[dtype] = Local(canonical, orbitals, self.strategy)
         return self._local[dtype]
 
     def frontier(self, between: DenseOrbitals, n_pairs: int) -> Frontier:
-        """The ``n_pairs`` lowest pairs of local frontier orbitals of the first molecule."""
+        """Return the ``n_pairs`` lowest pairs of local frontier orbitals of the first molecule."""
         key = between.occupied.dtype, n_pairs
         if key not in self._frontiers:
             self._frontiers[key] = Frontier(between, n_pairs, self.strategy)

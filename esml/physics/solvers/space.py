@@ -1,7 +1,7 @@
 """The space that the vectors of the iterations span.
 
-The vectors of both matrices form one stack of P·M: those of the first matrix of every molecule,
-then, if P = 2, those of the second. All operations act on the whole stack.
+The vectors of both matrices form one stack of length P·M: those of the first matrix of every
+molecule, then, if P = 2, those of the second. All operations act on the whole stack.
 
 Shape letters: M molecules, P matrices of each, S vectors, d single excitations (padded), m
 dimension of a space.
@@ -16,7 +16,7 @@ from esml.physics.strategy import Strategy
 
 
 def products(left: Tensor, right: Tensor, piece: int) -> Tensor:
-    """Scalar products (M, a, b) of vectors (M, a, d) and (M, b, d), in their ``precision``."""
+    """Return scalar products (M, a, b) of vectors (M, a, d), (M, b, d), in their ``precision``."""
     if left.shape[2] <= piece:
         return left @ right.mT
     total = left.new_zeros((*left.shape[:2], right.shape[1]), dtype=precision(left, piece))
@@ -26,16 +26,17 @@ def products(left: Tensor, right: Tensor, piece: int) -> Tensor:
 
 
 def precision(vectors: Tensor, piece: int) -> torch.dtype:
-    """The dtype in which products of ``vectors`` (…, d) are summed.
+    """Return the dtype in which products of ``vectors`` (…, d) are summed.
 
     Single precision is too inaccurate for sums of a million products. Vectors of up to ``piece``
-    numbers keep their own precision, in which the projected problem takes half the time.
+    elements keep their own precision: in single precision the projected problem takes half the
+    time.
     """
     return vectors.dtype if vectors.shape[-1] <= piece else torch.float64
 
 
 def stacked(molecules: Tensor, n_molecules: int, n_matrices: int) -> Tensor:
-    """Places of some ``molecules`` in a stack of P·M."""
+    """Return the indices of some ``molecules`` in a stack of length P·M."""
     return torch.cat([molecules + p * n_molecules for p in range(n_matrices)])
 
 
@@ -47,7 +48,7 @@ class Space:
     like:
         (M, d) a tensor with the dtype and device of the vectors.
     n_matrices:
-        P.
+        Number P of matrices.
     capacity:
         Largest number of vectors of each matrix.
     strategy:
@@ -70,7 +71,7 @@ class Space:
 
     @property
     def vectors(self) -> Tensor:
-        """(P·M, m, d); zeros fill the places of molecules that have fewer vectors."""
+        """(P·M, m, d) vectors of the space; padded with zeros for molecules with fewer vectors."""
         return self._vectors[:, : self.size]
 
     @property
@@ -80,7 +81,7 @@ class Space:
 
     @property
     def projected(self) -> Tensor:
-        """(P·M, m, m) the matrices projected on ``vectors``."""
+        """(P·M, m, m) matrices projected on ``vectors``."""
         return self._projected[:, : self.size, : self.size]
 
     @property
@@ -89,7 +90,7 @@ class Space:
         return self._overlap[:, : self.size, : self.size]
 
     def add(self, vectors: Tensor, applied: list[Tensor]) -> None:
-        """Add ``vectors`` (P·M, S, d) and the products of each matrix with its own, (M, S, d)."""
+        """Add ``vectors`` (P·M, S, d) and the products (M, S, d) of each matrix with its own."""
         old, new = self.size, self.size + vectors.shape[1]
         self._vectors[:, old:new] = vectors
         torch.cat(applied, out=self._applied[:, old:new])
@@ -106,7 +107,7 @@ class Space:
         self._multiply(0, new)
 
     def _multiply(self, old: int, new: int) -> None:
-        """Update the scalar products for the vectors from ``old`` to ``new``, the last ones."""
+        """Update the scalar products for the last vectors, from ``old`` to ``new``."""
         self.size = new
         added = slice(old, new)
         rows = products(self._applied[:, added], self.vectors, self._piece)
@@ -126,15 +127,16 @@ class Space:
         self._overlap = self._rows(self._overlap, molecules)
 
     def _rows(self, old: Tensor, rows: Tensor) -> Tensor:
-        """Some ``rows`` of ``old``, with the same capacity; copies only what is in use."""
+        """Return some ``rows`` of ``old``, of the same capacity; copy only the part in use."""
         kept = old.new_empty((len(rows), *old.shape[1:]))
         kept[:, : self.size] = old[rows, : self.size]
         return kept
 
     def new_directions(self, vectors: Tensor) -> Tensor:
-        """Orthonormal vectors that span what ``vectors`` (P·M, S, d) add to the space.
+        """Return an orthonormal basis of the directions that ``vectors`` (P·M, S, d) add.
 
-        Those of molecules with fewer new directions end in zeros. ``vectors`` are overwritten.
+        For molecules with fewer new directions, the last vectors are zero. ``vectors`` are
+        overwritten.
         """
         vectors = self._project_out(_normalized(vectors))
         values, axes = torch.linalg.eigh(products(vectors, vectors, self._piece))
@@ -149,7 +151,7 @@ class Space:
         return new
 
     def _project_out(self, vectors: Tensor) -> Tensor:
-        """Remove from ``vectors`` (P·M, S, d), in place, their part in the space."""
+        """Remove the part of ``vectors`` (P·M, S, d) inside the space, in place."""
         if self.size and vectors.shape[1]:
             inside = products(vectors, self.vectors, self._piece).to(vectors)
             vectors.baddbmm_(inside, self.vectors, alpha=-1.0)
@@ -157,6 +159,6 @@ class Space:
 
 
 def _normalized(vectors: Tensor) -> Tensor:
-    """``vectors`` (M, S, d) divided by their norms, in place."""
+    """Divide ``vectors`` (M, S, d) by their norms, in place."""
     norm = torch.linalg.vector_norm(vectors, dim=2, keepdim=True)
     return vectors.div_(torch.where(norm > 0, norm, 1.0))
