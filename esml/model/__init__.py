@@ -1,17 +1,17 @@
 """The network: from structures to the effective Hamiltonian.
 
-``EffectiveHamiltonian`` gives the ``Operators`` of a ``Graph``, which ``build_graph`` makes of
-structures; ``from_config`` builds an untrained one.
+``build_graph`` turns structures into a ``Graph``, and ``EffectiveHamiltonian`` predicts the
+``Operators`` of a graph. ``from_config`` builds an untrained model.
 
 graph        structures as one graph of atoms and directed pairs
-pairs        pairs of atoms, their geometry, and what a network reads of it
+pairs        pairs of atoms, their geometry, and radial features
 parts        parts of a molecule that do not touch
 backbones    the networks that a model can be built on
 channels     linear maps and norms of atomic features
 tensors      vectors and symmetric tensors, and their products
 blocks       from features to blocks of the Hamiltonian and the dipole operator
-baselines    values of the elements that an untrained Hamiltonian starts from
-mean_field   what the electrons do to each other
+baselines    values for each element, from which an untrained Hamiltonian starts
+mean_field   exchange and the potential of the atomic charges
 hamiltonian  the effective Hamiltonian, dipole operator and interaction of a graph
 direct       energies without a Hamiltonian, for comparison
 elements     which tensors have an entry for each element

@@ -1,16 +1,17 @@
 """Features → 4 × 4 blocks of the Hamiltonian and of the dipole operator.
 
-A block runs over the slots s, x, y, z of its two atoms, so by rotation it falls into a scalar (ss),
-a vector (sp) and a 3 × 3 tensor (pp); a block of the position operator carries one vector more.
-Each is made of the scalars a, vectors v and traceless symmetric tensors T of its atom or pair,
+A block runs over the slots s, x, y, z of its two atoms. Under rotation, it splits into a scalar
+(ss), a vector (sp) and a 3 × 3 tensor (pp); a block of the position operator has one more vector
+index. Each piece is built from the scalars a, vectors v and traceless symmetric tensors T of its
+atom or pair,
 
     Hamiltonian  ss a;  sp v_k;  pp a δ_kl + T_kl + Σ u_k w_l
     dipole x     ss v_x;  sp a δ_xk + T_xk + Σ u_x w_k;
                  pp δ_kl v_x + δ_xk v_l + δ_xl v_k + Σ (T_kl v_x + T_xk v_l + T_xl v_k)
 
-with its own mixture of channels for every symbol; Σ u ⊗ w holds the antisymmetric part that two
-different atoms allow. A block and that of the reversed pair are transposes of each other by
-construction. Energies in eV, dipoles in e·bohr.
+with its own mixture of channels for every symbol; Σ u ⊗ w includes the antisymmetric part, which
+blocks of two different atoms can have. The block of a pair is the transpose of that of the reversed
+pair by construction. Energies in eV, dipoles in e·bohr.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from esml.physics.basis import ELEMENTS
 
 @dataclass(frozen=True)
 class Parts:
-    """Irreducible content of B atoms or pairs, C channels, H hidden scalars."""
+    """Scalars, vectors and tensors of B atoms or pairs; C channels, H hidden scalars."""
 
     scalars: Tensor  # (B, H)
     vectors: Tensor  # (B, 3, C)
@@ -57,9 +58,9 @@ class OperatorBlocks:
 
 
 def hermitian(block: Block, reverse: Tensor | None = None) -> Tensor:
-    """Blocks (B, 4, 4, …) of a Hermitian operator, averaged with those of the ``reverse`` pairs.
+    """Return Hermitian blocks (B, 4, 4, …), averaged with those of the ``reverse`` pairs.
 
-    Without ``reverse`` every block stands on the diagonal and is its own reverse.
+    Without ``reverse``, all blocks are on the diagonal of the operator, each its own reverse.
     """
     ss, sp, pp = block.ss, block.sp, block.pp
     other = (ss, sp, pp) if reverse is None else (ss[reverse], sp[reverse], pp[reverse])
@@ -69,7 +70,7 @@ def hermitian(block: Block, reverse: Tensor | None = None) -> Tensor:
 
 
 def _silent(inputs: int, outputs: int, bias: bool = False) -> nn.Linear:
-    """A linear map that starts at zero, so that an untrained model is its baseline."""
+    """Return a linear map that starts at zero, so that an untrained model equals its baseline."""
     linear = nn.Linear(inputs, outputs, bias=bias)
     nn.init.zeros_(linear.weight)
     if bias:
@@ -78,24 +79,24 @@ def _silent(inputs: int, outputs: int, bias: bool = False) -> nn.Linear:
 
 
 def _in_double(linear: nn.Linear, x: Tensor) -> Tensor:
-    """``linear`` of ``x`` without rounding in single precision."""
+    """Apply ``linear`` to ``x`` in double precision."""
     return nn.functional.linear(x.double(), linear.weight.double(), linear.bias.double())
 
 
 class HamiltonianHead(nn.Module):
-    """Pieces of Hamiltonian blocks, eV."""
+    """Head that predicts the pieces of Hamiltonian blocks, eV."""
 
     def __init__(self, hidden: int, channels: int, products: int) -> None:
         super().__init__()
         self.scalar = _silent(hidden, 2, bias=True)
         self.vector = _silent(channels, 1)
         self.tensor = _silent(channels, 1)
-        # Only one of the two factors starts at zero: with both at zero neither has a gradient.
+        # Only one of the two factors starts at zero: with both at zero, neither has a gradient.
         self.left = nn.Linear(channels, products, bias=False)
         self.right = _silent(channels, products)
 
     def forward(self, parts: Parts) -> Block:
-        # Levels are so large that their rounding in single precision shows in excitation energies.
+        # Levels are large: rounding them to single precision would change excitation energies.
         ss, trace = _in_double(self.scalar, parts.scalars).unbind(1)
         eye = torch.eye(3, dtype=ss.dtype, device=ss.device)
         return Block(
@@ -108,7 +109,7 @@ class HamiltonianHead(nn.Module):
 
 
 class DipoleHead(nn.Module):
-    """Pieces of dipole blocks, e·bohr, the Cartesian component of the operator last."""
+    """Head that predicts the pieces of dipole blocks, e·bohr; the last index is x, y or z."""
 
     def __init__(self, hidden: int, channels: int, products: int) -> None:
         super().__init__()
@@ -142,10 +143,11 @@ class DipoleHead(nn.Module):
 
 @lru_cache
 def _dipole_pieces(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Linear maps from scalars, vectors and tensors to dipole blocks, both flattened.
+    """Return linear maps from scalars, vectors and tensors to dipole blocks, both flattened.
 
-    (6, 9) from a and t_m to δ_xk a + T_xk of sp; (54, 27) from v, w, u and three products t_m v_x
-    to δ_kl v_x + δ_lx w_k + δ_kx u_l and to T_kl v_x, T_xk v_l and T_xl v_k of pp.
+    The map (6, 9) leads from a and t_m to δ_xk a + T_xk of sp. The map (54, 27) leads from v, w, u
+    and three products t_m v_x to δ_kl v_x + δ_lx w_k + δ_kx u_l and to T_kl v_x, T_xk v_l and
+    T_xl v_k of pp.
     """
     eye, basis = torch.eye(3, dtype=torch.float64), QUADRUPOLE
     sp = torch.cat([eye[None], basis])
@@ -189,7 +191,7 @@ class PairParts(nn.Module):
     ) -> None:
         super().__init__()
         self.radial = Radial(radial, hidden, cutoff)
-        # Both atoms are linearly mixed before gathering; atoms are far fewer than pairs.
+        # Features are mixed per atom, before gathering pairs: atoms are far fewer than pairs.
         self.scalar = nn.Linear(features, 2 * hidden, bias=False)
         self.vector = nn.Linear(features, 2 * channels, bias=False)
         self.tensor = nn.Linear(features, 2 * channels, bias=False)
@@ -199,7 +201,7 @@ class PairParts(nn.Module):
         nn.init.ones_(self.gates.bias)
 
     def mix(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Contributions of an atom with features ``x`` as source and as target, side by side."""
+        """Return an atom's contributions as source and as target, concatenated."""
         s, v, t = decompose(x)
         return self.scalar(s[:, 0]), self.vector(v), self.tensor(t)
 
@@ -229,15 +231,16 @@ def _ends(x: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return first[source], second[target]
 
 
-_BOND = (-5.0, 5.5, 6.0, -3.0)  # eV, of the size Harrison's universal couplings have in a bond
+_BOND = (-5.0, 5.5, 6.0, -3.0)  # eV, about as large as Harrison's universal couplings in a bond
 _DECAY = 0.75  # Å
 
 
 class SlaterKoster(nn.Module):
-    """Two-centre couplings of bare element pairs, what the rest of the block deviates from.
+    """Two-centre couplings that depend on the elements and the distance of a pair only.
 
-    V_k(R) = A_k exp(−(R − R₀) / λ_k) for k = ssσ, spσ, ppσ, ppπ, with A and λ learned for each
-    ordered pair of elements and R₀ the sum of their covalent radii; sp has s on the source.
+    The rest of a block is a deviation from these. V_k(R) = A_k exp(−(R − R₀) / λ_k) for k = ssσ,
+    spσ, ppσ, ppπ, with A and λ learned for each ordered pair of elements and R₀ the sum of their
+    covalent radii. In sp, s is on the source.
     """
 
     radii: Tensor
@@ -262,7 +265,7 @@ class SlaterKoster(nn.Module):
 
 
 class Blocks(nn.Module):
-    """All blocks of the Hamiltonian and of the dipole operator relative to the atoms."""
+    """All blocks of the Hamiltonian, and of the dipole operator relative to each atom."""
 
     def __init__(
         self,
@@ -293,11 +296,12 @@ class Blocks(nn.Module):
         kinds: Tensor,
         baseline: Tensor,
     ) -> tuple[OperatorBlocks, OperatorBlocks, OperatorBlocks]:
-        """Hamiltonian (eV), dipole (e·bohr) and relaxation (eV) blocks.
+        """Return Hamiltonian (eV), dipole (e·bohr) and relaxation (eV) blocks.
 
-        ``x`` (N, 9, F) are the atoms' features, ``envelope`` (E,) multiplies the blocks of pairs
-        and ``baseline`` (N, 3) holds ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each atom. Relaxation
-        is that of the virtual orbitals (see ``esml.physics.interaction``), without its baseline.
+        ``x`` (N, 9, F) are the features of the atoms, ``envelope`` (E,) multiplies the blocks of
+        pairs, and ``baseline`` (N, 3) holds ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each atom. The
+        relaxation blocks shift the virtual orbitals (see ``esml.physics.interaction``); they do not
+        include the baseline.
         """
         atoms = self.atoms(x)
         between, between_dipole, between_relaxation = self._between(x, pairs, kinds)
@@ -319,7 +323,7 @@ class Blocks(nn.Module):
         return hamiltonian, dipole, relaxation
 
     def _between(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> tuple[Block, Block, Block]:
-        """Hamiltonian, dipole and relaxation blocks of all pairs."""
+        """Return Hamiltonian, dipole and relaxation blocks of all pairs."""
         ends = self.pairs.mix(x)
         found = []
         for part in pairs.chunks():
@@ -341,7 +345,7 @@ def _sum(a: Block, b: Block) -> Block:
 
 
 def _sp_dipole(like: Tensor) -> Tensor:
-    """(4, 4, 3) the s–p elements of the position operator in units of ⟨s|x|p_x⟩."""
+    """Return s–p elements of the position operator in units of ⟨s|x|p_x⟩, (4, 4, 3)."""
     operator = like.new_zeros((4, 4, 3))
     for axis in range(3):
         operator[0, 1 + axis, axis] = operator[1 + axis, 0, axis] = 1.0

@@ -1,4 +1,4 @@
-"""Linear maps and norms of atomic features (N, 9, C) that respect how each kind turns."""
+"""Linear maps and norms of atomic features (N, 9, C) that keep their symmetry under rotation."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Normalize(nn.Module):
 
 
 def bounded(x: Tensor, floor: float) -> Tensor:
-    """x / √(floor + mean over channels of |x|²): at most of unit size, and smooth at 0.
+    """Return x / √(floor + mean over channels of |x|²), at most of unit size and smooth at 0.
 
-    Where a vector vanishes by symmetry, as on the carbon atom of CO₂, it grows with the distance
-    from the symmetric geometry 1/√floor times as fast, and so again in each layer: with a floor of
-    1 no faster, and rounding errors stay what they are.
+    A vector may vanish by symmetry, as on the carbon atom of CO₂, and grow with the displacement
+    from the symmetric geometry. Each layer makes it grow faster by 1/√floor. A floor of 1 leaves
+    the growth as it is, so that rounding errors are not amplified.
     """
     return x * torch.rsqrt(floor + x.square().sum(1, keepdim=True).mean(2, keepdim=True))

@@ -1,12 +1,12 @@
 """Model files: one safetensors file, weights as tensors and everything else as JSON.
 
-Nothing in a model file is executed when it is read. The JSON sits in the file's own metadata under
-``esml`` and holds ``version`` (an integer, raised with every change of the format), ``config``
-(what rebuilds the network), ``metadata`` (the model card's fields) and ``sha256``, a checksum of
-all that and the tensors. An older file is lifted step by step through the upgrades of ``FORMAT``;
-version 1 had no checksum.
+Nothing in a model file is executed when it is read. The JSON is stored in the file's own metadata
+under ``esml``. It holds ``version`` (an integer, raised with every change of the format),
+``config`` (the configuration that rebuilds the network), ``metadata`` (the fields of the model
+card) and ``sha256``, a checksum of all these and the tensors. Older files are converted step by
+step by the upgrades of ``FORMAT``; version 1 had no checksum.
 
-``pack``, ``unpack`` and ``verify`` are for whatever else is kept as tensors and JSON.
+``pack``, ``unpack`` and ``verify`` also serve for other files of tensors and JSON.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ from esml.io.files import write_whole
 from esml.model.elements import element_dimensions
 
 LARGEST = 2**31
-"""Bytes of the largest file that is read."""
+"""Size of the largest file that is read, bytes."""
 
 CRYSTALS = "crystals"
-"""``kind`` in the configuration of a model of crystals."""
+"""Value of ``kind`` in the configuration of a model of crystals."""
 
 
 class CheckpointError(ValueError):
-    """A model file that cannot be used, said in one sentence."""
+    """A model file cannot be used; the message says why in one sentence."""
 
 
 @dataclass
 class Checkpoint:
-    """What a model file holds."""
+    """The content of a model file."""
 
     state: dict[str, Tensor]
     config: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def split_off(self, prefix: str) -> dict[str, Tensor]:
-        """Take the tensors whose names begin with ``prefix`` out of ``state``, less the prefix."""
+        """Move tensors whose names begin with ``prefix`` out of ``state``; drop the prefix."""
         names = [name for name in self.state if name.startswith(prefix)]
         return {name.removeprefix(prefix): self.state.pop(name) for name in names}
 
     def fingerprint(self) -> str:
-        """SHA-256 of all it holds, the same for the same model wherever it is kept."""
+        """Return the SHA-256 of the content, the same for the same model in any file."""
         tensors = {name: t.detach().cpu().contiguous() for name, t in self.state.items()}
         return _digest(tensors, {"config": self.config, "metadata": self.metadata})
 
 
 def _add_relaxation(old: Checkpoint) -> Checkpoint:
-    """Since version 2 the relaxation of virtual orbitals has blocks like the Hamiltonian's.
+    """Upgrade to version 2: blocks for the relaxation of virtual orbitals, like the Hamiltonian's.
 
-    The mean field has a choice of its own, files have a checksum, and may hold a domain and an
-    error model beside the weights.
+    Since then, the mean field has its own option, and files have a checksum and may hold a domain
+    and an error model besides the weights.
     """
     blocks = {
         name.replace("site.", "site_relaxation."): torch.zeros_like(tensor)
@@ -77,7 +77,7 @@ def _add_relaxation(old: Checkpoint) -> Checkpoint:
 
 
 def _add_near_charges(old: Checkpoint) -> Checkpoint:
-    """Since version 3 the mean field holds the potential of near charges and is iterated."""
+    """Upgrade to version 3: the mean field has the potential of near charges and is iterated."""
     state, config = dict(old.state), dict(old.config)
     name = "near_exchange"
     if config.get("kind", "hamiltonian") == "hamiltonian":
@@ -88,7 +88,7 @@ def _add_near_charges(old: Checkpoint) -> Checkpoint:
 
 
 def _forget_errors(old: Checkpoint) -> Checkpoint:
-    """Since version 4 the error model has other descriptors, which an older one says nothing of."""
+    """Upgrade to version 4: drop the error model, because its descriptors have changed."""
     state = {name: t for name, t in old.state.items() if not name.startswith("uncertainty.")}
     metadata = {key: value for key, value in old.metadata.items() if key != "uncertainty"}
     return replace(old, state=state, metadata=metadata)
@@ -99,18 +99,19 @@ _BY_DESCRIPTOR = {
     "uncertainty.spread": (8, 1.0),
     "uncertainty.coefficients": (9, 0.0),
 }
-"""Tensors of the error model: where shares by element begin, and what a new one is."""
+"""Tensors of the error model: where shares by element begin, and the value of a new share."""
 
 _ADDED = 6
-"""Elements that version 5 added, after the others."""
+"""Number of elements that version 5 added, after the others."""
 
 _FIRST_ELEMENTS = [1, 6, 7, 8, 9, 16, 17]
 
 
 def _add_elements(old: Checkpoint) -> Checkpoint:
-    """Since version 5 weights have rows for B, Si, P, Se, Br and I.
+    """Upgrade to version 5: weights have rows for B, Si, P, Se, Br and I.
 
-    An older model knows none of them: their rows are zero and its metadata say which it knows.
+    An older model does not know these elements: their rows are zero, and the metadata list the
+    elements that it knows.
     """
     state = {name: _with_elements(name, tensor) for name, tensor in old.state.items()}
     metadata = {"elements": _FIRST_ELEMENTS} | old.metadata
@@ -122,10 +123,10 @@ def _with_elements(name: str, tensor: Tensor) -> Tensor:
         after = [0, 0] * (tensor.dim() - n_dimensions)
         return nn.functional.pad(tensor, after + [0, _ADDED] * n_dimensions)
     if name == "domain.linkages":
-        # Five classes of each element, by number of neighbours, element by element.
+        # Each element has five classes, by number of neighbours; elements follow one another.
         return nn.functional.pad(tensor, [0, 5 * _ADDED] * tensor.dim())
     if name in _BY_DESCRIPTOR:
-        # Shares of the elements in hole and electron, six of each, follow what comes first.
+        # After the first entries come the shares of six elements in hole and in electron.
         first, value = _BY_DESCRIPTOR[name]
         general, holes, electrons, rest = tensor.tensor_split([first, first + 6, first + 12])
         new = tensor.new_full((_ADDED,), value)
@@ -134,9 +135,9 @@ def _with_elements(name: str, tensor: Tensor) -> Tensor:
 
 
 def _keep_floor(old: Checkpoint) -> Checkpoint:
-    """Since version 6 small vectors are not blown up, and net charges act in full.
+    """Upgrade to version 6: small vectors are not amplified, and net charges act in full.
 
-    An older model goes on as it was trained.
+    An older model keeps the behaviour that it was trained with.
     """
     config = dict(old.config)
     network = dict(config.get("network", {}))
@@ -148,7 +149,7 @@ def _keep_floor(old: Checkpoint) -> Checkpoint:
 
 
 def _add_triplet_shift(old: Checkpoint) -> Checkpoint:
-    """Since version 7 hole and electron attract less in triplets, by nothing in older models."""
+    """Upgrade to version 7: hole and electron attract less in triplets; older models get zero."""
     state = dict(old.state)
     if old.config.get("kind", "hamiltonian") == "hamiltonian":
         state["triplet_shift"] = torch.zeros_like(state["virtual_scale"])
@@ -157,11 +158,11 @@ def _add_triplet_shift(old: Checkpoint) -> Checkpoint:
 
 @dataclass(frozen=True)
 class Format:
-    """The version of model files that is written, and how older ones become it."""
+    """The version of model files that is written, and the upgrades of older versions."""
 
     version: int
     upgrades: Mapping[int, Callable[[Checkpoint], Checkpoint]]
-    """``upgrades[n]`` turns what a file of version n holds into what one of version n + 1 does."""
+    """``upgrades[n]`` converts the content of a file of version n to version n + 1."""
 
 
 FORMAT = Format(
@@ -178,9 +179,10 @@ FORMAT = Format(
 
 
 def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
-    """SHA-256 of ``header`` and of every tensor's name, type, shape and bytes, in order of names.
+    """Return the SHA-256 of ``header`` and of name, type, shape and bytes of every tensor.
 
-    Of what a file says, not of its bytes: another order or layout of the same is the same.
+    It depends on the content, not on the bytes of a file: another order or layout of the same
+    content gives the same checksum.
     """
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
@@ -191,19 +193,19 @@ def _digest(tensors: dict[str, Tensor], header: dict[str, Any]) -> str:
 
 
 def pack(tensors: dict[str, Tensor], key: str, header: dict[str, Any]) -> bytes:
-    """A safetensors file of ``tensors`` with ``header`` and a checksum under ``key``."""
+    """Return a safetensors file of ``tensors``, with ``header`` and a checksum under ``key``."""
     stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    # As it will be read: JSON knows neither tuples nor whole numbers for keys.
+    # Convert the header to what will be read back: JSON has neither tuples nor integer keys.
     header = json.loads(json.dumps(header))
     sealed = {"sha256": _digest(stored, header), **header}
-    # One entry: safetensors writes several in random order.
+    # Use a single entry: safetensors would write several in random order.
     return serialize(stored, metadata={key: json.dumps(sealed)})
 
 
 def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file.
+    """Read the tensors and metadata of a safetensors file.
 
-    Raises CheckpointError for one that is not whole, or larger than ``LARGEST``.
+    Raises CheckpointError if the file is incomplete, or larger than ``LARGEST``.
     """
     try:
         size = path.stat().st_size
@@ -223,7 +225,7 @@ def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def verify(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Refuse, with a CheckpointError, what is not what the ``sha256`` in ``header`` is of."""
+    """Raise CheckpointError if the ``sha256`` in ``header`` does not match the content."""
     stored = header.get("sha256")
     if stored != _digest(tensors, {k: v for k, v in header.items() if k != "sha256"}):
         raise CheckpointError(
@@ -234,9 +236,9 @@ def verify(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> No
 
 @contextmanager
 def no_larger_than(state: dict[str, Tensor]) -> Iterator[None]:
-    """Inside, modules are built of no more parameters than ``state`` holds; ValueError at the next.
+    """Raise ValueError if modules built inside have more parameters than ``state`` holds.
 
-    A configuration of a few words can ask for any amount of memory.
+    A configuration of a few words could otherwise ask for any amount of memory.
     """
     thread = threading.get_ident()
     left = sum(tensor.numel() for tensor in state.values())
@@ -256,9 +258,9 @@ def no_larger_than(state: dict[str, Tensor]) -> Iterator[None]:
 
 
 def save(path: str | Path, checkpoint: Checkpoint, form: Format = FORMAT) -> None:
-    """Write ``checkpoint`` in the format ``form``, whole or not at all.
+    """Write ``checkpoint`` in the format ``form``, completely or not at all.
 
-    Raises CheckpointError when the file cannot be written.
+    Raises CheckpointError if the file cannot be written.
     """
     path = Path(path)
     header = {
@@ -279,7 +281,8 @@ def save(path: str | Path, checkpoint: Checkpoint, form: Format = FORMAT) -> Non
 def load(path: str | Path, form: Format = FORMAT) -> Checkpoint:
     """Read a model file of the format ``form`` or an older one.
 
-    Raises CheckpointError for a file that is missing, damaged, foreign, or newer than this package.
+    Raises CheckpointError if the file is missing, damaged, not a model file, or newer than this
+    package.
     """
     path = Path(path)
     if not path.is_file():

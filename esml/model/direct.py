@@ -1,14 +1,14 @@
-"""A direct model: excitation energies straight from the invariant features of the atoms.
+"""A direct model: excitation energies directly from the invariant features of the atoms.
 
-The counterpart to the effective Hamiltonian, for comparison: the same backbone, the same data, no
-physics behind it. Each quantity q of a molecule is read by attention over its atoms,
+It is the counterpart to the effective Hamiltonian, for comparison: the same backbone and the same
+data, but no physics. Each quantity q of a molecule is predicted by attention over its atoms,
 
     q = Σ_a w_a v_a ,   w_a = exp(u_a) / Σ_b exp(u_b) ,
 
 with values v and scores u computed from the scalars of atom a, so that q is intensive and can be
 local. Energies above the first are sums of positive steps, so they ascend. Occupied orbital
-energies, if asked for, are read in the same way, one by one; their v and u also depend on which
-orbital it is.
+energies, if wanted, are predicted in the same way, one by one; their v and u also depend on the
+position of the orbital below the HOMO.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ N_SINGLETS = 5
 
 
 class DirectConfig(BaseModel):
-    """Everything that fixes the form of a ``Direct`` model."""
+    """Configuration that determines the form of a ``Direct`` model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -49,15 +49,15 @@ class Quantities:
     """Predictions of a direct model for M molecules, or their labels; nan where there is none."""
 
     singlets: Tensor  # (M, 5) eV, ascending, the lowest valence singlets
-    strengths: Tensor  # (M, 5) their oscillator strengths
+    strengths: Tensor  # (M, 5) oscillator strengths of these singlets
     triplet: Tensor  # (M,) eV, the lowest valence triplet
     homo: Tensor  # (M,) eV
     gap: Tensor  # (M,) eV
-    """HOMO–LUMO gap, the LUMO that of the valence basis."""
+    """HOMO–LUMO gap, with the LUMO of the valence basis."""
     occupied: Tensor | None = None  # (M, most) eV, all occupied levels, ascending, then nan
 
     def to(self, device: torch.device) -> Quantities:
-        """The same on ``device``."""
+        """Return the same quantities on ``device``."""
         held = {part.name: getattr(self, part.name) for part in fields(self)}
         return replace(self, **{k: v.to(device) for k, v in held.items() if v is not None})
 
@@ -87,11 +87,11 @@ class Direct(nn.Module):
 
     @property
     def cutoff(self) -> float:
-        """Å within which a graph must list its pairs."""
+        """Distance (Å) within which a graph must list its pairs."""
         return self.config.network.cutoff
 
     def forward(self, graph: Graph) -> Quantities:
-        """The quantities of every molecule of ``graph``."""
+        """Return the quantities of every molecule of ``graph``."""
         kinds = species(graph.numbers)
         scalars = self.network(Pairs.of(graph), kinds)[:, 0]
         pooled = pool(self.values(scalars), self.scores(scalars), graph)
@@ -105,7 +105,7 @@ class Direct(nn.Module):
         return Quantities(singlets, softplus(strengths), triplet, homo, gap, occupied)
 
     def set_centre(self, labels: Quantities) -> None:
-        """Start from the means of ``labels``: the network learns deviations."""
+        """Set the start to the means of ``labels``, so that the network learns deviations."""
         steps = torch.diff(labels.singlets, dim=1)
         values = [
             labels.singlets[:, :1].nanmean(0),
@@ -120,7 +120,7 @@ class Direct(nn.Module):
 
 
 def pool(values: Tensor, scores: Tensor, graph: Graph) -> Tensor:
-    """Σ_a w_a v_a (M, …) over the atoms of each molecule, w the softmax of ``scores`` (N, …)."""
+    """Return Σ_a w_a v_a (M, …) over the atoms of each molecule, w = softmax(``scores``)."""
     # Any shift of the scores cancels.
     place = graph.molecule.view(-1, *[1] * (scores.dim() - 1)).expand_as(scores)
     shape = (graph.n_molecules, *scores.shape[1:])
@@ -142,8 +142,8 @@ N_RANK = N_COSINES + 2
 class OccupiedEnergies(nn.Module):
     """Occupied orbital energies: for the j-th of o below the HOMO, ε_j = ε_HOMO + c·φ_j + q_j.
 
-    φ_j holds cos(πk(j + ½)/o), k = 0 … 7, 1/(1 + j) and ln o; c is fitted to the labels before
-    training, q_j pooled from atoms, v_a and u_a functions of their scalars and of φ_j.
+    φ_j holds cos(πk(j + ½)/o), k = 0 … 7, 1/(1 + j) and ln o. c is fitted to the labels before
+    training. q_j is pooled from the atoms; v_a and u_a are functions of their scalars and of φ_j.
     """
 
     centre: Tensor
@@ -156,7 +156,7 @@ class OccupiedEnergies(nn.Module):
         self.register_buffer("centre", torch.zeros(N_RANK))
 
     def forward(self, scalars: Tensor, homo: Tensor, graph: Graph) -> Tensor:
-        """(M, most) eV, ascending, then nan, of atoms with ``scalars`` (N, C); ``homo`` (M,)."""
+        """Return occupied energies (M, most), eV, ascending, then nan; ``homo`` is (M,)."""
         counts = OrbitalLayout.build(graph.numbers, graph.molecule, graph.charges).n_occupied
         phi, there = ranks(counts, homo.dtype)
         hidden = silu(self.atom(scalars)[:, None] + self.rank(phi)[graph.molecule])
@@ -176,7 +176,7 @@ class OccupiedEnergies(nn.Module):
 
 
 def ranks(counts: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """φ (M, most, 10) of the orbitals below the HOMO, and which of them each molecule has."""
+    """Return φ (M, most, 10) of the occupied orbitals, and which of them each molecule has."""
     j = torch.arange(int(counts.max()), device=counts.device)
     size = counts[:, None].to(dtype)
     waves = pi * torch.arange(N_COSINES, device=counts.device) * ((j + 0.5) / size)[:, :, None]

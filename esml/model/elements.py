@@ -1,7 +1,7 @@
-"""Which tensors of a model have an entry for each element, and where those of new ones begin.
+"""Tensors of a model that have an entry for each element, and start values for new elements.
 
 Rows of such a tensor are in the order of ``ELEMENTS``. A model knows the elements of its training
-data; rows of the others are of no use until it is trained on them.
+data; rows of other elements are meaningless until the model is trained on them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _BY_ELEMENT = {
     "domain.pairs": 2,
     "domain.triples": 3,
 }
-"""Ends of the names of tensors with an entry for each element, and how many dimensions have one."""
+"""Endings of the names of tensors over elements, and how many dimensions run over elements."""
 
 LIKE = {5: 6, 14: 6, 15: 7, 34: 16, 35: 17, 53: 17}
-"""Of each element that came later, the earlier one it resembles most."""
+"""For each element added later, the earlier element that it resembles most."""
 
 
 def element_dimensions(name: str) -> int:
-    """How many leading dimensions of the tensor ``name`` of a model file run over elements."""
+    """Return how many leading dimensions of the tensor ``name`` in a model file are elements."""
     for end, count in _BY_ELEMENT.items():
         if name == end or name.endswith("." + end):
             return count
@@ -46,7 +46,7 @@ def element_dimensions(name: str) -> int:
 
 
 def with_new_elements(state: dict[str, Tensor], known: Collection[int]) -> dict[str, Tensor]:
-    """Weights in which elements not ``known`` have the rows of the one they resemble (``LIKE``)."""
+    """Give elements that are not ``known`` the weights of a similar element (``LIKE``)."""
     source = torch.tensor([ELEMENTS.index(z if z in known else LIKE.get(z, z)) for z in ELEMENTS])
     found = {}
     for name, tensor in state.items():

@@ -20,32 +20,32 @@ from esml.physics.basis import ELEMENTS
 class Graph:
     """M molecules as N concatenated atoms and E directed pairs within a cutoff.
 
-    Each pair of atoms stands twice, once in each direction, sorted by source and then target;
-    pairs never join two molecules. ``positions`` may require gradients: everything geometric is
-    derived from it.
+    Each pair of atoms is listed twice, once in each direction, sorted by source and then target.
+    Pairs never join two molecules. ``positions`` may require gradients: all distances and
+    directions are computed from it.
     """
 
     numbers: Tensor  # (N,) atomic numbers
     positions: Tensor  # (N, 3) Å
     molecule: Tensor  # (N,) molecule of each atom, ascending
     charges: Tensor  # (M,) total charges, e
-    edge_source: Tensor  # (E,)
-    edge_target: Tensor  # (E,)
-    edge_reverse: Tensor  # (E,) the pair in the other direction
-    cutoff: float  # Å, within which all pairs are listed
+    edge_source: Tensor  # (E,) first atom of each pair
+    edge_target: Tensor  # (E,) second atom of each pair
+    edge_reverse: Tensor  # (E,) index of the pair in the other direction
+    cutoff: float  # Å, distance up to which all pairs are listed
 
     @property
     def n_molecules(self) -> int:
         return int(self.charges.shape[0])
 
     def vectors(self) -> Tensor:
-        """(E, 3) Å from source to target."""
+        """Return the vectors (E, 3) from source to target, Å."""
         return self.positions[self.edge_target] - self.positions[self.edge_source]
 
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Graph:
-        """The same graph elsewhere; ``dtype`` is that of the positions."""
+        """Return the same graph on ``device``, with positions in ``dtype``."""
         return replace(
             self,
             numbers=self.numbers.to(device),
@@ -66,11 +66,11 @@ def build_graph(
     charges: Sequence[int] | None = None,
     elements: Sequence[int] = ELEMENTS,
 ) -> Graph:
-    """One graph of all ``structures`` with every pair of atoms within ``cutoff`` (Å).
+    """Build one graph of all ``structures`` with every pair of atoms within ``cutoff`` (Å).
 
-    ``charges`` replaces the charges the structures carry, ``elements`` are those allowed. The work
-    grows linearly with the number of atoms. Raises StructureError, naming the structure when there
-    are several.
+    ``charges`` replace the charges stored with the structures; ``elements`` are the allowed ones.
+    The cost grows linearly with the number of atoms. Raises StructureError, which names the
+    structure if there are several.
     """
     if len(structures) == 0:
         raise StructureError("no structures were given where at least one is expected: pass a list")
@@ -89,7 +89,7 @@ def build_graph(
 
 
 def _graph(atoms: Atoms, cutoff: float, charge: int | None, elements: Sequence[int]) -> Graph:
-    """The graph of one structure, in double precision. Raises StructureError."""
+    """Build the graph of one structure, in double precision. Raises StructureError."""
     charge = molecular_charge(atoms) if charge is None else charge
     check_structure(atoms, elements, charge)
     half = cKDTree(atoms.positions).query_pairs(cutoff, output_type="ndarray")
@@ -113,7 +113,7 @@ def _graph(atoms: Atoms, cutoff: float, charge: int | None, elements: Sequence[i
 
 
 def join(graphs: Sequence[Graph]) -> Graph:
-    """One graph of the molecules of all ``graphs``, in order; they must have one cutoff."""
+    """Join all ``graphs`` to one, with molecules in order; all must have the same cutoff."""
     if len(graphs) == 1:
         return graphs[0]
     starts = [0, *accumulate(len(g.numbers) for g in graphs)]

@@ -2,17 +2,17 @@
 
     H_μν = H⁰_μν − ½ x(R_AB) γ^J(R_AB) P_μν − δ_μν Σ_B c(R_AB) γ^K(R_AB) q_B
 
-(μ on A, ν on B). The network predicts H⁰, whose blocks between atoms carry the switch f: 1 up to
-``pair_onset`` and 0 from ``pair_cutoff``. The rest is a mean field: nonlocal exchange between atoms
-and the potential of the charges q, with the γ of the elements. The first step takes the density
-matrix P and the charges from H⁰, the second from the H of the first (``mean_field_steps``), so that
-charges screen each other. At long range both terms are exact physics: molecules longer than any in
-the training data keep the right coupling. At short range they are learned fractions of it,
-x = x₀ f + 1 − f and c = c₀ f + 1 − f; what c₀ leaves of the net charge near an atom acts through
-the mean γ (``net_charge``), so that the levels of an ion shift by all of its charge. So H⁰ can stay
-local, while P and q carry how delocalized the electrons are and how much charge a distant group
-withdraws. Parts of a molecule that do not touch are filled with electrons separately
-(``esml.model.parts``). ``mean_field`` in the configuration says which of these terms a model has.
+(μ on A, ν on B). The network predicts H⁰, whose blocks between atoms are multiplied by the switch
+f: 1 up to ``pair_onset`` and 0 from ``pair_cutoff``. The rest is a mean field: nonlocal exchange
+between atoms and the potential of the charges q, with γ from constants of the elements. The first
+step takes the density matrix P and the charges from H⁰, the second from the H of the first step
+(``mean_field_steps``), so that charges screen each other. At long range, both have the exact form:
+molecules longer than any in the training data keep the right coupling. At short range, they are
+learned fractions, x = x₀ f + 1 − f and c = c₀ f + 1 − f. The share of the net charge near an atom
+that c₀ removes acts through the mean γ (``net_charge``), so that levels of an ion shift by its full
+charge. H⁰ can therefore stay local, while P and q describe how delocalized the electrons are and
+how much charge a distant group withdraws. Parts of a molecule that do not touch are filled
+separately (``esml.model.parts``). ``mean_field`` in the configuration chooses among these terms.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ COUPLINGS = (
     "relaxation_s",
     "relaxation_p",
 )
-"""Names of an atom's two-electron parameters (eV): η^K, η^J, then as in ``Interaction``."""
+"""Names of an atom's two-electron parameters (eV): η^K, η^J, and those of ``Interaction``."""
 
 RESPONSE_WEIGHTS = (
     "element_couplings",
@@ -71,9 +71,9 @@ RESPONSE_WEIGHTS = (
 """Weights that act on excited states alone: orbitals, charges and dipoles do not depend on them."""
 
 N_SIGNED = 2
-"""The last so many may have either sign and are shifted, not multiplied, by the network."""
+"""This many of the last ones may have either sign; the network shifts these by addition."""
 
-_EXPONENTS = (1.75, 2.32)  # of γ^K and γ^J, from the same fit
+_EXPONENTS = (1.75, 2.32)  # y of γ^K and γ^J, fitted with the couplings in ``baselines``
 _VIRTUAL_SCALE = -0.18
 _NEAR_EXCHANGE = 0.8  # x₀
 _NEAR_COULOMB = 0.35  # c₀
@@ -82,7 +82,7 @@ _UNIT = log(expm1(1.0))  # softplus(_UNIT) = 1
 
 
 class HamiltonianConfig(BaseModel):
-    """Everything that fixes the form of an ``EffectiveHamiltonian``; its weights are the rest."""
+    """Configuration that determines an ``EffectiveHamiltonian`` up to its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -112,10 +112,10 @@ class HamiltonianConfig(BaseModel):
     )
     net_charge: bool = Field(
         default=True,
-        description="the net charge around an atom acts in full, not near_coulomb times",
+        description="the net charge around an atom acts in full, not scaled by near_coulomb",
     )
     mean_field_steps: int = Field(
-        default=2, ge=1, le=16, description="times that the mean field follows from the density"
+        default=2, ge=1, le=16, description="iterations of the mean field"
     )
 
     @model_validator(mode="after")
@@ -128,7 +128,7 @@ class HamiltonianConfig(BaseModel):
 
     @property
     def cutoff(self) -> float:
-        """Å within which a graph must list its pairs."""
+        """Distance (Å) within which a graph must list its pairs."""
         return max(self.network.cutoff, self.pair_cutoff)
 
 
@@ -144,7 +144,7 @@ class Operators:
     unsettled: frozenset[int] = frozenset()  # molecules whose parts take electrons from each other
 
     def double(self) -> Operators:
-        """The same in double precision, except for ``features``."""
+        """Return the same operators in double precision, except for ``features``."""
         hamiltonian, dipole = self.hamiltonian.double(), self.dipole.double()
         interaction = self.interaction.double()
         return replace(self, hamiltonian=hamiltonian, dipole=dipole, interaction=interaction)
@@ -153,8 +153,8 @@ class Operators:
 class EffectiveHamiltonian(nn.Module):
     """A graph → ``Operators``, differentiable in positions and weights.
 
-    Untrained, the Hamiltonian is a Slater–Koster model on per-element levels and every parameter of
-    the interaction its element's baseline (``set_baseline``): the network learns deviations.
+    Untrained, the Hamiltonian is a Slater–Koster model with levels for each element, and all
+    interaction parameters are the elements' baselines (``set_baseline``): it learns deviations.
     """
 
     baseline: Tensor
@@ -175,7 +175,7 @@ class EffectiveHamiltonian(nn.Module):
         )
         self.couplings_hidden = nn.Linear(features, config.hidden)
         self.couplings = nn.Linear(config.hidden, len(COUPLINGS))
-        # Deviations of the elements as such: what a fit of global parameters moves.
+        # Deviations that are the same for all atoms of an element: a fit of global parameters.
         self.element_couplings = nn.Parameter(torch.zeros(len(ELEMENTS), len(COUPLINGS)))
         nn.init.zeros_(self.couplings.weight)
         nn.init.zeros_(self.couplings.bias)
@@ -192,15 +192,15 @@ class EffectiveHamiltonian(nn.Module):
 
     @property
     def cutoff(self) -> float:
-        """Å within which a graph must list its pairs."""
+        """Distance (Å) within which a graph must list its pairs."""
         return self.config.cutoff
 
     def set_baseline(self, values: Mapping[int, Mapping[str, float]]) -> None:
         """Replace baselines: atomic number → name in ``ONSITE`` or ``COUPLINGS`` → value.
 
-        What is not named stays. But for the relaxations the sign of a coupling is that of its
-        baseline; its size is learned and a coupling whose baseline is zero stays zero. Raises
-        ValueError for unknown elements and names and for hardnesses that are not positive.
+        Values that are not named stay. Except for the relaxations, the sign of a coupling is that
+        of its baseline; its size is learned, and if its baseline is zero, it stays zero. Raises
+        ValueError for unknown elements and names, and if a hardness is not positive.
         """
         names = ONSITE + COUPLINGS
         for number, entries in values.items():
@@ -214,17 +214,17 @@ class EffectiveHamiltonian(nn.Module):
                 self.baseline[ELEMENTS.index(number), names.index(name)] = value
 
     def features(self, graph: Graph) -> Tensor:
-        """(N, 9, C) what the network makes of the atoms of ``graph``."""
+        """Return the network's features (N, 9, C) of the atoms of ``graph``."""
         found: Tensor = self.network(Pairs.of(graph), species(graph.numbers))
         return found
 
     def forward(
         self, graph: Graph, medium: Medium | None = None, features: Tensor | None = None
     ) -> Operators:
-        """Operators of every molecule of ``graph``, in a ``medium`` or in vacuum.
+        """Return operators of every molecule of ``graph``, in a ``medium`` or in vacuum.
 
-        ``features`` (N, 9, C) of the atoms may be given, and are left alone by derivatives then.
-        Raises ValueError if pairs are listed to less than ``cutoff`` or in another dtype.
+        If ``features`` (N, 9, C) of the atoms are given, derivatives do not go through them. Raises
+        ValueError if pairs are listed to less than ``cutoff`` or in another dtype.
         """
         self._check(graph)
         config = self.config
@@ -259,7 +259,7 @@ class EffectiveHamiltonian(nn.Module):
                 static = None if reaction is None else reaction.static
                 hamiltonian, potential = mean_field.in_medium(hamiltonian, potential, static, outer)
             unsettled = mean_field.unsettled(hamiltonian)
-            # The scale of virtual levels is one of what binds them, not of where zero lies.
+            # The scale of virtual levels must not act on the potential, which only shifts levels.
             relaxation = relaxation - self.virtual_scale * potential
         deviation = self.deviations(kinds, x[:, 0])
         interaction = self.interaction(kinds, deviation, layout, separation, relaxation)
@@ -281,14 +281,14 @@ class EffectiveHamiltonian(nn.Module):
             )
 
     def hidden_couplings(self, scalars: Tensor) -> Tensor:
-        """(N, hidden) what ``couplings`` is linear in, of the ``scalars`` (N, C) of atoms."""
+        """Return the input (N, hidden) of ``couplings``, from ``scalars`` (N, C) of atoms."""
         hidden: Tensor = self.couplings_hidden(scalars)
         return silu(hidden)
 
     def deviations(self, kinds: Tensor, scalars: Tensor) -> Tensor:
-        """(N, 11) deviations δ of the ``COUPLINGS`` of atoms from their elements' baselines.
+        """Return deviations δ (N, 11) of the ``COUPLINGS`` of atoms from the elements' baselines.
 
-        The element's own deviation plus what the network makes of the atom's ``scalars`` (N, C).
+        δ is a constant of the element plus a function of the atom's ``scalars`` (N, C).
         """
         learned: Tensor = self.couplings(self.hidden_couplings(scalars))
         return self.element_couplings[kinds] + learned
@@ -301,13 +301,13 @@ class EffectiveHamiltonian(nn.Module):
         separation: Tensor,
         relaxation: Tensor | None = None,
     ) -> Interaction:
-        """The two-electron parameters of atoms of ``kinds`` (N,), γ between all at ``separation``.
+        """Return the two-electron parameters of atoms of ``kinds`` (N,) at ``separation``.
 
-        A parameter is its baseline times softplus(δ + ln(e − 1)), which is 1 for δ = 0 and positive
-        always, or its baseline plus δ where either sign makes sense (the last ``N_SIGNED``), with δ
-        the ``deviation`` (N, 11) of each atom. Hardnesses of a pair are averaged. The relaxation of
-        the virtual orbitals is ``relaxation`` (M, n, n), if given, plus one value for the s and one
-        for the p orbitals of an atom.
+        With δ the ``deviation`` (N, 11) of each atom, a parameter is its baseline times
+        softplus(δ + ln(e − 1)), which is always positive and 1 for δ = 0. Parameters that may have
+        either sign (the last ``N_SIGNED``) are their baseline plus δ. Hardnesses of a pair are
+        averaged. The relaxation of the virtual orbitals is ``relaxation`` (M, n, n), if given, plus
+        one value for the s and one for the p orbitals of an atom.
         """
         baseline = self.baseline[kinds][:, len(ONSITE) :]
         sized = baseline[:, :-N_SIGNED] * softplus(deviation[:, :-N_SIGNED] + _UNIT)
@@ -335,10 +335,10 @@ class EffectiveHamiltonian(nn.Module):
         )
 
     def _mean_field(self, kinds: Tensor, separation: Tensor, layout: OrbitalLayout) -> MeanField:
-        """The mean field of atoms of ``kinds`` (N,) at ``separation`` (M, K, K).
+        """Return the mean field of atoms of ``kinds`` (N,) at ``separation`` (M, K, K).
 
-        Its γ has the elements' constants. The γ of the response is learned separately, because the
-        values that suit excitations need not suit the ground state.
+        Its γ uses constants of the elements. The γ of the response is learned separately, because
+        values that are right for excitations need not be right for the ground state.
         """
         config = self.config
         hardness = layout.pad_atoms(self.baseline[kinds][:, len(ONSITE) : len(ONSITE) + 2])
@@ -364,11 +364,11 @@ class EffectiveHamiltonian(nn.Module):
         )
 
     def _coulomb(self, coulomb: Tensor, near: Tensor, layout: OrbitalLayout) -> Tensor:
-        """c γ^K of the mean field (M, K, K).
+        """Return c γ^K of the mean field (M, K, K).
 
-        With ``net_charge`` what c₀ < 1 leaves of near charges acts through the mean γ̄ of γ^K
-        around both atoms: c = c₀ is for differences among near charges, while their sum, the net
-        charge of an ion, acts in full.
+        With ``net_charge``, the share of near charges that c₀ < 1 removes acts through the mean γ̄
+        of γ^K around both atoms: c = c₀ then damps differences between near charges only, while
+        their sum, the net charge of an ion, acts in full.
         """
         damped = (1.0 - near + self.near_coulomb * near) * coulomb
         if not self.config.net_charge:
@@ -381,10 +381,10 @@ class EffectiveHamiltonian(nn.Module):
 
 
 def _kernel(separation: Tensor, hardness: Tensor, limit: float, exponent: float | Tensor) -> Tensor:
-    """γ (M, K, K) between atoms of ``hardness`` (M, K), exactly symmetric.
+    """Return γ (M, K, K) between atoms of ``hardness`` (M, K), exactly symmetric.
 
     It is symmetrized because powers of equal numbers may round differently at different places of
-    an array, and an iteration converges no further than its matrix is symmetric.
+    an array, and iterations cannot converge beyond the asymmetry of their matrix.
     """
     mean = 0.5 * (hardness[:, :, None] + hardness[:, None, :])
     found = gamma(separation, mean, limit, exponent)
@@ -392,5 +392,5 @@ def _kernel(separation: Tensor, hardness: Tensor, limit: float, exponent: float 
 
 
 def from_config(config: Mapping[str, Any]) -> EffectiveHamiltonian:
-    """An untrained model from ``HamiltonianConfig.model_dump()``; unknown keys are refused."""
+    """Build an untrained model from ``HamiltonianConfig.model_dump()``; refuse unknown keys."""
     return EffectiveHamiltonian(HamiltonianConfig.model_validate(config))

@@ -1,16 +1,16 @@
-"""The mean field of an effective Hamiltonian: what the electrons do to each other.
+"""The mean field of an effective Hamiltonian: exchange and the potential of the charges.
 
     F_μν[P] = −½ x(R_AB) γ^J(R_AB) P_μν           exchange between atoms
     v_A[q]  = −Σ_B c(R_AB) γ^K(R_AB) q_B          potential of the charges
 
-(μ on A, ν on B; see :mod:`esml.model.hamiltonian`). In a medium H changes until what the charges
-do to the medium and what that does to the charges agree:
+(μ on A, ν on B; see :mod:`esml.model.hamiltonian`). In a medium, H is iterated until the charges of
+the molecule and the potential of the medium are consistent:
 
     H = H_vac + F[P] − F[P_vac] + v[q] − v[q_vac] + w[q] ,
 
-P and q of H itself, P_vac and q_vac of H_vac, the Hamiltonian in vacuum, and w the potential of the
-medium: what a solvent makes of q, and that of point charges. So a molecule screens the medium by
-its own mean field, and where w = 0, H is H_vac exactly.
+where P and q belong to H itself, P_vac and q_vac to the Hamiltonian in vacuum H_vac, and w is the
+potential of the medium: the response of a solvent to q, and the potential of point charges. The
+mean field of the molecule thus screens the medium, and if w = 0, H is exactly H_vac.
 
 Shape letters: M molecules, n orbitals, K atoms. Energies in eV.
 """
@@ -27,24 +27,25 @@ from esml.model.parts import Cut, density_and_charges, settled, unsettled
 from esml.physics.basis import OrbitalLayout
 
 STEPS = 5
-"""Times that a Hamiltonian in a medium follows from its charges."""
+"""Number of iterations for a Hamiltonian in a medium."""
 
 DEPTH = 4
-"""Earlier densities that the next one is mixed from."""
+"""Number of earlier densities from which the next one is mixed."""
 
 ROUNDING, TINY = 1e-10, 1e-30
-"""Keep equations of the mixing solvable."""
+"""Relative and absolute terms that keep the equations of the mixing solvable."""
 
 Filling = tuple[Tensor, Tensor]
-"""Density matrices (M, n, n) and the atomic charges (M, K) that follow from them."""
+"""Density matrices (M, n, n) and their atomic charges (M, K)."""
 
 
 class Mixing:
-    """Anderson's mixing of densities, for each molecule of a batch by itself.
+    """Anderson mixing of densities, for each molecule of a batch separately.
 
-    From guesses P_k and what the electrons make of them, P_k + R_k, the next guess is that of the
-    combination Σ c_k P_k, Σ c_k = 1, whose residual Σ c_k R_k is smallest: a mean field may answer
-    too much or too little, and a few steps show by how much. The charges are combined likewise.
+    Guesses P_k lead to new densities P_k + R_k. Among combinations Σ c_k P_k with Σ c_k = 1, choose
+    the one with the smallest residual Σ c_k R_k; the next guess is Σ c_k (P_k + R_k). A mean field
+    may respond too much or too little, and a few steps show by how much. The charges are combined
+    in the same way.
 
     Source: D. G. Anderson, J. ACM 12, 547 (1965).
     """
@@ -53,21 +54,21 @@ class Mixing:
         self._known: list[tuple[Filling, Filling]] = []
 
     def next(self, guess: Filling, found: Filling) -> Filling:
-        """The next guess after ``guess`` gave ``found``."""
+        """Return the next guess, given that ``guess`` led to ``found``."""
         self._known = [*self._known, (guess, found)][-DEPTH:]
         if len(self._known) == 1:
             return found
         residuals = [(new[0] - old[0]).flatten(1).double() for old, new in self._known]
         changes = torch.stack([r - residuals[-1] for r in residuals[:-1]], 1)  # (M, k, n²)
         square = changes @ changes.mT
-        # Nothing changes where nothing surrounds the molecule: no weights then.
+        # Without a medium, a molecule's density does not change, and its weights are zero.
         size = square.diagonal(dim1=1, dim2=2).sum(1)[:, None]
         square = square + torch.diag_embed((ROUNDING * size + TINY).expand(-1, square.shape[1]))
         weights = torch.linalg.solve(square, -(changes @ residuals[-1][:, :, None]))[:, :, 0]
         return self._combined(weights, 0), self._combined(weights, 1)
 
     def _combined(self, weights: Tensor, part: int) -> Tensor:
-        """Σ c_k (P_k + R_k), or its charges, for ``weights`` (M, k) of all but the last."""
+        """Return Σ c_k (P_k + R_k), or its charges, for ``weights`` (M, k) of all but the last."""
         last = self._known[-1][1][part]
         shape = (-1, *[1] * (last.dim() - 1))
         combined = last
@@ -86,9 +87,9 @@ class MeanField:
     parted: Sequence[Cut]  # of molecules that fall into parts
 
     def settled(self, bare: Tensor, steps: int) -> MeanField:
-        """This mean field with electrons shared out between parts that do not touch.
+        """Return this mean field with electrons distributed among parts that do not touch.
 
-        As they are after some ``steps`` from ``bare`` H⁰ (M, n, n), eV (``parts.settled``).
+        The distribution is that after ``steps`` from ``bare`` H⁰ (M, n, n), eV (``parts.settled``).
         """
         if not self.parted:
             return self
@@ -100,14 +101,14 @@ class MeanField:
             return replace(self, parted=settled(self.parted, self.layout.n_occupied, after))
 
     def unsettled(self, hamiltonian: Tensor) -> frozenset[int]:
-        """Molecules whose parts take electrons from each other in ``hamiltonian`` (M, n, n)."""
+        """Find molecules whose parts take electrons from each other in ``hamiltonian``."""
         with torch.no_grad():
             return unsettled(hamiltonian, self.parted)
 
     def in_vacuum(self, bare: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """``bare`` H⁰ with its mean field after some ``steps``, and the potential in it.
+        """Return ``bare`` H⁰ plus its mean field after ``steps``, and the potential in it.
 
-        Both (M, n, n), eV.
+        Both are (M, n, n), eV.
         """
         hamiltonian, potential = bare, torch.zeros_like(bare)
         for _ in range(steps):
@@ -123,17 +124,18 @@ class MeanField:
         reaction: Tensor | None,
         outer: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The Hamiltonian in a medium, and the potential in it.
+        """Return the Hamiltonian in a medium, and the potential in it.
 
         Parameters
         ----------
         vacuum, potential:
             (M, n, n) H_vac and the potential in it, eV.
         reaction:
-            (M, K, K) potential that the medium makes on an atom for a charge on another, eV/e; None
-            where it does not answer to charges.
+            (M, K, K) potential of the medium on an atom for a unit charge on another, eV/e; None if
+            the medium does not respond to charges.
         outer:
-            (M, n, n) potential that the medium makes by itself, eV; None where it makes none.
+            (M, n, n) potential of the medium itself, eV, such as that of point charges; None if
+            there is none.
 
         Returns
         -------
@@ -154,15 +156,15 @@ class MeanField:
         return hamiltonian, potential + changed
 
     def _filled(self, hamiltonian: Tensor) -> tuple[Tensor, Tensor]:
-        """Density matrices (M, n, n) and atomic charges (M, K), e, of ``hamiltonian``."""
+        """Return density matrices (M, n, n) and atomic charges (M, K), e, of ``hamiltonian``."""
         return density_and_charges(hamiltonian, self.layout, self.parted)
 
     def _field(self, density: Tensor) -> Tensor:
-        """F[P] (M, n, n)."""
+        """Return the exchange field F[P] (M, n, n)."""
         return -0.5 * density * self.exchange
 
     def _potential(self, charge: Tensor, coulomb: Tensor | None) -> Tensor:
-        """(M, n, n) −Σ_B γ_AB q_B on the diagonal for γ = ``coulomb`` (M, K, K); 0 for None."""
+        """Return −Σ_B γ_AB q_B on the diagonal (M, n, n), γ = ``coulomb`` (M, K, K); 0 if None."""
         if coulomb is None:
             return torch.zeros_like(self.exchange)
         at_atoms = -(coulomb @ charge.to(coulomb)[:, :, None])[:, :, 0]

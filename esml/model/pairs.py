@@ -1,4 +1,4 @@
-"""Directed pairs of atoms, their geometry, and what a network reads of a pair's distance."""
+"""Directed pairs of atoms, their geometry, and radial features of their distance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPECIES[list(ELEMENTS)] = torch.arange(len(ELEMENTS))
 
 
 def species(numbers: Tensor) -> Tensor:
-    """Place of the atomic ``numbers`` (N,) in ``ELEMENTS``; ValueError for others."""
+    """Return the indices of atomic ``numbers`` (N,) in ``ELEMENTS``; ValueError for others."""
     index = _SPECIES.to(numbers.device)[numbers]
     if bool((index < 0).any()):
         unknown = sorted(set(numbers[index < 0].tolist()))
@@ -31,10 +31,10 @@ def species(numbers: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Directed pairs with their geometry, shared by everything that acts on them."""
+    """Directed pairs of atoms with their geometry, which all layers and heads share."""
 
-    source: Tensor  # (E,)
-    target: Tensor  # (E,)
+    source: Tensor  # (E,) first atom of each pair
+    target: Tensor  # (E,) second atom of each pair
     distance: Tensor  # (E,) Å
     unit: Tensor  # (E, 3) from source to target
     operator: Tensor  # (E, 3, 5) esml.model.tensors.tensor_operator of unit
@@ -42,12 +42,12 @@ class Pairs:
 
     @classmethod
     def of(cls, graph: Graph) -> Pairs:
-        """All pairs of ``graph``."""
+        """Return all pairs of ``graph``."""
         return cls.apart(graph.edge_source, graph.edge_target, graph.vectors())
 
     @classmethod
     def apart(cls, source: Tensor, target: Tensor, vectors: Tensor) -> Pairs:
-        """Pairs that are ``vectors`` (E, 3), Å, from ``source`` to ``target`` (E,)."""
+        """Return pairs with ``vectors`` (E, 3), Å, from ``source`` to ``target`` (E,)."""
         distance = torch.linalg.vector_norm(vectors, dim=1)
         unit = vectors / distance[:, None]
         operator = tensor_operator(unit)
@@ -63,7 +63,7 @@ class Pairs:
         return cls(source, target, distance, unit, operator, contractions)
 
     def within(self, cutoff: float) -> Pairs:
-        """Only the pairs closer than ``cutoff``."""
+        """Return only the pairs closer than ``cutoff``."""
         keep = torch.nonzero(self.distance.detach() < cutoff)[:, 0]
         if keep.shape[0] == self.distance.shape[0]:
             return self
@@ -77,14 +77,14 @@ class Pairs:
         )
 
     def chunks(self) -> Iterator[Pairs]:
-        """All pairs in order, ``CHUNK`` at a time."""
+        """Yield all pairs in order, ``CHUNK`` at a time."""
         columns = (getattr(self, f.name).split(CHUNK) for f in fields(self))
         return starmap(Pairs, zip(*columns, strict=True))
 
 
 CHUNK = 512
-"""Pairs treated at a time: what they need stays in the cache, and without gradients memory does
-not grow with their number."""
+"""Number of pairs treated at a time: their data fit into the cache, and without gradients, memory
+does not grow with the number of pairs."""
 
 
 class Bessel(nn.Module):

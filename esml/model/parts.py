@@ -1,24 +1,25 @@
-"""Parts of a molecule that do not touch, each filled with electrons of its own.
+"""Parts of a molecule that do not touch, each filled with its own electrons.
 
-Two molecules far apart share one Hamiltonian without elements between them. Filled from the bottom,
-the orbitals of one may take electrons from the other only because the levels that the mean field
-starts from are higher there. So each part starts with the electrons that make it a closed shell
-without charge; where these are too many or too few for the whole, as in an ion, the orbitals of all
-parts are filled from the bottom once. Then a pair of electrons goes to an empty level of another
-part that lies below its own as long as that lowers the energy (``settled``): the level of a part
-with two electrons more is higher, and both are averaged. Where an empty level of one part stays
-below an occupied one of another, a single electron would go, and the molecule is no closed shell.
+Two molecules far apart share one Hamiltonian without elements between them. If all orbitals are
+filled from the bottom, one molecule may take electrons from the other merely because the levels
+from which the mean field starts are higher there. Therefore, each part starts with the electrons
+that make it a closed shell without charge. If these are too many or too few for the whole, as in an
+ion, the orbitals of all parts are filled from the bottom once. Then, pairs of electrons move to a
+lower empty level of another part as long as that lowers the energy (``settled``). Adding a pair
+raises the levels of a part, so the energy is computed from the mean of the levels before and after.
+If an empty level of one part still lies below an occupied one of another, a single electron would
+move, and the molecule is not a closed shell.
 
-Atoms closer than the onset of the switch f (``esml.model.tensors.switch``) belong to one part,
-those farther apart than its end, where Hamiltonians have no elements, to different parts. In
-between, the density matrix is a mean that follows the distance smoothly. Let l₁ ≤ l₂ ≤ … be the
-distances at which parts meet (the edges of the shortest tree that joins all atoms, without those
-below the onset), and P_k the density matrix of the parts joined up to l_k. Then
+Atoms closer than the onset of the switch f (``esml.model.tensors.switch``) belong to one part.
+Atoms farther apart than its cutoff, where Hamiltonians have no elements, belong to different parts.
+In between, the density matrix is a mean that changes smoothly with the distance. Let l₁ ≤ l₂ ≤ … be
+the distances at which parts meet (the edges of the minimum spanning tree of all atoms, without
+those below the onset), and P_k the density matrix of the parts joined up to l_k. Then
 
     P = Σ_k [f(l_k) − f(l_k+1)] P_k ,   f(l₀) = 1 .
 
-A molecule whose atoms are all linked by neighbours within the onset is one part: P is P_0, that of
-the whole.
+A molecule whose atoms are all linked by neighbours within the onset is a single part, and P = P_0
+is the density matrix of the whole.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from esml.physics.basis import OrbitalLayout
 from esml.physics.orbitals import density_matrix, diagonalize, filled
 
 ROUNDS = 8
-"""Pairs of electrons that may move between the parts of a molecule."""
+"""Largest number of pairs of electrons that move between the parts of a molecule."""
 
 Labels = NDArray[np.int32]
-"""(K,) part of each atom of a molecule."""
+"""(K,) index of the part to which each atom of a molecule belongs."""
 
 Levels = list[NDArray[np.floating]]
 """Orbital energies of each part of a molecule, ascending, eV."""
@@ -52,23 +53,23 @@ class Cut:
 
     molecule: int
     share: Tensor  # () weight of its density matrix
-    orbitals: tuple[Tensor, ...]  # those of each part
-    occupied: tuple[int, ...]  # doubly occupied orbitals of each part
+    orbitals: tuple[Tensor, ...]  # indices of the orbitals of each part
+    occupied: tuple[int, ...]  # number of doubly occupied orbitals of each part
 
 
 def cuts(separation: Tensor, layout: OrbitalLayout, near: Tensor, onset: float) -> list[Cut]:
-    """How the molecules of a batch fall into parts; none for molecules that are one part.
+    """Cut the molecules of a batch into parts; molecules that are a single part have no cut.
 
     Parameters
     ----------
     separation:
         (M, K, K) distances of atoms, Å.
     layout:
-        Orbitals of the batch.
+        Layout of the batch.
     near:
         (M, K, K) the switch f at these distances.
     onset:
-        Å, where f begins to fall.
+        Distance at which f begins to fall, Å.
     """
     found = []
     distances = separation.detach().cpu().numpy()
@@ -114,10 +115,10 @@ def _is_whole(touching: NDArray[np.bool_]) -> bool:
 
 
 def _filling(labels: Labels, valence: Sequence[int], n_occupied: int) -> tuple[int, ...]:
-    """Occupied orbitals of each part to start with: those of a closed shell without charge.
+    """Return how many orbitals of each part are occupied at the start: a closed shell each.
 
-    Parts of an odd number of electrons are all anions where that gives ``n_occupied``, else all
-    cations.
+    Parts are neutral if they have an even number of electrons. Those with an odd number are all
+    anions if that gives ``n_occupied``, or else all cations.
     """
     electrons = np.bincount(labels, valence[: len(labels)]).astype(int)
     if len(electrons) == 1:
@@ -132,16 +133,17 @@ def settled(
     n_occupied: Tensor,
     mean_field: Callable[[Sequence[Cut]], Tensor],
 ) -> list[Cut]:
-    """``parted`` with pairs of electrons shared out so that moving one more lowers no energy.
+    """Distribute pairs of electrons among the parts until no move of a pair lowers the energy.
 
     Parameters
     ----------
     parted:
         Cuts of the molecules of a batch.
     n_occupied:
-        (M,) doubly occupied orbitals of each molecule.
+        (M,) number of doubly occupied orbitals of each molecule.
     mean_field:
-        Cuts, one of each molecule at most → Hamiltonians (M, n, n) in their mean field.
+        Function of cuts, at most one for each molecule, that returns the Hamiltonians (M, n, n) in
+        their mean field.
     """
     found = list(parted)
     rank: dict[int, int] = {}
@@ -157,9 +159,9 @@ def settled(
 
 
 def unsettled(hamiltonian: Tensor, parted: Sequence[Cut]) -> frozenset[int]:
-    """Molecules where a part has an empty level below an occupied one of another.
+    """Find molecules in which a part has an empty level below an occupied one of another part.
 
-    They are no closed shells in their ``hamiltonian`` (M, n, n).
+    They are not closed shells in their ``hamiltonian`` (M, n, n).
     """
     return frozenset(
         cut.molecule
@@ -174,7 +176,7 @@ def _shared_out(
     n_occupied: Tensor,
     mean_field: Callable[[Sequence[Cut]], Tensor],
 ) -> list[Cut]:
-    """``parted``, cuts of different molecules, with their electrons settled."""
+    """Distribute the electrons of ``parted``, cuts of different molecules, as in ``settled``."""
 
     def levels_of(cuts: Sequence[Cut]) -> list[Levels]:
         whole = [replace(cut, share=torch.ones_like(cut.share)) for cut in cuts]
@@ -202,23 +204,23 @@ def _shared_out(
 
 
 def _levels(hamiltonian: Tensor, cut: Cut) -> Levels:
-    """Orbital energies of each part in ``hamiltonian`` (n, n), ascending, eV."""
+    """Return the orbital energies of each part in ``hamiltonian`` (n, n), ascending, eV."""
     return [
         torch.linalg.eigvalsh(hamiltonian[own[:, None], own]).cpu().numpy() for own in cut.orbitals
     ]
 
 
 def _filled_from_bottom(levels: Levels, n_occupied: int) -> tuple[int, ...]:
-    """Occupied orbitals of each part if those of all parts are filled from the bottom together."""
+    """Return occupied orbitals per part when all parts are filled from the bottom together."""
     owner = np.repeat(np.arange(len(levels)), [len(own) for own in levels])
     order = np.concatenate(levels).argsort(kind="stable")[:n_occupied]
     return tuple(np.bincount(owner[order], minlength=len(levels)).tolist())
 
 
 def _one_pair_moved(levels: Levels, occupied: tuple[int, ...]) -> tuple[int, ...] | None:
-    """``occupied`` after the highest pair has gone to the lowest empty level of another part.
+    """Return ``occupied`` after the highest pair has moved to the lowest empty level.
 
-    None if no empty level lies below an occupied one.
+    The result is None if no empty level lies below an occupied one.
     """
     if _filled_from_bottom(levels, sum(occupied)) == occupied:
         return None
@@ -231,10 +233,11 @@ def _one_pair_moved(levels: Levels, occupied: tuple[int, ...]) -> tuple[int, ...
 
 
 def _gain(levels: tuple[Levels, Levels], occupied: tuple[tuple[int, ...], ...]) -> float:
-    """Energy (eV) won by going from the first filling to the second.
+    """Return the energy (eV) gained by going from the first filling to the second.
 
-    The sum of occupied levels, averaged over the mean fields of both fillings: Slater's transition
-    state (Adv. Quantum Chem. 6, 1 (1972)), exact where levels follow occupations linearly.
+    It is the change of the sum of occupied levels, averaged over the mean fields of both fillings:
+    Slater's transition state (Adv. Quantum Chem. 6, 1 (1972)), which is exact if levels depend
+    linearly on occupations.
     """
 
     def band(own: Levels, filling: tuple[int, ...]) -> float:
@@ -246,10 +249,10 @@ def _gain(levels: tuple[Levels, Levels], occupied: tuple[tuple[int, ...], ...]) 
 def density_and_charges(
     hamiltonian: Tensor, layout: OrbitalLayout, parted: Sequence[Cut]
 ) -> tuple[Tensor, Tensor]:
-    """Density matrices P (M, n, n) and atomic charges (M, K), e, of ``hamiltonian`` (M, n, n).
+    """Return density matrices P (M, n, n) and charges (M, K), e, of ``hamiltonian`` (M, n, n).
 
-    Molecules with ``parted`` cuts have the mean of the density matrices of their cuts, all others
-    that of their orbitals filled from the bottom.
+    For molecules with cuts in ``parted``, P is the weighted mean over their cuts. For all others,
+    orbitals are filled from the bottom.
     """
     density, charge = filled(hamiltonian, layout)
     if not parted:
@@ -270,7 +273,7 @@ def density_and_charges(
 
 
 def _density_of(hamiltonian: Tensor, cut: Cut) -> Tensor:
-    """The density matrix (n, n) of the parts of ``cut``, times its share."""
+    """Return the density matrix (n, n) of the parts of ``cut``, times its share."""
     density = torch.zeros_like(hamiltonian)
     for chosen, n_occupied in zip(cut.orbitals, cut.occupied, strict=True):
         rows, columns = chosen[:, None], chosen[None, :]

@@ -1,7 +1,7 @@
-"""Vectors and traceless symmetric tensors: the products the network is made of.
+"""Products of vectors and traceless symmetric tensors, from which the network is built.
 
-A second-rank traceless symmetric tensor T is held by its five components t_m in an orthonormal
-basis, T_kl = Σ_m t_m Q^m_kl with Q^m : Q^n = δ_mn, so that t·t is T : T. Components stand in the
+A second-rank traceless symmetric tensor T is stored as its five components t_m in an orthonormal
+basis, T_kl = Σ_m t_m Q^m_kl with Q^m : Q^n = δ_mn, so that t·t is T : T. Components are in the
 dimension before the channels: scalars (N, C), vectors (N, 3, C), tensors (N, 5, C). Every product
 here keeps true parity: scalars and tensors are even, vectors odd, and pseudovectors never occur.
 """
@@ -38,55 +38,59 @@ def _constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor
 
 
 def quadrupole_basis(like: Tensor) -> Tensor:
-    """``QUADRUPOLE`` with the dtype and on the device of ``like``."""
+    """Return ``QUADRUPOLE`` with the dtype and on the device of ``like``."""
     return _constants(like.dtype, like.device)[0]
 
 
 def tensor_operator(vectors: Tensor) -> Tensor:
-    """M_km = Σ_l Q^m_kl r_l of ``vectors`` (E, 3), as (E, 3, 5).
+    """Return M_km = Σ_l Q^m_kl r_l, (E, 3, 5), of ``vectors`` r (E, 3).
 
-    M t is the vector T r of a tensor with components t; Mᵀ v is the traceless symmetric part of
-    v ⊗ r. One matrix thus serves every product of a pair's direction with vectors and tensors.
+    For a tensor T with components t, M t is the vector T r. For a vector v, Mᵀ v is the traceless
+    symmetric part of v ⊗ r. One matrix thus serves all products of a pair's direction with vectors
+    and tensors.
     """
     return torch.einsum("mkl,el->ekm", quadrupole_basis(vectors), vectors)
 
 
 def matrices(tensors: Tensor) -> Tensor:
-    """T_kl = Σ_m t_m Q^m_kl of ``tensors`` (..., 5), as (..., 3, 3)."""
+    """Return T_kl = Σ_m t_m Q^m_kl of ``tensors`` (..., 5), as (..., 3, 3)."""
     return torch.einsum("...m,mkl->...kl", tensors, quadrupole_basis(tensors))
 
 
 def decompose(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The scalars (N, 1, C), vectors (N, 3, C) and tensors (N, 5, C) of features (N, 9, C)."""
+    """Split features (N, 9, C) into scalars (N, 1, C), vectors (N, 3, C) and tensors (N, 5, C)."""
     scalars, vectors, tensors = x.split((1, 3, 5), 1)
     return scalars, vectors, tensors
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """a · b or A : B, channel by channel: (N, d, C) × (N, d, C) → (N, C)."""
+    """Return a · b or A : B, channel by channel: (N, d, C) × (N, d, C) → (N, C)."""
     return (a * b).sum(-2)
 
 
 def vector_vector(a: Tensor, b: Tensor) -> Tensor:
-    """Traceless symmetric part of a ⊗ b, channel by channel: (N, 3, C)² → (N, 5, C)."""
+    """Return the traceless symmetric part of a ⊗ b, channel by channel: (N, 3, C)² → (N, 5, C)."""
     outer = (a[:, :, None] * b[:, None, :]).flatten(1, 2)
     return quadrupole_basis(a).flatten(1) @ outer
 
 
 def tensor_vector(t: Tensor, v: Tensor) -> Tensor:
-    """T v, channel by channel: (N, 5, C) × (N, 3, C) → (N, 3, C)."""
+    """Return T v, channel by channel: (N, 5, C) × (N, 3, C) → (N, 3, C)."""
     outer = (t[:, :, None] * v[:, None, :]).flatten(1, 2)
     basis = quadrupole_basis(t).permute(1, 0, 2).flatten(1)
     return basis @ outer
 
 
 def tensor_tensor(s: Tensor, t: Tensor) -> Tensor:
-    """Traceless symmetric part of S T, channel by channel: (N, 5, C)² → (N, 5, C)."""
+    """Return the traceless symmetric part of S T, channel by channel: (N, 5, C)² → (N, 5, C)."""
     outer = (s[:, :, None] * t[:, None, :]).flatten(1, 2)
     return _constants(s.dtype, s.device)[1].permute(2, 0, 1).flatten(1) @ outer
 
 
 def switch(distance: Tensor, onset: float, cutoff: float) -> Tensor:
-    """1 up to ``onset``, 0 from ``cutoff``, 1 − 10x³ + 15x⁴ − 6x⁵ between; C² everywhere."""
+    """Return a smooth switch: 1 up to ``onset``, 0 from ``cutoff``, C² everywhere.
+
+    Between them it is 1 − 10x³ + 15x⁴ − 6x⁵, where x goes from 0 to 1.
+    """
     x = ((distance - onset) / (cutoff - onset)).clamp(0.0, 1.0)
     return 1.0 - x**3 * (10.0 - 15.0 * x + 6.0 * x**2)

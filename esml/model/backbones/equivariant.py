@@ -1,6 +1,6 @@
 """Equivariant message passing: a graph → scalar, vector and tensor features of its atoms.
 
-Features are Cartesian with true parity, ``(N, 9, C)`` in one array: row 0 scalars, rows 1–3
+Features are Cartesian with true parity, ``(N, 9, C)`` in one array: row 0 holds scalars, rows 1–3
 vectors, rows 4–8 traceless symmetric tensors in the basis of ``esml.model.tensors``. A message from
 a neighbour with features s, v, t along the unit vector r̂ is
 
@@ -8,18 +8,18 @@ a neighbour with features s, v, t along the unit vector r̂ is
     vector   w₄ v + w₅ T r̂ + r̂ (w₆ s + w₇ v·r̂)
     tensor   w₈ t + {r̂ ⊗ (w₉ v + r̂ w₁₀ s)}
 
-({} is the traceless symmetric part) with radial weights w(R) that depend on both elements and go
-to zero, with two continuous derivatives, at the cutoff. Atoms then mix the messages with products
-of their own features. Every function is smooth, and so are potential energy curves.
+({} is the traceless symmetric part), with radial weights w(R) that depend on both elements and go
+to zero at the cutoff with two continuous derivatives. Atoms then mix the messages with products of
+their own features. Every function is smooth, and so are potential energy curves.
 
-Derivatives of many sums of features at once (``Network.slopes``). A message m is linear in what is
-sent, and each channel by itself,
+``Network.slopes`` finds derivatives of many sums of features at once. A message m is linear in the
+features x that are sent, separately for each channel,
 
-    m_pc = Σ_q A_pqc x_qc ,   A_pqc = Σ_k T_pk w_k(c) δ_q,row(k) ,
+    m_pc = Σ_q A_pqc x_qc ,   A_pqc = Σ_k T_pk w_k(c) δ_q,row(k) .
 
-with T(r̂), the same for all channels and layers, of 30 columns k: a row of the features that one of
-the ten paths reads. A and ∂m/∂r = Σ_k (∂T_k/∂r w_k + T_k r̂ dw_k/dR) x_row(k) are made once, and
-what autograd would do for one sum after the other is two matrix products for all.
+T(r̂) is the same for all channels and layers. Each of its 30 columns k stands for one row of the
+features that one of the ten paths reads. A and ∂m/∂r = Σ_k (∂T_k/∂r w_k + T_k r̂ dw_k/dR) x_row(k)
+are computed once. Two matrix products then replace one backward pass of autograd for each sum.
 """
 
 from __future__ import annotations
@@ -49,19 +49,21 @@ from esml.physics.slopes import slopes, slopes_by_row
 
 
 class NetworkConfig(BaseModel):
-    """Size and reach of the message-passing network."""
+    """Size and cutoff of the message-passing network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["equivariant"] = "equivariant"  # which configuration this is
     channels: int = Field(default=64, ge=1, le=1024, description="features of each kind on an atom")
     layers: int = Field(default=3, ge=1, le=32, description="rounds of message passing")
-    cutoff: float = Field(default=5.0, gt=0, description="reach of one message, Å")
+    cutoff: float = Field(default=5.0, gt=0, description="range of one message, Å")
     radial: int = Field(default=8, ge=1, le=256, description="Bessel functions of the distance")
     radial_hidden: int = Field(
         default=32, ge=1, le=1024, description="hidden width of the radial weights"
     )
-    neighbours: float = Field(default=12.0, gt=0, description="typical neighbours, normalizes sums")
+    neighbours: float = Field(
+        default=12.0, gt=0, description="typical number of neighbours, scales sums"
+    )
     floor: float = Field(
         default=1.0, gt=0, description="mean square below which vectors and tensors are small"
     )
@@ -76,7 +78,7 @@ _ROW = [row for rows in _READ for row in rows]
 
 
 def _message(x: Tensor, w: Tensor, pairs: Pairs) -> Tensor:
-    """(E, 9, C) messages of the features ``x`` (E, 9, C) of sources with ``w`` (E, 10, C)."""
+    """Return messages (E, 9, C) from features ``x`` (E, 9, C) of sources and w, (E, 10, C)."""
     s, v, t = decompose(x)
     unit = pairs.unit[:, :, None]
     # One batched product gives v·r̂, T r̂ and r̂·T r̂: rows of (E, 5, C).
@@ -92,7 +94,7 @@ def _message(x: Tensor, w: Tensor, pairs: Pairs) -> Tensor:
 
 
 def _message_of_scalars(x: Tensor, w: Tensor, pairs: Pairs) -> Tensor:
-    """The same of scalars ``x`` (E, 1, C) with w₁, w₆ and w₁₀, ``w`` (E, 3, C)."""
+    """Return messages (E, 9, C) from scalars ``x`` (E, 1, C) and w₁, w₆, w₁₀ = ``w`` (E, 3, C)."""
     scalar, along, twice = (w * x).split(1, 1)
     unit = pairs.unit[:, :, None]
     tensor = (pairs.operator.transpose(1, 2) @ unit) * twice
@@ -101,16 +103,16 @@ def _message_of_scalars(x: Tensor, w: Tensor, pairs: Pairs) -> Tensor:
 
 @dataclass(frozen=True)
 class AngularParts:
-    """T of the module's docstring, its derivative, and which row and path its columns stand for."""
+    """T of the module's docstring, its derivative, and the row and path of each column."""
 
-    values: Tensor  # (E, 9, P)
-    slopes: Tensor  # (E, 3, 9, P) with respect to the vector of the pair, 1/Å
-    row: Tensor  # (P,)
-    path: Tensor  # (P,)
+    values: Tensor  # (E, 9, P) T
+    slopes: Tensor  # (E, 3, 9, P) derivatives of T by the vector of the pair, 1/Å
+    row: Tensor  # (P,) row of the features that each column reads
+    path: Tensor  # (P,) path of each column
 
     @classmethod
     def of(cls, pairs: Pairs) -> AngularParts:
-        """Those of all ``pairs``: messages of unit features with unit weights."""
+        """Return T of all ``pairs``, as messages from unit features with unit weights."""
         path, row = (torch.tensor(x, device=pairs.unit.device) for x in (_PATH, _ROW))
         features, weights = (one_hot(x).T[None].to(pairs.unit) for x in (row, path))
         with torch.enable_grad():
@@ -120,7 +122,7 @@ class AngularParts:
         return cls(values.detach(), slopes_by_row(values, vectors), row, path)
 
     def of_scalars(self) -> AngularParts:
-        """Only the columns that read scalars, their paths counted from 0."""
+        """Return only the columns that read scalars, with paths counted from 0."""
         kept = self.row == 0
         path = torch.arange(int(kept.sum()), device=kept.device)
         return AngularParts(self.values[..., kept], self.slopes[..., kept], self.row[kept], path)
@@ -129,7 +131,7 @@ class AngularParts:
 class Message(nn.Module):
     """Sum over neighbours of the messages of the module's docstring, (N, 9, C).
 
-    ``first`` is for features that hold scalars only: the paths from vectors and tensors go.
+    If ``first``, features hold scalars only, and the paths from vectors and tensors are left out.
     """
 
     def __init__(self, config: NetworkConfig, first: bool) -> None:
@@ -160,7 +162,7 @@ class Message(nn.Module):
         return mixed
 
     def _weights(self, pairs: Pairs, envelope: Tensor, kinds: Tensor) -> Tensor:
-        """(E, paths, C) w(R)."""
+        """Return the radial weights w(R), (E, paths, C)."""
         fade = envelope[:, None]
         # The envelope also multiplies the bias, so that every weight vanishes at the cutoff.
         hidden = torch.cat([silu(self.radial(pairs, kinds)) * (self.norm * fade), fade], 1)
@@ -171,20 +173,24 @@ class Message(nn.Module):
     def slopes(
         self, x: Tensor, pairs: Pairs, kinds: Tensor, angular: AngularParts, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Derivatives of K sums of the messages to the atoms.
+        """Return derivatives of K sums of the messages to the atoms.
 
         Parameters
         ----------
         x
             (N, 9, C) features.
-        pairs, kinds, angular
-            Of the graph, sorted by source.
+        pairs
+            Pairs of the graph, sorted by source.
+        kinds
+            (N,) elements of the atoms, as ``species`` numbers them.
+        angular
+            T for these pairs.
         weights
-            (K, N, 9, C) of the sums.
+            (K, N, 9, C) weights of the sums.
 
         Returns
         -------
-        (K, N, 9, C) with respect to features and (K, E, 3) to the vectors of pairs.
+        Derivatives with respect to features (K, N, 9, C) and to the vectors of pairs (K, E, 3).
         """
         with torch.enable_grad():
             x = x.detach().requires_grad_()
@@ -209,7 +215,7 @@ class Message(nn.Module):
     def _jacobians(
         self, mixed: Tensor, pairs: Pairs, kinds: Tensor, angular: AngularParts
     ) -> tuple[Tensor, Tensor]:
-        """A (E, 9, rows, C), and ∂m/∂r (E, 3, 9 C) for ``mixed`` features (N, rows, C)."""
+        """Return A (E, 9, rows, C) and ∂m/∂r (E, 3, 9 C) of ``mixed`` features (N, rows, C)."""
         with torch.enable_grad():
             distance = pairs.distance.detach()[:, None].requires_grad_()
             envelope = switch(distance[:, 0], 0.0, self.cutoff)
@@ -229,10 +235,10 @@ class Message(nn.Module):
 
 
 class Update(nn.Module):
-    """Mix the messages to an atom with products of its features; residual.
+    """Residual update of an atom's features by the messages and by products of features.
 
-    s += f, v += g₁ v' + g₂ T a, t += g₃ t' + g₄ {a ⊗ b} + g₅ {T U}, where primes and letters are
-    linear mixtures and f, g functions of all invariants.
+    s += f, v += g₁ v' + g₂ T a, t += g₃ t' + g₄ {a ⊗ b} + g₅ {T U}, where v', t', a, b, T and U are
+    linear mixtures of channels, and f and g are functions of all invariants.
     """
 
     def __init__(self, channels: int, floor: float) -> None:
@@ -261,10 +267,10 @@ class Update(nn.Module):
 
 
 class Network(nn.Module):
-    """Features of all atoms of a graph.
+    """Network that computes features of all atoms of a graph.
 
-    The total charge is not an input: features of a molecule depend on what is within the summed
-    reach of the layers and on nothing else, so distant fragments do not affect each other.
+    The total charge is not an input: features of an atom depend only on atoms within the cutoff
+    times the number of layers, so distant fragments do not affect each other.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -280,7 +286,7 @@ class Network(nn.Module):
         self.normalize = Normalize(config.channels, config.floor)
 
     def forward(self, pairs: Pairs, kinds: Tensor) -> Tensor:
-        """(N, 9, C) features of atoms of ``kinds`` (N,) (see ``species``) joined by ``pairs``."""
+        """Return features (N, 9, C) of atoms of ``kinds`` (N,) (see ``species``) and ``pairs``."""
         near = pairs.within(self.config.cutoff)
         envelope = switch(near.distance, 0.0, self.config.cutoff)
         x = self._start(kinds)
@@ -293,9 +299,9 @@ class Network(nn.Module):
         return pad(self.embedding(kinds)[:, None], (0, 0, 0, 8))
 
     def slopes(self, graph: Graph, weights: Tensor) -> Tensor:
-        """(K, N, 3) derivatives with respect to positions of sums of the features of ``graph``.
+        """Return derivatives (K, N, 3) of K sums of the features of ``graph`` by positions.
 
-        K sums with ``weights`` (K, N, 9, C); what autograd finds, in a fraction of the time.
+        The sums have ``weights`` (K, N, 9, C). Autograd finds the same, but takes much longer.
         """
         kinds = species(graph.numbers)
         with torch.no_grad():
@@ -322,7 +328,7 @@ class Network(nn.Module):
 
 
 def _back(function: nn.Module, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor]:
-    """``slopes`` of what ``function`` makes of ``inputs``."""
+    """Return ``slopes`` of the output of ``function`` with respect to its ``inputs``."""
     with torch.enable_grad():
         leaves = [x.detach().requires_grad_() for x in inputs]
         return slopes([function(*leaves)], leaves, [weights])

@@ -1,15 +1,16 @@
 """An unconstrained backbone: a transformer over the displacement vectors of an atom's neighbours.
 
-In the manner of the Point Edge Transformer (S. N. Pozdnyakov and M. Ceriotti, *Smooth, exact
-rotational symmetrization for deep learning on point clouds*, NeurIPS 2023): every directed pair is
-a token made of its bare displacement vector and elements, the tokens of one atom attend to each
-other, and between layers a pair hands what it holds to its reverse. Attention is weighted with a
-switch, so that neighbours come and go smoothly.
+The design follows the Point Edge Transformer (S. N. Pozdnyakov and M. Ceriotti, *Smooth, exact
+rotational symmetrization for deep learning on point clouds*, NeurIPS 2023). Every directed pair is
+a token made of its bare displacement vector and elements. The tokens of one atom attend to each
+other, and between rounds each pair passes its token to the reversed pair. Attention is weighted
+with a switch, so that neighbours enter and leave smoothly.
 
 Nothing here is equivariant by construction. The heads *treat* the rows of the output as scalars,
-vectors and tensors; the network learns this from randomly rotated data, and never exactly.
-``rotations`` above 1 averages over that many orientations at prediction time, rows turned back: the
-error of symmetry falls, at their cost. Permutations of atoms and translations are exact.
+vectors and tensors; the network learns this from randomly rotated data, but never exactly. If
+``rotations`` is above 1, predictions are averaged over that many orientations, after rotating the
+rows back: this reduces the error of symmetry and costs that many times more. Symmetry under
+permutations of atoms and translations is exact.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ from esml.physics.slopes import slopes
 
 
 class TransformerConfig(BaseModel):
-    """Size and reach of the transformer."""
+    """Size and cutoff of the transformer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["transformer"] = "transformer"  # which configuration this is
     channels: int = Field(
-        default=64, ge=1, le=1024, description="features of each kind handed to the heads"
+        default=64, ge=1, le=1024, description="features of each kind for the heads"
     )
-    width: int = Field(default=128, ge=1, le=4096, description="numbers in a token")
+    width: int = Field(default=128, ge=1, le=4096, description="length of a token")
     heads: int = Field(default=4, ge=1, le=64, description="attention heads")
     layers: int = Field(default=2, ge=1, le=32, description="rounds of exchange between atoms")
     attention_layers: int = Field(
         default=2, ge=1, le=32, description="attention layers in each round"
     )
-    cutoff: float = Field(default=5.0, gt=0, description="reach of one round, Å")
+    cutoff: float = Field(default=5.0, gt=0, description="range of one round, Å")
     radial: int = Field(
-        default=8, ge=1, le=256, description="Bessel functions of the heads' distances"
+        default=8, ge=1, le=256, description="Bessel functions of the distance in the heads"
     )
     rotations: int = Field(
         default=1, ge=1, le=1024, description="orientations averaged at prediction time"
@@ -62,7 +63,7 @@ class TransformerConfig(BaseModel):
 
 
 class Attention(nn.Module):
-    """Self-attention of the tokens (N, K, W) of every atom, weights times ``envelope`` (N, K)."""
+    """Self-attention among the tokens (N, K, W) of each atom, weighted with an envelope (N, K)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class Attention(nn.Module):
 
 
 class Round(nn.Module):
-    """One round: what the pairs hold, and their geometry, through attention."""
+    """One round of attention among tokens, made from the features of pairs and their geometry."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -104,7 +105,7 @@ class Round(nn.Module):
     def forward(
         self, held: Tensor, geometry: Tensor, pairs: Pairs, kinds: Tensor, slots: Slots
     ) -> tuple[Tensor, Tensor]:
-        """Tokens of the atoms (N, W) and of the pairs (E, W)."""
+        """Return the tokens of the atoms (N, W) and of the pairs (E, W)."""
         new = silu(self.geometry(geometry)) + self.neighbour(kinds[pairs.target])
         tokens = slots.spread(self.merge(torch.cat([new, held], 1)))
         tokens = torch.cat([self.centre(kinds)[:, None], tokens], 1)
@@ -114,18 +115,18 @@ class Round(nn.Module):
 
 
 class Slots:
-    """The pairs of every atom side by side: (E, …) ↔ (N, K, …), padded."""
+    """Maps between pairs (E, …) and padded slots (N, K, …) for the pairs of each atom."""
 
     def __init__(self, pairs: Pairs, n_atoms: int, envelope: Tensor) -> None:
         counts = torch.bincount(pairs.source, minlength=n_atoms)
-        # Pairs stand sorted by source.
+        # Pairs are sorted by source.
         first = counts.cumsum(0) - counts
         place = torch.arange(len(pairs.source), device=counts.device) - first[pairs.source]
         self._width = int(counts.max()) if len(pairs.source) else 0
         self._index = pairs.source * self._width + place
         self._n_atoms = n_atoms
         weights = self.spread(envelope[:, None])[:, :, 0]
-        # The atom's own token always takes part; empty slots, with log 0, never.
+        # The atom's own token always takes part; empty slots never do (their log is of zero).
         self.log_envelope = pad(weights, (1, 0), value=1.0).clamp(min=1e-12).log()
 
     def spread(self, values: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class Transformer(nn.Module):
         )
 
     def forward(self, pairs: Pairs, kinds: Tensor) -> Tensor:
-        """(N, 9, C) features of atoms of ``kinds`` (N,) joined by ``pairs``."""
+        """Return features (N, 9, C) of atoms of ``kinds`` (N,) and ``pairs``."""
         near = pairs.within(self.config.cutoff)
         if self.training or self.config.rotations == 1:
             return self._oriented(near, kinds, near.unit)
@@ -167,9 +168,9 @@ class Transformer(nn.Module):
         return torch.stack(turned).mean(0)
 
     def slopes(self, graph: Graph, weights: Tensor) -> Tensor:
-        """(K, N, 3) derivatives with respect to positions of sums of the features of ``graph``.
+        """Return derivatives (K, N, 3) of K sums of the features of ``graph`` by positions.
 
-        K sums with ``weights`` (K, N, 9, C).
+        The sums have ``weights`` (K, N, 9, C).
         """
         with torch.enable_grad():
             positions = graph.positions.detach().requires_grad_()
@@ -181,7 +182,7 @@ class Transformer(nn.Module):
         slots = Slots(pairs, len(kinds), envelope)
         vectors = unit * pairs.distance[:, None]
         geometry = torch.cat([vectors, pairs.distance[:, None]], 1)
-        # Pairs are sorted by source, then target: sorted the other way round, each is its reverse.
+        # Pairs are sorted by source, then target: sorting by target first gives reversed pairs.
         reverse = torch.argsort(pairs.target * len(kinds) + pairs.source)
         held = self.start(kinds)[pairs.target]
         total: Tensor = pairs.distance.new_zeros(())
@@ -198,7 +199,7 @@ class Transformer(nn.Module):
 
 
 def random_rotations(count: int, generator: torch.Generator | None = None) -> Tensor:
-    """``count`` orthogonal 3×3 matrices, uniform over rotations and reflections (Haar)."""
+    """Return ``count`` orthogonal 3×3 matrices, uniform over rotations and reflections (Haar)."""
     normal = torch.randn((count, 3, 3), generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(normal)
     result: Tensor = (q * torch.diagonal(r, dim1=1, dim2=2).sign()[:, None]).float()
@@ -206,7 +207,7 @@ def random_rotations(count: int, generator: torch.Generator | None = None) -> Te
 
 
 def rotate_features(x: Tensor, rotation: Tensor) -> Tensor:
-    """Features (N, 9, C) as an observer turned by ``rotation`` (3, 3) sees them."""
+    """Rotate features (N, 9, C) by the orthogonal matrix ``rotation`` (3, 3)."""
     basis = QUADRUPOLE.to(x)
     turned = torch.einsum("mkl,ka,lb,nab->mn", basis, rotation, rotation, basis)
     s, v, t = decompose(x)
