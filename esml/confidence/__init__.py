@@ -1,10 +1,10 @@
 """How far a prediction can be trusted.
 
-domain       is a molecule like the training molecules
-bonds        has it a bond or chain that none of them has
-valence      has it no valence state
+domain       whether a molecule is like the training molecules
+bonds        whether it has a bond or chain that none of them has
+valence      whether it has a valence state
 uncertainty  the expected error of an excitation energy
-crystals     is a crystal like the training crystals
+crystals     whether a crystal is like the training crystals
 """
 
 from esml.confidence.bonds import Chains

@@ -1,12 +1,13 @@
-"""Which elements are bonded to which: what no training molecule has, a model cannot know.
+"""Bonds and chains of elements that no training molecule has: a model cannot know these.
 
-Atoms A and B are bonded when their distance is below ``BONDED`` (r_A + r_B), with covalent radii
-r. A *chain* is an atom and two atoms bonded to it, such as H–O–O. Elements are counted by their
-place in ``ELEMENTS``.
+Atoms A and B are bonded if their distance is below ``BONDED`` (r_A + r_B), with covalent radii r. A
+*chain* is an atom and two atoms bonded to it, such as H–O–O. Elements are numbered by their
+position in ``ELEMENTS``.
 
-A chain is also looked at with the number of neighbours of each of its atoms, up to ``MOST``. These
-tell C=C=S of a thioketene (carbon with 3 neighbours, carbon with 2, sulfur with 1) from the C–C–S
-of a thioether: where they are unknown, so is the bond pattern, though every bond is known.
+A second check compares chains together with the number of neighbours of each atom, up to ``MOST``.
+These numbers tell C=C=S of a thioketene (carbon with 3 neighbours, carbon with 2, sulfur with 1)
+from C–C–S of a thioether. If no training molecule has a chain with the same numbers, its bonding
+pattern is unknown, even though every bond is known.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from esml.model.pairs import species
 from esml.physics.basis import ELEMENTS
 
 BONDED = 1.25
-"""Sums of covalent radii within which two atoms count as bonded."""
+"""Largest distance of bonded atoms, as a multiple of the sum of their covalent radii."""
 
 MOST = 4
-"""Neighbours of an atom that are told apart; more count as so many."""
+"""Largest number of neighbours that is counted; more count as this many."""
 
 RADII = torch.zeros(119)
 """Covalent radii (Å) by atomic number, of the elements of ``ELEMENTS``."""
@@ -35,34 +36,34 @@ RADII[list(ELEMENTS)] = torch.tensor([float(covalent_radii[z]) for z in ELEMENTS
 
 @dataclass(frozen=True)
 class Seen:
-    """What is bonded in the training molecules; ``linkages`` is None in older model files."""
+    """Bonds and chains of the training molecules; ``linkages`` is None in older model files."""
 
     elements: Collection[int]  # atomic numbers
-    pairs: Tensor  # (elements, elements) bonded
-    triples: Tensor  # (elements, elements, elements) the first bonded to both others
-    linkages: Tensor | None  # the same with numbers of neighbours, see ``classes``
+    pairs: Tensor  # (elements, elements) True if bonded
+    triples: Tensor  # (elements, elements, elements) True if the first is bonded to both others
+    linkages: Tensor | None  # triples with numbers of neighbours, see ``classes``
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """What no training molecule has."""
+    """Bonds and chains that no training molecule has."""
 
-    sentences: list[list[str]]  # of each molecule
-    atoms: Tensor  # (N,) bool, whether part of it
+    sentences: list[list[str]]  # warnings for each molecule
+    atoms: Tensor  # (N,) bool, whether an atom is part of such a bond or chain
 
 
 @dataclass(frozen=True)
 class Chains:
-    """Bonds, each from both of its ends, and chains: two bonds of one atom, each pair once."""
+    """Bonds, listed in both directions, and chains: each pair of two bonds of one atom once."""
 
     source: Tensor  # (B,) atom, ascending
     target: Tensor  # (B,) atom bonded to it
-    first: Tensor  # (C,) place of one bond of a chain
-    second: Tensor  # (C,) and of the other
+    first: Tensor  # (C,) index of one bond of a chain
+    second: Tensor  # (C,) index of the other bond
 
     @classmethod
     def of(cls, graph: Graph) -> Chains:
-        """Those of ``graph``, whose pairs are in the order of their source."""
+        """Find the bonds and chains of ``graph``, whose pairs are sorted by source."""
         with torch.no_grad():
             radii = RADII.to(graph.positions)[graph.numbers]
             reach = BONDED * (radii[graph.edge_source] + radii[graph.edge_target])
@@ -70,7 +71,7 @@ class Chains:
         source, target = graph.edge_source[bonded], graph.edge_target[bonded]
         places = torch.arange(len(source), device=source.device)
         first, second = [places[:0]], [places[:0]]
-        # Bonds of an atom stand next to each other: those k places apart, k = 1, 2, …
+        # Bonds of an atom are adjacent in the list: pair those k places apart, k = 1, 2, …
         for k in range(1, len(source)):
             together = source[k:] == source[:-k]
             if not together.any():
@@ -80,32 +81,33 @@ class Chains:
         return cls(source, target, torch.cat(first), torch.cat(second))
 
     def kinds(self, of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(C,) kinds of the middle and of both ends of each chain, ``of`` (N,) those of atoms."""
+        """Return kinds (C,) of the middle and of both ends of each chain; ``of`` (N,) of atoms."""
         ends = of[self.target]
         return of[self.source[self.first]], ends[self.first], ends[self.second]
 
     def mark(self, bonds: Tensor, of: Tensor) -> None:
-        """Set ``bonds`` (kinds, kinds) for each bond between atoms of kinds ``of`` (N,)."""
+        """Set ``bonds`` (kinds, kinds) to True for each bond; ``of`` (N,) are kinds of atoms."""
         bonds[of[self.source], of[self.target]] = True
 
     def mark_chains(self, chains: Tensor, of: Tensor) -> None:
-        """Set ``chains`` (kinds, kinds, kinds) for each chain, in both directions."""
+        """Set ``chains`` (kinds, kinds, kinds) to True for each chain, in both directions."""
         middle, a, b = self.kinds(of)
         chains[middle, a, b] = True
         chains[middle, b, a] = True
 
 
 def classes(graph: Graph, chains: Chains) -> Tensor:
-    """(N,) element's place times ``MOST`` + 1, plus the number of neighbours."""
+    """Return (N,) the index of the element times ``MOST`` + 1, plus the number of neighbours."""
     count = torch.bincount(chains.source, minlength=len(graph.numbers)).clamp(max=MOST)
     return species(graph.numbers) * (MOST + 1) + count
 
 
 def unseen(graph: Graph, seen: Seen) -> Unseen:
-    """What to say of bonds and chains that no training molecule has, and which atoms they join.
+    """Return warnings about bonds and chains that no training molecule has, and their atoms.
 
-    Nothing is said of elements that no training molecule has, nor of a chain of which a bond is
-    unknown, nor of neighbours in a chain unknown as such: the simplest of it is named.
+    Only the simplest cause is named: an unknown bond rather than the chains that contain it, and an
+    unknown chain rather than its numbers of neighbours. Elements that no training molecule has are
+    not mentioned here.
     """
     chains, kinds = Chains.of(graph), species(graph.numbers)
     known = seen.pairs[kinds[chains.source], kinds[chains.target]]
@@ -131,26 +133,26 @@ def unseen(graph: Graph, seen: Seen) -> Unseen:
 
 
 class _Names:
-    """Names of bonds and chains of each molecule, of elements in ``allowed`` only."""
+    """Collects names of bonds and chains of each molecule, if all elements are in ``allowed``."""
 
     def __init__(self, graph: Graph, chains: Chains, allowed: Collection[int]) -> None:
         self.found: list[list[set[str]]] = [[set(), set(), set()] for _ in range(graph.n_molecules)]
         self._graph, self._chains, self._allowed = graph, chains, set(allowed)
 
     def bonds(self, chosen: Tensor) -> None:
-        """A–B of the ``chosen`` (B,) bonds."""
+        """Collect names A–B of the ``chosen`` (B,) bonds."""
         for bond in chosen.nonzero()[:, 0].tolist():
             source, target = self._chains.source[bond], self._chains.target[bond]
             self._note(0, int(source), sorted([self._element(source), self._element(target)]))
 
     def chains(self, chosen: Tensor) -> None:
-        """A–B–C of the ``chosen`` (C,) chains."""
+        """Collect names A–B–C of the ``chosen`` (C,) chains."""
         for middle, *ends in self._atoms(chosen):
             first, last = sorted(self._element(k) for k in ends)
             self._note(1, middle, [first, self._element(middle), last])
 
     def linkages(self, chosen: Tensor) -> None:
-        """A(m)–B(n)–C(o) of the ``chosen`` (C,) chains, with numbers of neighbours."""
+        """Collect names A(m)–B(n)–C(o) of ``chosen`` (C,) chains, with numbers of neighbours."""
         for middle, *ends in self._atoms(chosen):
             own = self._element(middle), self._count(middle)
             first, last = sorted((self._element(k), self._count(k)) for k in ends)
@@ -158,7 +160,7 @@ class _Names:
             self._note(2, middle, list(numbers), [f"({n})" for n in counts])
 
     def _atoms(self, chosen: Tensor) -> list[list[int]]:
-        """Middle and ends of chains."""
+        """Return the middle atom and both end atoms of the ``chosen`` (C,) chains."""
         at = self._chains
         first, second = at.first[chosen], at.second[chosen]
         found = torch.stack([at.source[first], at.target[first], at.target[second]], 1)
@@ -181,11 +183,11 @@ class _Names:
 
 
 def _sentences(names: list[set[str]]) -> list[str]:
-    """What to say of unknown bonds, chains, and chains with numbers of neighbours."""
+    """Return warnings about unknown bonds, chains, and chains with numbers of neighbours."""
     kinds = (
         "bond in the",
         "chain in the",
-        "chain, in brackets the neighbours of each atom, in the",
+        "chain (with the number of neighbours of each atom in brackets) in the",
     )
     return [
         f"no {' or '.join(sorted(found))} {what} training data: the prediction is an extrapolation"

@@ -1,7 +1,7 @@
-"""Is a crystal like those a model was trained on?
+"""Whether a crystal is like those that a model was trained on.
 
-Looked at are what can be told from the structure: pairs of elements, distances to the nearest atom,
-and how many neighbours an atom has. Few neighbours mean surfaces and vacancies.
+Three properties of the structure are compared: pairs of neighbouring elements, distances to the
+nearest atom, and numbers of neighbours. Few neighbours mean surfaces or vacancies.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ase.neighborlist import neighbor_list
 from esml.typing import Array
 
 NEIGHBOURS = 3.15
-"""Å; atoms nearer than this are neighbours: twelve in fcc, fourteen in bcc crystals."""
+"""Å; atoms closer than this are neighbours: twelve in fcc, fourteen in bcc crystals."""
 SLACK = 0.05
-"""Å, that nearest distances may leave their range: training crystals are displaced, and the nearest
-of twelve displaced atoms is nearer than those of a crystal at rest."""
+"""Å by which nearest distances may lie outside their range: atoms of training crystals are
+displaced, and the nearest of twelve displaced atoms is closer than in a crystal at rest."""
 
 
 def _surroundings(atoms: Atoms) -> tuple[set[tuple[int, int]], Array, list[int]]:
-    """Neighbouring pairs of elements; nearest distance and number of neighbours of each atom."""
+    """Return neighbouring elements, and nearest distance and number of neighbours of each atom."""
     first, second, distances = neighbor_list("ijd", atoms, NEIGHBOURS)
     numbers: list[int] = atoms.numbers.tolist()
     found = {
@@ -39,15 +39,15 @@ def _surroundings(atoms: Atoms) -> tuple[set[tuple[int, int]], Array, list[int]]
 
 @dataclass(frozen=True)
 class CrystalDomain:
-    """What the training crystals had."""
+    """Neighbours and distances that occur in the training crystals."""
 
     pairs: frozenset[tuple[int, int]]  # neighbouring elements, atomic numbers ascending
-    nearest: tuple[float, float]  # Å
-    neighbours: tuple[int, int]  # fewest and most of an atom
+    nearest: tuple[float, float]  # range of the nearest distance of an atom, Å
+    neighbours: tuple[int, int]  # fewest and most neighbours of an atom
 
     @classmethod
     def of(cls, crystals: Iterable[Atoms]) -> CrystalDomain:
-        """What ``crystals`` have."""
+        """Return the domain of ``crystals``."""
         found = [_surroundings(atoms) for atoms in crystals]
         nearest = np.concatenate([n for _, n, _ in found])
         neighbours = [count for _, _, counts in found for count in counts]
@@ -58,7 +58,7 @@ class CrystalDomain:
         )
 
     def plain(self) -> dict[str, Any]:
-        """As numbers and lists, for a model file."""
+        """Return the domain as numbers and lists, for a model file."""
         return {
             "pairs": sorted(map(list, self.pairs)),
             "nearest": [round(d, 4) for d in self.nearest],
@@ -67,13 +67,13 @@ class CrystalDomain:
 
     @classmethod
     def from_plain(cls, stored: dict[str, Any]) -> CrystalDomain:
-        """What ``plain`` gave."""
+        """Return the domain from the result of ``plain``."""
         low, high = stored["nearest"]
         fewest, most = stored["neighbours"]
         return cls(frozenset((a, b) for a, b in stored["pairs"]), (low, high), (fewest, most))
 
     def reasons(self, atoms: Atoms) -> list[str]:
-        """Why ``atoms`` are unlike the training crystals, in sentences; none where they are not."""
+        """Return reasons, as sentences, why ``atoms`` are unlike the training crystals, if any."""
         pairs, nearest, neighbours = _surroundings(atoms)
         said = []
         if new := sorted(pairs - self.pairs):

@@ -1,22 +1,24 @@
-"""Where a model may be trusted: the surroundings of atoms in its training molecules.
+"""The domain of a model, described by the surroundings of atoms in its training molecules.
 
-An atom's surroundings are seen in two ways.
+The surroundings of an atom are described in two ways.
 
-*As the network sees them.* The last invariant features of an atom, less the mean of its element,
-in the directions y in which they vary most (of unit variance each). The *novelty* of an atom is its
-mean distance to the nearest ``NEIGHBOURS`` of the same element in the training molecules, in units
-of the median that a training atom has to those of other molecules: about 1 for what is known.
+*Features of the network.* The last invariant features of an atom, minus the mean of its element,
+are projected on the directions y in which they vary most (scaled to unit variance). The *novelty*
+of an atom is its mean distance to the nearest ``NEIGHBOURS`` atoms of the same element in the
+training molecules. Its unit is the median of this distance for training atoms, measured to other
+molecules, so that familiar atoms have about 1.
 
-*As bonds.* With Pauling's bond orders b_AB = exp[(r_A + r_B − R_AB) / ``PAULING``] (r covalent
-radii), the three sums of an atom: bond orders to hydrogen, bond orders to other atoms, and the
-coordination number Σ_B 1 / (1 + exp[−16 (4(r_A + r_B) / 3R_AB − 1)]). A stretched, broken or
-missing bond takes an atom where no closed-shell molecule near its equilibrium has any; a network,
-which is smooth, may not notice.
+*Bonds.* With Pauling's bond orders b_AB = exp[(r_A + r_B − R_AB) / ``PAULING``] (r covalent radii),
+each atom has three sums: bond orders to hydrogen, bond orders to other atoms, and the coordination
+number Σ_B 1 / (1 + exp[−16 (4(r_A + r_B) / 3R_AB − 1)]). A stretched, broken or missing bond gives
+values that no atom of a closed-shell molecule near equilibrium has; a network, which is smooth, may
+not notice.
 
-Out of domain is what was never seen: an element, a charge, a bond or chain of elements (``bonds``),
-a molecule without a valence state (``valence``), and an atom whose bonds are farther from those of
-all training atoms than nearly all bonds of unseen molecules are. Novelty and size are matters of
-degree: they widen the stated error (``uncertainty``), and are remarked on.
+A molecule is out of domain if it has something that no training molecule has: an element, a charge,
+a bond or chain of elements (``bonds``), or no valence state (``valence``). It is also out of domain
+if the bonds of an atom are farther from those of all training atoms than nearly all bonds of unseen
+molecules are. Novelty and size are matters of degree: they increase the stated error
+(``uncertainty``) and lead to a warning.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from esml.model.tensors import switch
 from esml.physics.basis import ELEMENTS
 
 NEIGHBOURS = 5
-"""Nearest training atoms whose mean distance is the novelty."""
+"""Number of nearest training atoms whose mean distance is the novelty."""
 
 PAULING = 0.308
 """Å; L. Pauling, J. Am. Chem. Soc. 69, 542 (1947): d(n) = d(1) − 0.71 Å log₁₀ n."""
@@ -43,14 +45,15 @@ PAULING = 0.308
 WIDER, LARGER_ERRORS = "the stated errors are wider for it", "errors may be larger than stated"
 
 AROUND = (8.0, 16.0)
-"""Å; nearer atoms count as around an atom, those farther do not."""
+"""Å; atoms closer than the first count fully as around an atom, those beyond the second do not."""
 
 LARGER = 1.5
-"""Times the heavy atoms of the largest training molecule from which size is remarked on."""
+"""A warning mentions the size of molecules with more than this many times the heavy atoms of the
+largest training molecule."""
 
 
 def bonding(graph: Graph) -> Tensor:
-    """(N, 3) bond orders to hydrogen, bond orders to others, twice the coordination number."""
+    """Return (N, 3): bond orders to hydrogen, to other atoms, and twice the coordination number."""
     with torch.no_grad():
         radii = RADII.to(graph.positions)[graph.numbers]
         single = radii[graph.edge_source] + radii[graph.edge_target]
@@ -58,15 +61,16 @@ def bonding(graph: Graph) -> Tensor:
         order = torch.exp((single - distance) / PAULING)
         hydrogen = (graph.numbers == 1)[graph.edge_target]
         coordination = torch.sigmoid(16.0 * (4.0 / 3.0 * single / distance - 1.0))
-        # A coordination number is as telling as two units of bond order.
+        # One unit of coordination number weighs as much as two units of bond order.
         parts = torch.stack([order * hydrogen, order * ~hydrogen, 2.0 * coordination], 1)
         return parts.new_zeros((len(radii), 3)).index_add(0, graph.edge_source, parts)
 
 
 def size(graph: Graph) -> Tensor:
-    """(N,) heavy atoms around each atom, those between the two distances ``AROUND`` in part.
+    """Return the number (N,) of heavy atoms around each atom.
 
-    Of a molecule within that reach all heavy atoms count, of a distant other molecule none.
+    Atoms between the two distances ``AROUND`` count in part. If a molecule fits within the first
+    distance, all its heavy atoms count; those of a distant other molecule never do.
     """
     with torch.no_grad():
         counts = torch.bincount(graph.molecule, minlength=graph.n_molecules).tolist()
@@ -79,7 +83,7 @@ def size(graph: Graph) -> Tensor:
 
 
 class _Points:
-    """Points (P, D), ready for many distances to them in double precision."""
+    """Points (P, D), prepared for computing many distances to them in double precision."""
 
     def __init__(self, points: Tensor) -> None:
         self.count = len(points)
@@ -87,8 +91,8 @@ class _Points:
         self._squares = points.square().sum(1)
 
     def distance(self, others: Tensor, count: int) -> Tensor:
-        """Mean distance (N,) of ``others`` (N, D) to the nearest ``count`` points."""
-        # |p|² − 2 p·x + |x|², the last only for those that are nearest.
+        """Return the mean distance (N,) of ``others`` (N, D) to the nearest ``count`` points."""
+        # |p|² − 2 p·x + |x|²; the last term is added only for the nearest points.
         square = torch.addmm(self._squares, others, self._points, alpha=-2.0)
         near = (
             square.amin(1, keepdim=True)
@@ -100,54 +104,54 @@ class _Points:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a molecule is like those a model was trained on, and what users should know of it."""
+    """Whether a molecule is in the domain of a model, and warnings for users."""
 
-    in_domain: bool = True  # whether it is like them
-    warnings: tuple[str, ...] = ()  # why not, and what else to know; a sentence each
+    in_domain: bool = True  # whether it is like the training molecules
+    warnings: tuple[str, ...] = ()  # reasons if it is not, and other warnings; a sentence each
 
     def but(self, reason: str | None) -> Verdict:
-        """Out of domain for this ``reason`` too, if there is one."""
+        """Return the verdict out of domain, with ``reason`` added; unchanged if it is None."""
         return self if reason is None else Verdict(False, (reason, *self.warnings))
 
 
 @dataclass(frozen=True)
 class TrainingLikeness:
-    """The atoms of a batch among those of the training molecules."""
+    """How much the atoms of a batch are like those of the training molecules."""
 
     novelty: Tensor  # (N,)
-    strangeness: Tensor  # (N,) distance of the bonds from any trained on, over the largest allowed
+    strangeness: Tensor  # (N,) distance of an atom's bonds from training atoms' / largest allowed
     size: Tensor  # (N,) ``size`` of the molecule around each atom
     unseen: Unseen  # bonds and chains that no training molecule has
 
 
 class Domain(nn.Module):
-    """The training atoms' surroundings, and how far from them is too far.
+    """Surroundings of the training atoms, and limits on the distance from these.
 
-    ``esml.training.calibrate`` makes one; ``state`` and the constructor carry it to and from a
-    model file. Raises KeyError where ``tensors`` lack one of ``NAMES``.
+    ``esml.training.calibrate`` creates it. ``state`` exports it to a model file, and the
+    constructor restores it. Raises KeyError if ``tensors`` lack one of ``NAMES``.
     """
 
     means: Tensor  # (elements, C)
     projection: Tensor  # (C, D)
     environments: Tensor  # (P, D) y of training atoms, by element
     environment_counts: Tensor  # (elements,)
-    typical: Tensor  # (elements,) median distance behind the unit of novelty
+    typical: Tensor  # (elements,) median distance, the unit of novelty
     novelty_limit: Tensor  # ()
     bondings: Tensor  # (Q, 3) ``bonding`` of training atoms, by element
     bonding_counts: Tensor  # (elements,)
     bonding_limit: Tensor  # ()
-    heavy_atoms: Tensor  # () of the largest training molecule
-    # Absent from older model files; then all bonds and chains count as trained on.
+    heavy_atoms: Tensor  # () number in the largest training molecule
+    # Older model files lack the following; all bonds and chains then count as known.
     pairs: Tensor | None  # (elements, elements) whether bonded in a training molecule
     triples: Tensor | None  # (elements, elements, elements) whether the first is bonded to both
-    linkages: Tensor | None  # (classes, classes, classes) the same by ``bonds.classes``
-    charges: Tensor | None  # total charges of enough training molecules; None: neutral ones only
+    linkages: Tensor | None  # (classes, classes, classes) triples by ``bonds.classes``
+    charges: Tensor | None  # total charges that enough training molecules have; None: neutral only
 
     NAMES = (  # tensors that every model file has
         "means", "projection", "environments", "environment_counts", "typical", "novelty_limit",
         "bondings", "bonding_counts", "bonding_limit", "heavy_atoms",
     )  # fmt: skip
-    OPTIONAL = ("pairs", "triples", "linkages", "charges")  # those that older ones lack
+    OPTIONAL = ("pairs", "triples", "linkages", "charges")  # tensors that older files lack
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -160,7 +164,7 @@ class Domain(nn.Module):
         self._ready: tuple[torch.device, list[_Points], list[_Points]] | None = None
 
     def _references(self) -> tuple[list[_Points], list[_Points]]:
-        """Environments and bonds of the training atoms by element, on the device of the buffers."""
+        """Return environments and bonds of training atoms by element, on the buffers' device."""
         device = self.means.device
         if self._ready is None or self._ready[0] != device:
             parts = (
@@ -172,7 +176,7 @@ class Domain(nn.Module):
         return self._ready[1:]
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors by name, as a model file holds them: bulky ones in half precision."""
+        """Return the tensors for a model file, by name; large ones are in half precision."""
         bulky = ("environments", "bondings")
         return {
             name: tensor.half() if name in bulky else tensor
@@ -180,11 +184,11 @@ class Domain(nn.Module):
         }
 
     def coordinates(self, features: Tensor, kinds: Tensor) -> Tensor:
-        """y (N, D) of atoms of ``kinds`` (N,) with invariant ``features`` (N, C)."""
+        """Return y (N, D) of atoms of ``kinds`` (N,) with invariant ``features`` (N, C)."""
         return (features.double() - self.means[kinds]) @ self.projection
 
     def forward(self, graph: Graph, features: Tensor) -> TrainingLikeness:
-        """Where the atoms of ``graph`` with invariant ``features`` (N, C) stand."""
+        """Compare the atoms of ``graph``, with invariant ``features`` (N, C), to training atoms."""
         with torch.no_grad():
             kinds = species(graph.numbers)
             places = self.coordinates(features, kinds)
@@ -204,7 +208,7 @@ class Domain(nn.Module):
             return TrainingLikeness(novelty, strangeness, size(graph).double(), self._unseen(graph))
 
     def _unseen(self, graph: Graph) -> Unseen:
-        """Bonds and chains of ``graph`` that no training molecule has; none for old model files."""
+        """Find bonds and chains that no training molecule has; none for old model files."""
         if self.pairs is None or self.triples is None:
             nowhere = torch.zeros_like(graph.numbers, dtype=torch.bool)
             return Unseen([[] for _ in range(graph.n_molecules)], nowhere)
@@ -218,14 +222,14 @@ class Domain(nn.Module):
         novelty_widens: bool = False,
         size_widens: bool = False,
     ) -> list[Verdict]:
-        """What to say of each molecule of ``graph``.
+        """Return a verdict on each molecule of ``graph``.
 
         Parameters
         ----------
         graph : Graph
             M molecules.
         surroundings : TrainingLikeness
-            Theirs.
+            Result of ``forward`` for these molecules.
         novelty_widens, size_widens : bool
             Whether the stated errors grow with novelty and with size.
 
@@ -267,7 +271,10 @@ class Domain(nn.Module):
 def unfamiliar(
     numbers: list[int], charge: int, seen: set[int], charges: Collection[int] = (0,)
 ) -> list[str]:
-    """Reasons to distrust a model of the elements ``seen`` (if any) and of total ``charges``."""
+    """Return reasons to distrust a model that knows elements ``seen`` and total ``charges``.
+
+    If ``seen`` is empty, elements are not checked.
+    """
     reasons = []
     if seen and (unseen := sorted(set(numbers) - seen)):
         symbols = " or ".join(chemical_symbols[z] for z in unseen)
@@ -281,7 +288,7 @@ def unfamiliar(
 
 
 def _strange(values: list[float], numbers: list[int], what: str, advice: str) -> list[str]:
-    """A sentence if any of ``values`` exceeds 1, naming the atom where it is largest."""
+    """Return a sentence if any of ``values`` exceeds 1; it names the atom with the largest."""
     largest = max(values)
     if largest <= 1.0:
         return []

@@ -1,19 +1,19 @@
 """The expected error of an excitation energy.
 
-A regression on what a prediction already holds, fitted to the errors on molecules that were not
-trained on (``esml.training.calibration``). With descriptors z of a state (``descriptors``), scaled
-and bounded, the error to expect is
+It is a regression on quantities that every prediction contains, fitted to errors on molecules that
+were not trained on (``esml.training.calibration``). With descriptors z of a state
+(``descriptors``), scaled and bounded, the expected error is
 
     u = s exp(c + b·z) ,
 
-exp(c + b·z) the mean size of such errors: the simplest positive function that descriptors raise or
-lower. s makes the interval ω ± 1.645 u hold 90 % of the errors,
-as that of a normal distribution of standard deviation u does.
+where exp(c + b·z) is the mean size of such errors: the simplest positive function that descriptors
+can raise or lower. The factor s is chosen so that the interval ω ± 1.645 u holds 90 % of the
+errors, as for a normal distribution of standard deviation u.
 
-All descriptors are averages over where the electron comes from (hole populations h_A) and goes to
-(electron populations e_A), so a state has the same uncertainty whatever else is in its molecule far
-away. States closer than about ``DEGENERATE`` share their populations: the axes of a degenerate set
-are arbitrary.
+All descriptors are averages over the atoms where the electron comes from (hole populations h_A) and
+goes to (electron populations e_A), so distant parts of a molecule do not affect the uncertainty of
+a state. States closer than about ``DEGENERATE`` share their populations, because the choice of
+states in a degenerate set is arbitrary.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ NAMES: tuple[str, ...] = (
     "unseen",
     "charge",
 )
-"""The descriptors in order. Models from before the last ones have no coefficients of these."""
+"""The descriptors in order. Older models have no coefficients for the last ones."""
 
 BOUND = 3.0
-"""Standard deviations of the calibration molecules up to which a descriptor counts."""
+"""Descriptors are cut at this many standard deviations of the calibration molecules."""
 
 NOVELTY_BOUND = 8.0
-"""The same for the novelty, upwards: farther is worse beyond what calibration molecules show."""
+"""Upper limit of the novelty, likewise: larger, since errors grow beyond the calibration range."""
 
 
 def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -> Tensor:
-    """The atoms that the electron of each state comes from and goes to.
+    """Return the hole and electron populations of atoms in each state.
 
     Parameters
     ----------
     found
         The states of a batch.
     orbitals, layout
-        The orbitals, and where they stand in padded matrices.
+        The orbitals, and their places in padded matrices.
 
     Returns
     -------
@@ -78,11 +78,11 @@ def populations(found: Excitations, orbitals: Orbitals, layout: OrbitalLayout) -
 
 
 def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: TrainingLikeness) -> Tensor:
-    """(M, K, 5 + elements) what ``descriptors`` average over atoms.
+    """Return the atomic quantities that ``descriptors`` average, (M, K, 5 + elements).
 
-    Novelty, charge, its size, whether of each element but hydrogen, heavy atoms around, whether in
-    a bond or chain that no training molecule has, size of the molecule's charge; ``charges`` (M, K)
-    in e.
+    In order: novelty; charge; its absolute value; for each element but hydrogen, 1 for atoms of
+    that element; number of heavy atoms around; 1 for atoms in a bond or chain that no training
+    molecule has; absolute value of the molecule's charge. ``charges`` (M, K) are in e.
     """
     elements = nn.functional.one_hot(species(layout.numbers), len(ELEMENTS))[:, 1:]
     total = layout.pad_atoms(valence_electrons(layout.numbers)).sum(1) - layout.n_electrons
@@ -98,21 +98,21 @@ def of_atoms(layout: OrbitalLayout, charges: Tensor, surroundings: TrainingLiken
 def descriptors(
     found: Excitations, orbitals: Orbitals, layout: OrbitalLayout, atoms: Tensor, triplets: bool
 ) -> Tensor:
-    """What the error of a state is predicted from.
+    """Return the descriptors from which the error of a state is predicted.
 
-    With w = (h + e)/2, the mean of hole and electron populations: the logarithm of the novelty
-    averaged with w; the energy (eV); whether triplets; ½ Σ_A |e_A − h_A|; √f; the size of charges
-    averaged with w; the logarithm of 1e-3 + Σ Y²; charges averaged with e − h; h and e by element,
-    without hydrogen; the logarithm of the number of heavy atoms around (``domain.size``), averaged
-    with w; the share of w in bonds or chains that no training molecule has; the size of the
-    molecule's charge, e.
+    With w = (h + e)/2, the mean of hole and electron populations, these are: the logarithm of the
+    novelty averaged with w; the energy (eV); 1 for triplets; ½ Σ_A |e_A − h_A|; √f; absolute
+    charges averaged with w; the logarithm of 1e-3 + Σ Y²; charges summed with weights e − h; h and
+    e by element, without hydrogen; the logarithm of the number of heavy atoms around
+    (``domain.size``), averaged with w; the share of w in bonds or chains that no training molecule
+    has; the absolute value of the molecule's charge, e.
 
     Parameters
     ----------
     found
         The states of a batch.
     orbitals, layout
-        The orbitals, and where they stand in padded matrices.
+        The orbitals, and their places in padded matrices.
     atoms
         Descriptors of the atoms, from ``of_atoms``.
     triplets
@@ -149,7 +149,7 @@ def descriptors(
 
 
 def scaled(values: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
-    """``descriptors`` in standard deviations from the calibration molecules' mean, bounded."""
+    """Scale ``descriptors`` by mean and spread of the calibration molecules, and bound them."""
     z = (values - centre) / spread
     return torch.cat([z[..., :1].clamp(-BOUND, NOVELTY_BOUND), z[..., 1:].clamp(-BOUND, BOUND)], -1)
 
@@ -157,12 +157,12 @@ def scaled(values: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
 class ErrorModel(nn.Module):
     """Descriptors of states → one standard deviation of the error of their energies, eV.
 
-    ``esml.training.calibrate`` makes one; ``state`` and the constructor carry it to and from a
-    model file. Raises KeyError where ``tensors`` lack one of ``PARTS``.
+    ``esml.training.calibrate`` creates it. ``state`` exports it to a model file, and the
+    constructor restores it. Raises KeyError if ``tensors`` lack one of ``PARTS``.
     """
 
-    centre: Tensor  # (descriptors,) their mean in training
-    spread: Tensor  # (descriptors,) their standard deviation there
+    centre: Tensor  # (descriptors,) mean over the calibration molecules
+    spread: Tensor  # (descriptors,) standard deviation over the calibration molecules
     coefficients: Tensor  # (1 + descriptors,) c and b
     factor: Tensor  # () s
 
@@ -174,7 +174,7 @@ class ErrorModel(nn.Module):
             self.register_buffer(name, tensors[name].double())
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors by name, as a model file holds them."""
+        """Return the tensors for a model file, by name."""
         return dict(self.named_buffers())
 
     def knows(self, name: str) -> bool:
@@ -182,7 +182,7 @@ class ErrorModel(nn.Module):
         return NAMES.index(name) < len(self.centre)
 
     def forward(self, values: Tensor) -> Tensor:
-        """u (...) of states with descriptors ``values`` (..., descriptors)."""
+        """Return u (...) of states with descriptors ``values`` (..., descriptors)."""
         z = scaled(values.double()[..., : len(self.centre)], self.centre, self.spread)
         found: Tensor = self.factor * (self.coefficients[0] + z @ self.coefficients[1:]).exp()
         return found
