@@ -43,7 +43,7 @@ SHELL_OF_SLOT = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 
 @dataclass(frozen=True)
 class Tables:
-    """What fixes a Hamiltonian of Z rows: elements, and free anions that have tables of their own."""
+    """What fixes a Hamiltonian; Z rows are elements, then free anions with tables of their own."""
 
     levels: Tensor  # (Z, 3) eV, s p d; without d (Z, 2)
     hopping: Tensor  # (Z, Z, A, n_radial) V

@@ -1,8 +1,8 @@
 """What is trained: parts that all pairs, an element or a pair share, summed into tables.
 
 Radial functions are whitened, those of hopping by their covariance near the nearest neighbours and
-those of the crystal field in metals nearer still (``field_decay``), so that a step of one size means
-the same for each.
+those of the crystal field in metals nearer still (``field_decay``), so that a step of one size
+means the same for each.
 """
 
 from __future__ import annotations

@@ -91,11 +91,14 @@ def test_a_free_sulfide_has_tables_of_its_own() -> None:
 
     with torch.no_grad():
         told.two_centre.levels[3] += 1.0
-    moved = told.two_centre.tables.hamiltonian(
-        told.neighbourhood(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)
-    ).onsite - plain.two_centre.tables.hamiltonian(
-        plain.neighbourhood(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)
-    ).onsite
+    moved = (
+        told.two_centre.tables.hamiltonian(
+            told.neighbourhood(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)
+        ).onsite
+        - plain.two_centre.tables.hamiltonian(
+            plain.neighbourhood(atoms.numbers.tolist(), atoms.cell.array, atoms.positions)
+        ).onsite
+    )
     found = torch.diagonal(moved, dim1=1, dim2=2).mean(1).detach()
     expected = torch.zeros(len(atoms), dtype=torch.float64)
     expected[5] = 1.0
