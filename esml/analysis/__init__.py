@@ -1,26 +1,26 @@
-"""What orbitals and excited states are: bonds, symmetry, characters, spectra, shapes in space.
+"""Analysis of orbitals and excited states: bonds, symmetry, characters, spectra, orbital shapes.
 
 bonding            bonds, fragments, π systems and lone pairs
 group_names        what chemists call the fragments
-characters         what a state is: nπ*, charge transfer, natural transition orbitals
+characters         character of a state: nπ*, charge transfer, natural transition orbitals
 point_group        the symmetry of a molecule
 irreps             the symmetry of its states
-orbital_shapes     what orbitals look like in space
+orbital_shapes     orbitals drawn in space
 spectrum           absorption spectra
 spectrum_axes      pictures of spectra
 curve_files        curves as tables
 absorption         bands and their maxima
 colour             the colour of a solution
-likeness           how alike a predicted and a measured spectrum are
+likeness           similarity of a predicted and a measured spectrum
 dichroism          circular dichroism
 two_photon         two-photon strengths and cross-sections
 vibronic           vibronic bands
-herzberg_teller    intensity that vibrations lend
+herzberg_teller    intensity borrowed through vibrations (Herzberg–Teller)
 emission           rates and lifetimes of emission
 emission_spectrum  emission spectra
 spin_orbit         spin–orbit coupling, phosphorescence
-transitions        dipoles between excited states, and their absorption
-solvation          what a solvent does to one state in particular
+transitions        dipoles between excited states, and excited-state absorption
+solvation          state-specific terms of a solvent
 """
 
 from esml.analysis.absorption import Band, strongest

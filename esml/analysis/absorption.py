@@ -1,8 +1,8 @@
-"""Absorption bands of a spectrum: where its maxima are, and which of them people mean by λmax.
+"""Absorption bands of a spectrum: where its maxima are, and which of them is called λmax.
 
 Spectrometers measure down to about 180 nm, where air begins to absorb. States above that energy are
-predicted too, and often the strongest of all, but nobody compares with them: bands are looked for
-from ``SHORTEST`` on, towards longer wavelengths.
+predicted too and are often the strongest of all, but they are rarely measured. So only bands at
+``SHORTEST`` or longer wavelengths count.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from esml.typing import Array
 from esml.units import HC
 
 SHORTEST = 180.0
-"""nm; end of the window that people look at."""
+"""nm; shortest wavelength of a band."""
 
 SHARE = 0.01
-"""Height of the lowest band that counts, of that of the highest: λmax of a dye may be faint beside
-what follows in the ultraviolet, as that of fluorenones is."""
+"""Height of the lowest band that counts, relative to the highest: the band at λmax of a dye may be
+much weaker than its ultraviolet bands, as in fluorenones."""
 
 FAINTEST = 10.0
-"""L mol⁻¹ cm⁻¹; what is lower everywhere is no band (nπ* states have some tens and more)."""
+"""L mol⁻¹ cm⁻¹; lower maxima are not bands (those of nπ* states reach some tens and more)."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Band:
     energy: float
     """eV"""
     height: float
-    """Of the curve at the maximum: ε in L mol⁻¹ cm⁻¹ for predicted spectra."""
+    """Height of the curve at the maximum: ε in L mol⁻¹ cm⁻¹ for predicted spectra."""
 
     @property
     def wavelength(self) -> float:
@@ -48,16 +48,16 @@ def bands(
     share: float = SHARE,
     faintest: float = FAINTEST,
 ) -> tuple[Band, ...]:
-    """Maxima of a smooth curve at wavelengths from ``shortest`` on, ascending in energy.
+    """Find the maxima of a smooth curve at ``shortest`` or longer wavelengths, by energy.
 
-    A maximum of the curve over wavelengths is one over energies: ε belongs to a kind of light, not
-    to an interval of either axis, so that no factor dE/dλ comes in.
+    A maximum over wavelengths is also one over energies: ε is not a density per interval of either
+    axis, so there is no factor dE/dλ.
 
     Parameters
     ----------
     energies, absorption
-        (P,) eV, ascending, and the curve. Without noise; see ``esml.analysis.likeness`` for
-        measured ones.
+        (P,) eV, ascending, and the curve, without noise. For measured curves see
+        ``esml.analysis.likeness``.
     shortest
         nm.
     share, faintest
@@ -65,8 +65,8 @@ def bands(
 
     Returns
     -------
-    The bands; none where the curve only rises towards the end of the window. Places between points
-    of the grid are those of parabolas through three of them.
+    The bands, ascending in energy; none where the curve only rises towards the end of the window.
+    A parabola through three points of the grid gives the position and height of each.
     """
     rises = np.diff(absorption)
     tops = 1 + np.flatnonzero((rises[:-1] > 0) & (rises[1:] <= 0))
@@ -77,7 +77,7 @@ def bands(
 
 
 def strongest(found: Sequence[Band]) -> Band | None:
-    """The highest of bands; None where there is none."""
+    """Return the highest band, or None if there is none."""
     return max(found, key=lambda band: band.height, default=None)
 
 

@@ -4,10 +4,10 @@ Nothing here looks for functional groups. In an orthonormal basis the Wiberg ind
 
     W_AB = Σ_{μ∈A, ν∈B} P_μν²
 
-is a bond order as it stands: 1 for a single, 1.4 for an aromatic and 2 for a double bond. It says
-which atoms are bonded and which bonds are multiple; the geometry around an atom says which of its p
-directions is π; and what is left on an atom in a nearly doubly occupied hybrid of its own block of
-P is a lone pair, as in natural bond orbital analysis [2].
+is a bond order: 1 for a single, 1.4 for an aromatic and 2 for a double bond. It tells which atoms
+are bonded and which bonds are multiple. The geometry around an atom tells which of its p directions
+is π. Of the other hybrids of an atom, eigenvectors of its own block of P, those that are nearly
+doubly occupied are lone pairs, as in natural bond orbital analysis [2].
 
 1. K. B. Wiberg, Tetrahedron 24, 1083 (1968).
 2. J. P. Foster and F. Weinhold, J. Am. Chem. Soc. 102, 7211 (1980).
@@ -33,13 +33,13 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 BONDED = 0.6
-"""Wiberg index from which two atoms are bonded; the two O of a nitro group reach 0.45."""
+"""Two atoms with this Wiberg index or more are bonded; the two O of a nitro group reach 0.45."""
 
 MULTIPLE = 1.3
-"""Wiberg index from which a bond is not cut: between amide (1.2) and aromatic or double (1.4)."""
+"""Bonds with this Wiberg index are not cut; it lies between amide (1.2) and aromatic (1.4)."""
 
 UNSATURATED = 0.4
-"""Bond order of an atom beyond one for each neighbour from which it is part of a multiple bond."""
+"""An atom is in a multiple bond if its bond orders exceed one per neighbour by this in total."""
 
 STRAIGHT = -0.94
 """Cosine of the angle (160°) beyond which an atom between two others is linear."""
@@ -48,27 +48,27 @@ ALIGNED = 0.5
 """Cosine of the angle (60°) up to which π directions of neighbours conjugate."""
 
 LONE_PAIR = 1.7
-"""Occupation from which a hybrid of one atom is a lone pair; bonding ones hold at most 1.5."""
+"""A hybrid with this occupation or more is a lone pair; bonding hybrids hold at most 1.5."""
 
 
 class FragmentError(ValueError):
-    """Fragments that do not fit the molecule."""
+    """Raised for fragments that do not fit the molecule."""
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """Atoms that belong together, and what to call them."""
+    """A fragment of a molecule: its atoms and its name."""
 
     name: str  # its formula, with an atom where several have the same: C6H5(C9)
-    atoms: tuple[int, ...]  # their places in the molecule, from 0
+    atoms: tuple[int, ...]  # their indices in the molecule, from 0
 
 
 @dataclass(frozen=True)
 class Bonding:
-    """What the density says of a molecule's bonds.
+    """Bonds, π orbitals, lone pairs and fragments of a molecule, from its density matrix.
 
     ``pi`` and ``lone_pairs`` are projectors in the minimal basis, block-diagonal in the atoms and
-    orthogonal to each other; what neither covers are σ bonds.
+    orthogonal to each other; the rest of the basis forms the σ bonds.
     """
 
     orders: Array  # (N, N) Wiberg indices, zero on the diagonal
@@ -80,13 +80,13 @@ class Bonding:
 
 
 def orbital_owner(numbers: NDArray[np.integer]) -> Index:
-    """(n,) atom that carries each orbital of the minimal basis of the elements ``numbers``."""
+    """Return (n,) the atom of each minimal-basis orbital, for atomic ``numbers``."""
     counts = orbitals_per_atom(torch.as_tensor(np.asarray(numbers))).numpy()
     return np.repeat(np.arange(len(counts)), counts)
 
 
 def bond_orders(density: Array, owner: Index) -> Array:
-    """Wiberg indices W_AB (N, N), zero on the diagonal, of ``density`` P (n, n)."""
+    """Return the Wiberg indices W_AB (N, N) of ``density`` P (n, n), zero on the diagonal."""
     n_atoms = int(owner.max()) + 1
     belongs = (owner == np.arange(n_atoms)[:, None]).astype(np.float64)
     orders: Array = belongs @ np.square(density) @ belongs.T
@@ -147,7 +147,7 @@ def _pi_directions(atoms: Atoms, graph: Sequence[list[int]], orders: Array) -> l
     positions = atoms.positions
     own = [_perpendicular(positions, a, neighbours) for a, neighbours in enumerate(graph)]
     for a, neighbours in enumerate(graph):
-        # An atom at the end of a chain has no plane of its own, but its neighbour's.
+        # An atom with one bond defines no plane; it takes that of its neighbour.
         if len(neighbours) == 1 and atoms.numbers[a] != 1:
             (b,) = neighbours
             own[a] = own[b] if len(graph[b]) > 1 else _normals(positions[b] - positions[a])
@@ -159,7 +159,7 @@ def _pi_directions(atoms: Atoms, graph: Sequence[list[int]], orders: Array) -> l
 
 
 def _perpendicular(positions: Array, a: int, neighbours: list[int]) -> Array:
-    """Directions perpendicular to the bonds of atom ``a``, as far as its neighbours tell."""
+    """Directions normal to the bonds of atom ``a``; none if its bonds do not define them."""
     arms = positions[neighbours] - positions[a]
     arms /= np.linalg.norm(arms, axis=1)[:, None]
     if len(arms) == 2 and arms[0] @ arms[1] < STRAIGHT:
@@ -181,7 +181,7 @@ def _normals(axis: Array) -> Array:
 
 
 def _unsaturated(graph: Sequence[list[int]], orders: Array) -> set[int]:
-    """Atoms in multiple bonds. Their sum is telling where each one is not, as in aromatics."""
+    """Atoms in multiple bonds, by the sum of their bond orders: single ones fail for aromatics."""
     return {
         a
         for a, neighbours in enumerate(graph)
@@ -226,7 +226,7 @@ def _found(atoms: Atoms, graph: Sequence[list[int]], orders: Array) -> list[list
 
 
 def _in_ring(bonded: NDArray[np.bool_], a: int, b: int) -> bool:
-    """Whether the ends of a bond hang together without it."""
+    """Whether the atoms of a bond stay connected without it."""
     without = bonded.copy()
     without[a, b] = False
     labels = connected_components(without, directed=False)[1]
@@ -253,7 +253,7 @@ def _given(atoms: Atoms, fragments: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def _named(atoms: Atoms, groups: list[list[int]]) -> tuple[Fragment, ...]:
-    """Fragments by first atom, called by formula, and by an atom (from 1) where two share it."""
+    """Fragments by first atom, named by formula, and by an atom (from 1) if two share a formula."""
     formulas = [_formula([atoms.symbols[a] for a in group]) for group in groups]
     shared = Counter(formulas)
     fragments = []
@@ -265,7 +265,7 @@ def _named(atoms: Atoms, groups: list[list[int]]) -> tuple[Fragment, ...]:
 
 
 def _formula(symbols: Sequence[str]) -> str:
-    """C first, then other elements by name, H last without carbon: C6H5, NH2, NO2."""
+    """Formula with C and H first; without carbon, H last: C6H5, NH2, NO2."""
     count = Counter(symbols)
     first = ["C", "H"] if "C" in count else []
     last = [] if first else ["H"]

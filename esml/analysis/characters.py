@@ -1,4 +1,4 @@
-"""What an excited state is: natural transition orbitals, charge transfer, character, symmetry.
+"""Character of excited states: natural transition orbitals, charge transfer, nπ* or ππ*, symmetry.
 
 Everything comes from the transition density matrix of a state in the orthonormal minimal basis,
 
@@ -6,14 +6,14 @@ Everything comes from the transition density matrix of a state in the orthonorma
 
 Its singular value decomposition D = Σ_k √λ_k |h_k⟩⟨e_k| gives the natural transition orbitals [1]
 and the participation ratio 1/Σ λ_k², the number of orbital pairs that take part. Summed over atoms
-it gives the probability to find the hole on A and the electron on B [2],
+it gives the probability of finding the hole on A and the electron on B [2],
 
     Ω_AB = Σ_{μ∈A, ν∈B} D_μν² ,   Σ_AB Ω_AB = 1 .
 
-Character is told by projectors onto the π, lone-pair (n) and σ parts of the basis
+The character comes from projectors onto the π, lone-pair (n) and σ parts of the basis
 (``esml.analysis.bonding``): the weight of an n → π* excitation is tr(Pₙ D P_π Dᵀ), and so on. No
-orbital has to be picked by hand, and the weights do not depend on the choice of axes in degenerate
-sets.
+orbital has to be picked by hand, and the weights do not depend on how degenerate orbitals are
+rotated among each other.
 
 1. R. L. Martin, J. Chem. Phys. 118, 4775 (2003).
 2. F. Plasser and H. Lischka, J. Chem. Theory Comput. 8, 2777 (2012).
@@ -39,23 +39,23 @@ from esml.analysis.point_group import PointGroup, point_group
 Array = NDArray[np.float64]
 
 MOVED = 0.4
-"""Electrons moved between fragments from which a state counts as charge transfer."""
+"""A state that moves this many electrons between fragments counts as charge transfer."""
 
 LOCAL = 0.6
-"""Share of the excitation with hole and electron on one fragment from which it counts as local."""
+"""A state counts as local if one fragment holds hole and electron with this probability."""
 
 TAKES_PART = 0.15
-"""Share of hole or electron, or of what is moved, from which a fragment is named."""
+"""A fragment is named if this share of hole or electron is on it, or is moved from or to it."""
 
 LONE_PAIR_SHARE = 0.4
-"""Share of the lone pairs in a hole outside the π system from which it is n, not σ."""
+"""A hole outside the π system is n, not σ, if lone pairs make up this share of it."""
 
 MIXED = 0.3
-"""Weight from which a second character is named beside the first."""
+"""A second character with this weight or more is named beside the first."""
 
 
 class MissingWavefunctionsError(ValueError):
-    """A question about wave functions put to a result that carries none."""
+    """Raised by results without wave functions for what needs them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Wavefunctions:
         return len(self.energies)
 
     def transition_density(self, state: int) -> Array:
-        """D (n, n) of ``state`` (from 0), rows hole and columns electron, tr(DᵀD) = 1."""
+        """Return D (n, n) of ``state`` (from 0), rows hole and columns electron, tr(DᵀD) = 1."""
         amplitudes = self.X[state] + self.Y[state]
         occupied = self.coefficients[:, : self.n_occupied]
         virtual = self.coefficients[:, self.n_occupied :]
@@ -82,7 +82,7 @@ class Wavefunctions:
         return density
 
     def natural_orbitals(self, state: int) -> NaturalOrbitals:
-        """The natural transition orbitals of ``state`` (from 0)."""
+        """Return the natural transition orbitals of ``state`` (from 0)."""
         amplitudes = self.X[state] + self.Y[state]
         holes, values, electrons = np.linalg.svd(amplitudes, full_matrices=False)
         return NaturalOrbitals(
@@ -92,7 +92,7 @@ class Wavefunctions:
         )
 
     def attachment_detachment(self, state: int) -> tuple[Array, Array]:
-        """Density matrices (n, n) of what ``state`` gains and what it loses, unrelaxed.
+        """Return the unrelaxed attachment and detachment densities (n, n) of ``state``.
 
         A = C_v (XᵀX + YᵀY) C_vᵀ and D = C_o (XXᵀ + YYᵀ) C_oᵀ; the density of the excited state is
         that of the ground state plus A − D, before the orbitals relax.
@@ -107,11 +107,11 @@ class Wavefunctions:
 
 @dataclass(frozen=True)
 class NaturalOrbitals:
-    """Pairs of orbitals, by falling weight, between which an excitation takes place."""
+    """Natural transition orbitals: pairs of hole and electron, by falling weight."""
 
     weights: Array  # (k,), sum 1
-    holes: Array  # (n, k) where the electron comes from; sign arbitrary
-    electrons: Array  # (n, k) where it goes; sign arbitrary
+    holes: Array  # (n, k) orbitals the electron leaves; sign arbitrary
+    electrons: Array  # (n, k) orbitals it goes to; sign arbitrary
 
     @property
     def participation(self) -> float:
@@ -121,18 +121,18 @@ class NaturalOrbitals:
 
 @dataclass(frozen=True)
 class Character:
-    """What one excited state is."""
+    """The character of one excited state."""
 
     label: str
-    """ππ*, nπ*, πσ*, …; two, joined by " + ", where both have a weight of at least 0.3."""
+    """ππ*, nπ*, πσ*, …; " + " joins two where the second has a weight of at least 0.3."""
     weights: dict[str, float]
-    """Weight of every kind of excitation, sum 1."""
+    """Weight of each kind of excitation, sum 1."""
     participation: float
-    """Natural-transition-orbital pairs that take part."""
+    """Number of pairs of natural transition orbitals that take part."""
     fragments: tuple[str, ...]
     """Names of the fragments, in the order of ``transfer``."""
     transfer: Array
-    """(F, F) Ω: probability of the hole on the row's and the electron on the column's fragment."""
+    """(F, F) Ω: probability of the hole on fragment F (row) and the electron on F' (column)."""
     hole: Array
     """(N,) share of each atom in the hole."""
     electron: Array
@@ -140,22 +140,22 @@ class Character:
     charge_transfer: float
     """Charge-transfer number: probability of hole and electron on different fragments."""
     moved: float
-    """Electrons that change fragment on balance, ½ Σ_F |electron_F − hole_F|."""
+    """Net number of electrons that change fragment, ½ Σ_F |electron_F − hole_F|."""
     centroid_distance: float
-    """Å between the centroids of hole and electron."""
+    """Distance between the centroids of hole and electron, Å."""
     separation: float
-    """Å, root mean square distance of electron and hole, atoms as points."""
+    """Root mean square distance of electron and hole, Å, with atoms as points."""
     kind: Literal["local", "charge transfer", "delocalized"]
-    """Whether hole and electron share fragments, and how many."""
+    """Whether hole and electron are on one fragment, on several or on different ones."""
     where: str
     """The fragments: ``C6H4``, ``N2 and C6H5``, or ``NH2 and C6H4 → NO2``."""
     donors: tuple[str, ...]
     """Fragments that lose electrons in charge transfer, sorted by the fraction of their hole
-    population that they lose: the ends of a donor–bridge–acceptor chain come first. Else empty."""
+    population that they lose, largest first: the donor comes before the bridge. Else empty."""
     acceptors: tuple[str, ...]
-    """Fragments that gain electrons, those first whose share of the electron is newest."""
+    """Fragments that gain electrons, by the fraction of their electron population that is new."""
     symmetry: StateSymmetry
-    """Irreducible representation, where the molecule has a symmetry."""
+    """Irreducible representation; empty for a molecule without symmetry."""
 
     @property
     def description(self) -> str:
@@ -169,7 +169,7 @@ class Character:
         return ", ".join(parts)
 
     def renamed(self, names: Sequence[str]) -> Character:
-        """The same with other ``names`` of the fragments, in the same order."""
+        """Return a copy with other ``names`` for the fragments, in the same order."""
         kind, where, donors, acceptors = _place(names, self.transfer, self.moved)
         return replace(
             self,
@@ -188,7 +188,7 @@ def characterize(
     bonding: Bonding | None = None,
     group: PointGroup | None = None,
 ) -> list[Character]:
-    """Say what each state is: nπ*, charge transfer, natural transition orbitals.
+    """Return the character of each state: nπ*, charge transfer, natural transition orbitals.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def characterize(
     Raises
     ------
     FragmentError
-        For lists of atoms that do not fit the molecule.
+        If the lists of atoms do not fit the molecule.
     """
     if len(states) == 0:
         return []
@@ -262,10 +262,11 @@ def _character(
 
 
 def excitation_weights(bonding: Bonding, density: Array) -> dict[str, float]:
-    """Weights tr(P D Q Dᵀ) of the kinds of excitation in ``density`` D (n, n); their sum is 1.
+    """Return the weight tr(P D Q Dᵀ) of each kind of excitation in ``density`` D (n, n), sum 1.
 
-    The hole is π, n or σ, the electron π* or σ*. A hole outside the π system is n as a whole where
-    lone pairs make up at least ``LONE_PAIR_SHARE`` of it, for no lone pair is free of σ bonds.
+    The hole is π, n or σ, the electron π* or σ*. A hole outside the π system counts as n
+    altogether if lone pairs make up at least ``LONE_PAIR_SHARE`` of it, because every lone pair
+    mixes with σ bonds.
     """
     electron = {"π*": density @ bonding.pi, "σ*": density - density @ bonding.pi}
     weights: dict[str, float] = {}
@@ -290,7 +291,7 @@ def _place(
 ) -> tuple[
     Literal["local", "charge transfer", "delocalized"], str, tuple[str, ...], tuple[str, ...]
 ]:
-    """Kind, sentence, donors and acceptors."""
+    """Kind, place in words, donors and acceptors."""
     hole, electron = transfer.sum(1), transfer.sum(0)
     if moved >= MOVED:
         donors = _movers(names, hole, electron)
@@ -300,14 +301,14 @@ def _place(
     if transfer[largest, largest] >= LOCAL:
         return "local", names[largest], (), ()
     share = np.maximum(electron, hole)
-    # Equivalent fragments, equal to a percent, in the order of their atoms.
+    # Equivalent fragments, equal to within a percent, keep the order of their atoms.
     ranked = np.argsort(-np.round(share, 2), kind="stable")
     taking = [names[i] for rank, i in enumerate(ranked) if rank == 0 or share[i] >= TAKES_PART]
     return "delocalized", _listed(taking), (), ()
 
 
 def _movers(names: Sequence[str], before: Array, after: Array) -> tuple[str, ...]:
-    """Fragments whose share falls from ``before`` to ``after``, by how much of it goes."""
+    """Fragments whose share falls from ``before`` to ``after``, by the fraction they lose."""
     change = before - after
     moving = [i for i in range(len(names)) if change[i] >= min(TAKES_PART, change.max())]
     return tuple(
@@ -316,7 +317,7 @@ def _movers(names: Sequence[str], before: Array, after: Array) -> tuple[str, ...
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence, those told apart by an atom as one: ``azo and phenyl (C1, C9)``."""
+    """Join names in a sentence, equal groups only once: ``azo and phenyl (C1, C9)``."""
     atoms: dict[str, list[str]] = {}
     for name in names:
         group, _, atom = name.rstrip(")").rpartition("(") if name.endswith(")") else (name, "", "")
@@ -326,7 +327,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _fix_sign(orbitals: Array) -> Array:
-    """Orbitals (n, k) with their largest coefficient positive."""
+    """Orbitals (n, k) with the sign that makes their largest coefficient positive."""
     largest = np.abs(orbitals).argmax(0)
     signs = np.sign(orbitals[largest, np.arange(orbitals.shape[1])])
     return orbitals * np.where(signs == 0.0, 1.0, signs)

@@ -1,15 +1,15 @@
-"""The colour of a solution: what is left of white light behind it, as a person sees it.
+"""The colour of a solution: the white light it transmits, as a person sees it.
 
     T(λ) = 10^(−ε(λ) c d)                                    Lambert and Beer
     X, Y, Z = k ∫ T(λ) (x̄, ȳ, z̄)(λ) dλ ,   k such that Y = 1 for T = 1
 
-x̄, ȳ and z̄ are the colour-matching functions of the CIE 1931 standard observer, in the sums of
+x̄, ȳ and z̄ are the colour-matching functions of the CIE 1931 standard observer, as sums of
 Gaussians that Wyman, Sloan and Shirley fitted to them (J. Comput. Graph. Tech. 2 (2), 1 (2013),
-their eq. 4; off by at most two per cent of the maximum). The light has the same power at every
+their eq. 4; errors of at most two per cent of the maximum). The light has the same power at every
 wavelength (illuminant E), and X, Y, Z are scaled so that a clear solution is the white of a screen
-(D65). From there IEC 61966-2-1 gives sRGB; what a screen cannot show is cut off.
+(D65). IEC 61966-2-1 converts them to sRGB; values that a screen cannot show are clipped.
 
-The name of a colour is that of its hue in CIELAB.
+A colour is named by its hue angle in CIELAB.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _HUES = (
     (345.0, "purple"),
     (360.0, "pink"),
 )
-"""Largest hue angle in CIELAB, degrees, of every name."""
+"""Largest hue angle in CIELAB, degrees, of each name."""
 
 COLOURLESS = 4.0
 """Chroma in CIELAB below which nobody sees a colour; about twice a just noticeable difference."""
@@ -80,7 +80,7 @@ class Colour:
 
     @property
     def hex(self) -> str:
-        """As in HTML: ``#rrggbb``."""
+        """The colour as in HTML: ``#rrggbb``."""
         parts = (self.red, self.green, self.blue)
         return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
@@ -89,7 +89,7 @@ class Colour:
 
 
 def matching_functions(wavelengths: Array) -> Array:
-    """(3, P) x̄, ȳ and z̄ of the CIE 1931 standard observer at ``wavelengths`` (P,) in nm."""
+    """Return x̄, ȳ and z̄ (3, P) of the CIE 1931 standard observer at ``wavelengths`` (P,), nm."""
     rows = []
     for lobes in _LOBES.values():
         row = np.zeros_like(wavelengths)
@@ -101,12 +101,12 @@ def matching_functions(wavelengths: Array) -> Array:
 
 
 def transmitted(wavelengths: Array, transmittance: Array) -> Colour:
-    """The colour of white light behind a filter.
+    """Return the colour of white light behind a filter.
 
     Parameters
     ----------
     wavelengths
-        (P,) nm, ascending; those that are visible, about 1 nm apart.
+        (P,) nm, ascending, over the visible range, about 1 nm apart.
     transmittance
         (P,) 0 to 1.
     """

@@ -1,4 +1,4 @@
-"""Curves over energy as tables (CSV)."""
+"""Write curves over energy as tables (CSV)."""
 
 from __future__ import annotations
 

@@ -60,21 +60,21 @@ class Dichroism:
         limits: tuple[float, float] | None = None,
         **style: Any,
     ) -> Axes:
-        """Draw Δε, and rotatory strengths as sticks against the right axis; needs matplotlib.
+        """Draw Δε, with rotatory strengths as sticks on the right axis; needs matplotlib.
 
         Parameters
         ----------
         ax
-            Axes to draw into; new ones if left out. A second curve takes the axis of the first.
+            Axes to draw into; new ones if left out. A second curve uses the axis of the first.
         sticks
             Draw rotatory strengths.
         axis
-            ``"nm"`` or ``"eV"``; the other is on the upper axis. None: nm where the largest Δε
-            lies between 200 and 800 nm.
+            ``"nm"`` or ``"eV"``; the other is on the upper axis. None: nm if the largest Δε lies
+            between 200 and 800 nm, else eV.
         limits
             Lower and upper end of ``axis``.
         style
-            Of the curve (``color``, ``label``, …).
+            Style of the curve (``color``, ``label``, …).
 
         Returns
         -------
@@ -86,7 +86,7 @@ class Dichroism:
         ax.plot(on_axis(ax, self.energies), self.dichroism, **line | style)
         if len(ax.get_lines()) == 1:
             ax.axhline(0.0, color="#888888", linewidth=0.6)
-        # One zero line for the curve and for the sticks.
+        # Curve and sticks share one zero line.
         height = 1.1 * max(np.abs(line.get_ydata()).max() for line in ax.get_lines())
         ax.set_ylim(-height, height)
         if sticks:
@@ -116,12 +116,12 @@ def broaden_dichroism(
     shape: Shape = "gaussian",
     energies: ArrayLike | None = None,
 ) -> Dichroism:
-    """Circular dichroism of transitions at ``excitation_energies`` (S,) eV.
+    """Return the circular dichroism of transitions at ``excitation_energies`` (S,) eV.
 
     Parameters
     ----------
     excitation_energies, rotatory_strengths
-        (S,) eV and 10⁻⁴⁰ cgs; a state whose energy is nan is left out.
+        (S,) eV and 10⁻⁴⁰ cgs; states whose energy is nan are left out.
     fwhm, shape, energies
         As for ``esml.analysis.broaden``.
 
@@ -132,7 +132,7 @@ def broaden_dichroism(
     Raises
     ------
     ValueError
-        As ``esml.analysis.broaden``, and for rotatory strengths that are not finite.
+        As in ``esml.analysis.broaden``, and if rotatory strengths are not finite.
     """
     strengths = np.asarray(rotatory_strengths, dtype=np.float64)
     there = ~np.isnan(np.asarray(excitation_energies, dtype=np.float64))
@@ -141,7 +141,7 @@ def broaden_dichroism(
             "rotatory strengths are unknown: expected those of a prediction with positions; "
             "predict again"
         )
-    # The lines of each sign make a separate absorption spectrum.
+    # Broaden positive and negative strengths separately, like two absorption spectra.
     up, down = (
         broaden(excitation_energies, part.clip(min=0.0), fwhm, shape, energies)
         for part in (strengths, -strengths)

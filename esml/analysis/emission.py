@@ -6,7 +6,7 @@ R. A. Berg, J. Chem. Phys. 37, 814 (1962)):
 
     k = 2 n² α³ ω² f = 4/3 n² α³ ω³ |μ|² .
 
-Strickler and Berg's ⟨ν̃⁻³⟩⁻¹ is here the cube of one energy, that of the emission.
+The cube of the emission energy replaces ⟨ν̃⁻³⟩⁻¹ of Strickler and Berg.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from esml.typing import Array
 from esml.units import HARTREE
 
 FINE_STRUCTURE = 7.2973525643e-3
-"""α, no unit (CODATA 2022)."""
+"""α, dimensionless (CODATA 2022)."""
 
 ATOMIC_TIME = 2.4188843265864e-17
 """ħ/hartree in s (CODATA 2022)."""
@@ -27,16 +27,16 @@ ATOMIC_TIME = 2.4188843265864e-17
 def radiative_rate(
     energies: ArrayLike, oscillator_strengths: ArrayLike, refractive_index: float = 1.0
 ) -> Array:
-    """Rates of spontaneous emission, 1/s.
+    """Return the rates of spontaneous emission, 1/s.
 
     Parameters
     ----------
     energies
-        Of the emission, eV, any shape.
+        Emission energies, eV, any shape.
     oscillator_strengths
-        Of the transitions, per final and initial state alike (singlets), the same shape.
+        Oscillator strengths of transitions between singlets, the same shape.
     refractive_index
-        Of the medium.
+        Refractive index of the medium.
     """
     omega = np.asarray(energies, dtype=np.float64) / HARTREE
     strengths = np.asarray(oscillator_strengths, dtype=np.float64)
@@ -47,16 +47,16 @@ def radiative_rate(
 def radiative_lifetime(
     energies: ArrayLike, oscillator_strengths: ArrayLike, refractive_index: float = 1.0
 ) -> Array:
-    """Lifetimes by spontaneous emission, 1/``radiative_rate``.
+    """Return the radiative lifetimes, 1/``radiative_rate``.
 
     Parameters
     ----------
     energies
-        Of the emitted light, eV.
+        Energies of the emitted light, eV.
     oscillator_strengths
-        Of the transitions to the ground state.
+        Oscillator strengths of the transitions to the ground state.
     refractive_index
-        Of the solvent; 1 in vacuum.
+        Refractive index of the solvent; 1 in vacuum.
 
     Returns
     -------

@@ -1,10 +1,11 @@
-"""Emission spectra: the photons that a relaxed state gives off, by energy or by wavelength.
+"""Emission spectra: photons emitted by a relaxed state, per energy or per wavelength.
 
-The rate of spontaneous emission per interval of energy from a band of area 1, L(E), is
+With a band L(E) of area 1, the rate of spontaneous emission per interval of energy is
 
     I(E) = k (E/E_v)³ L(E) ,   k = ``radiative_rate`` at the vertical energy E_v ,
 
-so that the rate of the whole band is k ∫ (E/E_v)³ L dE: Strickler and Berg's ⟨ν̃⁻³⟩⁻¹ for E_v³.
+so that the rate of the whole band is k ∫ (E/E_v)³ L dE, with Strickler and Berg's ⟨ν̃⁻³⟩⁻¹ in
+place of E_v³.
 Fluorimeters count photons per interval of wavelength, I(λ) = I(E) E²/hc, whose maximum lies at
 shorter wavelength than that of I(E).
 """
@@ -35,8 +36,8 @@ class EmissionSpectrum:
     """The emission of one state."""
 
     energies: Array  # (P,) eV, ascending
-    intensity: Array  # (P,) photons per energy, 1/eV, of area 1
-    cubed: float  # ∫ (E/E_v)³ L dE: what the rate at the vertical energy is multiplied by
+    intensity: Array  # (P,) photons per energy, 1/eV, area 1
+    cubed: float  # ∫ (E/E_v)³ L dE, the factor for the rate at the vertical energy
     band: VibronicBand  # the transition with its vibrations
     fwhm: float  # eV
     temperature: float  # K
@@ -49,20 +50,20 @@ class EmissionSpectrum:
 
     @property
     def intensity_per_wavelength(self) -> Array:
-        """(P,) photons per wavelength, 1/nm, of area 1."""
+        """(P,) photons per wavelength, 1/nm, area 1."""
         intensity: Array = self.intensity * self.energies**2 / HC
         return intensity
 
     @property
     def emission_max_nm(self) -> float:
-        """Wavelength (nm) of most photons per nm, which people call λ_em."""
+        """λ_em, the wavelength (nm) with the most photons per nm."""
         found = strongest(
             bands(self.energies, self.intensity_per_wavelength, shortest=0.0, faintest=0.0)
         )
         return found.wavelength if found else float("nan")
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Columns ``energy_eV,wavelength_nm,photons_per_eV,photons_per_nm``, each of area 1."""
+        """Write columns ``energy_eV,wavelength_nm,photons_per_eV,photons_per_nm``; area 1 each."""
         columns = {
             "photons_per_eV": self.intensity,
             "photons_per_nm": self.intensity_per_wavelength,
@@ -81,13 +82,13 @@ class EmissionSpectrum:
         Parameters
         ----------
         ax
-            Axes to draw into; new ones if left out. A second curve takes the axis of the first.
+            Axes to draw into; new ones if left out. A second curve uses the axis of the first.
         axis
             ``"nm"`` (None) or ``"eV"``; the other is on the upper axis.
         limits
-            Lower and upper end of ``axis``; those of the curve if left out.
+            Lower and upper end of ``axis``; the ends of the curve if left out.
         style
-            Of the curve (``color``, ``label``, …).
+            Style of the curve (``color``, ``label``, …).
 
         Returns
         -------
@@ -109,23 +110,23 @@ def emission_spectrum(
     temperature: float = TEMPERATURE,
     energies: ArrayLike | None = None,
 ) -> EmissionSpectrum:
-    """The emission spectrum of a ``band``.
+    """Return the emission spectrum of a ``band``.
 
     Parameters
     ----------
     band
-        With ``emission``; one without modes is a Gaussian about the vertical energy.
+        A band with ``emission=True``; without modes it is a Gaussian at the vertical energy.
     fwhm
         Full width at half maximum of the Gaussian on each line, eV.
     temperature
-        K.
+        Temperature, K.
     energies
-        Grid, eV; where the band has photons if left out.
+        Grid, eV; if left out, it covers the band.
 
     Raises
     ------
     ValueError
-        For a band of absorption, and a width or temperature that cannot be.
+        If the band is one of absorption, or a width or temperature is not possible.
     """
     if not band.emission:
         raise ValueError(

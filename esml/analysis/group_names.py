@@ -1,8 +1,8 @@
-"""What chemists call the fragments of a molecule; with RDKit.
+"""Common names of the fragments of a molecule; with RDKit.
 
-The graph is that of the model's density (``Bonding``): its bonds, to which RDKit assigns orders. A
-fragment is cut out with open ends (``*c1ccccc1``) and looked up among the groups and rings of the
-table ``group_names.csv`` beside this module; what is not there keeps its formula.
+The bonds are those of the model's density (``Bonding``); RDKit assigns their orders. A fragment is
+cut out with open ends (``*c1ccccc1``) and looked up among the groups and rings of the table
+``group_names.csv`` beside this module. A fragment that is not in the table keeps its formula.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Mol = Any
 """An RDKit molecule; RDKit ships no complete types."""
 
 TRIES = 100_000
-"""Assignments of bond orders that RDKit looks at before it gives up."""
+"""Number of bond-order assignments that RDKit tries before it gives up."""
 
 KINDS = ("group", "ring")
-"""What a line of the table names, in the order in which names are looked up."""
+"""Kinds of names in the table, in the order in which they are looked up."""
 
 
 def molecular_graph(atoms: Atoms, bonds: Sequence[tuple[int, int]]) -> Mol | None:
-    """The RDKit molecule of ``atoms`` with these ``bonds``, in order and hydrogens among them.
+    """Return the RDKit molecule of ``atoms`` with ``bonds``, hydrogens included, atoms in order.
 
-    Bonds are single where RDKit finds no orders that fit the charge. None without RDKit.
+    All bonds are single if RDKit finds no orders that fit the charge. None without RDKit.
     """
     try:
         from rdkit import Chem, rdBase
@@ -63,9 +63,9 @@ def molecular_graph(atoms: Atoms, bonds: Sequence[tuple[int, int]]) -> Mol | Non
 
 
 def group_names(fragments: Sequence[Fragment], mol: Mol | None) -> list[str]:
-    """Names of the ``fragments`` of ``mol``: ``phenyl``, ``nitro``, else the formula.
+    """Return the names of the ``fragments`` of ``mol``: ``phenyl``, ``nitro``, else the formula.
 
-    Those that share a name are told apart by their first heavy atom (from 1): ``phenyl (C9)``.
+    Fragments with the same name also get their first heavy atom (from 1): ``phenyl (C9)``.
     """
     if mol is None:
         return [fragment.name for fragment in fragments]
@@ -83,7 +83,7 @@ def group_names(fragments: Sequence[Fragment], mol: Mol | None) -> list[str]:
 
 
 def _name(mol: Mol, atoms: Sequence[int]) -> str:
-    """What the group of ``atoms`` is called; empty if it is in no table."""
+    """Name of the group of ``atoms``; empty if it is not in the table."""
     from rdkit import Chem, rdBase
 
     inside = set(atoms)
@@ -106,7 +106,7 @@ def _name(mol: Mol, atoms: Sequence[int]) -> str:
             )[0]
             Chem.SanitizeMol(closed)
             ring = _canonical(Chem.RemoveHs(closed))
-        except (ValueError, RuntimeError):  # what RDKit cannot interpret has no name
+        except (ValueError, RuntimeError):  # RDKit cannot interpret the group
             return ""
     groups, rings = _tables()
     return groups.get(group) or rings.get(ring, "")
@@ -121,7 +121,7 @@ def _canonical(mol: Mol) -> str:
 
 
 def table() -> list[dict[str, str]]:
-    """The lines of ``group_names.csv``: kind, name and smiles."""
+    """Return the lines of ``group_names.csv``: kind, name and smiles."""
     text = (files("esml.analysis") / "group_names.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
 

@@ -1,9 +1,9 @@
 """Irreducible representations of excited states, from their transition density matrices.
 
 An operation R of the point group turns the transition density matrix D of a state into U D Uᵀ. The
-traces of such operations within a set of degenerate states are the characters that name the
-representation. States form a set only where an operation mixes them: states that lie close by
-accident are not called degenerate. ``esml.analysis.point_group`` says how the axes are chosen.
+traces of such operations within a set of degenerate states are the characters that identify the
+representation. States form a set only if an operation mixes them, so accidentally close states do
+not count as degenerate. ``esml.analysis.point_group`` says how the axes are chosen.
 
 Shape letters: S states, N atoms, n orbitals.
 """
@@ -24,13 +24,13 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 MIXING = 0.05
-"""Squared overlap of a state with the image of another from which the two form a set."""
+"""Two states form a set if one has this squared overlap with the image of the other."""
 
 NEARBY = 0.1
 """eV; states further apart are not degenerate, whatever their overlap."""
 
 CLOSED = 0.8
-"""Share of the image of a set that lies within the set, from which the set is complete."""
+"""A set is complete if this share of its image lies within the set."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,22 @@ class StateSymmetry:
     """The representation a state belongs to, and the states it is degenerate with."""
 
     label: str
-    """Mulliken's symbol; empty where there is no symmetry or it cannot be told."""
+    """Mulliken symbol; empty without symmetry or where it cannot be assigned."""
     group: str
-    """Schoenflies symbol of the molecule."""
+    """Schoenflies symbol of the molecule's point group."""
     partners: tuple[int, ...]
-    """The states (from 0) of the set, this one included."""
+    """States (from 0) of the degenerate set, this one included."""
     complete: bool = True
-    """False where the set goes on beyond the highest state asked for."""
+    """False if the set continues above the highest state that was computed."""
 
     @property
     def degeneracy(self) -> int:
-        """States of the set at hand."""
+        """Number of computed states in the set."""
         return len(self.partners)
 
     @property
     def text(self) -> str:
-        """``B2u``, ``E1u (degenerate pair)``; empty without symmetry."""
+        """The symmetry in words: ``B2u``, ``E1u (degenerate pair)``; empty without symmetry."""
         if not self.complete:
             return "degenerate (its partner lies beyond the states asked for)"
         name = {2: "degenerate pair", 3: "degenerate triple"}.get(
@@ -67,7 +67,7 @@ class StateSymmetry:
 def state_symmetries(
     group: PointGroup, densities: Array, energies: Array, owner: Index
 ) -> list[StateSymmetry]:
-    """The symmetry of each state.
+    """Return the symmetry of each state.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def state_symmetries(
     densities
         (S, n, n) transition densities, each of norm 1.
     energies
-        (S,) eV.
+        (S,) excitation energies, eV.
     owner
         (n,) the atom that carries each orbital (``bonding.orbital_owner``).
 
@@ -128,7 +128,7 @@ def _overlaps(operation: Operation, densities: Array, owner: Index) -> Array:
 
 
 def _label(group: PointGroup, traces: dict[str, float], dimension: int) -> str:
-    """Mulliken's symbol of a set of states with these traces of operations."""
+    """Mulliken symbol of a set of states, from the ``traces`` of the operations."""
     if group.name in ("C1", "K"):
         return ""
     if group.order == 0:

@@ -1,12 +1,12 @@
-"""How alike a predicted and a measured spectrum are.
+"""Similarity of a predicted and a measured spectrum.
 
     s(Δ) = ∫ a(E − Δ) b(E) dE / √(∫ a(E − Δ)² dE ∫ b(E)² dE)
 
-over the energies that were measured, a the predicted curve and b the measured one, neither of which
-need be scaled. s is 1 for curves of one shape and 0 for curves that do not overlap; it is the
-measure with which SpecDis compares circular-dichroism spectra (Bruhn, Schaumlöffel, Hemberger and
-Bringmann, Chirality 25, 243 (2013)). s(0) says how alike the spectra are as they stand, the largest
-s(Δ) how alike their shapes are and Δ by how much the prediction would have to be shifted.
+over the measured energies, with a the predicted curve and b the measured one, in any units. s is 1
+for curves of the same shape and 0 for curves that do not overlap; SpecDis compares
+circular-dichroism spectra by the same measure (Bruhn, Schaumlöffel, Hemberger and Bringmann,
+Chirality 25, 243 (2013)). s(0) compares the spectra as they are. The largest s(Δ) compares their
+shapes, and its Δ is the shift that fits best.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from esml.analysis.absorption import Band
 from esml.typing import Array
 
 PROMINENCE = 0.03
-"""Of the range of values: how far a measured peak rises above its surroundings."""
+"""Least prominence of a measured peak, as a share of the range of values."""
 
 NARROWEST = 0.02
-"""eV; half widths of peaks below it are noise."""
+"""eV; peaks with a smaller width at half their prominence are noise."""
 
 LARGEST_SHIFT = 1.5
 """eV"""
 
 STEP = 0.005
-"""eV of the grid on which spectra are compared, and of shifts."""
+"""eV; step of the grid on which spectra are compared, and of the shifts."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """A predicted spectrum beside a measured one."""
+    """Comparison of a predicted spectrum with a measured one."""
 
     peaks: tuple[Band, ...]
-    """Of the measured spectrum, ascending in energy."""
+    """Peaks of the measured spectrum, ascending in energy."""
     similarity: float
     """s(0), 0 to 1."""
     shift: float
@@ -45,15 +45,14 @@ class Likeness:
     shifted_similarity: float
     """s(shift)"""
     scale: float
-    """What the measured values are multiplied by to be as high as the predicted curve, where both
-    are known."""
+    """Factor that makes the measured curve as high as the predicted one in the measured range."""
 
 
 def peaks(energies: Array, values: Array) -> tuple[Band, ...]:
-    """Peaks of a measured spectrum (P,), ascending in energy.
+    """Return the peaks of a measured spectrum (P,), ascending in energy.
 
-    Those that rise by three per cent of the range above their surroundings and are not narrower
-    than noise (``scipy.signal.find_peaks``).
+    A peak rises by at least three per cent of the range of values above its surroundings and is
+    wider than noise (``scipy.signal.find_peaks``).
     """
     from scipy.signal import find_peaks
 
@@ -82,14 +81,14 @@ def likeness(predicted: Callable[[Array], Array], energies: Array, values: Array
     grid = _grid(energies)
     measured = np.clip(np.interp(grid, energies, values), 0.0, None)
     n_shifts = round(LARGEST_SHIFT / STEP)
-    # One long curve holds all shifted ones: E − Δ runs beyond the measured range on either side.
+    # One long curve contains all shifted ones: E − Δ extends beyond both measured ends.
     beyond = STEP * np.arange(1, n_shifts + 1)
     wide = np.concatenate([grid[0] - beyond[::-1], grid, grid[-1] + beyond])
     curve = np.where(wide > 0.0, predicted(np.maximum(wide, STEP)), 0.0)
     windows = np.lib.stride_tricks.sliding_window_view(curve, len(grid))[::-1]
     found = np.array([_overlap(window, measured) for window in windows])
     shifts = STEP * np.arange(-n_shifts, n_shifts + 1)
-    # Of equally good shifts the smallest.
+    # Among equally good shifts, take the smallest.
     best = int(np.lexsort((np.abs(shifts), -found))[0])
     here = curve[n_shifts : n_shifts + len(grid)]
     top = float(here.max()) or float(curve.max())
@@ -103,7 +102,7 @@ def likeness(predicted: Callable[[Array], Array], energies: Array, values: Array
 
 
 def _grid(energies: Array) -> Array:
-    """From the first measured energy in steps of ``STEP`` to the last."""
+    """Energies from the first measured one to the last in steps of ``STEP``."""
     return np.arange(energies[0], energies[-1] + 0.5 * STEP, STEP)
 
 

@@ -1,15 +1,15 @@
-"""What the minimal orbitals look like in space: an illustration.
+"""Shapes of the minimal-basis orbitals in space: an illustration.
 
-The model knows its orbitals by the operators between them and holds no functions of space. To draw
-them, each is given the Slater-type function of its shell, s and p alike without radial node,
-expanded in three Gaussians (STO-3G), with the exponents ζ that Hehre, Stewart and Pople recommend
-for molecules [1–4]. The functions χ overlap and the orbitals of the model do not, so these are
-drawn as the symmetrically orthogonalized set (Löwdin)
+The model defines its orbitals only by the operators between them, not as functions in space. To
+draw them, each orbital gets the Slater-type function of its shell, without radial nodes for s and
+p, expanded in three Gaussians (STO-3G), with the exponents ζ that Hehre, Stewart and Pople
+recommend for molecules [1–4]. These functions χ overlap, but the orbitals of the model do not, so
+they are drawn as the symmetrically orthogonalized set (Löwdin)
 
     φ_μ = Σ_ν (S^−½)_νμ χ_ν ,   S_μν = ⟨χ_μ|χ_ν⟩ ,
 
-the orthonormal set nearest to the χ. Populations, coefficients and signs are the model's; how far
-an orbital reaches is not, and nothing in the package is computed from these shapes.
+the orthonormal set nearest to the χ. Populations, coefficients and signs come from the model. The
+extent of an orbital does not, and no property is computed from these shapes.
 
 1. W. J. Hehre, R. F. Stewart and J. A. Pople, J. Chem. Phys. 51, 2657 (1969): H to F.
 2. W. J. Hehre, R. Ditchfield, R. F. Stewart and J. A. Pople, J. Chem. Phys. 52, 2769 (1970): Si to
@@ -18,7 +18,7 @@ an orbital reaches is not, and nothing in the package is computed from these sha
 4. W. J. Pietro, E. S. Blurock, R. F. Hout, W. J. Hehre, D. J. DeFrees and R. F. Stewart,
    Inorg. Chem. 20, 3650 (1981): I.
 
-Shape letters: N atoms, n orbitals, k functions to draw, G primitives. Lengths in Å unless said.
+Shape letters: N atoms, n orbitals, k functions to draw, G primitives. Lengths in Å by default.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STATEMENT = (
     "minimal orbitals drawn as orthogonalized STO-3G valence functions: shapes illustrative, "
     "coefficients and populations exact"
 )
-"""What every file of orbitals says of itself."""
+"""Note in every file of orbitals."""
 
 SLATER_EXPONENT = {1: 1.24, 6: 1.72, 7: 1.95, 8: 2.25, 9: 2.55, 16: 2.05, 17: 2.10}
 SLATER_EXPONENT |= {5: 1.50, 14: 1.75, 15: 1.90, 34: 2.22, 35: 2.38, 53: 2.42}
@@ -75,18 +75,18 @@ _EXPANSIONS = {
 }
 
 NOBLE_GASES = (2, 10, 18, 36, 54)
-"""Atomic numbers with which shells end."""
+"""Atomic numbers at which a shell is full."""
 
 
 def principal_number(number: int) -> int:
-    """Principal quantum number of the valence shell of element ``number``."""
+    """Return the principal quantum number of the valence shell of element ``number``."""
     return 1 + bisect_left(NOBLE_GASES, number)
 
 
 def contraction(number: int) -> tuple[Array, Array, Array]:
-    """Exponents (3,) in 1/bohr² and coefficients of s (3,) and p (3,), empty for hydrogen.
+    """Return exponents (3,) in 1/bohr² and coefficients of s (3,) and p (3,) of an element.
 
-    Coefficients multiply normalized Gaussians.
+    Coefficients multiply normalized Gaussians; those of p are empty for hydrogen.
     """
     exponents, s, p = _EXPANSIONS[principal_number(number)]
     return np.array(exponents) * SLATER_EXPONENT[number] ** 2, np.array(s), np.array(p)
@@ -94,7 +94,7 @@ def contraction(number: int) -> tuple[Array, Array, Array]:
 
 @dataclass(frozen=True)
 class Shapes:
-    """The functions of one molecule's minimal orbitals, atom by atom, s, x, y, z."""
+    """Functions in space of a molecule's minimal basis, by atom, in the order s, x, y, z."""
 
     atoms: Atoms  # the molecule
 
@@ -105,7 +105,7 @@ class Shapes:
         column = 0
         for number, position in zip(self.atoms.numbers, self.atoms.positions / BOHR, strict=True):
             zeta, s, p = contraction(int(number))
-            # Of a normalized Gaussian, with a power of x in front for p.
+            # Norm of a Gaussian; for p it has a factor x in front.
             norm_s = (2.0 * zeta / np.pi) ** 0.75
             functions = [(np.zeros(3, dtype=np.int64), s * norm_s)]
             if len(p):
@@ -145,19 +145,19 @@ class Shapes:
 
     @cached_property
     def orthogonalizer(self) -> Array:
-        """S^−½ (n, n): coefficients in the model's basis to coefficients of the χ."""
+        """S^−½ (n, n), from coefficients in the model's basis to coefficients of the χ."""
         values, vectors = np.linalg.eigh(self.overlap)
         root: Array = (vectors / np.sqrt(values)) @ vectors.T
         return root
 
     def grid(self, spacing: float = 0.3, margin: float = 3.0) -> Grid:
-        """A box around the molecule."""
+        """Return a grid over a box around the molecule; ``spacing`` and ``margin`` in Å."""
         low = self.atoms.positions.min(0) - margin
         counts = np.ceil((np.ptp(self.atoms.positions, axis=0) + 2.0 * margin) / spacing)
         return Grid(low, spacing, tuple(int(count) + 1 for count in counts))
 
     def values(self, orbitals: Array, grid: Grid) -> Array:
-        """Values (k, *grid.shape) in bohr^(−3/2) of ``orbitals`` (n, k) of the model's basis."""
+        """Return ``orbitals`` (n, k) of the model's basis on ``grid``, (k, …) in bohr^(−3/2)."""
         centres, exponents, powers, table = self._primitives
         weights = table @ self.orthogonalizer @ orbitals
         factors = []
@@ -172,7 +172,7 @@ class Shapes:
         return result
 
     def density(self, matrix: Array, grid: Grid) -> Array:
-        """Values (*grid.shape) in bohr⁻³ of a symmetric one-electron ``matrix`` (n, n)."""
+        """Return the density of a symmetric ``matrix`` (n, n) on ``grid`` in bohr⁻³."""
         occupations, orbitals = np.linalg.eigh(matrix)
         kept = np.abs(occupations) > 1e-6 * max(float(np.abs(occupations).max()), 1e-12)
         total = np.zeros(grid.shape)
@@ -183,20 +183,20 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Grid:
-    """Points of a box, equally spaced."""
+    """Equally spaced points of a box."""
 
     origin: Array  # (3,) Å
     spacing: float  # Å
     shape: tuple[int, ...]  # (3,) points along x, y and z
 
     def axis(self, which: int) -> Array:
-        """Coordinates along one axis, Å."""
+        """Return the coordinates of the points along one axis, Å."""
         steps: Array = self.origin[which] + self.spacing * np.arange(self.shape[which])
         return steps
 
 
 def isovalue(values: Array, share: float = 0.8) -> float:
-    """The value whose surface encloses a given share of the square of a function.
+    """Return the isovalue whose surface encloses a given share of the square of a function.
 
     Parameters
     ----------
@@ -215,16 +215,16 @@ def isovalue(values: Array, share: float = 0.8) -> float:
 
 
 def surface(values: Array, grid: Grid, level: float) -> tuple[Array, NDArray[np.int64]]:
-    """The surface where a function has a given value, by marching cubes of scikit-image.
+    """Return the isosurface of a function, by the marching cubes of scikit-image.
 
     Parameters
     ----------
     values
         The function on the grid.
     grid
-        Where its points are.
+        The points of the grid.
     level
-        The value.
+        The isovalue.
 
     Returns
     -------

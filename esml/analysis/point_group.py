@@ -1,14 +1,14 @@
 """The point group of a molecule: its symmetry operations and its Schoenflies symbol.
 
-Operations are sought where they can be: about the axes of inertia and, in symmetric and spherical
-tops, about directions between equivalent atoms.
+Operations are sought only where they are possible: about the axes of inertia and, in symmetric and
+spherical tops, about directions between equivalent atoms.
 
 Axes are chosen as R. S. Mulliken, J. Chem. Phys. 23, 1997 (1955), recommends. z is the principal
-axis. C2v: yz is the plane that holds most atoms, so that B1 is antisymmetric to it. D2h and D2: x
-is perpendicular to the plane that holds most atoms, and z is the one of the two other axes that
-passes through most atoms; B1, B2, B3 are symmetric about z, y, x. In other groups the subscripts 1
-and 2 mean symmetric and antisymmetric under the perpendicular twofold axis, or the vertical plane,
-that holds most atoms. Cubic groups: under the fourfold operation.
+axis. C2v: yz is the plane with most atoms, so that B1 is antisymmetric under reflection in it.
+D2h and D2: x is perpendicular to the plane with most atoms, and z is the one of the two other axes
+that passes through most atoms; B1, B2, B3 are symmetric about z, y, x. In other groups the
+subscripts 1 and 2 mean symmetric and antisymmetric under the perpendicular twofold axis, or the
+vertical plane, with most atoms. Cubic groups: under the fourfold operation.
 
 Shape letter: N atoms. Lengths in Å.
 """
@@ -28,13 +28,13 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 TOLERANCE = 0.1
-"""Å between an atom and the place where an operation puts its partner, at most."""
+"""Å; largest distance of an atom from the place where an operation puts its partner."""
 
 HIGHEST_ORDER = 8
-"""Highest order of a rotation axis that is sought in a molecule that is not linear."""
+"""Highest order of a rotation axis sought in a nonlinear molecule."""
 
 LINEAR_TURN = 2.0 * pi / 7.0
-"""Angle of the rotation that tells Σ, Π, Δ and Φ of a linear molecule apart."""
+"""Angle of the rotation that distinguishes Σ, Π, Δ and Φ of a linear molecule."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Operation:
     """An orthogonal transformation that maps the molecule onto itself."""
 
     matrix: Array  # (3, 3)
-    image: Index  # (N,) where each atom goes
+    image: Index  # (N,) the atom that each atom is mapped onto
 
 
 @dataclass(frozen=True)
 class PointGroup:
-    """A Schoenflies symbol, and the operations that tell its representations apart."""
+    """A point group, with the operations that distinguish its irreducible representations."""
 
     name: str  # Schoenflies symbol, such as C2v
     order: int  # of the principal axis, 0 for a linear molecule
@@ -56,14 +56,14 @@ class PointGroup:
 
 
 def point_group(atoms: Atoms, tolerance: float = TOLERANCE) -> PointGroup:
-    """The point group of a molecule.
+    """Return the point group of a molecule.
 
     Parameters
     ----------
     atoms
         The molecule.
     tolerance
-        How far (Å) an atom may be from where an operation puts it.
+        Largest distance (Å) of an atom from the place where an operation puts its partner.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def point_group(atoms: Atoms, tolerance: float = TOLERANCE) -> PointGroup:
 
 
 class _Finder:
-    """Symmetry operations of one molecule."""
+    """Search for the symmetry operations of one molecule."""
 
     def __init__(self, atoms: Atoms, tolerance: float) -> None:
         weights = atoms.numbers.astype(np.float64)
@@ -90,7 +90,7 @@ class _Finder:
         self.tolerance = tolerance
         self.different = atoms.numbers[:, None] != atoms.numbers
         radii = np.linalg.norm(self.positions, axis=1)
-        # Atoms an operation may exchange: of one element, at one distance from the centre.
+        # Atoms an operation may exchange: same element, same distance from the centre.
         self.alike = ~self.different & (np.abs(radii[:, None] - radii) < tolerance)
         self.off_centre = radii > tolerance
         squares = np.einsum("a,ai,aj->ij", weights, self.positions, self.positions)
@@ -100,7 +100,7 @@ class _Finder:
         self.is_linear = bool(len(spread) < 2 or spread[1] < tolerance)
 
     def operation(self, matrix: Array) -> Operation | None:
-        """The operation ``matrix``, if the molecule has it."""
+        """The operation ``matrix``, or None if the molecule does not have it."""
         moved = self.positions @ matrix.T
         distances = np.linalg.norm(moved[:, None] - self.positions, axis=2)
         distances[self.different] = np.inf
@@ -110,7 +110,7 @@ class _Finder:
         return Operation(matrix, image)
 
     def _directions(self) -> Iterator[Array]:
-        """Where axes may run and what planes may be normal to."""
+        """Possible directions of rotation axes and of normals to mirror planes."""
         yield from self.inertia
         middle = self.moments[1]
         top = [
@@ -132,7 +132,7 @@ class _Finder:
             return
         shell = flat[min(off_axis, key=len)]
         candidates = [*shell]
-        # An operation takes each of these few to some other, which tells where its axis runs.
+        # An operation takes each of these few to another, which gives the direction of its axis.
         for a, b in product(shell[:4], shell):
             candidates += [a + b, a - b]
             if spherical:
@@ -193,7 +193,7 @@ class _Finder:
             # Its S4 axes are its C2 axes.
             axis = next(axis for axis, n in axes if n == 2)
             fourfold = rotation(axis, 4) @ reflection(axis)
-        # Threefold axes run between three equivalent ones, if not through atoms.
+        # Threefold axes that pass through no atom lie between three equivalent axes.
         between = [
             a + sign * b + other * c
             for (a, _), (b, _), (c, _) in combinations(axes, 3)
@@ -211,7 +211,7 @@ class _Finder:
         )
 
     def axial(self, axes: Sequence[tuple[Array, int]]) -> PointGroup:
-        """All groups with one axis of order above two, or none."""
+        """Groups with at most one axis of order above two."""
         inversion = -np.eye(3) if self.operation(-np.eye(3)) else None
         if not axes:
             name = "Cs" if self.normals else "C1" if inversion is None else "Ci"
@@ -237,7 +237,7 @@ class _Finder:
             name = f"C{n}h"
         elif vertical:
             name = f"C{n}v"
-            # In C2v the label goes by the other plane than the one that holds most atoms.
+            # In C2v the label refers to the plane with fewer atoms.
             planes = sorted(vertical, key=lambda normal: self._near_plane(normal))
             put["second"] = reflection(planes[0] if n == 2 else planes[-1])
         else:
@@ -257,14 +257,14 @@ class _Finder:
         return self._by_atoms(self._plane_normal_first(best)[1:])[0], order
 
     def _plane_normal_first(self, axes: Sequence[Array]) -> list[Array]:
-        """``axes`` by how many atoms lie in the plane normal to each, most first."""
+        """``axes`` sorted by the number of atoms in the plane normal to each, most first."""
         return sorted(axes, key=lambda axis: -self._near_plane(axis))
 
     def _near_plane(self, normal: Array) -> int:
         return int((np.abs(self.positions @ normal) < self.tolerance).sum())
 
     def _by_atoms(self, axes: Sequence[Array]) -> list[Array]:
-        """``axes`` by the number of atoms on each, most first."""
+        """``axes`` sorted by the number of atoms on each, most first."""
 
         def on_axis(axis: Array) -> int:
             off = self.positions - np.outer(self.positions @ axis, axis)
@@ -274,7 +274,7 @@ class _Finder:
 
 
 def turn(axis: Array, angle: float) -> Array:
-    """Rotation (3, 3) about the unit vector ``axis`` by ``angle`` (radians)."""
+    """Return the rotation (3, 3) about the unit vector ``axis`` by ``angle`` (radians)."""
     x, y, z = axis
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     matrix: Array = np.eye(3) + sin(angle) * cross + (1.0 - cos(angle)) * cross @ cross
@@ -282,11 +282,11 @@ def turn(axis: Array, angle: float) -> Array:
 
 
 def rotation(axis: Array, order: int) -> Array:
-    """C_n (3, 3) about the unit vector ``axis``."""
+    """Return the rotation C_n (3, 3) about the unit vector ``axis``."""
     return turn(axis, 2.0 * pi / order)
 
 
 def reflection(normal: Array) -> Array:
-    """Mirror (3, 3) in the plane normal to the unit vector ``normal``."""
+    """Return the reflection (3, 3) in the plane normal to the unit vector ``normal``."""
     matrix: Array = np.eye(3) - 2.0 * np.outer(normal, normal)
     return matrix

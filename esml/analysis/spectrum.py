@@ -5,8 +5,8 @@ The molar (decadic) absorption coefficient ε of a transition of oscillator stre
     f = 4.319·10⁻⁹ ∫ ε(ν̃) dν̃ ,   ε in L mol⁻¹ cm⁻¹, ν̃ in cm⁻¹
 
 (R. S. Mulliken, J. Chem. Phys. 7, 14 (1939); the constant is 4 ln(10) ε₀ m_e c² / (N_A e²), for
-light in vacuum), and here has a Gaussian or Lorentzian line of given full width at half maximum in
-energy.
+light in vacuum). Each transition gets a Gaussian or Lorentzian line with a given full width at half
+maximum in energy.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ WAVENUMBERS = 1e7 / HC
 """cm⁻¹ per eV."""
 
 WIDTHS = (1e-3, 100.0)
-"""eV; widths a line may have: a default grid in thirtieths of them has at most a million points."""
+"""eV; allowed line widths, which keep the default grid, in steps of 1/30 width, below a million."""
 
 DRAWS = 1000
-"""Sets of energies a band of uncertainty is drawn from."""
+"""Number of sets of energies from which the band of uncertainty is computed."""
 
 BAND = (0.16, 0.84)
-"""Quantiles between which it lies: one standard deviation of a normal distribution."""
+"""Quantiles at its edges: one standard deviation of a normal distribution to either side."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,7 +89,7 @@ class Spectrum:
         write_curve(path, self.energies, {"absorption_L_mol-1_cm-1": self.absorption})
 
     def at(self, energies: ArrayLike) -> Array:
-        """Molar absorption coefficient at other ``energies`` (P,) eV, from the transitions."""
+        """Return the molar absorption coefficient at any ``energies`` (P,) in eV."""
         grid = np.asarray(energies, dtype=np.float64)
         line = _gaussian if self.shape == "gaussian" else _lorentzian
         absorption = np.zeros_like(grid)
@@ -100,36 +100,36 @@ class Spectrum:
 
     @property
     def line_height(self) -> float:
-        """Of a line of oscillator strength 1 alone, L mol⁻¹ cm⁻¹."""
+        """Height of a single line of oscillator strength 1, L mol⁻¹ cm⁻¹."""
         line = _gaussian if self.shape == "gaussian" else _lorentzian
         return float(line(np.zeros(1), self.fwhm)[0]) / (STRENGTH_PER_AREA * WAVENUMBERS)
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """Maxima at 180 nm and beyond, ascending in energy (``esml.analysis.absorption``)."""
+        """Maxima at 180 nm or longer wavelengths, by energy (``esml.analysis.absorption``)."""
         return bands(self.energies, self.absorption)
 
     @property
     def absorption_max(self) -> Band | None:
-        """The maximum of the lowest band; None where no band lies at 180 nm or beyond."""
+        """The maximum of the lowest band; None without a band at 180 nm or longer wavelengths."""
         found = self.bands
         return found[0] if found else None
 
     @property
     def absorption_max_nm(self) -> float:
-        """Wavelength (nm) of ``absorption_max``, which people call λmax; nan without a band."""
+        """λmax, the wavelength (nm) of ``absorption_max``; nan without a band."""
         found = self.absorption_max
         return found.wavelength if found else math.nan
 
     def colour(self, concentration: float = CONCENTRATION, path: float = PATH) -> Colour:
-        """The colour of a solution in white light (``esml.analysis.colour``).
+        """Return the colour of a solution in white light (``esml.analysis.colour``).
 
         Parameters
         ----------
         concentration
-            mol/L.
+            Concentration, mol/L.
         path
-            Length of the light's path through the solution, cm.
+            Optical path through the solution, cm.
 
         Returns
         -------
@@ -147,34 +147,34 @@ class Spectrum:
         limits: tuple[float, float] | None = None,
         **style: Any,
     ) -> Axes:
-        """Draw the curve, and the transitions as sticks labelled by their states.
+        """Draw the curve, with the transitions as sticks labelled by their states.
 
         Parameters
         ----------
         ax
-            Axes to draw into; new ones if None. What is drawn over another spectrum takes its axis.
+            Axes to draw into; new ones if None. A second spectrum uses the axis of the first.
         sticks
-            As high as their lines would be alone, with oscillator strengths on the right axis;
-            leave them out to lay several spectra over each other.
+            Draw sticks, each as high as its line alone, with oscillator strengths on the right
+            axis. Leave them out to draw several spectra over each other.
         axis
-            ``"nm"`` or ``"eV"``; the other is on the upper axis. None: 200 to 800 nm where the
-            strongest band lies there, else energies. ε has the same value on both: it is no
-            density, and no factor dE/dλ comes in.
+            ``"nm"`` or ``"eV"``; the other is on the upper axis. None: 200 to 800 nm if the
+            strongest band lies there, else eV. ε has the same value on both axes: it is not a
+            density, so there is no factor dE/dλ.
         limits
             Lower and upper end of ``axis``.
         style
-            Of the curve: ``color``, ``label``, …
+            Style of the curve: ``color``, ``label``, …
 
         Returns
         -------
-        The axes of the curve. Raises ImportError without matplotlib, ValueError for an axis or
-        limits that cannot be.
+        The axes of the curve. Raises ImportError without matplotlib, ValueError for an unknown axis
+        or impossible limits.
         """
         return draw(self, ax, sticks, axis, limits, style)
 
 
 def check_width(fwhm: float, name: str = "fwhm") -> None:
-    """Refuse, with a ValueError, a width outside ``WIDTHS``."""
+    """Raise ValueError for a width outside ``WIDTHS``."""
     narrowest, widest = WIDTHS
     if not narrowest <= fwhm <= widest:
         raise ValueError(
@@ -190,14 +190,14 @@ def broaden(
     energies: ArrayLike | None = None,
     labels: Sequence[str] = (),
 ) -> Spectrum:
-    """Absorption spectrum of transitions at ``excitation_energies`` (S,) eV.
+    """Return the absorption spectrum of transitions at ``excitation_energies`` (S,) eV.
 
         ε(E) = Σ_n f_n g(E − ω_n) / (4.319·10⁻⁹ · 8065.54 cm⁻¹ per eV) ,   ∫ g dE = 1
 
     Parameters
     ----------
     excitation_energies, oscillator_strengths:
-        (S,); a state whose energy is nan (padding) is left out.
+        (S,); states whose energy is nan (padding) are left out.
     fwhm:
         Full width at half maximum of g in eV.
     shape:
@@ -252,11 +252,11 @@ def uncertainty_band(
     uncertainties: ArrayLike,
     curve: Spectrum,
 ) -> tuple[Array, Array] | None:
-    """Lower and upper edge (P,) of what uncertain energies make of ``curve``, on its grid.
+    """Return the band (P,) around ``curve``, lower and upper edge, from uncertain energies.
 
     Every energy is drawn from a normal distribution around the predicted one, independently of the
     others, and the edges are the 16 % and 84 % quantiles of the curves (a fixed seed gives the same
-    band each time). Strengths are taken as they are. None where an uncertainty is nan, unknown.
+    band each time). Strengths are not varied. None if an uncertainty is unknown (nan).
     """
     centres = np.asarray(excitation_energies, dtype=np.float64)
     strengths = np.asarray(oscillator_strengths, dtype=np.float64)
@@ -264,8 +264,8 @@ def uncertainty_band(
     if not np.isfinite(widths).all() or widths.size == 0:
         return None
     line = _gaussian if curve.shape == "gaussian" else _lorentzian
-    # Latin hypercube: every state takes all quantiles once, which makes smooth edges of few draws.
-    # Here, for it is half a second that most who want a spectrum need not wait.
+    # Latin hypercube: every state takes all quantiles once, so that few draws give smooth edges.
+    # Imported here because it takes half a second, and most spectra do not need it.
     from scipy.stats.qmc import LatinHypercube
 
     sample = ndtri(LatinHypercube(len(centres), rng=0).random(DRAWS))
@@ -282,15 +282,15 @@ def uncertainty_band(
 class AveragedSpectrum(Spectrum):
     """The mean spectrum of many geometries of one molecule.
 
-    ``stick_energies`` and ``stick_strengths`` are those of all geometries, each strength divided
-    by their number.
+    ``stick_energies`` and ``stick_strengths`` cover all geometries; each strength is divided by
+    the number of geometries.
     """
 
     standard_error: Array = field(kw_only=True)  # (P,) of the mean, L mol⁻¹ cm⁻¹; nan for 1 frame
-    n_frames: int = field(kw_only=True)  # of geometries
+    n_frames: int = field(kw_only=True)  # number of geometries
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the curve as ``Spectrum.to_csv`` does, with its standard error as a last column."""
+        """Write the curve as ``Spectrum.to_csv`` does, with its standard error in a last column."""
         columns = {
             "absorption_L_mol-1_cm-1": self.absorption,
             "standard_error_L_mol-1_cm-1": self.standard_error,
@@ -307,7 +307,7 @@ class AveragedSpectrum(Spectrum):
     ) -> Axes:
         """Draw the mean curve with a band of two standard errors on either side.
 
-        Of the ``sticks`` there are thousands, so they are left out unless asked for. Else as
+        There are thousands of ``sticks``, so they are not drawn by default. Otherwise it works as
         ``Spectrum.plot``.
         """
         axes = super().plot(ax, sticks, axis, limits, **style)
@@ -325,23 +325,23 @@ def average(
     shape: Shape = "gaussian",
     energies: ArrayLike | None = None,
 ) -> AveragedSpectrum:
-    """The mean spectrum of a trajectory: the nuclear-ensemble or thermal spectrum.
+    """Return the mean spectrum of a trajectory: the nuclear-ensemble or thermal spectrum.
 
         ε(E) = 1/F Σ_f ε_f(E)
 
-    The standard error is that of the means of blocks of consecutive frames, about √F blocks of √F
-    frames, so it holds for frames that resemble their neighbours, as long as they forget them
-    within a block. Below nine frames, each is a block of its own. The line width stands for what
-    the frames do not show, and may be smaller than for one geometry.
+    The standard error comes from the means of blocks of consecutive frames, about √F blocks of √F
+    frames. So it also holds for correlated frames, if the correlation is lost within a block.
+    With fewer than nine frames, each is its own block. The line width only represents broadening
+    that the frames do not contain, and may be smaller than for one geometry.
 
     Parameters
     ----------
     transitions
-        Energies (S,) in eV and oscillator strengths (S,) of each frame, in the order of time.
+        Energies (S,) in eV and oscillator strengths (S,) of each frame, in time order.
     fwhm, shape
         Width (eV) and shape of a line.
     energies
-        Grid of the curve, eV; chosen to hold all lines if None.
+        Grid of the curve, eV; if None, it covers all lines.
 
     Returns
     -------
@@ -350,7 +350,7 @@ def average(
     Raises
     ------
     ValueError
-        As ``broaden``, and if there is no frame.
+        As in ``broaden``, and if there is no frame.
     """
     if not transitions:
         raise ValueError("there is no frame to average over: expected at least one")

@@ -1,9 +1,8 @@
-"""Pictures of spectra: an axis of wavelengths or of energies, the curve, and labelled sticks.
+"""Plots of spectra: a wavelength or energy axis, the curve, and labelled sticks.
 
-ε(λ) = ε(hc/λ): an absorption coefficient belongs to a kind of light and not to an interval of an
-axis, so that putting it on another axis takes no factor dE/dλ, as emission per nanometre would. An
-absorbance measured over wavelengths is treated alike. Areas are oscillator strengths on the axis of
-energies only.
+ε(λ) = ε(hc/λ): an absorption coefficient is not a density per interval of an axis, so changing the
+axis brings no factor dE/dλ, unlike emission per nanometre. The same holds for a measured
+absorbance. Only on the energy axis are areas oscillator strengths.
 """
 
 from __future__ import annotations
@@ -30,39 +29,39 @@ CURVE_COLOUR = "#1f4e79"
 STICK_COLOUR = "#b3402a"
 
 DYES = (200.0, 800.0)
-"""nm; what the axis shows where the strongest band lies in it."""
+"""nm; range of the axis if the strongest band lies in it."""
 
 LOWEST_ENERGY = 0.05
 """eV; lowest energy on an axis, so that wavelengths stay finite."""
 
 FAINT = 1e-3
-"""Oscillator strength a plot shows at least: rounding errors of dark states are not blown up."""
+"""Smallest oscillator strength at the top of a plot: rounding errors of dark states stay small."""
 
 NAMED = 0.03
-"""Height of the lowest stick that is labelled, of that of the curve."""
+"""Height of the lowest labelled stick, relative to the highest point of the curve."""
 
 VISIBLE_IN = 0.5
-"""The same, of the height of the curve at its place: others hide in the flank of a stronger one."""
+"""The same, relative to the curve at the stick; lower ones lie in the flank of a stronger line."""
 
 LABEL_ROOM = 1.1
-"""Height of the axes over that of the highest labelled place, at least."""
+"""Least height of the axes, relative to the highest labelled point."""
 
 APART = 0.035
-"""Distance of two labels at least, of the length of the axis."""
+"""Least distance of two labels, relative to the length of the axis."""
 
 EDGE = 0.02
-"""Distance from an end of the axis below which a label begins, or ends, at its stick and is not
-centred on it, of the length of the axis: numbers of the next axis stand beyond."""
+"""A label this close to an end of the axis, relative to its length, starts or ends at its stick
+instead of being centred, so as not to overlap the numbers of the next axis."""
 
 BESIDE = 5.0
-"""Points between such a label and its stick: beyond the marks of the axis, which point inwards."""
+"""Distance of such a label from its stick, in points, to clear the ticks, which point inwards."""
 
 POINTS = 1001
-"""Of a curve on an axis that is longer than its own grid."""
+"""Number of points of a curve on an axis that is longer than its own grid."""
 
 
 class Drawable(Protocol):
-    """What a spectrum has for its picture; see ``esml.analysis.spectrum.Spectrum``."""
+    """Members that ``draw`` needs of a spectrum; see ``esml.analysis.spectrum.Spectrum``."""
 
     @property
     def energies(self) -> Array: ...
@@ -87,11 +86,11 @@ def begin(
     axis: Unit | None,
     limits: tuple[float, float] | None,
 ) -> tuple[Axes, dict[str, Any]]:
-    """Axes to draw a curve into, and the style of its line.
+    """Return the axes to draw a curve into, and the style of its line.
 
-    An empty picture, or a new one for None, has the ``axis`` (``unit`` for None) from and to
-    ``limits`` (``ends`` for None), and ``label`` beside it. Raises ValueError for another axis than
-    that of a curve that is there, and for limits that cannot be, ImportError without matplotlib.
+    Empty or new (None) axes get ``axis`` (``unit`` if None) with ``limits`` (``ends`` if None) and
+    ``label``. Raises ValueError if ``axis`` differs from that of an existing curve or limits are
+    impossible, ImportError without matplotlib.
     """
     try:
         import matplotlib.pyplot as plt
@@ -138,23 +137,23 @@ def draw(
 
 
 def usual_unit(bands: tuple[Band, ...]) -> Unit:
-    """``"nm"`` where the strongest band lies in ``DYES``, as that of a dye does, else ``"eV"``."""
+    """Return ``"nm"`` if the strongest band lies in ``DYES``, else ``"eV"``."""
     top = strongest(bands)
     return "nm" if top is not None and DYES[0] <= top.wavelength <= DYES[1] else "eV"
 
 
 def unit_of(ax: Axes) -> Unit:
-    """The axis that spectra in ``ax`` have."""
+    """Return the unit of the axis in ``ax``."""
     return "nm" if ax.get_xlabel().startswith("Wavelength") else "eV"
 
 
 def on_axis(ax: Axes, energies: Array) -> Array:
-    """``energies`` (P,) in eV as coordinates of ``ax``."""
+    """Convert ``energies`` (P,) in eV to coordinates of ``ax``."""
     return HC / energies if unit_of(ax) == "nm" else energies
 
 
 def fill(ax: Axes, energies: Array, low: Array, high: Array, **style: Any) -> None:
-    """Fill between two curves (P,) over energies in eV, in 10³ L mol⁻¹ cm⁻¹, and make room."""
+    """Fill between two curves (P,) in 10³ L mol⁻¹ cm⁻¹ over energies in eV, and make room."""
     inside = _inside(ax, energies)
     if not inside.any():
         return
@@ -164,13 +163,13 @@ def fill(ax: Axes, energies: Array, low: Array, high: Array, **style: Any) -> No
 
 
 def show_up_to(ax: Axes, top: float) -> None:
-    """Make room for heights from 0 to ``top``, and let a taller curve drawn later make more."""
+    """Extend the axes to heights from 0 to ``top``; a taller curve can extend them later."""
     if ax.get_autoscaley_on():  # not where a user has set the limits
         ax.set_ylim(0.0, max(ax.get_ylim()[1], top), auto=True)
 
 
 def check_limits(low: float, high: float, unit: Unit, name: str = "limits") -> None:
-    """Raise ValueError unless these can be the ends of an axis."""
+    """Raise ValueError unless ``low`` and ``high`` are possible ends of an axis."""
     if not 0.0 < low < high < math.inf:
         raise ValueError(
             f"{name} is {low:g} to {high:g} {unit}: expected a lower and a higher positive number; "
@@ -179,7 +178,7 @@ def check_limits(low: float, high: float, unit: Unit, name: str = "limits") -> N
 
 
 def usual_ends(energies: Array) -> dict[Unit, tuple[float, float]]:
-    """What an axis shows of a curve over ``energies`` (P,) eV: ``DYES``, or all of it in eV."""
+    """Return the default ends for a curve over ``energies`` (P,) eV: ``DYES``, or all in eV."""
     return {"nm": DYES, "eV": (float(energies[0]), float(energies[-1]))}
 
 
@@ -196,7 +195,7 @@ def _inside(ax: Axes, energies: Array) -> NDArray[np.bool_]:
 
 
 def _grid(spectrum: Drawable, ax: Axes) -> Array:
-    """Energies (eV) to draw a curve at: its own that are shown, and more where the axis goes on."""
+    """Energies (eV) to draw a curve at: its own grid, and more where the axis extends beyond it."""
     own = spectrum.energies
     more = np.linspace(*_ends(ax), POINTS)
     beyond = more[(more < own[0]) | (more > own[-1])]
@@ -216,7 +215,7 @@ def _prepare(ax: Axes, unit: Unit, low: float, high: float, label: str) -> None:
 
 
 def _draw_sticks(ax: Axes, spectrum: Drawable) -> None:
-    """Sticks as high as their lines would be alone, with their strengths on a right axis."""
+    """Draw sticks, each as high as its line alone, with strengths on the right axis."""
     height = spectrum.line_height / 1e3  # of a line of strength 1
     inside = _inside(ax, spectrum.stick_energies)
     energies, strengths = spectrum.stick_energies[inside], spectrum.stick_strengths[inside]
@@ -232,7 +231,7 @@ def _draw_sticks(ax: Axes, spectrum: Drawable) -> None:
     low, high = ax.get_xlim()
     labels = [text for text, there in zip(spectrum.stick_labels, inside, strict=True) if there]
     tops = spectrum.at(energies) / 1e3
-    # What is dark beside the least height of the axes would have its label on the axis below.
+    # Labels of dark states would lie on the lower axis.
     tallest = max(float(tops.max(initial=0.0)), FAINT * height)
     named: list[float] = []
     for k in np.argsort(-strengths, kind="stable"):
@@ -257,19 +256,19 @@ def _draw_sticks(ax: Axes, spectrum: Drawable) -> None:
 
 
 def _times(factor: float, value: ArrayLike) -> Array:
-    """Oscillator strengths to heights and back."""
+    """Convert oscillator strengths to heights, or back."""
     other: Array = factor * np.asarray(value, dtype=np.float64)
     return other
 
 
 def _other_unit(value: ArrayLike) -> Array:
-    """eV to nm and back; matplotlib asks about 0 too."""
+    """Convert eV to nm, or back; matplotlib also calls this with 0."""
     other: Array = HC / np.maximum(np.asarray(value, dtype=np.float64), 1e-9)
     return other
 
 
 def _add_other_unit(ax: Axes, label: str) -> None:
-    """An upper axis in the other unit of light, which follows when the limits change."""
+    """Add an upper axis in the other unit, which follows when the limits change."""
     from matplotlib.ticker import Locator
 
     class RoundNumbers(Locator):
@@ -288,13 +287,13 @@ def _add_other_unit(ax: Axes, label: str) -> None:
 
 
 def wavelength_ticks(low: float, high: float) -> list[float]:
-    """Round wavelengths (nm) between two energies (eV), not crowded on the axis of energies.
+    """Return round wavelengths (nm) between two energies (eV), well spaced on an energy axis.
 
-    The other way round it gives round energies between two wavelengths.
+    With wavelengths as input it returns round energies.
     """
     shortest, longest = HC / high, HC / low
     ticks: list[float] = []
-    # Roundest first; less round ones where there is room left, until there are enough.
+    # Start with the roundest numbers; add less round ones while there is room.
     step = 10.0 ** math.floor(math.log10(longest))
     for divisor in (1, 2, 5, 10, 20, 50, 100):
         if len(ticks) >= 7:

@@ -4,8 +4,8 @@ The operator is that of one electron on one atom, with a constant ζ for every e
 
     H_SO = Σ_A ζ_A Σ_e l_A(e)·s(e) ,   l = −i r×∇ within an atom's p shell,
 
-which leaves out what other atoms' nuclei do and, of singlets, de-excitations Y. With Λ = r×∇ and
-the Cartesian components T_x, T_y, T_z of a triplet of amplitudes X_T,
+which neglects the nuclei of other atoms and, for singlets, the de-excitations Y. With Λ = r×∇ and
+the Cartesian components T_x, T_y, T_z of a triplet with amplitudes X_T,
 
     ⟨S|H_SO|T_k⟩ = −i/2 Σ_A ζ_A [Σ_ab Λ_ab (X_SᵀX_T)_ab − Σ_ij Λ_ji (X_S X_Tᵀ)_ij]
     ⟨0|H_SO|T_k⟩ = −i/√2 Σ_A ζ_A Σ_ia Λ_ia (X_T)_ia .
@@ -14,16 +14,17 @@ The strength of the coupling is √Σ_k |⟨S|H_SO|T_k⟩|².
 
 ζ is two thirds of the splitting between the lowest and the highest level of the ground term of the
 neutral atom, for ²P and ³P alike (Landé's interval rule; levels: NIST Atomic Spectra Database). The
-ground term ⁴S of N and P does not split: their ζ lies between their neighbours', as a power of the
-atomic number.
+ground term ⁴S of N and P does not split: their ζ is interpolated between their neighbours, as a
+power of the atomic number.
 
-A triplet emits by what it borrows from singlets, and the ground state from triplets. To first order
+A triplet emits because it borrows intensity from singlets, and the ground state from triplets. To
+first order,
 
     ⟨0|r|T_k⟩ = Σ_n ⟨0|r|S_n⟩⟨S_n|H_SO|T_k⟩/(ω_T − ω_n) − Σ_m ⟨0|H_SO|T_m,k⟩⟨T_m|r|T⟩/ω_m ,
 
-summed over the states that are there, so that many should be asked for; with m = T, ⟨T|r|T⟩ is
-what it is more than in the ground state. k = 4/3 α³ ω³ |⟨0|r|T_k⟩|² for each component, and their
-mean where they are in thermal equilibrium.
+summed over the states at hand, so ask for many; for m = T, ⟨T|r|T⟩ is the difference from the
+ground state. k = 4/3 α³ ω³ |⟨0|r|T_k⟩|² for each component, and their
+mean in thermal equilibrium.
 
 References: S. P. McGlynn, T. Azumi and M. Kinoshita, Molecular Spectroscopy of the Triplet State
 (1969); D. Beljonne, Z. Shuai, G. Pourtois and J. L. Bredas, J. Phys. Chem. A 105, 3899 (2001).
@@ -61,7 +62,7 @@ SPLITTINGS: dict[int, float] = {
     35: 3685.24,
     53: 7602.970,
 }
-"""Lowest to highest level of the atom's ground term, ²P or ³P, cm⁻¹, by atomic number."""
+"""Splitting of the atom's ground term, ²P or ³P, lowest to highest level, cm⁻¹, by element."""
 
 
 def _constants() -> dict[int, float]:
@@ -78,15 +79,15 @@ CONSTANTS: dict[int, float] = _constants()
 
 @dataclass(frozen=True)
 class SpinOrbit:
-    """Couplings of the singlets and triplets of one molecule, and the triplets' emission."""
+    """Spin–orbit couplings of one molecule, and the phosphorescence of its triplets."""
 
     couplings: Array  # (S + 1, T, 3) i⟨S|H_SO|T_k⟩ in cm⁻¹, real; the ground state first
     transition_dipoles: Array  # (T, 3, 3) i⟨0|r|T_k⟩ in e·bohr, real: triplet, component k, axis
-    rates: Array  # (T, 3) of phosphorescence, by component, 1/s
+    rates: Array  # (T, 3) rates of phosphorescence, by component, 1/s
 
     @property
     def strengths(self) -> Array:
-        """(S + 1, T) √Σ_k |⟨S|H_SO|T_k⟩|², cm⁻¹; the ground state first."""
+        """(S + 1, T) strengths √Σ_k |⟨S|H_SO|T_k⟩|², cm⁻¹; the ground state first."""
         strengths: Array = np.sqrt(np.square(self.couplings).sum(2))
         return strengths
 
@@ -104,20 +105,20 @@ def spin_orbit(
     dipole_operator: Array,
     transition_dipoles: Array,
 ) -> SpinOrbit:
-    """Spin–orbit couplings and phosphorescence of one molecule.
+    """Return spin–orbit couplings and phosphorescence of one molecule.
 
     Parameters
     ----------
     singlets, triplets
-        In the same orbitals.
+        Wave functions in the same orbitals.
     dipole_operator
-        (3, n, n) ⟨μ|r|ν⟩, e·bohr.
+        (3, n, n) position ⟨μ|r|ν⟩, e·bohr.
     transition_dipoles
-        (S, 3) of the singlets, e·bohr.
+        (S, 3) transition dipoles of the singlets, e·bohr.
 
     Returns
     -------
-    The couplings, with signs as arbitrary as those of the states.
+    Couplings and phosphorescence; the signs of couplings are arbitrary, like those of states.
     """
     o, c = singlets.n_occupied, singlets.coefficients
     inner = c.T @ _operator(singlets) @ c  # (3, n, n) Σ_A ζ_A Λ, antisymmetric, cm⁻¹

@@ -1,11 +1,11 @@
-"""Excited states with one another: dipoles, charges and absorption of excited states.
+"""Dipoles, charges and absorption of excited states.
 
-From the amplitudes of two states of one multiplicity, for a symmetric operator O of one electron,
+For two states of the same multiplicity and a symmetric one-electron operator O,
 
     ⟨I|O|J⟩ = Σ_ab O_ab (X_IᵀX_J + Y_IᵀY_J)_ab − Σ_ij O_ij (X_I X_Jᵀ + Y_I Y_Jᵀ)_ij + δ_IJ ⟨0|O|0⟩
 
-(equation of motion, ⟨0|[[Q_I, O], Q_J†]|0⟩; D. J. Rowe, Rev. Mod. Phys. 40, 153 (1968)). With
-I = J it gives the dipole and the charges of a state before its orbitals relax, with I ≠ J the
+(equation of motion, ⟨0|[[Q_I, O], Q_J†]|0⟩; D. J. Rowe, Rev. Mod. Phys. 40, 153 (1968)). For
+I = J it gives the dipole and the charges of a state before its orbitals relax, for I ≠ J the
 absorption of an excited state, f = ⅔ (ω_J − ω_I) |⟨I|r|J⟩|² in atomic units.
 
 Shape letters: S states, N atoms, n orbitals, o and v occupied and virtual ones. Energies in eV,
@@ -30,25 +30,25 @@ class ExcitedStateAbsorption:
     """The transitions from one excited state to all others of its multiplicity."""
 
     initial: str  # ``S1``, ``T2``, …
-    finals: tuple[str, ...]  # (K,) the other states, named alike
-    energies: Array  # (K,) ω_J − ω_I, eV; negative to lower states
+    finals: tuple[str, ...]  # (K,) names of the other states
+    energies: Array  # (K,) ω_J − ω_I, eV; negative for lower states
     dipoles: Array  # (K, 3) ⟨I|r|J⟩, e·bohr, sign arbitrary
-    oscillator_strengths: Array  # (K,) negative to lower states: emission
+    oscillator_strengths: Array  # (K,) negative for lower states: emission
 
 
 def between(states: Wavefunctions, operator: Array) -> Array:
-    """⟨I|O|J⟩ − δ_IJ ⟨0|O|0⟩ of a symmetric operator.
+    """Return ⟨I|O|J⟩ − δ_IJ ⟨0|O|0⟩ of a symmetric operator.
 
     Parameters
     ----------
     states
-        Of one multiplicity.
+        States of one multiplicity.
     operator
-        (..., n, n) in the minimal basis.
+        (..., n, n) operators in the minimal basis.
 
     Returns
     -------
-    (S, S, ...), symmetric in the states.
+    (S, S, ...) matrix elements, symmetric in the states.
     """
     o = states.n_occupied
     inner = states.coefficients.T @ operator @ states.coefficients
@@ -62,20 +62,20 @@ def between(states: Wavefunctions, operator: Array) -> Array:
 
 
 def overlaps(states: Wavefunctions, others: Wavefunctions) -> Array:
-    """How alike the states of one molecule at two geometries are.
+    """Return the overlaps of the states of one molecule at two geometries.
 
         ⟨I|J'⟩ = tr(D_I[X]ᵀ D'_J[X]) − tr(D_I[Y]ᵀ D'_J[Y]) ,   D[X] = C_o X C_vᵀ ,
 
-    with basis functions that follow their atoms. At one geometry it is the unit matrix.
+    with basis functions that follow their atoms. For equal geometries it is the unit matrix.
 
     Parameters
     ----------
     states, others
-        Of one multiplicity, not turned against each other.
+        States of one multiplicity, in the same orientation.
 
     Returns
     -------
-    (S, S') in rows ``states``; the signs of states are arbitrary, and so are those of overlaps.
+    (S, S') overlaps, ``states`` in rows; their signs are arbitrary, like those of the states.
     """
     o = states.n_occupied
     inner = states.coefficients.T @ others.coefficients
@@ -88,14 +88,14 @@ def overlaps(states: Wavefunctions, others: Wavefunctions) -> Array:
 
 
 def state_dipoles(states: Wavefunctions, dipole_operator: Array, ground: Array) -> Array:
-    """Dipole moments (S, 3) of excited states, debye, before their orbitals relax.
+    """Return dipole moments (S, 3) of excited states, debye, before their orbitals relax.
 
     Parameters
     ----------
     states
-        Of one multiplicity.
+        States of one multiplicity.
     dipole_operator
-        (3, n, n) ⟨μ|r|ν⟩, e·bohr.
+        (3, n, n) position ⟨μ|r|ν⟩, e·bohr.
     ground
         (3,) dipole moment of the ground state, debye.
     """
@@ -105,12 +105,12 @@ def state_dipoles(states: Wavefunctions, dipole_operator: Array, ground: Array) 
 
 
 def state_charges(states: Wavefunctions, ground: Array) -> Array:
-    """Atomic charges (S, N) of excited states, e, before their orbitals relax.
+    """Return atomic charges (S, N) of excited states, e, before their orbitals relax.
 
     Parameters
     ----------
     states
-        Of one multiplicity.
+        States of one multiplicity.
     ground
         (N,) charges of the ground state, e.
     """
@@ -125,16 +125,16 @@ def state_charges(states: Wavefunctions, ground: Array) -> Array:
 def excited_state_absorption(
     states: Wavefunctions, dipole_operator: Array, state: int, letter: str
 ) -> ExcitedStateAbsorption:
-    """Absorption of ``state`` (from 0) to all other ``states``.
+    """Return the absorption from ``state`` (from 0) to all other ``states``.
 
     Parameters
     ----------
     states
-        Of one multiplicity.
+        States of one multiplicity.
     dipole_operator
-        (3, n, n) ⟨μ|r|ν⟩, e·bohr.
+        (3, n, n) position ⟨μ|r|ν⟩, e·bohr.
     state
-        Which absorbs.
+        The state that absorbs.
     letter
         ``S`` or ``T``, for the names of the states.
     """
@@ -151,6 +151,6 @@ def excited_state_absorption(
 
 
 def orbital_owner(atoms: Atoms) -> Index:
-    """(n,) the atom of each function of the minimal basis."""
+    """Return (n,) the atom of each function of the minimal basis."""
     counts = np.where(atoms.numbers == 1, 1, N_SLOTS)
     return np.repeat(np.arange(len(atoms)), counts)

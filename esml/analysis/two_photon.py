@@ -1,20 +1,20 @@
 """Two-photon absorption: strengths and cross-sections from the moments S of the states.
 
-Averaged over all directions of the molecule (P. R. Monson and W. M. McClain, J. Chem. Phys. 53, 29
-(1970)), with δ_F = Σ S_aa S_bb / 30 and δ_G = δ_H = Σ S_ab S_ab / 30,
+Averaged over all orientations (P. R. Monson and W. M. McClain, J. Chem. Phys. 53, 29 (1970)), with
+δ_F = Σ S_aa S_bb / 30 and δ_G = δ_H = Σ S_ab S_ab / 30,
 
     δ = 2 δ_F + 2 δ_G + 2 δ_H  (linear) ,   δ = −2 δ_F + 3 δ_G + 3 δ_H  (circular) .
 
-The cross-section of one beam at the maximum of a Lorentzian of half width Γ at half its height is
+For one beam, the cross-section at the maximum of a Lorentzian of half width at half maximum Γ is
 
     σ = 4 π² α a₀⁵ ω² δ / (c Γ) ,   ω = ω_f/2
 
 (M. T. P. Beerepoot, D. H. Friese, N. H. List, J. Kongsted and K. Ruud, Phys. Chem. Chem. Phys. 17,
-19306 (2015)), in 1 GM = 10⁻⁵⁰ cm⁴ s: of a beam of F photons per area and time each molecule takes
-σ F² photons per time. Programs that count two beams print twice that.
-Where ω comes near a state that one photon reaches, S diverges: nothing is damped.
+19306 (2015)), in 1 GM = 10⁻⁵⁰ cm⁴ s: from a beam of F photons per area and time each molecule
+absorbs σ F² photons per time. Programs that assume two beams print twice that.
+S is not damped: it diverges where ω approaches the energy of a state allowed by one photon.
 
-:mod:`esml.physics.two_photon` makes S.
+:mod:`esml.physics.two_photon` computes S.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ GOEPPERT_MAYER = (BOHR * 1e-8) ** 4 * ATOMIC_TIME * 1e50
 """One atomic unit of a two-photon cross-section, a₀⁴ħ/E_h, in GM."""
 
 WIDTH = 0.1
-"""Γ, eV: what most tables of computed cross-sections are for."""
+"""Γ, eV; the value behind most tables of computed cross-sections."""
 
 RESONANT = 0.2
-"""Distance, eV, of half the energy from a state within which no strength is to be read."""
+"""eV; do not read the strength if half the energy is this close to a one-photon state."""
 
 REACHED = 1e-6
-"""Least oscillator strength of a state that one photon reaches, above the noise of forbidden ones.
-However faint it is, S diverges there."""
+"""Least oscillator strength of a one-photon state, above the numerical noise of forbidden ones. S
+diverges even near faint states."""
 
 STATEMENT = (
     f"δ and σ are for linearly polarized light, σ at the maximum of a Lorentzian of half width "
     f"{WIDTH:g} eV; only their order of magnitude counts"
 )
-"""What to know of the numbers, wherever they are shown."""
+"""Note on the numbers, shown wherever they are."""
 
 
 def resonant(energies: Array, oscillator_strengths: Array) -> NDArray[np.bool_]:
-    """(S,) whether half the energy of a state is within ``RESONANT`` of one that a photon reaches.
+    """Return (S,) whether half the energy of a state is within ``RESONANT`` of a one-photon state.
 
     Parameters
     ----------
     energies
-        (S,) of the lowest singlets, eV.
+        (S,) excitation energies of the lowest singlets, eV.
     oscillator_strengths
-        (S,) theirs.
+        (S,) their oscillator strengths.
     """
     reached = energies[oscillator_strengths > REACHED]
     distances = np.abs(0.5 * energies[:, None] - reached)
@@ -69,16 +69,16 @@ def resonant(energies: Array, oscillator_strengths: Array) -> NDArray[np.bool_]:
 class TwoPhotonAbsorption:
     """Two-photon absorption of the lowest singlets of one molecule.
 
-    In degenerate sets the axes of the states are arbitrary: only sums over a set are not.
+    Degenerate states are arbitrary up to rotation among each other; only sums over a set are not.
     """
 
-    energies: Array  # (S,) eV, of two photons
+    energies: Array  # (S,) eV, total of two photons
     moments: Array  # (S, 3, 3) S, atomic units, symmetric, sign arbitrary
-    warnings: tuple[str, ...] = ()  # where the closed shell is a minimum only to within the error
+    warnings: tuple[str, ...] = ()  # if the closed shell may not be a minimum, within the error
 
     @property
     def wavelengths(self) -> Array:
-        """(S,) of each of two equal photons, nm."""
+        """(S,) wavelength of each of two equal photons, nm."""
         wavelengths: Array = 2.0 * HC / self.energies
         return wavelengths
 
@@ -97,17 +97,17 @@ class TwoPhotonAbsorption:
         return strengths
 
     def cross_sections(self, width: float = WIDTH) -> Array:
-        """(S,) σ at the maximum for linearly polarized light, GM.
+        """Return (S,) σ at the maximum for linearly polarized light, GM.
 
         Parameters
         ----------
         width
-            Γ, half the width of a Lorentzian at half its height, eV.
+            Γ, half width at half maximum of a Lorentzian, eV.
 
         Raises
         ------
         ValueError
-            For a width that is not positive.
+            If the width is not positive.
         """
         if not width > 0.0:
             raise ValueError(

@@ -1,14 +1,14 @@
 """Vibronic bands: the shape of an absorption or emission band from one gradient.
 
-In the vertical-gradient model an excited state has the normal modes of the ground state, moved by
-the forces at the ground-state minimum. With ħω_k the quantum of a mode and g_k the derivative of
-the excitation energy along its dimensionless coordinate,
+In the vertical-gradient model an excited state has the normal modes of the ground state, displaced
+according to the forces at the ground-state minimum. With ħω_k the quantum of a mode and g_k the
+derivative of the excitation energy along its dimensionless coordinate,
 
     S_k = ½ (g_k/ħω_k)²           Huang–Rhys factors
     λ = Σ_k S_k ħω_k              reorganization energy
     E₀₀ = E_vertical − λ          the 0-0 transition: zero-point energies are the same
 
-and of emission, from the minimum of the excited state, E₀₀ = E_vertical + λ.
+and for emission, from the minimum of the excited state, E₀₀ = E_vertical + λ.
 
 The band at temperature T, with thermal occupations n_k and a Gaussian of standard deviation σ, is
 exact for displaced oscillators:
@@ -16,9 +16,9 @@ exact for displaced oscillators:
     L(E) = 1/π Re ∫₀^∞ dt exp[i(E − E₀₀)t − σ²t²/2 + Σ_k S_k φ_k(t)] ,
     φ_k = (n_k + 1)(e^(−iω_k t) − 1) + n_k (e^(iω_k t) − 1) ;
 
-of emission its mirror image about E₀₀. Here the transition dipole is that of the minimum (Condon);
-where it changes along the modes, :mod:`esml.analysis.herzberg_teller` says what the integrand is
-multiplied by.
+the emission is its mirror image about E₀₀. Here the transition dipole is that of the minimum
+(Condon). If it changes along the modes, the integrand gets a factor:
+:mod:`esml.analysis.herzberg_teller`.
 
 References: F. Santoro and D. Jacquemin, WIREs Comput. Mol. Sci. 6, 460 (2016), for the model;
 R. Kubo and Y. Toyozawa, Prog. Theor. Phys. 13, 160 (1955), for the integral.
@@ -45,7 +45,7 @@ from esml.typing import Array
 from esml.units import HARTREE
 
 SOFT = 50.0
-"""cm⁻¹; modes below, imaginary ones among them, are no oscillators and left out."""
+"""cm⁻¹; modes below it and imaginary modes are not harmonic oscillators and are left out."""
 
 TEMPERATURE = 298.15
 """K."""
@@ -59,44 +59,44 @@ FORCE = 0.1
 
 @dataclass(frozen=True)
 class NormalModes:
-    """The normal modes of a state, of the ground state as a rule."""
+    """The normal modes of a state, usually the ground state."""
 
     energies: Array  # (V,) ħω, eV
     displacements: Array  # (V, N, 3) Å per unit of the dimensionless coordinate
-    soft: int = 0  # modes left out beside translations and rotations
-    imaginary: int = 0  # those of them that lead downhill: 0 at a minimum
+    soft: int = 0  # number of modes left out, apart from translations and rotations
+    imaginary: int = 0  # number of imaginary modes among them: 0 at a minimum
     zero_point: float = 0.0  # ½ Σ ħω of all real modes, eV
-    method: str = ""  # what they were computed with
-    force: float = 0.0  # largest on an atom where they were computed, eV/Å
+    method: str = ""  # the method they were computed with
+    force: float = 0.0  # largest force on an atom at that geometry, eV/Å
 
     @property
     def at_minimum(self) -> bool:
-        """Whether ``force`` is that of a minimum, as far as modes need it."""
+        """Whether ``force`` is small enough for a minimum."""
         return self.force <= FORCE
 
     def shifts(self, gradient: Array) -> Array:
-        """Δ (V,) of a state with ``gradient`` ∂ω/∂R (N, 3) eV/Å: its slope along q, over ħω."""
+        """Return Δ (V,), slope along q over ħω, of a state with ``gradient`` ∂ω/∂R (N, 3), eV/Å."""
         along = np.einsum("vax,ax->v", self.displacements, gradient)
         shifts: Array = along / self.energies
         return shifts
 
     def describe(self) -> str:
-        """How many there are and of what, for people to read."""
+        """Return the number of modes and their method, as text."""
         left_out = f", {self.soft} below {SOFT:.0f} cm⁻¹ left out" if self.soft else ""
         return f"{len(self.energies)} of {self.method or 'a ground-state method'}{left_out}"
 
 
 def normal_modes(atoms: Atoms, ground: Any, method: str = "") -> NormalModes:
-    """The normal modes of ``atoms``, a minimum of ``ground``.
+    """Compute the normal modes of ``atoms``, at a minimum of ``ground``.
 
     Parameters
     ----------
     atoms
-        At a minimum.
+        The molecule at a minimum.
     ground
-        Any ASE calculator with forces; 6N + 1 of them are computed.
+        Any ASE calculator with forces; it is called 6N + 1 times.
     method
-        What to call it; the name of its class if left out.
+        Name of the method; the name of the calculator's class if left out.
     """
     from ase.vibrations import Vibrations
 
@@ -129,14 +129,14 @@ def normal_modes(atoms: Atoms, ground: Any, method: str = "") -> NormalModes:
 class VibronicBand:
     """One electronic transition with its vibrational structure."""
 
-    vertical: float  # eV, at the minimum of the state that light is absorbed or emitted from
+    vertical: float  # eV, at the minimum of the initial state
     strength: float  # oscillator strength there
     huang_rhys: Array  # (V,) S
-    modes: NormalModes  # V vibrations of the state that light is absorbed or emitted from
-    label: str = ""  # the state, such as S1
+    modes: NormalModes  # the V vibrations of the initial state
+    label: str = ""  # name of the state, such as S1
     emission: bool = False  # whether light is emitted, not absorbed
     expansion: DipoleExpansion | None = None  # of the transition dipole; None: it is constant
-    warnings: tuple[str, ...] = ()  # what its dipole along the modes leaves in doubt
+    warnings: tuple[str, ...] = ()  # doubts about the dipole along the modes
 
     @classmethod
     def of(
@@ -150,35 +150,35 @@ class VibronicBand:
         expansion: DipoleExpansion | None = None,
         warnings: tuple[str, ...] = (),
     ) -> VibronicBand:
-        """The band of a state with ``gradient`` ∂ω/∂R (N, 3) eV/Å at that minimum."""
+        """Make the band of a state with ``gradient`` ∂ω/∂R (N, 3), eV/Å, at that minimum."""
         factors = 0.5 * np.square(modes.shifts(gradient))
         return cls(vertical, strength, factors, modes, label, emission, expansion, warnings)
 
     @property
     def reorganization(self) -> float:
-        """λ, eV."""
+        """Reorganization energy λ, eV."""
         return float(self.huang_rhys @ self.modes.energies)
 
     @property
     def zero_zero(self) -> float:
-        """E₀₀, eV."""
+        """Energy of the 0-0 transition E₀₀, eV."""
         return self.vertical + (self.reorganization if self.emission else -self.reorganization)
 
     def main_modes(self, n: int = 3) -> list[tuple[float, float]]:
-        """Up to ``n`` modes with the largest share in λ, as wavenumber (cm⁻¹) and S."""
+        """Return up to ``n`` modes with the largest share in λ, as wavenumber (cm⁻¹) and S."""
         order = np.argsort(-self.huang_rhys * self.modes.energies, kind="stable")[:n]
         return [
             (float(self.modes.energies[k] * WAVENUMBERS), float(self.huang_rhys[k])) for k in order
         ]
 
     def thermal_strength(self, temperature: float = TEMPERATURE) -> float:
-        """⅔ E_vertical ⟨|μ|²⟩ (atomic units): ``strength``, and what vibrations lend to it."""
+        """Return ⅔ E_vertical ⟨|μ|²⟩ (a.u.): ``strength`` plus what vibrations lend to it."""
         return self.strength + float(self.borrowed(temperature).sum())
 
     def borrowed(self, temperature: float = TEMPERATURE) -> Array:
-        """Oscillator strength (V,) that each mode lends, ⅔ E_vertical (n + ½) |m|².
+        """Return the oscillator strength (V,) that each mode lends, ⅔ E_vertical (n + ½) |m|².
 
-        Zero without ``expansion``.
+        It is zero without ``expansion``.
         """
         if self.expansion is None:
             return np.zeros_like(self.modes.energies)
@@ -188,7 +188,7 @@ class VibronicBand:
     def promoting_modes(
         self, n: int = 3, temperature: float = TEMPERATURE
     ) -> list[tuple[float, float]]:
-        """Up to ``n`` modes that lend most, as wavenumber (cm⁻¹) and oscillator strength."""
+        """Return up to ``n`` modes that lend most, as wavenumber (cm⁻¹) and strength."""
         lent = self.borrowed(temperature)
         order = [k for k in np.argsort(-lent, kind="stable")[:n] if lent[k] > 0]
         return [(float(self.modes.energies[k] * WAVENUMBERS), float(lent[k])) for k in order]
@@ -196,7 +196,7 @@ class VibronicBand:
     def profile(
         self, energies: ArrayLike, fwhm: float = WIDTH, temperature: float = TEMPERATURE
     ) -> Array:
-        """L(E) (P,) in 1/eV, of area 1."""
+        """Return the band L(E) (P,) at ``energies`` (P,) in eV: 1/eV, area 1."""
         from scipy.interpolate import CubicSpline
 
         check_width(fwhm)
@@ -205,8 +205,8 @@ class VibronicBand:
         if self.emission:
             offset = -offset
         sigma = fwhm / np.sqrt(8.0 * np.log(2.0))
-        # Steps that hold all energies asked for and the whole band, until the Gaussian dies out;
-        # points of the transform lie σ/20 apart, so that a spline between them is exact enough.
+        # Time steps short enough for all requested energies and the whole band, until the Gaussian
+        # has decayed; the transform has points σ/20 apart, close enough for a spline.
         reach = np.abs(offset).max(initial=0.0) + 40.0 * sigma + 20.0 * self._width(temperature)
         step = np.pi / reach
         count = int(2 ** np.ceil(np.log2(max(7.0 / sigma, 40.0 * np.pi / sigma) / step)))
@@ -218,7 +218,7 @@ class VibronicBand:
         response = np.exp(spread - 0.5 * np.square(sigma * times))
         if self.expansion is not None and (area := self.expansion.mean_square(occupied)) > 0:
             response *= self.expansion.correlation(phases, occupied, self.emission) / area
-        response[0] *= 0.5  # the ends of the trapezoidal rule; the last is nothing
+        response[0] *= 0.5  # trapezoidal rule; the last point is negligible
         lines = np.fft.fftshift(np.fft.ifft(response, count).real) * count * step / np.pi
         grid = 2.0 * np.pi * np.fft.fftshift(np.fft.fftfreq(count, step))
         profile: Array = CubicSpline(grid, lines)(offset)
@@ -239,7 +239,7 @@ class VibronicBand:
 
 
 def check_temperature(temperature: float, name: str = "temperature") -> None:
-    """Refuse, with a ValueError, a negative temperature."""
+    """Raise ValueError for a negative temperature."""
     if not 0.0 <= temperature < np.inf:
         raise ValueError(f"{name} is {temperature:g} K: expected 0 or more; give another")
 
@@ -248,21 +248,21 @@ def check_temperature(temperature: float, name: str = "temperature") -> None:
 class VibronicSpectrum(Spectrum):
     """The absorption spectrum of several vibronic bands.
 
-    ``fwhm`` is the width of a vibronic line; sticks are the electronic transitions at their
-    vertical energies, with what vibrations lend to their strengths.
+    ``fwhm`` is the width of a vibronic line. Sticks are the electronic transitions at their
+    vertical energies, with strengths that include vibrational borrowing.
     """
 
     transitions: tuple[VibronicBand, ...] = field(kw_only=True)  # the bands it is the sum of
     temperature: float = field(kw_only=True)  # K
 
     def at(self, energies: ArrayLike) -> Array:
-        """Molar absorption coefficient at other ``energies`` (P,) eV."""
+        """Return the molar absorption coefficient at any ``energies`` (P,) in eV."""
         curve: Array = self._parts(np.asarray(energies, dtype=np.float64)).sum(0)
         return curve
 
     @property
     def line_height(self) -> float:
-        """Of a transition of oscillator strength 1 with the vibrations of the strongest."""
+        """Height of a band of oscillator strength 1 with the vibrations of the strongest one."""
         strengths = [band.thermal_strength(self.temperature) for band in self.transitions]
         tallest = int(np.argmax(strengths))
         if strengths[tallest] <= 0:
@@ -272,7 +272,7 @@ class VibronicSpectrum(Spectrum):
 
     @property
     def absorption_max(self) -> Band | None:
-        """The highest maximum of the electronic band that the first maximum belongs to."""
+        """The highest maximum of the electronic band that contains the lowest maximum."""
         found = self.bands
         if not found:
             return None
@@ -280,7 +280,7 @@ class VibronicSpectrum(Spectrum):
         return strongest([each for each, k in zip(found, owners, strict=True) if k == owners[0]])
 
     def _parts(self, grid: Array) -> Array:
-        """(S, P) L mol⁻¹ cm⁻¹ of each transition."""
+        """(S, P) absorption of each transition, L mol⁻¹ cm⁻¹."""
         parts = np.zeros((len(self.transitions), len(grid)))
         for part, band in zip(parts, self.transitions, strict=True):
             strength = band.thermal_strength(self.temperature)
@@ -296,29 +296,29 @@ def vibronic_spectrum(
     temperature: float = TEMPERATURE,
     energies: ArrayLike | None = None,
 ) -> VibronicSpectrum:
-    """Absorption ε(E) = Σ_n f_n (E/E_n) L_n(E) / (4.319·10⁻⁹ · 8065.54 cm⁻¹ per eV).
+    """Return ε(E) = Σ_n f_n (E/E_n) L_n(E) / (4.319·10⁻⁹ · 8065.54 cm⁻¹ per eV).
 
     f_n is ``VibronicBand.thermal_strength``.
 
     Parameters
     ----------
     bands
-        Of the states, at least one.
+        Bands of the states, at least one.
     fwhm
         Full width at half maximum of the Gaussian on each vibronic line, eV.
     temperature
-        K.
+        Temperature, K.
     energies
         Grid, eV; from below the lowest 0-0 transition to above the highest band if left out.
 
     Returns
     -------
-    A ``Spectrum`` whose bands, colour and picture are those of the vibronic curve.
+    A ``Spectrum`` with the bands, colour and plot of the vibronic curve.
 
     Raises
     ------
     ValueError
-        Without a band, and for a width or temperature that cannot be.
+        If there is no band, or a width or temperature is not possible.
     """
     if not bands:
         raise ValueError("there is no band to draw a spectrum of: expected at least one state")
