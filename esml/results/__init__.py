@@ -1,13 +1,13 @@
-"""The answer for one molecule, in memory, read from a file and on screen: one class for each part.
+"""The result for one molecule: in memory, read from a file and on screen.
 
-``Result`` holds what the model predicts, ``States`` the excited states of one multiplicity,
-``Failure`` (of ``esml.io.provenance``) why
-there is no result. A property of a state is one field of ``States``.
+``Result`` holds the prediction, ``States`` the excited states of one multiplicity, and ``Failure``
+(of ``esml.io.provenance``) says why there is no result. Each property of a state is one field of
+``States``.
 
 result     a ``Result``: orbitals, charges, dipole and states
-states     the states of one multiplicity, and what is known of each property
+states     the states of one multiplicity, and how each property is stored and shown
 last_step  from a vertical energy to the measured maximum of a band
-crystal    the answer for one crystal
+crystal    the result for one crystal
 """
 
 from esml.io.provenance import Failure, name_of

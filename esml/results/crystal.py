@@ -1,4 +1,4 @@
-"""The answer for one crystal: bands, densities of states, d-band centres, bond populations."""
+"""The result for one crystal: bands, densities of states, d-band centres, bond populations."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 SHELLS: tuple[Shell, ...] = ("s", "p", "d")
 ENERGIES = (-9.0, 4.0, 261)
-"""eV from the zero: first, last and number of a density of states, where none are given."""
+"""Default energies of a density of states: first and last, eV from the zero, and their number."""
 LIKE_A_LATTICE = 0.05
-"""How far a strained cell may be from a Bravais lattice whose special points name its paths."""
+"""Largest deviation of a strained cell from the Bravais lattice that gives its special points."""
 BONDED = 3.15
-"""Å; pairs nearer than this are bonds, where no distance is given."""
+"""Å; pairs nearer than this are bonds by default."""
 
 
 def _array(tensor: Tensor) -> Array:
@@ -46,21 +46,21 @@ def _array(tensor: Tensor) -> Array:
 
 
 def usual_energies() -> Array:
-    """(G,) eV from the zero of a crystal."""
+    """Return the default energies (G,), eV from the zero of a crystal."""
     low, high, n = ENERGIES
     return np.linspace(low, high, n)
 
 
 @dataclass(frozen=True)
 class BandPath:
-    """Bands along straight lines between special points."""
+    """Band structure along straight lines between special points."""
 
     k_points: Array  # (P, 3) in reciprocal lattice vectors
     distances: Array  # (P,) along the path, 2π/Å
     energies: Array  # (P, n) eV from the crystal's ``zero``
-    d_shares: Array  # (P, n) how much of each state is on d orbitals
-    labels: tuple[tuple[float, str], ...]  # special points: distance and name
-    path: str  # as in ASE: GXWKG,UX
+    d_shares: Array  # (P, n) share of each state on d orbitals
+    labels: tuple[tuple[float, str], ...]  # distance and name of each special point
+    path: str  # names as in ASE: GXWKG,UX
 
 
 class BandEdge(NamedTuple):
@@ -68,14 +68,14 @@ class BandEdge(NamedTuple):
 
     energy: float  # eV
     k_point: tuple[float, float, float]  # in reciprocal lattice vectors
-    shares: dict[str, float]  # of elements and shells, as S_p, that have a hundredth or more
+    shares: dict[str, float]  # of each element and shell, such as S_p, if at least 0.01
 
 
 class Bond(NamedTuple):
-    """What a pair of atoms adds to the energy of the bands."""
+    """A bond, and what its pair of atoms adds to the band energy."""
 
-    first: int  # place of an atom in the cell, from 0
-    second: int  # that of the other
+    first: int  # index of one atom in the cell, from 0
+    second: int  # index of the other
     image: tuple[int, int, int]  # cell of the second atom
     distance: float  # Å
     energy: float  # eV, negative where it bonds
@@ -83,21 +83,21 @@ class Bond(NamedTuple):
 
 @dataclass(frozen=True)
 class Crystal:
-    """What a model predicts for N atoms of a cell with n orbitals. Energies in eV.
+    """The prediction for a cell with N atoms and n orbitals. Energies in eV.
 
-    Energies count from the Fermi level, those of models of insulators from the top of the valence
-    bands; only ``fermi_level`` is on the model's own zero.
+    The zero of energy is the Fermi level or, for models of insulators, the top of the valence
+    bands; only ``fermi_level`` uses the model's own zero.
     """
 
     atoms: Atoms  # the cell and its atoms
-    hamiltonian: PeriodicHamiltonian  # of which everything follows
+    hamiltonian: PeriodicHamiltonian  # all else follows from it
     mesh: Bands  # energies and orbitals on the k mesh
     divisions: tuple[int, int, int]  # of the k mesh
-    shifts: Array  # (N,) eV, by which d levels were moved to keep atoms neutral
-    name: str = ""  # of the crystal
-    warnings: tuple[str, ...] = ()  # why it is out of domain; a sentence each
+    shifts: Array  # (N,) shift of the d levels that keeps atoms neutral, eV
+    name: str = ""  # name of the crystal
+    warnings: tuple[str, ...] = ()  # why it is out of domain, one sentence each
     model: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What its card says of the model."""
+    """The model card."""
 
     @property
     def numbers(self) -> list[int]:
@@ -112,29 +112,29 @@ class Crystal:
 
     @property
     def fermi_level(self) -> float:
-        """eV, on the model's own zero."""
+        """Fermi level, eV from the model's own zero."""
         return float(self.mesh.fermi)
 
     @property
     def gap(self) -> float:
-        """eV between the states of the k mesh next to the Fermi level; small for a metal."""
+        """Gap at the Fermi level, eV, between states of the k mesh; small for a metal."""
         return self.mesh.gap
 
     @property
     def zero(self) -> str:
-        """From where energies count, in words."""
+        """The zero of energy, in words."""
         return zero_name(self.mesh.insulating)
 
     @property
     def edges(self) -> tuple[BandEdge, BandEdge]:
-        """Top of the states below the Fermi level and bottom of those above it, on the k mesh."""
+        """Highest state below the Fermi level and lowest state above it, on the k mesh."""
         energies, fermi = self.mesh.energies, self.mesh.fermi
         below = torch.where(energies <= fermi, energies, -torch.inf)
         above = torch.where(energies > fermi, energies, torch.inf)
         return self._edge(int(below.argmax())), self._edge(int(above.argmin()))
 
     def _edge(self, place: int) -> BandEdge:
-        """The state at ``place`` of the flattened (K, n) energies."""
+        """The state at index ``place`` of the flattened (K, n) energies."""
         k, state = divmod(place, self.mesh.energies.shape[1])
         weights = self.mesh.coefficients[k, :, state].abs().square()
         shares: dict[str, float] = {}
@@ -150,16 +150,16 @@ class Crystal:
 
     @cached_property
     def populations(self) -> Array:
-        """(N, 3) electrons in s, p and d orbitals."""
+        """(N, 3) number of electrons in s, p and d orbitals of each atom."""
         groups = [self.mesh.populations(orbitals_of(self.numbers, shell)) for shell in SHELLS]
         return _array(torch.stack(groups, 1))
 
     @property
     def charges(self) -> Array:
-        """(N,) e, from populations of orthonormal orbitals; nan for insulators.
+        """(N,) atomic charges, e, from populations of orthonormal orbitals; nan for insulators.
 
-        The functions of a lithium atom reach over its neighbours and take electrons that belong to
-        these, so that populations tell nothing about ions.
+        The functions of a lithium atom reach over its neighbours and count electrons that belong
+        to them, so populations are meaningless for ions.
         """
         valence = np.array([VALENCE_ELECTRONS[z] for z in self.numbers], dtype=float)
         found: Array = valence - self.populations.sum(1)
@@ -167,11 +167,11 @@ class Crystal:
 
     @cached_property
     def d_band_centres(self) -> Array:
-        """(N,) eV from the Fermi level; states up to 2 eV above it count; nan without d."""
+        """(N,) d-band centres, eV from E_F, of states up to 2 eV above it; nan without d."""
         return _array(self.mesh.band_centres(orbitals_of(self.numbers, "d")))
 
     def _on(self, k_points: Sequence[int] | None) -> Bands:
-        """Bands on another mesh, filled with the same electrons."""
+        """Bands on another mesh with the same number of electrons."""
         if k_points is None:
             return self.mesh
         mesh = self.mesh
@@ -184,7 +184,7 @@ class Crystal:
         width: float = 0.1,
         k_points: Sequence[int] | None = None,
     ) -> Array:
-        """(G,) density of states, states/eV/cell.
+        """Return the density of states (G,), states/eV/cell.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Crystal:
         width: float = 0.1,
         k_points: Sequence[int] | None = None,
     ) -> Array:
-        """(N, 3, G) density of states on the s, p and d orbitals of each atom; see ``dos``."""
+        """Return (N, 3, G) density of states on s, p and d orbitals of each atom; see ``dos``."""
         at = torch.as_tensor(usual_energies() if energies is None else energies)
         bands = self._on(k_points)
         return np.stack(
@@ -216,28 +216,28 @@ class Crystal:
         )
 
     def bands(self, path: str | None = None, n_points: int = 120) -> BandPath:
-        """Bands along a path between special points.
+        """Return the bands along a path between special points.
 
         Parameters
         ----------
         path:
-            Names of special points, a comma for a break, as in ``"GXWKG,UX"``. Names and the path
-            where none is given are those of Setyawan and Curtarolo (Comput. Mater. Sci. 49, 299
-            (2010)), as ASE has them, for the Bravais lattice nearest to the cell.
+            Names of special points, with a comma for a break, as in ``"GXWKG,UX"``. Names and the
+            default path are those of Setyawan and Curtarolo (Comput. Mater. Sci. 49, 299 (2010)),
+            as in ASE, for the Bravais lattice nearest to the cell.
         n_points:
-            Along the whole path.
+            Number of points along the whole path.
 
         Raises
         ------
         ValueError
-            For names that the lattice has not, and fewer than two points.
+            For names that the lattice does not have, or fewer than two points.
         """
         if n_points < 2:
             raise ValueError(f"{n_points} points: expected at least two along a path; ask for more")
         lattice = self.atoms.cell
         try:
             found = lattice.bandpath(path, npoints=n_points, eps=LIKE_A_LATTICE)
-        except Exception as error:  # ASE raises what its parser stumbles over
+        except Exception as error:  # ASE raises whatever its parser hits
             known = "".join(sorted(lattice.bandpath(npoints=0, eps=LIKE_A_LATTICE).special_points))
             raise ValueError(
                 f"'{path}' is not a path of this lattice ({' '.join(str(error).split())}): "
@@ -263,7 +263,7 @@ class Crystal:
 
     @cached_property
     def real_space(self) -> RealSpaceHamiltonian:
-        """H(R) on the supercell of the k mesh."""
+        """The Hamiltonian H(R) on the supercell of the k mesh."""
         owner = atom_of_orbital(self.numbers)
         points = self.mesh.k_points.fractional
         cell, positions = self.atoms.cell.array, self.atoms.positions
@@ -279,12 +279,12 @@ class Crystal:
         energies: Array | None = None,
         width: float = 0.1,
     ) -> HamiltonPopulation:
-        """Crystal orbital Hamilton population of a bond: where it bonds, and by how much.
+        """Return the crystal orbital Hamilton population of a bond.
 
         Parameters
         ----------
         first, second:
-            Atoms, from 0.
+            Indices of the atoms, from 0.
         image:
             Cell of the second atom.
         energies, width:
@@ -296,7 +296,7 @@ class Crystal:
         return hamilton_population(self.mesh, self.real_space, one, other, image, at, width)
 
     def bonds(self, longest: float = BONDED) -> list[Bond]:
-        """Every pair nearer than ``longest`` (Å), once, with its share of the band energy."""
+        """Return each pair nearer than ``longest`` (Å) once, with its share of the band energy."""
         found = []
         anywhere = np.zeros(1)
         for i, j, image, distance in zip(*neighbor_list("ijSd", self.atoms, longest), strict=True):
@@ -308,13 +308,13 @@ class Crystal:
         return found
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A pandas table with a row for every atom; needs pandas."""
+        """Return a pandas table with a row for every atom; needs pandas."""
         import pandas as pd
 
         return pd.DataFrame(self.sites())
 
     def sites(self) -> dict[str, list[Any]]:
-        """Columns by name, of a table with a row for every atom."""
+        """Return the columns, by name, of a table with a row for every atom."""
         populations = self.populations.T.tolist()
         return {
             "atom": list(range(len(self.atoms))),

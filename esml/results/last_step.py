@@ -1,19 +1,18 @@
-"""From a vertical energy to the measured maximum of a band: a small last step, fitted to maxima.
+"""The last step: from a vertical energy to the measured maximum of a band, fitted to maxima.
 
-What the physics leaves out on the way from the vertical excitation to the maximum that a
-spectrometer shows (vibrations and temperature, errors of the level of theory, hydrogen bonds) is
-alike for many dyes. Six numbers take it into account, with E the lowest maximum of the broadened
-vertical spectrum, p the state-specific polarization (:mod:`esml.analysis.solvation`) and q the
-charge transfer (:mod:`esml.analysis.characters`) of the state that makes most of it, and Δ the gap
-between HOMO and LUMO:
+The difference between the vertical excitation and the maximum that a spectrometer shows
+(vibrations and temperature, errors of the level of theory, hydrogen bonds) is similar for many
+dyes. Six numbers correct for it. E is the lowest maximum of the broadened vertical spectrum; p is
+the state-specific polarization (:mod:`esml.analysis.solvation`) and q the charge transfer
+(:mod:`esml.analysis.characters`) of the state that contributes most to it; Δ is the HOMO–LUMO gap:
 
     E_band = E + shift + slope (E − 3 eV) + polarization · p + ion · [the molecule is charged]
                + gap (Δ − 6.5 eV) + transfer · q
 
-Δ tells apart what E alone does not: Δ − E is how strongly electron and hole are bound. The numbers
-are fitted to measured maxima and belong to a model file, in whose metadata they stand under
-``last_step`` (``scripts.training.last_step``); a model without them has no last step. It moves
-λmax only: energies of states stay what the model says.
+Δ adds what E alone does not tell: Δ − E measures how strongly electron and hole are bound. The
+numbers are fitted to measured maxima and belong to a model file, which stores them in its metadata
+under ``last_step`` (``scripts.training.last_step``); a model without them has no last step. It
+changes only λmax, not the energies of states.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ from esml.typing import Array
 from esml.units import HC
 
 CENTRE, CENTRAL_GAP = 3.0, 6.5
-"""eV; where slope and gap have their zero."""
+"""eV; values of E and Δ at which the slope and gap terms are zero."""
 
 NAMES = ("shift", "slope", "polarization", "ion", "gap", "transfer")
-"""Of the coefficients, in order."""
+"""Names of the coefficients, in order."""
 
 DATA = "measured maxima of dyes in solution"
 
 
 @dataclass(frozen=True)
 class BandMaximum:
-    """A maximum after the last step."""
+    """The maximum of a band after the last step."""
 
     energy: float
     """eV"""
     uncertainty: float
-    """eV, one standard deviation; it stands for everything, the vertical energy included."""
+    """eV, one standard deviation of the total error, the vertical energy included."""
 
     @property
     def wavelength(self) -> float:
@@ -64,15 +63,15 @@ class LastStep:
     """The fitted last step of a model."""
 
     coefficients: tuple[float, ...]
-    """eV, and 1 for those of energies, in the order of ``NAMES``."""
+    """In the order of ``NAMES``: eV, or dimensionless if they multiply an energy."""
     uncertainty: float
-    """eV, from molecules whose scaffolds were left out of the fit."""
-    n_maxima: int  # measured maxima it is fitted to
-    n_dyes: int  # dyes these are of
+    """eV, from molecules whose cores were left out of the fit."""
+    n_maxima: int  # number of measured maxima in the fit
+    n_dyes: int  # number of dyes in the fit
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> LastStep | None:
-        """That of a model with such ``metadata``; None where it has none."""
+        """Read it from a model's ``metadata``; None if the model has no last step."""
         stored = metadata.get("last_step")
         if stored is None:
             return None
@@ -81,17 +80,17 @@ class LastStep:
         return cls(coefficients, float(stored["uncertainty"]), *counts)
 
     def plain(self) -> dict[str, Any]:
-        """As it stands in the metadata of a model."""
+        """Return the entry for the metadata of a model."""
         named = dict(zip(NAMES, self.coefficients, strict=True))
         return asdict(self) | {"coefficients": named, "fitted_to": DATA}
 
     def __call__(self, result: Result) -> BandMaximum | None:
-        """The maximum of the lowest band of a ``result``; None where it has no band.
+        """Return the maximum of the lowest band of a ``result``; None if it has no band.
 
         Raises
         ------
         MissingWavefunctionsError
-            For a result without wave functions.
+            If the result has no wave functions.
         """
         found = descriptors(result)
         if found is None:
@@ -99,12 +98,12 @@ class LastStep:
         return BandMaximum(found[0] + float(shifts(found) @ self.coefficients), self.uncertainty)
 
     def describe(self) -> str:
-        """What it is, in a few words."""
+        """Return a short description."""
         return f"last step fitted to {self.n_maxima} {DATA}"
 
 
 def descriptors(result: Result) -> Array | None:
-    """E, p (eV), whether the molecule is charged, Δ (eV) and q, (5,); None without a band.
+    """Return (5,) E and p (eV), 1 for an ion, Δ (eV) and q of a ``result``; None without a band.
 
     Raises as ``Result.wavefunctions``.
     """
@@ -122,7 +121,7 @@ def descriptors(result: Result) -> Array | None:
 
 
 def shifts(descriptors: Array) -> Array:
-    """(..., 6) what the coefficients multiply, for ``descriptors`` (..., 5)."""
+    """Return the factors (..., 6) of the coefficients for ``descriptors`` (..., 5)."""
     energy, polarization, ion, gap, transfer = np.moveaxis(descriptors, -1, 0)
     one = np.ones_like(energy)
     return np.stack([one, energy - CENTRE, polarization, ion, gap - CENTRAL_GAP, transfer], -1)

@@ -1,6 +1,6 @@
-"""The answer for one molecule: a ``Result``, or a ``Failure``.
+"""The outcome for one molecule: a ``Result``, or a ``Failure``.
 
-Over 400 lines: whatever follows from an answer is a method of it.
+Over 400 lines: everything that follows from a result is a method of it.
 """
 
 from __future__ import annotations
@@ -53,33 +53,33 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """What the model predicts for one molecule.
+    """The prediction for one molecule.
 
-    The wave functions (``coefficients``, ``dipole_operator`` and the amplitudes of the states) grow
-    with the square of the molecule and faster than all the rest; ``Surrogate.predict`` gives them,
-    ``Surrogate.predict_many`` only on request; otherwise they are None. Amplitudes refer to these
-    very ``coefficients``: signs, and the axes within degenerate sets, are those of one
-    diagonalization. A result that was read from a file has neither them nor the Hamiltonian.
+    The wave functions (``coefficients``, ``dipole_operator`` and the amplitudes of the states) take
+    most of the memory, growing with the square of the molecule's size. ``Surrogate.predict``
+    includes them, ``Surrogate.predict_many`` only on request; otherwise they are None. Amplitudes
+    belong to these ``coefficients``, with their signs and their choice of degenerate orbitals. A
+    result read from a file has neither wave functions nor the Hamiltonian.
 
     Bonding, point group, characters and spectra are computed on first use and kept.
     """
 
     atoms: Atoms
-    """The molecule: elements, positions (Å), and what its input says of it."""
+    """The molecule: elements, positions (Å), and further data from its input."""
     orbital_energies: Array
-    """(n_orbitals,) eV, ascending; valence orbitals."""
+    """(n_orbitals,) energies of the valence orbitals, eV, ascending."""
     n_occupied: int
-    """Doubly occupied orbitals."""
+    """Number of doubly occupied orbitals."""
     charges: Array
-    """(n_atoms,) e."""
+    """(n_atoms,) atomic charges, e."""
     dipole: Array
-    """(3,) debye."""
+    """(3,) dipole moment, debye."""
     singlets: States
-    """Excited singlets."""
+    """Excited singlet states."""
     triplets: States
-    """Triplets, from the singlet ground state."""
+    """Triplet states, relative to the singlet ground state."""
     hamiltonian: Array | None = None
-    """(n_orbitals, n_orbitals) eV, minimal orthonormal basis."""
+    """(n_orbitals, n_orbitals) effective Hamiltonian, eV, in the minimal basis."""
     coefficients: Array | None = None
     """(n_orbitals, n_orbitals) canonical orbitals in columns."""
     dipole_operator: Array | None = None
@@ -87,33 +87,33 @@ class Result:
     in_domain: bool = True
     """Whether the molecule is like those the model was trained on."""
     warnings: tuple[str, ...] = ()
-    """Why it is not, and what else to know of this prediction."""
+    """Why it is out of domain, and other warnings about the prediction."""
     solvent: Solvent | None = None
     """The solvent, or None in vacuum."""
     point_charges: PointCharges | None = None
-    """Around it; None where there are none."""
+    """Point charges around the molecule, or None."""
     name: str = ""
     """Name of the molecule, or its formula."""
     source: str = ""
-    """File or SMILES the structure is from."""
+    """File or SMILES of the structure."""
     index: int = 0
-    """Place among the structures of its source."""
+    """Index among the structures of its source."""
 
     @property
     def homo(self) -> float:
-        """Energy of the highest occupied orbital, eV; nan where none exists."""
+        """Energy of the highest occupied orbital, eV; nan if there is none."""
         occupied = self.orbital_energies[: self.n_occupied]
         return float(occupied[-1]) if len(occupied) else float("nan")
 
     @property
     def lumo(self) -> float:
-        """Energy of the lowest unoccupied orbital, eV; nan where none exists."""
+        """Energy of the lowest unoccupied orbital, eV; nan if there is none."""
         virtual = self.orbital_energies[self.n_occupied :]
         return float(virtual[0]) if len(virtual) else float("nan")
 
     @property
     def gap(self) -> float:
-        """lumo − homo, eV."""
+        """HOMO–LUMO gap, eV."""
         return self.lumo - self.homo
 
     @property
@@ -123,23 +123,23 @@ class Result:
 
     @property
     def positions(self) -> Array:
-        """(n_atoms, 3) Å."""
+        """(n_atoms, 3) positions, Å."""
         positions: Array = self.atoms.positions
         return positions
 
     @renamed(kind="multiplicity")
     def states(self, multiplicity: MultiplicityName = "singlet") -> States:
-        """``singlets`` or ``triplets``, by name."""
+        """Return ``singlets`` or ``triplets``, by name."""
         return self.singlets if as_multiplicity(multiplicity) == "singlet" else self.triplets
 
     @renamed(kind="multiplicity")
     def wavefunctions(self, multiplicity: MultiplicityName = "singlet") -> Wavefunctions:
-        """Orbitals and amplitudes of the excited states, to ask what the states are.
+        """Return the orbitals and the amplitudes of the excited states.
 
         Raises
         ------
         MissingWavefunctionsError
-            For a result of ``predict_many`` without them, or one that was read from a file.
+            If ``predict_many`` left them out, or the result was read from a file.
         """
         states = self.states(multiplicity)
         if self.coefficients is None or states.X is None or states.Y is None:
@@ -158,7 +158,7 @@ class Result:
         )
 
     def state_dipoles(self, multiplicity: MultiplicityName = "singlet") -> Array:
-        """Dipole moments (n_states, 3) of the excited states, debye, before orbitals relax.
+        """Return the dipoles (n_states, 3) of the excited states, debye, before orbitals relax.
 
         Raises as ``wavefunctions``.
         """
@@ -167,26 +167,26 @@ class Result:
         return state_dipoles(states, self.dipole_operator, self.dipole)
 
     def state_charges(self, multiplicity: MultiplicityName = "singlet") -> Array:
-        """Atomic charges (n_states, n_atoms) of the excited states, e, before orbitals relax.
+        """Return the atomic charges (n_states, n_atoms) of the states, e, before orbitals relax.
 
         Raises as ``wavefunctions``.
         """
         return state_charges(self.wavefunctions(multiplicity), self.charges)
 
     def solvation(self, multiplicity: MultiplicityName = "singlet") -> Solvation:
-        """State-specific terms of the solvent, zero in vacuum; raises as ``wavefunctions``."""
+        """Return the state-specific solvent terms; raises as ``wavefunctions``."""
         changes = self.state_charges(multiplicity) - self.charges
         return solvation(self.atoms, changes, self.solvent)
 
     def excited_state_absorption(self, state: str = "S1") -> ExcitedStateAbsorption:
-        """What ``state`` (S1, T1, …) absorbs: transitions to the other states of its multiplicity.
+        """Return the absorption of ``state`` (S1, T1, …) to others of its multiplicity.
 
         Raises
         ------
         MissingWavefunctionsError
             As ``wavefunctions``.
         ValueError
-            For a state that is not there.
+            For a state that was not computed.
         """
         for multiplicity in MULTIPLICITIES:
             labels = self.states(multiplicity).labels
@@ -202,7 +202,7 @@ class Result:
         )
 
     def spin_orbit(self) -> SpinOrbit:
-        """Spin–orbit couplings of singlets and triplets, and phosphorescence.
+        """Return the spin–orbit couplings of singlets and triplets, and phosphorescence.
 
         Raises as ``wavefunctions``.
         """
@@ -213,16 +213,16 @@ class Result:
         )
 
     def radiative_lifetimes(self, refractive_index: float = 1.0) -> Array:
-        """Lifetimes of the singlets by spontaneous emission at these energies.
+        """Return the radiative lifetimes of the singlets at these energies.
 
         Parameters
         ----------
         refractive_index
-            Of the solvent; 1 in vacuum.
+            Refractive index of the solvent; 1 in vacuum.
 
         Returns
         -------
-        (n_states,) s.
+        (n_states,) lifetimes, s.
         """
         states = self.singlets
         return radiative_lifetime(states.energies, states.oscillator_strengths, refractive_index)
@@ -235,7 +235,7 @@ class Result:
 
     @cached_property
     def point_group(self) -> PointGroup:
-        """The point group of the geometry."""
+        """Point group of the geometry."""
         return point_group(self.atoms)
 
     @renamed(kind="multiplicity")
@@ -244,22 +244,22 @@ class Result:
         multiplicity: MultiplicityName = "singlet",
         fragments: Sequence[Sequence[int]] | None = None,
     ) -> list[Character]:
-        """What each excited state is (see ``esml.analysis.characters``).
+        """Return the character of each excited state (``esml.analysis.characters``).
 
         Parameters
         ----------
         multiplicity
             ``"singlet"`` or ``"triplet"``.
         fragments
-            Lists of atoms (from 0) between which charge transfer is counted; those of ``bonding``
-            if left out.
+            Lists of atoms (from 0) between which charge transfer is counted; by default the
+            fragments of ``bonding``.
 
         Raises
         ------
         MissingWavefunctionsError
             As ``wavefunctions``.
         FragmentError
-            For lists that do not fit the molecule.
+            If the lists do not fit the molecule.
         """
         chosen = as_multiplicity(multiplicity)
         if fragments is not None:
@@ -278,15 +278,15 @@ class Result:
         return molecular_graph(self.atoms, self.bonding.bonds)
 
     def named_characters(self, multiplicity: MultiplicityName = "singlet") -> list[Character]:
-        """``characters`` with the usual names of groups, ``nitro`` for ``NO2``, as on screen.
+        """Return ``characters`` with common names of groups: ``nitro`` for ``NO2``, as on screen.
 
-        Formulas stay where a group has no name, or everywhere without RDKit.
+        A group without a name keeps its formula; without RDKit, all groups do.
         """
         names = group_names(self.bonding.fragments, self.graph)
         return [found.renamed(names) for found in self.characters(multiplicity)]
 
     def descriptions(self) -> dict[str, list[str]]:
-        """A line on each state, by multiplicity; none without wave functions."""
+        """Return a line on each state, by multiplicity; empty without wave functions."""
         if self.coefficients is None:
             return {}
         return {
@@ -295,23 +295,23 @@ class Result:
         }
 
     def spectrum(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Spectrum:
-        """Absorption spectrum of the predicted singlets.
+        """Return the absorption spectrum of the singlets.
 
         Parameters
         ----------
         fwhm
-            Full width of a line at half its height, eV.
+            Full width of a line at half maximum, eV.
         shape
             ``"gaussian"`` or ``"lorentzian"``.
 
         Returns
         -------
-        The spectrum; it is computed once for each width and shape.
+        The spectrum, which is computed once for each width and shape.
         """
         return self._once(("spectrum", fwhm, shape), lambda: self._broadened(fwhm, shape))
 
     def _broadened(self, fwhm: float, shape: Shape) -> Spectrum:
-        """The spectrum, read-only since it is kept."""
+        """The spectrum, read-only because it is kept."""
         singlets = self.singlets
         curve = broaden(
             singlets.energies,
@@ -336,19 +336,19 @@ class Result:
 
     @property
     def colour(self) -> Colour | None:
-        """Of a solution of 5·10⁻⁵ mol/L behind 1 cm, lines 0.3 eV wide (``esml.analysis.colour``).
+        """Colour of a solution of 5·10⁻⁵ mol/L, path 1 cm, lines 0.3 eV wide.
 
-        None without a singlet.
+        See ``esml.analysis.colour``. None without a singlet.
         """
         return self._once("colour", self.spectrum().colour) if len(self.singlets) else None
 
     def dichroism(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Dichroism:
-        """Circular dichroism Δε of the predicted singlets, broadened to ``fwhm`` (eV).
+        """Return the circular dichroism Δε of the singlets, broadened to ``fwhm`` (eV).
 
         Raises
         ------
         ValueError
-            For a result read from a file of an older version, without rotatory strengths.
+            If the result is from a file of an older version, without rotatory strengths.
         """
         singlets = self.singlets
         return broaden_dichroism(
@@ -357,23 +357,23 @@ class Result:
 
     @cached_property
     def _kept(self) -> dict[Hashable, Any]:
-        """Answers by question."""
+        """Kept values, by key."""
         return {}
 
     def _once(self, question: Hashable, find: Callable[[], Answer]) -> Answer:
-        """What ``find`` returned when ``question`` was first asked."""
+        """The value of ``find()``, called only once for each ``question``."""
         if question not in self._kept:
             self._kept[question] = find()
         answer: Answer = self._kept[question]
         return answer
 
     def to_dataframe(self) -> Any:
-        """A pandas table with a row for every state; needs pandas.
+        """Return a pandas table with a row for every state; needs pandas.
 
         The index is S1, S2, …, T1, …; columns are ``multiplicity``, ``energy_eV``,
-        ``wavelength_nm``, the other properties of ``States`` that have a column there, such as
-        ``f``, in the units given there, and, with wave functions, ``character``, as on screen.
-        What is zero by symmetry is 0, what is unknown nan; what was not asked for has no column.
+        ``wavelength_nm``, the other properties of ``States`` that have a column, such as ``f``, in
+        the units given there, and, with wave functions, ``character``, as on screen. Values are 0
+        if zero by symmetry and nan if unknown; properties that were not requested have no column.
         """
         import pandas as pd
 
@@ -397,7 +397,7 @@ class Result:
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What was predicted, without what was worked out from it."""
+        """The prediction, without values that were derived from it."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def __repr__(self) -> str:
@@ -428,4 +428,4 @@ class Result:
 
 
 Outcome = Result | Failure
-"""What comes of a structure."""
+"""The outcome for a structure."""

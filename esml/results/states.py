@@ -1,7 +1,7 @@
 """The excited states of a molecule, and how their properties are stored and shown.
 
-A property of a state is one field of ``States``. The ``Property`` of the field says how it is
-shaped, stored and shown; files, tables and screens follow from that.
+Each property of a state is one field of ``States``. The ``Property`` of the field gives its shape
+and says how it is stored and shown; files, tables and the screen follow it.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from esml.units import HC
 
 @dataclass(frozen=True)
 class Property:
-    """How a property of a state is shaped, stored and shown.
+    """Shape, storage and display of a property of a state.
 
     Parameters
     ----------
     unit
-        For people to read.
+        The unit, as text.
     shape
         Shape of one state's value.
     column
-        Name of its column in a table with a row for every state; out of tables if empty.
+        Name of its column in tables with a row for every state; if empty, tables leave it out.
     ending
-        Follows the state's label in a table with a row for every molecule: ``eV`` for
-        ``S1_eV``. The same as ``column`` if left out.
+        Suffix of its columns in tables with a row for every molecule: ``eV`` for ``S1_eV``. Equal
+        to ``column`` if left out.
     heading, digits
-        Heading and digits on screen; not shown if empty.
+        Heading and decimals on screen; not shown if the heading is empty.
     on_request
-        Shown on screen only on request.
+        The screen shows it only on request.
     optional
-        Computed only on request; otherwise nan, and left out of JSON, xyz, tables and the screen.
+        Computed only on request; otherwise nan, and absent from JSON, xyz, tables and the screen.
     zero_for_triplets
-        The property is zero for triplets by symmetry, and not stored or shown for them.
+        Zero for triplets by symmetry, and neither stored nor shown for them.
     since
-        First version of the HDF5 schema that stores it; ``nan`` is read from older files.
+        First version of the HDF5 schema that stores it; nan when read from older files.
     """
 
     unit: str = ""
@@ -58,12 +58,12 @@ class Property:
     since: int = 1
 
     def concerns(self, multiplicity: Multiplicity) -> bool:
-        """Whether states of ``multiplicity`` have a value that is not zero by symmetry."""
+        """Return whether the property can be nonzero for states of ``multiplicity``."""
         return not (self.zero_for_triplets and multiplicity == "triplet")
 
 
 def state_property(**how: Any) -> Any:
-    """A field of ``States`` with its ``Property``."""
+    """Make a field of ``States`` with its ``Property``."""
     return field(metadata={"property": Property(**how)})
 
 
@@ -74,20 +74,20 @@ TWO_PHOTON = {
     "zero_for_triplets": True,
     "since": 8,
 }
-"""Common to what two photons do: no two of them reach a triplet."""
+"""Common to two-photon properties: two photons cannot excite a triplet."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class States:
     """Excited states of one molecule and multiplicity, ascending in energy.
 
-    ``states[:3]`` are the three lowest, ``states[states.energies < 5.0]`` those below 5 eV;
-    ``states[0]`` holds the lowest alone, and ``for state in states`` gives one after another.
+    ``states[:3]`` are the three lowest, ``states[states.energies < 5.0]`` those below 5 eV.
+    ``states[0]`` holds only the lowest, and ``for state in states`` gives one at a time.
 
-    An uncertainty u is the error to expect of an energy, against what the energies of the model
-    stand for (best estimates, or the level of theory it was trained on): the standard deviation of
-    a normal distribution whose central 90 %, ±1.645 u, hold 90 % of the errors on molecules not
-    trained on. nan if the model file has no error model.
+    An uncertainty u is the expected error of an energy against what the model's energies stand for
+    (best estimates, or the level of theory it was trained on). ±1.645 u, the central 90 % of a
+    normal distribution with standard deviation u, holds 90 % of the errors on molecules outside
+    the training set. It is nan if the model file has no error model.
     """
 
     multiplicity: Multiplicity
@@ -95,15 +95,15 @@ class States:
     energies: Array = state_property(
         unit="eV", column="energy_eV", ending="eV", heading="E (eV)", digits=2
     )
-    """(n_states,) eV above the ground state."""
+    """(n_states,) excitation energies, eV above the ground state."""
     oscillator_strengths: Array = state_property(column="f", heading="f", zero_for_triplets=True)
-    """(n_states,) zero for triplets."""
+    """(n_states,) oscillator strengths, zero for triplets."""
     transition_dipoles: Array = state_property(unit="e·bohr", shape=(3,), zero_for_triplets=True)
-    """(n_states, 3) e·bohr, sign arbitrary, zero for triplets."""
+    """(n_states, 3) transition dipoles, e·bohr, sign arbitrary, zero for triplets."""
     uncertainties: Array = state_property(
         unit="eV", column="uncertainty_eV", heading="± (eV)", digits=2
     )
-    """(n_states,) eV, one standard deviation of the error of an energy."""
+    """(n_states,) one standard deviation of the error of each energy, eV."""
     rotatory_strengths: Array = state_property(
         unit="10⁻⁴⁰ cgs",
         column="R",
@@ -113,14 +113,14 @@ class States:
         zero_for_triplets=True,
         since=4,
     )
-    """(n_states,) 10⁻⁴⁰ cgs, velocity gauge."""
+    """(n_states,) rotatory strengths in the velocity gauge, 10⁻⁴⁰ cgs."""
     two_photon_strengths: Array = state_property(
         unit="a.u.",
         column="two_photon_au",
         heading="δ (a.u.)",
         **TWO_PHOTON,
     )
-    """(n_states,) δ for linearly polarized light, atomic units; nan unless made by
+    """(n_states,) δ for linearly polarized light, atomic units; nan unless computed by
     ``esml.predict.two_photon.with_two_photon``."""
     two_photon_circular_strengths: Array = state_property(
         unit="a.u.",
@@ -128,7 +128,7 @@ class States:
         heading="δ circular (a.u.)",
         **TWO_PHOTON,
     )
-    """(n_states,) δ for circularly polarized light, atomic units; otherwise nan, too."""
+    """(n_states,) δ for circularly polarized light, atomic units; nan unless computed."""
     two_photon_cross_sections: Array = state_property(
         unit="GM",
         column="two_photon_GM",
@@ -136,7 +136,7 @@ class States:
         **TWO_PHOTON,
     )
     """(n_states,) σ for linearly polarized light, GM, at the maximum of a Lorentzian of half width
-    0.1 eV; otherwise nan, too."""
+    0.1 eV; nan unless computed."""
     X: Array | None = None
     """(n_states, o, v) excitation amplitudes between ``Result.coefficients``."""
     Y: Array | None = None
@@ -150,9 +150,9 @@ class States:
         X: Array | None = None,
         Y: Array | None = None,
     ) -> States:
-        """States with the properties that ``values`` holds by name.
+        """Make states from the properties in ``values``, by name.
 
-        All others are zero if symmetry makes them so for triplets, else nan.
+        All others are zero where symmetry makes them zero for triplets, else nan.
         """
         n_states = len(values["energies"])
         filled = {}
@@ -176,7 +176,7 @@ class States:
 
     @property
     def told(self) -> dict[str, Property]:
-        """The properties to show: neither zero by symmetry nor optional and not computed."""
+        """The properties to show: those not zero by symmetry and, if optional, computed."""
         extras = self.extras
         return {
             name: how
@@ -186,7 +186,7 @@ class States:
 
     @property
     def labels(self) -> list[str]:
-        """``S1``, ``S2``, … or ``T1``, ``T2``, …, as many as there are states."""
+        """Labels of the states: ``S1``, ``S2``, … or ``T1``, ``T2``, …"""
         return [f"{self.multiplicity[0].upper()}{k + 1}" for k in range(len(self))]
 
     def __len__(self) -> int:
@@ -220,9 +220,9 @@ class States:
         return html_table(*screen_table(self, requested=self.extras))
 
     def interval(self, level: float = 0.9) -> Array:
-        """Intervals that hold a given share of the errors.
+        """Return intervals that hold a given share of the errors.
 
-        Calibrated at 0.9; at other levels, as far as errors are distributed normally.
+        They are calibrated at 0.9; at other levels they assume normally distributed errors.
 
         Parameters
         ----------
@@ -245,13 +245,13 @@ class States:
 PROPERTIES: Mapping[str, Property] = {
     part.name: part.metadata["property"] for part in fields(States) if "property" in part.metadata
 }
-"""The properties of a state by name, in the order of the fields of ``States``."""
+"""Properties of a state by name, in the order of the fields of ``States``."""
 
 
 def half_width(level: float) -> float:
-    """Standard deviations on either side that hold a share ``level`` of a normal distribution.
+    """Return z such that ±z standard deviations hold a share ``level`` of a normal distribution.
 
-    Raises ValueError for a share outside 0 to 1.
+    Raises ValueError for a level outside 0 to 1.
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level}: expected a share between 0 and 1, such as 0.9")
@@ -269,10 +269,10 @@ def screen_table(
     remarks: Mapping[str, Sequence[str]] | None = None,
     requested: Sequence[str] = (),
 ) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of a table of states for people to read.
+    """Return headings and rows of a table of states to read.
 
-    ``remarks`` holds, by multiplicity, a last cell for every state; ``requested`` names properties
-    that are shown on request. Unknown values, and those that are zero by symmetry, are dashes.
+    ``remarks`` gives, by multiplicity, a last cell for every state; ``requested`` names properties
+    to show that are shown only on request. Values that are unknown or zero by symmetry are dashes.
     """
     shown = {
         name: how
@@ -298,19 +298,19 @@ def screen_table(
 
 
 def cell(value: float, digits: int) -> str:
-    """``value`` with ``digits`` decimals, or a dash for nan."""
+    """Format ``value`` with ``digits`` decimals, or as a dash if it is nan."""
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 
 def three_digits(value: float) -> str:
-    """``value`` ≥ 0 of unknown size with three digits that count, or ``<0.001``."""
+    """Format ``value`` ≥ 0 with three significant digits, or as ``<0.001``."""
     if value < 1e-3:
         return "<0.001"
     return f"{value:.3g}" if value < 1e3 else f"{float(f'{value:.3g}'):.0f}"
 
 
 def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for a notebook."""
+    """Return a table in HTML for a notebook."""
     head = "".join(f"<th>{escape(text)}</th>" for text in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
