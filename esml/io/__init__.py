@@ -1,24 +1,24 @@
-"""Files in and out: structures people bring, and records of reference calculations.
+"""Input and output: structures of users, and records of reference calculations.
 
-    provenance        a structure as it was read: where from, and what was decided on the way
+    provenance        a structure as it was read: its source, and decisions of the reader
     anything          one molecule from any description of it
-    structures        structures of any file, SMILES or drawing, by means of the packages below
+    structures        structures from any file, SMILES or drawing
     paths             whether such a file can be read, and how many structures it holds
     formats           one reader for each kind of file
-    geometry          geometries of molecules given without one
-    structure_checks  what a model can treat
+    geometry          3D geometries for SMILES and drawings
+    structure_checks  whether the model can treat a structure
     surroundings      solvents and point charges
     measured          measured spectra and absorption maxima
-    comparison        a calculation to compare a prediction with
+    comparison        a reference calculation to compare a prediction with
     records           records of reference calculations, in HDF5
-    files, text       files written whole, text files as people have them
-    hdf5_guards       what an HDF5 file declares of itself, checked before it is believed
+    files, text       writing files whole, reading text files of any encoding
+    hdf5_guards       checks of an HDF5 file before it is trusted
 
 ``read_structures`` and ``from_smiles`` give structures, ``check_structure`` refuses those the model
-cannot treat, ``write_whole`` writes a file whole or not at all. The packages have doors of their
-own.
+cannot treat, ``write_whole`` writes a file whole or not at all. Each subpackage has its own public
+functions.
 
-What ``__all__`` names is loaded on first use: one part does not wait for the others.
+The names in ``__all__`` are loaded on first use, so that importing one part stays fast.
 """
 
 from __future__ import annotations

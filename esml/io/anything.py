@@ -19,21 +19,21 @@ from esml.io.structures import DEFAULT, from_rdkit, from_smiles, from_table, rea
 
 
 def as_structure(molecule: Any, options: ReadingOptions = DEFAULT) -> Structure:
-    """The structure of one molecule.
+    """Return the structure of one molecule.
 
     Parameters
     ----------
     molecule
-        A path, of which the last structure is taken, with a warning where there are several; a
-        SMILES; ASE ``Atoms``, taken as they are; an RDKit ``Mol``, with its conformer or, without
-        one, a new geometry; a PySCF ``Mole``; a ``Structure``.
+        A path, whose last structure is used, with a warning if there are several; a SMILES; ASE
+        ``Atoms``, used as they are; an RDKit ``Mol``, with its conformer or, without one, a new
+        geometry; a PySCF ``Mole``; a ``Structure``.
     options
-        What is asked of readers.
+        How structures are read.
 
     Raises
     ------
     InputError
-        For anything else, and for what cannot be read.
+        For any other object, or if it cannot be read.
     """
     if isinstance(molecule, Structure):
         return molecule
@@ -56,7 +56,7 @@ def as_structure(molecule: Any, options: ReadingOptions = DEFAULT) -> Structure:
 
 
 def as_atoms(molecule: Any, options: ReadingOptions = DEFAULT) -> Atoms:
-    """The atoms of ``as_structure``."""
+    """Return the atoms of ``as_structure``."""
     return as_structure(molecule, options).atoms
 
 

@@ -1,6 +1,6 @@
-"""A reference calculation to compare a prediction with, as a JSON file that people write.
+"""Reference calculations to compare a prediction with, from JSON or the output of a program.
 
-``examples/README.md`` describes the file.
+``examples/README.md`` describes the JSON file.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Comparison(BaseModel):
     charge: int | None = Field(default=None, description="total charge, e")
 
     def differs(self, formula: str, charge: int) -> str | None:
-        """What to say where the reference is for another molecule; None where it is not known to.
+        """Return a message if the reference is for another molecule, else None.
 
         Parameters
         ----------
         formula, charge
-            Of the molecule that is predicted; the formula as ASE writes it.
+            Formula, as ASE writes it, and charge of the predicted molecule.
         """
         of = (self.formula or formula, charge if self.charge is None else self.charge)
         if of == (formula, charge):
@@ -71,7 +71,7 @@ class Comparison(BaseModel):
 
 
 def validation_reasons(error: ValidationError) -> str:
-    """What a pydantic validation found, on one line: ``path.to.field: reason; …``."""
+    """Return the errors of a pydantic validation on one line: ``path.to.field: reason; …``."""
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc']) or 'all'}: {item['msg']}"
         for item in error.errors()
@@ -79,12 +79,12 @@ def validation_reasons(error: ValidationError) -> str:
 
 
 def read_comparison(path: str | Path) -> Comparison:
-    """The reference calculation in the JSON file ``path``, or in the output of a program.
+    """Read the reference calculation in a JSON file or in the output of a program.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, is not JSON, or lacks the level or the singlets.
+        If the file cannot be read, is not JSON, or lacks the level or the singlets.
     """
     path = Path(path)
     if program_of(path) is not None:
@@ -110,7 +110,7 @@ def read_comparison(path: str | Path) -> Comparison:
 def _from_output(path: Path) -> Comparison:
     """Excited states and frontier orbitals in the output of a quantum-chemistry program.
 
-    States go by their multiplicity, whatever order the output lists them in.
+    States are assigned by their multiplicity, in whatever order the output lists them.
     """
     found = read_calculation(path)
     singlets, triplets = found.of_multiplicity(1), found.of_multiplicity(3)
@@ -136,7 +136,7 @@ def _from_output(path: Path) -> Comparison:
 
 
 def _check_states(path: Path, found: Calculation) -> None:
-    """Refuse open shells, and states that are no singlets or triplets or do not say so."""
+    """Refuse open shells, and states that are not known to be singlets or triplets."""
     multiplicity = found.table.atoms.info.get("multiplicity", 1)
     if multiplicity != 1:
         raise InputError(

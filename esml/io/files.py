@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and by one process at a time."""
+"""Write files whole or not at all, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 class BusyError(ValueError):
-    """Another process is writing this output."""
+    """Raised if another process is writing this output."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write ``content`` under a temporary name, then rename it to ``path``: no reader sees half.
+    """Write ``content`` to a temporary file, then rename it to ``path``: no reader sees half of it.
 
-    Only a killed process leaves its temporary file, ``.<name>.<process>.tmp``. Raises OSError where
-    the disk refuses; what was at ``path`` is then untouched.
+    Only a killed process leaves its temporary file, ``.<name>.<process>.tmp``, behind. Raises
+    OSError if the disk refuses; a previous file at ``path`` is then untouched.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -26,11 +26,11 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        # A full disk does not say which file it has no room for.
+        # The error of a full disk does not name the file.
         error.filename = error.filename or str(path)
         raise
     finally:
-        # Gone already after the rename.
+        # After the rename it is gone already.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -39,12 +39,12 @@ def write_whole(path: Path, content: bytes) -> None:
 def sole_writer(lock: Path, output: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``output``; the system releases it if the process dies.
 
-    The lock is the file ``lock``. Raises BusyError where another process holds it, OSError where it
-    cannot be made.
+    The lock is the file ``lock``. Raises BusyError if another process holds it, OSError if it
+    cannot be created.
     """
     try:
         import fcntl
-    except ImportError:  # no such locks on Windows
+    except ImportError:  # Windows has no such locks
         yield
         return
     while True:
@@ -57,7 +57,7 @@ def sole_writer(lock: Path, output: Path) -> Iterator[None]:
                 f"'{output}' is being written by another process: expected one writer; wait for it "
                 "to end or choose another output"
             ) from error
-        # The one who held it may have taken it away in between.
+        # The previous holder may have removed the file in the meantime.
         if lock.exists() and os.path.samestat(os.fstat(file.fileno()), os.stat(lock)):
             break
         file.close()

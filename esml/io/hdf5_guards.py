@@ -1,4 +1,4 @@
-"""What an HDF5 file declares of itself, checked before room is made for it or HDF5 follows it."""
+"""Checks of what an HDF5 file declares, before memory is allocated or HDF5 follows its links."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 import h5py
 
 MOST_BYTES = 1100
-"""Most bytes a file may unfold to, for each of its own: gzip reaches 1032."""
+"""Largest ratio of unpacked to stored bytes that is accepted; gzip reaches 1032."""
 
 
 def check_heaps(path: Path) -> None:
-    """Refuse, with a ValueError, a file whose texts HDF5 would look for without end.
+    """Raise ValueError for a file in which HDF5 would search for texts forever.
 
-    Texts lie in heaps: "GCOL", version, size, then objects of index (2 bytes), references (2), 4
-    bytes of nothing and size (8), each followed by its content, padded to 8 bytes. HDF5 goes from
-    one to the next by these sizes and trusts them; one of nothing (index 0, free space, counts its
-    own header) makes it stand still for ever.
+    Texts are stored in heaps: "GCOL", version, size, then objects of index (2 bytes), references
+    (2), 4 unused bytes and size (8), each followed by its content, padded to 8 bytes. HDF5 trusts
+    these sizes to go from one object to the next; a size of zero for free space (index 0, whose
+    size includes its header) makes it loop forever.
     """
     content = path.read_bytes()
-    # Version 0 and 1 of the superblock say how long sizes are in other places than 2 and 3 do.
+    # Versions 0 and 1 of the superblock store the length of sizes elsewhere than 2 and 3.
     sizes = content[9:11] if content[8:9] in (b"\x02", b"\x03") else content[13:15]
     if content[:8] == b"\x89HDF\r\n\x1a\n" and sizes != b"\x08\x08":
         raise ValueError("its sizes are not of 8 bytes")
@@ -40,22 +40,22 @@ def check_heaps(path: Path) -> None:
 
 
 class Budget:
-    """The bytes the datasets of one file may still unfold to."""
+    """The number of bytes that the datasets of one file may still unpack to."""
 
     def __init__(self, path: Path) -> None:
         self._left = MOST_BYTES * path.stat().st_size
 
     def spend(self, name: str, n_bytes: int) -> None:
-        """Raises ValueError where a file promises more than it can hold."""
+        """Count ``n_bytes``; raise ValueError if a file declares more than it can hold."""
         self._left -= n_bytes
         if self._left < 0:
             raise ValueError(f"{name} declares more than a file of this size can hold")
 
 
 def bounded(parent: h5py.Group, key: str, budget: Budget) -> h5py.Dataset:
-    """The dataset ``key``, before anything of it is read; ValueError where it asks too much.
+    """Return the dataset ``key``, unread; raise ValueError if it declares too much.
 
-    Only data inside this very file are taken: HDF5 can point into any other one.
+    Only data inside this file are accepted: HDF5 can also point into other files.
     """
     name = f"{parent.name}/{key}".strip("/")
     if not isinstance(parent.get(key, getlink=True), h5py.HardLink):

@@ -1,4 +1,4 @@
-"""Paths of files of structures: whether they can be read, and how many structures they hold."""
+"""Paths of structure files: whether they can be read, and how many structures they hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from esml.io.provenance import InputError
 
 
 def check_file(path: Path) -> None:
-    """Refuse, with an ``InputError``, a path that is not a file, or an empty one."""
+    """Raise ``InputError`` unless ``path`` is a file that is not empty."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -39,18 +39,18 @@ def check_file(path: Path) -> None:
 
 
 def looks_like_file(text: str) -> bool:
-    """Whether ``text`` is meant as a path: it exists, or ends like a geometry file's name."""
+    """Return whether ``text`` is a path: it exists, or ends like the name of a geometry file."""
     path = Path(text)
     suffix = path.suffix.lstrip(".")
     try:
         known = suffix in SUFFIXES if suffix == suffix.lower() else suffix.lower() in IN_CAPITALS
         return known or path.exists()
-    except OSError:  # a SMILES longer than a file's name may be
+    except OSError:  # a SMILES longer than a file name may be
         return False
 
 
 def count_structures(path: str | Path) -> int:
-    """Number of structures of a file if it is cheap to count them, else 1; 0 if unreadable."""
+    """Return the number of structures in a file, or 1 if counting is slow; 0 if unreadable."""
     path = Path(path)
     try:
         check_file(path)
@@ -64,6 +64,6 @@ def count_structures(path: str | Path) -> int:
         if kind == "sdf":
             return sum(1 for _ in records(path))
         return 1
-    # A file that is not a database raises whatever its backend raises.
+    # A damaged database raises any error of its backend.
     except Exception:
         return 0

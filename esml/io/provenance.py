@@ -1,7 +1,7 @@
-"""A structure as it was read: the molecule, where it came from, and what was decided on the way.
+"""A structure as it was read: the molecule, its source, and the decisions of the reader.
 
-Whoever reads a number wants to know for which charge and which geometry it holds. A reader says so
-in a ``Provenance``; it travels with the atoms (``atoms.info["provenance"]``) to tables and files.
+A predicted number holds for one charge and one geometry. The reader states them in a
+``Provenance``, which stays with the atoms (``atoms.info["provenance"]``) up to tables and files.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from ase import Atoms
 from esml.physics.point_charges import PointCharges
 
 KEY = "provenance"
-"""Where ``atoms.info`` keeps the provenance, as a plain dictionary."""
+"""Key of the provenance in ``atoms.info``, a plain dictionary."""
 
 ASSUMED = "not stated: 0 assumed"
-"""``Provenance.charge_source`` of a structure that says nothing of its charge."""
+"""``Provenance.charge_source`` of a structure without a stated charge."""
 
 GIVEN = "as given"
-"""``Provenance.charge_source`` where the user gave the charge."""
+"""``Provenance.charge_source`` if the user gave the charge."""
 
 GeometryKind = Literal["xtb", "mmff", "as-is"]
 GEOMETRIES: tuple[GeometryKind, ...] = ("xtb", "mmff", "as-is")
-"""What ``ReadingOptions.geometry`` may be."""
+"""Allowed values of ``ReadingOptions.geometry``."""
 
 
 class InputError(ValueError):
-    """An input that cannot be read; the message says what was wrong and how to fix it.
+    """Raised for an input that cannot be read; the message says what is wrong and how to fix it.
 
-    ``name``, ``smiles`` and ``index`` are those of the record of a file that is meant, if one is.
+    ``name``, ``smiles`` and ``index`` refer to the record of a file, if one is to blame.
     """
 
-    name: str = ""  # of the record
-    smiles: str = ""  # of the record, if it has one
-    index: int | None = None  # its place in the file, from 0
+    name: str = ""  # name of the record
+    smiles: str = ""  # its SMILES, if it has one
+    index: int | None = None  # its index in the file, from 0
 
 
 class SurroundingsError(ValueError):
-    """Surroundings of a molecule that make no sense, said in one sentence."""
+    """Raised for impossible surroundings of a molecule; the message is one sentence."""
 
 
 def too_large(n_atoms: int, most: int | None) -> InputError | None:
-    """What is wrong with more than ``most`` atoms, if there is a limit."""
+    """Return an error if ``n_atoms`` exceeds ``most``; None if not, or without a limit."""
     if most is None or n_atoms <= most:
         return None
     return InputError(
@@ -53,36 +53,36 @@ def too_large(n_atoms: int, most: int | None) -> InputError | None:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """What a user may ask of readers. Raises ``InputError`` for what is no such option.
+    """Options for reading structures. Raises ``InputError`` for an unknown geometry.
 
     Parameters
     ----------
     geometry
-        ``"xtb"``: relax with GFN2-xTB; ``"mmff"``: with the force field MMFF94; ``"as-is"``: only
-        coordinates the input has. ``None``: GFN2-xTB for SMILES and 2D drawings, else as it is.
+        ``"xtb"``: relax with GFN2-xTB; ``"mmff"``: with the force field MMFF94; ``"as-is"``: use
+        only coordinates of the input. ``None``: GFN2-xTB for SMILES and 2D drawings, else as is.
     charge
-        Total charge in place of what the input states.
+        Total charge, which overrides that of the input.
     largest_fragment
-        Keep the largest of several molecules of a SMILES or drawing.
+        Keep only the largest of several molecules in a SMILES or drawing.
     smiles_column
-        Name, or number from 1, of the column of SMILES in a table; found if ``None``.
+        Name, or number from 1, of the SMILES column of a table; detected if ``None``.
     ignore_cell
         Treat a periodic structure as an isolated molecule.
     solvent
-        Name of the solvent in place of what the input states (``esml.io.surroundings.solvents``).
+        Name of the solvent, which overrides that of the input (``esml.io.surroundings.solvents``).
     solvent_column
-        Name, or number from 1, of the column of solvents in a table of SMILES; the one headed
+        Name, or number from 1, of the solvent column in a table of SMILES; the column headed
         ``solvent`` if ``None``.
     point_charges
         Point charges around each structure, in the frame of its coordinates; none if ``None``.
     shard
-        ``(i, n)``: every n-th record of a file alone, from record i on (0 ≤ i < n).
+        ``(i, n)``: read only every n-th record of a file, starting at record i (0 ≤ i < n).
     elements
-        Atomic numbers that the model knows; any if empty.
+        Atomic numbers that the model supports; any if empty.
     processes
-        Processes that build geometries of a list of SMILES; one for each core if ``None``.
+        Number of processes that build geometries for a list of SMILES; one per core if ``None``.
     most_atoms
-        Atoms of a molecule, hydrogens included; larger ones are refused. Any number if ``None``.
+        Largest number of atoms, hydrogens included; no limit if ``None``.
     """
 
     geometry: GeometryKind | None = None
@@ -99,7 +99,7 @@ class ReadingOptions:
     most_atoms: int | None = None
 
     def fingerprint(self) -> dict[str, Any]:
-        """Options that decide the structures read, as JSON-serializable data; defaults left out."""
+        """Return the options that affect the structures, for JSON; defaults are left out."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.point_charges is not None:
             given["point_charges"] = self.point_charges.digest()
@@ -118,38 +118,38 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was read, and what was decided where the input left it open; empty where nothing was."""
+    """What was read, and what the reader decided where the input left it open; else empty."""
 
     charge: int | None = None
-    """Total charge, where the input states one."""
+    """Total charge, if the input states one."""
     charge_source: str = ""
-    """What states it, or that nothing does."""
+    """Where the charge is from, or that it was assumed."""
     geometry: str = ""
-    """Where the coordinates come from."""
+    """Where the coordinates are from."""
     smiles: str = ""
-    """The SMILES they were made from, as it was given."""
+    """SMILES from which they were made, as given."""
     stereo: str = ""
-    """Which stereoisomer was taken, where the input leaves it open."""
+    """Which stereoisomer was chosen, if the input leaves it open."""
     fragments: str = ""
-    """What was done with several molecules."""
+    """How several molecules in one input were handled."""
     notes: tuple[str, ...] = ()
-    """What else was left out, read in an unusual way, or is worth a look; one sentence each."""
+    """Other data left out, read in an unusual way, or worth checking; one sentence each."""
 
     @classmethod
     def of(cls, atoms: Atoms) -> Provenance:
-        """That of ``atoms``; an empty one if they carry none."""
+        """Return the provenance of ``atoms``; an empty one if they have none."""
         kept: Any = atoms.info.get(KEY)
         return cls.from_dict(kept) if isinstance(kept, dict) else cls()
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Provenance:
-        """The inverse of ``as_dict``; further keys are ignored."""
+        """Make one from ``as_dict``; unknown keys are ignored."""
         known = {f.name: kept[f.name] for f in fields(cls) if f.name in kept}
         known["notes"] = tuple(str(note) for note in known.get("notes") or ())
         return cls(**known)
 
     def as_dict(self) -> dict[str, Any]:
-        """What JSON can hold, without what is empty."""
+        """Return a dictionary for JSON, without empty entries."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -157,20 +157,20 @@ class Provenance:
         }
 
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know, in addition to charge and geometry."""
+        """Return what the user should know apart from charge and geometry."""
         return tuple(text for text in (self.stereo, self.fragments, *self.notes) if text)
 
 
 @dataclass(frozen=True)
 class Structure:
-    """A molecule and where it came from."""
+    """A molecule and its source."""
 
     atoms: Atoms  # the molecule
-    name: str  # what it is called
+    name: str  # its name
     source: str
     """The file, or the SMILES."""
     index: int
-    """Place among the structures of the file, from 0."""
+    """Index among the structures of the file, from 0."""
     provenance: Provenance = field(default_factory=Provenance)  # what was decided on reading
 
 
@@ -181,27 +181,27 @@ class Failure:
     name: str
     """Name of the molecule, or its formula."""
     reason: str
-    """A sentence."""
+    """Why, in one sentence."""
     source: str = ""
-    """File or SMILES the structure is from."""
+    """File or SMILES of the structure."""
     index: int = 0
-    """Place among the structures of its source."""
+    """Index among the structures of its source."""
     smiles: str = ""
-    """SMILES from which the geometry was made, or was to be made."""
+    """SMILES of the geometry, or from which it should have been made."""
 
     @classmethod
     def of(cls, atoms: Atoms, reason: str) -> Failure:
-        """That of ``atoms``, under its name or, if it has none, its formula."""
+        """Make one for ``atoms``, named by their name or, without one, their formula."""
         return cls(name_of(atoms), reason, smiles=Provenance.of(atoms).smiles)
 
 
 def name_of(atoms: Atoms) -> str:
-    """``atoms.info["name"]`` or, where there is none, the formula."""
+    """Return ``atoms.info["name"]`` or, without one, the formula."""
     return str(atoms.info.get("name", "")) or str(atoms.get_chemical_formula())
 
 
 def restore(atoms: Atoms, kept: dict[str, Any]) -> None:
-    """Give ``atoms`` the provenance that ``Provenance.as_dict`` made; none if that is empty."""
+    """Give ``atoms`` the provenance from ``Provenance.as_dict``; none if it is empty."""
     if kept:
         atoms.info[KEY] = Provenance.from_dict(kept).as_dict()
 
@@ -209,7 +209,7 @@ def restore(atoms: Atoms, kept: dict[str, Any]) -> None:
 def structure(
     atoms: Atoms, name: str, source: str, index: int, provenance: Provenance
 ) -> Structure:
-    """A ``Structure`` whose atoms carry their provenance, and their charge where it is known."""
+    """Make a ``Structure`` whose atoms carry their provenance and, if known, their charge."""
     if provenance.charge is not None:
         atoms.info["charge"] = provenance.charge
     atoms.info[KEY] = provenance.as_dict()

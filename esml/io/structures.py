@@ -1,9 +1,9 @@
-"""Structures from outside: geometry files of all kinds, drawings, SMILES and lists of SMILES.
+"""Read structures: geometry files of all kinds, drawings, SMILES and lists of SMILES.
 
     file → reader (esml.io.formats) → atoms, drawings and SMILES → geometries → structures
 
-Whatever is wrong with an input is reported in one sentence, as an ``InputError``; what was decided
-in reading it goes to the ``Provenance`` of the structure. Every record gets one or the other.
+Errors of an input are reported in one sentence, as an ``InputError``; decisions of the reader go
+to the ``Provenance`` of the structure. Every record gives one or the other.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
 DEFAULT = ReadingOptions()
 
 SMALLEST_CELL = 3.0
-"""Å³ for each atom; a smaller cell means nothing (crystals have 5 and more)."""
+"""Å³ per atom; a smaller cell is meaningless (crystals have 5 or more)."""
 
 
 # --- single structures ----------------------------------------------------------------------------
@@ -64,9 +64,9 @@ def from_smiles(
     options: ReadingOptions = DEFAULT,
     make: Callable[[Request, Settings], list[Built]] = build,
 ) -> Structure:
-    """A geometry of a molecule given as SMILES.
+    """Make the geometry of a molecule from its SMILES.
 
-    The total formal charge goes to ``atoms.info["charge"]``. Needs RDKit, and tblite for GFN2-xTB.
+    ``atoms.info["charge"]`` holds the total formal charge. Needs RDKit, and tblite for GFN2-xTB.
 
     Parameters
     ----------
@@ -75,28 +75,28 @@ def from_smiles(
     options
         How the geometry is made; relaxed with GFN2-xTB by default.
     make
-        What builds it; by default a process that stays for the next molecule.
+        Function that builds it; by default in a process that is reused for later molecules.
 
     Returns
     -------
-    The structure, with a note of how its geometry was made.
+    The structure; its provenance says how the geometry was made.
 
     Raises
     ------
     InputError
-        For text that is not a SMILES, or a molecule that cannot be embedded.
+        If the text is not a SMILES, or the molecule cannot be embedded.
     """
     _check_frame(smiles, options)
     settings = _settings(options)
-    parse_smiles(smiles)  # without RDKit, or for no SMILES, no process need be started
+    parse_smiles(smiles)  # fail before starting a process: no RDKit, or no SMILES
     found = make({"smiles": smiles}, settings)[0]
     return _from_built(found, smiles, smiles, 0, options, smiles)
 
 
 def from_rdkit(mol: Any, options: ReadingOptions = DEFAULT) -> Structure:
-    """The molecule of an RDKit ``Mol``: its conformer, or a new geometry where it has none.
+    """Return the molecule of an RDKit ``Mol``, with its conformer or, without one, a new geometry.
 
-    Raises ``InputError`` for a conformer without hydrogens and for what cannot be embedded.
+    Raises ``InputError`` for a conformer without hydrogens, or if embedding fails.
     """
     found = record_of(mol, options.geometry in ("xtb", "mmff"), options.largest_fragment)
     if isinstance(found, InputError):
@@ -109,7 +109,7 @@ def from_rdkit(mol: Any, options: ReadingOptions = DEFAULT) -> Structure:
 
 
 def from_table(table: Table, source: str, options: ReadingOptions = DEFAULT) -> Structure:
-    """A molecule with coordinates from another program's object, ``source``."""
+    """Return a molecule with coordinates from an object of another program, ``source``."""
     finished = _finished(Item(0, table.name, table), Path(source), options)
     if isinstance(finished, InputError):
         raise finished
@@ -119,7 +119,7 @@ def from_table(table: Table, source: str, options: ReadingOptions = DEFAULT) -> 
 def conformers(
     smiles: str, n: int, options: ReadingOptions = DEFAULT
 ) -> list[tuple[Structure, float]]:
-    """Conformers of a molecule with their Boltzmann weights at 298.15 K.
+    """Return conformers of a molecule with their Boltzmann weights at 298.15 K.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def conformers(
     Raises
     ------
     InputError
-        As ``from_smiles``, and for a number below 1.
+        As in ``from_smiles``, and if ``n`` is below 1.
     """
     if n < 1:
         raise InputError(f"the number of conformers is {n}: expected at least 1; choose one")
@@ -153,15 +153,15 @@ def conformers(
 def read_structure(
     path: str | Path, index: int | None = None, options: ReadingOptions = DEFAULT
 ) -> Structure:
-    """One structure of a file.
+    """Read one structure of a file.
 
     Parameters
     ----------
     path
         The file.
     index
-        Counted from 0, or from the end if negative. None takes the last structure, as ASE does:
-        the relaxed geometry of an optimization.
+        Counted from 0, or from the end if negative. None reads the last structure, as ASE does:
+        in an optimization, the relaxed geometry.
     options
         How the file is read.
 
@@ -191,7 +191,7 @@ def read_structure(
 
 
 def _record(path: Path, wanted: int, options: ReadingOptions) -> Structure:
-    """One record of a list, without making geometries of the others."""
+    """Read one record of a list without making geometries for the others."""
     count = count_structures(path)
     place = wanted if wanted >= 0 else count + wanted
     if count and not 0 <= place < count:
@@ -214,10 +214,10 @@ def _no_such(path: Path, wanted: int, count: int) -> InputError:
 
 
 def read_structures(path: str | Path, options: ReadingOptions = DEFAULT) -> Iterator[Structure]:
-    """All structures of a file, one at a time.
+    """Yield all structures of a file, one at a time.
 
-    A structure has the name that the file gives it (``atoms.info["name"]``, the title of a record,
-    the second column of a list), or else the file's stem.
+    A structure is named by the file (``atoms.info["name"]``, the title of a record, the second
+    column of a list), or else by the file's stem.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def read_structures(path: str | Path, options: ReadingOptions = DEFAULT) -> Iter
     Raises
     ------
     InputError
-        If reading fails; structures before the damaged one have been yielded by then.
+        If reading fails, after the structures before the damaged one.
     """
     for entry in read_entries(path, 0, options):
         if isinstance(entry, InputError):
@@ -244,7 +244,7 @@ def read_structures(path: str | Path, options: ReadingOptions = DEFAULT) -> Iter
 def read_entries(
     path: str | Path, skip: int = 0, options: ReadingOptions = DEFAULT
 ) -> Generator[Structure | InputError, None, None]:
-    """All structures of a file but the first ``skip``; for a bad record, its error.
+    """Yield all structures of a file after the first ``skip``; for a bad record, its error.
 
     Otherwise as ``read_structures``.
     """
@@ -262,14 +262,14 @@ def read_entries(
 
 
 def makes_geometries(path: Path, options: ReadingOptions = DEFAULT) -> bool:
-    """Whether structures of a file may need a geometry made, which takes seconds each."""
+    """Return whether structures of a file may need a new geometry, which takes seconds each."""
     return kind_of(path) in ("smiles", "sdf") or options.geometry == "xtb"
 
 
 def _through_workers(
     items: Iterator[Item], path: Path, options: ReadingOptions
 ) -> Iterator[Structure | InputError]:
-    """Records in their order, with the geometries that are still to be made."""
+    """Yield records in order, and make the geometries that are missing."""
     begun: deque[Item] = deque()
 
     def contents() -> Iterator[Table | Request | InputError]:
@@ -278,7 +278,7 @@ def _through_workers(
                 begun.append(item)
                 yield item.content
         except InputError as error:
-            # Reported when its turn comes.
+            # It is reported when its turn comes.
             begun.append(Item(0, error.name, error, fatal=True))
             yield error
 
@@ -319,7 +319,7 @@ def _settings(options: ReadingOptions) -> Settings:
 
 
 def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | InputError:
-    """The structure of a record with coordinates, or the error found in reading it."""
+    """The structure of a record with coordinates, or the error from reading it."""
     table = item.content
     if isinstance(table, Table):
         table = too_large(len(table.atoms), options.most_atoms) or table
@@ -344,13 +344,13 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
 
 
 def _surround(atoms: Atoms, options: ReadingOptions, stated: str = "") -> None:
-    """Let ``atoms`` carry the solvent asked for, or else the one ``stated``, and the charges."""
+    """Give ``atoms`` the solvent of ``options``, else the one ``stated``, and the point charges."""
     given = {"solvent": options.solvent or stated, "point_charges": options.point_charges}
     atoms.info.update({key: value for key, value in given.items() if value})
 
 
 def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
-    """Total charge of a record and what states it; None where that is not a charge."""
+    """Total charge of a record and its source; None if the stated value is not a charge."""
     if options.charge is not None:
         _forget_charge(table.atoms)
         return options.charge, GIVEN
@@ -360,7 +360,7 @@ def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
         stated = stated_charge(table.atoms.info)
         charge = molecular_charge(table.atoms)
     except StructureError:
-        return None, ""  # reported where structures are checked
+        return None, ""  # the check of structures reports it
     if stated is not None:
         return charge, table.charge_source or f"{stated[0]} of the file"
     if "initial_charges" in table.atoms.arrays:

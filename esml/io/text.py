@@ -1,6 +1,6 @@
-"""Text files as people have them: UTF-8 or Latin-1, with or without a byte-order mark, compressed.
+"""Read text files: UTF-8 or Latin-1, with or without a byte-order mark, compressed or not.
 
-Lines come without their ends, whatever those are (``\\n``, ``\\r\\n``).
+Lines are returned without their ends (``\\n`` or ``\\r\\n``).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from ase.io.formats import open_with_compression
 from esml.io.provenance import InputError
 
 LONGEST_LINE = 2**20
-"""Bytes of a line that are looked at."""
+"""Longest line, bytes; longer ones are split."""
 
 LONGEST_RECORD = 2**26
-"""Bytes of a text that is read whole."""
+"""Largest text that is read whole, bytes."""
 
 COMPRESSED = (".gz", ".bz2", ".xz")
 
 
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-"""Bytes that no text has in any encoding looked for here."""
+"""Bytes that occur in no text of the supported encodings."""
 
 
 def suffix_of(path: Path) -> str:
-    """End of a file's name in small letters, without that of a compression: ``A.XYZ.gz`` → .xyz."""
+    """Return the suffix in lower case, ignoring that of a compression: ``A.XYZ.gz`` → .xyz."""
     name = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     return name.suffix.lower()
 
@@ -35,7 +35,7 @@ def suffix_of(path: Path) -> str:
 def decode(line: bytes) -> str:
     """Decode as UTF-8, else as Latin-1, which accepts any byte.
 
-    Raises ValueError for bytes no text has.
+    Raises ValueError for bytes that are not text.
     """
     if _NO_TEXT.search(line):
         raise ValueError("it is not text")
@@ -46,7 +46,7 @@ def decode(line: bytes) -> str:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Lines of a file, one at a time. Raises ValueError for what is no text, OSError."""
+    """Yield the lines of a file. Raises ValueError if it is not text, and OSError."""
     with open_with_compression(str(path), "rb") as file:
         first = True
         while line := file.readline(LONGEST_LINE):
@@ -58,7 +58,7 @@ def lines(path: Path) -> Iterator[str]:
 def read_text(path: Path) -> str:
     """The whole of a text file with ``\\n`` between lines.
 
-    Raises InputError for one too large to be read whole, ValueError for what is no text, OSError.
+    Raises InputError if it is too large to be read whole, ValueError if it is not text, OSError.
     """
     with open_with_compression(str(path), "rb") as file:
         content = file.read(LONGEST_RECORD + 1)
@@ -72,7 +72,7 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path, expected: str) -> str:
-    """``read_text``, with an InputError that says what was ``expected`` where it cannot be read."""
+    """Call ``read_text``; if it fails, raise an InputError that says what was ``expected``."""
     try:
         return read_text(path)
     except (OSError, ValueError, EOFError) as error:
@@ -83,10 +83,10 @@ def read_table(path: Path, expected: str) -> str:
 
 
 def head(path: Path, size: int = 2**16) -> str:
-    """The beginning of a file as text; empty where it is none or cannot be read."""
+    """Return the beginning of a file as text; empty if it is not text or cannot be read."""
     try:
         with open_with_compression(str(path), "rb") as file:
             return decode(file.read(size)).removeprefix("\ufeff")
-    # A damaged compressed file raises what its decompressor does.
+    # A damaged compressed file raises any error of its decompressor.
     except Exception:
         return ""
