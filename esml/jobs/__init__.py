@@ -1,9 +1,9 @@
-"""Long runs: shared between processes or computers, saved as they proceed, with their progress.
+"""Long runs: distributed over processes or computers, saved as they go, with a progress line.
 
 workers       jobs on other processes of this machine, even if workers die
 dask_workers  jobs on the workers of a Dask cluster
 journal       what a run has done so far, so that a killed run can continue
-progress      how far it is, how fast, time left
+progress      progress, speed and time left
 """
 
 from esml.jobs.dask_workers import DEFAULT_PATIENCE, LOCAL, Cluster, ClusterError, Patience

@@ -1,4 +1,4 @@
-"""Jobs on workers of a Dask cluster, even if workers die (the rule of ``esml.jobs.workers``)."""
+"""Run jobs on a Dask cluster, even if workers die (as in ``esml.jobs.workers``)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from dask.distributed import Future as Task
 
 LOCAL = "local"
-"""In place of an address: a cluster of processes on this machine, for one run only."""
+"""Address of a temporary cluster of processes on this machine, for one run."""
 
 LOCAL_SETTINGS = {
-    # Fewer than Dask's three: two deaths put a job under suspicion.
+    # Fewer than Dask's three: after two deaths a job is a suspect.
     "distributed.scheduler.allowed-failures": 1,
-    # Without Dask's own MALLOC_TRIM_THRESHOLD_, for which every large array is mapped anew: page
-    # faults were a quarter of the time.
+    # Without Dask's own MALLOC_TRIM_THRESHOLD_, which makes every large array be mapped anew: page
+    # faults took a quarter of the time.
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": 1,
         "MKL_NUM_THREADS": 1,
@@ -37,7 +37,7 @@ Settings = TypeVar("Settings")
 
 
 class ClusterError(ValueError):
-    """A cluster that cannot be reached or used, said in one sentence."""
+    """Raised for a cluster that cannot be reached or used; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Patience:
     answer
         Seconds for a scheduler to answer.
     news
-        Seconds without any result after which workers are counted.
+        Seconds without a result after which workers are counted.
     """
 
     answer: float = 30.0
@@ -66,15 +66,15 @@ class Cluster:
     Parameters
     ----------
     address
-        Of the scheduler, or ``"local"`` for processes on this machine, for one run only.
+        Address of the scheduler, or ``"local"`` for processes on this machine, for one run only.
     workers
-        Processes of a local cluster; one for each core if None.
+        Number of processes of a local cluster; one per core if None.
     ahead
-        Batches in flight beyond two for each thread: they give an adaptive cluster reason to grow.
+        Batches in flight beyond two per thread; they make an adaptive cluster grow.
     one_thread
-        Refuse workers of several threads.
+        Refuse workers with several threads.
     code
-        What the workers must be able to import, for people to read.
+        What the workers must be able to import, for messages.
     patience
         How long to wait.
     """
@@ -96,28 +96,28 @@ class Cluster:
         ordered: bool = False,
         prepare: Callable[[Client], None] | None = None,
     ) -> Generator[tuple[Sequence[Job], list[Outcome]], None, None]:
-        """The outcomes of every batch of jobs.
+        """Yield each batch of jobs with its outcomes.
 
-        Memory is bounded, however many batches there are: at most two for each thread, and
-        ``ahead`` more, are read and not yet handed out.
+        Memory is bounded, however many batches there are: at most two per thread, plus ``ahead``,
+        are read and not yet returned.
 
         Parameters
         ----------
         compute
-            Gives the outcomes of a batch, one for each job; expected to catch its own errors.
+            Returns the outcomes of a batch, one per job; it must catch its own errors.
         batches, settings
-            What it is given.
+            Its arguments.
         died
-            The outcome of a job whose worker dies over it (``workers.DIED`` says why).
+            Makes the outcome of a job that kills its worker (``workers.DIED`` is the reason).
         ordered
-            Hand out batches in their order, else as they are done.
+            Return batches in order; else as soon as they are done.
         prepare
-            Called first, with the client.
+            Function that is called first, with the client.
 
         Raises
         ------
         ClusterError
-            When Dask is missing, no scheduler answers, the cluster is lost, or its workers cannot
+            If Dask is missing, no scheduler answers, the cluster is lost, or its workers cannot
             run ``compute``.
         """
         with self._client() as (client, revive):
@@ -131,7 +131,7 @@ class Cluster:
 
     @contextmanager
     def _client(self) -> Iterator[tuple[Client, Callable[[], None] | None]]:
-        """A client, and what to call when no worker is left; None where others see to that."""
+        """A client, and a function that restarts workers if none is left; None if not our task."""
         try:
             import dask
             from dask.distributed import Client, LocalCluster, comm
@@ -160,7 +160,7 @@ class Cluster:
 
                 revive = revive_all
             try:
-                if self.address != LOCAL:  # a client of a malformed address would hang when it ends
+                if self.address != LOCAL:  # with a malformed address the client hangs at the end
                     comm.get_address_host_port(self.address)
                 client = stack.enter_context(
                     Client(cluster, timeout=self.patience.answer, set_as_default=False)
@@ -174,7 +174,7 @@ class Cluster:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Report in one sentence the errors of a cluster that cannot do the work."""
+        """Report errors of a cluster in one sentence, as a ``ClusterError``."""
         from dask.distributed import KilledWorker
 
         try:
@@ -208,7 +208,7 @@ def _task(
 
 @dataclass(frozen=True)
 class _Done(Generic[Job, Outcome]):
-    """A batch, its place among all, and what came of its jobs."""
+    """A finished batch, its index, and the outcomes of its jobs."""
 
     place: int
     batch: Sequence[Job]
@@ -226,10 +226,10 @@ class _Run(Generic[Job, Settings, Outcome]):
     settings: Settings
     died: Callable[[Job], Outcome]
     early: int = 0
-    """Batches that are done and wait for their turn."""
+    """Number of finished batches that wait for their turn."""
 
     def in_order(self, batches: Iterable[Sequence[Job]]) -> Iterator[_Done[Job, Outcome]]:
-        """Batches that are done, in their order."""
+        """Yield finished batches in order."""
         waiting: dict[int, _Done[Job, Outcome]] = {}
         turn = 0
         for done in self.as_they_come(batches):
@@ -242,7 +242,7 @@ class _Run(Generic[Job, Settings, Outcome]):
             self.early = len(waiting)
 
     def as_they_come(self, batches: Iterable[Sequence[Job]]) -> Iterator[_Done[Job, Outcome]]:
-        """Batches, as they are done."""
+        """Yield batches as soon as they are finished."""
         stream = enumerate(batches)
         pending: dict[Task[list[Outcome]], tuple[int, Sequence[Job]]] = {}
         suspects: deque[tuple[int, Sequence[Job]]] = deque()
@@ -263,7 +263,7 @@ class _Run(Generic[Job, Settings, Outcome]):
                 return
 
     def _room(self, in_flight: int) -> int:
-        """Batches that may be read now; workers come and go."""
+        """Number of batches that may be read now; the number of workers may change."""
         with self.cluster.asking():
             threads: int = sum(self.client.nthreads().values())
         return max(0, 2 * max(1, threads) + self.cluster.ahead - in_flight - self.early)
@@ -282,7 +282,7 @@ class _Run(Generic[Job, Settings, Outcome]):
     def _next(
         self, tasks: list[Task[list[Outcome]]]
     ) -> tuple[Task[list[Outcome]], list[Outcome] | None]:
-        """The next task that is done, and its outcomes; None where workers died over it."""
+        """The next finished task and its outcomes; None instead if it killed workers."""
         from dask.distributed import KilledWorker
         from dask.distributed import wait as wait_for
 
@@ -290,7 +290,7 @@ class _Run(Generic[Job, Settings, Outcome]):
         while True:
             with self.cluster.asking():
                 try:
-                    with self.client.as_current():  # not a client of the caller's
+                    with self.client.as_current():  # not one of the caller's clients
                         done = wait_for(tasks, patience, "FIRST_COMPLETED").done
                 except TimeoutError:
                     done = set()
@@ -299,7 +299,7 @@ class _Run(Generic[Job, Settings, Outcome]):
                         return task, task.result(timeout=patience)
                     except KilledWorker:
                         return task, None
-                    except TimeoutError:  # its worker died before it had handed the result over
+                    except TimeoutError:  # its worker died before it returned the result
                         continue
                 if not self.client.nthreads():
                     log.warning("no worker is left; %d batches wait for one", len(tasks))

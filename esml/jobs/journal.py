@@ -1,14 +1,14 @@
-"""What a run has done so far, written to disk at once, so that a killed run can continue.
+"""Journal of what a run has done so far, written to disk at once so that a killed run can continue.
 
 A journal is JSON Lines: every line is one object whose first member, ``crc``, is the CRC-32 of the
-object without it. A line is on the disk when ``append`` returns. A line that a kill, a full disk or
-damage has left incomplete shows by its checksum and is left out.
+object without it. A line is on the disk when ``append`` returns. The checksum reveals lines that a
+kill, a full disk or damage has left incomplete; they are ignored.
 
 Why not SQLite: ``python -m scripts.speed.journal`` compares the two. A window of 256 predictions
 (0.8 MB) takes 37 ms as a line and 66 ms as a commit in SQLite's write-ahead mode, and the files are
-a tenth larger. SQLite is ahead only where a power cut may take the last entries away. Its pages
-have no checksums, so an entry would need one there, too; and its write-ahead mode needs memory that
-processes share, which the network file systems of clusters do not give.
+a tenth larger. SQLite is faster only if a power cut may lose the last entries. Its pages have no
+checksums, so entries would need them there, too; and its write-ahead mode needs shared memory,
+which the network file systems of clusters do not provide.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _CRC = b'{"crc": "%08x", '
 
 
 class JournalError(ValueError):
-    """A journal of another run, or a file that is not a journal; said in one sentence."""
+    """Raised for a journal of another run, or a file that is not a journal."""
 
 
 def encode(entry: Entry) -> bytes:
-    """The line that stands for ``entry``, which is not empty."""
+    """Return the line for ``entry``, which must not be empty."""
     text = json.dumps(entry).encode()
     return _CRC % zlib.crc32(text) + text[1:] + b"\n"
 
 
 def decode(line: bytes) -> Entry | None:
-    """The entry a line stands for; None if the line is incomplete or damaged."""
+    """Return the entry of a line; None if the line is incomplete or damaged."""
     n = len(_CRC % 0)
     text = b"{" + line[n:-1]
     if not line.endswith(b"\n") or line[:n] != _CRC % zlib.crc32(text):
@@ -54,9 +54,9 @@ def append_line(path: Path, entry: Entry) -> None:
     Parameters
     ----------
     path
-        The file; made if it does not exist.
+        The file; created if it does not exist.
     entry
-        What to append.
+        The entry.
     """
     line = encode(entry)
     with path.open("a+b", buffering=0) as file:
@@ -69,7 +69,7 @@ def append_line(path: Path, entry: Entry) -> None:
 
 
 def _write(file: Any, line: bytes) -> None:
-    # Without a buffer, nothing is left to be written when a full disk has refused it.
+    # Unbuffered, so that nothing is left to write after a full disk has refused it.
     left = memoryview(line)
     while left:
         left = left[file.write(left) :]
@@ -79,25 +79,25 @@ def _write(file: Any, line: bytes) -> None:
 class Journal:
     """The journal at ``path`` of one run; a context manager.
 
-    Go through ``entries`` before the first ``append``.
+    Read all ``entries`` before the first ``append``.
 
     Parameters
     ----------
     path
-        The file, which is made if need be.
+        The file; created if it does not exist.
     run
-        What must be the same to continue, by a word for people; the first line keeps it.
+        Settings that must agree to continue, by a name for messages; stored in the first line.
     owner
-        What the journal is of, for people: ``"esml predict"``.
+        Name of the program, for messages: ``"esml predict"``.
     restart
-        Discard what an earlier run has kept.
+        Discard the entries of an earlier run.
 
     Raises
     ------
     JournalError
-        For a journal of another run, or a file that is not a journal.
+        If the file is a journal of another run, or not a journal.
     OSError
-        Where it cannot be read or written.
+        If it cannot be read or written.
     """
 
     def __init__(self, path: Path, run: Entry, owner: str, restart: bool = False) -> None:
@@ -112,7 +112,7 @@ class Journal:
                 there = file.readline(2**20)
         if there.endswith(b"\n"):
             self._compare(decode(there), head)
-        elif there != line[: len(there)]:  # else a first line that was cut short
+        elif there != line[: len(there)]:  # otherwise the first line was cut short
             self._refuse_foreign()
         self._start = len(there) if there.endswith(b"\n") else len(line)
         self._file = path.open("ab", buffering=0)
@@ -147,13 +147,13 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it; remove it when the run is complete, or has kept nothing."""
+        """Close the journal; remove it if the run is complete or nothing was kept."""
         self._file.close()
         if error_type is None or not self.n_entries:
             self.path.unlink(missing_ok=True)
 
     def entries(self) -> Iterator[Entry]:
-        """All entries before the first incomplete line, which is cut off with what follows."""
+        """Yield all entries before the first incomplete line; drop that line and what follows."""
         end = self._start
         with self.path.open("rb") as file:
             file.seek(end)
@@ -167,6 +167,6 @@ class Journal:
         self._file.truncate(end)
 
     def append(self, entry: Entry) -> None:
-        """Keep ``entry``; it is on the disk when this returns."""
+        """Append ``entry``; it is on the disk when this returns."""
         _write(self._file, encode(entry))
         self.n_entries += 1

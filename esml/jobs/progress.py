@@ -1,7 +1,7 @@
-"""Progress of a long run: what is being done, how many of how many, how fast, time left.
+"""Progress of a long run: current task, number done and total, speed, time left.
 
-A live line on standard error; where that is no terminal, as in the log of a cluster's job, a line
-every minute.
+It is a live line on standard error, or a line every minute if that is not a terminal, as in the log
+of a cluster job.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Item = TypeVar("Item")
 
 
 class Rate(ProgressColumn):
-    """How many in a second; seconds for one where it takes longer than that."""
+    """Column with the number per second, or seconds for each if one takes longer."""
 
     def render(self, task: Task) -> Text:
-        """The rate of ``task``, a dash until it is known."""
+        """Return the rate of ``task``, a dash until it is known."""
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("–/s")
@@ -38,7 +38,7 @@ class Rate(ProgressColumn):
 
 
 class Lines(Progress):
-    """A live line, or a line for a log every ``every`` seconds where there is no terminal."""
+    """A live line, or without a terminal a line for the log every ``every`` seconds."""
 
     def __init__(self, *columns: ProgressColumn, every: float = 60.0, **settings: Any) -> None:
         super().__init__(*columns, **settings)
@@ -46,7 +46,7 @@ class Lines(Progress):
         self._told = time.monotonic()
 
     def update(self, *arguments: Any, **settings: Any) -> None:
-        """As ``rich.progress.Progress.update``."""
+        """Update a task as ``rich.progress.Progress.update`` does."""
         super().update(*arguments, **settings)
         now = time.monotonic()
         if self.disable or self.console.is_terminal or now - self._told < self.every:
@@ -73,18 +73,18 @@ def progress_bar(
     period: float = 60.0,
     every: float = 60.0,
 ) -> Progress:
-    """A live line whose tasks have a description and, as ``remark``, what else there is to say.
+    """Make a live line for tasks with a description and an additional ``remark``.
 
     Parameters
     ----------
     console
         Where it is shown; standard error if None.
     enabled
-        Nothing is shown, not even what is printed above the line, if false.
+        If false, nothing is shown, not even text printed above the line.
     period
         Seconds over which rate and time left are estimated.
     every
-        Seconds between lines where there is no terminal.
+        Seconds between lines if there is no terminal.
     """
     return Lines(
         TextColumn("{task.description}"),
@@ -108,16 +108,16 @@ def tracked(
     total: int | None = None,
     console: Console | None = None,
 ) -> Iterator[Item]:
-    """The ``items``, with a live line while they are gone through.
+    """Yield the ``items`` and show a live line meanwhile.
 
     Parameters
     ----------
     items
-        What is handed on.
+        The items.
     description
         What is being done.
     total
-        How many they are; left out, their length, if they have one.
+        Number of items; by default their length, if they have one.
     console
         Where the line is shown; standard error if None.
     """

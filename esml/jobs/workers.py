@@ -1,8 +1,8 @@
-"""Jobs on other processes of this machine, even if workers die.
+"""Run jobs on other processes of this machine, even if workers die.
 
-The rule is the same here and on a Dask cluster (``esml.jobs.dask_workers``). Nobody knows which of
-the jobs in flight killed a worker, so each of them is repeated alone; a job whose worker dies then,
-too, has the outcome that the caller's ``died`` makes of it. Every job has one outcome.
+The rule is the same here and on a Dask cluster (``esml.jobs.dask_workers``). It is unknown which of
+the jobs in flight killed a worker, so each of them is repeated alone. If a job kills its worker
+again, the caller's ``died`` makes its outcome. Every job has exactly one outcome.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 DIED = "its worker process died (out of memory?)"
-"""Why a job has no result that was alone when its worker died."""
+"""Reason for a job without a result, if it ran alone when its worker died."""
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""Environment of a process whose linear algebra has one thread, whatever the machine has.
+"""Environment that limits linear algebra to one thread.
 
 The libraries read it when they are loaded, before any code of the process runs."""
 
@@ -31,12 +31,12 @@ Settings = TypeVar("Settings")
 
 
 class WorkerError(RuntimeError):
-    """Worker processes that cannot be started."""
+    """Raised if worker processes cannot be started."""
 
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Processes started inside have the environment ``ONE_THREAD``."""
+    """Give processes started inside the block the environment ``ONE_THREAD``."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     try:
@@ -62,7 +62,7 @@ def follow_parent() -> None:
 
 
 def _ready() -> None:
-    """What a worker does first, to show that it has started."""
+    """First job of a worker, which shows that it has started."""
 
 
 def on_processes(
@@ -73,25 +73,25 @@ def on_processes(
     died: Callable[[Job], Outcome],
     start: Callable[[], None] = follow_parent,
 ) -> Iterator[tuple[Job, Outcome]]:
-    """``compute(job, settings)`` for every job, in the order they are done.
+    """Yield every job with ``compute(job, settings)``, in the order they finish.
 
     Parameters
     ----------
     compute
-        A function of a module, for the processes import it.
+        A module-level function, because the processes import it.
     jobs, settings
-        What it is given.
+        Its arguments.
     workers
-        Processes; with 0 this process computes, one job after the other.
+        Number of processes; with 0 this process computes one job after the other.
     died
-        The outcome of a job whose worker dies over it (``DIED`` says why).
+        Makes the outcome of a job that kills its worker (``DIED`` is the reason).
     start
-        What each process does first.
+        Function that each process calls first.
 
     Raises
     ------
     WorkerError
-        When workers die before they have done anything: no job is to blame for that.
+        If workers die before they have done anything, which no job can have caused.
     """
     if workers == 0:
         yield from ((job, compute(job, settings)) for job in jobs)
