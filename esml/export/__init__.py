@@ -1,19 +1,19 @@
-"""Predictions in files that other programs read, and orbitals of one molecule.
+"""Export of predictions to files that other programs read, and of orbitals of one molecule.
 
-``open_writer`` streams results in the format that a file's name asks for; ``read_results`` reads
+``open_writer`` streams results in the format that the file name implies; ``read_results`` reads
 HDF5 back, which holds everything.
 
-formats        which file gets which format
-writer         what every writer of predictions has in common
-hdf5_schema    what a file of predictions in HDF5 holds
+formats        formats by the name of the file
+writer         base classes of all writers of predictions
+hdf5_schema    contents of the HDF5 file of predictions
 hdf5_writer    writes it, molecule by molecule
 hdf5_reader    reads it back
 tables         tables with a row for every molecule: CSV and Parquet
 documents      JSON and extended xyz
-plain          results as objects that JSON can hold, and back
+plain          results to JSON-serializable objects, and back
 structure_map  a map of many molecules for chemiscope
-merging        the outputs of a job array as one
-spectra        a spectrum and what it is compared with, as JSON
+merging        merges the outputs of a job array
+spectra        a spectrum and the measured one, as JSON
 orbital_files  Molden and cube files for programs that draw orbitals
 crystals       bands, densities of states and sites of crystals
 crystal_map    a map of the atoms of many crystals for chemiscope

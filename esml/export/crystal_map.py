@@ -1,8 +1,8 @@
 """A map of the atoms of many crystals for chemiscope (https://chemiscope.org).
 
-G. Fraux, R. K. Cersonsky and M. Ceriotti, J. Open Source Softw. 5, 2117 (2020). Every atom carries
-its element, the electrons of its shells, and its d-band centre where it has one; every crystal its
-gap, the Fermi level's density of states, and the whole density of states as a curve.
+G. Fraux, R. K. Cersonsky and M. Ceriotti, J. Open Source Softw. 5, 2117 (2020). Every atom has
+its element, the electrons in its shells and, if it has d orbitals, its d-band centre; every crystal
+has its gap, the density of states at the Fermi level, and the whole density of states as a curve.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _of_crystals(crystals: Sequence[Crystal]) -> dict[str, Any]:
 def write_crystal_map(path: str | Path, crystals: Sequence[Crystal]) -> None:
     """Write a map of ``crystals`` as chemiscope JSON, gzipped if ``path`` ends in .gz.
 
-    Needs the package chemiscope and raises ``ExportError`` without it, or without a crystal.
+    Needs the package chemiscope. Raises ``ExportError`` without it, or without crystals.
     """
     try:
         import chemiscope

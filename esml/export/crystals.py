@@ -1,4 +1,4 @@
-"""Files of crystals: tables of bands, densities of states and sites (CSV), or all of it (HDF5)."""
+"""Write crystals: bands, densities of states and sites as tables (CSV), or all of them (HDF5)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _rows(path: Place, columns: Mapping[str, Sequence[Any] | Array]) -> None:
 def write_bands(path: Place, bands: BandPath) -> None:
     """Write bands as a table with a row for each k point.
 
-    Columns are the place on the path, the special point, k, and the bands in eV.
+    Columns are the distance along the path, the special point, k, and the bands in eV.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def write_bands(path: Place, bands: BandPath) -> None:
 
 
 def by_element(crystal: Crystal, projected: Array) -> dict[str, Array]:
-    """(G,) sums over the atoms of each element, by names such as ``Ni_d``."""
+    """Return sums (G,) over the atoms of each element, by names such as ``Ni_d``."""
     symbols = np.array(crystal.atoms.symbols)
     return {
         f"{element}_{shell}": projected[symbols == element, s].sum(0)
@@ -61,7 +61,7 @@ def by_element(crystal: Crystal, projected: Array) -> dict[str, Array]:
 def write_dos(path: Place, crystal: Crystal, energies: Array, projected: Array) -> None:
     """Write densities of states as a table with a row for each energy.
 
-    Columns are the energy from the zero in eV, all states, and those of elements and shells.
+    Columns are the energy from the zero in eV, the total, and each element and shell.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def write_dos(path: Place, crystal: Crystal, energies: Array, projected: Array) 
     crystal
         The prediction.
     energies
-        eV, from the zero.
+        Energies from the zero, eV.
     projected
-        Densities of states of elements and shells there.
+        Densities of states on atoms and shells at these energies; see ``Crystal.projected_dos``.
     """
     columns: dict[str, Array] = {"energy_eV": energies, "total": projected.sum((0, 1))}
     _rows(path, columns | by_element(crystal, projected))
@@ -121,9 +121,9 @@ def write_crystal(
     projected: Array,
     bands: BandPath | None = None,
 ) -> None:
-    """Write all of a prediction to one HDF5 file, whole or not at all.
+    """Write a whole prediction to one HDF5 file, whole or not at all.
 
-    Datasets have an attribute ``unit``; attributes of the file say which model it was.
+    Datasets have an attribute ``unit``; attributes of the file name the model.
 
     Parameters
     ----------
@@ -132,9 +132,9 @@ def write_crystal(
     crystal
         The prediction.
     energies, projected
-        As for ``write_dos``.
+        As in ``write_dos``.
     bands
-        Bands along a path, if they are wanted.
+        Bands along a path; optional.
     """
     with h5py.File("crystal.h5", "w", driver="core", backing_store=False) as file:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION

@@ -1,30 +1,30 @@
 """Predictions as JSON and as extended xyz.
 
-JSON (``.json``) is one object: ``format`` ("esml-predictions-json"), ``schema_version``, what the
-writer was told of the run, ``results`` and ``failures``. A result holds ``name``, ``source``,
+JSON (``.json``) is one object: ``format`` ("esml-predictions-json"), ``schema_version``, the
+attributes given to the writer, ``results`` and ``failures``. A result holds ``name``, ``source``,
 ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges`` (e), ``dipole`` (debye),
 ``n_occupied``, ``orbital_energies`` (eV), ``in_domain`` (whether the molecule is like those the
 model was trained on), ``warnings`` (sentences), and ``singlets`` and ``triplets`` with the
-properties of states by name, in the units of ``esml.results.States``; triplets have none of those
-that are zero for them, and ``two_photon_…`` is left out where it was not asked for. A failure holds
-``name``, ``source``, ``index``, ``reason`` and ``smiles`` (empty where none was given). Numbers
-that are unknown are null. ``provenance`` says what the reader of the structure decided:
-``charge_source``, ``geometry``, ``stereo``, ``fragments`` and ``notes``. ``absorption_max_nm`` is
-the maximum of the lowest band at 180 nm or beyond and ``colour`` that of a solution of 0.05 mmol/L
-behind 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain`` nor ``warnings``, version
+properties of states by name, in the units of ``esml.results.States``. Triplets lack the properties
+that are zero for them, and ``two_photon_…`` is present only if requested. A failure holds
+``name``, ``source``, ``index``, ``reason`` and ``smiles`` (empty if none was given). Unknown
+numbers are null. ``provenance`` says what the reader of the structure decided: ``charge_source``,
+``geometry``, ``stereo``, ``fragments`` and ``notes``. ``absorption_max_nm`` is the maximum of the
+lowest band at 180 nm or longer wavelengths. ``colour`` is that of a solution of 0.05 mmol/L with a
+path of 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain`` nor ``warnings``, version
 2 no ``provenance``, version 3 no ``rotatory_strengths``, version 4 neither ``absorption_max_nm``
 nor ``colour``, version 5 no ``solvent`` (null in vacuum, else ``name``, ``epsilon`` and
 ``refractive_index``), version 6 no ``point_charges`` (null where there are none, else ``charges``
 in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a failure, version 8 no
 ``two_photon_strengths``, ``two_photon_circular_strengths`` and ``two_photon_cross_sections``.
-``.jsonl`` holds the same results, one object a line, and among them failures.
+``.jsonl`` holds the same results and failures, one object per line.
 
-Extended xyz (``.xyz``) holds the structures in ASE's own terms: atomic charges (e) and the dipole
+Extended xyz (``.xyz``) holds the structures as ASE writes them: atomic charges (e) and the dipole
 (e·Å) as results of a calculator, and ``name``, ``source``, ``index``, ``homo_eV``, ``lumo_eV``,
 ``gap_eV``, ``charge``, ``charge_source``, ``geometry``, ``notes``, the properties of states that
 tables show (``S_eV``, ``S_f``, …, ``T_eV``, …, all states of a property in one array),
-``in_domain``, ``solvent`` (not in vacuum), ``n_point_charges`` (where there are any) and
-``absorption_max_nm`` in ``info``. It has no place for molecules without a prediction.
+``in_domain``, ``solvent`` (not in vacuum), ``n_point_charges`` (if there are any) and
+``absorption_max_nm`` in ``info``. Molecules without a prediction are left out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SCHEMA_VERSION = 9
 
 
 class JsonWriter(TextWriter):
-    """Streams predictions to one JSON object, or with ``lines`` to one object a line."""
+    """Streams predictions to one JSON object or, with ``lines``, to one object per line."""
 
     def __init__(
         self, path: str | Path, lines: bool = False, **attributes: str | int | float
@@ -89,7 +89,7 @@ class JsonWriter(TextWriter):
 
 
 class XyzWriter(TextWriter):
-    """Streams predictions to extended xyz; see the module."""
+    """Streams predictions to extended xyz; see the top of this module."""
 
     def piece(self, result: Result) -> str:
         bare = Atoms(result.numbers, result.positions)
@@ -131,5 +131,5 @@ class XyzWriter(TextWriter):
 
 
 def _one_line(text: str) -> str:
-    """``text`` as ASE's writer must be given it to come back: it escapes quotes, no backslashes."""
+    """``text`` on one line, with backslashes escaped, because ASE's writer escapes only quotes."""
     return " ".join(text.split()).replace("\\", "\\\\")

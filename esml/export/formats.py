@@ -1,4 +1,4 @@
-"""Which file gets which format."""
+"""Formats of prediction files, chosen by the name of the file."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SUFFIXES = {
     ".xyz": "xyz",
     ".extxyz": "xyz",
 }
-"""Formats by the end of a file's name, longer ends first."""
+"""Formats by suffix, longer suffixes first."""
 
 FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 
 
 def format_of(path: str | Path) -> str:
-    """The format a file's name asks for. Raises ``ExportError`` for a name that asks for none."""
+    """Return the format for a file name. Raises ``ExportError`` for an unknown suffix."""
     name = Path(path).name.lower()
     for suffix, format_ in SUFFIXES.items():
         if name.endswith(suffix):
@@ -58,14 +58,14 @@ def open_writer(
     n_states
         Largest number of singlets, and of triplets, of a result.
     format
-        One of ``FORMATS``; chosen by the end of the file's name if None.
+        One of ``FORMATS``; chosen by the suffix of the file if None.
     flush_seconds
-        How often an HDF5 file is brought up to date while it is written, seconds.
+        Time between updates of an HDF5 file while it is written, seconds.
     extras
-        Names of optional properties, such as two-photon strengths, that tables get columns for
-        (``result.singlets.extras``); other formats need not know.
+        Names of optional properties, such as two-photon strengths, that get columns in tables
+        (``result.singlets.extras``); other formats do not need them.
     **attributes
-        The model's name, the version and the like, stored if the format has a place for them.
+        Name of the model, version and the like, stored if the format has a place for them.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def open_writer(
     Raises
     ------
     ExportError
-        For an unknown format, a missing package, or a file that cannot be written.
+        If the format is unknown, a package is missing, or the file cannot be written.
     """
     chosen = format_of(path) if format is None else format
     if chosen == "csv":

@@ -1,4 +1,4 @@
-"""Reading the predictions file (``hdf5_schema`` says what it holds)."""
+"""Read the HDF5 file of predictions (described in ``hdf5_schema``)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Rows = NDArray[Any]
 
 
 class StoredResults(Sequence[Result]):
-    """All predictions of a file, in the order they were written, with its failures."""
+    """The predictions of a file, in the order they were written, and its failures."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class StoredResults(Sequence[Result]):
                 start, end = self._columns[f"offsets/{column.axis}"][i : i + 2]
                 row[column.path] = values[start:end]
         atoms = Atoms(row["numbers"], row["positions"])
-        # Atomic charges add up to the molecule's.
+        # Atomic charges add up to the total charge.
         atoms.info["charge"] = round(float(row["charges"].sum()))
         if kept := self._texts["provenance"][i]:
             restore(atoms, json.loads(kept))
@@ -135,12 +135,12 @@ def read_results(path: str | Path) -> StoredResults:
     Raises
     ------
     ExportError
-        For a file that is missing or damaged, holds no predictions, or has a newer schema.
+        If the file is missing or damaged, holds no predictions, or has a newer schema.
     """
     path = Path(path)
     if not path.is_file():
         raise ExportError(f"no file '{path}': expected predictions made by esml predict")
-    # Only what may still grow is read again and again until it makes sense.
+    # Only a file that may still grow is read repeatedly until it is consistent.
     growing = path.name.endswith(".part")
     try:
         if not growing:
@@ -149,7 +149,7 @@ def read_results(path: str | Path) -> StoredResults:
             return _read(file, path)
     except ExportError:
         raise
-    # HDF5 raises whatever it meets in a damaged file.
+    # In a damaged file HDF5 can raise any error.
     except Exception as error:
         raise ExportError(
             f"cannot read '{path}' as predictions of esml ({' '.join(str(error).split())[:200]}): "
@@ -171,7 +171,7 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
     budget = Budget(path)
 
     def rows(name: str, n: int) -> Rows:
-        """The first ``n`` rows, which must be there."""
+        """The first ``n`` rows, which must exist."""
         found = bounded(file, name, budget)
         if not 0 <= n <= len(found):
             raise ValueError(f"{name} has {len(found)} rows where there should be {n}")
@@ -179,7 +179,7 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
         return values
 
     def ends(name: str, n: int) -> Rows:
-        """Where the parts of ``n`` molecules end, from 0."""
+        """Offsets (n + 1,) of the parts of ``n`` molecules."""
         values = rows(name, n + 1) if n else np.zeros(1, dtype=np.int64)
         if values[0] != 0 or (np.diff(values) < 0).any():
             raise ValueError(f"{name} does not ascend from 0")
@@ -191,7 +191,7 @@ def _read(file: h5py.File, path: Path) -> StoredResults:
         return [text[a:b].decode() for a, b in pairwise(offsets)]
 
     n_results, n_failures = (int(n) for n in rows("counts", 2))
-    # Rows beyond the counts belong to a flush that was cut short.
+    # Rows beyond the counts are from an incomplete flush.
     columns = {
         f"offsets/{axis}": (
             ends(f"offsets/{axis}", n_results)

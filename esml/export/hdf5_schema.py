@@ -1,7 +1,7 @@
-"""Predictions of many molecules in one HDF5 file, written as they come.
+"""Contents of the HDF5 file of predictions, which is written molecule by molecule.
 
 Molecules differ in size, so every quantity is stored flat, one molecule after the other, with the
-offsets of each molecule beside it: the atoms of molecule i are
+offsets of each molecule in a separate dataset: the atoms of molecule i are
 ``numbers[offsets/atoms[i] : offsets/atoms[i + 1]]``.
 
 =============================== =========== =================== ========
@@ -13,11 +13,12 @@ offsets/atoms, …/orbitals,      (M + 1,)    see above
 …/point_charges
 names/text, sources/text        (bytes,)    UTF-8, with its own
                                             ``offsets``
-index                           (M,)        place in its source
+index                           (M,)        index in its source
 numbers                         (atoms,)    atomic numbers
 positions                       (atoms, 3)                      Å
 charges                         (atoms,)    atomic charges      e
-n_occupied                      (M,)        occupied orbitals
+n_occupied                      (M,)        number of occupied
+                                            orbitals
 orbital_energies                (orbitals,) ascending           eV
 dipole                          (M, 3)                          debye
 singlets/energies, …            (singlets,  the properties of   of ``States``
@@ -37,8 +38,8 @@ solvents/text                   (bytes,)    like names; JSON of the
                                             solvent (name, epsilon,
                                             refractive_index), empty
                                             for vacuum
-point_charges/charges           (point_     of what surrounds   e
-                                charges,)   a molecule
+point_charges/charges           (point_     charges around a    e
+                                charges,)   molecule
 point_charges/positions         (point_                         Å
                                 charges, 3)
 point_charges/width             (M,)        σ of their          Å
@@ -46,11 +47,11 @@ point_charges/width             (M,)        σ of their          Å
                                 where there are none
 failures/names, …/sources,      (bytes,)    molecules without a
 …/reasons, …/smiles                         prediction, and why
-failures/index                  (F,)        place in its source
+failures/index                  (F,)        index in its source
 =============================== =========== =================== ========
 
-The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those the writer was
-given. ``Column.since`` and the tables of texts below say which version was the first with a
+The root attributes are ``format`` ("esml-predictions"), ``schema_version`` and those given to the
+writer. ``Column.since`` and the tables of texts below give the first schema version with a
 dataset; ``docs/files.md`` lists all datasets and what each version lacks. A file grows under the
 name ``PATH.part`` and is renamed when it is complete; the ``.part`` file of a killed run is
 readable up to its last flush.
@@ -70,15 +71,15 @@ FORMAT = "esml-predictions"
 
 @dataclass(frozen=True)
 class Column:
-    """One dataset: which axis its rows run along, and the shape, type and unit of a row."""
+    """One dataset: the axis of its rows, and the shape, type and unit of a row."""
 
     path: str
-    axis: str  # a key of offsets, or "molecules" for one row a molecule
+    axis: str  # a key of offsets, or "molecules" for one row per molecule
     tail: tuple[int, ...]
     dtype: type[np.generic]
     unit: str = ""
     since: int = 1  # first version of the schema that has it
-    missing: float = np.nan  # what is read from older files
+    missing: float = np.nan  # value read from older files
 
 
 STATE_COLUMNS = {
@@ -114,7 +115,7 @@ FAILURE_COLUMNS = (Column("failures/index", "failures", (), np.int64),)
 
 AXES = dict.fromkeys(("atoms", "orbitals", *(f"{each}s" for each in MULTIPLICITIES)), 1)
 AXES |= {"point_charges": 6}
-"""What a molecule has several of, and the first version of the schema that has them."""
+"""Axes with several rows per molecule, and the first version of the schema that has them."""
 
 TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3, "solvents": 5}
 """Texts of a molecule, and the first version of the schema that has them."""

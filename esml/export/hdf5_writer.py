@@ -1,4 +1,4 @@
-"""Writing the predictions file, molecule by molecule (``hdf5_schema`` says what it holds)."""
+"""Write the HDF5 file of predictions, molecule by molecule (described in ``hdf5_schema``)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from esml.results import Failure, Outcome, Result
 Rows = NDArray[Any]
 
 ROOM = 2**22
-"""Bytes that must be free beside what is written: HDF5 crashes the process where a disk is full, or
-a file as large as it may be."""
+"""Bytes that must stay free: HDF5 crashes the process if the disk is full or the file reaches its
+size limit."""
 
 
 class ResultWriter(Writer):
@@ -41,11 +41,11 @@ class ResultWriter(Writer):
             for outcome in model.predict_many(structures, errors="return"):
                 writer.add(outcome)
 
-    Memory does not grow with the number of molecules: rows are held back for ``flush_seconds`` at
-    most, then written. The file is in single-writer-multiple-reader mode while it grows, so that a
-    kill at any moment leaves a readable ``.part`` file and another process may read along. It is
-    renamed to ``path`` when the block ends without an exception. Keyword ``attributes`` become
-    attributes of the file. Raises ``ExportError`` when the file cannot be created.
+    Memory does not grow with the number of molecules: rows are kept for at most ``flush_seconds``,
+    then written. The file grows in single-writer-multiple-reader mode, so that a kill at any moment
+    leaves a readable ``.part`` file and another process may read it meanwhile. It is renamed to
+    ``path`` when the block ends without an exception. Keyword ``attributes`` become attributes of
+    the file. Raises ``ExportError`` if the file cannot be created.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class ResultWriter(Writer):
     def add(self, outcome: Outcome) -> None:
         """Append a result or a failure.
 
-        Raises ``ExportError``, leaving the file as it was, where an array has not the shape the
-        schema asks for.
+        Raises ``ExportError`` and leaves the file unchanged if an array does not have the shape in
+        the schema.
         """
         if isinstance(outcome, Failure):
             self._add_failure(outcome)
@@ -180,7 +180,7 @@ class ResultWriter(Writer):
         self._advance(f"{path}/offsets", len(encoded))
 
     def _check_room(self, n_bytes: int) -> None:
-        """Refuse, while the file is sound, to write what the disk may not hold."""
+        """Raise ``ExportError``, before the file is damaged, if the disk may lack space."""
         if not hasattr(os, "statvfs"):  # Windows
             return
         import resource
@@ -207,11 +207,11 @@ class ResultWriter(Writer):
             self.flush()
 
     def flush(self) -> None:
-        """Write what is held back; a kill from here on loses none of it.
+        """Write all pending rows, so that a kill no longer loses them.
 
-        Raises ``ExportError`` where the disk has no room, before anything is written.
+        Raises ``ExportError`` before anything is written if the disk lacks space.
         """
-        # Chunks are written whole, so twice the rows may be needed.
+        # Chunks are written whole, so twice the space may be needed.
         held = sum(piece.nbytes for pieces in self._pending.values() for piece in pieces)
         self._check_room(2 * held)
         for path, pieces in self._pending.items():
@@ -223,7 +223,7 @@ class ResultWriter(Writer):
                 dataset[start:] = rows
                 pieces.clear()
         self._file.flush()
-        # A reader trusts the counts alone, so they change after all rows are on disk.
+        # A reader trusts only the counts, so they change after all rows are on disk.
         self._file["counts"][:] = (self.n_results, self.n_failures)
         self._file.flush()
         self._last_flush = time.monotonic()

@@ -1,4 +1,4 @@
-"""The outputs of a job array as one: shards of predictions, structures in order again."""
+"""Merge the outputs of a job array: shards of predictions, with structures in order again."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from esml.results import Failure, Outcome, Result
 def merge(parts: Sequence[Path], output: Path, format: str | None = None) -> tuple[int, int]:
     """Write the predictions of the HDF5 files ``parts`` to ``output``, in any format.
 
-    Structures of a file stand in the order of that file, files in an order that all parts agree
-    with. Where the parts say which shard they are, all shards must be there.
+    Structures keep the order of their file, and files an order that agrees with all parts. If the
+    parts say which shard they are, all shards must be present.
 
     Parameters
     ----------
     parts
         Complete files of ``esml predict``, one or more.
     output, format
-        As of ``esml.export.open_writer``.
+        As in ``esml.export.open_writer``.
 
     Returns
     -------
-    Numbers of results and of failures.
+    The number of results and the number of failures.
 
     Raises
     ------
     ExportError
-        For a part that cannot be read, parts of different models or settings, a shard that is
-        missing, and a structure that two parts hold.
+        If a part cannot be read, parts have different models or settings, a shard is missing, or
+        two parts hold the same structure.
     """
     stored = {path: read_results(path) for path in parts}
     attributes = _common(stored)
@@ -52,7 +52,7 @@ def merge(parts: Sequence[Path], output: Path, format: str | None = None) -> tup
                     f"'{path}': expected parts of one run; leave one of them out"
                 )
             outcomes[key], owner[key] = result, path
-        # Every shard that meets a torn file says so.
+        # Every shard that reads a damaged file reports it.
         failures |= {(f.source, f.index, f.reason): f for f in part.failures}
     n_states = int(attributes.pop("n_states"))
     places = _places([*stored.values()])
@@ -71,7 +71,7 @@ def merge(parts: Sequence[Path], output: Path, format: str | None = None) -> tup
 
 
 def _places(stored: Sequence[StoredResults]) -> dict[str, int]:
-    """Ranks of the sources in an order that all parts agree with, though none need hold all."""
+    """Ranks of the sources in an order that agrees with all parts; no part need hold all."""
     order: TopologicalSorter[str] = TopologicalSorter()
     met: dict[str, int] = {}
     for part in stored:
@@ -84,12 +84,12 @@ def _places(stored: Sequence[StoredResults]) -> dict[str, int]:
                 order.add(second, first)
     try:
         return {source: rank for rank, source in enumerate(order.static_order())}
-    except CycleError:  # parts of runs that took the files in different orders
+    except CycleError:  # runs that read the files in different orders
         return met
 
 
 def _common(stored: dict[Path, StoredResults]) -> dict[str, Any]:
-    """Attributes that all parts have, but for those of one file; ExportError where they differ."""
+    """Attributes of all parts, except those of single files; ExportError if they differ."""
     own = {"format", "schema_version", "shard"}
     first: dict[str, Any] = {}
     for path, part in stored.items():

@@ -1,7 +1,7 @@
-"""Orbitals of one molecule for programs that draw them: Molden and cube files.
+"""Write orbitals of one molecule for programs that draw them: Molden and cube files.
 
-The functions of space in these files are an illustration, the coefficients are the model's (see
-``esml.analysis.orbital_shapes``); every file says so in its title. Molden files hold the
+The basis functions in these files are an illustration, the coefficients come from the model (see
+``esml.analysis.orbital_shapes``); every file says so in its title. Molden files contain the
 overlapping functions, with coefficients for which Cᵀ S C = 1: a reader that builds the overlap
 finds orthonormal orbitals.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from esml.results import Result
 
 LEAST_WEIGHT = 0.05
-"""Weight from which a natural transition orbital pair is written."""
+"""Pairs of natural transition orbitals with this weight or more are written."""
 
 
 def write_molden(result: Result, path: str | Path) -> None:
@@ -50,7 +50,7 @@ def write_molden(result: Result, path: str | Path) -> None:
 
 
 def molden_text(result: Result) -> str:
-    """What ``write_molden`` writes."""
+    """Return the text that ``write_molden`` writes."""
     states = result.wavefunctions()
     occupations = np.where(np.arange(len(states.orbital_energies)) < states.n_occupied, 2.0, 0.0)
     labels = [f"{k + 1}a" for k in range(len(occupations))]
@@ -68,15 +68,15 @@ def write_natural_orbitals(
 ) -> None:
     """Write the natural transition orbitals of a state as a Molden file.
 
-    Pairs with a weight of at least ``LEAST_WEIGHT`` are written by falling weight: first the hole,
-    then the electron. The occupation is their weight, the energy the mean of the Hamiltonian.
+    Pairs with a weight of at least ``LEAST_WEIGHT`` are written by falling weight, the hole before
+    the electron. The occupation is their weight, the energy their expectation value of H.
 
     Parameters
     ----------
     result
         A result with its wave functions.
     state
-        Which state, counted from 0.
+        The state, counted from 0.
     path
         The file to write.
     multiplicity
@@ -87,7 +87,7 @@ def write_natural_orbitals(
     MissingWavefunctionsError
         For a result without coefficients.
     IndexError
-        For a state that was not computed.
+        If the state was not computed.
     OSError
         If the file cannot be written.
     """
@@ -168,7 +168,7 @@ def write_cube(
     spacing
         Distance of neighbouring grid points, Å.
     margin
-        How far the grid reaches beyond the outermost atoms, Å.
+        Distance that the grid extends beyond the outermost atoms, Å.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def write_cube(
 
 def _write_values(atoms: Atoms, values: Array, grid: Grid, path: Path, title: str) -> None:
     boxed = Atoms(atoms.numbers, atoms.positions)
-    # The format's cell vectors reach one step beyond the last point.
+    # Cell vectors of the format extend one step beyond the last point.
     boxed.cell = np.diag(np.array(grid.shape) * grid.spacing)
     comment = f"esml: {title}; {STATEMENT}"
     with path.open("w", encoding="ascii", errors="replace") as file:
@@ -205,7 +205,7 @@ def write_cubes(
     result
         A result with its wave functions.
     folder
-        Where to write; made if it does not exist.
+        Folder for the files; created if it does not exist.
     states
         Number of states, from the lowest, whose natural transition orbitals are written.
     multiplicity

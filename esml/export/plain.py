@@ -1,13 +1,13 @@
-"""Results as objects that JSON can hold, and back, without loss.
+"""Convert results to JSON-serializable objects, and back, without loss.
 
-A result is ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``charge``, ``charges``
-(e), ``provenance`` (what the reader of the structure decided: see
-``esml.io.provenance.Provenance``; without what is empty), ``dipole`` (debye), ``n_occupied``,
+A result has ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), ``charge``,
+``charges`` (e), ``provenance`` (what the reader of the structure decided: see
+``esml.io.provenance.Provenance``; without empty entries), ``dipole`` (debye), ``n_occupied``,
 ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
-properties of ``esml.results.States`` by name, without those not asked for. A failure is ``name``,
-``source``, ``index``, ``reason`` and ``smiles``, which is empty where none was given. ``solvent``
-is null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``; ``point_charges`` is null
-where there are none, else ``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions are
+properties of ``esml.results.States`` by name, without those not requested. A failure has ``name``,
+``source``, ``index``, ``reason`` and ``smiles``, which is empty if none was given. ``solvent`` is
+null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``; ``point_charges`` is null if
+there are none, else ``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions are
 left out.
 """
 
@@ -29,7 +29,7 @@ from esml.typing import Multiplicity
 
 
 def to_plain(outcome: Outcome) -> dict[str, Any]:
-    """``outcome`` as dictionaries, lists, numbers and texts; numbers may be nan."""
+    """Convert ``outcome`` to dictionaries, lists, numbers and texts; numbers may be nan."""
     where = {"name": outcome.name, "source": outcome.source, "index": outcome.index}
     if isinstance(outcome, Failure):
         return where | {"reason": outcome.reason, "smiles": outcome.smiles}
@@ -52,12 +52,12 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def plain_solvent(solvent: Solvent | None) -> dict[str, Any] | None:
-    """``name``, ``epsilon`` and ``refractive_index``; None for vacuum."""
+    """Return ``name``, ``epsilon`` and ``refractive_index``; None for vacuum."""
     return None if solvent is None else asdict(solvent)
 
 
 def solvent_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> Solvent | None:
-    """The inverse of ``plain_solvent``; ``atoms`` carry the solvent from now on."""
+    """Invert ``plain_solvent`` and store the solvent in ``atoms``."""
     if entry is None:
         return None
     solvent = Solvent(**entry)
@@ -76,7 +76,7 @@ def _plain_charges(charges: PointCharges | None) -> dict[str, Any] | None:
 
 
 def _charges_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> PointCharges | None:
-    """The inverse of ``_plain_charges``; ``atoms`` carry the charges from now on."""
+    """Invert ``_plain_charges`` and store the charges in ``atoms``."""
     if entry is None:
         return None
     charges = PointCharges(**entry)
@@ -89,7 +89,7 @@ def _plain_states(states: States) -> dict[str, Any]:
 
 
 def from_plain(entry: dict[str, Any]) -> Outcome:
-    """The inverse of ``to_plain``. Raises KeyError, TypeError or ValueError for other data."""
+    """Invert ``to_plain``. Raises KeyError, TypeError or ValueError for other data."""
     where = {key: entry[key] for key in ("name", "source", "index")}
     if "reason" in entry:
         return Failure(reason=entry["reason"], smiles=entry.get("smiles", ""), **where)
@@ -124,7 +124,7 @@ def _array(values: Any, *tail: int) -> Any:
 
 
 def rounded(entry: Any) -> Any:
-    """``entry`` with eight decimals, and null for a number that is not finite."""
+    """Round numbers in ``entry`` to eight decimals; None replaces those that are not finite."""
     if isinstance(entry, dict):
         return {key: rounded(value) for key, value in entry.items()}
     if isinstance(entry, list):

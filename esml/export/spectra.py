@@ -1,22 +1,21 @@
-"""A spectrum and what it is compared with, as an object that JSON can hold.
+"""Write a spectrum, and a measured one to compare with, as JSON.
 
 ``format`` is "esml-spectrum-json", ``schema_version`` 4. ``prediction`` is the result as in
-``esml.export.plain``, with two-photon strengths where asked for (version 4); ``fwhm_eV`` and
-``shape`` are those of a line; ``absorption_max_nm`` is null without a band, ``bands`` holds
-``energy_eV``, ``wavelength_nm`` and
-``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or beyond; ``colour``
-holds ``name``, ``hex``, and the ``concentration_mol_L`` and ``path_cm`` it is for. ``measured``,
-where a spectrum was given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
+``esml.export.plain``, with two-photon strengths if requested (version 4). ``fwhm_eV`` and ``shape``
+describe a line. ``absorption_max_nm`` is null without a band. ``bands`` holds ``energy_eV``,
+``wavelength_nm`` and ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or
+longer wavelengths. ``colour`` holds ``name``, ``hex``, ``concentration_mol_L`` and ``path_cm``.
+``measured``, if given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
 ``peaks`` like bands with ``value`` in the measured quantity, ``similarity``, ``shift_eV`` and
 ``shifted_similarity`` (``esml.analysis.likeness``). ``vibronic``, of vibronic spectra (version 2),
 holds ``temperature_K``, ``modes`` (``method``, ``wavenumbers_cm-1``, ``left_out``,
 ``largest_force_eV_A``) and for each of its ``transitions`` ``state``, ``vertical_eV``,
 ``zero_zero_eV``, ``reorganization_eV``, ``oscillator_strength`` and ``huang_rhys`` in the order of
-the modes. Each transition holds ``herzberg_teller`` (version 3), null without that term:
+the modes. Each transition holds ``herzberg_teller`` (version 3), null without this term:
 ``transition_dipole_e_bohr`` at the minimum, ``dipole_slopes_e_bohr`` and ``shifts`` for each mode,
 by its dimensionless coordinate, ``overlaps`` of the state with itself ``step`` away,
 ``oscillator_strength`` at this temperature and what each mode lends to it, ``lent``; and
-``warnings``, what is in doubt.
+``warnings``.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ SCHEMA_VERSION = 4
 def write_spectrum_json(
     path: str | Path, result: Result, curve: Spectrum, measured: MeasuredSpectrum | None = None
 ) -> None:
-    """Write a spectrum, and what it is compared with, as JSON.
+    """Write a spectrum, and a measured one to compare with, as JSON.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A map of many molecules for chemiscope (https://chemiscope.org).
 
 G. Fraux, R. K. Cersonsky and M. Ceriotti, J. Open Source Softw. 5, 2117 (2020). Every structure
-carries S1, T1, the gap, the strongest absorption, their uncertainty, and its absorption curve.
+has S1, T1, the gap, the strongest absorption, the uncertainty of S1, and its absorption curve.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CURVE = np.linspace(1.0, 9.0, 81)
 """Energies of the stored absorption curves, eV."""
 
 CURVE_FWHM = 0.3
-"""Full width at half maximum of a line in them, eV."""
+"""Full width at half maximum of a line in these curves, eV."""
 
 _PROPERTIES = {
     "S1": ("eV", "lowest singlet excitation energy"),
@@ -43,9 +43,9 @@ _PROPERTIES = {
 class ChemiscopeWriter(Writer):
     """Collects predictions and writes them as chemiscope JSON, gzipped if ``path`` ends in .gz.
 
-    Holds everything in memory till the end, as the format wants it. Molecules without any singlet
-    or triplet count as failures: the map has no place for what is unknown. Needs the package
-    chemiscope and raises ``ExportError`` without it, or where no molecule is left to show.
+    The format requires everything in memory until the end. Molecules without singlets or without
+    triplets count as failures, because the map cannot show unknown values. Needs the package
+    chemiscope. Raises ``ExportError`` without it, or if no molecule is left to show.
     """
 
     def __init__(self, path: str | Path, **attributes: str | int | float) -> None:
@@ -63,7 +63,7 @@ class ChemiscopeWriter(Writer):
         self._curves: list[Any] = []
 
     def add(self, outcome: Outcome) -> None:
-        """Put a result on the map; count what has no place there."""
+        """Add a result to the map, or count it as a failure if it has no place there."""
         if isinstance(outcome, Failure) or not len(outcome.singlets) or not len(outcome.triplets):
             self.n_failures += 1
             return

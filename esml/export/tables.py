@@ -1,33 +1,33 @@
-"""Tables with one row a molecule: CSV for everything, Parquet for pandas, Polars and clusters.
+"""Tables with one row per molecule: CSV for everything, Parquet for pandas, Polars and clusters.
 
 ====================== ======== ====================================================
 column                 unit     meaning
 ====================== ======== ====================================================
-name, source, index             of the structure, place in its source from 0
+name, source, index             name of the structure, its source and index there from 0
 smiles                          SMILES from which the geometry was made
-formula, n_atoms, charge        chemical formula, atoms, total charge
+formula, n_atoms, charge        chemical formula, number of atoms, total charge
 homo_eV, lumo_eV,      eV       frontier orbitals and their difference
 gap_eV
 dipole_debye           debye    length of the dipole moment
-absorption_max_nm      nm       maximum of the lowest band at 180 nm or beyond
-colour, colour_hex              of a solution of 0.05 mmol/L behind 1 cm
+absorption_max_nm      nm       maximum of the lowest band at 180 nm or longer
+colour, colour_hex              colour of a solution of 0.05 mmol/L, path 1 cm
 S1_eV, S1_nm           eV, nm   energy and wavelength of the first singlet
 S1_f, …                         its other properties that have a column in
                                 ``esml.results.States``, in the units given there;
-                                ``S1_two_photon_au``, … only where asked for
-S2_eV, …                        the same of further singlets, as many as asked for
-T1_eV, T1_nm, …                 the same of triplets, without what is zero for them
+                                ``S1_two_photon_au``, … only if requested
+S2_eV, …                        the same for further singlets, as many as requested
+T1_eV, T1_nm, …                 the same for triplets, without what is zero for them
 in_domain                       1 if the molecule is like those trained on, else 0
 warnings                        why it is not, and other remarks
-error                           why there is no prediction; empty where there is one
-charge_source, geometry,        what states the charge, where the geometry is from, and
-notes                           what else the reader of the structure decided
+error                           why there is no prediction; empty if there is one
+charge_source, geometry,        where charge and geometry are from, and what else the
+notes                           reader of the structure decided
 solvent                         its name, or permittivity and refractive index; empty
                                 in vacuum
-n_point_charges                 point charges around the molecule; empty without
+n_point_charges                 number of point charges around the molecule, or empty
 ====================== ======== ====================================================
 
-What is unknown is an empty cell in CSV and null in Parquet.
+Unknown values are empty cells in CSV and null in Parquet.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
 ROWS = 1024
-"""Rows of a Parquet file written together."""
+"""Number of rows of a Parquet file written together."""
 
 WAVELENGTH = "nm"
-"""End of the columns of wavelengths, which follow the energies."""
+"""Suffix of the wavelength columns, which follow the energies."""
 
 _PROVENANCE = ("charge_source", "geometry", "notes")
 _COLOURS = ("colour", "colour_hex")
@@ -62,9 +62,9 @@ _WHOLE = ("index", "n_atoms", "charge", "in_domain", "n_point_charges")
 
 
 def columns(n_states: int, extras: Collection[str] = ()) -> list[str]:
-    """Names of the columns for ``n_states`` singlets and triplets.
+    """Return the names of the columns for ``n_states`` singlets and triplets.
 
-    ``extras`` names the properties that are made only where asked for and have columns here.
+    ``extras`` names the optional properties that get columns.
     """
     names = ["name", "source", "index", "smiles", "formula", "n_atoms", "charge"]
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
@@ -82,12 +82,12 @@ def columns(n_states: int, extras: Collection[str] = ()) -> list[str]:
 
 
 def _endings(properties: Mapping[str, Property]) -> dict[str, str]:
-    """Ends of the columns of a state, by the property they hold."""
+    """Suffixes of the columns of a state, by property."""
     return {name: how.ending or how.column for name, how in properties.items() if how.column}
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
-    """The cells of one molecule by column; what is unknown is left out."""
+    """Return the cells of one molecule by column, without unknown values."""
     cells: dict[str, Any] = {
         "name": outcome.name,
         "source": outcome.source,
@@ -134,7 +134,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
 
 
 def _check_columns(outcome: Outcome, extras: Collection[str]) -> None:
-    """Refuse, with an ExportError, what a table has no columns for: its head is written first."""
+    """Raise ExportError for properties without a column: the head is already written."""
     lacking = [] if isinstance(outcome, Failure) else outcome.singlets.extras
     lacking = [name for name in lacking if name not in extras]
     if lacking:
@@ -173,7 +173,7 @@ class ParquetWriter(Writer):
     """Streams predictions to a Parquet table, ``extras`` as in ``columns``; needs pyarrow.
 
     Keyword ``attributes`` go to the metadata of the file. Raises ``ExportError`` without pyarrow
-    and where the file cannot be created.
+    or if the file cannot be created.
     """
 
     def __init__(

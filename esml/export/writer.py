@@ -1,4 +1,4 @@
-"""What every writer of predictions has in common."""
+"""Base classes of all writers of predictions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from esml.results import Failure, Outcome, Result
 
 
 class ExportError(ValueError):
-    """A predictions file that cannot be written or read."""
+    """Raised for a predictions file that cannot be written or read."""
 
 
 class Writer(ABC):
-    """Takes results and failures one after the other; a context manager.
+    """Writes results and failures one after the other; a context manager.
 
-    What is written grows under the name ``part_path(path)`` and gets its own name when the block
-    ends without an exception.
+    The file grows under the name ``part_path(path)`` and is renamed to ``path`` when the block ends
+    without an exception.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -46,17 +46,17 @@ class Writer(ABC):
 
     @abstractmethod
     def _close(self, complete: bool) -> None:
-        """Close the part file; ``complete`` where the block ended without an exception."""
+        """Close the part file; ``complete`` if the block ended without an exception."""
 
 
 def part_path(path: str | Path) -> Path:
-    """Where the file of ``path`` grows until it is complete."""
+    """Return the name under which the file at ``path`` grows until it is complete."""
     path = Path(path)
     return path.with_name(path.name + ".part")
 
 
 def cannot_write(path: Path, error: OSError) -> ExportError:
-    """The error to raise where the part file of ``path`` cannot be created."""
+    """Return the error to raise if the part file of ``path`` cannot be created."""
     return ExportError(
         f"cannot write '{part_path(path)}': {error}; expected a directory that exists "
         "and may be written to"
@@ -66,13 +66,13 @@ def cannot_write(path: Path, error: OSError) -> ExportError:
 class TextWriter(Writer):
     """A ``Writer`` of text: a head, a piece for each molecule, an end.
 
-    Raises ``ExportError`` when the file cannot be created.
+    Raises ``ExportError`` if the file cannot be created.
     """
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         try:
-            # Pieces bring their own line ends.
+            # Pieces include their own line ends.
             self._file = part_path(self.path).open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise cannot_write(self.path, error) from error
@@ -87,7 +87,7 @@ class TextWriter(Writer):
                 self._file.write(self.end())
 
     def add(self, outcome: Outcome) -> None:
-        """Append a result, or a failure where the format has a place for it."""
+        """Append a result, or a failure if the format has a place for it."""
         if isinstance(outcome, Failure):
             self._file.write(self.failure(outcome))
             self.n_failures += 1
@@ -96,17 +96,17 @@ class TextWriter(Writer):
             self.n_results += 1
 
     def head(self) -> str:
-        """What stands before the first molecule."""
+        """Return the text before the first molecule."""
         return ""
 
     def end(self) -> str:
-        """What stands after the last."""
+        """Return the text after the last molecule."""
         return ""
 
     @abstractmethod
     def piece(self, result: Result) -> str:
-        """What stands for a result."""
+        """Return the text for a result."""
 
     @abstractmethod
     def failure(self, failure: Failure) -> str:
-        """What stands for a failure."""
+        """Return the text for a failure."""
