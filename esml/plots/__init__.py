@@ -1,12 +1,12 @@
-"""Pictures and pages of results.
+"""Plots and HTML pages of results.
 
-figures         spectra, levels, orbitals of a state, parity
-spectrum_notes  what is drawn beside the curve of a spectrum
+figures         spectra, orbital energies, orbitals of a state, parity
+spectrum_notes  annotations of a spectrum: measured curve, λmax, colour
 crystals        bands, densities of states, d-band centres
-page            one molecule as a page for the browser
-page_data       what the page is made of, as JSON
-page_drawing    its structural formula
-raster          molecules and surfaces as pixels
+page            HTML page of one molecule for the browser
+page_data       data of the page, as JSON
+page_drawing    structural formula on the page
+raster          software renderer of molecules and surfaces
 bodies          balls, sticks and surfaces as triangles
 style           colours
 """

@@ -23,10 +23,10 @@ STICK = 0.11
 """Å, radius of a bond."""
 
 SECTORS = 14
-"""Sides of the prism that stands for a bond."""
+"""Number of sides of the prism that draws a bond."""
 
 LIGHT = np.array([-0.35, 0.5, 0.79])
-"""Direction of the lamp, in the viewer's frame."""
+"""Direction of the light, in the viewer's frame."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class Mesh:
     colour: Array  # (3,) red, green and blue, 0 to 1
 
     def seen(self, centre: Array, view: Array) -> Mesh:
-        """The mesh in the viewer's frame: x to the right, y up, z towards the viewer."""
+        """Return the mesh in the viewer's frame: x to the right, y up, z towards the viewer."""
         return Mesh((self.corners - centre) @ view.T, self.normals @ view.T, self.colour)
 
     def facing(self) -> Mesh:
-        """Only the triangles that face the viewer: enough where the body is closed."""
+        """Return the triangles that face the viewer, which suffice for a closed body."""
         kept = self.normals[..., 2].sum(1) > 0.0
         return Mesh(self.corners[kept], self.normals[kept], self.colour)
 
     def shades(self) -> Array:
-        """Colours (T, 3, 3) of the corners in the light of the lamp, which reaches both sides."""
+        """Return the colours (T, 3, 3) of the corners, lit from both sides."""
         towards = self.normals * np.where(self.normals[..., 2:] < 0.0, -1.0, 1.0)
         lit = np.clip(towards @ (LIGHT / np.linalg.norm(LIGHT)), 0.0, 1.0)[..., None]
         shades: Array = np.clip(self.colour * (0.5 + 0.5 * lit) + 0.25 * lit**16, 0.0, 1.0)
@@ -55,7 +55,7 @@ class Mesh:
 
 
 def balls_and_sticks(atoms: Atoms, bonds: tuple[tuple[int, int], ...]) -> list[Mesh]:
-    """One ball for each atom, two half sticks in the colours of its ends for each bond."""
+    """Make a ball for each atom and, for each bond, two half sticks in its atoms' colours."""
     sphere = ball()
     parts = []
     for number, position in zip(atoms.numbers, atoms.positions, strict=True):
@@ -73,7 +73,7 @@ def balls_and_sticks(atoms: Atoms, bonds: tuple[tuple[int, int], ...]) -> list[M
 
 
 def ball(rings: int = 12, sectors: int = 20) -> Array:
-    """Triangles (T, 3, 3) of a unit sphere; its corners are its normals, too."""
+    """Return triangles (T, 3, 3) of a unit sphere; the corners are also the normals."""
     theta, phi = np.linspace(0.0, np.pi, rings + 1), np.linspace(0.0, 2.0 * np.pi, sectors + 1)
     points = np.stack(
         [
@@ -87,13 +87,13 @@ def ball(rings: int = 12, sectors: int = 20) -> Array:
 
 
 def stick(start: Array, end: Array, sectors: int = SECTORS) -> Array:
-    """Triangles (T, 3, 3) of an open cylinder of radius ``STICK``."""
+    """Return triangles (T, 3, 3) of an open cylinder of radius ``STICK``."""
     ring = _ring(start, end, sectors)
     return _triangles(np.stack([start + STICK * ring, end + STICK * ring]))
 
 
 def vertex_normals(vertices: Array, faces: NDArray[np.int64]) -> Array:
-    """Unit normals (V, 3): means over the faces at a vertex, weighted by their areas."""
+    """Return unit normals (V, 3): means over the faces at a vertex, weighted by area."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     normals = np.zeros_like(vertices)
     for k in range(3):
@@ -111,7 +111,7 @@ def _ring(start: Array, end: Array, sectors: int) -> Array:
 
 
 def _triangles(points: Array) -> Array:
-    """Two triangles for each cell of a net of points (r, s, 3)."""
+    """Two triangles for each cell of a grid of points (r, s, 3)."""
     a, b, c, d = points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]
     net: Array = np.stack([np.stack([a, b, c], 2), np.stack([a, c, d], 2)], 2).reshape(-1, 3, 3)
     return net

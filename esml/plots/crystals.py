@@ -1,4 +1,4 @@
-"""Pictures of crystals: bands beside densities of states, and d-band centres on the structure."""
+"""Plots of crystals: bands beside densities of states, and d-band centres on the structure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOW, HIGH = -8.0, 3.0
-"""eV from the zero that are drawn for metals; further bands were not trained on."""
+"""Range of energies drawn for metals, eV from the zero; the model is not trained beyond it."""
 DEEP, ABOVE_GAP = -9.0, 1.0
-"""eV, the same for insulators: from the valence band top, and from the bottom of the conduction
-bands."""
+"""The same for insulators, eV: from the top of the valence bands, and from the bottom of the
+conduction bands."""
 
 
 def _pyplot() -> Any:
@@ -32,17 +32,17 @@ def _pyplot() -> Any:
 
 
 def element_colour(crystal: Crystal, element: str) -> str:
-    """One of the colours that all pictures share; the order is that of the atoms."""
+    """Return a colour of the shared series, by the order in which elements appear."""
     return SERIES[list(dict.fromkeys(crystal.atoms.symbols)).index(element) % len(SERIES)]
 
 
 def _range(crystal: Crystal) -> tuple[float, float]:
-    """Energies that are drawn, eV from the zero."""
+    """Range of energies drawn, eV from the zero."""
     return (DEEP, crystal.gap + ABOVE_GAP) if crystal.mesh.insulating else (LOW, HIGH)
 
 
 def draw_bands(axes: Axes, crystal: Crystal, bands: BandPath) -> None:
-    """Lines; darker where the states are on d orbitals."""
+    """Draw the bands as lines, darker where the states are on d orbitals."""
     metal = bool(bands.d_shares.any())
     colour = "0.75" if metal else SERIES[0]
     axes.plot(bands.distances, bands.energies, color=colour, linewidth=0.7, zorder=1)
@@ -61,9 +61,9 @@ def draw_bands(axes: Axes, crystal: Crystal, bands: BandPath) -> None:
 def draw_dos(
     axes: Axes, crystal: Crystal, energies: Array, projected: Array, upright: bool = False
 ) -> None:
-    """All states in grey, those of the outermost shell of each element in its colour.
+    """Draw the total in grey, and the outermost shell of each element in its colour.
 
-    ``upright`` has energies along y, beside bands. ``projected`` is (N, 3, G).
+    With ``upright``, energies are on the y axis, as for bands. ``projected`` is (N, 3, G).
     """
     symbols = np.array(crystal.atoms.symbols)
     curves = [("all", "0.6", projected.sum((0, 1)))]
@@ -98,7 +98,7 @@ def bands_figure(crystal: Crystal, bands: BandPath, energies: Array, projected: 
     bands
         Its bands along a path.
     energies, projected
-        Energies (eV) and densities of states of elements and shells there.
+        Energies (eV) and densities of states on atoms and shells, (G,) and (N, 3, G).
 
     Returns
     -------
@@ -124,7 +124,7 @@ def dos_figure(crystal: Crystal, energies: Array, projected: Array) -> Figure:
     crystal
         The prediction.
     energies, projected
-        Energies (eV) and densities of states of elements and shells there.
+        Energies (eV) and densities of states on atoms and shells, (G,) and (N, 3, G).
 
     Returns
     -------
@@ -142,7 +142,7 @@ def dos_figure(crystal: Crystal, energies: Array, projected: Array) -> Figure:
 
 
 def draw_structure(axes: Axes, crystal: Crystal) -> None:
-    """The structure; colours are d-band centres, or elements where no atom has d orbitals."""
+    """Draw the structure, coloured by d-band centres or, without d orbitals, by element."""
     from ase.visualize.plot import plot_atoms
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable

@@ -1,9 +1,9 @@
-"""Pictures with matplotlib: spectra, orbital energies, orbitals of a state, parity.
+"""Plots with matplotlib: spectra, orbital energies, orbitals of a state, parity.
 
-Every function draws into axes or a figure and returns it; nothing is shown or saved. Orbitals in
-space are an illustration (``esml.analysis.orbital_shapes``).
+Every function draws into axes or a figure and returns it; nothing is shown or saved. Shapes of
+orbitals are an illustration (``esml.analysis.orbital_shapes``).
 
-Over 400 lines: one function for each kind of picture, with all its parameters described.
+Over 400 lines: one function for each kind of plot, with all its parameters described.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ def plot_spectrum(
     limits: tuple[float, float] | None = None,
     measured: MeasuredSpectrum | None = None,
 ) -> Axes:
-    """Curve and labelled sticks of one molecule, with λmax, colour and a band of uncertainty.
+    """Draw curve and labelled sticks of one molecule, with λmax, colour and a band of uncertainty.
 
-    The band holds 68 % of the curves that uncertain excitation energies allow
-    (``spectrum.uncertainty_band``), where uncertainties are known. Light beyond the last state that
-    was asked for is hatched: more states absorb there.
+    If uncertainties are known, the band holds 68 % of the curves that they allow
+    (``spectrum.uncertainty_band``). The region beyond the last requested state is hatched, because
+    more states absorb there.
 
     Parameters
     ----------
     result, fwhm, shape
-        What to draw; the width in eV.
+        The result, and the width (eV) and shape of a line.
     ax
         Axes to draw into; new ones if None.
     axis, limits
@@ -89,7 +89,7 @@ def plot_spectrum(
 
 
 def draw_band(axes: Axes, result: Result, curve: Spectrum, colour: str = CURVE_COLOUR) -> None:
-    """Draw what uncertain energies make of the spectrum ``curve`` of ``result`` into its axes."""
+    """Draw the band of uncertainty around ``curve``, the spectrum of ``result``."""
     band = uncertainty_band(
         result.singlets.energies,
         result.singlets.oscillator_strengths,
@@ -114,14 +114,14 @@ def plot_spectra(
     Parameters
     ----------
     results
-        The results by the names that they get in the picture.
+        The results, by their names in the legend.
     fwhm, shape
         Width (eV) and shape of a line.
     ax
         Axes to draw into; new ones if None.
     axis, limits
-        ``"nm"`` or ``"eV"`` and the ends of that axis, as for ``Spectrum.plot``; if None,
-        wavelengths if they are usual for all of the molecules.
+        ``"nm"`` or ``"eV"`` and the ends of that axis, as in ``Spectrum.plot``; if None, nm if
+        the strongest band of every molecule lies at 200 to 800 nm.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def plot_spectra(
         )
         colour = SERIES[k % len(SERIES)]
         view: dict[str, Any] = {"axis": axis, "limits": limits} if k == 0 else {}
-        # A dollar would start mathematics in a label, and a leading underscore hides it.
+        # In a label, a dollar sign starts mathematics and a leading underscore hides it.
         label = " " + name.replace("$", r"\$")
         axes = curve.plot(axes, sticks=False, color=colour, label=label, **view)
         draw_band(axes, result, curve, colour)
@@ -160,15 +160,15 @@ def plot_spectra(
 
 @dataclass(frozen=True)
 class OrbitalsOfOneEnergy:
-    """Orbitals of one energy."""
+    """Degenerate orbitals."""
 
-    energy: float  # eV, their mean
+    energy: float  # their mean energy, eV
     orbitals: tuple[int, ...]
     occupied: bool
 
 
 def levels(result: Result, window: int = 8) -> list[OrbitalsOfOneEnergy]:
-    """Frontier orbitals by energy, ``window`` occupied and as many virtual, degenerate together."""
+    """Return ``window`` occupied and as many virtual frontier orbitals, grouped if degenerate."""
     first = max(0, result.n_occupied - window)
     last = min(len(result.orbital_energies), result.n_occupied + window)
     groups: list[list[int]] = []
@@ -192,12 +192,12 @@ def levels(result: Result, window: int = 8) -> list[OrbitalsOfOneEnergy]:
 def plot_levels(result: Result, window: int = 8, ax: Axes | None = None) -> Axes:
     """Draw the orbital energies: occupations as arrows, degenerate orbitals side by side.
 
-    Occupied levels that are too close to others for arrows are marked by their colour alone.
+    Occupied levels too close to others for arrows are only marked by their colour.
 
     Parameters
     ----------
     result
-        What to draw.
+        The result.
     window
         Number of orbitals on either side of the gap.
     ax
@@ -260,7 +260,7 @@ def plot_natural_orbitals(
     result
         A result with its wave functions.
     state
-        Which state, counted from 0.
+        The state, counted from 0.
     multiplicity
         ``"singlet"`` or ``"triplet"``.
     pairs
@@ -305,7 +305,7 @@ def plot_natural_orbitals(
 def plot_densities(
     result: Result, state: int, multiplicity: MultiplicityName = "singlet"
 ) -> Figure:
-    """Draw where an excited electron comes from (detachment) and where it goes (attachment).
+    """Draw where the excited electron comes from (detachment) and where it goes (attachment).
 
     Surfaces enclose 70 % of each density. Needs scikit-image.
 
@@ -314,7 +314,7 @@ def plot_densities(
     result
         A result with its wave functions.
     state
-        Which state, counted from 0.
+        The state, counted from 0.
     multiplicity
         ``"singlet"`` or ``"triplet"``.
 
@@ -338,7 +338,7 @@ def plot_densities(
         strict=True,
     ):
         field = shapes.density(matrix, grid)
-        # A density is a square already.
+        # A density is already a square.
         value = isovalue(np.sqrt(field), ENCLOSED) ** 2
         draw_scene(ax, result, [(field, grid, value, colour)])
         ax.set_title(f"{name}, {np.trace(matrix):.2f} electrons", fontsize=9, color="#333333")
@@ -354,7 +354,7 @@ def plot_parity(
     units: Mapping[str, str] | None = None,
     axes: tuple[str, str] = ("label", "model"),
 ) -> Figure:
-    """Draw predictions over labels, one panel for each quantity.
+    """Draw predictions against labels, one panel for each quantity.
 
     Parameters
     ----------
@@ -363,7 +363,7 @@ def plot_parity(
     units
         Units of the quantities, by name.
     axes
-        What labels and predictions are called.
+        Names of the two axes, labels and predictions.
 
     Returns
     -------

@@ -1,12 +1,12 @@
-"""One molecule as a page: everything esml knows of it in a single HTML file.
+"""HTML page of one molecule: all results in a single file.
 
-The file carries 3Dmol.js and all data, so that it opens without a network and can be sent around.
-It shows the molecule in space with orbitals, natural transition orbitals and transition densities
-as surfaces, the table of states, the spectrum, the orbital energies, and, where RDKit is
+The file contains 3Dmol.js and all data, so that it opens without a network and can be sent to
+others. It shows the molecule in 3D with orbitals, natural transition orbitals and transition
+densities as surfaces, the table of states, the spectrum, the orbital energies and, if RDKit is
 installed, the structural formula. Texts from outside, such as names, are escaped, and the page
 forbids the browser to load anything from elsewhere.
 
-What the scripts of the page know is in ``esml.plots.page_data``.
+``esml.plots.page_data`` makes the data for the scripts of the page.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from esml.results import Result, States
 
 SCRIPTS = ("page_orbitals.js", "page_spectrum.js", "page_levels.js", "page.js")
-"""Those of the page, in their order; 3Dmol.js comes before them."""
+"""Scripts of the page, in order; 3Dmol.js comes before them."""
 
 MOST_BYTES = 700_000
-"""Of an attachment, compressed: a page stays below 2 MB."""
+"""Largest compressed attachment, so that a page stays below 2 MB."""
 
 
 def write_page(
@@ -57,26 +57,26 @@ def write_page(
     Parameters
     ----------
     result
-        With wave functions, as ``Surrogate.predict`` gives it.
+        A result with wave functions, as from ``Surrogate.predict``.
     path
         The file to write.
     name
         Heading; the formula if empty.
     fwhm
-        Width of the lines to begin with, eV.
+        Initial line width, eV.
     notes
-        Sentences to show below the heading, such as where the geometry is from. Warnings of the
-        result are shown in any case.
+        Sentences to show below the heading, such as where the geometry is from. The warnings of
+        the result are always shown.
     attachments
-        Further files to download from the page: names and texts. One of more than 0.7 MB is left
-        out.
+        Files to download from the page, text by name. Those that exceed 0.7 MB compressed are
+        left out.
 
     Raises
     ------
     MissingWavefunctionsError
-        For a result without orbitals.
+        If the result has no orbitals.
     OSError
-        Where the disk refuses.
+        If the disk refuses.
     """
     write_whole(Path(path), page(result, name, fwhm, notes, attachments).encode("utf-8"))
 
@@ -88,7 +88,7 @@ def page(
     notes: Sequence[str] = (),
     attachments: Mapping[str, str] | None = None,
 ) -> str:
-    """The text of ``write_page``."""
+    """Return the text that ``write_page`` writes."""
     graph = result.graph
     characters = {each: result.named_characters(each) for each in MULTIPLICITIES}
     singlets, triplets = characters["singlet"], characters["triplet"]
@@ -115,19 +115,19 @@ def page(
         statement=escape(STATEMENT),
         medium=escape(_medium(result)),
         library=part("3Dmol-min.js"),
-        # JSON may hold what ends a script element.
+        # JSON may contain the end tag of a script element.
         data=json.dumps(data, ensure_ascii=True).replace("<", "\\u003c"),
         scripts="\n".join(part(script) for script in SCRIPTS),
     )
 
 
 def part(name: str) -> str:
-    """The text of a file of the page's template."""
+    """Return the text of a file of the page's template."""
     return (files("esml.plots") / name).read_text(encoding="utf-8")
 
 
 def _attached(attachments: Mapping[str, str]) -> dict[str, str]:
-    """Compressed, in base64; without those too large."""
+    """Attachments, compressed and in base64, without those too large."""
     found = {}
     for name, text in attachments.items():
         content = gzip.compress(text.encode("utf-8"), mtime=0)
@@ -137,7 +137,7 @@ def _attached(attachments: Mapping[str, str]) -> dict[str, str]:
 
 
 def _medium(result: Result) -> str:
-    """Where the molecule is, in words."""
+    """The medium of the molecule, in words."""
     if result.point_charges is not None:
         return f"among {result.point_charges}"
     if result.solvent is None:
@@ -150,7 +150,7 @@ def _subscripts(formula: str) -> str:
 
 
 def _warnings(result: Result) -> str:
-    """A box that is not overlooked; nothing where there is nothing to warn of."""
+    """A conspicuous box with the warnings; empty without any."""
     if not result.warnings:
         return ""
     title = "Warning" if result.in_domain else "Warning: unlike the training data"
@@ -226,7 +226,7 @@ def _two_photon_heads(result: Result) -> str:
 
 
 def _two_photon_cells(result: Result, states: States) -> list[list[str]]:
-    """δ and σ of each state, no cells where no two-photon strengths were asked for."""
+    """δ and σ of each state; no cells if two-photon strengths were not requested."""
     if not _has_two_photon(result):
         return [[] for _ in states.labels]
     if states.multiplicity == "triplet":
@@ -241,7 +241,7 @@ def _two_photon_cells(result: Result, states: States) -> list[list[str]]:
 
 
 def _two_photon_note(result: Result) -> str:
-    """What to know of δ and σ, below the table that has them."""
+    """Note on δ and σ below their table."""
     if not _has_two_photon(result):
         return ""
     return (

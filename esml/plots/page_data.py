@@ -1,12 +1,12 @@
-"""What the report page is made of, as JSON-serializable data.
+"""Data of the HTML page, JSON-serializable.
 
-The page carries no surfaces and no grids. It carries the orbitals, as coefficients of the functions
-that ``esml.analysis.orbital_shapes`` draws them with, and evaluates them in the browser: a hundred
-orbitals of a dye take fifty kilobytes. Coefficients are rounded to 1/32767 of the largest of their
+The page contains no surfaces and no grids. It contains the orbitals, as coefficients of the
+functions in ``esml.analysis.orbital_shapes``, and evaluates them in the browser: a hundred orbitals
+of a dye take fifty kilobytes. Coefficients are rounded to 1/32767 of the largest one in their
 orbital.
 
-Vectors and atoms are in the frame of the molecule: x along its length, y its width, z through it.
-Lengths in Å, exponents in 1/bohr², energies in eV.
+Vectors and atoms are in the frame of the molecule: x along its length, y along its width, z through
+it. Lengths in Å, exponents in 1/bohr², energies in eV.
 """
 
 from __future__ import annotations
@@ -39,36 +39,36 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 FRONTIER = 8
-"""Occupied, and virtual, orbitals that can be shown; as many as the diagram of energies has."""
+"""Number of occupied, and of virtual, orbitals that can be shown, as in the energy diagram."""
 
 MOST_STATES = 20
-"""Singlets, and triplets, whose orbitals and densities can be shown."""
+"""Number of singlets, and of triplets, whose orbitals and densities can be shown."""
 
 LEAST_PAIR = 0.05
-"""Weight from which a pair of canonical orbitals is named."""
+"""Pairs of canonical orbitals with this weight or more are named."""
 
 COVERED, MOST_PAIRS = 0.98, 4
-"""Pairs of natural transition orbitals that are kept: until their weights sum to this, at most so
-many."""
+"""Pairs of natural transition orbitals are kept until their weights sum to the first number, but at
+most as many as the second."""
 
 BRIGHT = 0.05
-"""Oscillator strength a state needs to be the one of a colour."""
+"""Least oscillator strength of the opening state in the visible or above 200 nm."""
 
 DRAWS = 256
-"""Sets of energies the band of uncertainty is drawn from."""
+"""Number of sets of energies from which the band of uncertainty is computed."""
 
 LARGEST = 32767
-"""Of the whole numbers that coefficients are rounded to."""
+"""Largest of the integers to which coefficients are rounded."""
 
 DIGITS = 6
-"""Of numbers that the page rounds again where it shows them, so that none is rounded twice."""
+"""Decimals of numbers that the page rounds again for display; enough to avoid rounding twice."""
 
 
 def opening_state(states: States) -> int | None:
-    """Place of the state to open on: the brightest people look at; None where there are none.
+    """Return the index of the state that the page opens on; None without states.
 
-    The brightest of those that absorb visible light (an oscillator strength of ``BRIGHT`` at
-    least); else of those above 200 nm, where pictures begin, that are as bright; else of those
+    It is the brightest state that absorbs visible light, with an oscillator strength of at least
+    ``BRIGHT``; else the brightest such state above 200 nm, where plots begin; else the brightest
     above 180 nm, below which hardly any spectrometer measures; else the lowest.
     """
     if not len(states):
@@ -85,14 +85,14 @@ def opening_state(states: States) -> int | None:
 
 
 def shortest_shown(states: States) -> float:
-    """Wavelength (nm) at which the spectrum begins: 200 nm, or less to show the opening state."""
+    """Return where the spectrum begins: 200 nm, or less to show the opening state."""
     opening = opening_state(states)
     nanometres = DYES[0] if opening is None else float(HC / states.energies[opening])
     return DYES[0] if nanometres >= DYES[0] else min(SHORTEST, 0.9 * nanometres)
 
 
 def orbital_name(orbital: int, n_occupied: int) -> str:
-    """``HOMO−1``, ``LUMO`` and so on, of an orbital by its place."""
+    """Return the name of an orbital, by its index: ``HOMO−1``, ``LUMO`` and so on."""
     if orbital < n_occupied:
         below = n_occupied - 1 - orbital
         return f"HOMO−{below}" if below else "HOMO"
@@ -101,9 +101,9 @@ def orbital_name(orbital: int, n_occupied: int) -> str:
 
 
 def orbital_pairs(states: Wavefunctions, state: int) -> list[tuple[str, float]]:
-    """Pairs of canonical orbitals between which ``state`` (from 0) excites, by falling weight.
+    """Return the main orbital pairs i → a of ``state`` (from 0), by falling weight.
 
-    The weight of i → a is (X + Y)²_ia / |X + Y|²; those of at least ``LEAST_PAIR``, or the first.
+    The weight is (X + Y)²_ia / |X + Y|²; pairs with at least ``LEAST_PAIR``, or only the first.
     """
     amplitudes = states.X[state] + states.Y[state]
     weights = np.square(amplitudes) / np.square(amplitudes).sum()
@@ -119,10 +119,10 @@ def orbital_pairs(states: Wavefunctions, state: int) -> list[tuple[str, float]]:
 
 @dataclass
 class Vectors:
-    """Orbitals of the page: rows of whole numbers, each with what a unit of it stands for."""
+    """Orbitals of the page: rows of integers, each row with its scale."""
 
     result: Result
-    axes: Array  # (3, 3) in rows
+    axes: Array  # (3, 3) axes of the molecule in rows
     scales: list[float] = field(default_factory=list)
     rows: list[NDArray[np.int16]] = field(default_factory=list)
 
@@ -132,7 +132,7 @@ class Vectors:
         self._vectors = [k + 1 for k in first[:-1][self.result.atoms.numbers != 1]]
 
     def add(self, orbital: Array) -> int:
-        """Keep ``orbital`` (n,) of the model's basis; returns its place."""
+        """Add ``orbital`` (n,) of the model's basis and return its index."""
         values = self._orthogonalizer @ orbital
         for k in self._vectors:  # px, py, pz
             values[k : k + 3] = self.axes @ values[k : k + 3]
@@ -147,12 +147,12 @@ class Vectors:
 
 
 def packed(values: NDArray[Any]) -> str:
-    """Little-endian numbers in base64."""
+    """Encode little-endian numbers in base64."""
     return base64.b64encode(values.tobytes()).decode("ascii")
 
 
 def frame(result: Result) -> tuple[Array, Array]:
-    """Centre, and axes (3, 3) in rows: length, width and thickness of the molecule."""
+    """Return centre and axes (3, 3) of the molecule; rows are length, width and thickness."""
     centre = result.atoms.positions.mean(0)
     axes = np.linalg.svd(result.atoms.positions - centre, full_matrices=True)[2]
     axes[2] = np.cross(axes[0], axes[1])
@@ -165,10 +165,10 @@ def page_data(
     triplets: Sequence[Character],
     fwhm: float,
 ) -> dict[str, Any]:
-    """All that the scripts of the page know.
+    """Return all data for the scripts of the page.
 
-    ``singlets`` and ``triplets`` are the characters of the states, under the names that fragments
-    have on the page.
+    ``singlets`` and ``triplets`` are the characters of the states, with the fragment names to show
+    on the page.
     """
     centre, axes = frame(result)
     vectors = Vectors(result, axes)
@@ -228,7 +228,7 @@ def _xyz(result: Result) -> str:
 
 
 def _basis(result: Result) -> dict[str, Any]:
-    """Exponents and, with the norms of their Gaussians, coefficients of s and p by element."""
+    """Exponents and coefficients of s and p, norms included, by element."""
     found = {}
     for number in sorted(set(result.atoms.numbers.tolist())):
         zeta, s, p = contraction(number)
@@ -243,7 +243,7 @@ def _basis(result: Result) -> dict[str, Any]:
 
 def _orbitals(result: Result, vectors: Vectors) -> list[dict[str, Any]]:
     """Frontier orbitals, from the lowest up."""
-    assert result.coefficients is not None  # characters were asked for before
+    assert result.coefficients is not None  # checked when characters were computed
     n = result.n_occupied
     found = []
     for k in range(max(0, n - FRONTIER), min(len(result.orbital_energies), n + FRONTIER)):
@@ -293,7 +293,7 @@ def _states(
 def _natural(
     natural: NaturalOrbitals, waves: Wavefunctions, state: int, vectors: Vectors
 ) -> dict[str, Any]:
-    """Leading pairs; ``amplitudes`` a_k with which D = Σ a_k |h_k⟩⟨e_k|, whatever their signs."""
+    """Leading pairs, with signed ``amplitudes`` a_k so that D = Σ a_k |h_k⟩⟨e_k|."""
     enough = int(np.searchsorted(np.cumsum(natural.weights), COVERED)) + 1
     kept = range(min(enough, MOST_PAIRS, len(natural.weights)))
     density = waves.transition_density(state)
@@ -320,7 +320,7 @@ def _fragments(result: Result, characters: Sequence[Character]) -> list[dict[str
 
 
 def spectrum_data(result: Result, fwhm: float) -> dict[str, Any]:
-    """What ``page_spectrum.js`` draws: states, and energies drawn within their uncertainties."""
+    """Return the data of ``page_spectrum.js``: states, and random energies for the band."""
     states = result.singlets
     found: dict[str, Any] = {
         "labels": states.labels,
@@ -334,7 +334,7 @@ def spectrum_data(result: Result, fwhm: float) -> dict[str, Any]:
     if len(states) and np.isfinite(states.uncertainties).all():
         from scipy.stats.qmc import LatinHypercube
 
-        # As esml.analysis.spectrum.uncertainty_band draws them.
+        # The same draws as in esml.analysis.spectrum.uncertainty_band.
         sample = ndtri(LatinHypercube(len(states), rng=0).random(DRAWS)) * states.uncertainties
         found["draws"] = packed(np.round(1e3 * sample).clip(-LARGEST, LARGEST).astype("<i2"))
     return found

@@ -1,4 +1,4 @@
-"""The structural formula of a molecule, its fragments in colour; with RDKit."""
+"""Structural formula of a molecule with coloured fragments; with RDKit."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ COLOURS = (
     "#e15759",
     "#9c755f",
 )
-"""Colours of fragments, in their order, from the first again after the last."""
+"""Colours of the fragments in order; they repeat after the last."""
 
 
 def colour_of(fragment: int) -> str:
-    """Colour of a fragment, by its place."""
+    """Return the colour of a fragment, by its index."""
     return COLOURS[fragment % len(COLOURS)]
 
 
 def drawing(result: Result, mol: Mol) -> str:
-    """The structural formula as SVG: atoms numbered from 1 as in the input, fragments coloured.
+    """Return the structural formula as SVG, with coloured fragments and atoms numbered from 1.
 
     Hydrogens bonded to other elements are not drawn. Black is ``currentColor``.
     """
@@ -56,7 +56,7 @@ def drawing(result: Result, mol: Mol) -> str:
         options.annotationFontScale = 0.6
         options.bondLineWidth = 2
         options.useBWAtomPalette()
-        # Orders of bonds are as found; rings are drawn with alternating ones.
+        # Bond orders stay as they are; aromatic rings are drawn with alternating ones.
         ready = rdMolDraw2D.PrepareMolForDrawing(
             flat, kekulize=_has_orders(flat), addChiralHs=False
         )

@@ -1,7 +1,7 @@
-"""A small software renderer: molecules and surfaces as pixels, without a graphics card.
+"""Small software renderer for molecules and surfaces, without a graphics card.
 
-matplotlib sorts whole polygons by depth, which tears surfaces that cross; here each pixel keeps the
-foremost triangle. Orbitals in space are an illustration (``esml.analysis.orbital_shapes``).
+matplotlib sorts whole polygons by depth, which breaks intersecting surfaces; here each pixel keeps
+the foremost triangle. Shapes of orbitals are an illustration (``esml.analysis.orbital_shapes``).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 TILT = 38.0
-"""Degrees by which a molecule is turned from face on, so that lobes show on both sides."""
+"""Degrees by which a molecule is tilted from face on, so that both sides show their lobes."""
 
 OPACITY = 0.68
-"""Of surfaces."""
+"""Opacity of surfaces."""
 
 PIXELS = 800
-"""Samples along the longer side of a picture; two by two are averaged to one pixel."""
+"""Samples along the longer side of an image; two by two are averaged to one pixel."""
 
 
 def draw_scene(
@@ -44,10 +44,10 @@ def draw_scene(
     ax : Axes
         Where to draw; its axes are switched off.
     result : Result
-        The molecule. Its orbitals tell which atoms are bonded.
+        The molecule. Its orbitals define the bonds.
     surfaces : sequence of (field, grid, value, colour)
         Surfaces on which a field (values on the grid) equals a value. They are translucent: the
-        molecule shines through, a surface behind another surface does not.
+        molecule is visible through them, but not a surface behind another surface.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def _molecule(result: Result) -> list[Mesh]:
 
 
 def _view(atoms: Atoms) -> Array:
-    """Axes (3, 3) of the picture in rows: right, up and towards the viewer."""
+    """Axes (3, 3) of the image in rows: right, up and towards the viewer."""
     spread = atoms.positions - atoms.positions.mean(0)
     axes = np.linalg.svd(spread, full_matrices=True)[2]
     axes[2] = np.cross(axes[0], axes[1])
@@ -104,7 +104,7 @@ def _view(atoms: Atoms) -> Array:
 
 
 def _blend(solid: tuple[Array, Array], lobes: tuple[Array, Array]) -> Array:
-    """Colours (h, w, 3) on white: translucent lobes over what is solid where they are in front."""
+    """Colours (h, w, 3) on white, with translucent lobes where they are in front of the solid."""
     depth, colours = solid
     front, tints = lobes
     picture = np.where(np.isfinite(depth)[..., None], colours, 1.0)
@@ -114,14 +114,14 @@ def _blend(solid: tuple[Array, Array], lobes: tuple[Array, Array]) -> Array:
 
 
 def _smooth(picture: Array) -> Array:
-    """Means of two by two samples, which smooth edges."""
+    """Average two by two samples to smooth edges."""
     rows, columns = picture.shape[0] // 2, picture.shape[1] // 2
     smooth: Array = picture.reshape(rows, 2, columns, 2, 3).mean((1, 3))
     return smooth
 
 
 def _render(meshes: Sequence[Mesh], low: Array, high: Array) -> tuple[Array, Array]:
-    """Depth (h, w), −inf where there is nothing, and colour (h, w, 3) of the foremost triangles."""
+    """Depth (h, w) and colour (h, w, 3) of the foremost triangles; depth is −inf where empty."""
     scale = PIXELS / float((high - low).max())
     width, height = (2 * (int(np.ceil(scale * extent)) // 2 + 1) for extent in high - low)
     depth = np.full((height, width), -np.inf)

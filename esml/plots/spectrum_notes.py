@@ -1,4 +1,4 @@
-"""What is drawn beside the curve of a spectrum: a measured one, λmax and colour, and its end."""
+"""Annotations of a spectrum: a measured curve, λmax, the colour, and the last state."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 MEASURED_COLOUR = "#3d3d3d"
 
 ROOM = 1.18
-"""How much higher axes are made where λmax stands above the curves."""
+"""Factor by which the axes are extended to write λmax above the curves."""
 
 
 LONGEST_LINE = 24
-"""Letters in a line of a legend."""
+"""Number of letters in a line of a legend."""
 
 NARROW = 0.05
-"""Of the length of the axis; what is hatched over less has no label."""
+"""Hatched regions narrower than this share of the axis get no label."""
 
 
 def draw_measured(axes: Axes, curve: Spectrum, measured: MeasuredSpectrum) -> None:
     """Draw a measured spectrum over the predicted ``curve``.
 
-    Molar absorption coefficients are drawn as they are, an absorbance is scaled to the height of
-    the curve where both are known.
+    Molar absorption coefficients are drawn as they are; an absorbance is scaled to the height of
+    the curve in the measured range.
     """
     absolute = measured.quantity == "molar absorption coefficient"
     scale = likeness(curve.at, measured.energies, measured.values).scale
@@ -50,14 +50,14 @@ def draw_measured(axes: Axes, curve: Spectrum, measured: MeasuredSpectrum) -> No
 
 
 def name_curves(axes: Axes) -> None:
-    """A legend where there is room; long names are broken."""
+    """Add a legend where there is room; long names are wrapped."""
     for line in axes.get_lines():
         line.set_label(fill(str(line.get_label()), LONGEST_LINE))
     axes.legend(loc="best", fontsize="small", framealpha=0.85, edgecolor="none")
 
 
 def state_maximum(axes: Axes, curve: Spectrum) -> None:
-    """Write λmax and show the colour, at the end of long wavelengths above the curves."""
+    """Write λmax and show the colour above the curves, on the long-wavelength side."""
     from matplotlib.patches import Rectangle
 
     found = curve.absorption_max_nm
@@ -90,9 +90,9 @@ def state_maximum(axes: Axes, curve: Spectrum) -> None:
 
 
 def mark_end(axes: Axes, highest: float, label: str) -> None:
-    """Hatch light of higher energy than ``highest`` (eV), the energy of the last state, ``label``.
+    """Hatch the region above ``highest`` (eV), the energy of the last state, ``label``.
 
-    Nothing where none of it is shown.
+    It does nothing if the axes do not show that region.
     """
     low, high = sorted(axes.get_xlim())
     end = float(on_axis(axes, np.array([highest]))[0])

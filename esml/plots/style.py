@@ -1,4 +1,4 @@
-"""Colours that all pictures and pages share."""
+"""Colours shared by all plots and pages."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 POSITIVE, NEGATIVE = "#2f6db5", "#e08a2c"
-"""The two signs of an orbital: blue and orange, which colour-blind people tell apart."""
+"""The two signs of an orbital: blue and orange, which colour-blind people can distinguish."""
 
 ATTACHMENT, DETACHMENT = "#1b8a6b", "#9a3d8f"
-"""The density that an excitation adds, and the one it removes."""
+"""Colours of the attachment and detachment densities."""
 
 ENCLOSED = 0.7
-"""Share of an orbital's density inside the surface drawn."""
+"""Share of an orbital's density inside its surface."""
 
 SERIES = ("#1f4e79", "#b3402a", "#3b7d3a", "#7a4fa3", "#a97a12", "#28808c")
-"""Several molecules in one picture."""
+"""Colours of several molecules in one plot."""
 
 GREYS = {1: 0.88, 6: 0.38}
 """Grey of H and C: Jmol's white hydrogen would vanish on a white page, and its carbon is too light
