@@ -1,27 +1,26 @@
-"""From structures to results with a trained model.
+"""Predict results for structures with a trained model.
 
-The package is a function too: ``esml.predict("C=O")`` (see ``esml.predict.anything``).
+The package is also a function: ``esml.predict("C=O")`` (see ``esml.predict.anything``).
 ``load_model`` gives a ``Surrogate``, whose ``predict`` and ``predict_many`` give results. For whole
-files there is ``esml.predict.run``, for Dask clusters ``esml.predict.cluster``; they are imported
-from there. What ``__all__`` names is loaded on first use, so that predicting one molecule does not
-wait for the rest.
+files import ``esml.predict.run``, for Dask clusters ``esml.predict.cluster``. The names in
+``__all__`` are loaded on first use, so that predicting one molecule does not wait for the rest.
 
 anything       any description of molecules → results, in one call
 model_files    models by name or path
 surrogate      a trained model of molecules, made up of the following
 batching       which structures are solved together
-solution       what the model predicts for a batch, and the results made from it
-stated_errors  the errors to expect of them
+solution       the prediction for a batch, and the results made from it
+stated_errors  expected errors, and the domain of the model
 gradients      gradients of excitation energies
 couplings      gradients and couplings of states, for dynamics
-dipoles        dipole moments of excited states, with everything that relaxes
-dipole_slopes  how transition dipoles change along normal modes
+dipoles        relaxed dipole moments of excited states
+dipole_slopes  derivatives of transition dipoles along normal modes
 vibronic       vibronic bands of a molecule
 two_photon     two-photon absorption of a molecule
 crystals       a trained model of crystals
-run            many files into one output; a stopped run continues
-journal        what such a run has predicted so far
-cluster        a stream of structures on a Dask cluster
+run            predicts many files into one output; a stopped run continues
+journal        journal of what such a run has predicted so far
+cluster        predicts a stream of structures on a Dask cluster
 """
 
 from __future__ import annotations
@@ -70,10 +69,10 @@ def __getattr__(name: str) -> Any:
 
 
 class _Room(ModuleType):
-    """This module, which can be called: ``esml.predict`` is a package and the shortest call."""
+    """Type of this module, which makes it callable: ``esml.predict(molecules)``."""
 
     def __call__(self, molecules: Any, n_states: int = 10, **options: Any) -> Any:
-        """See ``esml.predict.anything.predict``."""
+        """Call ``esml.predict.anything.predict``."""
         from esml.predict.anything import predict
 
         return predict(molecules, n_states, **options)

@@ -19,7 +19,7 @@ from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Result
 
 ONE = (str, bytes, Path, Atoms, Structure, Mapping)
-"""Types that can be gone through and stand for one molecule, or for none."""
+"""Iterable types that are not lists of molecules."""
 
 
 def predict(
@@ -32,7 +32,7 @@ def predict(
     errors: str = "raise",
     **asked: Any,
 ) -> Any:
-    """Excited states of one molecule, or of several, from paths, SMILES or objects.
+    """Predict the excited states of one or several molecules from paths, SMILES or objects.
 
     Parameters
     ----------
@@ -41,32 +41,32 @@ def predict(
         a list (any iterable) of these. A file with several structures gives its last one;
         ``esml.io.read_structures`` gives all.
     n_states
-        Singlets and triplets, as many of each.
+        Number of singlets, and of triplets.
     model
-        A model, or its name or path; the shipped one if None. A model by name is loaded once.
+        A model, or its name or path; the default model if None. A named model is loaded once.
     geometry
         ``"xtb"``, ``"mmff"`` or ``"as-is"``; see ``esml.io.ReadingOptions``.
     charge
-        Total charge in place of what the input states. Not for ``Atoms``, which carry their own in
-        ``atoms.info["charge"]``.
+        Total charge, which overrides that of the input. It does not apply to ``Atoms``, which
+        have their own in ``atoms.info["charge"]``.
     errors
-        ``"return"`` gives a ``Failure`` in place of a molecule of a list that cannot be predicted.
+        ``"return"`` gives a ``Failure`` for each molecule of a list that cannot be predicted.
     **asked
-        What else ``Surrogate.predict`` takes.
+        Further options of ``Surrogate.predict``.
 
     Returns
     -------
-    A ``Result`` for one molecule, a list of them, in order, for several. For thousands of molecules
-    ``Surrogate.predict_many`` is faster and keeps less.
+    A ``Result`` for one molecule; for several, a list of them in order. For thousands of molecules
+    ``Surrogate.predict_many`` is faster and needs less memory.
 
     Raises
     ------
     InputError, StructureError
-        For what cannot be read or treated.
+        If a molecule cannot be read or treated.
     InstabilityError
-        Where the predicted closed-shell ground state is unstable.
+        If the predicted closed-shell ground state is unstable.
     ValueError
-        For options that cannot be.
+        For impossible options.
     """
     if errors not in ("raise", "return"):
         raise ValueError(f"errors must be 'raise' or 'return', got {errors!r}")
@@ -99,7 +99,7 @@ def _loaded(name: str | None) -> Surrogate:
 
 
 def _called(molecule: Any) -> str:
-    """What to call a molecule that failed."""
+    """Name for a molecule that failed."""
     if isinstance(molecule, str | Path):
         return str(molecule)
     if isinstance(molecule, Atoms):

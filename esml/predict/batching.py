@@ -1,4 +1,4 @@
-"""Which structures are solved together: windows of a stream, batches of like size."""
+"""Group the structures that are solved together: windows of a stream, batches of similar size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from esml.physics.basis import orbitals_per_atom
 
 @dataclass(frozen=True)
 class Wanted:
-    """The states asked for; see ``Surrogate.predict``. Raises ValueError for impossible numbers."""
+    """The requested states; see ``Surrogate.predict``. Raises ValueError for impossible numbers."""
 
     n_states: int
     n_triplets: int | None = None
@@ -40,7 +40,7 @@ class Wanted:
 
 
 def physical_memory() -> int | None:
-    """Bytes of memory of this machine, if known."""
+    """Return the memory of this machine in bytes, or None if unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -48,7 +48,7 @@ def physical_memory() -> int | None:
 
 
 def n_orbitals(atoms: Atoms) -> int:
-    """Orbitals of ``atoms`` in the minimal basis."""
+    """Return the number of orbitals of ``atoms`` in the minimal basis."""
     return int(orbitals_per_atom(torch.from_numpy(atoms.numbers)).sum())
 
 
@@ -56,21 +56,22 @@ def n_orbitals(atoms: Atoms) -> int:
 class Batching:
     """How structures are read ahead and grouped, and how large a molecule may be.
 
-    Which structures are solved together decides the last bits of single precision.
+    The grouping affects the last bits of single precision.
 
     Parameters
     ----------
     window
-        Structures read ahead, sorted by size into batches, and handed out again in order.
+        Number of structures read ahead, sorted by size into batches, and returned in order.
     window_numbers
-        Most numbers in all Hamiltonians of a window: fewer large structures are read ahead.
+        Largest number of elements in all Hamiltonians of a window: limits how many large
+        structures are read ahead.
     batch_singles
-        Most single excitations of a batch: what iterations hold then fits the caches of a
-        processor, and memory is bounded (at about 10 kB for each).
+        Largest number of single excitations in a batch: the iterations then fit the processor
+        caches, and memory is bounded (about 10 kB for each excitation).
     bytes_per_pair
-        Memory that a large molecule needs for each pair of its orbitals, about (docs/speed.md).
+        Approximate memory that a large molecule needs per pair of orbitals (docs/speed.md).
     memory
-        Bytes of memory a molecule may need; those of this machine if None.
+        Memory a molecule may need, bytes; that of this machine if None.
     """
 
     window: int = 256
@@ -80,7 +81,7 @@ class Batching:
     memory: int | None = None
 
     def read_ahead(self, stream: Iterator[Atoms]) -> list[Atoms]:
-        """The next window of ``stream``; empty at its end."""
+        """Return the next window of ``stream``; empty at its end."""
         window: list[Atoms] = []
         numbers = 0
         for atoms in islice(stream, self.window):
@@ -91,13 +92,13 @@ class Batching:
         return window
 
     def batches(self, sizes: dict[int, int]) -> Iterator[list[int]]:
-        """Group structures by number of orbitals: little padding, bounded batches.
+        """Group structures by number of orbitals, for little padding and bounded batches.
 
-        ``sizes`` holds the number of orbitals of each structure; its keys are what is grouped.
+        ``sizes`` holds the number of orbitals of each structure; batches are lists of its keys.
         """
         batch: list[int] = []
         for index in sorted(sizes, key=lambda i: sizes[i]):
-            # A molecule of n orbitals has about (n/2)² single excitations; the last one the most.
+            # A molecule with n orbitals has about (n/2)² single excitations; the last has most.
             singles = (len(batch) + 1) * (sizes[index] / 2) ** 2
             if batch and (
                 singles > self.batch_singles or sizes[index] > 1.15 * sizes[batch[0]] + 2

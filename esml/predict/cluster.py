@@ -1,8 +1,8 @@
-"""Prediction of a stream of structures on a Dask cluster, in order and with bounded memory.
+"""Predict a stream of structures on a Dask cluster, in order and with bounded memory.
 
-``esml.jobs.dask_workers`` repeats what dead workers leave undone; a structure whose worker dies
-twice is a ``Failure``. The model travels to every worker once, also to those that join later, so
-workers need esml but no access to this machine's files.
+``esml.jobs.dask_workers`` repeats the jobs of dead workers; a structure whose worker dies twice is
+a ``Failure``. The model is sent to every worker once, also to those that join later, so workers
+need esml but no access to this machine's files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _predict(structures: Sequence[Atoms], n_states: int) -> Outcomes:  # runs on
 
 
 def _send(model: Surrogate, client: Client) -> None:
-    """Give every worker, now and later, the model."""
+    """Send the model to every worker, present and future."""
     from dask.distributed import Worker, WorkerPlugin
 
     class Holder(WorkerPlugin):
@@ -49,7 +49,7 @@ def _send(model: Surrogate, client: Client) -> None:
             self.model = model
 
         def setup(self, worker: Worker) -> None:
-            # A worker's own threads already fill the machine.
+            # The worker threads already fill the machine.
             torch.set_num_threads(1)
 
     client.register_plugin(Holder(model))
@@ -63,26 +63,26 @@ def predict_on_cluster(
     workers: int | None = None,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Iterator[Outcome]:
-    """What ``model.predict_many(structures, n_states, errors="return")`` yields, in order.
+    """Yield the outcomes of ``model.predict_many(…, errors="return")``, in order.
 
-    At most two windows of structures for each thread of the cluster are in flight, however long
-    the stream is.
+    At most two windows of structures per thread of the cluster are in flight, however long the
+    stream is.
 
     Parameters
     ----------
     model, structures, n_states
-        As of ``Surrogate.predict_many``.
+        As in ``Surrogate.predict_many``.
     address
-        Of a Dask scheduler, or ``"local"`` for processes on this machine.
+        Address of a Dask scheduler, or ``"local"`` for processes on this machine.
     workers
-        Processes of a local cluster; one for each core if None.
+        Number of processes of a local cluster; one per core if None.
     patience
         How long to wait for the cluster.
 
     Raises
     ------
     ClusterError
-        Where Dask is missing, no scheduler answers, the cluster is lost, or its workers cannot run
+        If Dask is missing, no scheduler answers, the cluster is lost, or its workers cannot run
         esml.
     """
     stream = iter(structures)
@@ -104,8 +104,8 @@ def predict_windows(
     workers: int | None = None,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Generator[Outcomes, None, None]:
-    """Outcomes of one window of structures after the other; else as ``predict_on_cluster``."""
-    Wanted(n_states)  # refused here, not on a worker
+    """Yield the outcomes of each window; otherwise as ``predict_on_cluster``."""
+    Wanted(n_states)  # fail here, not on a worker
     return _stream(model, windows, n_states, Cluster(address, workers, patience=patience))
 
 

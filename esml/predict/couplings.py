@@ -1,4 +1,4 @@
-"""Energies, gradients and couplings of excited states: what nonadiabatic dynamics asks for.
+"""Energies, gradients and couplings of excited states, as needed for nonadiabatic dynamics.
 
     ∂ω_I/∂R ,   h_IJ = (ω_J − ω_I) ⟨I|∂_R J⟩ ,   ⟨0|∂_R J⟩
 
@@ -31,7 +31,7 @@ from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
 @dataclass(frozen=True)
 class Motion:
-    """States of a molecule, and what is needed to follow them in one direction."""
+    """States of a molecule, and the data to differentiate them in one direction."""
 
     model: Surrogate
     graph: Graph
@@ -41,7 +41,7 @@ class Motion:
     minus: torch.Tensor  # (S, n, n) C_o (X − Y) C_vᵀ
 
     def slopes(self, velocities: Array) -> Array:
-        """(S, S) Σ h_IJ · v for ``velocities`` v (N, 3)."""
+        """Return Σ h_IJ · v (S, S) for ``velocities`` v (N, 3)."""
         positions = self.graph.positions.detach()
         with torch.no_grad(), forward_ad.dual_level():
             moving = forward_ad.make_dual(positions, torch.as_tensor(velocities).to(positions))
@@ -56,9 +56,9 @@ class Motion:
 class StateCouplings:
     """Energies, gradients and couplings of the lowest states of one molecule.
 
-    The sign of every state is arbitrary, and with it that of its couplings and its transition
-    dipole; in degenerate sets the axes are arbitrary too. With an ``active`` state only its own
-    gradient and its couplings are there, and the rest is nan; ``time_derivatives`` has all.
+    The sign of every state is arbitrary, and so are the signs of its couplings and its transition
+    dipole; degenerate states are also arbitrary up to rotation. With an ``active`` state only its
+    gradient and couplings are computed; the rest is nan. ``time_derivatives`` has all pairs.
     """
 
     multiplicity: Multiplicity  # singlet or triplet
@@ -70,15 +70,15 @@ class StateCouplings:
     _motion: Motion = field(repr=False, compare=False)
 
     def time_derivatives(self, velocities: ArrayLike) -> Array:
-        """(S, S) τ_IJ = ⟨I|∂_t J⟩ = Σ d_IJ · v of all pairs, 1/fs.
+        """Return τ_IJ = ⟨I|∂_t J⟩ = Σ d_IJ · v (S, S) of all pairs, 1/fs.
 
-        One way forward through the model, in the direction of ``velocities`` v (N, 3), Å/fs, gives
-        all of them. Zero on the diagonal; infinite or nan between states of one energy.
+        One forward pass through the model, in the direction of ``velocities`` v (N, 3), Å/fs, gives
+        all of them. Zero on the diagonal; infinite or nan between degenerate states.
 
         Raises
         ------
         ValueError
-            For velocities that are not (N, 3) finite numbers.
+            If the velocities are not (N, 3) finite numbers.
         """
         velocities = _checked(velocities, self.interstate.shape[2])
         gaps = self.energies[None, :] - self.energies[:, None]
@@ -89,7 +89,7 @@ class StateCouplings:
 
     @property
     def gradients(self) -> Array:
-        """(S, N, 3) ∂ω_I/∂R, eV/Å."""
+        """(S, N, 3) gradients ∂ω_I/∂R, eV/Å."""
         states = np.arange(len(self.energies))
         gradients: Array = self.interstate[states, states]
         return gradients
@@ -98,7 +98,7 @@ class StateCouplings:
     def nonadiabatic(self) -> Array:
         """(S, S, N, 3) d_IJ = ⟨I|∂_R J⟩ = h_IJ / (ω_J − ω_I), 1/Å, antisymmetric.
 
-        Zero on the diagonal; infinite or nan between states of one energy.
+        Zero on the diagonal; infinite or nan between degenerate states.
         """
         gaps = self.energies[None, :] - self.energies[:, None]
         np.fill_diagonal(gaps, np.inf)
@@ -107,7 +107,7 @@ class StateCouplings:
         return couplings
 
     def branching_plane(self, lower: int, upper: int) -> tuple[Array, Array]:
-        """The two directions (N, 3) in which a crossing of two states (from 0) opens, eV/Å.
+        """Return the two vectors (N, 3) that span the branching plane of two states (from 0), eV/Å.
 
         g = ½ ∂(ω_upper − ω_lower)/∂R and h = h_lower,upper. Near a crossing the gap is
         2 √[(ΔE/2 + g·x)² + (h·x)²] for a displacement x.
@@ -125,40 +125,40 @@ def state_couplings(
     solvent: Solvent | str | None = None,
     point_charges: Any = None,
 ) -> StateCouplings:
-    """Energies, gradients and couplings of the ``n_states`` lowest states of ``atoms``.
+    """Compute energies, gradients and couplings of the lowest states of ``atoms``.
 
-    Exact derivatives, in the precision of the network: load it with ``dtype=torch.float64`` where
-    more than four digits count.
+    These are exact derivatives, in the precision of the network: load it with
+    ``dtype=torch.float64`` if you need more than four digits.
 
     Parameters
     ----------
     model
-        From ``load_model``.
+        A trained model of molecules.
     atoms
         One molecule.
     n_states
-        How many; fewer where the molecule has fewer.
+        Number of states; fewer if the molecule has fewer.
     multiplicity
         ``"singlet"`` or ``"triplet"``.
     active
-        Place of one state, from 0: only its gradient and its couplings to all others, which takes
-        a third of the time for ten states. With ``StateCouplings.time_derivatives`` that is what a
-        trajectory needs.
+        Index of one state, from 0: compute only its gradient and its couplings to all others,
+        which takes a third of the time for ten states. Together with
+        ``StateCouplings.time_derivatives`` that is all a trajectory needs.
     solvent, point_charges
-        Those of ``Surrogate.predict``.
+        As in ``Surrogate.predict``.
 
     Returns
     -------
-    The couplings between these states and, of singlets, with the ground state.
+    The couplings between these states and, for singlets, with the ground state.
 
     Raises
     ------
     StructureError
-        For a structure the model cannot treat.
+        If the model cannot treat the structure.
     InstabilityError
-        Where the closed shell is unstable.
+        If the closed shell is unstable.
     ValueError
-        For less than one state.
+        If ``n_states`` is below 1.
     """
     chosen = as_multiplicity(multiplicity)
     n_states = Wanted(n_states).n_states
@@ -172,7 +172,7 @@ def state_couplings(
         solution = model(graph, n_singlets, n_triplets=n_triplets, medium=medium, features=features)
     found = solution.states(chosen)
     count = int(found.mask.sum())
-    # Couplings are those of full linear response: not of what stands in for it at a saddle.
+    # Couplings are defined for full linear response, not for its replacement at a saddle point.
     if count == 0 or (chosen == "singlet" and not bool(found.stable.all())):
         raise InstabilityError(
             f"the predicted closed-shell ground state of {atoms.get_chemical_formula()} is "
@@ -215,7 +215,7 @@ def _between(
     rows: torch.Tensor,
     columns: torch.Tensor,
 ) -> list[tuple[Copies, torch.Tensor]]:
-    """⟨I|ω|J⟩ for states I of ``rows`` and J of ``columns``, each made in a copy of its own."""
+    """⟨I|ω|J⟩ for states I of ``rows`` and J of ``columns``, each computed in its own copy."""
     made = []
     for i, j in zip(rows.split(AT_ONCE), columns.split(AT_ONCE), strict=True):
         copies = Copies.of(response, len(i))
@@ -228,7 +228,7 @@ def _between(
 def _with_ground(
     response: Response, found: Excitations, states: torch.Tensor
 ) -> list[tuple[Copies, torch.Tensor]]:
-    """What has the gradients ⟨0|∂J⟩ for ``states`` J, likewise."""
+    """Numbers whose gradients are ⟨0|∂J⟩ for ``states`` J, also each in its own copy."""
     made = []
     for part in states.split(AT_ONCE):
         copies = Copies.of(response, len(part))
@@ -238,7 +238,7 @@ def _with_ground(
 
 
 def _checked(velocities: Any, n_atoms: int) -> Array:
-    """``velocities`` as an array (N, 3). Raises ValueError for anything else."""
+    """Convert ``velocities`` to an array (N, 3). Raises ValueError for anything else."""
     expected = (
         f"expected shape {(n_atoms, 3)}, finite numbers in Å/fs for each atom; of ASE Atoms "
         "give atoms.get_velocities() * ase.units.fs"
@@ -266,7 +266,7 @@ def _slopes(
     features: torch.Tensor,
     wanted: list[tuple[Copies, torch.Tensor]],
 ) -> torch.Tensor:
-    """(K, N, 3) derivatives of the ``wanted`` numbers by positions: direct, and by features."""
+    """Derivatives (K, N, 3) of the ``wanted`` numbers by positions, direct and through features."""
     parts = (copies.slopes(values, (graph.positions, features)) for copies, values in wanted)
     direct, of_features = (torch.cat(each) for each in zip(*parts, strict=True))
     return direct + model.hamiltonian.network.slopes(graph, of_features)

@@ -1,4 +1,4 @@
-"""From crystals to bands, with a trained model: what ``load_model("solids")`` gives."""
+"""Predict the bands of crystals with a trained model, such as ``load_model("solids")``."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from esml.results.crystal import Crystal
 from esml.typing import Array
 
 LENGTH, FEWEST = 28.0, 3
-"""Å; divisions times a lattice vector come near this length, and there are at least so many."""
+"""Target of divisions times lattice vector, Å, and smallest number of divisions."""
 NEUTRAL_LENGTH, NEUTRAL_FEWEST = 18.0, 2
 """The same for the search of shifts, which takes several diagonalizations."""
 SETTLED = 1e-3
-"""eV; the last Newton step of that search; what is left is a third of it at most."""
+"""eV; the search stops at a Newton step this small, with at most a third of it as error."""
 MOST_BYTES = 6 * 2**30
-"""Of the states of one crystal, which are kept."""
+"""Largest size in bytes of the states of one crystal, which are kept in memory."""
 
 
 def divisions_of(cell: Array, length: float = LENGTH, fewest: int = FEWEST) -> tuple[int, int, int]:
-    """Divisions of a k mesh for a cell (3, 3) Å."""
+    """Return the divisions of a k mesh for a cell (3, 3), Å."""
     a, b, c = (max(fewest, round(length / float(x))) for x in np.linalg.norm(cell, axis=1))
     return a, b, c
 
@@ -55,22 +55,22 @@ class CrystalSurrogate:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes; results are always in the memory of the CPU."""
+        """Device that computes; results are always in CPU memory."""
         return self.model.exponent.device
 
     def to(self, device: torch.device | str) -> CrystalSurrogate:
-        """Move the tables to ``device``, in double precision as ever; returns itself."""
+        """Move the parameters to ``device``, in double precision; return the model itself."""
         self.model.to(device)
         return self
 
     @property
     def elements(self) -> tuple[int, ...]:
-        """Atomic numbers of the elements it knows."""
+        """Atomic numbers of the supported elements."""
         return self.model.config.elements
 
     @torch.no_grad()
     def predict(self, atoms: Atoms, k_points: Sequence[int] | None = None) -> Crystal:
-        """Bands, Fermi level and what follows from them.
+        """Predict bands, Fermi level and the properties that follow from them.
 
         Parameters
         ----------
@@ -82,9 +82,9 @@ class CrystalSurrogate:
         Raises
         ------
         StructureError
-            For a structure the model cannot treat, and more states than memory is meant for.
+            If the model cannot treat the structure, or its states would take too much memory.
         ValueError
-            For divisions that are not three positive whole numbers.
+            If ``k_points`` are not three positive integers.
         """
         check_crystal(atoms, self.elements)
         divisions = divisions_of(atoms.cell.array) if k_points is None else tuple(k_points)
@@ -99,7 +99,7 @@ class CrystalSurrogate:
             )
         numbers = atoms.numbers.tolist()
         electrons = sum(VALENCE_ELECTRONS[z] for z in numbers)
-        with self.device:  # all that is made on the way is made there
+        with self.device:  # intermediate tensors are created there
             h, shifts = self._neutral(atoms, numbers, divisions)
             config = self.model.config
             mesh = Bands.of(h, k_mesh(divisions), electrons, config.smearing, config.insulating)
@@ -118,7 +118,7 @@ class CrystalSurrogate:
     def _neutral(
         self, atoms: Atoms, numbers: list[int], most: Sequence[int]
     ) -> tuple[PeriodicHamiltonian, Array]:
-        """The Hamiltonian with shifted d levels, and the shifts (N,) eV."""
+        """The Hamiltonian with shifted d levels, and the shifts (N,), eV."""
         config = self.model.config
         h: PeriodicHamiltonian = self.model(numbers, atoms.cell.array, atoms.positions)
         if config.insulating or config.shift_error == 0.0:
@@ -155,7 +155,7 @@ class CrystalSurrogate:
 
 
 def _on_cpu(part: Any) -> Any:
-    """A dataclass with its tensors, and those of dataclasses in it, in the memory of the CPU."""
+    """Copy a dataclass, with nested dataclasses, to CPU memory."""
     changed: dict[str, Any] = {}
     for field in fields(part):
         value = getattr(part, field.name)
@@ -167,7 +167,7 @@ def _on_cpu(part: Any) -> Any:
 
 
 def save_crystal_model(surrogate: CrystalSurrogate, path: str | Path) -> None:
-    """Write a model of crystals to one safetensors file. Raises CheckpointError if it cannot be."""
+    """Write a model of crystals to one safetensors file. Raises CheckpointError if it fails."""
     content = checkpoint.Checkpoint(
         state=dict(surrogate.model.state_dict()),
         config=surrogate.model.config.model_dump(mode="json"),
@@ -177,7 +177,7 @@ def save_crystal_model(surrogate: CrystalSurrogate, path: str | Path) -> None:
 
 
 def crystal_surrogate(found: checkpoint.Checkpoint) -> CrystalSurrogate:
-    """The model in what a model file holds. Raises ValueError or RuntimeError for another."""
+    """Make the model from a model file. Raises ValueError or RuntimeError if it does not fit."""
     with checkpoint.no_larger_than(found.state):
         model = crystal_model(found.config)
     model.load_state_dict(found.state)

@@ -1,10 +1,10 @@
-"""How transition dipoles change along normal modes: what Herzberg–Teller intensities need.
+"""Derivatives of transition dipoles along normal modes, for Herzberg–Teller intensities.
 
     m_k = ∂μ/∂q_k ≈ [μ(q_k = h) − μ(q_k = −h)] / 2h
 
-A state is followed by the overlap of its amplitudes (``esml.analysis.transitions.overlaps``), which
-also fixes its sign: at each displacement the states at the minimum and those found there are paired
-so that the overlaps are largest. Two predictions for each mode, solved in batches.
+The overlap of amplitudes (``esml.analysis.transitions.overlaps``) tracks the states and fixes their
+signs: at each displacement the states are paired with those at the minimum so that the overlaps are
+largest. This takes two predictions per mode, solved in batches.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from esml.results import Result
 from esml.typing import Array, Index
 
 Expansion = tuple[DipoleExpansion | None, tuple[str, ...]]
-"""That of a state, if it has one, and a sentence on each doubt about it."""
+"""The expansion of a state, or None, and a sentence on each doubt about it."""
 
 STEP = 0.1
-"""Of the dimensionless coordinate, a seventh of its zero-point motion: half of it changes a
-strength by less than a hundredth, and rounding of single precision is smaller still."""
+"""Step in the dimensionless coordinate, a seventh of the zero-point motion. Half the step changes a
+strength by less than a hundredth; rounding in single precision changes it even less."""
 
 AT_ONCE = 64
 """Largest number of displacements kept in memory."""
@@ -51,35 +51,34 @@ def dipole_expansions(
     solvent: Solvent | str | None = None,
     step: float = STEP,
 ) -> list[Expansion]:
-    """The transition dipoles of the lowest singlets of ``atoms`` to first order in ``modes``.
+    """Compute the transition dipoles of the lowest singlets to first order in ``modes``.
 
     Parameters
     ----------
     model
-        From ``load_model``.
+        A trained model of molecules.
     atoms
-        One molecule, where ``gradients`` are those of its states.
+        One molecule, at the geometry of ``gradients``.
     modes
-        V of them.
+        The V normal modes.
     gradients
-        ∂ω/∂R (S, N, 3) eV/Å of the S lowest singlets.
+        (S, N, 3) ∂ω/∂R of the S lowest singlets, eV/Å.
     solvent
-        That of ``Surrogate.predict``.
+        As in ``Surrogate.predict``.
     step
-        h, of the dimensionless coordinates.
+        Step h in the dimensionless coordinates.
 
     Returns
     -------
-    For each state its expansion, and a sentence on each doubt about it. None for one of several
-    degenerate states: the modes that split them turn them into each other, so that their dipoles
-    have no derivative.
+    For each state its expansion, and a sentence on each doubt about it. Degenerate states have
+    None: the modes that split them mix them, so that their dipoles have no derivative.
 
     Raises
     ------
     StructureError
-        For a structure the model cannot treat.
+        If the model cannot treat the structure.
     InstabilityError
-        Where the closed shell is far from a minimum at one of the displacements.
+        If the closed shell is far from a minimum at one of the displacements.
     """
     n_states = len(gradients)
     few = model.with_batching(replace(model.batching, window=AT_ONCE))
@@ -123,7 +122,7 @@ def dipole_expansions(
 
 
 def _displaced(atoms: Atoms, modes: NormalModes, step: float) -> Iterator[Atoms]:
-    """The molecule as it is, then by a step forth and back along each mode."""
+    """Yield the molecule itself, then displaced by ±``step`` along each mode."""
     yield atoms
     for way in modes.displacements:
         for sign in (1.0, -1.0):
@@ -133,9 +132,9 @@ def _displaced(atoms: Atoms, modes: NormalModes, step: float) -> Iterator[Atoms]
 
 
 def _followed(start: Result, there: Result, n_states: int) -> tuple[Array, Array, Index, np.bool_]:
-    """Of the first states of ``start`` at ``there``: dipoles, overlaps, and what mixes in most.
+    """Dipoles and overlaps, at ``there``, of the first states of ``start``, and what mixes in most.
 
-    Also whether there are de-excitations: none in the Tamm–Dancoff approximation.
+    Also whether there are de-excitations (there are none in the Tamm–Dancoff approximation).
     """
     table = overlaps(start.wavefunctions(), there.wavefunctions())
     rows, places = linear_sum_assignment(-np.abs(table[:n_states]))

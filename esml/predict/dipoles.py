@@ -1,16 +1,16 @@
-"""Dipole moments of excited states with everything that relaxes: orbitals, mean field, amplitudes.
+"""Relaxed dipole moments of excited states: orbitals, mean field and amplitudes respond.
 
 In a uniform electric field E every electron feels w = E·r, and the energy of state n changes by
 
     ∂(E₀ + ω_n)/∂E = −μ_n ,   so that   μ_n = μ_0 − ∂ω_n/∂E .
 
-The charges answer to the field and to each other until they agree (:mod:`esml.model.mean_field`),
-orbitals and amplitudes follow. Moments from the amplitudes alone (``Result.state_dipoles``) lack
-this and change too much.
+The charges respond to the field and to each other until they are self-consistent
+(:mod:`esml.model.mean_field`), and orbitals and amplitudes follow. Moments from only the amplitudes
+(``Result.state_dipoles``) lack this response and change too much.
 
-Derivatives are differences between ±``FIELD`` along each axis, not backward passes: in a field of
-zero the mixing of densities has nothing to mix, and its derivative there is not the limit of those
-in small fields.
+Derivatives are finite differences between ±``FIELD`` along each axis, not backward passes: at zero
+field density mixing has nothing to mix, and its derivative there is not the limit of those in small
+fields.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 from esml.units import BOHR, DEBYE
 
 FIELD = 5e-3
-"""V/Å, 1e-4 atomic units: the change of an energy is far above rounding, and linear."""
+"""V/Å, about 1e-4 atomic units: energies change linearly and by far more than rounding."""
 
 
 @dataclass(frozen=True)
 class RelaxedDipoles:
-    """Dipole moments of the states of one molecule."""
+    """Relaxed dipole moments of the states of one molecule."""
 
     multiplicity: Multiplicity  # singlet or triplet
     energies: Array  # (S,) eV
@@ -46,7 +46,7 @@ class RelaxedDipoles:
 
     @property
     def dipoles(self) -> Array:
-        """(S, 3) μ_n, debye; of ions with respect to the origin of the positions."""
+        """(S, 3) μ_n, debye; for ions relative to the origin of the positions."""
         dipoles: Array = self.ground + self.changes
         return dipoles
 
@@ -58,31 +58,31 @@ def relaxed_dipoles(
     multiplicity: MultiplicityName = "singlet",
     solvent: Solvent | str | None = None,
 ) -> RelaxedDipoles:
-    """Dipole moments of the ``n_states`` lowest states of ``atoms``.
+    """Compute the relaxed dipole moments of the ``n_states`` lowest states of ``atoms``.
 
-    In single precision to about 0.01 debye; in a solvent that answers to the field too.
+    In single precision they are accurate to about 0.01 debye. A solvent also responds to the field.
 
     Parameters
     ----------
     model
-        From ``load_model``.
+        A trained model of molecules.
     atoms
         One molecule.
     n_states
-        How many; fewer where the molecule has fewer.
+        Number of states; fewer if the molecule has fewer.
     multiplicity
         ``"singlet"`` or ``"triplet"``.
     solvent
-        That of ``Surrogate.predict``.
+        As in ``Surrogate.predict``.
 
     Raises
     ------
     StructureError
-        For a structure the model cannot treat.
+        If the model cannot treat the structure.
     InstabilityError
-        Where the closed shell is far from a minimum.
+        If the closed shell is far from a minimum.
     ValueError
-        For less than one state.
+        If ``n_states`` is below 1.
     """
     chosen = as_multiplicity(multiplicity)
     n_states = Wanted(n_states).n_states

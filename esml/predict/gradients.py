@@ -1,13 +1,13 @@
-"""Gradients of excitation energies: how excited-state surfaces run relative to the ground state.
+"""Gradients of excitation energies: slopes of excited-state surfaces relative to the ground state.
 
     g = ∂ω/∂R
 
-A ground-state calculator's energy E₀ and forces F₀ make the excited state's surface,
+With the energy E₀ and forces F₀ of a ground-state calculator they give the excited-state surface,
 E = E₀ + ω and F = F₀ − ∂ω/∂R (``esml.interfaces.ase.ExcitedStateCalculator``).
 
 Degenerate states have no gradients of their own: in a symmetric molecule a displacement splits
-them, and which of them goes up is a choice of axes. What has a derivative is their mean, and that
-is what each member of a degenerate set is given here.
+them, and which of them goes up depends on the choice of axes. Only their mean has a derivative, and
+every member of a degenerate set gets that one.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ LARGEST_SET = 5
 
 @dataclass(frozen=True)
 class ExcitationGradients:
-    """Gradients of the excitation energies of one molecule, for the states asked for."""
+    """Gradients of the excitation energies of one molecule, for the requested states."""
 
     multiplicity: Multiplicity  # singlet or triplet
-    states: Array  # (S,) places among the states, from 0
+    states: Array  # (S,) indices of the states, from 0
     energies: Array  # (S,) eV
     gradients: Array  # (S, N, 3) eV/Å
-    degeneracies: Array  # (S,) states that share the gradient; 1 for one of its own
-    charge_gradients: Array | None = None  # (S, L, 3) eV/Å on the point charges, where there are
-    warnings: tuple[str, ...] = ()  # where the closed shell is a minimum only to within the error
+    degeneracies: Array  # (S,) number of states that share the gradient; 1 if not degenerate
+    charge_gradients: Array | None = None  # (S, L, 3) eV/Å on the point charges, if there are any
+    warnings: tuple[str, ...] = ()  # if the closed shell may not be a minimum, within the error
 
 
 @renamed(kind="multiplicity")
@@ -59,10 +59,10 @@ def excitation_gradients(
     solvent: Solvent | str | None = None,
     point_charges: Any = None,
 ) -> ExcitationGradients:
-    """Gradients ∂ω/∂R of excitation energies.
+    """Compute the gradients ∂ω/∂R of excitation energies.
 
-    Exact first derivatives of the model's energies, in the precision of its network: load it with
-    ``dtype=torch.float64`` if you need more than four digits.
+    They are exact first derivatives of the model's energies, in the precision of its network: load
+    it with ``dtype=torch.float64`` if you need more than four digits.
 
     If the closed shell is a minimum only to within the error of the model, these are gradients of
     the Tamm–Dancoff energies that ``predict`` gives, and ``warnings`` say so.
@@ -78,10 +78,10 @@ def excitation_gradients(
     multiplicity
         ``"singlet"`` or ``"triplet"``.
     degenerate
-        States closer to each other than this (eV) are given the gradient of their mean energy;
-        0 turns that off.
+        States closer to each other than this (eV) get the gradient of their mean energy; 0
+        turns that off.
     solvent, point_charges
-        As for ``Surrogate.predict``; gradients on the point charges are part of what is returned.
+        As in ``Surrogate.predict``; the gradients on the point charges are also returned.
 
     Returns
     -------
@@ -90,11 +90,11 @@ def excitation_gradients(
     Raises
     ------
     StructureError
-        For a structure that the model cannot treat.
+        If the model cannot treat the structure.
     InstabilityError
         If the closed shell is far from a minimum.
     ValueError
-        For a state that the molecule does not have.
+        If the molecule does not have a requested state.
     """
     chosen = as_multiplicity(multiplicity)
     wanted = np.atleast_1d(np.asarray(states, dtype=np.int64))
@@ -139,7 +139,7 @@ def excitation_gradients(
 
 
 def degenerate_sets(levels: Array, degenerate: float) -> list[range]:
-    """For each of the ascending ``levels`` the run of levels it is degenerate with."""
+    """Return, for each of the ascending ``levels``, the range of levels degenerate with it."""
     breaks = np.flatnonzero(np.diff(levels) > degenerate) + 1
     if degenerate == 0:
         breaks = np.arange(1, len(levels))

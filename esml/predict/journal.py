@@ -1,8 +1,8 @@
-"""The journal of a run of predictions, ``OUTPUT.journal``: what has been predicted so far.
+"""Journal of a run of predictions, ``OUTPUT.journal``: what has been predicted so far.
 
-Every entry (``esml.jobs.journal``) is a *window*, the structures predicted together: ``position``,
-where in the input the next window begins (the file, and the number of entries read from it), and
-``outcomes``, one for each structure in the order of the input. Numbers come back bit for bit.
+Every entry (``esml.jobs.journal``) is a *window* of structures predicted together. ``position`` is
+where the next window begins in the input (the file, and the number of entries read from it);
+``outcomes`` has one for each structure in the order of the input. Numbers are restored bit for bit.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ OWNER = "esml predict"
 
 
 class Position(NamedTuple):
-    """A place in the input."""
+    """A position in the input: file, and number of entries read from it."""
 
     file: int
     entries: int
 
 
 def journal_path(path: str | Path) -> Path:
-    """The journal of the run that writes ``path``."""
+    """Return the path of the journal of the run that writes ``path``."""
     path = Path(path)
     return path.with_name(path.name + ".journal")
 
@@ -37,16 +37,16 @@ class PredictionJournal(Journal):
     def __init__(self, output: str | Path, run: dict[str, Any], restart: bool = False) -> None:
         super().__init__(journal_path(output), run, OWNER, restart)
         self.position = Position(0, 0)
-        """Where the first window that is not kept begins."""
+        """Where the first window begins that is not in the journal."""
 
     def kept(self) -> Iterator[list[Outcome]]:
-        """The outcomes of every window that an earlier run has kept, in order."""
+        """Yield the outcomes of every window from an earlier run, in order."""
         for entry in self.entries():
             self.position = Position(*entry["position"])
             yield [from_plain(outcome) for outcome in entry["outcomes"]]
 
     def keep(self, outcomes: Sequence[Outcome], position: Position) -> None:
-        """Keep the outcomes of a window; the next one begins at ``position``."""
+        """Store the outcomes of a window; the next one begins at ``position``."""
         plain = [to_plain(outcome) for outcome in outcomes]
         self.append({"position": position, "outcomes": plain})
         self.position = position

@@ -1,4 +1,4 @@
-"""Models by name or path: the shipped ones and those in files."""
+"""Load and save models, by name (shipped models) or path."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from esml.predict.crystals import CrystalSurrogate
 
 DEFAULT_MODEL = "best_estimate"
-"""Name of the model ``load_model()`` loads: of energies fitted to best estimates."""
+"""Name of the model that ``load_model()`` loads; its energies are fitted to best estimates."""
 
 SOLIDS, ELECTROLYTES = "solids", "electrolytes"
 """Names of the models of crystals: alloys, and crystals of Li, P, S and Cl."""
 
 OF_CRYSTALS = (SOLIDS, ELECTROLYTES)
-"""Shipped models that molecules cannot be predicted with."""
+"""Shipped models for crystals only."""
 
 ALIASES = {"default": DEFAULT_MODEL}
 """Other names of shipped models."""
@@ -35,7 +35,7 @@ DOMAIN, ERRORS = "domain.", "uncertainty."
 
 
 def content(model: Surrogate) -> checkpoint.Checkpoint:
-    """What a file of ``model`` holds."""
+    """Return the content of a file of ``model``."""
     state = dict(model.hamiltonian.state_dict())
     for prefix, part in ((DOMAIN, model.domain), (ERRORS, model.error_model)):
         if part is not None:
@@ -66,10 +66,10 @@ def save_model(model: Surrogate | CrystalSurrogate, path: str | Path) -> None:
 
 
 def check_device(device: torch.device | str) -> None:
-    """Raise ValueError where nothing can be computed on ``device``."""
+    """Raise ValueError if nothing can be computed on ``device``."""
     try:
         torch.zeros(1, device=device)
-    # Torch has its own exception for every kind of device it was built without.
+    # Torch raises different exceptions for different devices that it lacks.
     except Exception as error:
         raise ValueError(
             f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}): expected 'cpu' "
@@ -78,7 +78,7 @@ def check_device(device: torch.device | str) -> None:
 
 
 def available_models() -> list[str]:
-    """Names of the models shipped with the package."""
+    """Return the names of the models shipped with the package."""
     folder = files("esml") / "weights"
     return sorted(
         p.name.removesuffix(".safetensors")
@@ -113,7 +113,7 @@ def load_model(
     dtype
         Precision of the network; models of crystals always compute in double precision.
     device
-        Where the model computes, such as ``"cpu"`` or ``"cuda"``.
+        Device that computes, such as ``"cpu"`` or ``"cuda"``.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def load_model(
     found = checkpoint.load(path)
     try:
         if found.config.get("kind") == checkpoint.CRYSTALS:
-            # Who predicts molecules does not wait for the modules of crystals.
+            # Imported here so that molecules do not wait for the modules of crystals.
             from esml.predict.crystals import crystal_surrogate
 
             return crystal_surrogate(found).to(device)
@@ -168,7 +168,7 @@ def _surrogate(found: checkpoint.Checkpoint, dtype: torch.dtype) -> Surrogate:
 def molecular_model(
     name: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> Surrogate:
-    """As ``load_model``; CheckpointError for a model of crystals."""
+    """Load a model of molecules; raise CheckpointError for a model of crystals."""
     found: Surrogate | CrystalSurrogate = load_model(name, device=device)
     if not isinstance(found, Surrogate):
         raise checkpoint.CheckpointError(
@@ -183,9 +183,10 @@ def solid_model(
     device: torch.device | str = "cpu",
     elements: Collection[int] = (),
 ) -> CrystalSurrogate:
-    """As ``load_model``, a shipped model of crystals if left out; CheckpointError for others.
+    """Load a model of crystals; raise CheckpointError for others.
 
-    The shipped model is the one that knows all ``elements`` (atomic numbers), or that of alloys.
+    Without a name, it is the shipped one that supports all ``elements`` (atomic numbers), or else
+    that of alloys.
     """
     from esml.physics.crystals.shells import SHELLS
     from esml.predict.crystals import CrystalSurrogate

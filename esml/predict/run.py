@@ -2,9 +2,9 @@
 
     files → windows of structures → predictions → journal → output
 
-Which structures are predicted together decides the last bits of single precision. It depends on the
-stream of structures alone (``esml.predict.batching.Batching``), so a run that resumes at the
-beginning of a window gives bit for bit what an uninterrupted run gives.
+The grouping of structures affects the last bits of single precision. It depends only on the stream
+of structures (``esml.predict.batching.Batching``), so a run that resumes at the beginning of a
+window gives bit for bit the same as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from esml.predict.surrogate import Surrogate
 from esml.results import Failure, Outcome, Result
 
 MOST_REASONS = 10
-"""Reasons of failures that are kept in mind."""
+"""Number of failures whose reasons are kept."""
 
 
 @dataclass
 class Tally:
-    """How far a run is."""
+    """Progress of a run."""
 
     expected: int = 0
-    """Structures in all, as far as is known."""
+    """Total number of structures, as far as known."""
     resumed: int = 0
-    """Of those done, how many an earlier run had kept."""
+    """Number of finished structures from an earlier run."""
     predicted: int = 0
     failed: int = 0
     outside: int = 0
-    """Predicted, but unlike what the model was trained on."""
+    """Number of predicted structures outside the domain of the model."""
     reasons: list[str] = field(default_factory=list)
-    """Of the first failures, with their places."""
+    """Reasons of the first failures, with their structures."""
 
     @property
     def done(self) -> int:
@@ -72,8 +72,8 @@ class Tally:
 
 
 def _told(failure: Failure) -> str:
-    """The reason, after the source, name and place of the structure where it does not say them."""
-    # The sentences of a reader name their file.
+    """The reason, preceded by source, name and index of the structure unless it contains them."""
+    # Errors from readers name their file.
     if failure.source in failure.reason:
         return failure.reason
     known = not failure.name or failure.name in (Path(failure.source).stem, failure.smiles)
@@ -83,14 +83,14 @@ def _told(failure: Failure) -> str:
 
 @dataclass(frozen=True)
 class Window:
-    """Structures that are predicted together, and failures of reading in between."""
+    """Structures that are predicted together, and reading failures in between."""
 
     atoms: list[Atoms]
     entries: list[Structure | Failure]
     end: Position
 
     def outcomes(self, found: Sequence[Outcome]) -> list[Outcome]:
-        """All outcomes in the order of the input; ``found`` are those of ``atoms``."""
+        """Return all outcomes in the order of the input; ``found`` are those of ``atoms``."""
         results = iter(found)
         return [
             entry if isinstance(entry, Failure) else _placed(next(results), entry)
@@ -99,12 +99,12 @@ class Window:
 
 
 def _placed(outcome: Outcome, structure: Structure) -> Outcome:
-    """``outcome`` with the name and place of its structure."""
+    """``outcome`` with the name, source and index of its structure."""
     return replace(outcome, name=structure.name, source=structure.source, index=structure.index)
 
 
 class Sources:
-    """The structures of many files from ``start`` on, a window at a time."""
+    """The structures of many files from ``start`` on, one window at a time."""
 
     def __init__(
         self,
@@ -124,25 +124,25 @@ class Sources:
 
     @property
     def expected(self) -> int:
-        """Structures of all files, as far as is known."""
+        """Total number of structures in all files, as far as known."""
         return sum(self._counts)
 
     def _shard(self, place: int) -> tuple[int, int]:
-        """First record of file ``place`` that is ours, and the distance to the next.
+        """First record of file number ``place`` in this shard, and the step to the next.
 
-        Records are dealt out one by one, each file beginning with another shard than the last: many
-        files of one structure each are shared too.
+        Records go to the shards in turn, and each file starts with the next shard, so that many
+        files with one structure each are also distributed.
         """
         first, every = self._options.shard or (0, 1)
         return (first - place) % every, every
 
     def _own(self, place: int, count: int) -> int:
-        """How many of ``count`` records of file ``place`` are ours."""
+        """Number of the ``count`` records of file number ``place`` in this shard."""
         first, every = self._shard(place)
         return len(range(first, count, every))
 
     def windows(self) -> Iterator[Window]:
-        """All windows; the last may hold no structure."""
+        """Yield all windows; the last may contain no structure."""
         stream = self._stream()
         while atoms := self._batching.read_ahead(stream):
             yield self._window(atoms)
@@ -185,24 +185,24 @@ def _content(files: Sequence[Path]) -> str:
     for path in files:
         digest.update(str(path).encode("utf-8", "surrogateescape") + b"\0")
         try:
-            # Nothing else ends: pipes, devices.
+            # Only regular files: pipes and devices may never end.
             if path.is_file():
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         except (OSError, ValueError):
-            pass  # reading it will say why
+            pass  # the reader will report why
     return digest.hexdigest()
 
 
 def shard_text(shard: tuple[int, int]) -> str:
-    """``"2/8"`` for ``(1, 8)``, as people count."""
+    """Return ``"2/8"`` for ``(1, 8)``."""
     first, every = shard
     return f"{first + 1}/{every}"
 
 
 MADE_AHEAD = 16
-"""Structures of a window whose geometries are made, which takes seconds each: what a killed run
-has done since the last window is lost."""
+"""Number of structures in a window if geometries must be made, which takes seconds each: a killed
+run loses what it has done since the last window."""
 
 
 def _short(batching: Batching) -> Batching:
@@ -210,7 +210,7 @@ def _short(batching: Batching) -> Batching:
 
 
 def _made(files: Sequence[Path], options: ReadingOptions) -> bool:
-    """Whether geometries of any of the files are to be made."""
+    """Whether any of the files needs new geometries."""
     return any(makes_geometries(path, options) for path in files)
 
 
@@ -228,17 +228,17 @@ def predict_files(
 ) -> Generator[Tally, None, None]:
     """Predict ``n_states`` singlets and triplets of all structures of ``files`` into ``output``.
 
-    Resumes after what an earlier run with the same files, model and states has kept in the journal
-    of ``output`` (see ``esml.predict.journal``), unless ``restart``. ``format`` is one of
+    Unless ``restart``, it continues an earlier run with the same files, model and states from the
+    journal of ``output`` (see ``esml.predict.journal``). ``format`` is one of
     ``esml.export.FORMATS``, ``dask`` the address of a cluster, ``label`` the name of the model in
-    the output, ``options`` those of the readers of structures. The caller holds the lock of the
+    the output, ``options`` those for reading structures. The caller must hold the lock of the
     output.
 
     Yields the same ``Tally`` object once at the start and after each window. If the generator is
     not exhausted, the journal stays.
 
-    Raises ExportError and OSError where output or journal cannot be written, JournalError where the
-    journal is of another run; ClusterError as ``predict_windows``.
+    Raises ExportError and OSError if output or journal cannot be written, JournalError if the
+    journal belongs to another run, and ClusterError as ``predict_windows`` does.
     """
     run = {
         "set of input files": _content(files),

@@ -1,4 +1,4 @@
-"""What the model says of a batch of molecules, and the results taken from it."""
+"""The prediction for a batch of molecules, and the results made from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from esml.units import DEBYE
 
 @dataclass(frozen=True)
 class Solution:
-    """Everything the model says of a batch of molecules, as padded tensors with gradients."""
+    """The prediction for a batch of molecules, as padded tensors with gradients."""
 
     operators: Operators
     orbitals: Orbitals
@@ -33,13 +33,13 @@ class Solution:
     dipole: Tensor  # (M, 3) e·bohr
 
     def states(self, multiplicity: Multiplicity) -> Excitations:
-        """The states of one multiplicity."""
+        """Return the states of one multiplicity."""
         return self.singlets if multiplicity == "singlet" else self.triplets
 
 
 @dataclass(frozen=True)
 class Stated:
-    """What the model says of its own predictions for a batch."""
+    """Expected errors and domain verdicts for a batch."""
 
     singlets: Tensor  # (M, S) eV, one standard deviation, nan where unknown
     triplets: Tensor  # (M, S')
@@ -53,11 +53,11 @@ def results(
     stated: Stated,
     wavefunctions: bool,
 ) -> list[Result | Exception]:
-    """Results of the molecules of a batch, or why there is none."""
+    """Return the result of each molecule of a batch, or the error why there is none."""
     orbitals, operators = solution.orbitals, solution.operators
     of_singlets = _states("singlet", solution.singlets, stated.singlets, orbitals, wavefunctions)
     of_triplets = _states("triplet", solution.triplets, stated.triplets, orbitals, wavefunctions)
-    # As arrays of the whole batch first: an element of a tensor takes longer than one of an array.
+    # Convert the whole batch to arrays first: indexing tensors is slower.
     levels, hamiltonian, charges, dipole = map(
         _numpy, (orbitals.energies, operators.hamiltonian, solution.charges, solution.dipole)
     )
@@ -75,13 +75,13 @@ def results(
         result = Result(
             atoms=atoms.copy(),
             name=name_of(atoms),
-            # Degenerate levels ascend except in their last digit.
+            # Degenerate orbital energies ascend except in their last digit.
             orbital_energies=np.maximum.accumulate(levels[m, :n]),
             n_occupied=n_occupied[m],
             hamiltonian=hamiltonian[m, :n, :n].copy(),
             charges=charges[m, : len(atoms)].copy(),
             dipole=dipole[m] * DEBYE,
-            # No training molecule has a closed shell that is no minimum.
+            # The closed shell of every training molecule is a minimum.
             in_domain=stated.verdicts[m].in_domain and not doubtful[m],
             warnings=(*doubtful[m], *stated.verdicts[m].warnings, *_too_near(around[m])),
             solvent=around[m].solvent,
@@ -98,7 +98,7 @@ def results(
 
 
 def _too_near(around: Surroundings) -> list[str]:
-    """A warning where a point charge is as near as a bond."""
+    """A warning if a point charge is too near to an atom."""
     charges = around.point_charges
     if charges is None or around.nearest >= 2.0 * charges.width:
         return []
@@ -109,7 +109,7 @@ def _too_near(around: Surroundings) -> list[str]:
 
 
 def doubts(solution: Solution) -> list[list[str]]:
-    """Warnings for each molecule whose closed shell is a minimum only to within the error."""
+    """Return warnings by molecule, if its closed shell may not be a minimum, within the error."""
     singlets, triplets = solution.singlets, solution.triplets
     found: list[list[str]] = [[] for _ in range(len(singlets.given))]
     for m in (singlets.doubtful | triplets.doubtful).nonzero()[:, 0].tolist():
@@ -129,20 +129,20 @@ def doubts(solution: Solution) -> list[list[str]]:
 
 
 def answered(solution: Solution) -> list[bool]:
-    """Whether each molecule of the batch has an answer, or is refused."""
+    """Return for each molecule of the batch whether it has an answer or is refused."""
     given: list[bool] = (solution.singlets.given & solution.triplets.given).tolist()
     return [there and m not in solution.operators.unsettled for m, there in enumerate(given)]
 
 
 def check_answered(atoms: Atoms, solution: Solution) -> None:
-    """Raise InstabilityError where there is no answer for a batch of copies of ``atoms``."""
+    """Raise InstabilityError if any of a batch of copies of ``atoms`` has no answer."""
     for m, there in enumerate(answered(solution)):
         if not there:
             raise refusal(atoms, solution, m)
 
 
 def refusal(atoms: Atoms, solution: Solution, m: int) -> InstabilityError:
-    """Why there are no states of molecule ``m`` of the batch, ``atoms``."""
+    """Return the error why molecule ``m`` of the batch, ``atoms``, has no states."""
     formula, singlets = atoms.get_chemical_formula(), solution.singlets
     if m in solution.operators.unsettled:
         return InstabilityError(
@@ -172,7 +172,7 @@ def _states(
     orbitals: Orbitals,
     wavefunctions: bool,
 ) -> list[States]:
-    """The states of each molecule of a batch: every property by the name it has in ``found``."""
+    """The states of each molecule of a batch, with properties by their names in ``found``."""
     known = {"uncertainties": uncertainties}
     values = {
         name: _numpy(known[name] if name in known else getattr(found, name))

@@ -1,4 +1,4 @@
-"""What a model says of its own predictions: errors to expect, and whether to trust them at all."""
+"""Expected errors of predictions, and whether a molecule is in the domain of the model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def stated_errors(
     error_model: ErrorModel | None,
     metadata: Mapping[str, Any],
 ) -> Stated:
-    """Expected errors of the ``solution`` of ``graph``, and domain verdicts. No gradients.
+    """Return expected errors and domain verdicts for the ``solution`` of ``graph``. No gradients.
 
-    σ² = u² + s², with u from the error model, which knows how far the network is from its
-    labels, and s (``metadata["method_rmse_eV"]``) of a model fitted to better energies: how far
-    the fitted response is from these, the same for all states of a multiplicity.
+    σ² = u² + s². u comes from the error model and estimates how far the network is from its labels.
+    s (``metadata["method_rmse_eV"]``) is for models fitted to better energies: how far the fitted
+    response is from those, the same for all states of a multiplicity.
 
-    Without an error model σ is the root mean square error on validation molecules; without a
-    domain only elements and charges are looked at.
+    Without an error model, σ is the root mean square error on validation molecules; without a
+    domain, only elements and charges are checked.
     """
     atoms = None
     if domain is not None:
@@ -54,7 +54,7 @@ def stated_errors(
 
 
 def _by_composition(graph: Graph, solution: Solution, seen: set[int]) -> list[Verdict]:
-    """Verdicts on elements and charges alone; ``seen`` are the elements in training."""
+    """Verdicts from elements and charges only; ``seen`` are the elements in training."""
     sizes = solution.operators.layout.n_atoms.tolist()
     verdicts = []
     for numbers, charge in zip(graph.numbers.split(sizes), graph.charges, strict=True):
@@ -70,7 +70,7 @@ def _errors(
     error_model: ErrorModel | None,
     metadata: Mapping[str, Any],
 ) -> Tensor:
-    """(M, S) σ of the ``name``, singlets or triplets; ``atoms`` are those of ``of_atoms``."""
+    """σ (M, S) of singlets or triplets (``name``); ``atoms`` are descriptors from ``of_atoms``."""
     triplets = name == "triplets"
     found = solution.triplets if triplets else solution.singlets
     if error_model is None or atoms is None:

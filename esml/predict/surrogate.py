@@ -1,10 +1,10 @@
-"""The surrogate: from structures to orbitals, excitations and spectra, with one trained model.
+"""The surrogate: one trained model for orbitals, excited states and spectra of molecules.
 
     structure → effective Hamiltonian (network) → orbitals → linear response → excited states
 
-The network runs in the model's own precision, everything after it in double precision, because
-excitation energies are small differences of large numbers. Only the iterations towards excited
-states run in the model's precision again: energies are stationary there.
+The network runs in the precision of the model, everything after it in double precision, because
+excitation energies are small differences of large numbers. Only the iterations for excited states
+use the precision of the model again: energies are stationary there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from esml.results.last_step import LastStep
 
 
 def _structure(molecule: Atoms | Structure) -> Structure:
-    """``molecule`` with its name. Raises InputError for what is neither; ``esml.predict`` reads."""
+    """``molecule`` with its name. Raises InputError for types that only ``esml.predict`` reads."""
     if isinstance(molecule, Structure):
         return molecule
     if isinstance(molecule, Atoms):
@@ -63,7 +63,7 @@ class Checked(NamedTuple):
 def medium_around(
     atoms: Atoms, solvent: Solvent | str | None = None, point_charges: Any = None
 ) -> Medium | None:
-    """The medium of one molecule from what ``Surrogate.predict`` takes; None for vacuum."""
+    """Return the medium for arguments of ``Surrogate.predict``; None for vacuum."""
     around = surroundings_of(within(atoms, solvent, point_charges))
     return Medium.of([around.solvent], [around.point_charges])
 
@@ -98,7 +98,7 @@ class Surrogate(nn.Module):
         return f"Surrogate({name}, {elements}, {count:,} parameters)"
 
     def with_batching(self, batching: Batching) -> Surrogate:
-        """This model, its weights shared, with another ``batching``."""
+        """Return this model with another ``batching``; the weights are shared."""
         parts = (self.hamiltonian, self.metadata, self.domain, self.error_model, self.strategy)
         return Surrogate(*parts, batching)
 
@@ -109,32 +109,32 @@ class Surrogate(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network computes."""
+        """Device of the network."""
         return self.hamiltonian.baseline.device
 
     @property
     def elements(self) -> tuple[int, ...]:
-        """Atomic numbers of the elements it was trained on; before training, all it can treat."""
+        """Atomic numbers of the elements in training; before training, all supported elements."""
         return tuple(self.metadata.get("elements", ELEMENTS))
 
     @property
     def last_step(self) -> LastStep | None:
-        """From a result in a solvent to a measured band maximum; None where none was fitted."""
+        """The last step to measured band maxima in solution; None if the model has none."""
         return LastStep.of(self.metadata)
 
     def graph(self, structures: Sequence[Atoms], elements: Sequence[int] | None = None) -> Graph:
-        """The graph of ``structures`` as this model reads it.
+        """Return the graph of ``structures`` for this model.
 
         Parameters
         ----------
         structures
             The molecules of a batch.
         elements
-            Atomic numbers that are allowed; those the model knows if None.
+            Allowed atomic numbers; ``elements`` of the model if None.
 
         Returns
         -------
-        One graph of all molecules.
+        One graph with all molecules.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class Surrogate(nn.Module):
     ) -> Solution:
         """Solve for the molecules of ``graph``.
 
-        Energies, charges and dipoles carry exact first derivatives with respect to
+        Energies, charges and dipoles have exact first derivatives with respect to
         ``graph.positions`` and the weights (see ``esml.physics.excitations`` for transition
         dipoles). Iterations run in the precision of the model, but in double precision if the
         response carries gradients.
@@ -175,9 +175,9 @@ class Surrogate(nn.Module):
         n_triplets
             Number of triplets; ``n_states`` if None.
         medium
-            What surrounds the molecules; vacuum if None.
+            Medium of the molecules; vacuum if None.
         features
-            Those of ``EffectiveHamiltonian``; computed here if None.
+            Features of ``EffectiveHamiltonian``; computed here if None.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class Surrogate(nn.Module):
         most = max(1, int(response.n_available.max()))
         n_singlets = min(n_states, most)
         n_triplets = n_singlets if n_triplets is None else min(n_triplets, most)
-        # Gradients are of first order in what iterations leave undone.
+        # Errors of gradients are of first order in the residuals of the iterations.
         precision = torch.float64 if response.requires_grad else self.dtype
         of_singlets, of_triplets = singlets_and_triplets(
             response,
@@ -213,12 +213,12 @@ class Surrogate(nn.Module):
     def response(
         self, graph: Graph, medium: Medium | None = None, features: Tensor | None = None
     ) -> tuple[Response, Operators]:
-        """The response matrices of the molecules of ``graph``, and what they are made of.
+        """Return the response matrices of the molecules of ``graph``, and their operators.
 
         Parameters
         ----------
         graph, medium, features
-            As for ``forward``.
+            As in ``forward``.
 
         Returns
         -------
@@ -230,7 +230,7 @@ class Surrogate(nn.Module):
         return Response(found, operators.interaction, layout), operators
 
     def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
-        """Errors to expect of the ``solution`` of ``graph``, and verdicts: ``stated_errors``."""
+        """Return expected errors and domain verdicts of a ``solution``; see ``stated_errors``."""
         return stated_errors(graph, solution, self.domain, self.error_model, self.metadata)
 
     def predict(
@@ -242,7 +242,7 @@ class Surrogate(nn.Module):
         solvent: Solvent | str | None = None,
         point_charges: Any = None,
     ) -> Result:
-        """Orbitals, charges, dipole and lowest singlets and triplets of one molecule.
+        """Predict orbitals, charges, dipole, lowest singlets and triplets of one molecule.
 
         If the closed shell is a minimum only to within the model's error, the singlets are given in
         the Tamm–Dancoff approximation, and ``warnings`` of the result say so. ``esml.predict`` also
@@ -253,8 +253,8 @@ class Surrogate(nn.Module):
         atoms
             The molecule.
         n_states
-            Number of singlets, and of triplets. A molecule that has fewer excited states in the
-            minimal basis gives all it has.
+            Number of singlets, and of triplets. If the molecule has fewer excited states in the
+            minimal basis, the result has all of them.
         energy_window
             All singlets and triplets below this energy (eV), in place of a number.
         n_triplets
@@ -262,7 +262,7 @@ class Surrogate(nn.Module):
             closed shell is the ground state, and then takes a third less time.
         solvent
             A name such as ``"ethanol"`` (see ``esml.io.surroundings``), a ``Solvent``, or
-            ``"vacuum"``. If None, what ``atoms.info["solvent"]`` names, or else vacuum.
+            ``"vacuum"``. If None, that of ``atoms.info["solvent"]``, or else vacuum.
         point_charges
             Charges around the molecule, in the frame of its coordinates: ``PointCharges``, a file,
             or anything else that ``esml.io.as_point_charges`` takes. If None, those of
@@ -309,16 +309,16 @@ class Surrogate(nn.Module):
         structures
             The molecules, any iterable of them.
         n_states, energy_window, n_triplets
-            As for ``predict``.
+            As in ``predict``.
         errors
             ``"raise"`` raises the error of a structure that cannot be predicted when its turn
             comes; ``"return"`` yields a ``Failure`` in its place and continues.
         wavefunctions
             Whether results keep orbital coefficients, dipole operator and amplitudes.
         solvent
-            One for all structures, or an iterable with one for each; see ``predict``.
+            One solvent for all structures, or an iterable of solvents; see ``predict``.
         point_charges
-            An iterable with those of each structure; see ``predict``.
+            An iterable with the point charges of each structure; see ``predict``.
 
         Yields
         ------
@@ -327,9 +327,9 @@ class Surrogate(nn.Module):
         Raises
         ------
         InputError
-            For what is neither ``Atoms`` nor a ``Structure``, whatever ``errors`` says.
+            For an item that is neither ``Atoms`` nor ``Structure``, whatever ``errors`` is.
         StructureError, InstabilityError, SurroundingsError, ValueError
-            As ``predict``, if ``errors`` is ``"raise"``.
+            As in ``predict``, if ``errors`` is ``"raise"``.
         """
         wanted = Wanted(n_states, n_triplets, energy_window)
         if errors not in ("raise", "return"):
@@ -361,7 +361,7 @@ class Surrogate(nn.Module):
     def _window(
         self, structures: Sequence[Atoms], wanted: Wanted, wavefunctions: bool
     ) -> list[Result | Exception]:
-        """Outcomes in order, computed in batches of molecules of like size."""
+        """Outcomes in order, computed in batches of molecules of similar size."""
         outcomes: dict[int, Result | Exception] = {}
         checked: dict[int, Checked] = {}
         for index, atoms in enumerate(structures):
@@ -375,13 +375,13 @@ class Surrogate(nn.Module):
         return [outcomes[index] for index in range(len(structures))]
 
     def _checked(self, atoms: Atoms) -> Checked:
-        """``atoms`` as something that can be solved. Raises StructureError, SurroundingsError."""
+        """Check ``atoms`` and build its graph. Raises StructureError, SurroundingsError."""
         return Checked(atoms, self.graph([atoms]), surroundings_of(atoms))
 
     def _solve(
         self, molecules: Sequence[Checked], wanted: Wanted, wavefunctions: bool = True
     ) -> list[Result | Exception]:
-        """Outcomes of one batch; a molecule that breaks it is found by solving one at a time."""
+        """Outcomes of one batch; if it fails, molecules are solved one at a time."""
         around = [molecule.around for molecule in molecules]
         try:
             medium = Medium.of([s.solvent for s in around], [s.point_charges for s in around])

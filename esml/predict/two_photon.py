@@ -1,8 +1,8 @@
 """Two-photon absorption of one molecule.
 
-:mod:`esml.physics.two_photon` has the equations, :mod:`esml.analysis.two_photon` strengths and
-cross-sections. ``two_photon`` gives these, ``with_two_photon`` puts them into a ``Result``, from
-where every file and page has them.
+:mod:`esml.physics.two_photon` has the equations, :mod:`esml.analysis.two_photon` the strengths and
+cross-sections. ``two_photon`` computes them, ``with_two_photon`` adds them to a ``Result``, and
+thus to all files and pages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from esml.predict.surrogate import Surrogate, medium_around
 from esml.results import Result, States
 
 SAME = 1e-3
-"""Energies, eV, of one model differ by less: by the precision of the network, in batches."""
+"""eV; energies from the same model differ by less, due to rounding in different batches."""
 
 
 @torch.no_grad()
@@ -34,32 +34,32 @@ def two_photon(
     solvent: Solvent | str | None = None,
     point_charges: Any = None,
 ) -> TwoPhotonAbsorption:
-    """Two-photon absorption by the ``n_states`` lowest singlets of ``atoms``.
+    """Compute the two-photon absorption of the ``n_states`` lowest singlets of ``atoms``.
 
     Both photons have half the energy of the state; energies are those of ``Surrogate.predict``.
 
     Parameters
     ----------
     model
-        From ``load_model``.
+        A trained model of molecules.
     atoms
         One molecule.
     n_states
-        How many; fewer where the molecule has fewer.
+        Number of states; fewer if the molecule has fewer.
     solvent, point_charges
-        Those of ``Surrogate.predict``. The solvent is that of the states: it does not answer to
-        the two photons.
+        As in ``Surrogate.predict``. The solvent affects the states, but does not respond to the
+        two photons.
 
     Raises
     ------
     StructureError
-        For a structure the model cannot treat.
+        If the model cannot treat the structure.
     InstabilityError
-        Where the closed shell is far from a minimum.
+        If the closed shell is far from a minimum.
     ConvergenceError
         If the response to light does not converge.
     ValueError
-        For less than one state.
+        If ``n_states`` is below 1.
     """
     n_states = Wanted(n_states).n_states
     medium = medium_around(atoms, solvent, point_charges)
@@ -81,7 +81,7 @@ def two_photon(
 
 
 def with_two_photon(model: Surrogate, result: Result) -> Result:
-    """``result`` with the two-photon strengths and cross-sections of its singlets.
+    """Add the two-photon strengths and cross-sections of the singlets to ``result``.
 
     They are the fields ``two_photon_…`` of ``result.singlets``. A warning names the states whose
     strengths are resonant.
@@ -89,17 +89,17 @@ def with_two_photon(model: Surrogate, result: Result) -> Result:
     Parameters
     ----------
     model
-        The one that made ``result``.
+        The model that made ``result``.
     result
-        Of ``predict`` or ``predict_many``, or read from a file; the solvent and the point charges
-        are its own.
+        A result of ``predict`` or ``predict_many``, or read from a file, with its solvent and
+        point charges.
 
     Raises
     ------
     ValueError
-        For a result of another model.
+        If the result is from another model.
     StructureError, InstabilityError, ConvergenceError
-        As ``two_photon``.
+        As in ``two_photon``.
     """
     singlets = result.singlets
     if not len(singlets):
@@ -128,7 +128,7 @@ def with_two_photon(model: Surrogate, result: Result) -> Result:
 
 
 def _resonances(singlets: States) -> list[str]:
-    """A warning where half the energy of a state meets another one."""
+    """A warning if half the energy of a state is close to another state."""
     near = resonant(singlets.energies, singlets.oscillator_strengths)
     labels = [label for label, there in zip(singlets.labels, near, strict=True) if there]
     if not labels:

@@ -1,4 +1,4 @@
-"""Vibronic bands of a molecule: exact gradients on the normal modes of a ground-state method."""
+"""Vibronic bands of a molecule: exact gradients along the normal modes of a ground-state method."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ def vibronic_bands(
     solvent: Solvent | str | None = None,
     herzberg_teller: bool = False,
 ) -> list[VibronicBand]:
-    """The lowest singlets of ``atoms`` with their vibrational structure.
+    """Predict the lowest singlets of ``atoms`` with their vibrational structure.
 
     Parameters
     ----------
     model
-        From ``load_model``.
+        A trained model of molecules.
     atoms
         One molecule, at a minimum of ``ground``.
     ground
         Any ASE calculator with forces, such as GFN2-xTB of tblite.
     n_states
-        How many singlets.
+        Number of singlets.
     modes
-        Those of ``atoms``, where they are known.
+        The normal modes of ``atoms``; computed with ``ground`` if None.
     solvent
-        That of ``Surrogate.predict``; the modes are those of ``ground``.
+        As in ``Surrogate.predict``; it does not change the modes.
     herzberg_teller
         Let the transition dipole change along the modes, to first order
-        (:mod:`esml.analysis.herzberg_teller`): the intensity of forbidden bands. Two predictions
-        more for each mode, solved in batches.
+        (:mod:`esml.analysis.herzberg_teller`). Forbidden bands get their intensity this way. It
+        takes two more predictions per mode, solved in batches.
 
     Returns
     -------
-    One band for each state; degenerate states share the gradient of their mean, and have no
-    Herzberg–Teller term. ``VibronicBand.warnings`` tell of that, and of states that meet along a
-    mode.
+    One band for each state. Degenerate states share the gradient of their mean and have no
+    Herzberg–Teller term. ``VibronicBand.warnings`` report this, and states that cross or mix along
+    a mode.
 
     Raises
     ------
     StructureError
-        For a structure the model cannot treat.
+        If the model cannot treat the structure.
     InstabilityError
-        Where the closed shell is far from a minimum.
+        If the closed shell is far from a minimum.
     """
     if modes is None:
         modes = normal_modes(atoms, ground)
