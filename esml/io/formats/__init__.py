@@ -1,12 +1,12 @@
-"""Readers of files of structures, one module for each kind of format.
+"""Readers of structure files, one module for each kind of format.
 
 atom_tables   PDB, MOL2 and Turbomole
 xyz           xyz files of every dialect
 rdkit_files   MOL and SD files
 smiles_lists  lists and tables of SMILES
 programs      inputs and outputs of quantum-chemistry programs
-kinds         which of them a file needs
-reading       the entries of a file, by that one
+kinds         finds the reader for a file
+reading       reads the entries of a file
 """
 
 from esml.io.formats.atom_tables import Table

@@ -1,7 +1,7 @@
-"""PDB, MOL2 and Turbomole files: tables of atoms with fixed meanings.
+"""Read PDB, MOL2 and Turbomole files: tables of atoms with fixed columns.
 
-Each reader takes the text of a file and yields its molecules, or an ``InputError`` for one that is
-damaged; the others are still read.
+Each reader takes the text of a file and yields its molecules, with an ``InputError`` for each
+damaged one; the others are still read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from esml.io.provenance import InputError
 
 @dataclass(frozen=True)
 class Table:
-    """A molecule of a file: its atoms, name, charge with what states it, and remarks."""
+    """A molecule of a file: its atoms, name, charge and its source, and remarks."""
 
     atoms: Atoms
     name: str = ""
@@ -34,7 +34,7 @@ class Table:
 
 @dataclass
 class _Model:
-    """What is gathered of a PDB model while its lines are read."""
+    """Data collected from the lines of a PDB model."""
 
     symbols: list[str] = field(default_factory=list)
     coordinates: list[list[float]] = field(default_factory=list)
@@ -44,11 +44,10 @@ class _Model:
 
 
 def read_pdb(text: str) -> Iterator[Table | InputError]:
-    """Models of a PDB file.
+    """Yield the models of a PDB file.
 
-    Of alternate locations, the one with the highest occupancy is taken, or the first of
-    several. Formal charges are those of columns 79–80. The cell is left out, since the atoms are
-    read as one isolated molecule.
+    Among alternate locations, the first one with the highest occupancy is used. Columns 79–80 give
+    the formal charges. The cell is ignored, because the atoms are read as one isolated molecule.
     """
     cell = next((line for line in text.split("\n") if line.startswith("CRYST1")), None)
     title = next((line[10:].strip() for line in text.split("\n") if line.startswith("TITLE")), "")
@@ -73,7 +72,7 @@ def read_pdb(text: str) -> Iterator[Table | InputError]:
 
 
 def _models(text: str) -> Iterator[list[str]]:
-    """ATOM and HETATM lines of one model after the other."""
+    """Yield the ATOM and HETATM lines of each model."""
     rows: list[str] = []
     for line in text.split("\n"):
         if line.startswith("ENDMDL") and rows:
@@ -122,7 +121,7 @@ def _occupancy(row: str) -> float:
 
 
 def _pdb_element(row: str) -> str:
-    """The element of columns 77–78, or, in files without, of the name of the atom."""
+    """The element in columns 77–78 or, without these, from the name of the atom."""
     stated = row[76:78].strip()
     if stated.isalpha():
         return stated
@@ -136,7 +135,7 @@ def _pdb_element(row: str) -> str:
 
 
 def _formal_charge(text: str) -> int:
-    """``1+``, ``+1``, ``2-``, ``-`` as numbers. Raises ValueError."""
+    """Convert ``1+``, ``+1``, ``2-``, ``-`` to a number. Raises ValueError."""
     match = re.fullmatch(r"(\d?)([+-])(\d?)|(\d)", text)
     if not match:
         raise ValueError(f"'{text}' in columns 79–80 is not a charge such as 1+")
@@ -149,7 +148,7 @@ def _formal_charge(text: str) -> int:
 
 
 def read_mol2(text: str) -> Iterator[Table | InputError]:
-    """Molecules of a MOL2 file; their charge is the sum of the atomic charges, if there are any."""
+    """Yield the molecules of a MOL2 file; their charge is the sum of any atomic charges."""
     for block in text.split("@<TRIPOS>MOLECULE")[1:]:
         lines = block.lstrip("\n").split("\n")
         name = lines[0].strip()
@@ -186,7 +185,7 @@ def _mol2(block: str, name: str) -> Table:
 
 
 def read_coord(text: str) -> Iterator[Table | InputError]:
-    """The molecule of a Turbomole file: ``$coord`` in bohr, ``$coord angs`` in Å."""
+    """Yield the molecule of a Turbomole file: ``$coord`` in bohr, ``$coord angs`` in Å."""
     match = re.search(r"^\s*\$coord\b(.*)$\n((?:(?!^\s*\$).*\n?)*)", text, flags=re.MULTILINE)
     if not match:
         raise InputError("it has no section $coord: expected 'x y z symbol' behind it; fix it")

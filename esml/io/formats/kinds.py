@@ -1,4 +1,4 @@
-"""Which reader a file needs: by the end of its name, in any case, and, where open, by its content.
+"""Find the reader for a file by its suffix, in any case, and if that is ambiguous by its content.
 
 ============== =================================================================================
 kind           names and contents
@@ -52,21 +52,21 @@ BY_SUFFIX: dict[str, Kind] = {
 }
 
 OUTPUTS = (".log", ".out", ".output", ".lis")
-"""Ends of the names of outputs."""
+"""Suffixes of outputs."""
 
 IN_CAPITALS = {s.lstrip(".") for s in (*BY_SUFFIX, *OUTPUTS, *EITHER)} | {"cif", "traj", "json"}
-"""Suffixes that are known in capitals too, of which none is a SMILES."""
+"""Suffixes also recognized in capitals; none of them is a SMILES."""
 
 SUFFIXES = (
     {extension for form in ioformats.values() for extension in form.extensions}
     | IN_CAPITALS
     | {"inp"}
 )
-"""Ends of the names of geometry files."""
+"""Suffixes of geometry files."""
 
 
 def kind_of(path: Path) -> Kind:
-    """The kind of the file ``path``; see the table above."""
+    """Return the kind of the file ``path``; see the table above."""
     suffix = suffix_of(path)
     if suffix in BY_SUFFIX:
         return BY_SUFFIX[suffix]
@@ -89,7 +89,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def ase_format(path: Path) -> str | None:
-    """ASE's name of the format of a file whose suffix is in capitals; None leaves it to ASE."""
+    """Return ASE's name for the format of a suffix in capitals; None lets ASE decide."""
     suffix = path.suffix.lstrip(".")
     form = extension2format.get(suffix.lower()) if suffix != suffix.lower() else None
     return form.name if form is not None else None

@@ -1,7 +1,7 @@
-"""MOL and SD files through RDKit: V2000 and V3000, charges, isotopes, drawings and geometries.
+"""Read MOL and SD files with RDKit: V2000 and V3000, charges, isotopes, drawings and geometries.
 
-Every record is a geometry, a drawing of which a geometry is to be made, or an error that says what
-is wrong with it.
+Every record is a geometry, a drawing that needs a geometry, or an error that says what is wrong
+with it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class Drawing:
     """A bonded graph without a geometry."""
 
     mol: str
-    """As a MOL block."""
+    """The molecule as a MOL block."""
     name: str
     charge: int
     note: str
-    """Why a geometry is to be made."""
+    """Why it needs a geometry."""
 
 
 def records(path: Path) -> Iterator[str]:
-    """Texts of the records of a MOL or SD file. Raises ValueError for what is no text, OSError."""
+    """Yield the records of a MOL or SD file as text. Raises ValueError for other data, OSError."""
     held: list[str] = []
     size = 0
     for line in lines(path):
@@ -57,9 +57,9 @@ def records(path: Path) -> Iterator[str]:
 def read_sdf(
     path: Path, add_hydrogens: bool = False, largest_fragment: bool = False
 ) -> Iterator[Table | Drawing | InputError]:
-    """Records of a MOL or SD file.
+    """Yield the records of a MOL or SD file.
 
-    A record without its hydrogens is refused where it has three dimensions, unless
+    A three-dimensional record without its hydrogens is refused, unless
     ``add_hydrogens`` asks for a new geometry. Raises InputError without RDKit.
     """
     try:
@@ -70,7 +70,7 @@ def read_sdf(
             ".xyz"
         ) from error
     for k, text in enumerate(records(path)):
-        # Programs leave an empty line in front of the header.
+        # Some programs write an empty line before the header.
         with rdBase.BlockLogs():
             mol: Any = Chem.MolFromMolBlock(text, removeHs=False)
             understood = mol is not None
@@ -88,7 +88,7 @@ def read_sdf(
 def record_of(
     mol: Any, new_geometry: bool = False, largest_fragment: bool = False
 ) -> Table | Drawing | InputError:
-    """What an RDKit ``Mol`` holds, as a record of a file does; without a conformer a drawing."""
+    """Return an RDKit ``Mol`` like a record of a file; without a conformer it is a drawing."""
     from rdkit import Chem
     from rdkit.Chem import rdDepictor
 
@@ -105,7 +105,7 @@ def record_of(
 
 
 def mol_formula(mol: Any) -> str:
-    """Chemical formula of an RDKit ``Mol``, implicit hydrogens included."""
+    """Return the chemical formula of an RDKit ``Mol``, with implicit hydrogens."""
     from rdkit.Chem import rdMolDescriptors
 
     return str(rdMolDescriptors.CalcMolFormula(mol))
@@ -159,7 +159,7 @@ def _atoms(mol: Any) -> Atoms:
 
 
 def _is_drawing(mol: Any, text: str, atoms: Atoms, missing: int) -> bool:
-    """Whether a record is flat and says so, lacks its hydrogens, or has no lengths of bonds."""
+    """Whether a record is flat and says so, lacks hydrogens, or has no realistic bond lengths."""
     if abs(atoms.positions[:, 2]).max() > 1e-4:
         return False
     dimensions = re.match(r".{20}(2D|3D)", [*text.split("\n"), "", ""][1])

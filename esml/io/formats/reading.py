@@ -1,6 +1,7 @@
-"""Records of a file, by the reader it needs: atoms, a geometry to be made, or what is wrong.
+"""Read the records of a file: atoms, molecules that need a geometry, or errors.
 
-Raised is only what ends the reading of a file; a damaged record among others is one of the records.
+Only errors that end the reading of a file are raised; for a damaged record among others the record
+is the error.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ from esml.io.text import read_text
 
 @dataclass(frozen=True)
 class Item:
-    """A record of a file: atoms, a geometry to be made, or what is wrong with it."""
+    """A record of a file: atoms, a molecule that needs a geometry, or an error."""
 
     index: int
     name: str
     content: Table | Request | InputError
     notes: tuple[str, ...] = ()
-    """What to say of a geometry that is to be made."""
+    """Remarks on a geometry that must be made."""
     fatal: bool = False
-    """Whether reading ended here."""
+    """Whether reading stopped here."""
     solvent: str = ""
-    """The solvent that the file states for it."""
+    """The solvent stated in the file."""
     smiles: str = ""
-    """That a geometry is to be made from."""
+    """The SMILES that needs a geometry."""
 
 
 def items_of(path: Path, kind: Kind, skip: int, options: ReadingOptions) -> Iterator[Item]:
-    """All records of a file of this kind but the first ``skip``. Raises InputError."""
+    """Yield the records of a file of this kind after the first ``skip``. Raises InputError."""
     if kind == "smiles":
         return _smiles_items(path, skip, options)
     if kind == "sdf":
@@ -103,15 +104,15 @@ READERS: dict[str, Callable[[str], Iterator[Table | InputError]]] = {
     "coord": read_coord,
     "gaussian": read_gaussian_input,
 }
-"""Readers of whole texts by their kind."""
+"""Readers of whole texts, by kind."""
 
 
 def _coordinate_items(path: Path, kind: Kind, skip: int, options: ReadingOptions) -> Iterator[Item]:
-    """Records of a file that holds coordinates."""
+    """Yield the records of a file with coordinates."""
     index = 0
     try:
         with warnings.catch_warnings():
-            # Readers warn of fields that carry no geometry.
+            # Readers warn about fields that do not belong to the geometry.
             warnings.simplefilter("ignore")
             for found in _tables(path, kind):
                 if index >= skip:
@@ -125,7 +126,7 @@ def _coordinate_items(path: Path, kind: Kind, skip: int, options: ReadingOptions
     except InputError as error:
         named = str(path) in str(error)
         raise error if named else InputError(f"cannot read '{path}': {error}") from error
-    # Readers of a hundred formats raise exceptions of any kind.
+    # Readers of a hundred formats can raise any exception.
     except Exception as error:
         raise _unreadable(path, index, error) from error
     if index == 0:
@@ -152,7 +153,7 @@ def _through_ase(path: Path) -> Iterator[Atoms]:
             str(path), index=":", format=ase_format(path), do_not_split_by_at_sign=True
         )
         return
-    # ASE's reader keeps the rows' names to itself.
+    # ASE's reader does not return the names of the rows.
     for row in ase.db.connect(str(path)).select():
         atoms = row.toatoms()
         atoms.info |= {key: row[key] for key in ("name", "charge") if key in row}
@@ -186,7 +187,7 @@ def _reason(error: Exception) -> str:
 
 
 def _coordinates(table: Table, index: int, name: str, options: ReadingOptions) -> Item:
-    """A record with coordinates, to be relaxed if the user asks for it."""
+    """A record with coordinates, which is relaxed later if the user requests it."""
     if options.geometry == "mmff":
         error = InputError(
             f"'{name}' has a geometry, which MMFF94 is not asked to change: expected --geometry "

@@ -1,8 +1,8 @@
-"""Lists and tables of SMILES: ``.smi``, ``.smiles``, ``.txt``, ``.csv``, ``.tsv``.
+"""Read lists and tables of SMILES: ``.smi``, ``.smiles``, ``.txt``, ``.csv``, ``.tsv``.
 
-A list has a SMILES, and if wanted a name, on every line. A table has columns; the one with SMILES
-is named by its heading or by the user, or found: the one in which RDKit can read most. Each
-line that is neither gives an ``InputError`` with its number.
+A list has a SMILES and optionally a name on every line. A table has columns; the SMILES column is
+given by its heading or by the user, or else is the one in which RDKit can read most entries. Each
+unreadable line gives an ``InputError`` with its number.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from esml.io.provenance import InputError
 from esml.io.text import read_text, suffix_of
 
 LISTS = (".smi", ".smiles")
-"""Ends of the names of lists."""
+"""Suffixes of lists."""
 
 TABLES = (".csv", ".tsv", ".tab")
-"""Ends of the names of tables."""
+"""Suffixes of tables."""
 
 EITHER = (".txt",)
-"""Ends of the names of files that hold one or the other, or something else."""
+"""Suffixes of files that may be either, or something else."""
 
 LOOKED_AT = 50
-"""Rows that are read to find the column of SMILES."""
+"""Number of rows read to find the SMILES column."""
 
 _HEADING = re.compile(r"smiles", re.IGNORECASE)
 _SOLVENT = re.compile(r"solvent", re.IGNORECASE)
@@ -34,23 +34,23 @@ _NAMES = re.compile(r"^(name|names|id|title|compound|molecule|label|cid|cas)$", 
 
 @dataclass(frozen=True)
 class SmilesLine:
-    """A SMILES of a list and its name; both empty where the line has none."""
+    """A SMILES of a list and its name; both empty if the line has none."""
 
     smiles: str
     name: str
     line: int
-    """From 1."""
+    """Number of the line, from 1."""
     solvent: str = ""
-    """Of the column of solvents; empty where there is none."""
+    """Entry in the solvent column; empty without one."""
 
 
 def read_rows(
     path: Path, column: str | None = None, solvent_column: str | None = None
 ) -> list[SmilesLine]:
-    """All SMILES of a list or table, those of empty cells with an empty ``smiles``.
+    """Return all SMILES of a list or table; empty cells have an empty ``smiles``.
 
-    ``column`` and ``solvent_column`` are the heading of a column, or its number from 1; if left out
-    they are found, that of solvents by a heading ``solvent`` or ``solvent_smiles``. Raises
+    ``column`` and ``solvent_column`` are the heading of a column, or its number from 1. By default
+    they are detected, the solvent column by the heading ``solvent`` or ``solvent_smiles``. Raises
     InputError.
     """
     try:
@@ -97,7 +97,7 @@ def _list(lines: list[tuple[int, str]]) -> list[SmilesLine]:
 
 
 def _delimiter(line: str) -> str:
-    """The most frequent of those that tables have."""
+    """The most frequent of the usual delimiters."""
     return max("\t,;", key=line.count) if any(d in line for d in "\t,;") else " "
 
 
@@ -134,7 +134,7 @@ def _table(
 def _solvent_column(
     path: Path, heading: list[str], wanted: str | None, has_heading: bool
 ) -> int | None:
-    """Place of the column of solvents; None where there is none and none is wanted."""
+    """Index of the solvent column; None if there is none and none was requested."""
     if wanted is not None:
         return _named(path, heading, wanted, "--solvent-column")
     titles = [title.lower() for title in heading] if has_heading else []
@@ -143,7 +143,7 @@ def _solvent_column(
 
 
 def _named(path: Path, heading: list[str], wanted: str, option: str) -> int:
-    """Place of the column that a user names by heading or number. Raises InputError."""
+    """Index of the column that a user gives by heading or number. Raises InputError."""
     titles = [title.lower() for title in heading]
     if wanted.lower() in titles:
         return titles.index(wanted.lower())
@@ -156,7 +156,7 @@ def _named(path: Path, heading: list[str], wanted: str, option: str) -> int:
 
 
 def _column(path: Path, rows: list[tuple[int, list[str]]], wanted: str | None) -> tuple[int, bool]:
-    """Place of the column with SMILES, and whether the first row is a heading."""
+    """Index of the SMILES column, and whether the first row is a heading."""
     heading = rows[0][1]
     titles = [title.lower() for title in heading]
     shown = ", ".join(heading)
@@ -190,7 +190,7 @@ def _column(path: Path, rows: list[tuple[int, list[str]]], wanted: str | None) -
 
 
 def _readable(text: str) -> bool:
-    """Whether ``text`` is a SMILES, of more than one atom or in brackets, and no number."""
+    """Whether ``text`` is a SMILES with several atoms or brackets, and not a number."""
     try:
         from rdkit import Chem, rdBase
     except ImportError as error:
@@ -204,20 +204,20 @@ def _readable(text: str) -> bool:
 
 
 def looks_like_list(path: Path, text: str) -> bool:
-    """Whether a text file, of which ``text`` is the beginning, holds SMILES."""
+    """Return whether a text file that starts with ``text`` contains SMILES."""
     lines = [line for line in text.split("\n")[:LOOKED_AT] if line.strip()]
     if not lines:
         return False
     if _HEADING.search(lines[0]):
         return True
-    # The last line may be cut short.
+    # The last line may be incomplete.
     sample = lines[:-1] or lines
     first = [re.split(r"[\s,;]", line.strip(), maxsplit=1)[0] for line in sample]
     return sum(_readable(word) for word in first) >= 0.5 * len(first)
 
 
 def count_rows(path: Path) -> int:
-    """Number of SMILES, as far as lines show. Raises OSError, ValueError, InputError."""
+    """Return the number of SMILES, judged by lines. Raises OSError, ValueError, InputError."""
     lines = [line for line in read_text(path).split("\n") if line.strip()]
     if not lines:
         return 0

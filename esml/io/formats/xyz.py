@@ -1,10 +1,10 @@
-"""xyz files of every dialect: plain, extended, QM9's, with numbers for symbols or isotopes.
+"""Read xyz files of every dialect: plain, extended, QM9's, with numbers for symbols or isotopes.
 
 A frame is the number of atoms on a line, a comment, and a line ``symbol x y z …`` for each atom;
-empty lines between frames are passed over. In plain frames further columns are left out, and the
-comment may state charge and spin: ``charge=1``, ``total_charge=2 total_spin=1``, or nothing but
-``2 1`` (charge and multiplicity). Frames with ``Properties=`` or a ``Lattice=`` in the comment are
-extended xyz and go through ASE's reader.
+empty lines between frames are skipped. In plain frames further columns are ignored, and the comment
+may state charge and spin: ``charge=1``, ``total_charge=2 total_spin=1``, or only ``2 1`` (charge
+and multiplicity). Frames with ``Properties=`` or ``Lattice=`` in the comment are extended xyz and
+are read by ASE.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from esml.io.structure_checks.charge_and_spin import (
 from esml.io.text import lines
 
 MOST_ATOMS = 1_000_000
-"""Atoms a structure may declare: more than any model here can treat."""
+"""Largest number of atoms a structure may declare: more than any model here can treat."""
 
 MOST_COLUMNS = 1000
-"""Columns an extended xyz file may declare."""
+"""Largest number of columns an extended xyz file may declare."""
 
 ISOTOPES = {"D": 2.014, "T": 3.016}
 """Symbols of hydrogen isotopes and their masses (amu)."""
@@ -43,11 +43,11 @@ _EXTENDED = re.compile(r"\b(Properties|Lattice)\s*=", re.IGNORECASE)
 _KEYS = "|".join((*CHARGE_KEYS[:-1], *MULTIPLICITY_KEYS, *SPIN_KEYS))
 _WORDS = re.compile(rf"\b({_KEYS})\b\s*[:= ]\s*([+-]?\d+(?:\.\d*)?)\b")
 _QM9_TRAILER = 3
-"""Lines that QM9's files have behind the atoms: frequencies, SMILES, InChI."""
+"""Number of lines after the atoms in QM9's files: frequencies, SMILES, InChI."""
 
 
 def element(symbol: str) -> tuple[int, float | None]:
-    """Atomic number, and the mass of an isotope, of ``C``, ``cl``, ``6``, ``C12``, ``D`` or ``T``.
+    """Return atomic number, and isotope mass, of ``C``, ``cl``, ``6``, ``C12``, ``D`` or ``T``.
 
     Raises ValueError for anything that is not an element.
     """
@@ -64,7 +64,7 @@ def element(symbol: str) -> tuple[int, float | None]:
 
 
 def number(text: str) -> float:
-    """A decimal number, also with the exponents of Fortran (``1.0D-3``) and QM9 (``1.0*^-3``).
+    """Read a decimal number, also with exponents of Fortran (``1.0D-3``) or QM9 (``1.0*^-3``).
 
     Raises ValueError.
     """
@@ -72,7 +72,7 @@ def number(text: str) -> float:
 
 
 def molecule(symbols: list[str], coordinates: list[list[float]]) -> tuple[Atoms, tuple[str, ...]]:
-    """Atoms of ``symbols`` at ``coordinates`` (Å), and remarks on them.
+    """Return the atoms of ``symbols`` at ``coordinates`` (Å), and remarks on them.
 
     Raises ValueError for a symbol that is not an element.
     """
@@ -89,9 +89,9 @@ def molecule(symbols: list[str], coordinates: list[list[float]]) -> tuple[Atoms,
 
 
 def read_xyz(path: Path) -> Iterator[tuple[Atoms, str, tuple[str, ...]]]:
-    """Frames of an xyz file: atoms, what states their charge ("" for nothing), and remarks.
+    """Yield the frames of an xyz file: atoms, source of their charge ("" if none), and remarks.
 
-    Raises InputError where the file ceases to be one; frames before have been yielded by then.
+    Raises InputError where the file is no longer valid, after the frames before.
     """
     stream = _Numbered(lines(path))
     index = 0
@@ -119,7 +119,7 @@ def read_xyz(path: Path) -> Iterator[tuple[Atoms, str, tuple[str, ...]]]:
 
 
 def count_xyz(path: Path) -> int:
-    """Number of frames, counted by their numbers of atoms; 0 where the file is no xyz file."""
+    """Return the number of frames, from their numbers of atoms; 0 if it is not an xyz file."""
     stream, frames = _Numbered(lines(path)), 0
     while (line := stream.next()) is not None:
         match = _COUNT.fullmatch(line)
@@ -134,7 +134,7 @@ def count_xyz(path: Path) -> int:
 
 
 class _Numbered:
-    """Lines with the number of the last one."""
+    """Iterator over lines that knows the number of the last one."""
 
     def __init__(self, source: Iterator[str]) -> None:
         self._source = source
@@ -173,7 +173,7 @@ def _next_count(stream: _Numbered, path: Path, index: int) -> int | None:
 
 
 def _check_columns(comment: str, path: Path) -> None:
-    """Refuse absurd numbers of columns: ASE makes room for whatever is declared."""
+    """Refuse absurd numbers of columns: ASE allocates memory for whatever is declared."""
     properties = re.search(r'Properties="?([^\s"]+)', comment)
     widths = re.findall(r":(\d{1,99})", properties[1]) if properties else []
     total = sum(int(width) for width in widths)
@@ -198,7 +198,7 @@ def _plain(comment: str, rows: list[str]) -> tuple[Atoms, str, tuple[str, ...]]:
 
 
 def _comment(comment: str) -> tuple[dict[str, Any], str]:
-    """What a comment says in keys and values, and what in it states the charge."""
+    """The keys and values of a comment, and which of it states the charge."""
     if two := charge_and_multiplicity(comment):
         found = {"charge": two[0], "multiplicity": two[1]}
         return found, f"comment '{comment.strip()}' (charge and multiplicity)"
@@ -215,7 +215,7 @@ def _comment(comment: str) -> tuple[dict[str, Any], str]:
 
 
 def charge_source(info: dict[str, Any]) -> str:
-    """Which key of ``info`` states the charge; "" for none."""
+    """Return which key of ``info`` states the charge; "" if none."""
     return next((f"{key}= of the file" for key in CHARGE_KEYS if info.get(key) is not None), "")
 
 

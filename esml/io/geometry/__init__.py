@@ -1,9 +1,9 @@
-"""Geometries of molecules given without one, made in processes of their own.
+"""Make 3D geometries for SMILES and drawings, in separate processes.
 
-    embedding   conformers of all stereoisomers that an input leaves open, to start from
-    relaxation  with GFN2-xTB
-    building    the two in turn, until one geometry or an ensemble is left
-    workers     all of this in other processes, one for each core
+    embedding   starting conformers of all stereoisomers that an input leaves open
+    relaxation  relaxation with GFN2-xTB
+    building    embedding and relaxation, until one geometry or an ensemble is left
+    workers     runs all of this in other processes, one per core
 
 ``python -m esml.io.geometry`` is such a process.
 """

@@ -1,4 +1,4 @@
-"""A process that makes geometries: reads requests, a line of JSON each, and answers with a line.
+"""Process that makes geometries: it reads requests, a line of JSON each, and answers with a line.
 
 Started by ``esml.io.geometry.workers``, not by users.
 """
@@ -21,7 +21,7 @@ from esml.io.provenance import InputError
 
 
 def answer(request: Request) -> dict[str, Any]:
-    """The answer to one request, as JSON-serializable data."""
+    """Return the answer to one request, as JSON-serializable data."""
     plain = request["settings"]
     settings = Settings(**{**plain, "elements": tuple(plain["elements"])})
     try:
@@ -46,7 +46,7 @@ def _make(request: Request, settings: Settings) -> list[Built]:
 
 
 def _read(requests: SimpleQueue[str]) -> None:
-    """Hand lines on; end the process with its standard input, even while a molecule is computed."""
+    """Pass lines on; end the process with its standard input, even during a computation."""
     for line in sys.stdin:
         requests.put(line)
     os._exit(0)
@@ -54,7 +54,7 @@ def _read(requests: SimpleQueue[str]) -> None:
 
 def main() -> None:
     """Answer requests until there are no more."""
-    # Whatever libraries print must not come between the answers.
+    # Output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests: SimpleQueue[str] = SimpleQueue()

@@ -1,16 +1,16 @@
-"""Geometries of molecules given without one: conformers, relaxed with GFN2-xTB or MMFF94.
+"""Make geometries for SMILES and drawings: conformers, relaxed with GFN2-xTB or MMFF94.
 
     graph → stereoisomers → conformers (ETKDG) → coarse relaxation → the lowest, relaxed
 
 The model was trained on minima of GFN2-xTB, and force fields are no substitute: MMFF94 twists
-azobenzene by 60°. Conformers of ETKDG itself, which knows torsions from crystals, are what the
-relaxation starts from, with torsions between conjugated parts as they are and made planar; MMFF94
-only says in which order to try them. Molecules of a salt or complex are relaxed separately and
-placed apart, because in vacuum their ions would react.
+azobenzene by 60°. The relaxation starts from conformers of ETKDG, which uses torsions from crystal
+structures, both as they are and with planar torsions between conjugated parts; MMFF94 only ranks
+them. Molecules of a salt or complex are relaxed separately and placed apart, because in vacuum
+their ions would react.
 
-Everything is a function of the molecule and of ``Settings`` alone. RDKit and tblite are needed;
-both may be missing. xTB must run on one thread (``OMP_NUM_THREADS=1``), on more it is slower by
-orders of magnitude on busy machines: ``esml.io.geometry.workers`` sees to that.
+Results depend only on the molecule and on ``Settings``. RDKit and tblite are needed, but optional
+dependencies. xTB must run on one thread (``OMP_NUM_THREADS=1``), because on busy machines it is
+slower by orders of magnitude on more: ``esml.io.geometry.workers`` ensures that.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from esml.io.provenance import InputError, too_large
 from esml.io.structure_checks.molecules import other_model
 
 ENSEMBLE = replace(SETTINGS, conformers=100)
-"""For conformer ensembles."""
+"""Settings for conformer ensembles."""
 
 CLOSE = 0.1
-"""eV; a planar and a twisted candidate nearer than this are both relaxed to the end."""
+"""eV; if a planar and a twisted candidate are this close, both are fully relaxed."""
 
 BOLTZMANN = 8.617333262e-5 * 298.15
 """k_B T at 298.15 K, eV."""
@@ -51,7 +51,7 @@ BOLTZMANN = 8.617333262e-5 * 298.15
 
 @dataclass(frozen=True)
 class Built:
-    """A geometry and what was decided to make it."""
+    """A geometry, and the decisions made to build it."""
 
     atoms: Atoms
     charge: int
@@ -63,7 +63,7 @@ class Built:
     """Boltzmann weight in an ensemble."""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON-serializable data, for ``of_plain``."""
+        """Return JSON-serializable data, for ``of_plain``."""
         masses = self.atoms.get_masses() if self.atoms.has("masses") else None
         return {
             "numbers": self.atoms.numbers.tolist(),
@@ -79,7 +79,7 @@ class Built:
 
     @classmethod
     def of_plain(cls, plain: dict[str, Any]) -> Self:
-        """What ``plain`` was made of."""
+        """Invert ``plain``."""
         rest = dict(plain)
         atoms = Atoms(rest.pop("numbers"), np.array(rest.pop("positions")).reshape(-1, 3))
         if (masses := rest.pop("masses")) is not None:
@@ -88,16 +88,16 @@ class Built:
 
 
 def from_smiles(smiles: str, settings: Settings = SETTINGS) -> Built:
-    """A geometry of the molecule or molecules of ``smiles``.
+    """Make a geometry of the molecule or molecules of ``smiles``.
 
-    Raises InputError for text that is no SMILES, an element that is not among
+    Raises InputError for text that is not a SMILES, an element that is not among
     ``settings.elements``, radicals, and molecules that cannot be embedded.
     """
     return from_graph(parse_smiles(smiles), smiles, settings)
 
 
 def parse_smiles(smiles: str) -> Mol:
-    """The RDKit molecule of ``smiles``, without hydrogens. Raises InputError."""
+    """Return the RDKit molecule of ``smiles``, without hydrogens. Raises InputError."""
     try:
         from rdkit import Chem, rdBase
     except ImportError as error:
@@ -116,7 +116,7 @@ def parse_smiles(smiles: str) -> Mol:
 
 
 def from_graph(mol: Mol, name: str, settings: Settings = SETTINGS) -> Built:
-    """A geometry of the bonded graph ``mol``; see ``from_smiles``."""
+    """Make a geometry of the molecular graph ``mol``; see ``from_smiles``."""
     n_atoms = sum(1 + atom.GetTotalNumHs() for atom in mol.GetAtoms())
     if refusal := too_large(n_atoms, settings.most_atoms):
         raise refusal
@@ -135,10 +135,10 @@ def from_graph(mol: Mol, name: str, settings: Settings = SETTINGS) -> Built:
 
 
 def ensemble(smiles: str, n: int, settings: Settings = ENSEMBLE) -> list[Built]:
-    """Up to ``n`` conformers of a molecule, lowest first, with Boltzmann weights at 298.15 K.
+    """Return up to ``n`` conformers, lowest first, with Boltzmann weights at 298.15 K.
 
-    The energies are those of GFN2-xTB (or MMFF94, as the settings say), without zero-point and
-    thermal vibration. Raises InputError as ``from_smiles``, and for several molecules.
+    Energies are from GFN2-xTB (or MMFF94, depending on the settings), without zero-point and
+    thermal vibrations. Raises InputError as in ``from_smiles``, and for several molecules.
     """
     parts, fragments = _fragments(parse_smiles(smiles), smiles, settings)
     if len(parts) > 1:
@@ -165,9 +165,9 @@ def ensemble(smiles: str, n: int, settings: Settings = ENSEMBLE) -> list[Built]:
 
 
 def relax_atoms(atoms: Atoms, charge: int, settings: Settings = SETTINGS) -> tuple[Atoms, str]:
-    """``atoms`` relaxed with GFN2-xTB from where they are, and what to say of it.
+    """Relax ``atoms`` with GFN2-xTB from their positions; return them with a remark.
 
-    Raises InputError without tblite, and where xTB does not converge.
+    Raises InputError without tblite, or if xTB does not converge.
     """
     positions, _, converged = relaxed(
         atoms.numbers, atoms.positions, charge, settings.force, settings.steps
@@ -182,7 +182,7 @@ def relax_atoms(atoms: Atoms, charge: int, settings: Settings = SETTINGS) -> tup
 
 
 def _fragments(mol: Mol, name: str, settings: Settings) -> tuple[list[Mol], str]:
-    """The molecules of ``mol`` to build, and what to say of them."""
+    """The molecules of ``mol`` to build, and a remark on them."""
     from rdkit.Chem import GetFormalCharge, GetMolFrags
     from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
@@ -204,7 +204,7 @@ def _fragments(mol: Mol, name: str, settings: Settings) -> tuple[list[Mol], str]
 
 
 def _check_graph(mol: Mol, name: str, elements: Sequence[int]) -> None:
-    """Refuse, before any work, what the model cannot treat: elements, radicals."""
+    """Refuse unsupported elements and radicals before any work is done."""
     for atom in mol.GetAtoms():
         if elements and atom.GetAtomicNum() not in elements:
             known = " ".join(chemical_symbols[z] for z in elements)
@@ -226,7 +226,7 @@ def _single(mol: Mol, name: str, settings: Settings) -> Built:
     method = _method(candidates[0].mol, settings)
     best = _best(candidates, method, settings)
     if best.reacted:
-        # As zwitterions do, which are then taken as drawn.
+        # Zwitterions do, too; they are used as drawn.
         best = _by_force_field(best)
         method = _method(best.mol, replace(settings, geometry="mmff"))
         note = "GFN2-xTB changes the bonds of this molecule in vacuum, so it is not used"
@@ -260,7 +260,7 @@ def _apart(molecules: Sequence[Atoms], gap: float) -> Atoms:
         moved.positions += placed.positions.mean(axis=0) - moved.positions.mean(axis=0)
         reach = _radii(placed.numbers)[:, None] + _radii(moved.numbers)[None, :] + gap
         delta = placed.positions[:, None] - moved.positions[None, :]
-        # Each pair must be ``reach`` apart: the smallest shift that does it for all.
+        # Each pair must be ``reach`` apart: take the smallest shift that achieves it for all.
         across = (delta[..., 1:] ** 2).sum(axis=-1)
         needed = delta[..., 0] + np.sqrt(np.maximum(reach**2 - across, 0.0))
         needed[across >= reach**2] = -np.inf
@@ -276,13 +276,13 @@ def _radii(numbers: Any) -> Array:
 
 
 def _best(candidates: list[Candidate], method: _Method, settings: Settings) -> Candidate:
-    """The candidate lowest in energy, relaxed: the most promising coarsely, of these the best."""
+    """The lowest candidate: the most promising are relaxed coarsely, the best of them fully."""
     if settings.draft:
         return next(iter(planar_copy(candidates[0])), candidates[0])
     if not method.xtb:
         return candidates[0]
     isomers = sorted({c.isomer for c in candidates})
-    # Force fields misjudge E and Z, so that every isomer has its turn.
+    # Force fields misjudge E and Z, so every isomer is tried.
     n_atoms = candidates[0].mol.GetNumAtoms()
     tries = settings.tried * min(1.0, settings.small / n_atoms)
     share = max(1, int(tries) // len(isomers))
@@ -311,7 +311,7 @@ def _best(candidates: list[Candidate], method: _Method, settings: Settings) -> C
 
 @dataclass(frozen=True)
 class _Method:
-    """What relaxes a molecule, and what to say of it."""
+    """Method that relaxes a molecule, and its description."""
 
     xtb: bool
     said: str
@@ -349,10 +349,9 @@ def _method(mol: Mol, settings: Settings) -> _Method:
 
 
 def _relax(candidate: Candidate, method: _Method, force: float, steps: int) -> Candidate:
-    """``candidate`` relaxed with GFN2-xTB; as it is where another method is asked for.
+    """Relax ``candidate`` with GFN2-xTB; unchanged if another method is requested.
 
-    A geometry in which atoms changed their bonds is no longer the molecule asked for; then the
-    geometry before is kept.
+    If bonds change, it is no longer the requested molecule; then the geometry before is kept.
     """
     if not method.xtb:
         return candidate
@@ -363,13 +362,13 @@ def _relax(candidate: Candidate, method: _Method, force: float, steps: int) -> C
     charge = int(Chem.GetFormalCharge(mol))
     places, energy, converged = relaxed(numbers, candidate.positions, charge, force, steps)
     if not same_bonds(mol, places):
-        # Behind all that keep their bonds.
+        # Rank it after all that keep their bonds.
         return replace(candidate, energy=energy + 1e3, reacted=True)
     return replace(candidate, positions=places, energy=energy, converged=converged)
 
 
 def _by_force_field(candidate: Candidate) -> Candidate:
-    """``candidate`` relaxed with MMFF94, where that knows the molecule."""
+    """Relax ``candidate`` with MMFF94, if that has parameters for the molecule."""
     from rdkit import Chem
     from rdkit.Chem import rdForceFieldHelpers
 

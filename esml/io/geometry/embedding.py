@@ -1,8 +1,8 @@
-"""Conformers of molecules, of all stereoisomers that an input leaves open, to start from.
+"""Starting conformers of molecules, of all stereoisomers that an input leaves open.
 
-Conformers are ETKDG's, which knows torsions from crystals. MMFF94 corrects their bonds and angles.
-Torsions between conjugated parts are held meanwhile, because it twists many that are planar; the
-lowest conformer comes with these torsions made planar, too.
+ETKDG, which uses torsions from crystal structures, makes the conformers. MMFF94 corrects their
+bonds and angles while torsions between conjugated parts are fixed, because it twists many that are
+planar. Of the lowest conformer there is also a copy with these torsions planar.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Mol = Any
 Array = NDArray[np.float64]
 
 HOLD = 200.0
-"""Force constant of a torsion that is held (kcal/mol/rad²)."""
+"""Force constant that holds a torsion (kcal/mol/rad²)."""
 
 KCAL = 23.06
-"""kcal/mol in an eV."""
+"""kcal/mol per eV."""
 
 BONDED, CONTACT = 1.3, 1.15
-"""Reduced distances: bonds may be as long at a minimum, other pairs at least as far apart."""
+"""Reduced distances at a minimum: longest bond, and closest contact of other pairs."""
 
 
 @dataclass(frozen=True)
@@ -38,40 +38,40 @@ class Settings:
     geometry: GeometryKind = "xtb"
     largest_fragment: bool = False
     draft: bool = False
-    """The first conformer with conjugated torsions made planar, in place of a relaxation: for a
+    """Return the first conformer with planar conjugated torsions instead of a relaxation, for a
     first look within tenths of a second."""
     elements: tuple[int, ...] = ()
-    """Atomic numbers that are allowed; all if empty."""
+    """Allowed atomic numbers; all if empty."""
     most_atoms: int | None = None
-    """Atoms of a molecule, hydrogens included; any number if None."""
+    """Largest number of atoms, hydrogens included; no limit if None."""
     seed: int = 7
-    """Of the embedding: one SMILES always gives one geometry."""
+    """Seed of the embedding, so that a SMILES always gives the same geometry."""
     attempts: int = 50
-    """Most attempts at one conformer in each way of embedding."""
+    """Largest number of attempts at one conformer with each embedding method."""
     embedding_seconds: int = 200
-    """Longest time for a conformer. Attempts end before, so that a busy machine changes nothing."""
+    """Longest time for a conformer; attempts end earlier, so that machine load has no effect."""
     conformers: int = 30
-    """Most conformers to choose from."""
+    """Largest number of conformers to choose from."""
     tried: int = 4
-    """Those of the lowest force-field energy, which are relaxed coarsely …"""
+    """Number of conformers, lowest in force-field energy, that are relaxed coarsely …"""
     small: int = 50
-    """… of molecules of so many atoms; larger ones get fewer, in inverse proportion."""
+    """… for molecules of so many atoms; larger ones get fewer, in inverse proportion."""
     medium: int = 60
-    """Atoms up to which conformers are searched for at all."""
+    """Largest number of atoms for which conformers are searched at all."""
     isomers: int = 8
-    """Most stereoisomers that are compared; of more, all open double bonds are made E."""
+    """Largest number of stereoisomers compared; with more, all open double bonds are made E."""
     coarse_force: float = 0.3
     force: float = 0.05
     """Largest force (eV/Å) where a coarse and a final relaxation stop."""
     coarse_steps: int = 25
     steps: int = 400
     largest: int = 220
-    """Atoms up to which GFN2-xTB is used; larger molecules keep MMFF94."""
+    """Largest number of atoms for GFN2-xTB; larger molecules keep MMFF94."""
     gap: float = 1.0
-    """Å between van der Waals surfaces of molecules placed apart."""
+    """Distance between van der Waals surfaces of molecules placed apart, Å."""
     prefer_e: float = 0.2
-    """eV by which an isomer must be lower for each double bond that is Z: what GFN2-xTB may be
-    wrong by between E and Z (azobenzene: 0.11 eV the wrong way round)."""
+    """eV by which an isomer must be lower for each Z double bond: the possible error of GFN2-xTB
+    between E and Z (azobenzene: 0.11 eV in the wrong order)."""
     prefer_planar: float = 0.0125
     """eV, half k_B T, by which a conjugated molecule must be lower if it is twisted. GFN2-xTB has
     flat double wells where the molecule is planar on average."""
@@ -82,7 +82,7 @@ SETTINGS = Settings()
 
 @dataclass
 class Candidate:
-    """A conformer of one molecule on its way down."""
+    """A conformer of one molecule during relaxation."""
 
     mol: Mol
     positions: Array
@@ -90,21 +90,21 @@ class Candidate:
     order: float
     """Sort key: the force-field energy, if available."""
     energy: float = 0.0
-    """Energy (eV) of GFN2-xTB, else that of the force field."""
+    """Energy (eV) from GFN2-xTB, else from the force field."""
     converged: bool = True
     bias: float = 0.0
-    """Added to the energy where candidates are compared (eV)."""
+    """Added to the energy (eV) when candidates are compared."""
     planar: bool = False
-    """Whether its conjugated torsions were made planar to begin with."""
+    """Whether its conjugated torsions were made planar at the start."""
     reacted: bool = False
-    """Whether GFN2-xTB changed its bonds, so that it keeps the geometry before."""
+    """Whether GFN2-xTB changed its bonds, so that the geometry before was kept."""
 
 
 # --- stereoisomers --------------------------------------------------------------------------------
 
 
 def isomers_of(mol: Mol, settings: Settings) -> tuple[list[Mol], str]:
-    """Stereoisomers that ``mol`` leaves open, and what to say of the choice among them."""
+    """Return the stereoisomers that ``mol`` leaves open, and a remark on the choice."""
     from rdkit import Chem
     from rdkit.Chem import EnumerateStereoisomers
 
@@ -141,7 +141,7 @@ def isomers_of(mol: Mol, settings: Settings) -> tuple[list[Mol], str]:
 
 
 def _without_mirror_images(isomers: list[Mol]) -> list[Mol]:
-    """One of each pair of enantiomers, which have one energy and one spectrum."""
+    """One of each pair of enantiomers, which have the same energy and spectrum."""
     from rdkit import Chem
 
     tags = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
@@ -162,7 +162,7 @@ def _without_mirror_images(isomers: list[Mol]) -> list[Mol]:
 
 
 def candidates_of(mol: Mol, name: str, settings: Settings) -> tuple[list[Candidate], str]:
-    """Conformers of all stereoisomers that ``mol`` leaves open, and what to say of the choice."""
+    """Return conformers of all stereoisomers that ``mol`` leaves open, and a remark on them."""
     isomers, said = isomers_of(mol, settings)
     try:
         return _conformers(isomers, name, settings), said
@@ -174,7 +174,7 @@ def candidates_of(mol: Mol, name: str, settings: Settings) -> tuple[list[Candida
 
 
 def _conformers(isomers: Sequence[Mol], name: str, settings: Settings) -> list[Candidate]:
-    """Conformers of ``isomers``, in the order to try them."""
+    """Conformers of ``isomers``, in the order in which to try them."""
     found: list[Candidate] = []
     failed: InputError | None = None
     for place, isomer in enumerate(isomers):
@@ -198,11 +198,11 @@ def _embedded(mol: Mol, isomer: int, name: str, settings: Settings) -> list[Cand
             return [Candidate(whole, np.zeros((1, 3)), isomer, 0.0)]
         turning = int(rdMolDescriptors.CalcNumRotatableBonds(mol))
         turning += int(rdMolDescriptors.CalcNumAliphaticRings(mol))
-        # Large molecules have too many conformers for any number to help.
+        # Large molecules have too many conformers to sample.
         most = settings.conformers if whole.GetNumAtoms() <= settings.medium else 1
         ids = _embed(whole, min(1 + 4 * turning, most), name, settings)
         known = bool(rdForceFieldHelpers.MMFFHasAllMoleculeParams(whole))
-        # Where the force field has the last word, it has it also on torsions.
+        # If the final geometry is from the force field, so are its torsions.
         free = settings.geometry == "mmff" or is_large(whole, settings)
         held = [] if free else _conjugated_torsions(whole)
         orders = {k: _settle(whole, k, held) if known else 0.0 for k in ids}
@@ -225,7 +225,7 @@ Torsion = tuple[int, int, int, int]
 
 
 def _conjugated_torsions(mol: Mol) -> list[Torsion]:
-    """One torsion about every single bond between conjugated parts, rings apart."""
+    """One torsion about every single bond between conjugated parts, except in rings."""
     found = []
     for bond in mol.GetBonds():
         if bond.GetBondTypeAsDouble() > 1.0 or bond.IsInRing() or not bond.GetIsConjugated():
@@ -239,13 +239,13 @@ def _conjugated_torsions(mol: Mol) -> list[Torsion]:
 
 
 def _straight(atom: Any) -> bool:
-    """Whether an atom's bonds lie on a line, so that there is no torsion about them."""
+    """Whether the bonds of an atom are linear, so that they have no torsion."""
     orders = [bond.GetBondTypeAsDouble() for bond in atom.GetBonds()]
     return 3.0 in orders or orders.count(2.0) == 2
 
 
 def _settle(mol: Mol, conformer: int, held: Sequence[Torsion]) -> float:
-    """Relax a conformer of ``mol`` in place with MMFF94, torsions ``held``; its energy in eV."""
+    """Relax a conformer in place with MMFF94, torsions ``held``; return its energy, eV."""
     from rdkit.Chem import rdForceFieldHelpers
 
     parameters = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
@@ -262,7 +262,7 @@ def is_large(mol: Mol, settings: Settings) -> bool:
 
 
 def _embed(mol: Mol, n: int, name: str, settings: Settings) -> list[int]:
-    """Numbers of up to ``n`` conformers, by the first way that gives any."""
+    """Indices of up to ``n`` conformers, by the first method that gives any."""
     from rdkit.Chem import rdDistGeom
 
     # Large molecules embed from random coordinates only; the knowledge of straight cumulated
@@ -277,10 +277,10 @@ def _embed(mol: Mol, n: int, name: str, settings: Settings) -> list[int]:
         how.useBasicKnowledge = knowledge
         how.maxIterations = settings.attempts
         how.timeout = settings.embedding_seconds
-        # One first: where there is none, others would be sought in vain.
+        # Try one first: if it fails, others would fail, too.
         for count in dict.fromkeys((1, n)):
             rdDistGeom.EmbedMultipleConfs(mol, count, how)
-            # Numbers it returns may be of conformers that failed.
+            # It may return indices of conformers that failed.
             if not (ids := [conformer.GetId() for conformer in mol.GetConformers()]):
                 break
         if ids:
@@ -292,7 +292,7 @@ def _embed(mol: Mol, n: int, name: str, settings: Settings) -> list[int]:
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:
-    """Candidates in their order without those whose energy and shape an earlier one has."""
+    """Candidates in order, without those equal in energy and shape to an earlier one."""
     kept: list[Candidate] = []
     for candidate in candidates:
         if not any(alike(candidate, other) for other in kept):
@@ -301,7 +301,7 @@ def _distinct(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def alike(a: Candidate, b: Candidate) -> bool:
-    """Whether two conformers are one: equal energies and, sorted, equal distances."""
+    """Return whether two conformers are the same: equal energies and sorted distances."""
     return (
         a.isomer == b.isomer
         and abs(a.energy - b.energy) < 0.003
@@ -310,14 +310,14 @@ def alike(a: Candidate, b: Candidate) -> bool:
 
 
 def _shape(candidate: Candidate) -> Array:
-    """Sorted distances of heavy atoms from their centre, the same for every numbering."""
+    """Sorted distances of heavy atoms from their centre, independent of numbering."""
     heavy = np.array([atom.GetAtomicNum() > 1 for atom in candidate.mol.GetAtoms()])
     places = candidate.positions[heavy] if heavy.any() else candidate.positions
     return np.sort(np.linalg.norm(places - places.mean(axis=0), axis=1))
 
 
 def planar_copy(candidate: Candidate) -> list[Candidate]:
-    """``candidate`` with its torsions between conjugated parts made planar; empty without any."""
+    """Return ``candidate`` with planar torsions between conjugated parts; empty without any."""
     from rdkit import Chem
     from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
 
@@ -339,7 +339,7 @@ def planar_copy(candidate: Candidate) -> list[Candidate]:
 
 
 def same_bonds(mol: Mol, positions: Array) -> bool:
-    """Whether exactly the bonds of ``mol`` are at the distance of one."""
+    """Return whether exactly the bonded pairs of ``mol`` are at bond distance."""
     radii = covalent_radii[[atom.GetAtomicNum() for atom in mol.GetAtoms()]]
     delta = np.linalg.norm(positions[:, None] - positions[None, :], axis=-1)
     reduced = delta / (radii[:, None] + radii[None, :])

@@ -1,14 +1,13 @@
-"""Relaxation with GFN2-xTB.
+"""Relax molecules with GFN2-xTB.
 
-BFGS steps start from a model of the second derivatives instead of one number for all directions:
-each pair of atoms is a spring that weakens with its *reduced distance* ρ, the distance over the sum
-of covalent radii,
+BFGS starts from a model Hessian instead of one number for all directions: each pair of atoms is a
+spring that weakens with its *reduced distance* ρ, the distance over the sum of covalent radii,
 
     k(ρ) = K exp(−b (ρ − 1)),
 
-and a constant stands for bending out of planes and turning about bonds, which pairs do not resist
-(after Lindh et al., Chem. Phys. Lett. 241, 423 (1995), whose springs are Gaussians of the
-distance). It halves the number of steps of dyes, and soft torsions end nearer to their minimum.
+and a constant represents out-of-plane bending and torsions, which pairs do not resist (after Lindh
+et al., Chem. Phys. Lett. 241, 423 (1995), whose springs are Gaussians of the distance). It halves
+the number of steps for dyes, and soft torsions end nearer to their minimum.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ SPRING, DECAY, SOFT = 35.0, 4.0, 6.0
 """K (eV/Å²), b, and the constant added to all directions (eV/Å²)."""
 
 FARTHEST = 3.0
-"""Reduced distance beyond which pairs have no spring."""
+"""Pairs beyond this reduced distance have no spring."""
 
 
 def has_xtb() -> bool:
-    """Whether tblite is installed and can be loaded."""
+    """Return whether tblite is installed and can be loaded."""
     try:
         import tblite.interface  # noqa: F401
     except (ImportError, OSError):
@@ -46,7 +45,7 @@ METHOD = "GFN2-xTB"
 
 
 def xtb_calculator(charge: int) -> Any:
-    """GFN2-xTB as an ASE calculator for molecules of ``charge``.
+    """Return GFN2-xTB as an ASE calculator for molecules with ``charge``.
 
     Raises
     ------
@@ -65,7 +64,7 @@ def xtb_calculator(charge: int) -> Any:
 
 @contextmanager
 def converging() -> Iterator[None]:
-    """Turn what ASE and tblite raise where electrons do not converge into an InputError."""
+    """Raise InputError if ASE or tblite report that the SCF does not converge."""
     from ase.calculators.calculator import CalculatorError
 
     try:
@@ -99,7 +98,7 @@ def relaxed(
     Raises
     ------
     InputError
-        Without tblite, and where the electrons do not converge.
+        Without tblite, or if the SCF does not converge.
     """
     from ase.optimize import BFGS
 
@@ -114,7 +113,7 @@ def relaxed(
 
 
 def model_hessian(numbers: Any, positions: Array) -> Array:
-    """Second derivatives (eV/Å²) of springs between all atoms, (3n, 3n).
+    """Return the model Hessian (3n, 3n), eV/Å², of springs between all atoms.
 
     H_ij = −k(ρ_ij) u uᵀ with the unit vector u from one atom to the other, and H_ii = −Σ_j H_ij,
     plus the constant on the diagonal.

@@ -1,9 +1,9 @@
-"""Geometries made in processes of their own, one for each core, in the order of the requests.
+"""Make geometries in separate processes, one per core, in the order of the requests.
 
-GFN2-xTB must run on one thread, which can only be said before its library is loaded, and a molecule
-that hangs or crashes a library must not take the whole run with it. So the work is done by
-processes, ``python -m esml.io.geometry``, that read a request (one line of JSON) and answer with a
-line. They end with their standard input, that is with the process that started them.
+GFN2-xTB must run on one thread, which must be set before its library is loaded, and a molecule that
+hangs or crashes a library must not end the whole run. So processes, ``python -m esml.io.geometry``,
+do the work: each reads a request (one line of JSON) and answers with a line. They end when their
+standard input ends, that is, with the process that started them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from esml.io.geometry.embedding import Settings
 from esml.io.provenance import InputError
 
 SECONDS = 900.0
-"""Longest time for one molecule, unless another is given."""
+"""Default of the longest time for one molecule, s."""
 
 AHEAD = 16
-"""Requests for each process that are read ahead."""
+"""Number of requests per process that are read ahead."""
 
 Request = dict[str, Any]
 """``smiles``, ``mol`` (a MOL block), or ``numbers``, ``positions`` and ``charge``; and, for
@@ -39,16 +39,16 @@ conformers of ``smiles``, their number ``n``."""
 
 
 T = TypeVar("T")
-"""What is handed through."""
+"""Type of items that are passed through."""
 
 
 class Worker:
-    """One process that makes geometries; started when first asked.
+    """One process that makes geometries, started at the first request.
 
     Parameters
     ----------
     seconds
-        Longest time for one molecule, after which the process is ended.
+        Longest time for one molecule; then the process is ended.
     """
 
     def __init__(self, seconds: float = SECONDS) -> None:
@@ -71,7 +71,7 @@ class Worker:
         )
 
     def __call__(self, request: Request, settings: Settings) -> list[Built]:
-        """What the process makes of ``request``. Raises InputError, also where the process dies."""
+        """Return the answer to ``request``. Raises InputError, also if the process dies."""
         if self._process is None or self._process.poll() is not None:
             self._process = self._start()
         process = self._process
@@ -101,7 +101,7 @@ class Worker:
         return [Built.of_plain(plain) for plain in answer["built"]]
 
     def kill(self) -> None:
-        """End the process while another thread waits for its answer, which then is an error."""
+        """End the process; a thread that waits for its answer gets an error."""
         process = self._process
         if process is not None:
             process.kill()
@@ -127,19 +127,19 @@ class _Idle:
         atexit.register(self.close)
 
     def take(self, seconds: float = SECONDS) -> Worker:
-        """One that waits, or a new one, to work for ``seconds`` at most."""
+        """Return an idle process or a new one, to work for at most ``seconds``."""
         with self._lock:
             worker = self._workers.pop() if self._workers else Worker()
         worker.seconds = seconds
         return worker
 
     def give(self, worker: Worker) -> None:
-        """Let ``worker`` wait."""
+        """Keep ``worker`` for the next molecule."""
         with self._lock:
             self._workers.append(worker)
 
     def close(self) -> None:
-        """End all that wait."""
+        """End all idle processes."""
         with self._lock:
             for worker in self._workers:
                 worker.close()
@@ -152,7 +152,7 @@ def _idle() -> _Idle:
 
 
 def build(request: Request, settings: Settings) -> list[Built]:
-    """One molecule, in a process that stays for the next. Raises InputError."""
+    """Build one molecule in a process that is reused for the next. Raises InputError."""
     worker = _idle().take()
     try:
         return worker(request, settings)
@@ -161,7 +161,7 @@ def build(request: Request, settings: Settings) -> list[Built]:
 
 
 def cores() -> int:
-    """Cores this process may run on."""
+    """Return the number of cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS, Windows
@@ -173,12 +173,11 @@ def build_many(
     processes: int | None = None,
     seconds: float = SECONDS,
 ) -> Generator[list[Built] | InputError | T, None, None]:
-    """Geometries in the order of ``requests``, an InputError in place of one that has none.
+    """Yield geometries in the order of ``requests``; an InputError replaces one that fails.
 
-    ``processes`` work at once (one for each core if ``None``), a few requests ahead of what is
-    asked for, so that memory is bounded and the cores stay busy while results are used. Each
-    molecule may take ``seconds``. Among the requests may be anything else that is no dictionary; it
-    is handed through in its place.
+    ``processes`` work at once (one per core if ``None``), a few requests ahead of the results
+    taken, so that memory is bounded and the cores stay busy while results are used. Each molecule
+    may take ``seconds``. Requests that are not dictionaries are passed through in order.
     """
     processes = processes or cores()
     busy: set[Worker] = set()
@@ -207,7 +206,7 @@ def build_many(
         for each in waiting:
             if isinstance(each, Future):
                 each.cancel()
-        # What is still being made is for no one any more.
+        # Nobody needs the geometries still in progress.
         for worker in tuple(busy):
             worker.kill()
         pool.shutdown()

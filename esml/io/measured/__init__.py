@@ -2,7 +2,7 @@
 
 spectra       a spectrum from a table or from the export of a spectrometer
 maxima        SMILES, solvent and λmax, one row each
-dye_families  families by which such lists are sorted
+dye_families  families of dyes, to sort such lists
 """
 
 from esml.io.measured.dye_families import FAMILIES, OTHER, family_of

@@ -1,7 +1,7 @@
-"""Families of dyes by their chromophore, as tables of measured maxima are sorted.
+"""Families of dyes by chromophore, to sort tables of measured maxima.
 
-A molecule belongs to the first family of ``FAMILIES`` whose pattern it holds, so that larger
-chromophores stand before their parts.
+A molecule belongs to the first family of ``FAMILIES`` whose pattern it contains, so larger
+chromophores are listed before their parts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _patterns() -> dict[str, Any]:
 
 
 def family_of(smiles: str) -> str:
-    """The family of a molecule; ``"other"`` where none fits or the SMILES cannot be read."""
+    """Return the family of a molecule; ``"other"`` if none fits or the SMILES cannot be read."""
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():

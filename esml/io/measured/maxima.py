@@ -1,7 +1,7 @@
-"""Lists of measured absorption maxima: SMILES, solvent and λmax, one row each.
+"""Read lists of measured absorption maxima: one row with SMILES, solvent and λmax each.
 
-The columns are found by their headings. ``esml.io.read_entries`` gives the molecules of the same
-table, row by row.
+Headings identify the columns. ``esml.io.read_entries`` reads the molecules of the same table, row
+by row.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _SOLVENT = re.compile(r"solvent|medium", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class MeasuredMaximum:
-    """A measured λmax, and the solvent it was measured in, as the table calls it."""
+    """A measured λmax, and its solvent as named in the table."""
 
     wavelength: float
-    """nm; nan where the table has none."""
+    """nm; nan if the table has none."""
     solvent: str
-    """Name in the table, or empty."""
+    """Name of the solvent in the table, or empty."""
 
     @property
     def energy(self) -> float:
@@ -37,12 +37,12 @@ class MeasuredMaximum:
 
 
 def read_maxima(path: str | Path) -> list[MeasuredMaximum]:
-    """Measured maxima of all rows of a table (CSV or TSV) with headings.
+    """Return the measured maxima of all rows of a table (CSV or TSV) with headings.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, or without a column of maxima in nm.
+        If the file cannot be read, or has no column of maxima in nm.
     """
     path = Path(path)
     text = read_table(path, "a table of SMILES, solvent and λmax")

@@ -1,8 +1,8 @@
-"""Measured absorption spectra from tables: CSV, TSV and what spectrometers export.
+"""Read measured absorption spectra from tables: CSV, TSV and exports of spectrometers.
 
 A table has one column of light (wavelength in nm, energy in eV or wavenumber in cm⁻¹) and one of
-absorbance or molar absorption coefficient. Headings say which is which; where they do not, sizes of
-the numbers do. What was recognized, and how, is kept with the spectrum.
+absorbance or molar absorption coefficient. They are identified by headings or else by the size of
+the numbers. The spectrum keeps what was recognized, and how.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Quantity = Literal["absorbance", "molar absorption coefficient"]
 Light = Literal["nm", "eV", "cm-1"]
 
 FEWEST = 5
-"""Points of a spectrum at least."""
+"""Least number of points of a spectrum."""
 
 _LIGHTS: dict[Light, str] = {
     "nm": r"\bnm\b|_nm\b|wave ?_?length|λ|lambda|nanomet",
@@ -35,8 +35,8 @@ _ABSORBANCE = r"\babs\b|absorb|absorption|optical density|\bod\b|\ba\b|\ba\.?u"
 _LOGARITHM = r"\blog|\blg\b"
 
 LARGEST_ABSORBANCE = 20.0
-"""Where no heading says so, larger numbers are molar absorption coefficients: no spectrometer
-measures an absorbance above ten."""
+"""Without a heading, larger numbers are molar absorption coefficients: no spectrometer measures an
+absorbance above ten."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,8 +78,8 @@ def read_measured(path: str | Path) -> MeasuredSpectrum:
     Raises
     ------
     InputError
-        For a file that cannot be read, holds fewer than five points, or whose columns are neither
-        headed nor of a size that tells what they are.
+        If the file cannot be read, contains fewer than five points, or neither headings nor sizes
+        identify its columns.
     """
     path = Path(path)
     table = _parse(read_table(path, "a table of a measured spectrum"))
@@ -118,7 +118,7 @@ def _number(cell: str, comma: bool) -> float | None:
 
 
 def _parse(text: str) -> _Table | None:
-    """Headings and numbers under the delimiter that makes most rows; None without any row."""
+    """Headings and numbers for the delimiter that gives most rows; None without rows."""
     best: _Table | None = None
     for delimiter in (";", "\t", ",", None):
         found = _split(text, delimiter)
@@ -162,7 +162,7 @@ def _matches(pattern: str, heading: str) -> bool:
 
 
 def _columns(headings: list[str]) -> tuple[int, int]:
-    """Places of light and of the value: by headings, else the first two."""
+    """Indices of the columns of light and value: by headings, else the first two."""
     values = [
         k
         for k, text in enumerate(headings)
@@ -179,7 +179,7 @@ def _columns(headings: list[str]) -> tuple[int, int]:
 
 
 def _light(heading: str, light: Array, path: Path) -> tuple[Light, str]:
-    """Unit of the column of light, and what it is known from."""
+    """Unit of the column of light, and how it was recognized."""
     for unit, pattern in _LIGHTS.items():
         if _matches(pattern, heading):
             return unit, f"its heading is '{heading}'"
@@ -194,7 +194,7 @@ def _light(heading: str, light: Array, path: Path) -> tuple[Light, str]:
 
 
 def _quantity(heading: str, values: Array) -> tuple[Quantity, Array, str]:
-    """What the values are, and the values, with a logarithm undone."""
+    """The quantity, and its values, converted if they are logarithms."""
     if _matches(_COEFFICIENT, heading):
         if _matches(_LOGARITHM, heading):
             return "molar absorption coefficient", 10.0**values, f"its heading is '{heading}'"
@@ -219,6 +219,6 @@ def _energies(light: Array, unit: Light, path: Path) -> Array:
 
 
 def _ascending(energies: Array, values: Array) -> tuple[Array, Array]:
-    """Sorted by energy, the mean of values at the same energy."""
+    """Sort by energy, and average values at the same energy."""
     unique, place, count = np.unique(energies, return_inverse=True, return_counts=True)
     return unique, np.bincount(place, values) / count

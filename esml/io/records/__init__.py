@@ -1,9 +1,9 @@
 """Records of reference calculations, in sealed HDF5 files.
 
-fields     what classes of records are made of
+fields     fields of the classes of records
 molecules  ``Record``: a molecule, its Hamiltonians and excitations
 crystals   ``CrystalRecord``: a crystal, its Hamiltonian and bands
-shards     files of either, written and read
+shards     writes and reads files of either
 """
 
 from esml.io.records.crystals import CrystalRecord

@@ -23,8 +23,8 @@ class CrystalRecord(StoredRecord):
     mesh, because the zero of a crystal's potential is a convention; lengths in Å. Non-magnetic.
     """
 
-    FORMAT: ClassVar[str] = "esml-crystals"  # what files say they are
-    VERSION: ClassVar[int] = 1  # of the files written
+    FORMAT: ClassVar[str] = "esml-crystals"  # format stated in files
+    VERSION: ClassVar[int] = 1  # version of the files written
 
     numbers: Array = array_field("i2", 1, "atomic numbers (N,)")
     positions: Array = array_field("f8", 2, "positions (N, 3), Å")
@@ -54,7 +54,7 @@ class CrystalRecord(StoredRecord):
     @property
     def hamiltonian(self) -> RealSpaceHamiltonian:
         """H(R) with all lattice vectors, eV from the Fermi level."""
-        # Here, because records are also read where nobody waits for torch.
+        # Imported here, because records are also read without torch, to save time.
         import torch
 
         from esml.physics.crystals.bloch import RealSpaceHamiltonian

@@ -1,4 +1,4 @@
-"""What the classes of reference records are made of."""
+"""Fields of the classes of reference records."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from esml.typing import Array
 
 
 def text_field(doc: str) -> Any:
-    """A field of text."""
+    """Make a text field."""
     return field(default="", metadata={"kind": "text", "doc": doc})
 
 
 def array_field(dtype: str, ndim: int, doc: str, step: float | None = None) -> Any:
-    """A field of arrays; with ``step`` stored as whole multiples of it, off by step/2 at most."""
+    """Make an array field; ``step`` stores integer multiples of it, with errors up to step/2."""
     meta = {"kind": "array", "dtype": dtype, "ndim": ndim, "doc": doc, "step": step}
     return field(metadata=meta)
 
 
 class StoredRecord:
-    """What the classes of records share: a name and a version for their files, and some fields.
+    """Base class of records: a format and a version of their files, and some fields.
 
-    Their fields are made by ``array_field`` and ``text_field``.
+    Fields are made by ``array_field`` and ``text_field``.
     """
 
     FORMAT: ClassVar[str]

@@ -19,13 +19,13 @@ class Record(StoredRecord):
 
     N atoms, n minimal orbitals, o occupied and v = n − o virtual ones, S singlets, T triplets.
     Energies in eV, lengths in Å, dipoles in e·bohr. Symmetric operators are packed as lower
-    triangles. Amplitudes refer to the canonical orbitals ``coefficients`` of the same record, are
-    projected from the large basis and normalized there (XᵀX − YᵀY = 1), so what they lack to 1 is
-    what a minimal basis cannot hold: ``*_valence_weights`` is XᵀX − YᵀY after projection.
+    triangles. Amplitudes refer to the canonical orbitals ``coefficients`` of the same record. They
+    are normalized in the large basis (XᵀX − YᵀY = 1) and then projected; ``*_valence_weights`` is
+    XᵀX − YᵀY after projection, the share that the minimal basis can hold.
     """
 
-    FORMAT: ClassVar[str] = "esml-dataset"  # what files say they are
-    VERSION: ClassVar[int] = SCHEMA_VERSION  # of the files written
+    FORMAT: ClassVar[str] = "esml-dataset"  # format stated in files
+    VERSION: ClassVar[int] = SCHEMA_VERSION  # version of the files written
 
     numbers: Array = array_field("i2", 1, "atomic numbers (N,)")
     positions: Array = array_field("f8", 2, "positions (N, 3), Å")
@@ -69,28 +69,28 @@ class Record(StoredRecord):
 
     @property
     def hamiltonian(self) -> Array:
-        """Downfolded Hamiltonian (n, n) eV."""
+        """Downfolded Hamiltonian (n, n), eV."""
         c = self.coefficients.astype(np.float64)
         result: Array = (c * self.energies) @ c.T
         return result
 
     @property
     def scf_hamiltonian(self) -> Array:
-        """Minimal-basis SCF Hamiltonian (n, n) eV."""
+        """Minimal-basis SCF Hamiltonian (n, n), eV."""
         c = self.scf_coefficients.astype(np.float64)
         result: Array = (c * self.scf_energies) @ c.T
         return result
 
 
 def pack(operator: Array) -> Array:
-    """Lower triangles (..., n(n+1)/2) of symmetric matrices (..., n, n)."""
+    """Return the lower triangles (..., n(n+1)/2) of symmetric matrices (..., n, n)."""
     rows, columns = np.tril_indices(operator.shape[-1])
     result: Array = operator[..., rows, columns]
     return result
 
 
 def unpack(packed: Array) -> Array:
-    """Symmetric matrices (..., n, n) of lower triangles (..., n(n+1)/2)."""
+    """Return the symmetric matrices (..., n, n) of lower triangles (..., n(n+1)/2)."""
     n = int((np.sqrt(8 * packed.shape[-1] + 1) - 1) / 2)
     rows, columns = np.tril_indices(n)
     result = np.zeros((*packed.shape[:-1], n, n), dtype=packed.dtype)

@@ -1,15 +1,15 @@
 """Shards, the files of reference records: their HDF5 schema, writer and reader.
 
-A *shard* is one HDF5 file of any number of records of one kind: molecules (``Record``) or crystals
+A *shard* is an HDF5 file with any number of records of one kind: molecules (``Record``) or crystals
 (``esml.io.records.crystals``). Every field of that class is one group ``<field>`` with ``values``
 (all records' entries, flattened and joined) and ``shapes`` (n_records, n_dimensions); text fields
 are one dataset of UTF-8 strings. Shards are written whole to a temporary name and renamed, so a
-reader never meets half of one, and joining shards is joining their records. Bulky fields are stored
-as whole multiples of a stated ``step`` (a group attribute), which compresses to less than half of
-float32. After the HDF5 file itself, which readers of HDF5 pass over, stands a line with the SHA-256
-of all before it: a shard any byte of which has changed is refused. What a shard declares of itself
-is checked against its size before room is made for it. ``SCHEMA_VERSION`` is stored with the file
-and checked on reading; version 1 had no steps, version 2 no checksum, and both are still read.
+reader never sees half of one. To join shards, join their records. Bulky fields are stored as
+integer multiples of a stated ``step`` (a group attribute), which compresses to less than half of
+float32. After the HDF5 file follows a line, ignored by HDF5 readers, with the SHA-256 of all before
+it: a shard with any changed byte is refused. Sizes that a shard declares are checked against the
+size of its file before memory is allocated. ``SCHEMA_VERSION`` is stored with the file and checked
+on reading; version 1 had no steps, version 2 no checksum, and both are still read.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ Paths = str | Path | Iterable[str | Path]
 
 
 class DatasetError(ValueError):
-    """A dataset file cannot be read or written; the message says why in one sentence."""
+    """Raised if a dataset file cannot be read or written; the message is one sentence."""
 
 
 class DamagedError(DatasetError):
-    """A dataset file that is cut short or at odds with itself."""
+    """Raised for a dataset file that is incomplete or inconsistent."""
 
 
 R = TypeVar("R", bound=StoredRecord)
@@ -61,8 +61,8 @@ def write_shard(path: str | Path, records: Sequence[StoredRecord]) -> None:
     Raises
     ------
     DatasetError
-        If the records cannot be written (a full disk, no permission, a field of a wrong shape); no
-        temporary file is left.
+        If the records cannot be written (a full disk, no permission, a field with a wrong shape);
+        no temporary file is left.
     """
     path = Path(path)
     try:
@@ -75,14 +75,14 @@ def write_shard(path: str | Path, records: Sequence[StoredRecord]) -> None:
 
 
 def sealed(image: bytes) -> bytes:
-    """The HDF5 file ``image`` followed by its checksum."""
+    """Return the HDF5 file ``image`` followed by its checksum."""
     return image + f"\nesml-dataset sha256 {hashlib.sha256(image).hexdigest()}\n".encode()
 
 
 def _check_seal(path: Path) -> bool:
-    """Whether ``path`` carries a checksum; DamagedError where its content is another.
+    """Whether ``path`` has a checksum; DamagedError if its content does not match.
 
-    Before HDF5 opens the file: its library is not made for damaged ones.
+    It is called before HDF5 opens the file, because the library cannot handle damaged ones.
     """
     with open(path, "rb") as file:
         digest = hashlib.sha256()
@@ -100,7 +100,7 @@ def _check_seal(path: Path) -> bool:
 
 
 def _file_image(records: Sequence[StoredRecord]) -> bytes:
-    """The bytes of the HDF5 file, made in memory: HDF5 itself crashes when a disk is full."""
+    """The bytes of the HDF5 file, made in memory because HDF5 crashes if the disk is full."""
     kind = type(records[0]) if records else Record
     with h5py.File("image", "w", driver="core", backing_store=False) as file:
         file.attrs["format"] = kind.FORMAT
@@ -141,7 +141,7 @@ def _write_field(
 
 
 def _multiples(name: str, values: Array, step: float) -> Array:
-    """``values`` as whole multiples of ``step``, in the smallest integers that hold them."""
+    """``values`` as multiples of ``step``, in the smallest integer type that holds them."""
     multiples = np.rint(values.astype(np.float64) / step)
     largest = float(np.abs(multiples).max(initial=0.0))
     for dtype in ("i2", "i4"):
@@ -154,7 +154,7 @@ def _multiples(name: str, values: Array, step: float) -> Array:
 
 
 def _check_head(path: Path, file: h5py.File, kind: type[Any], has_seal: bool) -> None:
-    """Raises for a file that is not of ``kind``, or of a version that cannot be read."""
+    """Raise DatasetError for a file of another kind, or a version that cannot be read."""
     if file.attrs.get("format") != kind.FORMAT:
         raise DatasetError(
             f"{path} is not an esml dataset: expected the attribute "
@@ -184,7 +184,7 @@ def read_shard(path: str | Path) -> list[Record]: ...
 @overload
 def read_shard(path: str | Path, kind: type[R]) -> list[R]: ...
 def read_shard(path: str | Path, kind: type[Any] = Record) -> list[Any]:
-    """All records of one shard.
+    """Read all records of one shard.
 
     Memory is bounded by ``hdf5_guards.MOST_BYTES`` times the size of the file.
 
@@ -251,7 +251,7 @@ def _read_field(
         if texts.shape != (n_records,) or h5py.check_string_dtype(texts.dtype) is None:
             raise ValueError(f"{name} holds {texts.shape} entries where there are {n_records}")
         entries: list[str] = []
-        # In pieces: however short the file, each entry may point to the same long text.
+        # Read in pieces: even in a short file, each entry may point to the same long text.
         for start in range(0, n_records, 1000):
             piece = texts.asstr()[start : start + 1000]
             budget.spend(name, sum(map(len, piece)))
@@ -268,7 +268,7 @@ def _read_field(
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise ValueError(f"{name} has values of type {values.dtype}: expected a row of numbers")
     shapes = shapes[:].tolist()
-    # In Python's whole numbers: no product may wrap round to one that fits.
+    # Python integers, so that no product can overflow to a valid value.
     sizes = [math.prod(shape) for shape in shapes]
     if any(extent < 0 for shape in shapes for extent in shape) or sum(sizes) != len(values):
         raise ValueError(f"{name} holds {len(values)} values where its shapes tell {sum(sizes)}")
@@ -285,9 +285,9 @@ def _read_field(
 
 
 def shard_paths(path: str | Path) -> list[Path]:
-    """The shard ``path`` itself, or all ``*.h5`` under the directory ``path``, sorted.
+    """Return the shard ``path`` itself, or all ``*.h5`` under the directory ``path``, sorted.
 
-    Raises DatasetError when there is none.
+    Raises DatasetError if there is none.
     """
     path = Path(path)
     if path.is_dir():
@@ -310,7 +310,7 @@ def read(
 def read(
     paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
 ) -> list[Any]:
-    """The records of several shards.
+    """Read the records of several shards.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def read(
     split
         Only records of this split; all if None.
     unique
-        Whether only the first of several records with equal content keys is given.
+        Whether to return only the first of several records with equal content keys.
     kind
         Class of the records.
 
@@ -339,12 +339,12 @@ def iterate(
 def iterate(
     paths: Paths, split: str | None = None, unique: bool = True, *, kind: type[Any] = Record
 ) -> Iterator[Any]:
-    """The records of several shards, one shard at a time.
+    """Yield the records of several shards, one shard at a time.
 
     Parameters
     ----------
     paths, split, unique, kind
-        As for ``read``.
+        As in ``read``.
 
     Yields
     ------

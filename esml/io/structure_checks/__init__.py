@@ -1,9 +1,9 @@
-"""Which structures a model can treat, and what is wrong with the others.
+"""Checks of structures, with messages on what is wrong.
 
-charge_and_spin  total charge and spin as structures state them
-plausibility     missing hydrogens, lengths in bohr, drawings, molecules on top of each other
-molecules        what a model of molecules refuses
-crystals         what a model of crystals refuses
+charge_and_spin  total charge and spin stated by structures
+plausibility     missing hydrogens, lengths in bohr, drawings, overlapping molecules
+molecules        checks for models of molecules
+crystals         checks for models of crystals
 """
 
 from esml.io.structure_checks.charge_and_spin import StructureError, molecular_charge

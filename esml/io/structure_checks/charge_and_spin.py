@@ -1,7 +1,7 @@
-"""Total charge and spin as structures state them.
+"""Total charge and spin stated by structures.
 
-Programs write them to ``atoms.info`` under many names; all usual ones are read, and where two of
-them disagree nothing is guessed.
+Programs write them to ``atoms.info`` under many names. All usual ones are read; if two of them
+disagree, it is an error.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "Multiplicity", "mult"
 """Keys of ``atoms.info`` for the multiplicity 2S + 1."""
 
 SPIN_KEYS = ("spin", "total_spin", "uhf")
-"""Keys for which some programs write the multiplicity, others the number of unpaired electrons:
-with an even number of electrons both 0 and 1 can only mean a singlet."""
+"""Keys under which some programs write the multiplicity, others the number of unpaired electrons.
+With an even number of electrons, both 0 and 1 can only mean a singlet."""
 
 _TWO_NUMBERS = re.compile(r"\s*([+-]?\d)\s*,?\s+([1-9])\s*")
 
 
 class StructureError(ValueError):
-    """A structure the model cannot treat; the message is one sentence for the user."""
+    """Raised for a structure the model cannot treat; the message is one sentence for the user."""
 
 
 def _number(value: Any, name: str) -> float:
@@ -62,9 +62,9 @@ def _stated(info: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, float]
 
 
 def stated_charge(info: Mapping[str, Any]) -> tuple[str, float] | None:
-    """Key and value of the total charge in ``info``; None if it states none.
+    """Return key and value of the total charge in ``info``; None if it states none.
 
-    Raises StructureError for what is no number, and for keys that disagree.
+    Raises StructureError if the value is not a number or keys disagree.
     """
     return _stated(info, CHARGE_KEYS)
 
@@ -72,8 +72,8 @@ def stated_charge(info: Mapping[str, Any]) -> tuple[str, float] | None:
 def check_shell(atoms: Atoms, charge: int) -> None:
     """Raise StructureError unless ``atoms`` with ``charge`` are a closed shell that can be excited.
 
-    The valence electrons must be even in number and leave a valence orbital empty, and the
-    structure must not state unpaired ones.
+    The number of valence electrons must be even and leave a valence orbital empty, and the
+    structure must not state unpaired electrons.
     """
     valence = sum(VALENCE_ELECTRONS[int(z)] for z in atoms.numbers)
     capacity = 2 * sum(1 if z == 1 else N_SLOTS for z in atoms.numbers)
@@ -97,7 +97,7 @@ def check_shell(atoms: Atoms, charge: int) -> None:
 
 
 def _check_stated_spin(atoms: Atoms) -> None:
-    """Refuse an open shell that spin, multiplicity or initial magnetic moments state."""
+    """Refuse an open shell stated by spin, multiplicity or initial magnetic moments."""
     spin = _stated(atoms.info, SPIN_KEYS)
     multiplicity = _stated(atoms.info, MULTIPLICITY_KEYS)
     moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))
@@ -116,16 +116,16 @@ def _check_stated_spin(atoms: Atoms) -> None:
 
 
 def charge_and_multiplicity(comment: str) -> tuple[int, int] | None:
-    """Those of a comment that holds nothing else, ``"2 1"``, as some programs write them."""
+    """Return charge and multiplicity of a comment with nothing else, such as ``"2 1"``."""
     match = _TWO_NUMBERS.fullmatch(comment)
     return (int(match[1]), int(match[2])) if match else None
 
 
 def molecular_charge(atoms: Atoms) -> int:
-    """Total charge: what ``atoms.info`` states, else the sum of the initial charges.
+    """Return the total charge in ``atoms.info``, else the sum of the initial charges.
 
-    ``atoms.info`` may call it by any of ``CHARGE_KEYS``. Raises StructureError where it is no
-    whole number, and where two keys disagree.
+    ``atoms.info`` may have it under any of ``CHARGE_KEYS``. Raises StructureError if it is not an
+    integer, or if two keys disagree.
     """
     stated = stated_charge(atoms.info)
     value = stated[1] if stated else _initial_charge(atoms)

@@ -1,4 +1,4 @@
-"""Which crystals a model can treat, and what is wrong with the others."""
+"""Checks of crystals, with messages on what is wrong."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ase.neighborlist import neighbor_list
 from esml.io.structure_checks.charge_and_spin import StructureError
 
 CLOSEST = 1.2
-"""Å; metal atoms closer than this are taken for an error in the input."""
+"""Å; metal atoms closer than this count as an error in the input."""
 LEAST_VOLUME = 1.0
-"""Å³ of a cell; less is a cell without three directions."""
+"""Å³; a cell with less volume does not span three dimensions."""
 
 
 def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
-    """Refuse what is no crystal of ``elements`` (atomic numbers).
+    """Refuse anything but a crystal of ``elements`` (atomic numbers).
 
     Raises StructureError for an empty structure, one that is not periodic in three directions,
     coordinates that are not finite, other elements, and atoms closer than 1.2 Å. Atoms are counted

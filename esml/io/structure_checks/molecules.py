@@ -1,7 +1,7 @@
-"""Which structures the model can treat, and what is wrong with the others.
+"""Checks of molecules, with messages on what is wrong.
 
-Structures are refused here, at the boundary, with a sentence that says what is wrong, what was
-expected and how to fix it; nothing behind this module checks again.
+Structures are refused here, on input, with a sentence that says what is wrong, what was expected
+and how to fix it; later code does not check again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from esml.physics.basis import ELEMENTS
 
 __all__ = ["StructureError", "check_structure", "molecular_charge"]
 
-FARTHEST = 1000.0  # Å; coordinates of single precision are exact to 6e-5 Å there
+FARTHEST = 1000.0  # Å; single-precision coordinates are exact to 6e-5 Å there
 
 
 CLOSEST = 0.3
-"""Atoms closer than this (Å) are taken for an error in the input."""
+"""Å; atoms closer than this count as an error in the input."""
 
 
 def _name(atoms: Atoms, index: int) -> str:
@@ -31,7 +31,7 @@ def _name(atoms: Atoms, index: int) -> str:
 
 
 def other_model(number: int) -> str:
-    """That the shipped model knows an element which an older one does not."""
+    """Return a hint if the shipped model supports an element that an older one does not."""
     return "choose the shipped model (no --model), or " if number in ELEMENTS else ""
 
 
@@ -45,9 +45,9 @@ def check_structure(
     atoms
         The structure. Messages count its atoms from 0, as ASE does.
     elements
-        Atomic numbers that the model knows.
+        Atomic numbers that the model supports.
     charge
-        Total charge in place of that of ``atoms`` (see ``molecular_charge``).
+        Total charge, which overrides that of ``atoms`` (see ``molecular_charge``).
 
     Raises
     ------

@@ -1,10 +1,9 @@
-"""Detects implausible coordinates and says what is wrong with them.
+"""Detect implausible coordinates and say what is wrong with them.
 
-Files lose their hydrogens, carry lengths in bohr, hold drawings instead of geometries, or two
-molecules on top of each other. The model would accept each of these and return wrong numbers
-without a warning. Each rule below compares distances with sums r_A + r_B of covalent radii, a
-*reduced distance* of about 1 for a bond, and is far from what thermal or stretched geometries
-reach.
+Files may lack hydrogens, have lengths in bohr, or contain drawings instead of geometries or two
+overlapping molecules. The model would accept each of these and return wrong numbers without a
+warning. Each rule below compares distances with sums r_A + r_B of covalent radii: the *reduced
+distance* is about 1 for a bond. The limits are far from thermal or stretched geometries.
 """
 
 from __future__ import annotations
@@ -26,37 +25,37 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class GeometryLimits:
-    """Reduced distances and angles at which the rules draw their lines."""
+    """Limits of the rules: reduced distances and angles."""
 
     shortest: float = 0.6
     """Shorter than any bond: N≡N has 0.77, a C–H bond at 600 K rarely less than 0.8."""
     neighbour: float = 1.3
-    """Up to here heavy atoms count as bonded."""
+    """Heavy atoms up to this reduced distance count as bonded."""
     hydrogen: float = 1.5
-    """The same where one of the two is hydrogen, which stretches farther."""
+    """The same if one of the two is hydrogen, whose bonds stretch further."""
     crowded: float = 1.15
-    """Neighbours nearer than this count against the highest valence."""
+    """Neighbours nearer than this count for the highest number of bonds."""
     lonely: float = 1.5
-    """An atom without any other nearer than this has no bond at all."""
+    """An atom with no other atom nearer than this has no bond at all."""
     bent: float = 150.0
-    """Degrees; a carbon atom with two neighbours only is straight, or lacks an atom …"""
+    """Degrees; a carbon atom with two neighbours lacks an atom if its angle is smaller …"""
     strongly_bent: float = 130.0
-    """… unless one of its bonds is as short as a triple bond and the angle above this."""
+    """… unless one of its bonds is as short as a triple bond and the angle is above this."""
     triple: float = 0.86
-    """Reduced lengths of C≡C, C≡N and cumulated C=O bonds are below."""
+    """Reduced lengths of C≡C, C≡N and cumulated C=O bonds are below this."""
     open_end: float = 0.9
-    """A carbon or nitrogen atom with one neighbour has a triple bond, which is shorter."""
+    """A C or N atom with only one neighbour has a triple bond, which is shorter than this."""
     share: float = 0.2
-    """Share of heavy atoms lacking neighbours from which hydrogens are missing."""
+    """Hydrogens are missing if this share of the heavy atoms lacks neighbours."""
     shielding: float = 0.95
-    """Two atoms have no bond where a third is nearer to both than this part of their distance, as
-    across a ring of four."""
+    """Two atoms have no bond if a third is nearer to both than this fraction of their distance, as
+    across a four-membered ring."""
     equal: float = 0.02
-    """Relative difference up to which lengths are one, as in drawings those of all bonds …"""
+    """Lengths count as equal up to this relative difference, as all bonds in drawings are …"""
     long_hydrogen: float = 1.35
-    """… where bonds to hydrogen are longer than this …"""
+    """… if bonds to hydrogen are longer than this …"""
     short_heavy: float = 0.75
-    """… or those between other atoms shorter."""
+    """… or bonds between other atoms are shorter than this."""
 
 
 LIMITS = GeometryLimits()
@@ -66,20 +65,20 @@ CARBENE = {9: 1.33, 17: 1.745, 35: 1.91, 53: 2.11}
 dihalomethanes (CH₂F₂ 1.36, CH₂Cl₂ 1.77)."""
 
 MOST_NEIGHBOURS = {1: 1, 6: 4, 7: 4, 8: 3, 9: 1}
-"""Highest number of bonds of atoms that never have more; others are not looked at."""
+"""Highest number of bonds, for elements that never have more; others are not checked."""
 
 _MOST = np.full(len(covalent_radii), np.iinfo(np.int64).max)
 _MOST[list(MOST_NEIGHBOURS)] = list(MOST_NEIGHBOURS.values())
 
 _REACH = 2.0 * GeometryLimits.lonely
-"""Å; no reduced distance up to ``lonely`` of the lighter elements is longer."""
+"""Å; covers reduced distances up to ``lonely`` for the lighter elements."""
 
 
 def implausible(atoms: Atoms, limits: GeometryLimits = LIMITS) -> str | None:
-    """What is wrong with the coordinates of ``atoms``, in one sentence; None if nothing is.
+    """Return what is wrong with the coordinates of ``atoms``, in one sentence; None if nothing is.
 
-    Recognizes lengths in bohr, drawings (two-dimensional coordinates), missing hydrogens, and atoms
-    of different molecules on top of each other. Single atoms and pairs of atoms are never judged.
+    Recognizes lengths in bohr, drawings (two-dimensional coordinates), missing hydrogens, and
+    overlapping molecules. Single atoms and pairs of atoms are not checked.
     """
     if len(atoms) < 2:
         return None
@@ -123,7 +122,7 @@ class _Bonds:
 
     @cached_property
     def flat(self) -> bool:
-        """Whether one coordinate is the same for all atoms, as nothing but a drawing needs."""
+        """Whether one coordinate is the same for all atoms, as in drawings."""
         return bool((np.ptp(self.positions, axis=0) < 1e-6).any())
 
     def _nearest(self, pairs: Indices, reduced: Array) -> Array:
@@ -133,7 +132,7 @@ class _Bonds:
         return nearest
 
     def in_bohr(self) -> bool:
-        """No atom within ``lonely`` of another, but every one at a bond's length in bohr."""
+        """Whether no atom is within ``lonely`` of another, but all are at bond lengths in bohr."""
         if len(self.reduced) and self.reduced.min() < self.limits.lonely:
             return False
         radii = covalent_radii[self.numbers]
@@ -151,7 +150,7 @@ class _Bonds:
         return np.bincount(near.ravel(), minlength=len(self.numbers))
 
     def too_close(self) -> str | None:
-        """Distances shorter than any bond, and atoms with more neighbours than any valence."""
+        """Describe distances shorter than any bond, or atoms with too many neighbours."""
         if len(self.reduced):
             k = int(self.reduced.argmin())
             if self.reduced[k] < self.limits.shortest:
@@ -173,10 +172,10 @@ class _Bonds:
         )
 
     def drawn(self) -> str | None:
-        """What in a flat structure shows that it was drawn.
+        """Describe what shows that a flat structure is a drawing.
 
-        Four neighbours of a carbon atom in a plane, or bonds to hydrogen as long as all others,
-        which stretching one kind of bond does not give.
+        It is a carbon atom with four neighbours in a plane, or bonds to hydrogen as long as all
+        others, which stretching one kind of bond does not give.
         """
         bonds = self._bonds()
         pairs, lengths, reduced = self.pairs[bonds], self.distances[bonds], self.reduced[bonds]
@@ -197,7 +196,7 @@ class _Bonds:
         return None
 
     def _bonds(self) -> Indices:
-        """Places among ``pairs`` of those at the distance of a bond, with no third between."""
+        """Indices of the ``pairs`` at bond distance with no third atom between them."""
         near = np.flatnonzero(self.reduced < self._limit)
         i, j = self.pairs[near].T
         apart = cdist(self.positions, self.positions)
@@ -207,18 +206,18 @@ class _Bonds:
 
     @cached_property
     def _limit(self) -> Array:
-        """Up to which reduced distance each of ``pairs`` counts as bonded."""
+        """Largest reduced distance at which each of ``pairs`` counts as bonded."""
         light = (self.numbers[self.pairs] == 1).any(axis=1)
         return np.where(light, self.limits.hydrogen, self.limits.neighbour)
 
     def lacking_hydrogens(self) -> str | None:
-        """Carbon and nitrogen atoms with fewer neighbours than any stable molecule gives them."""
+        """Describe C and N atoms with fewer neighbours than in any stable molecule."""
         heavy = int(np.count_nonzero(self.numbers != 1))
         bonded = self.reduced < self._limit
         counts = np.bincount(self.pairs[bonded].ravel(), minlength=len(self.numbers))
         carbon_or_nitrogen = (self.numbers == 6) | (self.numbers == 7)
         suspects = np.flatnonzero(carbon_or_nitrogen & (counts > 0) & (counts < 3))
-        # Most molecules end here: only their sp atoms and nitrogens have so few neighbours.
+        # Most molecules end here: only sp atoms and nitrogens have so few neighbours.
         carbon = suspects[self.numbers[suspects] == 6]
         if not carbon.size:
             return None
@@ -243,10 +242,10 @@ class _Bonds:
         )
 
     def _lacks(self, k: int, neighbours: list[tuple[int, float]]) -> bool:
-        """Whether a carbon or nitrogen atom with one or two neighbours lacks some.
+        """Whether a carbon or nitrogen atom with one or two neighbours lacks hydrogens.
 
-        A file loses all hydrogens of an atom or none, so an atom that has one lacks none, however
-        far a partner was pulled away (C₂H₄ with a stretched bond).
+        A file loses all hydrogens of an atom or none, so an atom that still has one lacks none,
+        however far its partner was pulled away (C₂H₄ with a stretched bond).
         """
         elements = self.numbers[[n for n, _ in neighbours]]
         if (elements == 1).any() or self._is_carbene(k, [n for n, _ in neighbours]):
@@ -274,7 +273,7 @@ class _Bonds:
 
 
 def _pairs(positions: Array, reach: float) -> tuple[Indices, Array]:
-    """All pairs of atoms within ``reach``, each once, (P, 2), and their distances (P,)."""
+    """All pairs (P, 2) of atoms within ``reach``, each once, and their distances (P,)."""
     if len(positions) > 200:
         found = cKDTree(positions).query_pairs(reach, output_type="ndarray")
         pairs = np.asarray(found, dtype=np.int64).reshape(-1, 2)
@@ -287,5 +286,5 @@ def _pairs(positions: Array, reach: float) -> tuple[Indices, Array]:
 
 @lru_cache(maxsize=32)
 def _each_pair(n: int) -> Indices:
-    """(n (n − 1) / 2, 2) all pairs of ``n`` atoms."""
+    """All pairs (n (n − 1) / 2, 2) of ``n`` atoms."""
     return np.stack(np.triu_indices(n, 1), axis=1)

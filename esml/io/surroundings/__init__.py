@@ -1,8 +1,8 @@
-"""What surrounds a molecule: a solvent, or point charges.
+"""Surroundings of a molecule: a solvent or point charges.
 
 solvent_names  solvents by name, with permittivity and refractive index
 point_charges  files of point charges
-placement      ``Atoms`` that carry either, from readers to the model
+placement      ``Atoms`` that carry them, from readers to the model
 """
 
 from esml.io.provenance import SurroundingsError

@@ -1,4 +1,4 @@
-"""What surrounds a molecule: ``Atoms`` carry it, in ``info``, from readers to the model."""
+"""Surroundings of a molecule, stored in ``atoms.info`` from readers to the model."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Surroundings:
 
 
 def surroundings_of(atoms: Atoms) -> Surroundings:
-    """What ``atoms.info["solvent"]`` and ``atoms.info["point_charges"]`` say.
+    """Return the solvent and the point charges in ``atoms.info``.
 
     Raises
     ------
     SurroundingsError
-        As ``as_solvent``, ``as_point_charges`` and ``check_apart``; for both at once.
+        As in ``as_solvent``, ``as_point_charges`` and ``check_apart``, or if both are given.
     """
     solvent = as_solvent(atoms.info.get(SOLVENT))
     stated = atoms.info.get(POINT_CHARGES)
@@ -57,12 +57,12 @@ def surroundings_of(atoms: Atoms) -> Surroundings:
 
 
 def within(atoms: Atoms, solvent: Any = None, point_charges: Any = None) -> Atoms:
-    """``atoms`` in a solvent or among point charges: a copy that carries what is not None.
+    """Return a copy of ``atoms`` in a solvent or among point charges, if not None.
 
     Raises
     ------
     PointChargesError
-        As ``as_point_charges``.
+        As in ``as_point_charges``.
     """
     given = {SOLVENT: solvent, POINT_CHARGES: as_point_charges(point_charges)}
     given = {key: value for key, value in given.items() if value is not None}
@@ -78,13 +78,13 @@ def each_within(
     solvent: Solvent | str | Iterable[Solvent | str | None] | None = None,
     point_charges: Iterable[Any] | None = None,
 ) -> Iterator[Atoms]:
-    """``structures`` in one ``solvent``, or each in its own, and each among its point charges.
+    """Yield ``structures`` in one ``solvent`` or each in its own, and among their point charges.
 
     Raises
     ------
     SurroundingsError
-        For the solvent of all, as ``as_solvent``; where there are fewer or more solvents or point
-        charges than structures.
+        If the common solvent is unknown (``as_solvent``), or there are not as many solvents or
+        point charges as structures.
     """
     found: Iterable[Atoms] = structures
     if solvent is None or isinstance(solvent, Solvent | str):

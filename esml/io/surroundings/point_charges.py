@@ -1,4 +1,4 @@
-"""Point charges from files of ORCA, geometries with charges, and atom groups."""
+"""Read point charges from ORCA files, geometries with charges, and atom groups."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from esml.physics.point_charges import NEAREST, PointCharges
 
 
 class PointChargesError(SurroundingsError):
-    """Point charges that cannot be read or used, said in one sentence."""
+    """Raised for point charges that cannot be read or used; the message is one sentence."""
 
 
 def as_point_charges(given: Any) -> PointCharges | None:
-    """The point charges that a user means.
+    """Convert user input to point charges.
 
     Parameters
     ----------
     given
         ``PointCharges``; the path of a file (``read_point_charges``); ASE ``Atoms`` with initial
         charges; anything with ``charges`` (e) and ``positions`` (Å), such as an atom group of
-        MDAnalysis; None for none.
+        MDAnalysis; None for no charges.
 
     Raises
     ------
     PointChargesError
-        For anything else, and for charges that are all zero.
+        For anything else, or if all charges are zero.
     """
     if given is None or isinstance(given, PointCharges):
         return given
@@ -49,16 +49,17 @@ def as_point_charges(given: Any) -> PointCharges | None:
 
 
 def read_point_charges(path: Path) -> PointCharges:
-    """Point charges of a file.
+    """Read the point charges of a file.
 
-    A ``.pc`` file is ORCA's: the number of charges in the first line, then charge (e), x, y and z
-    (Å) in a line each. Anything else is a geometry that ASE reads, with a charge for each atom,
-    such as an extended xyz file with a column ``initial_charges``; of several the last counts.
+    A ``.pc`` file has the format of ORCA: the number of charges in the first line, then a line with
+    charge (e), x, y and z (Å) for each. Any other file is a geometry that ASE reads, with a charge
+    for each atom, such as an extended xyz file with a column ``initial_charges``; the last geometry
+    is used.
 
     Raises
     ------
     PointChargesError
-        For a file that cannot be read, or holds no charges.
+        If the file cannot be read, or contains no charges.
     """
     if not path.is_file():
         raise PointChargesError(
@@ -71,7 +72,7 @@ def read_point_charges(path: Path) -> PointCharges:
 
     try:
         atoms = read(path)
-    # ASE's readers raise exceptions of any kind for a file that is not theirs.
+    # ASE's readers raise any exception for a file of another format.
     except Exception as error:
         raise PointChargesError(
             f"'{path}' is not a geometry that ASE reads ({' '.join(str(error).split())[:100]}): "
@@ -114,12 +115,12 @@ def _checked(charges: Any, positions: Any) -> PointCharges:
 
 
 def check_apart(atoms: Atoms, charges: PointCharges) -> float:
-    """Distance (Å) of the charge that is nearest to an atom of ``atoms``.
+    """Return the shortest distance (Å) between a charge and an atom of ``atoms``.
 
     Raises
     ------
     PointChargesError
-        Where it is so near that the atom itself is among the charges.
+        If it is so short that the atom itself must be among the charges.
     """
     distances, places = cKDTree(atoms.positions).query(charges.positions)
     k = int(distances.argmin())

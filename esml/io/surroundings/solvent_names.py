@@ -21,26 +21,26 @@ from esml.io.provenance import SurroundingsError
 from esml.physics.solvent import Solvent
 
 VACUUM = ("vacuum", "gas", "gas phase", "none", "")
-"""What people write for no solvent."""
+"""Names for no solvent."""
 
 
 _NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)")
 
 
 POLAR = 5.0
-"""Permittivity from which a solvent counts as polar."""
+"""Solvents with this permittivity or more count as polar."""
 
 CLASSES = ("vacuum", "nonpolar", "polar", "hydrogen bonding")
-"""What a dielectric says little of comes last."""
+"""Classes of solvents; dielectric models describe the last one least well."""
 
 
 class SolventError(SurroundingsError):
-    """A solvent that is not known, said in one sentence."""
+    """Raised for an unknown solvent; the message is one sentence."""
 
 
 @cache
 def solvents() -> dict[str, Solvent]:
-    """All solvents that are known by name, in the order of the table."""
+    """Return all solvents by name, in the order of the table."""
     return {row["name"]: _solvent(row) for row in _rows()}
 
 
@@ -56,7 +56,7 @@ def _solvent(row: Mapping[str, str]) -> Solvent:
 
 @cache
 def _names() -> dict[str, str]:
-    """Name in the table by every name, synonym and SMILES, as ``_plain`` writes it."""
+    """Names in the table, by name, synonym and SMILES in the form of ``_plain``."""
     found = {}
     for row in _rows():
         for name in (row["name"], *filter(None, row["synonyms"].split(";"))):
@@ -70,19 +70,19 @@ def _smiles() -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """``name`` in small letters, without spaces and hyphens."""
+    """``name`` in lower case, without spaces and hyphens."""
     return "".join(c for c in name.lower() if c.isalnum() or c in ",'")
 
 
 def find_solvent(name: str) -> Solvent | None:
-    """The solvent of a ``name``, a synonym or a SMILES of the table; None for vacuum.
+    """Return the solvent for a name, synonym or SMILES in the table; None for vacuum.
 
-    ``"24.3, 1.36"`` is the solvent of that permittivity and refractive index.
+    ``"24.3, 1.36"`` is a solvent with this permittivity and refractive index.
 
     Raises
     ------
     SolventError
-        For a name that is not known, with the nearest names.
+        For an unknown name; the message suggests similar ones.
     """
     text = name.strip()
     if text.lower() in VACUUM:
@@ -106,10 +106,10 @@ def find_solvent(name: str) -> Solvent | None:
 
 
 def solvent_class(solvent: Solvent | None) -> str:
-    """Which of ``CLASSES`` a solvent belongs to.
+    """Return the class, one of ``CLASSES``, of a solvent.
 
-    Hydrogen bonding: it has O–H or N–H, as far as it is known by name; polar and nonpolar: without
-    these, ε of at least ``POLAR`` or below.
+    Solvents in the table with O–H or N–H are hydrogen bonding. Others are polar if ε is at least
+    ``POLAR``, else nonpolar.
     """
     if solvent is None:
         return "vacuum"
@@ -120,12 +120,12 @@ def solvent_class(solvent: Solvent | None) -> str:
 
 
 def as_solvent(given: Any) -> Solvent | None:
-    """The solvent that a user means by a name, a ``Solvent`` or None (vacuum).
+    """Convert a name, a ``Solvent`` or None (vacuum) to a solvent.
 
     Raises
     ------
     SolventError
-        For a name that is not known, or anything else.
+        For an unknown name, or anything else.
     """
     if given is None or isinstance(given, Solvent):
         return given

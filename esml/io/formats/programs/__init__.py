@@ -1,10 +1,10 @@
 """Inputs and outputs of quantum-chemistry programs.
 
-calculation  the molecule and the excited states that an output holds
-inputs       Gaussian and ORCA
+calculation  the molecule and the excited states of an output
+inputs       inputs of Gaussian and ORCA
 orca         outputs of ORCA
 pyscf        outputs of PySCF
-outputs      those of any program, most of them by cclib
+outputs      outputs of any program, most of them by cclib
 """
 
 from esml.io.formats.programs.calculation import CalculatedState, Calculation

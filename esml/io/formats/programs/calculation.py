@@ -1,4 +1,4 @@
-"""What the output of a quantum-chemistry program holds: the molecule and its excited states."""
+"""Content of the output of a quantum-chemistry program: the molecule and its excited states."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Calculation:
     """The molecule of an output and, if calculated, its excited states."""
 
     level: str
-    """Level of theory and program, for people to read."""
+    """Level of theory and program, as text."""
     table: Table
     states: list[CalculatedState] = field(default_factory=list)
-    """In any order."""
+    """Excited states in any order."""
     frontier: tuple[float, float] | None = None
     """HOMO and LUMO (eV)."""
     ended: bool = True
-    """Whether the output says that the calculation ended normally, where its program says so."""
+    """False if the output lacks the normal ending that its program writes."""
 
     def of_multiplicity(self, multiplicity: int | None) -> list[CalculatedState]:
-        """States of one multiplicity 2S + 1, ascending in energy."""
+        """Return the states of one multiplicity 2S + 1, ascending in energy."""
         found = [state for state in self.states if state.multiplicity == multiplicity]
         return sorted(found, key=lambda state: state.energy)

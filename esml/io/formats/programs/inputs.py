@@ -1,4 +1,4 @@
-"""Inputs of Gaussian and ORCA: geometry with charge and multiplicity.
+"""Read inputs of Gaussian and ORCA: geometry with charge and multiplicity.
 
 For outputs see ``esml.io.formats.programs.outputs``.
 """
@@ -25,10 +25,10 @@ _CHARGE_LINE = re.compile(r"\s*([+-]?\d+)\s*[, ]\s*(\d+)(?:[\s,]+[+-]?\d+)*\s*")
 
 
 def read_gaussian_input(text: str) -> Iterator[Table | InputError]:
-    """Molecules of a Gaussian input, one for each job (``--Link1--``), with Cartesian coordinates.
+    """Yield the molecules of a Gaussian input with Cartesian coordinates, one for each job.
 
-    The title names them. A job that takes its geometry from a checkpoint file gives an
-    ``InputError`` that says so.
+    ``--Link1--`` separates jobs, and their titles name the molecules. A job that takes its geometry
+    from a checkpoint file gives an ``InputError`` that says so.
     """
     for job in re.split(r"^\s*--link1--\s*$", text, flags=re.MULTILINE | re.IGNORECASE):
         if job.strip():
@@ -78,7 +78,7 @@ _STARRED = re.compile(
 
 
 def read_orca_input(text: str, folder: Path) -> Iterator[Table | InputError]:
-    """Molecules of an ORCA input: ``* xyz``, ``* xyzfile`` (beside the input) and ``%coords``."""
+    """Yield the molecules of an ORCA input: ``* xyz``, ``* xyzfile`` (same folder), ``%coords``."""
     bare = re.sub(r"#.*?(#|$)", "", text, flags=re.MULTILINE)
     scale = Bohr if re.search(r"^\s*!.*\bbohrs?\b", bare, re.I | re.M) else 1.0
     found = False
@@ -149,5 +149,5 @@ def _orca_atoms(rows: list[list[str]], scale: float, charge: int, source: str) -
 
 
 def is_orca_input(text: str) -> bool:
-    """Whether ``text`` has what every ORCA input has: a molecule behind ``*`` or ``%coords``."""
+    """Return whether ``text`` has a molecule after ``*`` or ``%coords``, as all ORCA inputs do."""
     return bool(_STARRED.search(text) or re.search(r"^\s*%coords\b", text, re.I | re.M))

@@ -1,9 +1,8 @@
-"""Outputs of ORCA: the last geometry, and excited states each with its multiplicity.
+"""Read outputs of ORCA: the last geometry, and excited states with their multiplicities.
 
-TDDFT and CIS list singlets and triplets under headings of their own, and strengths in a table of
-all of them, which ORCA 6 sorts by energy and earlier versions do not. States and strengths are
-matched by their wavenumbers, which both give to 0.1 cm⁻¹. Other methods are taken from that table,
-if it lists multiplicities.
+TDDFT and CIS list singlets and triplets under separate headings, and the strengths of all in one
+table, which only ORCA 6 sorts by energy. States and strengths are matched by their wavenumbers,
+which both give to 0.1 cm⁻¹. For other methods that table is used, if it lists multiplicities.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _LISTED = re.compile(
     r"|^STATE\s+\d+:.*?(\S+) cm\*\*-1",
     re.MULTILINE,
 )
-# Not anchored, the heading would also be that of spin–orbit coupled states.
+# Without the anchor, the heading of spin–orbit coupled states would match, too.
 _SPECTRUM = re.compile(r"^ *ABSORPTION SPECTRUM VIA TRANSITION ELECTRIC DIPOLE MOMENTS", re.M)
 _ROW = re.compile(
     r"\s*(?:\d+-\S+\s+->\s+\d+-(?P<mult>\d+)\S*\s+\S+|\d+)\s+(?P<wavenumber>[\d.]+)\s+[\d.]+\s+"
@@ -39,13 +38,13 @@ _ROW = re.compile(
 _LINES_OF_HEADING = 5
 
 WAVENUMBER = 0.2
-"""Largest difference (cm⁻¹) of one state in both tables."""
+"""Largest difference (cm⁻¹) of the same state in the two tables."""
 
 
 def read_orca(path: Path) -> Calculation:
-    """The last geometry of an output of ORCA, with charge, multiplicity, and excited states.
+    """Read the last geometry of an output of ORCA, with charge, multiplicity and excited states.
 
-    Raises InputError for an output without a geometry, or that breaks off inside the last.
+    Raises InputError if the output has no geometry, or ends inside the last one.
     """
     text = read_text(path)
     geometries = list(_GEOMETRY.finditer(text))
@@ -90,7 +89,7 @@ def _geometry(text: str, path: Path) -> tuple[list[str], list[list[float]]]:
 
 
 def _frontier(text: str) -> tuple[float, float] | None:
-    """HOMO and LUMO (eV) of the last table of orbitals; None of open shells."""
+    """HOMO and LUMO (eV) of the last table of orbitals; None for open shells."""
     tables = re.findall(r"^ORBITAL ENERGIES\n-+\n\s*NO.*\n((?:\s*\d+ .*\n)+)", text, re.MULTILINE)
     rows = [line.split() for line in tables[-1].strip().split("\n")] if tables else []
     occupied = [row for row in rows if float(row[1]) == 2.0]
@@ -113,7 +112,7 @@ class _Line:
 
 
 def _states(text: str) -> tuple[str, list[CalculatedState]]:
-    """Method and states of the last calculation of excited states; empty where there is none."""
+    """Method and states of the last excited-state calculation; empty if there is none."""
     beginnings = list(_BEGINNING.finditer(text))
     last = text[beginnings[-1].start() :] if beginnings else text
     lines = _spectrum(last)
@@ -128,7 +127,7 @@ def _states(text: str) -> tuple[str, list[CalculatedState]]:
         near = (line for line in bright if abs(line.wavenumber - wavenumber) < WAVENUMBER)
         line = next(near, None) if multiplicity == 1 else None
         if line is not None:
-            bright.remove(line)  # of degenerate states each has one
+            bright.remove(line)  # degenerate states have one each
         strength = line.strength if line is not None else None
         states.append(CalculatedState(wavenumber * invcm, multiplicity, strength))
     if states:

@@ -1,8 +1,8 @@
-"""Outputs of quantum-chemistry programs: the molecule, and its excited states if there are any.
+"""Read outputs of quantum-chemistry programs: the molecule, and its excited states, if any.
 
-Outputs of Gaussian, NWChem and Q-Chem are read through cclib (the extra ``cclib``), those of ORCA,
-of which cclib 1.8 reads no version from 6 on, by ``orca``, and those of PySCF, which it does not
-know, by ``pyscf``.
+cclib (the extra ``cclib``) reads outputs of Gaussian, NWChem and Q-Chem. ``orca`` reads those of
+ORCA, because cclib 1.8 does not read ORCA 6 and later, and ``pyscf`` those of PySCF, which cclib
+does not support.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ PROGRAMS = {
     "Q-Chem": r"Welcome to Q-Chem|A Quantum Leap Into The Future Of Chemistry",
     "PySCF": r"^PySCF version|^\[INPUT\] num\. atoms",
 }
-"""What is written near the beginning of the outputs of programs."""
+"""Text near the beginning of the output, by program."""
 
 READERS: dict[str, Callable[[Path], Calculation]] = {"ORCA": read_orca, "PySCF": read_pyscf}
-"""Those that do without cclib."""
+"""Readers that do not need cclib."""
 
 
 def program_of(path: Path) -> str | None:
-    """The program whose output ``path`` is, among ``PROGRAMS``; None for any other file."""
+    """Return which of ``PROGRAMS`` wrote the output ``path``; None for any other file."""
     beginning = head(path)
     return next((name for name, mark in PROGRAMS.items() if re.search(mark, beginning, re.M)), None)
 
 
 def read_calculation(path: Path) -> Calculation:
-    """The last geometry of an output, its charge and multiplicity, and its excited states.
+    """Read the last geometry of an output, its charge and multiplicity, and its excited states.
 
-    Raises InputError without cclib, where a program needs it, and for an output that holds no
-    geometry or breaks off inside one.
+    Raises InputError if cclib is needed but missing, or if the output contains no geometry or ends
+    inside one.
     """
     program = program_of(path)
     if program is None:
@@ -92,7 +92,7 @@ def _through_cclib(path: Path, program: str) -> Calculation:
 
 
 def _parsed(path: Path, program: str) -> Any:
-    """What cclib finds in an output."""
+    """The data that cclib finds in an output."""
     try:
         import cclib.io.ccio
     except ImportError as error:
@@ -104,7 +104,7 @@ def _parsed(path: Path, program: str) -> Any:
         warnings.simplefilter("ignore")
         try:
             data: Any = cclib.io.ccio.ccread(str(path), loglevel=logging.CRITICAL)
-        # Parsers raise whatever an unfinished output leads them to.
+        # Parsers can raise any error for an unfinished output.
         except Exception as error:
             raise _unreadable(path, program, error) from error
     if data is None or not hasattr(data, "atomcoords") or not hasattr(data, "atomnos"):
@@ -165,10 +165,10 @@ def _states(data: Any) -> list[CalculatedState]:
 
 
 def multiplicity_of(name: str) -> int | None:
-    """2S + 1 of a state as programs name it (Singlet-BU, triplet ag, 3.016-A); None if untold."""
+    """Return 2S + 1 from the name of a state (Singlet-BU, triplet ag, 3.016-A); None if missing."""
     for word, multiplicity in (("singlet", 1), ("triplet", 3)):
         if word in name.lower():
             return multiplicity
-    # Of unrestricted calculations Gaussian writes the expectation value.
+    # For unrestricted calculations Gaussian writes the expectation value.
     value = re.match(r"\s*(\d+\.\d+)", name)
     return round(float(value[1])) if value else None

@@ -1,7 +1,7 @@
-"""Outputs of PySCF, written with ``verbose=4`` or more.
+"""Read outputs of PySCF, written with ``verbose=4`` or more.
 
-A script may run many calculations. Read is the last molecule of its output, at its last geometry,
-and of each multiplicity the last states calculated for it.
+A script may run many calculations. The last molecule of its output is read, at its last geometry,
+with the last states calculated for each multiplicity.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _ANALYSED = re.compile(
 _STRENGTH = re.compile(r"^Excited State\s+\d+:.*?(\d+\.\d+) eV.*\bf=\s*([\d.]+)", re.MULTILINE)
 
 ROUNDING = 2e-5
-"""Largest difference (eV) of one energy in both lists."""
+"""Largest difference (eV) of the same energy in the two lists."""
 
 
 def read_pyscf(path: Path) -> Calculation:
-    """The last molecule of an output of PySCF and its excited states.
+    """Read the last molecule of an output of PySCF and its excited states.
 
-    Raises InputError for an output without a geometry, or that breaks off inside one.
+    Raises InputError if the output has no geometry, or ends inside one.
     """
     text = read_text(path)
     counts = list(_COUNT.finditer(text))
@@ -68,7 +68,7 @@ def read_pyscf(path: Path) -> Calculation:
 
 
 def _last_geometry(text: str) -> tuple[list[tuple[str, ...]], str, int]:
-    """Symbols and coordinates (Å), the text behind them, and the number of steps before."""
+    """Symbols and coordinates (Å), the text after them, and the number of steps before."""
     steps = list(_STEP.finditer(text))
     if not steps:
         return _ATOM.findall(text), text, 0
@@ -95,7 +95,7 @@ def _level(text: str) -> str:
 def _states(text: str) -> tuple[list[str], list[CalculatedState]]:
     """Methods and states of the last list of each multiplicity.
 
-    Strengths are there where ``analyze()`` wrote them.
+    Strengths are known only if ``analyze()`` wrote them.
     """
     bright = [
         (float(energy), float(strength))
@@ -123,6 +123,6 @@ def _states(text: str) -> tuple[list[str], list[CalculatedState]]:
 
 
 def _strength(energy: float, bright: list[tuple[float, float]]) -> float | None:
-    """Strength of the last state of this energy that was analysed."""
+    """Strength of the last analysed state with this energy."""
     matching = [f for e, f in bright if abs(e - energy) < ROUNDING]
     return matching[-1] if matching else None
