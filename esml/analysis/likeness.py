@@ -2,7 +2,7 @@
 
     s(Δ) = ∫ a(E − Δ) b(E) dE / √(∫ a(E − Δ)² dE ∫ b(E)² dE)
 
-over the measured energies, with a the predicted curve and b the measured one, in any units. s is 1
+over the measured energies, where a is the predicted and b the measured curve, in any units. s is 1
 for curves of the same shape and 0 for curves that do not overlap; SpecDis compares
 circular-dichroism spectra by the same measure (Bruhn, Schaumlöffel, Hemberger and Bringmann,
 Chirality 25, 243 (2013)). s(0) compares the spectra as they are. The largest s(Δ) compares their

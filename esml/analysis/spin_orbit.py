@@ -23,8 +23,8 @@ first order,
     ⟨0|r|T_k⟩ = Σ_n ⟨0|r|S_n⟩⟨S_n|H_SO|T_k⟩/(ω_T − ω_n) − Σ_m ⟨0|H_SO|T_m,k⟩⟨T_m|r|T⟩/ω_m ,
 
 summed over the states at hand, so ask for many; for m = T, ⟨T|r|T⟩ is the difference from the
-ground state. k = 4/3 α³ ω³ |⟨0|r|T_k⟩|² for each component, and their
-mean in thermal equilibrium.
+ground state. k = 4/3 α³ ω³ |⟨0|r|T_k⟩|² for each component, and their mean
+in thermal equilibrium.
 
 References: S. P. McGlynn, T. Azumi and M. Kinoshita, Molecular Spectroscopy of the Triplet State
 (1969); D. Beljonne, Z. Shuai, G. Pourtois and J. L. Bredas, J. Phys. Chem. A 105, 3899 (2001).
