@@ -75,7 +75,7 @@ def write_crystal_map(path: str | Path, crystals: Sequence[Crystal]) -> None:
             f"writing '{path}' needs chemiscope: pip install \"esml[chemiscope]\""
         ) from error
     if not crystals:
-        raise ExportError(f"'{path}' would be a map of nothing: expected a crystal; give some")
+        raise ExportError(f"'{path}' would be an empty map: expected a crystal; give some")
     structures = [c.atoms for c in crystals]
     atoms = _of_atoms(crystals)
     y, colour = ("p electrons", "s electrons")

@@ -97,7 +97,7 @@ class ChemiscopeWriter(Writer):
             return
         if not self._atoms:
             raise ExportError(
-                f"'{self.path}' would be a map of nothing: expected at least one molecule with a "
+                f"'{self.path}' would be an empty map: expected at least one molecule with a "
                 "prediction; see the failures"
             )
         text = json.dumps(self._document()).encode()

@@ -148,8 +148,8 @@ class CrystalSurrogate:
         electrons = sum(VALENCE_ELECTRONS[z] for z in atoms.numbers.tolist())
         if self.model.config.insulating and electrons % 2:
             said.append(
-                f"the cell has an odd number of valence electrons ({electrons}): it is no "
-                "insulator, and its gap means nothing"
+                f"the cell has an odd number of valence electrons ({electrons}): it is "
+                "not an insulator, and its gap is meaningless"
             )
         return said
 

@@ -97,7 +97,7 @@ def read_orca_input(text: str, folder: Path) -> Iterator[Table | InputError]:
         return
     if not found:
         yield InputError(
-            "it is no ORCA input with a molecule: expected '* xyz charge multiplicity'; fix it"
+            "it is not an ORCA input with a molecule: expected '* xyz charge multiplicity'; fix it"
         )
 
 
