@@ -1,6 +1,6 @@
 """Command line of the reference data: ``python -m reference sample|generate|validate|info``.
 
-Those of crystals are under ``python -m reference crystals``.
+The commands for crystals are under ``python -m reference crystals``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def sample(
 ) -> None:
     """Draw molecules and write their relaxed and thermally distorted structures.
 
-    Structures are appended as they are made; a sample cut short goes on where it stopped.
+    Structures are appended as they are made; rerun an interrupted sample to continue it.
     """
     from .sample import SampleError, write_coverage, write_extrapolation, write_sample
 
@@ -117,7 +117,7 @@ def generate(
         int, typer.Option(min=1, help="largest number of records of a shard")
     ] = 500,
 ) -> None:
-    """Compute records for STRUCTURES into shards; what is there is kept, so rerun at will."""
+    """Compute the records of STRUCTURES and write shards; existing records are not recomputed."""
     from esml.io.records import DatasetError
     from esml.jobs import ClusterError, WorkerError
 
@@ -160,9 +160,9 @@ def tightbinding(
     ] = 15000,
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,
 ) -> None:
-    """Write tight-binding Hamiltonians of training molecules, to train on before any label.
+    """Write tight-binding Hamiltonians of training molecules, for pretraining.
 
-    Shards that are there are kept: a run cut short goes on where it stopped.
+    Existing shards are kept; rerun an interrupted run to continue it.
     """
     from esml.io.records import DatasetError
 
@@ -181,7 +181,7 @@ def validate(
     data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
     limit: Annotated[int, typer.Option(help="number of records to check; 0: all")] = 0,
 ) -> None:
-    """Check every record; list outliers for a human; exit 1 when something is wrong."""
+    """Check every record and list outliers to look at; exit with 1 if something is wrong."""
     from esml.io.records import DatasetError
 
     from .validate import validate as check
@@ -197,7 +197,7 @@ def validate(
 def info(
     data: Annotated[list[Path], typer.Argument(help="shards or directories of shards")],
 ) -> None:
-    """Count what a dataset holds: structures, molecules, elements, splits, levels, states."""
+    """Count the structures, molecules, elements, splits, levels and states of a dataset."""
     from ase.data import chemical_symbols
 
     from esml.io.records import DatasetError, iterate

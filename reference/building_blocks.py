@@ -1,6 +1,6 @@
-"""The tables of ``building_blocks.yaml``: what reference molecules are built from, as SMILES.
+"""Building blocks of the reference molecules (SMILES), read from ``building_blocks.yaml``.
 
-Order matters: the sample is seeded. Patterns are SMARTS.
+Do not reorder the tables: the seeded sample depends on their order. Patterns are SMARTS.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SATURATED: Final[dict[str, str]] = _TABLES["saturated"]
 """Saturated cores (name: SMILES); they take saturated substituents only."""
 
 SMALL_SUBSTITUENTS: Final[tuple[str, ...]] = tuple(_TABLES["small_substituents"])
-"""Substituents that combine in pairs on every core; the first atom binds."""
+"""Small substituents, the only ones added as a second substituent; the first atom binds."""
 
 SUBSTITUENTS: Final[tuple[str, ...]] = (*SMALL_SUBSTITUENTS, *_TABLES["further_substituents"])
 """All substituents, by SMILES; the first atom binds."""
@@ -36,13 +36,13 @@ SATURATED_SUBSTITUENTS: Final[tuple[str, ...]] = tuple(_TABLES["saturated_substi
 """Substituents of saturated cores; the first atom binds."""
 
 UNSTABLE: Final[dict[str, str]] = _TABLES["unstable"]
-"""Unstable or absurd groups (what it is: SMARTS); a molecule that matches any is left out."""
+"""Unstable or absurd groups (name: SMARTS); molecules that contain one are left out."""
 
 HELD_OUT: Final[dict[str, str]] = _TABLES["held_out"]
-"""Cores of the test split only (name: SMARTS): no molecule that contains one is trained on."""
+"""Cores held out for the test split (name: SMARTS); no training molecule contains one."""
 
 EXTRAPOLATION: Final[dict[str, str]] = _TABLES["extrapolation"]
-"""Larger molecules (name: SMILES), 10 to 24 heavy atoms: for testing transfer, never sampled."""
+"""Larger molecules (name: SMILES) of 10 to 24 heavy atoms, never sampled: they test transfer."""
 
 DYES: Final[dict[str, str]] = _TABLES["dyes"]
-"""Dyes of the new elements and ions (name: SMILES), 14 to 48 heavy atoms: for testing only."""
+"""Dyes with the new elements and ions (name: SMILES), 14 to 48 heavy atoms, for testing only."""

@@ -1,4 +1,4 @@
-"""Calculations on a Dask cluster: results as they come, even if workers die."""
+"""Run calculations on a Dask cluster and yield results as they finish, even if workers die."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from esml.jobs import DEFAULT_PATIENCE, Cluster, ClusterError, Patience
 __all__ = ["ClusterError", "Patience", "results"]
 
 AHEAD = 8
-"""Jobs in flight beyond two for each worker."""
+"""Number of jobs submitted at a time in addition to two per worker."""
 
 CODE = "esml and reference (put the clone on their PYTHONPATH)"
 
@@ -36,13 +36,13 @@ def results(
     workers: int = 1,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Iterator[tuple[Job, Result]]:
-    """``compute(job, settings)`` for every job, each job once, in the order they are done.
+    """Yield every job with the result of ``compute(job, settings)``, in the order they finish.
 
-    A job whose workers die time and again has the result ``died(job)``. ``workers`` counts the
-    processes of a local cluster. At most eight jobs more are in flight than twice the workers there
-    are at the moment: that bounds the memory, and gives an adaptive cluster reason to grow. Raises
-    ClusterError when no scheduler answers, the scheduler is lost, or the workers cannot run
-    ``compute``, which is expected to catch its own errors.
+    A job whose workers die repeatedly gets the result ``died(job)``. ``workers`` is the number of
+    processes of a local cluster. At any moment at most two jobs per worker and eight more are
+    submitted: this bounds the memory and still makes an adaptive cluster grow. ``compute`` must
+    catch its own errors. Raises ClusterError when no scheduler answers, the scheduler is lost, or
+    the workers cannot run ``compute``.
     """
     if not jobs:
         return

@@ -1,4 +1,4 @@
-"""What the commands of the reference data share: refusals, structures from files, and reports."""
+"""Helpers of the reference-data commands: error exits, reading structures, printing reports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 
 
 def fail(message: str, code: int = 2) -> typer.Exit:
-    """What to raise after ``message``, which is printed as an error."""
+    """Print ``message`` as an error and return the exception to raise."""
     typer.echo(f"error: {message}", err=True)
     return typer.Exit(code)
 
 
 def read_images(paths: Sequence[Path]) -> list[Any]:
-    """All structures of ``paths``, in order. Raises typer.Exit, naming one ASE does not read."""
+    """Read all structures of ``paths``, in order.
+
+    Raises typer.Exit, after naming the file, for one that ASE cannot read.
+    """
     import ase.io
 
     images: list[Any] = []
@@ -37,7 +40,7 @@ def read_images(paths: Sequence[Path]) -> list[Any]:
 
 
 def tell_run(summary: Summary, output: Path) -> None:
-    """Print what a run of ``generate`` did. Raises typer.Exit where structures failed."""
+    """Print what a run of ``generate`` did. Raises typer.Exit if structures failed."""
     typer.echo(
         f"{output}: {summary.computed} computed, {summary.present} present before, "
         f"{summary.failed} failed"
@@ -52,14 +55,14 @@ def tell_run(summary: Summary, output: Path) -> None:
 
 
 def tell_report(report: Report) -> None:
-    """Print what ``validate`` found. Raises typer.Exit where something is wrong."""
+    """Print what ``validate`` found. Raises typer.Exit if something is wrong."""
     typer.echo(report.summary())
     if report.errors:
         raise typer.Exit(1)
 
 
 def tell(name: str, what: object) -> None:
-    """Print one line of ``info``: a number or a text, or how often each thing was counted."""
+    """Print one line of ``info``: a number, a text, or the counts of a mapping."""
     if isinstance(what, Counter):
         what = ", ".join(f"{k}: {v}" for k, v in sorted(what.items()) if v)
     typer.echo(f"{name:<11} {what}")

@@ -1,18 +1,18 @@
-"""A polarizable continuum around a reference calculation: IEF-PCM in ground state and response.
+"""Polarizable continuum for reference calculations: IEF-PCM in ground state and response.
 
 PySCF's surface and matrices (solute spheres of 1.2 Bondi radii, H 1.1 Å, 302 points on each) give
-the symmetric matrix Q(ε) that turns potentials on the surface into apparent charges,
+the symmetric matrix Q(ε) that turns potentials on the surface into apparent surface charges,
 
     q = Q(ε) v ,   Q = ½ (K⁻¹R + [K⁻¹R]ᵀ) .
 
-The ground state feels Q at the static ε. In the singlet response only the electrons of the solvent
-follow (non-equilibrium), so there it is Q at ε = n²,
+The ground state uses Q at the static ε. In the singlet response only the electrons of the solvent
+respond (non-equilibrium), so it uses Q at ε = n²,
 
     2 (ia|jb) → 2 (ia|jb) + 2 v_iaᵀ Q(n²) v_jb ,
 
-v_ia the potential of a pair of orbitals on the surface. PySCF's own TDDFT does the same with 1.78,
-the n² of water, whatever the solvent. Q and the potentials of all pairs of basis functions are kept
-here, which PySCF recomputes in every cycle.
+where v_ia is the potential of an orbital pair on the surface. PySCF's own TDDFT does the same but
+uses n² = 1.78 (water) for every solvent. This module keeps Q and the potentials of all pairs of
+basis functions, which PySCF recomputes in every cycle.
 
 Sources: Cancès, Mennucci, Tomasi, J. Chem. Phys. 107, 3032 (1997); Lange, Herbert, J. Chem. Phys.
 133, 244111 (2010); linear response: Cossi, Barone, J. Chem. Phys. 115, 4708 (2001).
@@ -30,7 +30,7 @@ from .response import ActiveSpace
 
 
 class Continuum(PCM):  # type: ignore[misc]
-    """IEF-PCM of static permittivity ``epsilon`` and refractive index ``refractive_index``."""
+    """IEF-PCM for static permittivity ``epsilon`` and refractive index ``refractive_index``."""
 
     _keys = PCM._keys | {"optical", "_pairs"}
 
@@ -42,7 +42,7 @@ class Continuum(PCM):  # type: ignore[misc]
         self._pairs: np.ndarray | None = None
 
     def charges_of_potentials(self, epsilon: float) -> np.ndarray:
-        """Q (G, G) of the surface's G points at ``epsilon``."""
+        """Return Q (G, G) over the G surface points at permittivity ``epsilon``."""
         at = PCM(self.mol)
         at.method, at.eps = self.method, epsilon
         at.build()
@@ -53,7 +53,7 @@ class Continuum(PCM):  # type: ignore[misc]
         return symmetric
 
     def build(self, ng: int | None = None) -> None:
-        """Make the surface, Q at the static permittivity and the potentials of basis functions."""
+        """Build the surface, Q at the static permittivity and the basis functions' potentials."""
         self._intermediates = {"Q": self.charges_of_potentials(self.eps)}
         points, widths = self.surface["grid_coords"], self.surface["charge_exp"]
         surface = gto.fakemol_for_charges(points, expnt=widths**2)
@@ -70,8 +70,8 @@ class Continuum(PCM):  # type: ignore[misc]
         return 0.5 * float(charge @ potential), -lib.unpack_tril(self._pairs @ charge)
 
     def screening(self, space: ActiveSpace) -> np.ndarray:
-        """2 v_iaᵀ Q(n²) v_jb (ia, jb), hartree: what the response adds to 2 (ia|jb)."""
-        assert self._pairs is not None  # the ground state has been there
+        """Return 2 v_iaᵀ Q(n²) v_jb (ia, jb), hartree, the solvent's term beside 2 (ia|jb)."""
+        assert self._pairs is not None  # set by build() during the ground state
         o, v = space.gaps.shape
         potentials = np.empty((self._pairs.shape[1], o * v))
         for start in range(0, len(potentials), 100):
@@ -85,5 +85,5 @@ class Continuum(PCM):  # type: ignore[misc]
 
 
 def in_continuum(mean_field: Any, epsilon: float, refractive_index: float) -> Any:
-    """``mean_field``, not yet converged, in a :class:`Continuum`, its ``with_solvent``."""
+    """Put ``mean_field``, not yet converged, in a :class:`Continuum` (its ``with_solvent``)."""
     return pcm_for_scf(mean_field, Continuum(mean_field.mol, epsilon, refractive_index))

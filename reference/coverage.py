@@ -1,10 +1,10 @@
-"""Groups that the reference data cover by design: the table ``coverage.csv`` beside this module.
+"""Functional groups that the reference data must cover: the table ``coverage.csv``.
 
-A line names a class (an element or a kind of ion), a group, the SMARTS pattern by which molecules
-that have it are found, and at least five small molecules. Groups marked ``held_out`` are for the
-test split alone: no molecule that matches their pattern is trained on.
+Each line names a class (an element or a kind of ion), a group, the SMARTS pattern that finds it in
+a molecule, and at least five small molecules. Groups marked ``held_out`` are for the test split
+only: no training molecule matches their pattern.
 
-Plain data: reading the table takes no RDKit.
+Reading the table needs no RDKit.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ COLUMNS: Final = ("class", "group", "held_out", "dyes", "pattern", "molecules")
 class Group:
     """One line of the table."""
 
-    kind: str  # the class it is counted under: an element or a kind of ion
+    kind: str  # class: an element or a kind of ion
     name: str
     held_out: bool
-    dyes: int  # how many dyes with a measured spectrum have it
+    dyes: int  # number of dyes with a measured spectrum that contain the group
     pattern: str  # SMARTS
     molecules: tuple[str, ...]  # SMILES
 
 
 def parse_table(text: str) -> tuple[Group, ...]:
-    """The groups of a table; lines that begin with ``#`` are comments.
+    """Parse the groups of a table; lines that begin with ``#`` are comments.
 
-    Raises ValueError, naming the line, for a line that is not of the table's form.
+    Raises ValueError, naming the line, for a malformed line.
     """
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     reader = csv.DictReader(lines)
@@ -69,20 +69,20 @@ def parse_table(text: str) -> tuple[Group, ...]:
 
 @cache
 def groups() -> tuple[Group, ...]:
-    """The groups of :data:`TABLE`, in its order."""
+    """Return the groups of :data:`TABLE`, in the order of the table."""
     return parse_table((files(__package__) / TABLE).read_text(encoding="utf-8"))
 
 
 def held_out_patterns() -> dict[str, str]:
-    """SMARTS of the groups held out for testing, by name."""
+    """Return the SMARTS of the groups held out for testing, by name."""
     return {group.name: group.pattern for group in groups() if group.held_out}
 
 
 def interleaved() -> Iterator[tuple[str, Group]]:
-    """All molecules (SMILES) with their group, so ordered that any beginning covers the table.
+    """Yield all molecules (SMILES) with their groups, so that the first few cover the table.
 
-    First one molecule of every group, then a second of every group, and so on; groups that occur
-    in many dyes come first.
+    One molecule of every group comes first, then a second of every group, and so on; in each round
+    the groups that occur in most dyes come first.
     """
     ordered = sorted(groups(), key=lambda group: -group.dyes)
     for place in range(max(len(group.molecules) for group in ordered)):

@@ -1,10 +1,10 @@
-"""What to sample: a seeded enumeration of small, mostly unsaturated molecules.
+"""Enumeration of small, mostly unsaturated molecules, and seeded samples of them.
 
-The space is built, not downloaded. A molecule is a *core* (a chromophore, a ring, a short chain)
-whose hydrogen-bearing atoms carry zero, one or two *substituents*; a smaller share of saturated
-cores with saturated substituents gives breadth. The products hold H C N O F S Cl only, are neutral
-and closed-shell, have 2 to 9 heavy atoms, pass a filter against unstable groups, and are unique by
-InChIKey.
+The chemical space is built, not downloaded. A molecule is a *core* (a chromophore, a ring or a
+short chain) with zero, one or two *substituents* on its hydrogen-bearing atoms; a smaller share of
+saturated cores with saturated substituents adds variety. The products contain H C N O F S Cl only,
+are neutral and closed-shell, have 2 to 9 heavy atoms, contain no unstable group, and are unique
+by InChIKey.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ SIZE_WEIGHTS: Final[dict[int, float]] = {
     8: 0.11,
     9: 0.06,
 }
-"""Default share of each heavy-atom count in a sample, as long as its molecules last."""
+"""Default share of each heavy-atom count in a sample, until its molecules run out."""
 
 SATURATED_SHARE: Final = 0.15
-"""Share of saturated molecules in a sample, as long as they last."""
+"""Share of saturated molecules in a sample, until they run out."""
 
 SINGLE_KEPT: Final[dict[int, float]] = {8: 0.5, 9: 0.3}
-"""Fraction kept of the singly substituted products of a heavy-atom count (the smaller: all)."""
+"""Fraction of singly substituted products kept, by heavy-atom count (smaller ones: all)."""
 
 DOUBLE_KEPT: Final[dict[int, float]] = {6: 0.3, 7: 0.04, 8: 0.01, 9: 0.003}
-"""The same for doubly substituted products of cores of up to four atoms."""
+"""Fraction of doubly substituted products kept, for cores of up to four atoms."""
 
 CORE_BONUS: Final[dict[int, float]] = {5: 4.0, 6: 10.0, 7: 10.0, 8: 10.0}
-"""How many times more of the doubly substituted products of larger cores are kept."""
+"""Factor on ``DOUBLE_KEPT`` for larger cores, by number of core atoms."""
 
 
 def _open_atoms(mol: Mol, n_core: int) -> list[int]:
-    """Atoms of the core (the first ``n_core``) that carry hydrogen, one per symmetry class."""
+    """Return the core atoms (the first ``n_core``) that carry hydrogen, one per symmetry class."""
     ranks = list(Chem.CanonicalRankAtoms(mol, breakTies=False))
     found: dict[int, int] = {}
     for index in range(n_core):
@@ -76,7 +76,7 @@ def _open_atoms(mol: Mol, n_core: int) -> list[int]:
 
 
 def _attach(mol: Mol, position: int, substituent: Mol) -> Mol | None:
-    """``mol`` with a hydrogen of atom ``position`` replaced by ``substituent``, or None."""
+    """Replace a hydrogen of atom ``position`` by ``substituent``; None if that is impossible."""
     joined = Chem.RWMol(Chem.CombineMols(mol, substituent))
     atom = joined.GetAtomWithIdx(position)
     if atom.GetNumExplicitHs() > 0:
@@ -96,10 +96,10 @@ def _substituent(smiles: str) -> Mol:
 
 
 def _products(core: str, smiles: str, saturated: bool, max_heavy: int) -> Iterator[Mol]:
-    """The core itself and its singly and doubly substituted products up to ``max_heavy``.
+    """Yield the core and its singly and doubly substituted products of up to ``max_heavy`` atoms.
 
-    Large products are thinned, by a hash of how they are made, before they are built: there would
-    be more than can be told apart in a reasonable time.
+    Only a fraction of the large products is built, chosen by a hash of core, substituents and
+    positions: comparing all of them would take too long.
     """
     mol = parse(smiles)
     n_core = mol.GetNumAtoms()
@@ -138,7 +138,7 @@ def _is_saturated(mol: Mol) -> bool:
 
 
 def _is_admissible(mol: Mol) -> bool:
-    """Neutral, closed-shell, of the supported elements, with no unstable group."""
+    """Whether ``mol`` is neutral and closed-shell, of supported elements and no unstable group."""
     if Chem.GetFormalCharge(mol) != 0:
         return False
     for atom in mol.GetAtoms():
@@ -149,7 +149,7 @@ def _is_admissible(mol: Mol) -> bool:
 
 @cache
 def _enumerate(max_heavy: int) -> tuple[Molecule, ...]:
-    # Larger cores first, so that a molecule two cores lead to belongs to the more telling one.
+    # Larger cores first: a molecule that two cores lead to counts under the larger.
     cores = [(n, s, False) for table in (FUSED, RINGS, CHAINS) for n, s in table.items()]
     cores.sort(key=lambda core: -parse(core[1]).GetNumAtoms())
     cores += [(name, smiles, True) for name, smiles in SATURATED.items()]
@@ -172,9 +172,9 @@ def _enumerate(max_heavy: int) -> tuple[Molecule, ...]:
 
 
 def enumerate_molecules(max_heavy: int = MAX_HEAVY) -> list[Molecule]:
-    """All molecules of the space with 2 to ``max_heavy`` heavy atoms, sorted by size and SMILES.
+    """Return all molecules with 2 to ``max_heavy`` heavy atoms, sorted by size and SMILES.
 
-    The list for a smaller ``max_heavy`` is the beginning of that for a larger one. Raises
+    The list for a smaller ``max_heavy`` is the beginning of the list for a larger one. Raises
     ValueError for a ``max_heavy`` outside 2 to 9.
     """
     if not 2 <= max_heavy <= MAX_HEAVY:
@@ -189,10 +189,10 @@ _CONJUGATED = frozenset({Chem.HybridizationType.SP, Chem.HybridizationType.SP2})
 
 
 def _weights(molecules: list[Molecule], size_weights: Mapping[int, float]) -> list[float]:
-    """Sampling weights: by size and family, and within them evenly between scaffolds' square roots.
+    """Return the sampling weights of ``molecules``, by size, saturation and scaffold.
 
     A scaffold with k molecules of one size gets a share proportional to sqrt(k), so that ethene,
-    say, with its many products does not crowd out the rare cores.
+    for example, with its many products does not crowd out the rare cores.
     """
     group = [(m.n_heavy, m.scaffold in SATURATED) for m in molecules]
     in_scaffold = Counter((m.n_heavy, m.scaffold) for m in molecules)
@@ -208,7 +208,7 @@ def _weights(molecules: list[Molecule], size_weights: Mapping[int, float]) -> li
 
 
 def belongs_to(molecule: Molecule, family: Family) -> bool:
-    """Whether ``molecule`` is of ``family``. Raises ValueError for one that is not there."""
+    """Whether ``molecule`` belongs to ``family``. Raises ValueError for an unknown family."""
     mol = parse(molecule.smiles)
     match family:
         case "benzenoid":
@@ -228,14 +228,15 @@ def sample_molecules(
     size_weights: Mapping[int, float] = SIZE_WEIGHTS,
     family: Family | None = None,
 ) -> list[Molecule]:
-    """``n`` distinct molecules (None: all) drawn without replacement, in the order drawn.
+    """Draw ``n`` distinct molecules (None: all) without replacement; return them in that order.
 
-    With ``family`` only molecules of it.
+    ``family`` restricts the sample to that family.
 
-    Molecule m with weight w_m gets the key -ln(u_m) / w_m, u_m a hash of the seed and its InChIKey,
-    and the smallest keys win (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181 (2006)). So a
-    sample is the beginning of every longer one with the same seed: a set can grow. Raises
-    ValueError if the space holds fewer than ``n`` molecules of positive weight.
+    Molecule m of weight w_m gets the key -ln(u_m) / w_m, with u_m a hash of the seed and its
+    InChIKey; the molecules with the smallest keys are drawn (Efraimidis and Spirakis, Inf. Process.
+    Lett. 97, 181 (2006)). A sample is therefore the beginning of every longer one with the same
+    seed, and a set can grow. Raises ValueError if there are fewer than ``n`` molecules of positive
+    weight.
     """
     molecules = enumerate_molecules(max_heavy)
     keyed = []

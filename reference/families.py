@@ -1,12 +1,12 @@
-"""Which molecules may be sampled apart. By itself, so that naming them takes no RDKit."""
+"""Families of molecules that can be sampled on their own; importing this needs no RDKit."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Family = Literal["benzenoid", "hydrocarbon", "fused"]
-"""Molecules to sample apart: parts of dyes, of which a sample of small molecules holds few.
+"""Families to sample on their own: parts of dyes, which are rare in a sample of small molecules.
 
-``benzenoid`` have a six-membered aromatic ring, ``hydrocarbon`` are conjugated throughout and of
-carbon and hydrogen only, ``fused`` are built on a core of ``building_blocks.FUSED``.
+``benzenoid`` molecules have a six-membered aromatic ring, ``hydrocarbon`` molecules are fully
+conjugated hydrocarbons, ``fused`` molecules are built on a core of ``building_blocks.FUSED``.
 """

@@ -1,11 +1,11 @@
-"""Many structures → shards: parallel, resumable, one writer.
+"""Compute records of many structures and write them to shards, in parallel and resumably.
 
-Workers compute, here or on a Dask cluster; the parent alone writes. Every finished record is at
-once a shard of its own under ``parts/`` (written whole, then renamed), and parts are joined into
-``shard-NNN.h5`` when enough have gathered, so a kill at any moment loses at most the molecules in
-flight and a restart goes on where it stopped. A part that has become unreadable is removed and
-computed again; an unreadable shard ends the run with its name. A structure that fails is written to
-``failures.jsonl`` with its reason and is not tried again unless asked.
+Workers compute, here or on a Dask cluster; only the parent process writes. Every finished record
+is written at once to a file of its own under ``parts/`` (written whole, then renamed); when there
+are enough parts, they are joined into ``shard-NNN.h5``. A kill at any moment therefore loses at
+most the molecules being computed, and a restart continues from there. An unreadable part is removed
+and computed again; an unreadable shard stops the run with an error that names it. A structure that
+fails is noted in ``failures.jsonl`` with the reason and is not tried again unless asked for.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ log = logging.getLogger(__name__)
 
 
 AnyLevel = Level | CrystalLevel
-"""Of molecules or of crystals."""
+"""Level of a calculation on molecules or on crystals."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a level computes: the class of its records, their content key, how one is made."""
+    """What belongs to a kind of level: its record class, content key and calculation."""
 
     record: type[StoredRecord]
     key: Callable[[Atoms, Any], str]
@@ -76,7 +76,7 @@ def _subject(level: AnyLevel) -> Subject:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did with the distinct structures it was given."""
+    """Numbers of distinct structures that a run computed, skipped or failed on."""
 
     computed: int
     present: int  # stored before
@@ -86,9 +86,9 @@ class Summary:
 
 @contextmanager
 def _sole_writer(directory: Path) -> Iterator[None]:
-    """Hold the output directory's lock and clear what a killed writer left half written.
+    """Lock the output directory and remove the partial files of a killed writer.
 
-    Raises DatasetError when another process holds it or the directory cannot be made.
+    Raises DatasetError when another process holds the lock or the directory cannot be made.
     """
     with ExitStack() as held:
         try:
@@ -108,14 +108,14 @@ def _sole_writer(directory: Path) -> Iterator[None]:
 
 
 def _shards(directory: Path) -> list[Path]:
-    """The shards by ascending number."""
+    """Return the shards in ascending order of their numbers."""
     return sorted(directory.glob("shard-*.h5"), key=lambda path: int(path.stem.split("-")[1]))
 
 
 def stored_keys(directory: Path, kind: type[StoredRecord] = Record) -> set[str]:
-    """Content keys of all records under ``directory``; damaged parts are removed.
+    """Return the content keys of all records under ``directory``; damaged parts are removed.
 
-    Raises DatasetError for a shard that cannot be read, and for a part that is not one of the run.
+    Raises DatasetError for an unreadable shard and for a part that does not belong to the run.
     """
     keys: set[str] = set()
     for shard in _shards(directory):
@@ -130,7 +130,7 @@ def stored_keys(directory: Path, kind: type[StoredRecord] = Record) -> set[str]:
 
 
 def read_failures(directory: Path) -> dict[str, str]:
-    """Reason by content key of the structures that failed; damaged lines are left out."""
+    """Return the reasons of failed structures by content key; damaged lines are skipped."""
     path = directory / "failures.jsonl"
     if not path.exists():
         return {}
@@ -140,7 +140,7 @@ def read_failures(directory: Path) -> dict[str, str]:
 
 
 def _before_checksums(line: bytes) -> dict[str, Any] | None:
-    """What a line says that was written when lines had no checksum; None for any other."""
+    """Parse a line of the older format without a checksum; None for any other line."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -161,9 +161,9 @@ def _note_failure(directory: Path, key: str, name: str, reason: str) -> None:
 
 
 def join_parts(directory: Path, at_least: int = 1, kind: type[StoredRecord] = Record) -> None:
-    """Join the parts into the next shard, if there are ``at_least`` so many.
+    """Join the parts into the next shard if there are ``at_least`` that many.
 
-    Raises DatasetError for an unreadable part or shard, with every part left in place.
+    Raises DatasetError for an unreadable part or shard; every part then stays in place.
     """
     parts = sorted((directory / "parts").glob("*.h5"))
     if len(parts) < at_least:
@@ -172,7 +172,7 @@ def join_parts(directory: Path, at_least: int = 1, kind: type[StoredRecord] = Re
     for part in parts:
         records.extend(read_shard(part, kind))
     existing = _shards(directory)
-    # A kill between the rename and the removals leaves parts that a shard already holds.
+    # A kill between renaming the shard and removing its parts leaves parts already joined.
     held = {record.key for shard in existing[-1:] for record in read_shard(shard, kind)}
     fresh = [record for record in records if record.key not in held]
     if fresh:
@@ -183,7 +183,7 @@ def join_parts(directory: Path, at_least: int = 1, kind: type[StoredRecord] = Re
 
 
 def _use_one_thread() -> None:
-    """Let the numerical libraries of this process use one thread: matrices here are small."""
+    """Limit this process's numerical libraries to one thread: the matrices are small."""
     import torch
     from pyscf import lib
 
@@ -205,7 +205,7 @@ def _died(atoms: Atoms) -> Failure:
 
 
 def compute(atoms: Atoms, level: AnyLevel) -> StoredRecord | Failure:
-    """The record of ``atoms`` at ``level``, or why there is none."""
+    """Return the record of ``atoms`` at ``level``, or the reason why it failed."""
     try:
         record = _subject(level).make(atoms, level)
     except CalculationError as error:
@@ -238,15 +238,16 @@ def generate(
     parts_per_shard: int = PARTS_PER_SHARD,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Summary:
-    """Compute the records of ``structures`` that ``directory`` lacks.
+    """Compute the records of ``structures`` that are missing from ``directory``.
 
-    They are of molecules, or of crystals where ``level`` is a ``CrystalLevel``. ``workers``
+    The structures are molecules, or crystals if ``level`` is a ``CrystalLevel``. ``workers``
     processes compute; 0 computes in the current process with all its threads. ``dask`` is the
-    address of a scheduler whose workers then compute, or ``"local"`` for a cluster of ``workers``
-    processes, at least one, on this machine; ``patience`` says how long to wait for it. Records
-    are joined into shards of ``parts_per_shard``. Raises DatasetError when another process writes
-    there, a shard there is damaged or the disk refuses, ClusterError when the cluster fails,
-    WorkerError when worker processes do not start; what was computed before stays readable.
+    address of a scheduler whose workers compute instead, or ``"local"`` for a cluster of
+    ``workers`` processes (at least one) on this machine; ``patience`` sets how long to wait for the
+    cluster. Records are joined into shards of ``parts_per_shard``. Raises DatasetError when another
+    process writes to ``directory``, a shard there is damaged or a file cannot be written,
+    ClusterError when the cluster fails, WorkerError when worker processes do not start. Records
+    computed before an error stay readable.
     """
     level = level or Level()
     directory = Path(directory)

@@ -1,4 +1,4 @@
-"""Molecules as atoms in space: conformers, relaxed, thermally distorted, twisted.
+"""Geometries of molecules: conformers, relaxed, thermally distorted and twisted structures.
 
 A SMILES string becomes a conformer (ETKDG), which is relaxed with GFN2-xTB. Distorted geometries
 are drawn from the *quantum* thermal distribution of the harmonic oscillators of the xTB Hessian at
@@ -6,16 +6,16 @@ that minimum: along mode k of angular frequency ω_k the mass-weighted coordinat
 
     ⟨Q_k²⟩ = ħ/(2 ω_k) · coth(ħ ω_k / 2 k_B T),
 
-zero-point motion included (the position part of the Wigner distribution). Classical amplitudes
-would leave X-H bonds, which hardly feel 600 K, almost rigid. Frequencies below 200 cm⁻¹, negative
-curvatures among them, are raised to that value: a harmonic torsion carried far along a straight
-line stretches bonds. The Hessian costs 6 N gradients of about 10 ms, an independent snapshot of
-molecular dynamics several hundred to a few thousand.
+which includes zero-point motion (the position part of the Wigner distribution). Classical
+amplitudes would leave X-H bonds, barely excited at 600 K, almost rigid. Frequencies below 200 cm⁻¹,
+negative curvatures included, are raised to that value: a harmonic torsion displaced far along a
+straight line stretches bonds. The Hessian costs 6 N gradients of about 10 ms, one independent
+snapshot of a molecular dynamics run several hundred to a few thousand.
 
-Some distorted geometries of molecules with a conjugated bond are *twisted* as well: one side is
-turned rigidly about a double bond or about a single bond between two unsaturated atoms.
+Some distorted geometries of molecules with a conjugated bond are also *twisted*: one side is
+rotated rigidly about a double bond or about a single bond between two unsaturated atoms.
 
-Units: Å, eV, amu, K. Everything is a function of the molecule and the seed alone.
+Units: Å, eV, amu, K. All results depend on the molecule and the seed only.
 """
 
 from __future__ import annotations
@@ -43,38 +43,38 @@ Array = NDArray[np.float64]
 FORCE_TOLERANCE: Final = 0.05
 """Relaxation stops when no force exceeds this (eV/Å)."""
 MAX_STEPS: Final = 400
-"""Most relaxation steps."""
+"""Largest number of relaxation steps."""
 DISPLACEMENT: Final = 0.01
 """Step of the finite-difference Hessian (Å)."""
 MIN_WAVENUMBER: Final = 200.0
-"""Softest vibration a distortion follows (cm⁻¹)."""
+"""Lower limit of the frequencies in a distortion (cm⁻¹)."""
 CONFORMERS: Final = 10
-"""Conformers the one geometry of :func:`from_smiles` is chosen from."""
+"""Number of conformers from which :func:`from_smiles` chooses."""
 TRIES: Final = 8
-"""Draws of a distorted geometry before giving up."""
+"""Largest number of attempts at one distorted geometry."""
 
 BONDED: Final = 1.35
-"""Two atoms with a bond may be this many sums of covalent radii apart at most."""
+"""Largest distance of two bonded atoms, in sums of their covalent radii."""
 BONDED_RELAXED: Final = 1.25
-"""The same at a minimum."""
+"""Largest distance of two bonded atoms at a minimum, in sums of their covalent radii."""
 CONTACT: Final = 1.18
-"""Two atoms without one must be at least this many apart."""
+"""Smallest distance of two atoms that are not bonded, in sums of their covalent radii."""
 
 # ħ in ASE's units (eV, Å, amu; time in Å√(amu/eV)).
 HBAR: Final = units._hbar * units.J * units.second
 WAVENUMBER: Final = units.invcm / HBAR
-"""Angular frequency, in ASE's units, of one cm⁻¹."""
+"""Angular frequency of one cm⁻¹ in ASE's units."""
 
 
 class GeometryError(ValueError):
-    """A molecule for which no sound geometry was found; the message says why."""
+    """No sound geometry was found for a molecule; the message says why."""
 
 
 # --- connectivity ---------------------------------------------------------------------------------
 
 
 def bonds_of(mol: Mol) -> list[tuple[int, int]]:
-    """Pairs of bonded atoms, each once, lower index first."""
+    """Return the pairs of bonded atoms, each once, lower index first."""
     pairs = ((b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds())
     return sorted((min(pair), max(pair)) for pair in pairs)
 
@@ -82,10 +82,10 @@ def bonds_of(mol: Mol) -> list[tuple[int, int]]:
 def check_connectivity(
     atoms: Atoms, bonds: list[tuple[int, int]], name: str, longest: float = BONDED
 ) -> None:
-    """Raise :class:`GeometryError` unless exactly ``bonds`` are at bonding distance.
+    """Raise :class:`GeometryError` unless exactly the pairs ``bonds`` are at bonding distance.
 
-    A bond may be ``longest`` sums of covalent radii long; any other pair must be ``CONTACT`` sums
-    apart.
+    A bond may be up to ``longest`` sums of covalent radii long; any other two atoms must be at
+    least ``CONTACT`` sums apart.
     """
     distances = atoms.get_all_distances()
     radii = covalent_radii[atoms.numbers]
@@ -110,17 +110,17 @@ def check_connectivity(
 
 
 def _embed(smiles: str, seed: int, n_conformers: int = 1) -> tuple[Mol, Array]:
-    """RDKit molecule with hydrogens and the positions (N, 3) of one ETKDG conformer.
+    """Return an RDKit molecule with hydrogens and positions (N, 3) of one ETKDG conformer.
 
-    The conformer is optimized with MMFF94 where that knows all atoms; of several, the one lowest in
-    that force field is taken.
+    The conformers are optimized with MMFF94 if it has parameters for all atoms; the one of lowest
+    MMFF94 energy is returned.
     """
     mol = Chem.AddHs(parse(smiles))
     settings: Any = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed % 2**31
     found = list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, settings))
     if not found:
-        # Its "basic knowledge" makes all cumulated bonds straight, those of bent N=S=O included.
+        # RDKit's "basic knowledge" makes all cumulated bonds linear, even bent N=S=O.
         settings.useBasicKnowledge = False
         settings.useRandomCoords = True
         found = list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, settings))
@@ -144,11 +144,10 @@ def relax(
     max_steps: int = MAX_STEPS,
     multiplicity: int = 1,
 ) -> Atoms:
-    """A copy of ``atoms`` relaxed with GFN2-xTB to ``FORCE_TOLERANCE``, without a calculator.
+    """Return a copy of ``atoms`` relaxed with GFN2-xTB to ``FORCE_TOLERANCE``, without calculator.
 
-    In the lowest state of the ``multiplicity``.
-
-    Raises :class:`GeometryError` if it does not converge in ``max_steps`` steps.
+    The relaxation is in the lowest state of the given ``multiplicity``. Raises
+    :class:`GeometryError` if it does not converge in ``max_steps`` steps.
     """
     relaxed: Atoms = atoms.copy()
     relaxed.calc = _calculator(charge, multiplicity)
@@ -164,7 +163,7 @@ def relax(
 
 
 def hessian(atoms: Atoms, charge: int = 0) -> Array:
-    """GFN2-xTB Hessian (3N, 3N) in eV/Å², by central differences, symmetrized."""
+    """Return the symmetrized GFN2-xTB Hessian (3N, 3N) in eV/Å², from central differences."""
     moved = atoms.copy()
     moved.calc = _calculator(charge)
     positions = atoms.positions.copy()
@@ -180,7 +179,7 @@ def hessian(atoms: Atoms, charge: int = 0) -> Array:
 
 
 def _rigid_motions(masses: Array, positions: Array) -> Array:
-    """Orthonormal mass-weighted translations and rotations, columns (3N, 5 or 6)."""
+    """Return orthonormal mass-weighted translations and rotations as columns (3N, 5 or 6)."""
     centred = positions - np.average(positions, axis=0, weights=masses)
     roots = np.sqrt(masses)[:, None]
     columns = []
@@ -192,9 +191,9 @@ def _rigid_motions(masses: Array, positions: Array) -> Array:
 
 
 def vibrations(atoms: Atoms, force_constants: Array) -> tuple[Array, Array]:
-    """Angular frequencies (K,) and Cartesian modes (K, N, 3) of ``force_constants`` (3N, 3N).
+    """Return angular frequencies (K,) and Cartesian modes (K, N, 3) of a Hessian (3N, 3N).
 
-    Rigid motions are projected out. Frequencies are in ASE's inverse time, floored at
+    Rigid motions are projected out. Frequencies are in ASE's inverse time and at least
     ``MIN_WAVENUMBER``; a mode is the displacement in Å per √amu·Å of its normal coordinate.
     """
     masses = atoms.get_masses()
@@ -202,7 +201,7 @@ def vibrations(atoms: Atoms, force_constants: Array) -> tuple[Array, Array]:
     rigid = _rigid_motions(masses, atoms.positions)
     projector = np.eye(len(weights)) - rigid @ rigid.T
     dynamical = projector @ (weights[:, None] * force_constants * weights) @ projector
-    # Rigid motions are set far above all vibrations, where they are easy to leave out.
+    # Shift rigid motions far above all vibrations, where they are easy to leave out.
     curvatures, vectors = np.linalg.eigh(dynamical + 1e6 * rigid @ rigid.T)
     n_modes = len(weights) - rigid.shape[1]
     frequencies = np.sqrt(np.abs(curvatures[:n_modes]))
@@ -211,7 +210,7 @@ def vibrations(atoms: Atoms, force_constants: Array) -> tuple[Array, Array]:
 
 
 def amplitudes(frequencies: Array, temperature: float) -> Array:
-    """Quantum thermal standard deviations √⟨Q²⟩ (√amu·Å) at ``temperature`` (K, may be 0)."""
+    """Return quantum thermal standard deviations √⟨Q²⟩ (√amu·Å) at ``temperature`` (K, or 0)."""
     factor = np.ones_like(frequencies)
     if temperature > 0.0:
         factor = 1.0 / np.tanh(HBAR * frequencies / (2.0 * units.kB * temperature))
@@ -221,7 +220,7 @@ def amplitudes(frequencies: Array, temperature: float) -> Array:
 def displacement(
     frequencies: Array, modes: Array, temperature: float, rng: np.random.Generator
 ) -> Array:
-    """One random thermal displacement (N, 3) in Å."""
+    """Draw one random thermal displacement (N, 3) in Å."""
     normal = rng.standard_normal(len(frequencies)) * amplitudes(frequencies, temperature)
     return np.asarray(np.einsum("k,kax->ax", normal, modes))
 
@@ -251,7 +250,7 @@ def _generator(molecule: Molecule, seed: int) -> np.random.Generator:
 
 
 def _conformer(molecule: Molecule, seed: int, n_conformers: int) -> tuple[Mol, Atoms, int]:
-    """RDKit molecule, force-field atoms, charge."""
+    """Return the RDKit molecule, the atoms at the force-field geometry and the charge."""
     conformer_seed = int(fraction("conformer", molecule.inchikey, seed) * 2**31)
     mol, positions = _embed(molecule.smiles, conformer_seed, n_conformers)
     atoms = Atoms(numbers=[a.GetAtomicNum() for a in mol.GetAtoms()], positions=positions)
@@ -259,14 +258,17 @@ def _conformer(molecule: Molecule, seed: int, n_conformers: int) -> tuple[Mol, A
 
 
 def conformer(molecule: Molecule, seed: int = 0) -> Atoms:
-    """One force-field conformer of ``molecule``, labelled; ``GeometryError`` if there is none."""
+    """Return one force-field conformer of ``molecule`` with its labels in ``info``.
+
+    Raises :class:`GeometryError` if none can be built.
+    """
     mol, atoms, charge = _conformer(molecule, seed, 1)
     check_connectivity(atoms, bonds_of(mol), molecule.name)
     return _label(atoms, molecule, "conformer", 0.0, seed, charge)
 
 
 def _minimum(molecule: Molecule, seed: int, n_conformers: int = 1) -> tuple[Mol, Atoms, int]:
-    """RDKit molecule, relaxed atoms with the right connectivity, charge."""
+    """Return the RDKit molecule, relaxed atoms of the right connectivity and the charge."""
     mol, atoms, charge = _conformer(molecule, seed, n_conformers)
     relaxed = relax(atoms, charge, molecule.name)
     relaxed.positions -= relaxed.get_center_of_mass()
@@ -276,24 +278,24 @@ def _minimum(molecule: Molecule, seed: int, n_conformers: int = 1) -> tuple[Mol,
 
 @dataclass(frozen=True)
 class Distortion:
-    """How geometries are distorted: vibrations at a temperature, twists about conjugated bonds."""
+    """Settings of distorted geometries: thermal vibrations and twists about conjugated bonds."""
 
     temperatures: tuple[float, float] = (300.0, 600.0)
-    """Range temperatures are drawn from (K)."""
+    """Temperature range (K)."""
     twist_share: float = 0.2
-    """Share of twisted ones among the distorted geometries of molecules with a conjugated bond."""
+    """Share of twisted geometries among the distorted ones of molecules with a conjugated bond."""
     twist_temperature: float = 300.0
-    """Temperature of the mild distortion that goes with a twist (K)."""
+    """Temperature of the mild distortion added to a twist (K)."""
     twist_scale: float = 0.5
-    """Factor on the thermal displacements that go with a twist."""
+    """Factor on the thermal displacements added to a twist."""
     single_bond: tuple[float, float] = (20.0, 90.0)
-    """Range of twists about single bonds (degrees)."""
+    """Range of twist angles about single bonds (degrees)."""
     double_bond: tuple[float, float] = (20.0, 60.0)
-    """Range of twists about double bonds (degrees). Beyond about 60° a double bond is a diradical,
-    which no closed-shell reference describes."""
+    """Range of twist angles about double bonds (degrees). Beyond about 60° a twisted double bond
+    is a diradical, which a closed-shell reference calculation cannot describe."""
 
     def angles(self, order: str) -> tuple[float, float]:
-        """Range of twists about a bond that is ``"single"`` or ``"double"``."""
+        """Return the range of twist angles about a ``"single"`` or ``"double"`` bond (degrees)."""
         return {"single": self.single_bond, "double": self.double_bond}[order]
 
 
@@ -304,15 +306,15 @@ def structures(
     include_relaxed: bool = True,
     distortion: Distortion = Distortion(),
 ) -> list[Atoms]:
-    """Geometries of ``molecule``: the relaxed one (if asked for), then ``n_distorted`` distorted.
+    """Return the relaxed geometry of ``molecule`` (if asked for) and ``n_distorted`` others.
 
-    A distorted geometry is ``"thermal"``, at a temperature uniform in its range, or, with the
-    probability of twists where the molecule has a conjugated bond, ``"twisted"``: turned about
-    that bond (angle uniform in its range, either sense) on top of a mild distortion.
+    A distorted geometry is ``"thermal"``, at a temperature drawn uniformly from its range. If the
+    molecule has a conjugated bond, a share ``distortion.twist_share`` is ``"twisted"`` instead:
+    rotated about that bond (angle uniform in its range, either sense) and mildly distorted.
     Equal seeds give equal coordinates; a longer list begins with the shorter one.
 
-    Each Atoms carries in ``info``: name, smiles, inchikey, split, geometry, temperature (K), seed,
-    and charge if it has one; a twisted one also twist_bond and twist_angle (degrees). Raises
+    ``info`` of each Atoms holds name, smiles, inchikey, split, geometry, temperature (K), seed, the
+    charge of an ion, and twist_bond and twist_angle (degrees) of a twisted geometry. Raises
     :class:`GeometryError` if no sound geometry is found.
     """
     mol, relaxed, charge = _minimum(molecule, seed)
@@ -358,12 +360,12 @@ def structures(
 
 
 def from_smiles(smiles: str, relax: bool = True, seed: int = 0) -> Atoms:
-    """One geometry of the molecule ``smiles``, stereochemistry as written (drawn where left open).
+    """Return one geometry of the molecule ``smiles``; unspecified stereochemistry is drawn.
 
-    Of ``CONFORMERS`` conformers the one lowest in the force field is taken. ``relax=False`` stops
-    there, without xTB, and ``info["geometry"]`` is then ``"conformer"`` in place of ``"relaxed"``.
-    Raises ValueError for a string that is not SMILES, :class:`GeometryError` if no sound geometry
-    is found.
+    It starts from the lowest of ``CONFORMERS`` conformers in the force field. ``relax=False``
+    returns that conformer without using xTB; ``info["geometry"]`` is then ``"conformer"`` instead
+    of ``"relaxed"``. Raises ValueError for a string that is not SMILES, :class:`GeometryError` if
+    no sound geometry is found.
     """
     molecule = molecule_from_smiles(smiles)
     if relax:

@@ -1,15 +1,17 @@
-"""Excitation labels of large molecules: the few lowest states, A and B multiplied, never built.
+"""Excitation labels of large molecules: the lowest states, without building A and B.
 
-The matrices are those of :mod:`reference.response`, truncations included, in the factors they are
-made of: with the fitted integrals B^P and the pair densities on the response grid,
+The matrices A and B are those of :mod:`reference.response`, with the same truncations, but only
+their products with vectors are computed, from the fitted integrals B^P and the pair densities on
+the response grid:
 
     [(A ± B) T]_ia = (ε_a − ε_i) T_ia + 2 (1 ± 1) Σ_P B^P_ia Σ_jb B^P_jb T_jb
                      + (1 ± 1) Σ_g ρ_ia f_xc Σ_jb ρ_jb T_jb
                      − Σ_Pjb (B^P_ij B^P_ab ± B^P_ib B^P_ja) T_jb
 
-(the last sum twice for a range-separated functional, with its full and long-range fractions),
-O(N³)–O(N⁴) for each product. PySCF's Davidson solvers do the rest. Factors are held in single
-precision, which bounds residuals to about 1e-6 hartree and energies far below that.
+(for a range-separated functional the last sum occurs twice, with its full-range and long-range
+fractions). Each product costs O(N³)–O(N⁴). PySCF's Davidson solvers do the rest. The factors are
+stored in single precision, which limits residuals to about 1e-6 hartree; energies are far more
+accurate than that.
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ from .response import (
 from .scf import CalculationError, Level
 
 RESIDUAL = 1e-3
-"""Norm of a residual (hartree) at convergence; an energy's error is of the order of its square."""
+"""Residual norm at convergence (hartree); the error of an energy is of the order of its square."""
 
 SPARE = 3
-"""States solved for beyond those wanted, so that none of these is missed."""
+"""Number of additional states solved for, so that none of the wanted states is missed."""
 
 
 class _Exchange:
-    """Σ_jb (ij|ab) T_jb and Σ_jb (ib|ja) T_jb of one Coulomb operator, times its fraction."""
+    """Products Σ_jb (ij|ab) T_jb and Σ_jb (ib|ja) T_jb of one operator, times its fraction."""
 
     def __init__(self, df: Any, space: ActiveSpace, fraction: float) -> None:
         self.fraction = np.float32(fraction)
@@ -65,7 +67,7 @@ class _Exchange:
 
 
 class Products:
-    """A ± B of the singlets and A of the triplets times vectors (n, o·v), hartree."""
+    """Products of A ± B (singlets) and A (triplets) with vectors (n, o·v), hartree."""
 
     def __init__(self, mean_field: Any, space: ActiveSpace, level: Level) -> None:
         self.gaps = space.gaps.ravel()
@@ -85,7 +87,7 @@ class Products:
         )
 
     def _exact_exchange(self, vectors: np.ndarray, direct: float, crossed: float) -> np.ndarray:
-        """``direct`` Σ_jb (ij|ab) T_jb + ``crossed`` Σ_jb (ib|ja) T_jb."""
+        """Return ``direct`` Σ_jb (ij|ab) T_jb + ``crossed`` Σ_jb (ib|ja) T_jb."""
         out = np.zeros_like(vectors)
         for trial, result in zip(vectors, out, strict=True):
             t = trial.reshape(self._shape)
@@ -96,7 +98,7 @@ class Products:
         return out
 
     def _kernel(self, vectors: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-        """Σ_g ρ_ia f_xc Σ_jb ρ_jb T_jb, densities and their gradients."""
+        """Return Σ_g ρ_ia f_xc Σ_jb ρ_jb T_jb, over densities and their gradients."""
         out = np.zeros_like(vectors)
         if not kernel.size:
             return out
@@ -115,7 +117,7 @@ class Products:
         return out
 
     def plus(self, vectors: np.ndarray) -> np.ndarray:
-        """(A + B) T of the singlets."""
+        """Return (A + B) T for the singlets."""
         single = vectors.astype(np.float32)
         coulomb = (single @ self._ov.T) @ self._ov
         interaction = 4.0 * coulomb + 2.0 * self._kernel(single, self._singlet)
@@ -124,14 +126,14 @@ class Products:
         return result
 
     def minus(self, vectors: np.ndarray) -> np.ndarray:
-        """(A − B) T of the singlets."""
+        """Return (A − B) T for the singlets."""
         single = vectors.astype(np.float32)
         interaction = self._exact_exchange(single, -1.0, 1.0)
         result: np.ndarray = vectors * self.gaps + interaction
         return result
 
     def triplet(self, vectors: np.ndarray) -> np.ndarray:
-        """A T of the triplets."""
+        """Return A T for the triplets."""
         single = vectors.astype(np.float32)
         interaction = self._kernel(single, self._triplet) + self._exact_exchange(single, -1.0, 0.0)
         result: np.ndarray = vectors * self.gaps + interaction
@@ -146,13 +148,13 @@ def _solve(
     n_available: int,
     residual: float,
 ) -> tuple[np.ndarray, list[Any]]:
-    """Energies and amplitudes of ``n_states`` by a PySCF solver, with our product in its place."""
+    """Return energies and amplitudes of ``n_states`` from a PySCF solver that uses ``product``."""
     wanted = min(n_states, n_available)
     solver.nstates = min(n_states + SPARE, n_available)
     solver.conv_tol = residual
     solver.lindep = 1e-9
     solver.max_cycle = 60
-    solver.positive_eig_threshold = -np.inf  # a state below the ground state is to be seen
+    solver.positive_eig_threshold = -np.inf  # keep states below the ground state
     solver.gen_vind = lambda mean_field=None: (product, diagonal)
     try:
         solver.kernel()
@@ -172,11 +174,10 @@ def _solve(
 def lowest_excitations(
     mean_field: Any, level: Level, residual: float = RESIDUAL
 ) -> tuple[ActiveSpace, LabelStates, LabelStates]:
-    """(active space, singlets, triplets) like ``response.excitations``, by iteration.
+    """Return active space, singlets and triplets like ``response.excitations``, iteratively.
 
-    The iteration ends when the norm of every ``residual`` is below that number (hartree).
-
-    Raises CalculationError as it does, and where the iteration does not converge.
+    The iteration ends when the norm of every residual is below ``residual`` (hartree). Raises
+    CalculationError like ``response.excitations``, and if the iteration does not converge.
     """
     require_kernel(mean_field.xc)
     space = ActiveSpace.of(mean_field, level)

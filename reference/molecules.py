@@ -1,19 +1,17 @@
-"""Reference molecules: what one is, which split it falls into, which may not be trained on.
+"""Reference molecules, their splits, and the molecules excluded from training.
 
-Stereochemistry is left open on purpose: one entry stands for all stereoisomers, the conformer's
-seed draws one of them, and all fall into the same split. ``enumeration`` builds the molecules of
-the reference space.
+Stereochemistry is left open on purpose: one entry stands for all stereoisomers, the seed of the
+conformer draws one of them, and all are in the same split. ``enumeration`` builds the molecules.
 
-Three guards keep the numbers honest:
+Three rules keep tests independent of the training data:
 
-* molecules of the external benchmark (``benchmark_inchikeys.txt``) are never enumerated, compared
-  by connectivity (the first block of the InChIKey), so isomers in the stereochemical and
-  mobile-hydrogen sense and charged forms are left out too;
-* :func:`assign_split` depends on connectivity alone, so no two geometries or stereoisomers of a
-  molecule are ever on two sides;
-* whole cores (``building_blocks.HELD_OUT``) occur in the test split only, which makes a "new
-  scaffold" share; and ``building_blocks.EXTRAPOLATION`` names larger molecules that are never
-  enumerated.
+* molecules of the external benchmark (``benchmark_inchikeys.txt``) are never enumerated; they are
+  compared by connectivity (the first block of the InChIKey), which also excludes their
+  stereoisomers, mobile-hydrogen tautomers and charged forms;
+* :func:`assign_split` depends on the connectivity only, so all geometries and stereoisomers of a
+  molecule are in the same split;
+* whole cores (``building_blocks.HELD_OUT``) occur in the test split only, as new scaffolds, and
+  the larger molecules of ``building_blocks.EXTRAPOLATION`` are never enumerated.
 """
 
 from __future__ import annotations
@@ -37,12 +35,12 @@ Mol = Any
 
 TRAIN_SHARE: Final = 0.83
 VALIDATION_SHARE: Final = 0.08
-"""Of the molecules without a held-out core; the rest and all held-out cores make the test split."""
+"""Share of the molecules without a held-out core that are in the validation split."""
 
 
 @dataclass(frozen=True)
 class Molecule:
-    """One molecule of the reference space, up to stereochemistry.
+    """One reference molecule, with its stereochemistry left open.
 
     ``smiles`` is RDKit's canonical SMILES, ``name`` the same string, ``scaffold`` the core it was
     built on, ``n_heavy`` the number of atoms other than hydrogen.
@@ -56,18 +54,18 @@ class Molecule:
 
     @property
     def connectivity(self) -> str:
-        """First block of the InChIKey: the same for stereoisomers, tautomers InChI merges, ions."""
+        """First InChIKey block, shared by stereoisomers, ions and tautomers that InChI merges."""
         return self.inchikey[:14]
 
 
 def fraction(*words: object) -> float:
-    """A number in [0, 1), uniform and reproducible: a hash of ``words``."""
+    """Hash ``words`` to a number in [0, 1), uniform and reproducible."""
     digest = hashlib.sha256("\x1f".join(map(str, words)).encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2.0**64
 
 
 def parse(smiles: str) -> Mol:
-    """An RDKit molecule from ``smiles``; raises ValueError, naming the string, if it is not one."""
+    """Return the RDKit molecule of ``smiles``; ValueError, naming the string, if it is invalid."""
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         raise ValueError(f"'{smiles}' is not a valid SMILES string.")
@@ -75,12 +73,12 @@ def parse(smiles: str) -> Mol:
 
 
 def inchikey_of(mol: Mol) -> str:
-    """InChIKey of ``mol``, empty if it has none."""
+    """Return the InChIKey of ``mol``, empty if it has none."""
     return str(Chem.MolToInchiKey(mol))
 
 
 def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:
-    """A :class:`Molecule` of one's own, outside the enumeration (scaffold ``"named"``)."""
+    """Make a :class:`Molecule` outside the enumeration (scaffold ``"named"``)."""
     mol = parse(smiles)
     canonical = Chem.MolToSmiles(mol)
     return Molecule(
@@ -94,21 +92,21 @@ def molecule_from_smiles(smiles: str, name: str | None = None) -> Molecule:
 
 @cache
 def benchmark_connectivities() -> frozenset[str]:
-    """First InChIKey blocks of the molecules no training set may hold."""
+    """Return the first InChIKey blocks of the benchmark's molecules, excluded from training."""
     lines = (Path(__file__).parent / "benchmark_inchikeys.txt").read_text().splitlines()
     return frozenset(line[:14] for line in lines if line and not line.startswith("#"))
 
 
 @cache
 def _patterns(which: str) -> dict[str, Mol]:
-    """Compiled SMARTS of ``UNSTABLE`` or ``HELD_OUT``."""
+    """Compile the SMARTS of ``UNSTABLE`` or ``HELD_OUT``."""
     held_out = HELD_OUT | coverage.held_out_patterns()
     source = {"unstable": UNSTABLE, "held_out": held_out}[which]
     return {name: Chem.MolFromSmarts(smarts) for name, smarts in source.items()}
 
 
 def unstable_group(mol: Mol) -> str | None:
-    """The first group of ``building_blocks.UNSTABLE`` that ``mol`` carries, or None."""
+    """Return the first group of ``building_blocks.UNSTABLE`` that ``mol`` contains, or None."""
     for name, pattern in _patterns("unstable").items():
         if mol.HasSubstructMatch(pattern):
             return name
@@ -116,7 +114,7 @@ def unstable_group(mol: Mol) -> str | None:
 
 
 def held_out_core(molecule: Molecule) -> str | None:
-    """The first held-out core, or held-out group of the coverage, inside ``molecule``."""
+    """Return the first held-out core or held-out coverage group in ``molecule``, or None."""
     mol = parse(molecule.smiles)
     for name, pattern in _patterns("held_out").items():
         if mol.HasSubstructMatch(pattern):
@@ -125,13 +123,13 @@ def held_out_core(molecule: Molecule) -> str | None:
 
 
 def assign_split(molecule: Molecule) -> Split:
-    """The split of a molecule, the same on every machine and for every set.
+    """Return the split of a molecule, the same on every machine and for every set.
 
-    Hashed from the connectivity block of the InChIKey, so stereoisomers and tautomers that InChI
-    merges go together; a Murcko scaffold would be too coarse a key here (it puts all benzenes in
-    one split). Molecules with a held-out core, those of the external benchmark and the larger ones
-    for extrapolation are always ``"test"``. Of the others 83 % are ``"train"``, 8 %
-    ``"validation"``, 9 % ``"test"``.
+    It is a hash of the connectivity block of the InChIKey, so stereoisomers and tautomers that
+    InChI merges are in the same split; a Murcko scaffold would be too coarse (all benzenes would be
+    in one split). Molecules with a held-out core, the benchmark's molecules and the larger
+    molecules for extrapolation are always ``"test"``. Of the others 83 % are ``"train"``, 8 %
+    ``"validation"`` and 9 % ``"test"``.
     """
     if molecule.connectivity in benchmark_connectivities() | extrapolation_connectivities():
         return "test"
@@ -148,19 +146,19 @@ def assign_split(molecule: Molecule) -> Split:
 
 @cache
 def extrapolation_molecules() -> tuple[Molecule, ...]:
-    """``building_blocks.EXTRAPOLATION`` as molecules, under their names (scaffold ``"named"``)."""
+    """Return ``building_blocks.EXTRAPOLATION`` as named molecules (scaffold ``"named"``)."""
     return tuple(molecule_from_smiles(smiles, name) for name, smiles in EXTRAPOLATION.items())
 
 
 @cache
 def dye_molecules() -> tuple[Molecule, ...]:
-    """``building_blocks.DYES`` as molecules, under their names (scaffold ``"named"``)."""
+    """Return ``building_blocks.DYES`` as named molecules (scaffold ``"named"``)."""
     return tuple(molecule_from_smiles(smiles, name) for name, smiles in DYES.items())
 
 
 @cache
 def coverage_molecules() -> tuple[Molecule, ...]:
-    """The molecules of ``coverage.csv`` in the order of ``coverage.interleaved``.
+    """Return the molecules of ``coverage.csv`` in the order of ``coverage.interleaved``.
 
     Their scaffold is the name of their group.
     """
@@ -172,6 +170,6 @@ def coverage_molecules() -> tuple[Molecule, ...]:
 
 @cache
 def extrapolation_connectivities() -> frozenset[str]:
-    """First InChIKey blocks of ``building_blocks.EXTRAPOLATION`` and ``DYES``."""
+    """Return the first InChIKey blocks of ``building_blocks.EXTRAPOLATION`` and ``DYES``."""
     larger = extrapolation_molecules() + dye_molecules()
     return frozenset(molecule.connectivity for molecule in larger)

@@ -1,4 +1,4 @@
-"""One structure → one record: ground states, minimal Hamiltonians, excitation labels."""
+"""Make the record of one structure: ground states, minimal Hamiltonians, excitation labels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .scf import CalculationError, Level, core_orbitals, ground_state, molecule
 
 
 def content_key(atoms: Atoms, level: Level) -> str:
-    """Hash of elements, positions (to 1e-6 Å), charge and level: what the labels depend on."""
+    """Hash all that the labels depend on: elements, positions (to 1e-6 Å), charge and level."""
     charge = int(atoms.info.get("charge", 0))
     return _key(atoms.numbers, atoms.positions, charge, level.to_json())
 
 
 def key_of(record: Record) -> str:
-    """The content key that the structure and the level of ``record`` give."""
+    """Compute the content key of ``record`` from its structure and level."""
     return _key(record.numbers, record.positions, int(record.charge), record.level)
 
 
@@ -42,10 +42,10 @@ def _key(numbers: np.ndarray, positions: np.ndarray, charge: int, level: str) ->
 def project(
     states: LabelStates, space: ActiveSpace, minimal: MinimalOrbitals, overlap: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(X, Y, valence weights) of ``states`` in the canonical orbitals of ``minimal``.
+    """Project ``states`` on the canonical orbitals of ``minimal``: X, Y and valence weights.
 
-    X' = ⟨i_min|i⟩ X ⟨a|a_min⟩, likewise Y; occupied orbitals of both span the same space, so only
-    the part of the virtuals outside the minimal basis is lost. Weight = |X'|² − |Y'|².
+    X' = ⟨i_min|i⟩ X ⟨a|a_min⟩, likewise Y. The occupied orbitals of both bases span the same space,
+    so only the part of the virtuals outside the minimal basis is lost. The weight is |X'|² − |Y'|².
     """
     orbitals = minimal.orbitals
     left = orbitals[:, : minimal.n_occupied].T @ overlap @ space.occupied
@@ -56,7 +56,7 @@ def project(
 
 
 DENSE_LIMIT = 5000
-"""Rows of the response matrices (o·v) up to which they are built: 200 MB each, minutes."""
+"""Largest dimension o·v of response matrices that are built (200 MB each, minutes)."""
 
 
 def _labels(
@@ -68,16 +68,15 @@ def _labels(
 
 
 def _within(energies: np.ndarray, level: Level) -> int:
-    """How many states to keep: those in the window, but three where there are three."""
+    """Return the number of states to keep: all in the energy window, but at least three."""
     return max(int(np.searchsorted(energies, level.energy_window)), min(3, len(energies)))
 
 
 def make_record(atoms: Atoms, level: Level, dense_limit: int = DENSE_LIMIT) -> Record:
-    """Run every calculation for ``atoms`` and collect the record.
+    """Run all calculations for ``atoms`` and return the record.
 
-    Response matrices of up to ``dense_limit`` rows are diagonalized, larger ones iterated.
-
-    Raises CalculationError (one clear sentence) when a calculation fails.
+    Response matrices of up to ``dense_limit`` rows are built and diagonalized, larger ones are
+    solved iteratively. Raises CalculationError (one clear sentence) when a calculation fails.
     """
     began = time.perf_counter()
     numbers = np.asarray(atoms.numbers)

@@ -1,19 +1,20 @@
 """Excitation labels: linear-response TDDFT singlets and TDA triplets from dense matrices.
 
-PySCF's iterative solvers need minutes where the whole matrices fit in memory and can miss a root.
-Here A and B are built outright from the density-fitted three-centre integrals the SCF already made
-and from the exchange–correlation kernel on a response grid, as matrix products, and diagonalized
-by LAPACK:
+PySCF's iterative solvers take minutes even for matrices that fit in memory, and can miss a root.
+This module builds A and B explicitly, as matrix products, from the density-fitted three-centre
+integrals of the SCF and the exchange–correlation kernel on a response grid, and diagonalizes them
+with LAPACK:
 
     A(ia,jb) = δ_ij δ_ab (ε_a − ε_i) + 2 (ia|jb) + f(ia,jb) − c (ij|ab) − d (ij|ab)_lr
     B(ia,jb) =                         2 (ia|jb) + f(ia,jb) − c (ib|ja) − d (ib|ja)_lr
 
-for singlets (c, d: full and long-range exact exchange of the functional); triplets lose the Coulomb
-term and take the kernel's triplet part. Singlets solve Lᵀ(A+B)L with A−B = LLᵀ, triplets A alone.
-Amplitudes are normalized to Xᵀ X − Yᵀ Y = 1, so that transition dipoles are √2 Σ (X+Y)_ia ⟨i|r|a⟩.
+for singlets (c, d: fractions of full-range and long-range exact exchange of the functional). For
+triplets the Coulomb term is absent and f is the triplet part of the kernel. Singlets are the
+eigenvectors of Lᵀ(A+B)L with A−B = LLᵀ, triplets those of A alone. Amplitudes are normalized to
+Xᵀ X − Yᵀ Y = 1, so that transition dipoles are √2 Σ (X+Y)_ia ⟨i|r|a⟩.
 
-Where the matrices are too large, :mod:`reference.iteration` finds the lowest states of the same A
-and B without building them.
+If the matrices are too large, :mod:`reference.iteration` finds the lowest states of the same A and
+B without building them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from .scf import CalculationError, Level, core_orbitals_of, require_known
 
 @dataclass(frozen=True)
 class LabelStates:
-    """Excited states of one multiplicity, ascending; i active occupied, a active virtual."""
+    """Excited states of one multiplicity by ascending energy, over active orbitals i and a."""
 
     energies: np.ndarray  # (S,) eV
     x: np.ndarray  # (S, o, v)
@@ -47,15 +48,15 @@ class LabelStates:
 
 @dataclass(frozen=True)
 class ActiveSpace:
-    """The orbitals that take part: valence occupied, and virtuals below a cutoff."""
+    """Orbitals included in the response: valence occupied, and virtuals below a cutoff."""
 
     occupied: np.ndarray  # (n_ao, o)
     virtual: np.ndarray  # (n_ao, v)
     gaps: np.ndarray  # (o, v) ε_a − ε_i, hartree
-    first: int  # the orbitals taken are first, …, first + o + v − 1
+    first: int  # the active orbitals are first, …, first + o + v − 1
 
     def frozen(self, mean_field: Any) -> list[int]:
-        """The orbitals that do not take part."""
+        """Return the indices of the orbitals that are left out."""
         end = self.first + sum(self.gaps.shape)
         return [*range(self.first), *range(end, len(mean_field.mo_energy))]
 
@@ -76,7 +77,7 @@ class ActiveSpace:
 
 
 def require_kernel(functional: str) -> None:
-    """Raise CalculationError for a functional whose response kernel is not implemented here."""
+    """Raise CalculationError if the response kernel of ``functional`` is not implemented here."""
     require_known(functional)
     kind = numint.NumInt()._xc_type(functional)
     if kind not in ("HF", "LDA", "GGA"):
@@ -92,7 +93,7 @@ def require_kernel(functional: str) -> None:
 
 
 def fitted(df: Any, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Three-centre integrals (P|lr) of a density-fitting object: (naux, l, r)."""
+    """Return three-centre integrals (P|lr) of a density-fitting object, (naux, l, r)."""
     blocks = []
     for packed in df.loop(240):
         full = lib.unpack_tril(packed)
@@ -103,7 +104,7 @@ def fitted(df: Any, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _exact_exchange(df: Any, space: ActiveSpace) -> tuple[np.ndarray, np.ndarray]:
-    """((ij|ab), (ib|ja)) both ordered as matrices over ia, jb."""
+    """Return (ij|ab) and (ib|ja), both as matrices over ia, jb."""
     o, v = space.gaps.shape
     oo = fitted(df, space.occupied, space.occupied).reshape(-1, o * o)
     vv = fitted(df, space.virtual, space.virtual).reshape(-1, v * v)
@@ -114,11 +115,11 @@ def _exact_exchange(df: Any, space: ActiveSpace) -> tuple[np.ndarray, np.ndarray
 
 
 def _kernels(mean_field: Any, space: ActiveSpace, grid_level: int) -> tuple[np.ndarray, np.ndarray]:
-    """Singlet and triplet exchange–correlation kernels over ia, jb (hartree).
+    """Return singlet and triplet exchange–correlation kernels over ia, jb (hartree).
 
-    f(ia,jb) = Σ_g w_g Σ_xy ρ^x_ia(g) f^xy(g) ρ^y_jb(g), x, y over the density and its gradient,
-    accumulated in single precision: the products are O(1) and the sum is smooth. Denormal numbers,
-    plentiful in the tails of pair densities, are flushed to zero: they cost a factor of three.
+    f(ia,jb) = Σ_g w_g Σ_xy ρ^x_ia(g) f^xy(g) ρ^y_jb(g), x, y over the density and its gradient.
+    Single precision suffices: the products are O(1) and the sum is smooth. Denormal numbers, common
+    in the tails of pair densities, are flushed to zero because they slow this down threefold.
     """
     torch.set_flush_denormal(True)
     try:
@@ -130,10 +131,10 @@ def _kernels(mean_field: Any, space: ActiveSpace, grid_level: int) -> tuple[np.n
 def _on_grid(
     mean_field: Any, space: ActiveSpace, grid_level: int, step: int | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Blocks of orbitals and kernels on the response grid, single precision.
+    """Yield blocks of orbitals and kernels on the response grid, in single precision.
 
-    Occupied and virtual orbitals (x, g, o) and (x, g, v), x the value and its gradient; singlet and
-    triplet kernels times weights (x, y, g).
+    A block holds the occupied and virtual orbitals (x, g, o) and (x, g, v), where x is the value
+    and its gradient, and the singlet and triplet kernels times weights (x, y, g).
     """
     mol = mean_field.mol
     ni = numint.NumInt()
@@ -165,9 +166,9 @@ def _on_grid(
 def kernel_on_grid(
     mean_field: Any, space: ActiveSpace, grid_level: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Orbitals (x, g, o), (x, g, v) and kernels (x, y, g) on the whole response grid; empty for HF.
+    """Return orbitals (x, g, o), (x, g, v) and kernels (x, y, g) on the response grid; none for HF.
 
-    Single precision; a few thousand points at a time pass through double.
+    They are in single precision; a few thousand points at a time are computed in double.
     """
     blocks = list(_on_grid(mean_field, space, grid_level, 4000))
     if not blocks:
@@ -188,7 +189,7 @@ def _summed_kernels(
     o, v = space.gaps.shape
     singlet = np.zeros((o * v, o * v), dtype=np.float32)
     triplet = np.zeros_like(singlet)
-    # Blocks of about 64 MB of pair densities.
+    # Each block holds about 64 MB of pair densities.
     step = max(64, int(64e6 / (o * v * 4 * 4)))
     for occupied, virtual, *kernels in _on_grid(mean_field, space, grid_level, step):
         # Point, component, pair: (g, x, o·v).
@@ -200,7 +201,7 @@ def _summed_kernels(
         for kernel, out in zip(kernels, (singlet, triplet), strict=True):
             points = torch.from_numpy(np.ascontiguousarray(kernel.transpose(2, 0, 1)))
             dressed = torch.bmm(points, pairs)
-            # NumPy's BLAS: several times faster than torch's on these tall products.
+            # NumPy's BLAS is several times faster than torch's for these tall matrices.
             _add_upper(out, pairs.numpy().reshape(-1, o * v), dressed.numpy().reshape(-1, o * v))
     return _mirrored(singlet), _mirrored(triplet)
 
@@ -211,7 +212,7 @@ def _mirrored(upper: np.ndarray) -> np.ndarray:
 
 
 def _add_upper(out: np.ndarray, left: np.ndarray, right: np.ndarray, n_strips: int = 8) -> None:
-    """Add leftᵀ·right, known to be symmetric, to ``out``: at and right of the diagonal's blocks."""
+    """Add the symmetric product leftᵀ·right to the diagonal and upper blocks of ``out``."""
     edges = np.linspace(0, len(out), n_strips + 1).astype(int)
     for begin, end in pairwise(edges):
         out[begin:end, begin:] += left[:, begin:end].T @ right[:, begin:]
@@ -226,9 +227,9 @@ def _lowest(matrix: np.ndarray, n_states: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def triplet_states(energies: np.ndarray, x: np.ndarray) -> LabelStates:
-    """Triplets of ``energies`` (hartree, ascending) and amplitudes ``x`` (S, o, v).
+    """Make triplet states from ``energies`` (hartree, ascending) and amplitudes ``x`` (S, o, v).
 
-    Raises CalculationError when one lies below the ground state.
+    Raises CalculationError if a triplet lies below the ground state.
     """
     if energies[0] <= 0:
         raise CalculationError(
@@ -243,7 +244,7 @@ def triplet_states(energies: np.ndarray, x: np.ndarray) -> LabelStates:
 def singlet_states(
     mol: Any, space: ActiveSpace, energies: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> LabelStates:
-    """Singlets of ``energies`` (hartree) and amplitudes (S, o, v), with what light sees of them."""
+    """Make singlet states, with transition dipoles, from energies (hartree) and amplitudes."""
     with mol.with_common_orig((0.0, 0.0, 0.0)):
         position = mol.intor_symmetric("int1e_r", comp=3)
     moments = np.einsum("xmn,mi,na->xia", position, space.occupied, space.virtual, optimize=True)
@@ -255,10 +256,10 @@ def singlet_states(
 def coupled(
     minus: np.ndarray, plus: np.ndarray, n_states: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The ``n_states`` lowest ω (S,), X and Y (S, n) of A−B and A+B (n, n); all in hartree.
+    """Return the ``n_states`` lowest ω (S,), X and Y (S, n) for A−B and A+B (n, n), hartree.
 
-    (A−B)(A+B)(X+Y) = ω² (X+Y) by the symmetric Lᵀ(A+B)L z = ω² z with A−B = LLᵀ; XᵀX − YᵀY = 1.
-    Raises CalculationError where A−B is not positive definite or an ω² is not positive.
+    (A−B)(A+B)(X+Y) = ω² (X+Y) is solved as the symmetric problem Lᵀ(A+B)L z = ω² z with A−B = LLᵀ;
+    XᵀX − YᵀY = 1. Raises CalculationError if A−B is not positive definite or an ω² is not positive.
     """
     try:
         lower = np.linalg.cholesky(minus)
@@ -284,10 +285,10 @@ def coupled(
 def excitations(
     mean_field: Any, level: Level, screening: Callable[[ActiveSpace], np.ndarray] | None = None
 ) -> tuple[ActiveSpace, LabelStates, LabelStates]:
-    """(active space, singlets, triplets) of a converged RKS ground state at ``level``.
+    """Return active space, singlets and triplets of a converged RKS ground state at ``level``.
 
-    ``screening`` gives a matrix over ia, jb (hartree) that is added to 2 (ia|jb) of the singlets:
-    what surrounds the molecule and follows its transitions (:mod:`reference.continuum`).
+    ``screening`` returns a matrix over ia, jb (hartree) that is added to 2 (ia|jb) of the singlets:
+    the response of the surroundings to a transition (:mod:`reference.continuum`).
     Raises CalculationError when the functional's kernel is not implemented or the ground state is
     unstable: A−B or the whole singlet response is not positive, or a triplet lies below the ground
     state.

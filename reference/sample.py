@@ -1,4 +1,4 @@
-"""Draw the structures of a reference set and write them, one molecule after another."""
+"""Draw the structures of a reference set and write them molecule by molecule."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from .molecules import (
 
 
 class SampleError(ValueError):
-    """A sample that cannot be continued or written, said in one sentence."""
+    """A sample cannot be continued or written; the message says why in one sentence."""
 
 
 def _resume(output: Path, log: Path) -> set[str]:
-    """InChIKeys of molecules an earlier, interrupted run has dealt with.
+    """Return the InChIKeys of the molecules that an earlier, interrupted run finished.
 
-    A run killed between writing structures and noting them, or while writing either, may leave a
-    partial record; both files are truncated to the last complete one.
+    A run that was killed while writing structures or the log may leave a partial entry; both files
+    are truncated after the last complete molecule.
     """
     done: set[str] = set()
-    length = 0  # bytes of the log in whole lines
-    end: int | None = 0  # bytes of the output they account for, where they tell
+    length = 0  # bytes of the log in complete lines
+    end: int | None = 0  # bytes of the output that these lines account for, if they say so
     for line in log.read_bytes().splitlines(keepends=True) if log.exists() else []:
         try:
             entry = json.loads(line)
@@ -81,13 +81,13 @@ def write_sample(
 ) -> int:
     """Append the structures of ``n_molecules`` sampled molecules to ``output`` (extended xyz).
 
-    Every molecule gives ``n_distorted`` thermally distorted or twisted structures, and its relaxed
-    one for a ``relaxed_share`` of the molecules. ``family`` (see ``families.Family``) asks for
-    molecules of that kind only, ``skip`` leaves out the first molecules of the sample, which is a
-    prefix of every longer one. Molecules that cannot be built are noted, with the reason, in
-    ``<output>.log``, which also lets a second run continue. Returns the number of structures
-    written by this run. Raises SampleError when the files cannot be written or are not those of
-    one run.
+    Every molecule gives ``n_distorted`` thermally distorted or twisted structures; a share
+    ``relaxed_share`` of the molecules also gives the relaxed one. ``family`` (see
+    ``families.Family``) restricts the sample to that family; ``skip`` leaves out the first
+    molecules of the sample, which is the beginning of every longer one. Molecules that cannot be
+    built are noted with the reason in ``<output>.log``, which also lets a second run continue.
+    Returns the number of structures written by this run. Raises SampleError when the files cannot
+    be written or do not belong to the same run.
     """
     molecules = sample_molecules(n_molecules, seed, max_heavy, family=family)[skip:]
     return _write(Path(output), molecules, n_distorted, relaxed_share, seed)
@@ -98,8 +98,8 @@ def write_extrapolation(
 ) -> int:
     """Append the relaxed structures of ``molecules``, smallest first; see ``write_sample``.
 
-    They are for testing only, and of the split ``extrapolation``; those of ``EXTRAPOLATION`` if
-    left out.
+    They are for testing only and get the split ``extrapolation``. By default they are the molecules
+    of ``building_blocks.EXTRAPOLATION``.
     """
     chosen = extrapolation_molecules() if molecules is None else molecules
     ascending = sorted(chosen, key=lambda molecule: molecule.n_heavy)
@@ -115,8 +115,8 @@ def write_coverage(
 ) -> int:
     """Append the structures of the first ``n_molecules`` (None: all) of the coverage table.
 
-    They come in the order of ``coverage.interleaved``, so that any beginning holds molecules of
-    every group; see ``write_sample`` for the rest.
+    They come in the order of ``coverage.interleaved``, so that the first few molecules cover as
+    many groups as possible; see ``write_sample`` for the rest.
     """
     return _write(
         Path(output), coverage_molecules()[:n_molecules], n_distorted, relaxed_share, seed

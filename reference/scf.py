@@ -1,4 +1,4 @@
-"""Restricted Kohn–Sham ground states, in any basis, with density fitting."""
+"""Restricted Kohn–Sham ground states in any basis, with density fitting."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ ELEMENTS: Final = tuple(sorted(VALENCE_ELECTRONS))
 """Atomic numbers of the elements that can be labelled."""
 
 COINCIDENT = 0.3
-"""Atoms nearer than this (Å) are a mistake in the structure."""
+"""Distance (Å) below which two atoms count as a mistake in the structure."""
 KEPT_BYTES = 1.5e9
-"""Basis functions on the grid are kept between SCF cycles up to this size."""
+"""Largest size of the basis functions on the grid to keep between SCF cycles (bytes)."""
 
 
 class CalculationError(RuntimeError):
-    """A reference calculation that cannot be done or cannot be trusted, said in one sentence."""
+    """A reference calculation failed or cannot be trusted; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """Everything that fixes the labels; stored with every record.
+    """All settings that the labels depend on; stored with every record.
 
-    The truncations (``virtual_cutoff``, ``response_grid``, ``scf_grid``) are those of production;
-    ``Level(virtual_cutoff=None, response_grid=3, scf_grid=3)`` truncates nothing beyond the frozen
-    core, ``frozen_core=False`` not even that.
+    The default truncations (``virtual_cutoff``, ``response_grid``, ``scf_grid``) are those of the
+    reference data. ``Level(virtual_cutoff=None, response_grid=3, scf_grid=3)`` leaves out nothing
+    but the core orbitals; ``frozen_core=False`` includes these, too.
     """
 
     functional: str = "camb3lyp"
@@ -48,12 +48,12 @@ class Level:
     minimal_basis: str = "sto-3g"
     scf_grid: int = 1  # PySCF grid level of the ground state
     response_grid: int = 0  # PySCF grid level of the exchange–correlation kernel
-    virtual_cutoff: float | None = 3.0  # hartree; virtuals above are left out of the response
+    virtual_cutoff: float | None = 3.0  # hartree; higher virtuals are left out of the response
     frozen_core: bool = True
     energy_tolerance: float = 1e-9  # hartree; SCF convergence
     n_singlets: int = 16  # at most
     n_triplets: int = 12  # at most
-    energy_window: float = 9.5  # eV; states above are not stored (three of each always are)
+    energy_window: float = 9.5  # eV; higher states are not stored (but at least three of each)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -61,20 +61,20 @@ class Level:
 
 @cache
 def _potential(basis: str, symbol: str) -> int:
-    """Electrons that the effective core potential of ``basis`` replaces on ``symbol``; 0: none."""
+    """Return how many electrons of ``symbol`` the core potential of ``basis`` replaces."""
     try:
         return int(load_ecp(basis, symbol)[0])
-    except Exception:  # PySCF raises whatever its parser stumbles over where there is none
+    except Exception:  # without a potential, PySCF's parser raises errors of many types
         return 0
 
 
 def core_orbitals(numbers: np.ndarray, basis: str) -> int:
-    """Number of doubly occupied core orbitals that a calculation in ``basis`` has.
+    """Return the number of doubly occupied core orbitals in a calculation with ``basis``.
 
-    Σ_A (Z_A − V_A − P_A) / 2 with nuclear charge Z, valence electrons V (s and p of the outermost
-    shell) and the P electrons that the effective core potential of the basis stands for: none on H,
-    1s on B to F, 1s2s2p on Si to Cl, 1s to 3d on Se and Br, 4s4p4d on I in def2 bases (1s to 4d
-    without a potential).
+    It is Σ_A (Z_A − V_A − P_A) / 2 with nuclear charge Z, valence electrons V (s and p of the
+    outermost shell) and P electrons replaced by the effective core potential of the basis. The core
+    orbitals are none on H, 1s on B to F, 1s2s2p on Si to Cl, 1s to 3d on Se and Br, and 4s4p4d on I
+    in def2 bases (1s to 4d without a potential).
     """
     cores = (
         int(z) - VALENCE_ELECTRONS[int(z)] - _potential(basis, chemical_symbols[int(z)])
@@ -84,18 +84,19 @@ def core_orbitals(numbers: np.ndarray, basis: str) -> int:
 
 
 def core_orbitals_of(mol: gto.Mole) -> int:
-    """:func:`core_orbitals` of a PySCF molecule, whose nuclei are charged less by potentials."""
+    """Return :func:`core_orbitals` of a PySCF molecule, whose nuclear charges may be effective."""
     symbols = [mol.atom_pure_symbol(atom) for atom in range(mol.natm)]
     valence = sum(VALENCE_ELECTRONS[atomic_numbers[symbol]] for symbol in symbols)
     return (int(mol.atom_charges().sum()) - valence) // 2
 
 
 def molecule(atoms: Atoms, basis: str) -> gto.Mole:
-    """The PySCF molecule of ``atoms`` (positions in Å) in ``basis``, charged by ``info["charge"]``.
+    """Return the PySCF molecule of ``atoms`` (positions in Å) in ``basis``.
 
-    Elements for which ``basis`` comes with an effective core potential get it. Raises
-    CalculationError for coinciding atoms, an element outside :data:`ELEMENTS`, a basis PySCF does
-    not know, or a number of electrons that is odd or not positive.
+    The charge is ``info["charge"]``. Elements get the effective core potential that belongs to
+    ``basis``, if there is one. Raises CalculationError for coinciding atoms, an element outside
+    :data:`ELEMENTS`, a basis PySCF does not know, or a number of electrons that is odd or not
+    positive.
     """
     distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
     if not (distances > COINCIDENT).all():
@@ -112,7 +113,7 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
     for symbol in sorted(set(atoms.get_chemical_symbols())):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # advice to install another source of bases
+                warnings.simplefilter("ignore")  # PySCF advises to install a basis-set package
                 load_basis(basis, symbol)
         except Exception as error:
             raise CalculationError(
@@ -138,7 +139,7 @@ def molecule(atoms: Atoms, basis: str) -> gto.Mole:
 
 
 def require_known(functional: str) -> None:
-    """Raise CalculationError for a functional PySCF does not know."""
+    """Raise CalculationError if PySCF does not know ``functional``."""
     try:
         libxc.parse_xc(functional)
     except (KeyError, ValueError) as error:
@@ -149,7 +150,7 @@ def require_known(functional: str) -> None:
 
 
 class _KeptFunctions(dft.numint.NumInt):  # type: ignore[misc]
-    """Integration that evaluates the basis functions once in place of once a cycle."""
+    """Numerical integration that evaluates the basis functions once instead of in every cycle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +160,7 @@ class _KeptFunctions(dft.numint.NumInt):  # type: ignore[misc]
     def block_loop(
         self, mol: gto.Mole, grids: Any, nao: int | None = None, deriv: int = 0, **options: Any
     ) -> Iterator[Any]:
-        """Blocks (functions, mask, weights, points) of PySCF's own loop."""
+        """Yield blocks (functions, mask, weights, points) like PySCF's own loop."""
         if self._grid is not grids.coords:
             self._grid, self._kept = grids.coords, {}
         if deriv in self._kept:
@@ -169,7 +170,7 @@ class _KeptFunctions(dft.numint.NumInt):  # type: ignore[misc]
         fits = 8 * components * len(grids.weights) * mol.nao < KEPT_BYTES
         blocks = []
         for functions, *rest in super().block_loop(mol, grids, nao, deriv, **options):
-            if fits:  # the loop writes every block into the same memory
+            if fits:  # copy, because PySCF's loop reuses the memory of a block
                 blocks.append((functions.copy(order="K"), *rest))
             yield (functions, *rest)
         if fits:
@@ -179,10 +180,10 @@ class _KeptFunctions(dft.numint.NumInt):  # type: ignore[misc]
 def ground_state(
     mol: gto.Mole, functional: str, level: Level, medium: Callable[[Any], Any] | None = None
 ) -> Any:
-    """A converged density-fitted RKS object.
+    """Converge the ground state of ``mol`` and return the density-fitted RKS object.
 
-    ``medium`` puts the RKS object, before it is converged, in what surrounds the molecule.
-    Raises CalculationError for a functional PySCF does not know or an SCF that does not converge.
+    ``medium`` adds the surroundings of the molecule to the RKS object before the SCF. Raises
+    CalculationError for a functional PySCF does not know or an SCF that does not converge.
     """
     require_known(functional)
     mean_field = dft.RKS(mol).density_fit()

@@ -1,20 +1,21 @@
-"""Hamiltonians of GFN2-xTB for many molecules: what a network learns before it sees any label.
+"""GFN2-xTB Hamiltonians of many molecules, for pretraining a network.
 
-A tight-binding Hamiltonian costs about 10 ms where a label costs 10 s, and how its elements depend
-on the surroundings is much the same chemistry. Its Fock operator in the orthogonalized basis,
+A tight-binding Hamiltonian costs about 10 ms, a reference calculation 10 s. Its elements depend on
+the surroundings of the atoms in much the same way. The Fock operator in the orthogonalized basis,
 
     H = S^½ C ε Cᵀ S^½ ,
 
-is cut to the s and p shells of the model (the d shells of sulfur and chlorine are left out) and
-diagonalized; the result is an ``esml.io.records.Record`` without excited states, whose level says
-``{"method": "GFN2-xTB"}`` and which lacks a dipole operator: tblite does not give its integrals.
+is restricted to the s and p shells of the model (without the d shells of sulfur and chlorine) and
+diagonalized. The result is an ``esml.io.records.Record`` without excited states, of level
+``{"method": "GFN2-xTB"}`` and without a dipole operator, because tblite does not provide the dipole
+integrals.
 
-Molecules and their splits are those of the labels, those of ``coverage.csv`` included, but for the
-test split and for ions, whose levels the mean field of the labels shifts. Their geometries are
-force-field conformers with every atom displaced at random: relaxed ones would tell nothing of
-stretched bonds.
+Molecules and splits are those of the reference data, including ``coverage.csv``, but without the
+test split and without ions, whose orbital levels are shifted by the mean field of the labels. The
+geometries are force-field conformers with random displacements of all atoms; relaxed geometries
+would contain no information about stretched bonds.
 
-Source of the method: Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019).
+Source of GFN2-xTB: Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019).
 """
 
 from __future__ import annotations
@@ -47,16 +48,16 @@ METHOD: Final = "GFN2-xTB"
 DISPLACEMENT: Final = 0.05
 """Standard deviation of the random displacements along each axis (Å)."""
 SIZE_WEIGHTS: Final = {2: 0.1, 3: 0.3, 4: 1.0, 5: 1.5, 6: 2.0, 7: 2.5, 8: 2.5, 9: 2.5}
-"""Sizes are drawn larger than those of the labels: here they cost next to nothing."""
+"""Share of each heavy-atom count: larger ones than for the labels, because they cost little."""
 PER_SHARD: Final = 500
-"""Molecules of one shard."""
+"""Number of molecules per shard."""
 
-# Components of a p shell in the order x, y, z; tblite has them as y, z, x.
+# Puts the components of a p shell in the order x, y, z; tblite stores them as y, z, x.
 _P: Final = (2, 0, 1)
 
 
 def _kept(shell_kinds: np.ndarray) -> np.ndarray:
-    """Indices of tblite's orbitals that are s or p, p components as x, y, z."""
+    """Return indices of tblite's s and p orbitals, with p components in the order x, y, z."""
     kept: list[int] = []
     start = 0
     for angular in shell_kinds.tolist():
@@ -69,7 +70,7 @@ def _kept(shell_kinds: np.ndarray) -> np.ndarray:
 
 
 def record(atoms: Atoms, molecule: Molecule) -> Record:
-    """The tight-binding record of ``atoms``, a geometry of the neutral ``molecule``.
+    """Compute the tight-binding record of ``atoms``, a geometry of the neutral ``molecule``.
 
     Raises CalculationError when GFN2-xTB does not converge.
     """
@@ -127,9 +128,9 @@ def record(atoms: Atoms, molecule: Molecule) -> Record:
 
 
 def molecules(n: int, seed: int, max_heavy: int = MAX_HEAVY) -> list[Molecule]:
-    """``n`` molecules (fewer where the space holds no more), then the neutral ones of the coverage.
+    """Draw ``n`` molecules (or all there are), followed by the neutral ones of the coverage table.
 
-    The ``n`` have up to ``max_heavy`` heavy atoms. None is of the test split.
+    The ``n`` have up to ``max_heavy`` heavy atoms. None is in the test split.
     """
     everything = sample_molecules(None, seed, max_heavy, SIZE_WEIGHTS)
     drawn = list(islice((m for m in everything if assign_split(m) != "test"), n))
@@ -142,7 +143,7 @@ def molecules(n: int, seed: int, max_heavy: int = MAX_HEAVY) -> list[Molecule]:
 
 
 def records(chosen: Sequence[Molecule], seed: int) -> Iterator[Record]:
-    """Records of the ``chosen`` molecules; those without a geometry or a result are left out."""
+    """Yield records of the ``chosen`` molecules; those whose calculation fails are left out."""
     for molecule in chosen:
         rng = np.random.default_rng(int(fraction("displaced", molecule.inchikey, seed) * 2**53))
         try:
@@ -156,7 +157,7 @@ def records(chosen: Sequence[Molecule], seed: int) -> Iterator[Record]:
 def write(
     directory: Path, chosen: Sequence[Molecule], seed: int = 0, per_shard: int = PER_SHARD
 ) -> None:
-    """Write shards of ``per_shard`` of the ``chosen`` molecules each, those not there yet.
+    """Write the ``chosen`` molecules in shards of ``per_shard`` each; existing shards are kept.
 
     Raises DatasetError when a shard cannot be written.
     """

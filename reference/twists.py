@@ -1,4 +1,4 @@
-"""Bonds worth twisting, and one side of a molecule turned rigidly about such a bond."""
+"""Find bonds worth twisting, and rotate one side of a molecule rigidly about such a bond."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def _is_unsaturated(atom: Any) -> bool:
 
 
 def twistable_bonds(mol: Mol) -> list[tuple[int, int, str]]:
-    """Bonds (i, j, "single" or "double") of ``mol``, hydrogens included, worth twisting.
+    """Return the bonds (i, j, "single" or "double") of ``mol`` (with hydrogens) worth twisting.
 
-    Double bonds between C and N atoms, single bonds between two unsaturated atoms or from one to
-    an amine nitrogen; outside rings, and neither end linear or terminal.
+    These are double bonds between C and N atoms, and single bonds between two unsaturated atoms or
+    between one and an amine nitrogen. They are outside rings, and no end is linear or terminal.
     """
     found = []
     for bond in mol.GetBonds():
@@ -30,7 +30,7 @@ def twistable_bonds(mol: Mol) -> list[tuple[int, int, str]]:
             continue
         if any(end.GetDegree() < 2 for end in ends):
             continue
-        # A linear end has no plane of its own to turn.
+        # A linear end has no plane that could be rotated.
         if any(_is_linear(end) for end in ends):
             continue
         order = bond.GetBondTypeAsDouble()
@@ -50,7 +50,7 @@ def _is_linear(atom: Any) -> bool:
 
 
 def far_side(bonds: list[tuple[int, int]], i: int, j: int) -> list[int]:
-    """Atoms reached from ``j`` without crossing the bond i-j, ``j`` included."""
+    """Return the atoms reached from ``j`` without crossing the bond i-j, including ``j``."""
     neighbours: dict[int, list[int]] = {}
     for a, b in bonds:
         neighbours.setdefault(a, []).append(b)
@@ -65,7 +65,7 @@ def far_side(bonds: list[tuple[int, int]], i: int, j: int) -> list[int]:
 
 
 def twist(positions: Array, bonds: list[tuple[int, int]], i: int, j: int, angle: float) -> Array:
-    """``positions`` (N, 3) with j's side of the bond i-j turned about it by ``angle`` (degrees)."""
+    """Rotate j's side of the bond i-j in ``positions`` (N, 3) about it by ``angle`` (degrees)."""
     axis = positions[j] - positions[i]
     axis = axis / np.linalg.norm(axis)
     side = far_side(bonds, i, j)

@@ -1,4 +1,4 @@
-"""Checks of a reference set: every record against what must hold, and outliers for a human."""
+"""Check every record of a reference set and list outliers for a human to look at."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from .scf import ELEMENTS, core_orbitals
 
 OUTLIER_Z = 6.0
 LOW_TRIPLET = 0.5
-"""eV; a closed shell with a triplet this near is near-unstable, and its labels are doubtful."""
+"""Triplet energy (eV) below which a closed shell is nearly unstable and its labels doubtful."""
 BINDING = "energy beyond that of its atoms, per heavy atom (eV)"
-"""A ground state that is not the lowest, or a geometry gone astray, shows here."""
+"""Reveals an SCF that missed the lowest ground state, and unreasonable geometries."""
 LEARNED_FROM = ("train", "validation")
 
 
 @dataclass
 class Report:
-    """What was found in a set of molecules or of crystals."""
+    """Result of checking a set of molecules or crystals."""
 
     sought: str = ""
-    """What counts as an outlier; empty where none are sought."""
+    """What counts as an outlier; empty if outliers are not searched for."""
     n_records: int = 0
     errors: list[str] = field(default_factory=list)
     outliers: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)  # of the records so far
 
     def add(self, record: StoredRecord, wrong: Sequence[str]) -> bool:
-        """Count ``record`` and what is ``wrong`` with it; whether it is sound, and stored once."""
+        """Add ``record`` and its errors ``wrong``; return whether it is sound and no duplicate."""
         self.n_records += 1
         faults = [*wrong, *(["stored twice"] if record.key in self.keys else [])]
         self.keys.add(record.key)
@@ -57,7 +57,7 @@ class Report:
         return not faults
 
     def summary(self) -> str:
-        """Every error and outlier on a line of its own, then their numbers."""
+        """List every error and outlier on a line of its own, then their numbers."""
         lines = [*(f"error: {e}" for e in self.errors), *(f"outlier: {o}" for o in self.outliers)]
         counts = f"{self.n_records} records: {len(self.errors)} errors"
         if self.sought:
@@ -66,12 +66,12 @@ class Report:
 
 
 def label_of(record: StoredRecord) -> str:
-    """What a record is called in a report."""
+    """Return the name of ``record`` in a report."""
     return f"{record.name} [{record.key}]"
 
 
 def _shapes(record: Record) -> list[str]:
-    """Fields whose shape does not follow from the atoms, occupied orbitals and states."""
+    """List fields whose shape does not match the numbers of atoms, orbitals and states."""
     N, o = len(record.numbers), int(record.n_occupied)
     n = int(np.where(record.numbers == 1, 1, 4).sum())
     v, packed = n - o, n * (n + 1) // 2
@@ -104,7 +104,7 @@ def _shapes(record: Record) -> list[str]:
 
 @cache
 def _basis_of(level: str) -> str:
-    """The basis that a record's ``level`` names."""
+    """Return the basis named in the ``level`` of a record."""
     try:
         return str(json.loads(level)["basis"])
     except (ValueError, LookupError, TypeError):
@@ -112,12 +112,12 @@ def _basis_of(level: str) -> str:
 
 
 def check_record(record: Record) -> list[str]:
-    """What is wrong with one record; empty when all holds.
+    """Return all that is wrong with one record; empty if it is sound.
 
-    Tolerances are those of the stored precision: 1e-4 eV on orbital energies and 1e-4 on
-    orthonormality (float32), 1e-4 e on charges, 0.02 on amplitude norms (float16). The dipole
-    moment of the minimal representation may differ from the label by the polarization of the
-    cores, which it lacks: 0.02 e·bohr.
+    Tolerances follow from the stored precision: 1e-4 eV for orbital energies and 1e-4 for
+    orthonormality (float32), 1e-4 e for charges, 0.02 for norms of amplitudes (float16). The dipole
+    moment from the minimal basis may differ from the label by 0.02 e·bohr, because it lacks the
+    polarization of the cores.
     """
     numbers = record.numbers
     o = int(record.n_occupied)
@@ -169,7 +169,7 @@ def _wrong_orbitals(record: Record, n_core: int) -> Iterator[str]:
 
 
 def _wrong_moments(record: Record) -> Iterator[str]:
-    """Charges, dipole moment and strengths."""
+    """Check charges, dipole moment and oscillator strengths."""
     total = float(record.charges.sum()) - float(record.charge)
     if not abs(total) < 1e-4:
         yield f"charges off the total charge by {total:.1e} e"
@@ -200,7 +200,7 @@ def _wrong_states(record: Record, multiplicity: Multiplicity) -> Iterator[str]:
 
 
 def _dipole_moment(record: Record) -> np.ndarray:
-    """(3,) e·bohr, of the minimal representation."""
+    """Return the dipole moment from the minimal basis, (3,) e·bohr."""
     occupied = record.coefficients[:, : int(record.n_occupied)].astype(float)
     electrons = np.einsum("mi,xmn,ni->x", occupied, unpack(record.dipole_operator), occupied)
     cores = valence_charges(record.numbers)
@@ -210,7 +210,7 @@ def _dipole_moment(record: Record) -> np.ndarray:
 
 @cache
 def _molecule(smiles: str) -> tuple[str, str | None, Counter[int]]:
-    """Connectivity, held-out core and atoms of a SMILES string; raises ValueError if it is none."""
+    """Return connectivity, held-out core and atoms of a SMILES; ValueError if it is invalid."""
     molecule = molecule_from_smiles(smiles)
     atoms = Chem.AddHs(parse(smiles)).GetAtoms()
     counts = Counter(atom.GetAtomicNum() for atom in atoms)
@@ -218,10 +218,10 @@ def _molecule(smiles: str) -> tuple[str, str | None, Counter[int]]:
 
 
 def check_molecule(record: Record) -> list[str]:
-    """What is wrong with the names and the split of one record; empty when all holds.
+    """Return all that is wrong with the names and the split of one record; empty if sound.
 
-    SMILES, InChIKey (its connectivity block) and atoms agree, and train and validation hold no
-    molecule of the benchmark or of the extrapolation set and no held-out core.
+    SMILES, InChIKey (its connectivity block) and atoms must agree; the train and validation splits
+    must contain no molecule of the benchmark or the extrapolation set and no held-out core.
     """
     wrong = []
     connectivity, core = record.inchikey[:14], None
@@ -251,7 +251,7 @@ def _outliers(records: dict[str, dict[str, float]]) -> list[str]:
     for quantity in next(iter(records.values()), {}):
         values = np.array([r[quantity] for r in records.values()])
         spread = values.std()
-        # Below that there is only the noise of the arithmetic.
+        # A smaller spread is only numerical noise.
         if not spread > 1e-6:
             continue
         scores = (values - values.mean()) / spread
@@ -268,7 +268,7 @@ def _outliers(records: dict[str, dict[str, float]]) -> list[str]:
 
 
 def _figures(record: Record) -> dict[str, float]:
-    """What is compared between the records found sound."""
+    """Return the quantities in which sound records are compared to find outliers."""
     frontier = int(record.n_occupied)
     return {
         "S1 (eV)": float(record.singlet_energies[0]),
@@ -284,19 +284,19 @@ def _heavy(record: Record) -> int:
 
 
 def _fit_atoms(compositions: list[np.ndarray], energies: list[float]) -> np.ndarray:
-    """Energies less the best sum of one number per element, eV."""
+    """Return energies less the best fit by a sum of one energy per element, eV."""
     counts, total = np.array(compositions, dtype=float), np.array(energies)
     result: np.ndarray = total - counts @ np.linalg.lstsq(counts, total, rcond=None)[0]
     return result
 
 
 def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
-    """Check the records of ``paths`` (all, or the first ``limit``), each alone and all together.
+    """Check the records of ``paths`` (all, or the first ``limit``) individually and together.
 
-    Together: no content key twice, and no leakage, which is a molecule (by the connectivity block
-    of its InChIKey) in more than one split, or one in train or validation that is kept for tests
-    (``check_molecule``). Outliers are listed for a human and are no errors. Raises DatasetError for
-    an unreadable shard.
+    Checked together, no content key may occur twice, and no molecule may leak: be in more than one
+    split (by the connectivity block of its InChIKey), or in train or validation although it is kept
+    for tests (``check_molecule``). Outliers are listed for a human to look at and do not count as
+    errors. Raises DatasetError for an unreadable shard.
     """
     report = Report(
         f"more than {OUTLIER_Z:g} standard deviations from the rest, T1 below {LOW_TRIPLET:g} eV "
