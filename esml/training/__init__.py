@@ -1,26 +1,26 @@
-"""Train a surrogate on reference records, score it, and calibrate its uncertainties.
+"""Train a model on reference records, score it, and calibrate its uncertainties.
 
 ``train`` runs a ``TrainingConfig``; ``evaluate`` compares a model with labels; ``calibrate`` fits
 the domain and the error model. The loop calls ``calibrate_file`` at the end of a run.
 
-config           what can be configured
-loop             one pass after another; a stopped run continues
-run              the run in memory: how it starts, one pass over the data
-state            the run on disk
-log              what it reports, in ``log.csv`` and on the terminal
-objectives       for each kind of model: how it is built, trained, scored, saved
+config           configuration of a run
+loop             training loop; an interrupted run continues
+run              a run in memory: start, one pass over the data
+state            a run on disk
+log              reports of a run, in ``log.csv`` and on the terminal
+objectives       building, training, scoring and saving each kind of model
 targets          labels as padded tensors
-losses           what is minimized
+losses           loss terms
 direct           labels and losses of the direct model
 scores           deviations from labels
-evaluation       how good a model is
-baseline         how good composition alone is
-measured_maxima  predicted beside measured absorption maxima
-calibration      the domain and the size of errors
+evaluation       errors of a model
+baseline         errors of a prediction from composition alone
+measured_maxima  predicted and measured absorption maxima
+calibration      domain and error model
 domain           the domain, from the training molecules
-reach            how errors grow beyond these
-card             what a model file says of its training
-crystals         the same for models of crystals
+reach            growth of errors beyond the training molecules
+card             metadata of a model file
+crystals         training of crystal models
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What composition alone predicts: the error that a model should be far below."""
+"""Prediction from composition alone, a baseline that a model's errors should be far below."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from esml.typing import Array, Multiplicity
 
 
 def _composition(record: Record) -> Array:
-    """(9,) counts of each element, the logarithm of their sum, and a constant."""
+    """Return counts of each element, the logarithm of their sum, and a constant, (9,)."""
     counts = [float((record.numbers == z).sum()) for z in ELEMENTS]
     return np.array([*counts, np.log(sum(counts)), 1.0])
 
 
 def _with_rank(record: Record, fractions: Array) -> Array:
-    """Composition times powers of a rank in [0, 1]: (len(fractions), 36)."""
+    """Return the composition times powers of a rank in [0, 1], (len(fractions), 36)."""
     powers = np.stack([np.ones_like(fractions), fractions, fractions**2, fractions**3], axis=1)
     composition = _composition(record)
     rows: Array = powers[:, :, None] * composition
@@ -27,12 +27,12 @@ def _with_rank(record: Record, fractions: Array) -> Array:
 
 
 class CompositionBaseline:
-    """Ridge regression of every quantity on the counts of elements (and, for levels, on rank).
+    """Ridge regression of every quantity on element counts and, for orbital levels, on rank.
 
     Parameters
     ----------
     training:
-        Records it is fitted to.
+        Records to fit.
     ridge:
         Penalty on the squared coefficients.
     """
@@ -49,7 +49,7 @@ class CompositionBaseline:
         return np.linalg.solve(gram, rows.T @ values).astype(np.float64)
 
     def evaluate(self, records: Sequence[Record]) -> dict[str, float]:
-        """Mean absolute errors by the names of ``QUANTITIES`` that composition can predict."""
+        """Return mean absolute errors by name, for the ``QUANTITIES`` that composition predicts."""
         scores = Scores()
         for record in records:
             for name, pick in _PICKS.items():

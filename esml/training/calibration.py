@@ -1,13 +1,13 @@
-"""The domain of a trained model and the size of its errors.
+"""Find the domain of a trained model and fit its error model.
 
-``Domain`` is taken from the training molecules, ``ErrorModel`` fitted to the errors on validation
-molecules, which had no part in training. Hyperparameters are chosen by cross-validation over whole
-molecules. The scale, which makes intervals hold 90 % of the errors, is a 95 % upper bound from
-held-out molecules.
+``Domain`` is built from the training molecules, ``ErrorModel`` is fitted to the errors on
+validation molecules, which were not trained on. Hyperparameters are chosen by cross-validation over
+whole molecules. The scale, which makes intervals hold 90 % of the errors, is a 95 % upper bound
+from held-out molecules.
 
-Validation molecules are like those trained on. How errors grow for unfamiliar molecules is learned
-from models trained without some of the data (``LeftOut``, scripts/training/cross_fit.py): their
-errors enter in units of the mean error that each makes on validation molecules.
+Validation molecules resemble the training molecules. How errors grow for unfamiliar molecules is
+learned from models trained without part of the data (``LeftOut``, scripts/training/cross_fit.py).
+Their errors are scaled by the mean error of each model on the validation molecules.
 """
 
 from __future__ import annotations
@@ -35,34 +35,34 @@ from esml.typing import MULTIPLICITIES
 Array = NDArray[np.float64]
 
 HIGHEST = 9.0
-"""eV; label states above are not learned from."""
+"""Highest energy (eV) of label states used in the fit."""
 
 LEAST_MOLECULES = 20
-"""Validation molecules without which no error model is fitted."""
+"""Smallest number of validation molecules for which an error model is fitted."""
 
 PENALTIES = tuple(10.0 ** (0.5 * k) for k in range(1, 10))
-"""Ridge penalties tried, 3 to 30,000 on coefficients of standardized descriptors."""
+"""Ridge penalties to try, 3 to 30,000, on coefficients of standardized descriptors."""
 
 MAIN = 3
-"""The first descriptors (novelty, energy, multiplicity) are penalized a tenth as much."""
+"""Number of first descriptors (novelty, energy, multiplicity) with a tenth of the penalty."""
 
 GROWING = ("novelty", "size", "unseen")
-"""Descriptors with which an error cannot shrink."""
+"""Descriptors with which the expected error may only grow."""
 
 FOLDS = 8
 
 COVERAGE = 0.9
-"""Share of the errors on unseen molecules that a 90 % interval is to hold …"""
+"""Share of the errors on unseen molecules that a 90 % interval must hold at least."""
 
 CONFIDENCE = 0.95
-"""… at least, with this confidence: validation molecules are few."""
+"""Confidence with which ``COVERAGE`` must be reached, as validation molecules are few."""
 
 RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A model with a domain, trained as another but without ``records``."""
+    """A model with a domain, trained like the one to calibrate but without ``records``."""
 
     model: Surrogate  # trained without the records
     records: Sequence[Record]  # left out of its training
@@ -76,9 +76,9 @@ def calibrate(
 ) -> Surrogate:
     """Find the domain of a model and, with at least ``LEAST_MOLECULES``, fit its error model.
 
-    The same records give the same result. Its ``metadata["uncertainty"]`` says from how many states
-    and molecules the error model comes, and the rank correlation of stated and actual errors for
-    validation molecules left out of the fit.
+    The same records give the same result. ``metadata["uncertainty"]`` of the result holds the
+    numbers of states and molecules in the fit, and the rank correlation of predicted and actual
+    errors for validation molecules left out of the fit.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def calibrate_file(
     Raises
     ------
     CheckpointError
-        For a file that holds no effective Hamiltonian or cannot be written.
+        If the file holds no effective Hamiltonian or cannot be written.
     """
     model = calibrate(load_model(path), training, validation, left_out)
     save_model(model, path if output is None else output)
@@ -138,16 +138,16 @@ def calibrate_file(
 
 
 def add_bonds(path: Path, training: Sequence[Record], output: Path | None = None) -> Surrogate:
-    """Add to the domain of the model file ``path`` which bonds ``training`` has; nothing else.
+    """Add the bonds that occur in ``training`` to the domain of the model file ``path``.
 
     Parameters
     ----------
     path : Path
         A model file with a domain.
     training : Sequence of Record
-        What the model was trained on.
+        The records the model was trained on.
     output : Path, optional
-        Where to write; back to ``path`` by default.
+        The file to write; ``path`` by default.
 
     Returns
     -------
@@ -157,9 +157,9 @@ def add_bonds(path: Path, training: Sequence[Record], output: Path | None = None
     Raises
     ------
     CheckpointError
-        A file that cannot be read or written.
+        If a file cannot be read or written.
     ValueError
-        A model without a domain.
+        If the model has no domain.
     """
     model = load_model(path)
     if model.domain is None:
@@ -174,14 +174,14 @@ def add_bonds(path: Path, training: Sequence[Record], output: Path | None = None
 
 @dataclass(frozen=True)
 class Errors:
-    """What a model says of unseen states, and how wrong it is."""
+    """Descriptors and errors of predicted states of unseen molecules."""
 
     values: Array  # (n, d) descriptors
     errors: Array  # (n,) eV
-    molecules: list[str]  # of each state
+    molecules: list[str]  # the molecule of each state
 
     def joined(self, others: Sequence[Errors]) -> Errors:
-        """These and ``others``, in this order."""
+        """Return these errors followed by ``others``."""
         parts = [self, *others]
         return Errors(
             np.concatenate([p.values for p in parts]),
@@ -191,10 +191,10 @@ class Errors:
 
 
 def unseen(left_out: LeftOut, validation: Sequence[Record], own: Errors) -> Errors:
-    """Errors of a model trained on fewer records, on all others, scaled.
+    """Return the scaled errors of a model trained on fewer records, on the records left out.
 
-    So that on ``validation`` they are, on average, those of the model to calibrate, ``own``: what
-    counts is how much larger errors of the unknown are.
+    They are scaled so that the model's mean error on ``validation`` equals that of ``own``, the
+    model to calibrate: only the ratio of errors on unknown and familiar molecules matters.
     """
     known = states(left_out.model, validation)
     found = known.joined([states(left_out.model, left_out.records)])
@@ -203,10 +203,10 @@ def unseen(left_out: LeftOut, validation: Sequence[Record], own: Errors) -> Erro
 
 
 def states(model: Surrogate, records: Sequence[Record]) -> Errors:
-    """Descriptors and errors of all valence states of ``records``.
+    """Return descriptors and errors of all valence states of ``records``.
 
-    Predicted states are paired with those of the labels as in ``evaluation``; structures predicted
-    to be unstable are left out, as the user gets no energies of them, or is warned.
+    Predicted states are paired with label states as in ``evaluation``. Structures predicted to be
+    unstable are left out: for them the user gets no energies or a warning.
     """
     rows, errors, molecules = [np.zeros((0, len(NAMES)))], [np.zeros(0)], []
     for batch in batches(records):
@@ -235,16 +235,16 @@ def states(model: Surrogate, records: Sequence[Record]) -> Errors:
 
 
 def fit(own: Errors, others: Sequence[Errors] = ()) -> tuple[ErrorModel, dict[str, Any]]:
-    """The error model of a model with errors ``own`` on validation molecules, and what it is from.
+    """Fit the error model of a model with errors ``own`` on validation molecules; add a summary.
 
-    c + b·z by maximal likelihood of errors of ``own`` and ``others`` that have a Laplace
-    distribution (which outliers hardly move), with the penalty that predicts left-out molecules
-    best. The factor s is that of ``own``.
+    c + b·z is fitted by maximum likelihood to the errors of ``own`` and ``others``, assuming a
+    Laplace distribution (robust against outliers), with the penalty that predicts left-out
+    molecules best. The factor s is fitted to ``own`` only.
     """
     everything = own.joined(others)
     values, sizes = everything.values, np.abs(everything.errors)
     centre, spread = values.mean(0), values.std(0)
-    # A descriptor that never varied tells nothing.
+    # A descriptor that never varied has no effect.
     spread = np.where(spread > 1e-6, spread, np.inf)
     to = torch.from_numpy
     z = scaled(to(values), to(centre), to(spread)).numpy()
@@ -279,9 +279,10 @@ def fit(own: Errors, others: Sequence[Errors] = ()) -> tuple[ErrorModel, dict[st
 
 
 def _sure_quantile(values: Array, molecules: Sequence[str]) -> float:
-    """What exceeds a share ``COVERAGE`` of ``values`` with ``CONFIDENCE``, by bootstrap.
+    """Return a number that exceeds a share ``COVERAGE`` of ``values`` with ``CONFIDENCE``.
 
-    States of a molecule err together: molecules are drawn, with replacement, not states.
+    The bootstrap draws molecules with replacement, not states, because errors of states of the same
+    molecule are correlated.
     """
     names, owner = np.unique(np.array(molecules), return_inverse=True)
     order = np.argsort(values)
@@ -295,7 +296,7 @@ def _sure_quantile(values: Array, molecules: Sequence[str]) -> float:
 
 
 def folds_of(molecules: Sequence[str]) -> NDArray[np.int64]:
-    """The fold of each state; all states of a molecule are in one, folds are of like size."""
+    """Return the fold of each state; states of a molecule share one, folds have similar sizes."""
     names = sorted(set(molecules))
     place = np.random.default_rng(0).permutation(len(names)) % FOLDS
     fold = dict(zip(names, place.tolist(), strict=True))
@@ -303,10 +304,10 @@ def folds_of(molecules: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _log_size(z: Array, sizes: Array, penalty: float) -> Array:
-    """c and b (1 + d,) for ``sizes`` of Laplace-distributed errors of mean exp(c + b·z).
+    """Fit c and b (1 + d,) to ``sizes`` of Laplace-distributed errors of mean exp(c + b·z).
 
-    The coefficients of novelty, size and what is unseen are not negative: what is farther, or
-    larger, is not better known.
+    The coefficients of novelty, size and unseen bonds are not negative: a molecule that is farther
+    from the training molecules, or larger, is not predicted better.
     """
     weights = np.full(z.shape[1], penalty)
     weights[:MAIN] *= 0.1

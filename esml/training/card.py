@@ -19,21 +19,21 @@ from esml.training.evaluation import STATED
 
 
 def data_hash(train: Sequence[Record], validation: Sequence[Record]) -> dict[str, Any]:
-    """Hash of the record keys of both splits, independent of order and files, with their counts."""
+    """Return a hash of both splits' record keys, independent of order and files, and counts."""
     keys = {"train": sorted(r.key for r in train), "validation": sorted(r.key for r in validation)}
     content = json.dumps(keys, sort_keys=True).encode()
     return {"sha256": hashlib.sha256(content).hexdigest()} | {k: len(v) for k, v in keys.items()}
 
 
 def settings_of(config: BaseModel) -> dict[str, Any]:
-    """``config`` without this machine's folders: only the last part of each path."""
+    """Return ``config`` with only the last part of each path, without this machine's folders."""
     settings = config.model_dump(mode="json") | with_paths(config, lambda path: path.name)
     del settings["output"]
     return settings
 
 
 def common_card(name: str, train: Sequence[StoredRecord], epochs: int, seed: int) -> dict[str, Any]:
-    """What the metadata of every model file say, of molecules and of crystals."""
+    """Return the metadata common to model files for molecules and for crystals."""
     return {
         "name": name,
         "level": [json.loads(level) for level in sorted({r.level for r in train})],
@@ -56,12 +56,12 @@ def model_card(
     validation: Sequence[Record],
     metrics: dict[str, Any],
 ) -> dict[str, Any]:
-    """The metadata of a model file.
+    """Make the metadata of a model file.
 
     Parameters
     ----------
     config, train, validation:
-        What the model was trained with.
+        The configuration and the records that the model was trained with.
     metrics:
         Scores on ``validation``, as ``Objective.evaluate`` returns them.
     """
@@ -72,7 +72,7 @@ def model_card(
         "validation": {
             k: v
             for k, v in metrics.items()
-            if isinstance(v, int | float) and k not in STATED  # uncertainties are not known yet
+            if isinstance(v, int | float) and k not in STATED  # uncertainties are calibrated later
         },
         "validation_rmse_eV": {
             name: metrics.get(f"{name}_rmse_eV", float("nan")) for name in ("singlets", "triplets")

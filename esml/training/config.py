@@ -19,14 +19,14 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message is one sentence."""
+    """A configuration cannot be used; the message is one sentence."""
 
 
 @contextmanager
 def own_output(folder: Path) -> Iterator[None]:
-    """Make the output ``folder`` of a run, and hold it as its only writer.
+    """Make the output ``folder`` of a run, and lock it against other writers.
 
-    Raises ConfigError where it cannot be made, BusyError where another process holds it.
+    Raises ConfigError if it cannot be made, BusyError if another process holds the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,14 +71,14 @@ class DirectLossWeights(BaseModel):
 
 
 def _kind(config: Any) -> str:
-    """The kind of model a configuration describes; an effective Hamiltonian by default."""
+    """Return the kind of model that is configured; an effective Hamiltonian by default."""
     if isinstance(config, dict):
         return f"<{config.get('kind', 'hamiltonian')}>"
     return "<direct>" if isinstance(config, DirectConfig) else "<hamiltonian>"
 
 
 class TrainingConfig(BaseModel):
-    """What ``esml train`` reads from a YAML file."""
+    """Configuration that ``esml train`` reads from a YAML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -128,7 +128,7 @@ class TrainingConfig(BaseModel):
 
 
 def _expected(error: Mapping[str, Any]) -> str:
-    """What a validation error expected, without pydantic's internals."""
+    """Say what a validation error expected, without pydantic's internals."""
     if error["type"] == "union_tag_invalid":
         kinds = error["ctx"]["expected_tags"].translate(str.maketrans("", "", "<>"))
         return f"kind should be one of {kinds}"
@@ -137,7 +137,7 @@ def _expected(error: Mapping[str, Any]) -> str:
 
 
 def difference(stored: Any, current: Any, name: str) -> str | None:
-    """The first entry in which two configurations differ: its dotted name and both values.
+    """Describe the first entry in which two configurations differ: dotted name and both values.
 
     Returns None if they are equal.
     """
@@ -167,7 +167,7 @@ def load_config(path: str | Path) -> TrainingConfig:
 
 
 def read_config(path: str | Path, form: type[Config]) -> Config:
-    """What the YAML file ``path`` configures, of the given ``form``; else as ``load_config``."""
+    """Read a configuration of the class ``form`` from a YAML file; see ``load_config``."""
     path = Path(path)
     config = validated(form, read_settings(path), path)
     root = path.resolve().parent
@@ -175,7 +175,7 @@ def read_config(path: str | Path, form: type[Config]) -> Config:
 
 
 def with_paths(config: BaseModel, change: Callable[[Path], Any]) -> dict[str, Any]:
-    """The settings that are paths or lists of paths, by name, each path changed."""
+    """Apply ``change`` to every path in ``config``; return the changed settings by name."""
     found: dict[str, Any] = {}
     for name, value in config:
         if isinstance(value, Path):
@@ -186,14 +186,14 @@ def with_paths(config: BaseModel, change: Callable[[Path], Any]) -> dict[str, An
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """What a YAML file says. Raises ConfigError for one that is missing or holds no settings."""
+    """Read the settings of a YAML file; ConfigError if it is missing or holds no settings."""
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path} does not exist: expected a training configuration (YAML); check the path"
         ) from error
-    # PyYAML does not catch what its value constructors raise, for example for an impossible date.
+    # PyYAML passes on errors of its value constructors, for example for an impossible date.
     except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(
             f"{path} is not readable YAML ({' '.join(str(error).split())}): expected keys such as "
@@ -207,7 +207,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def validated(form: type[Config], content: dict[str, Any], path: Path) -> Config:
-    """The configuration that ``content`` of ``path`` describes, else ConfigError."""
+    """Validate ``content``, read from ``path``, as a ``form``; ConfigError if it is invalid."""
     try:
         return form.model_validate(content)
     except ValidationError as error:

@@ -1,7 +1,8 @@
 """Labels, losses and scores of the direct model.
 
-This is what ``targets``, ``losses`` and ``evaluation`` are for the Hamiltonian. Only valence states
-count, those a minimal basis can hold, so that both kinds of model answer the same question.
+This module does for the direct model what ``targets``, ``losses`` and ``evaluation`` do for the
+effective Hamiltonian. Only valence states count, which a minimal basis can hold, so that both kinds
+of model are compared on the same states.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BATCH = 64
 
 
 def labels(records: Sequence[Record], least_weight: float, highest: float) -> Quantities:
-    """What a direct model predicts, from labels.
+    """Collect from labels the quantities that a direct model predicts.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def labels(records: Sequence[Record], least_weight: float, highest: float) -> Qu
 
     Returns
     -------
-    The quantities, NaN where a molecule has no such state.
+    The quantities; NaN if a molecule has no such state.
     """
     shape = (len(records), N_SINGLETS)
     singlets, strengths = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -63,7 +64,7 @@ def labels(records: Sequence[Record], least_weight: float, highest: float) -> Qu
 
 
 def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
-    """Huber deviations of energies (eV), oscillator strengths and levels (HOMO and gap, eV).
+    """Return Huber losses of energies (eV), oscillator strengths and levels (HOMO and gap, eV).
 
     ``orbitals`` (eV) is present if the model predicts all occupied orbital energies.
     """
@@ -85,9 +86,9 @@ def losses(predicted: Quantities, truth: Quantities) -> dict[str, Tensor]:
 
 
 def evaluate_records(model: Direct, records: Sequence[Record]) -> dict[str, Any]:
-    """Mean absolute errors of ``model``, named as in ``evaluation.evaluate_records``.
+    """Return mean absolute errors of ``model``, named as in ``evaluation.evaluate_records``.
 
-    S1 and T1 are scored where the lowest label state is a valence state. Singlets and strengths are
+    S1 and T1 are scored if the lowest label state is a valence state. Singlets and strengths are
     compared by rank, over the states that the model predicts.
     """
     scores = Scores()

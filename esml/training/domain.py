@@ -1,4 +1,4 @@
-"""The domain of a model, from the molecules it was trained on (``confidence.Domain``)."""
+"""Build the domain of a model from its training molecules (``confidence.Domain``)."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from esml.predict.surrogate import Surrogate
 from esml.training.targets import structure
 
 ENVIRONMENTS = 2048
-"""Most training atoms of an element that are kept."""
+"""Largest number of training atoms kept per element."""
 
 DIMENSIONS = 24
-"""Directions of the features in which they are compared."""
+"""Number of directions in feature space in which atoms are compared."""
 
 FLOOR = 1e-3
 """Share of the largest variance below which a direction counts as noise."""
 
 CELL = 0.1
-"""Training atoms whose bonds (``domain.bonding``) are in the same cell are kept once."""
+"""Cell size: of the training atoms whose bonds (``domain.bonding``) share a cell, one is kept."""
 
 UNUSUAL = 0.01
-"""Share of unseen molecules that may be out of domain by each of the two measures."""
+"""Share of unseen molecules that each of the two measures may put out of domain."""
 
 ENOUGH = 10
-"""Training molecules of a total charge with which that charge is in the domain."""
+"""Number of training molecules of a total charge from which that charge is in the domain."""
 
 BATCH = 16
-"""Structures computed at a time."""
+"""Number of structures computed at a time."""
 
 
 def batches(records: Sequence[Record]) -> Iterator[list[int]]:
-    """Places of ``records``, ``BATCH`` of like size at a time."""
+    """Yield indices into ``records``, ``BATCH`` records of similar size at a time."""
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
     for begin in range(0, len(order), BATCH):
         yield order[begin : begin + BATCH]
@@ -66,24 +66,24 @@ class _Atoms:
         self.record = torch.cat(places)
 
     def largest(self, values: Tensor) -> Tensor:
-        """The largest of ``values`` (N,) in each record."""
+        """Return the largest of ``values`` (N,) in each record."""
         count = int(self.record.max()) + 1
         return values.new_zeros(count).scatter_reduce(0, self.record, values, "amax")
 
 
 def molecule_of(record: Record) -> str:
-    """What the structures of one molecule share: InChIKey or name."""
+    """Return the InChIKey or name that all structures of the molecule share."""
     return record.inchikey or record.name
 
 
 def build_domain(
     model: Surrogate, training: Sequence[Record], validation: Sequence[Record]
 ) -> Domain:
-    """The domain of ``model``: atoms of ``training``, limits from molecules left out.
+    """Build the domain of ``model`` from the atoms of ``training``.
 
-    An atom of a training molecule is compared with those of other molecules, an atom of a
-    validation molecule with all; the limits are such that a share ``UNUSUAL`` of these molecules
-    lies outside by each measure.
+    An atom of a training molecule is compared with atoms of other training molecules, an atom of a
+    validation molecule with all training atoms. The limits are set such that a share ``UNUSUAL`` of
+    all these molecules is outside by each measure.
     """
     names = sorted({molecule_of(r) for r in (*training, *validation)})
     index = {name: i for i, name in enumerate(names)}
@@ -117,7 +117,7 @@ def build_domain(
 
 
 def _means(seen: _Atoms) -> Tensor:
-    """Mean features of the atoms of each element, or of all where there is none."""
+    """Return mean features of the atoms of each element; of all atoms for absent elements."""
     return torch.stack(
         [
             seen.features[seen.kinds == k].mean(0)
@@ -129,9 +129,9 @@ def _means(seen: _Atoms) -> Tensor:
 
 
 def _among_themselves(seen: _Atoms, y: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """Tensors of the domain that hold what was seen, and novelty and strangeness of each atom.
+    """Return the domain's tensors of training atoms, and each atom's novelty and strangeness.
 
-    ``y`` (N, d) are the atoms' projected features. An atom is compared with those of other
+    ``y`` (N, d) are the atoms' projected features. Each atom is compared with the atoms of other
     molecules.
     """
     generator = torch.Generator().manual_seed(0)
@@ -165,21 +165,21 @@ def _among_themselves(seen: _Atoms, y: Tensor) -> tuple[dict[str, Tensor], Tenso
 
 
 def common_charges(training: Sequence[Record]) -> list[int]:
-    """Total charges that at least ``ENOUGH`` molecules of ``training`` have; 0 in any case."""
+    """Return the total charges of at least ``ENOUGH`` molecules of ``training``, and always 0."""
     molecules = {(molecule_of(r), int(r.charge)) for r in training}
     counts = Counter(charge for _, charge in molecules)
     return sorted({0} | {charge for charge, n in counts.items() if n >= ENOUGH})
 
 
 def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor]:
-    """Which elements are bonded in ``training``, and to which two others at once.
+    """Find which elements are bonded in ``training``, and which occur in chains A–B–C.
 
     Parameters
     ----------
     model : Surrogate
-        Makes the graphs; its weights do not matter.
+        The model that makes the graphs; its weights do not matter.
     training : Sequence of Record
-        What it was trained on.
+        The records it was trained on.
 
     Returns
     -------
@@ -201,7 +201,7 @@ def seen_bonds(model: Surrogate, training: Sequence[Record]) -> dict[str, Tensor
 
 
 def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tuple[Tensor, Tensor]:
-    """The largest novelty and strangeness in each of ``records``."""
+    """Return the largest novelty and strangeness of an atom in each of ``records``."""
     novelty, strangeness = torch.zeros(2, len(records), dtype=torch.float64)
     for batch in batches(records):
         graph = model.graph([structure(records[i]) for i in batch], ELEMENTS)
@@ -215,11 +215,14 @@ def _largest(domain: Domain, model: Surrogate, records: Sequence[Record]) -> tup
 
 
 def _projection(deviations: Tensor) -> Tensor:
-    """(C, ``DIMENSIONS``) onto those of largest variance, which becomes 1; zero if C is less."""
+    """Return the projection (C, ``DIMENSIONS``) on the directions of largest variance.
+
+    Their variance becomes 1. Columns beyond C are zero.
+    """
     covariance = deviations.T @ deviations / len(deviations)
     variance, directions = torch.linalg.eigh(covariance)
     variance, directions = variance.flip(0)[:DIMENSIONS], directions.flip(1)[:, :DIMENSIONS]
-    # The sign of an eigenvector is anyone's guess; the largest component shall be positive.
+    # The sign of an eigenvector is arbitrary: make its largest component positive.
     top = directions.abs().argmax(0)
     directions = directions * directions[top, torch.arange(len(top))].sign()
     floor = FLOOR * variance[0].clamp(min=1e-12)
@@ -228,7 +231,7 @@ def _projection(deviations: Tensor) -> Tensor:
 
 
 def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
-    """One of ``bonds`` (N, 3) in each cell, and the molecule that alone has that cell, else −1."""
+    """Return one of ``bonds`` (N, 3) per cell, and the cell's molecule, or −1 if it has several."""
     _, inverse = torch.unique((bonds / CELL).round(), dim=0, return_inverse=True)
     count = int(inverse.max()) + 1 if len(inverse) else 0
     first = torch.full((count,), len(bonds)).scatter_reduce(
@@ -244,7 +247,7 @@ def _cells(bonds: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
 def _nearest_of_others(
     points: Tensor, owner: Tensor, references: Tensor, theirs: Tensor, count: int
 ) -> Tensor:
-    """Mean distance to the nearest references of other molecules; infinite where there is none."""
+    """Return mean distances to the nearest references of other molecules, infinite without any."""
     found = []
     for part, own in zip(points.split(512), owner.split(512), strict=True):
         distance = torch.cdist(part, references)

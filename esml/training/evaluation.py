@@ -1,8 +1,8 @@
-"""How good a model is, in the quantities people use, compared with composition alone.
+"""Errors of a model in the quantities that users need, beside those of composition alone.
 
 Label states and predicted states are paired one to one by the overlap of their transition
 densities (``losses.match``). S1 and T1 are compared as a user sees them: the lowest predicted state
-against the lowest label state. Label states that a minimal basis cannot hold (valence weight below
+with the lowest label state. Label states that a minimal basis cannot hold (valence weight below
 ``LEAST_WEIGHT``) are counted but not scored.
 """
 
@@ -45,12 +45,12 @@ def solve(
     group:
         Records of M structures.
     highest:
-        Label states above this energy (eV) are not looked for.
+        Highest energy (eV) of label states to match.
 
     Returns
     -------
     The graph, the solution, and for "singlet" and "triplet" the (M, S) index of the predicted state
-    that matches each label state, −1 where none does (``losses.match``).
+    that matches each label state, −1 if none does (``losses.match``).
     """
     atoms = [structure(r) for r in group]
     most = max(len(r.singlet_energies) for r in group), max(len(r.triplet_energies) for r in group)
@@ -72,7 +72,7 @@ def partners(
     exists: torch.Tensor,
     highest: float = HIGHEST,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The scored label states of ``record``, and the predicted state each is compared with.
+    """Return the scored label states of ``record`` and the predicted state to compare each with.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def partners(
     places:
         (S,) matches of this structure, from ``solve``.
     exists:
-        (S',) which states were predicted.
+        (S',) true for each state that was predicted.
     highest:
         Label states above this energy (eV) are not scored.
 
@@ -145,7 +145,7 @@ def _score_batch(model: Surrogate, group: Sequence[Record], scores: Scores) -> N
 def evaluate_records(
     model: Surrogate, records: Sequence[Record], scores: Scores | None = None
 ) -> dict[str, Any]:
-    """Mean absolute errors of ``model`` on ``records``, per orbital, per state and per molecule.
+    """Return mean absolute errors of ``model`` on ``records``, per orbital, state and molecule.
 
     Parameters
     ----------
@@ -154,11 +154,12 @@ def evaluate_records(
     records:
         Labels to compare with.
     scores:
-        If given, collects the deviations behind the errors.
+        If given, collects the individual deviations.
 
     Returns
     -------
-    Errors by name (``QUANTITIES``), counts, and how well stated uncertainties fit the errors.
+    Errors by name (``QUANTITIES``), counts, and measures of how well the predicted uncertainties
+    fit the errors (``STATED``).
     """
     scores = Scores() if scores is None else scores
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
@@ -190,11 +191,11 @@ def evaluate_records(
 
 
 STATED = ("uncertainty_spearman", "coverage_90", "out_of_domain_share")
-"""Entries of the report about stated uncertainties."""
+"""Entries of the report about predicted uncertainties."""
 
 
 def _calibration(scores: Scores) -> dict[str, float]:
-    """How well stated uncertainties fit the errors of the states; NaN where none are stated."""
+    """Measure how well predicted uncertainties fit the errors of the states; NaN without any."""
     stated, errors = (np.array(scores.values.get(name, [])) for name in ("stated", "errors"))
     known = np.isfinite(stated)
     stated, errors = stated[known], np.abs(errors[known])
@@ -267,12 +268,12 @@ _LABELS = {
 
 
 def format_evaluation(result: dict[str, Any]) -> str:
-    """The mean absolute errors of a model and of baselines as a text table.
+    """Format the mean absolute errors of a model and of baselines as a text table.
 
     Parameters
     ----------
     result
-        What ``evaluate`` returns.
+        The result of ``evaluate``.
 
     Returns
     -------

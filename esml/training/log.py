@@ -1,4 +1,4 @@
-"""What a run reports: a row per epoch in ``log.csv``, a line and a bar on the terminal."""
+"""Reports of a run: a row per epoch in ``log.csv``, a line and a progress bar on the terminal."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ COLUMNS = (
 
 
 def take_back(path: Path, epoch: int) -> None:
-    """Remove the rows after ``epoch`` from a log; those epochs are trained again."""
+    """Remove the rows after ``epoch`` from a log, because those epochs are trained again."""
     if not path.exists():
         return
-    # A kill can cut the last line short.
+    # If the run was killed, the last line may be incomplete.
     lines = path.read_text(errors="replace").splitlines(keepends=True)
     head, *rows = [line for line in lines if line.endswith("\n")] or [""]
     kept = [row for row in rows if (n := row.split(",")[0]).isdigit() and int(n) <= epoch]
@@ -42,9 +42,9 @@ def append(path: Path, row: dict[str, float], columns: Sequence[str] = COLUMNS) 
 
 
 class Curves:
-    """The rows of a log as curves for TensorBoard, in ``folder``; nothing where that is None.
+    """Write the rows of a log as curves for TensorBoard to ``folder``; do nothing if it is None.
 
-    Raises ImportError without tensorboard.
+    Raises ImportError if tensorboard is not installed.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -60,7 +60,7 @@ class Curves:
         self._writer = SummaryWriter(str(folder))
 
     def add(self, row: dict[str, float]) -> None:
-        """Add one epoch's row: losses, and errors on validation molecules."""
+        """Add the row of one epoch: losses, and errors on validation molecules."""
         if self._writer is None:
             return
         for name, value in row.items():
@@ -71,7 +71,7 @@ class Curves:
 
 
 def epoch_line(config: TrainingConfig, row: dict[str, float]) -> str:
-    """The terminal line for one epoch."""
+    """Format the terminal line of one epoch."""
     left = (config.epochs - row["epoch"]) * row["seconds"] / 60
     line = f"epoch {row['epoch']:4.0f}/{config.epochs}  {row['seconds']:6.1f} s  left {left:5.0f} "
     line += "min"

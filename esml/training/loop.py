@@ -1,7 +1,7 @@
-"""The training loop: seeded, resumable, one plain pass after another.
+"""The training loop, seeded and resumable.
 
-The state of the run is written after every epoch (:mod:`esml.training.state`), so a run that was
-stopped continues from its last epoch.
+The state of the run is written after every epoch (:mod:`esml.training.state`), so an interrupted
+run continues from its last epoch.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def train(
     Parameters
     ----------
     config:
-        What to train, and how: a ``TrainingConfig`` or the path of its YAML file.
+        The configuration: a ``TrainingConfig`` or the path of its YAML file.
     resume:
-        Continue a run found in the output directory. If false, the run starts over.
+        Continue a run found in the output directory; if false, start over.
     progress:
         Show progress on standard error.
     tensorboard:
-        Write the rows of ``log.csv`` as curves too, to the folder ``tensorboard`` of the output.
+        Also write the rows of ``log.csv`` as curves, to the folder ``tensorboard`` of the output.
     device:
-        Where to train and to validate: ``"cpu"`` or an accelerator such as ``"cuda"``. A run may
-        continue on another device.
+        Device for training and validation: ``"cpu"`` or an accelerator such as ``"cuda"``. A run
+        may continue on another device.
 
     Returns
     -------
@@ -57,11 +57,11 @@ def train(
     DatasetError
         If the data cannot be read.
     ValueError
-        For a device there is not.
+        If the device does not exist.
     BusyError
         If another process trains in the output directory.
     OSError
-        If the disk refuses.
+        If a file cannot be written.
     """
     if not isinstance(config, TrainingConfig):
         config = load_config(config)
@@ -103,7 +103,7 @@ def _train(
         )
     log = config.output / "log.csv"
     take_back(log, run.epoch)
-    # Steps differ in size, and only the late ones solve for states.
+    # Steps take different times, and only the late ones solve for states.
     with progress_bar(enabled=progress, period=600.0) as display:
         task = display.add_task(
             "steps", total=config.epochs * steps, completed=run.epoch * steps, remark=""
@@ -117,7 +117,7 @@ def _train(
                 metrics = _validate(run, training, validation, model_path)
                 row |= {k: metrics[k] for k in COLUMNS if k in metrics}
             row["seconds"] = time.perf_counter() - began
-            # In this order: after a kill the log may be ahead of the state, and is cut back.
+            # First the log: if the run is killed here, the log is cut back to the state.
             append(log, row)
             curves.add(row)
             save_state(run, state)

@@ -1,21 +1,21 @@
-"""What training minimizes: deviations of operators, observables and excited states from labels.
+"""Loss terms: deviations of operators, observables and excited states from labels.
 
-Excited states are compared without differentiating an eigenvector. The label's own amplitudes are
+Excited states are compared without differentiating an eigenvector. The amplitudes of the label are
 expressed in the predicted orbitals, and the predicted response matrices are contracted with them:
 
     T_sᵀ (A+B) T_t   and   U_sᵀ (A−B) U_t ,   T = X + Y ,   U = X − Y .
 
-Both diagonals should equal the label energies. Their mean alone would not do: scaling T → cT and
-U → U/c lowers the solved energy √(TᵀA₊T · UᵀA₋U), A± = A ± B, below the mean. The off-diagonal
-elements should equal ½ (ω_s + ω_t) T_sᵀU_t, which is zero for orthogonal label states (projected
-ones are orthogonal up to what the minimal basis cannot hold). If all of this is satisfied, the
-label states are eigenstates of the prediction. No state is matched by its index.
+Both diagonals should equal the label energies. Fitting only their mean does not suffice: scaling
+T → cT and U → U/c lowers the solved energy √(TᵀA₊T · UᵀA₋U), A± = A ± B, below the mean. The
+off-diagonal elements should equal ½ (ω_s + ω_t) T_sᵀU_t, which is zero for orthogonal label states
+(projected states are orthogonal except for the part outside the minimal basis). If all of this
+holds, the label states are eigenstates of the prediction. No state is matched by its index.
 
-``exact_energies`` compares solved states instead, matched to the labels by overlap, with
-Hellmann–Feynman gradients.
+``exact_energies`` instead solves for the states, matches them to the labels by overlap, and
+compares energies, with Hellmann–Feynman gradients.
 
-Shape letters: M molecules, S states, n orbitals of the basis, o and v occupied and virtual ones.
-Energies in eV.
+Shapes: M molecules, S states, n basis functions, o occupied and v virtual orbitals. Energies are in
+eV.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from esml.physics.solvers.davidson import ConvergenceError
 from esml.training.targets import StateTargets, Targets
 
 N_VIRTUAL = 3
-"""Number of lowest virtual orbitals whose energies are compared; occupied ones all are."""
+"""Number of lowest virtual orbitals whose energies are compared, besides all occupied ones."""
 
 LEAST_OVERLAP = 0.5
-"""Label states that keep less of their norm in the predicted orbitals are not compared yet."""
+"""Smallest norm that a label state must keep in the predicted orbitals to be compared."""
 
 LEAST_MATCH = 0.6
 """Smallest overlap at which a solved state counts as the label state."""
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of ``values`` where ``mask`` is true; zero if it is true nowhere."""
+    """Return the mean of ``values`` where ``mask`` is true; zero if it is true nowhere."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
 
 def huber(x: Tensor, width: float) -> Tensor:
-    """x² / (2 width) near zero and |x| − width/2 far away, so outliers do not dominate."""
+    """Huber function, x² / (2 width) near zero and |x| − width/2 beyond, robust to outliers."""
     size = x.abs()
     return torch.where(size < width, 0.5 * size.square() / width, size - 0.5 * width)
 
@@ -68,8 +68,8 @@ def project(orbitals: Orbitals, states: StateTargets) -> tuple[Tensor, Tensor, T
 
     Returns
     -------
-    T and U (M, S, o, v), scaled to TᵀU = 1, and (M, S) which states keep enough of their norm
-    (``LEAST_OVERLAP``) to be used.
+    T and U (M, S, o, v), scaled to TᵀU = 1, and a mask (M, S) of the states that keep enough of
+    their norm (``LEAST_OVERLAP``) to be used.
     """
     plus, minus = (
         torch.einsum("mui,msuv,mva->msia", orbitals.occupied, density, orbitals.virtual)
@@ -97,8 +97,8 @@ def rayleigh(
 
     Returns
     -------
-    ``energies`` (scalar, eV), the Huber deviation of the diagonals; ``alignment`` (scalar, eV²),
-    the mean square coupling between label states; T and usable, as ``project`` returns them.
+    ``energies`` (scalar, eV), the Huber loss of the diagonals; ``alignment`` (scalar, eV²), the
+    mean square coupling between label states; T and the mask of usable states from ``project``.
     """
     plus, minus, usable = project(response.orbitals, states)
     shape = plus.flatten(2).shape
@@ -127,7 +127,7 @@ def match(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tenso
 
     Returns
     -------
-    (M, S) index of the solved state for each label state, −1 where no overlap reaches
+    (M, S) index of the solved state for each label state, −1 if no overlap reaches
     ``LEAST_MATCH``.
     """
     plus, minus, usable = project(orbitals, states)
@@ -147,7 +147,7 @@ def match(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tenso
 
 
 def exact_energies(found: Excitations, orbitals: Orbitals, states: StateTargets) -> Tensor:
-    """Huber deviation (eV) of solved energies from the label states they match."""
+    """Return the Huber loss (eV) of solved energies against the label states they match."""
     index = match(found, orbitals, states)
     energies = torch.nan_to_num(found.energies).gather(1, index.clamp(min=0))
     return masked_mean(huber(energies - states.energies, 0.1), index >= 0)
@@ -163,12 +163,12 @@ def losses(
     targets: Targets,
     wanted: Collection[str],
 ) -> dict[str, Tensor]:
-    """The loss terms.
+    """Compute the loss terms.
 
     Parameters
     ----------
     operators:
-        What the network predicts for M molecules, in double precision.
+        Operators that the network predicts for M molecules, in double precision.
     graph:
         Their structures.
     targets:
@@ -198,7 +198,7 @@ def _ground_state(
 ) -> dict[str, Tensor]:
     layout = operators.layout
     inside = layout.orbital_mask[:, :, None] & layout.orbital_mask[:, None, :]
-    # Elements between distant orbitals are many and tiny: average per row, not per element.
+    # Most elements are tiny, between distant orbitals: average per row, not per element.
     rows = layout.orbital_mask.sum()
 
     def elements(deviation: Tensor) -> Tensor:
@@ -249,11 +249,11 @@ def _excitations(
 def _solved(
     response: Response, operators: Operators, orbitals: Orbitals, targets: Targets
 ) -> Tensor:
-    """``exact_energies`` of both multiplicities; zero for a batch that cannot be solved.
+    """Return ``exact_energies`` of both multiplicities; zero for a batch that cannot be solved.
 
     That happens early in a run, when a ground state is close to an instability.
     """
-    # Single precision is enough for the iterations: their error is far below that of a label.
+    # Single precision is enough for the iterations: their error is far below the labels' error.
     single = torch.float32
     n_singlets = targets.singlets.mask.shape[1] + 4
     n_triplets = targets.triplets.mask.shape[1] + 4

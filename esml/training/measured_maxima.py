@@ -1,10 +1,10 @@
-"""Predicted and measured λmax: a row for each compound, and how far off all of them are.
+"""Compare predicted with measured λmax: a row for each compound, and errors over all.
 
 The prediction is the maximum of the lowest band of the broadened vertical spectrum
-(``Result.absorption_max_nm``), in the solvent of the row where the table has a column of solvents,
-else in vacuum. A measured maximum also holds what that lacks, such as vibrations, which lower it by
-some 0.1 to 0.3 eV: in a solvent the model's last step follows (``esml.results.last_step``), where
-it has one and unless the raw maximum is asked for.
+(``Result.absorption_max_nm``), in the solvent of the row if the table has a column of solvents,
+otherwise in vacuum. Effects missing from it, such as vibrations, lower a measured maximum by some
+0.1 to 0.3 eV. In a solvent the model's last step (``esml.results.last_step``) corrects for them, if
+the model has one and the raw maximum is not asked for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VACUUM = "vacuum"
 """The medium of a prediction without a solvent."""
 
 AHEAD = 64
-"""Molecules whose geometries are made before they are predicted together."""
+"""Number of molecules whose geometries are made before they are predicted together."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Compared:
     name: str  # as in the table
     smiles: str  # of the compound
     solvent: str
-    """That was measured in, as the table calls it."""
+    """Solvent of the measurement, as named in the table."""
     medium: str
-    """That was predicted in."""
+    """Solvent of the prediction, or vacuum."""
     measured_nm: float  # λmax of the table, nm
     predicted_nm: float
-    """λmax, nm; nan where there is no prediction."""
+    """Predicted λmax, nm; nan if there is no prediction."""
     in_domain: bool = True  # whether it is like the training molecules
     reason: str = ""
     """Why there is no prediction."""
     solvent_class: str = VACUUM
-    """Nonpolar, polar or hydrogen bonding (``esml.io.surroundings``), of the medium."""
+    """Class of the medium: nonpolar, polar or hydrogen bonding (``esml.io.surroundings``)."""
     family: str = OTHER
-    """Of the dye, by its chromophore (``esml.io.measured.dye_families``)."""
+    """Family of the dye, by its chromophore (``esml.io.measured.dye_families``)."""
     raw_nm: float = math.nan
-    """Predicted without the last step; the same as ``predicted_nm`` where there is none."""
+    """λmax predicted without the last step, nm; equals ``predicted_nm`` if there is none."""
 
     @property
     def error(self) -> float:
@@ -65,20 +65,20 @@ class Compared:
 
 @dataclass(frozen=True)
 class ExperimentScores:
-    """How far predicted maxima are from measured ones, in eV except counts and ranks."""
+    """Errors of predicted maxima against measured ones, in eV except counts and ranks."""
 
     n: int  # compounds compared
     n_failed: int  # compounds without a prediction
     n_unmeasured: int
-    """Rows without a measured maximum."""
+    """Number of rows without a measured maximum."""
     mae: float  # mean absolute error
     mean: float
     """Mean of predicted − measured."""
     spearman: float  # rank correlation
     after_line: float
-    """Mean absolute error after the best straight line through the points, fitted to them."""
+    """Mean absolute error that remains after fitting a straight line to the points."""
     n_vacuum: int
-    """Compounds predicted in vacuum."""
+    """Number of compounds predicted in vacuum."""
 
 
 def compare_with_experiment(
@@ -89,7 +89,7 @@ def compare_with_experiment(
     raw: bool = False,
     progress: bool = False,
 ) -> tuple[list[Compared], ExperimentScores]:
-    """Predict λmax of all compounds of a table and compare.
+    """Predict λmax of all compounds in a table and compare it with the measured one.
 
     Parameters
     ----------
@@ -98,18 +98,18 @@ def compare_with_experiment(
     path
         A table of SMILES, solvent and λmax (``esml.io.measured.maxima``).
     options
-        What is asked of readers of structures.
+        Options for reading structures.
     n_states
-        Singlets of each molecule: as many as reach the lowest band.
+        Number of singlets per molecule: enough to include the lowest band.
     raw
-        Without the last step.
+        Leave out the last step.
     progress
-        Show on standard error how far it is.
+        Show progress on standard error.
 
     Raises
     ------
     InputError
-        For a table that cannot be read or that holds no measured maximum.
+        If the table cannot be read or holds no measured maximum.
     """
     path = Path(path)
     maxima = read_maxima(path)
@@ -129,7 +129,7 @@ def compare_with_experiment(
 
 
 def scores(rows: list[Compared], n_unmeasured: int = 0) -> ExperimentScores:
-    """Scores of compounds; nan where there are too few."""
+    """Compute the scores of compounds; nan if there are too few."""
     from scipy.stats import spearmanr
 
     known = [row for row in rows if math.isfinite(row.predicted_nm)]
@@ -154,7 +154,7 @@ def scores(rows: list[Compared], n_unmeasured: int = 0) -> ExperimentScores:
 
 
 def grouped(rows: list[Compared]) -> dict[str, dict[str, ExperimentScores]]:
-    """Scores by class of the solvent and by family of the dye, of many compounds first."""
+    """Return scores by solvent class and by dye family, the largest groups first."""
     found = {}
     for name in ("solvent_class", "family"):
         groups: dict[str, list[Compared]] = {}
@@ -166,7 +166,7 @@ def grouped(rows: list[Compared]) -> dict[str, dict[str, ExperimentScores]]:
 
 
 def plain(rows: list[Compared], found: ExperimentScores) -> dict[str, Any]:
-    """All of it in types of JSON, except nan."""
+    """Return rows, groups and scores as JSON types, except nan."""
     groups = {
         by: {name: asdict(of_group) for name, of_group in each.items()}
         for by, each in grouped(rows).items()
@@ -186,7 +186,7 @@ def _rows(
     n_states: int,
     last: LastStep | None,
 ) -> Iterator[Compared]:
-    """Rows with a measured maximum, in order, predicted some at a time."""
+    """Yield the rows with a measured maximum in order, predicted in batches."""
     window: list[tuple[Structure | InputError, MeasuredMaximum]] = []
     for entry, measured in zip(read_entries(path, 0, options), maxima, strict=False):
         if math.isfinite(measured.wavelength):

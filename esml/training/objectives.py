@@ -1,4 +1,4 @@
-"""For each kind of model: how it is built, trained, scored and saved."""
+"""Objectives: how each kind of model is built, trained, scored and saved."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from esml.training.losses import EXCITATIONS, losses
 from esml.training.targets import collate
 
 N_BASELINE = 2000
-"""Number of records over which the on-site levels of the elements are averaged; those of an
-element that none of these holds are averaged over the others."""
+"""Number of records over which the on-site levels of the elements are averaged; for an element that
+none of these contains, the other records are used."""
 
 
 class Objective(Protocol):
-    """What the training loop needs from a kind of model."""
+    """Interface between the training loop and a kind of model."""
 
     def build(self) -> Any:
-        """An untrained model, with a ``cutoff``."""
+        """Make an untrained model, with a ``cutoff``."""
 
     def prepare(self, model: Any, records: Sequence[Record]) -> None:
         """Set the starting values of ``model`` to means over ``records``."""
 
     def weights(self, progress: float) -> dict[str, float]:
-        """Weights of the loss terms by name; ``progress`` runs from 0 to 1 over the run."""
+        """Return weights of the loss terms by name; ``progress`` runs from 0 to 1 over the run."""
 
     def terms(
         self, model: Any, graph: Graph, records: Sequence[Record], progress: float
     ) -> dict[str, Tensor]:
-        """Unweighted loss terms by the same names."""
+        """Return unweighted loss terms by the same names."""
 
     def evaluate(self, model: Any, records: Sequence[Record]) -> dict[str, Any]:
-        """Mean absolute errors by name."""
+        """Return mean absolute errors by name."""
 
     def save(self, model: Any, metadata: dict[str, Any], path: Path) -> None:
         """Write the model file."""
@@ -59,14 +59,14 @@ class Objective(Protocol):
 
 
 def objective(config: TrainingConfig) -> Objective:
-    """The objective for the kind of model that ``config`` describes."""
+    """Return the objective for the kind of model that ``config`` describes."""
     if isinstance(config.model, DirectConfig):
         return DirectObjective(config, config.model)
     return HamiltonianObjective(config, config.model)
 
 
 def onsite_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
-    """Mean diagonal elements ε_s and ε_p (eV) of every element in ``records``."""
+    """Return mean diagonal elements ε_s and ε_p (eV) of every element in ``records``."""
     rest = _mean_levels(records[N_BASELINE:])
     return rest | _mean_levels(records[:N_BASELINE])
 
@@ -89,7 +89,7 @@ def _mean_levels(records: Sequence[Record]) -> dict[int, dict[str, float]]:
 
 
 class HamiltonianObjective:
-    """An effective Hamiltonian, its orbitals and its excited states."""
+    """Training of an effective Hamiltonian with its orbitals and excited states."""
 
     def __init__(self, config: TrainingConfig, form: HamiltonianConfig) -> None:
         self._config, self._form = config, form
@@ -131,7 +131,7 @@ class HamiltonianObjective:
 
 
 class DirectObjective:
-    """Energies and strengths read directly from the features of the atoms."""
+    """Training of a direct model, which reads energies and strengths from atomic features."""
 
     def __init__(self, config: TrainingConfig, form: DirectConfig) -> None:
         self._config, self._form = config, form
@@ -165,4 +165,4 @@ class DirectObjective:
     def complete(
         self, path: Path, training: Sequence[Record], validation: Sequence[Record]
     ) -> None:
-        """Nothing to add: a direct model states no uncertainties."""
+        """Do nothing: a direct model gives no uncertainties."""

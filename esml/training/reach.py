@@ -1,8 +1,8 @@
-"""How stated errors grow beyond the training molecules: with size, unseen bonds and charge.
+"""Growth of the expected errors beyond the training molecules, with size, new bonds and charge.
 
-Validation molecules are no larger than those trained on, and have no bonds or chains that these
-lack. So how errors grow cannot be learned from them. It is learned here from molecules farther
-away, in a second step, which leaves the coefficients of all other descriptors as they are.
+Validation molecules are no larger than the training molecules and have no other bonds or chains, so
+they cannot show how errors grow. This second step learns it from molecules that differ more, and
+leaves the coefficients of all other descriptors unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from esml.training.calibration import COVERAGE, FOLDS, Errors, folds_of, states
 Array = NDArray[np.float64]
 
 ADDED = ("size", "unseen", "charge")
-"""The last descriptors, which ``extend`` learns from molecules farther from those trained on."""
+"""The last descriptors; ``extend`` fits them to molecules farther from the training molecules."""
 
 ONE = torch.ones((), dtype=torch.float64)
 
@@ -37,30 +37,30 @@ def add_reach(
     others: Sequence[Sequence[Record]],
     output: Path | None = None,
 ) -> Surrogate:
-    """Let the errors that the model file ``path`` states grow beyond its training molecules.
+    """Extend the error model in the file ``path`` beyond its training molecules.
 
     Parameters
     ----------
     path : Path
         A model file with an error model.
     validation : Sequence of Record
-        Molecules like those it was trained on.
+        Molecules like the training molecules.
     others : sequence of sequences of Record
-        Sets of others that it was not trained on (see ``extend``).
+        Sets of other molecules that the model was not trained on (see ``extend``).
     output : Path, optional
-        Where to write; back to ``path`` by default.
+        The file to write; ``path`` by default.
 
     Returns
     -------
     Surrogate
-        The model as written; ``metadata["uncertainty"]["reach"]`` holds what ``extend`` found.
+        The model as written; ``metadata["uncertainty"]["reach"]`` holds the summary of ``extend``.
 
     Raises
     ------
     CheckpointError
-        A file that cannot be read or written.
+        If a file cannot be read or written.
     ValueError
-        A model without an error model.
+        If the model has no error model.
     """
     model = load_model(path)
     if model.error_model is None:
@@ -75,23 +75,23 @@ def add_reach(
 def extend(
     model: ErrorModel, own: Errors, others: Sequence[Errors]
 ) -> tuple[ErrorModel, dict[str, Any]]:
-    """``model`` with coefficients of the descriptors ``ADDED``, and with its scale renewed.
+    """Return ``model`` with coefficients of the descriptors ``ADDED`` and with a new scale.
 
-    What ``model`` says of an error is multiplied by exp(a + b·x), x the descriptors ``ADDED`` and
-    a and b ≥ 0 by maximal likelihood of Laplace-distributed errors, those ``own`` on validation
-    molecules and those of ``others``, sets that reach farther: each set has the same weight. Its
-    other coefficients stay. What exceeds the largest of these molecules counts as that. The scale
-    is the largest that one of the sets needs for 90 % intervals, from molecules left out of the
-    fit.
+    The expected error of ``model`` is multiplied by exp(a + b·x), with x the descriptors ``ADDED``.
+    a and b ≥ 0 are fitted by maximum likelihood to Laplace-distributed errors: ``own`` for
+    validation molecules and ``others`` for sets of molecules farther away, with equal weight for
+    each set. The other coefficients do not change. A descriptor larger than in any of these
+    molecules is set to their maximum. The scale is the largest that any of the sets needs for 90 %
+    intervals, from molecules left out of the fit.
 
     Parameters
     ----------
     model : ErrorModel
-        With or without these coefficients; old ones are replaced.
+        The model, with or without these coefficients; existing ones are replaced.
     own : Errors
-        On validation molecules.
+        Errors on validation molecules.
     others : sequence of Errors
-        On molecules that the model was not trained on, larger ones or with bonds unseen.
+        Errors on larger molecules or molecules with unseen bonds that were not trained on.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def extend(
     weights = np.concatenate([np.full(n, counts[0] / n) for n in counts])
     added = everything.values[:, first:]
     centre, folds = added.mean(0), folds_of(everything.molecules)
-    # Beyond the largest of these molecules nothing is known: there a descriptor is bounded.
+    # Nothing is known beyond the largest of these molecules, so the descriptors are bounded.
     spread = (added.max(0) - centre) / BOUND
     spread = np.where(spread > 1e-6, spread, np.inf)
     x = np.clip((added - centre) / spread, -BOUND, BOUND)
@@ -138,7 +138,7 @@ def extend(
 
 
 def _growth(x: Array, ratios: Array, weights: Array) -> Array:
-    """a and b ≥ 0 (1 + d,) for which exp(a + b·x) is the mean of Laplace-distributed ``ratios``."""
+    """Fit a and b ≥ 0 (1 + d,) so that Laplace-distributed ``ratios`` have mean exp(a + b·x)."""
 
     def loss(at: Array) -> tuple[float, Array]:
         logarithm = at[0] + x @ at[1:]

@@ -1,7 +1,7 @@
-"""A training run in memory: how it starts, and one pass over the data.
+"""A training run in memory: start a run, and train for one pass over the data.
 
-The order of the data depends on seed and epoch alone, so a run that was stopped and resumed takes
-the same steps as one that was not.
+The order of the data depends on seed and epoch only, so a resumed run takes the same steps as an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from esml.training.targets import structure, turned
 
 @dataclass
 class Run:
-    """A training run: its model, the averaged weights, the optimizer, and how far it is."""
+    """A training run: model, averaged weights, optimizer and progress."""
 
     config: TrainingConfig
     objective: Objective
@@ -42,22 +42,22 @@ class Run:
 
     @property
     def device(self) -> torch.device:
-        """Where it trains."""
+        """Device of the run."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
 
 def start(config: TrainingConfig, train: Sequence[Record], device: str = "cpu") -> Run:
-    """A new run, with weights from the initial model (if any) and levels averaged over ``train``.
+    """Start a run, with weights of the initial model, if any, and mean levels of ``train``.
 
     Parameters
     ----------
     config:
-        What to train, and how.
+        The configuration.
     train:
         The training records.
     device:
-        Where to train.
+        The device to train on.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def start(config: TrainingConfig, train: Sequence[Record], device: str = "cpu") 
 
 
 def _freeze(model: Any, patterns: Sequence[str]) -> None:
-    """Fix the weights whose names match ``patterns``; ConfigError if a pattern matches none."""
+    """Freeze the weights whose names match ``patterns``; ConfigError if a pattern matches none."""
     for pattern in patterns:
         chosen = [p for name, p in model.named_parameters() if fnmatchcase(name, pattern)]
         if not chosen:
@@ -101,9 +101,9 @@ def _freeze(model: Any, patterns: Sequence[str]) -> None:
 def _adopt(model: Any, path: Path) -> None:
     """Load the weights of a model file of the same form into ``model``, else ConfigError.
 
-    The mean field may differ, as tight-binding Hamiltonians contain no exchange, and so may the
-    floor of small vectors, which no weight depends on. Elements that the
-    model of the file does not know begin as those they resemble.
+    The mean field may differ, because tight-binding Hamiltonians contain no exchange, and so may
+    the floor of small vectors, on which no weight depends. Elements missing from the file start
+    with the weights of similar elements.
     """
     try:
         found = checkpoint.load(path)
@@ -122,15 +122,15 @@ def _adopt(model: Any, path: Path) -> None:
         )
     known = found.metadata.get("elements", ELEMENTS)
     state = with_new_elements(found.state, known)
-    if "baseline" in state:  # levels and hardnesses are those of the elements themselves
+    if "baseline" in state:  # keep the new elements' own levels and hardnesses
         new = [row for row, number in enumerate(ELEMENTS) if number not in known]
         state["baseline"][new] = model.baseline[new]
-    # The domain and error model of the other weights are not taken over.
+    # The domain and error model in the file belong to its weights and are not loaded.
     model.load_state_dict({k: state.get(k, v) for k, v in model.state_dict().items()})
 
 
 def batches(records: Sequence[Record], size: int, seed: int, epoch: int) -> Iterator[list[Record]]:
-    """Batches of ``records`` in random order; a batch holds molecules of similar size."""
+    """Return batches of ``records`` in random order; a batch holds molecules of similar size."""
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(records))
     pool = 8 * size
@@ -143,7 +143,7 @@ def batches(records: Sequence[Record], size: int, seed: int, epoch: int) -> Iter
 
 
 def learning_rate(config: TrainingConfig, step: int, total: int) -> float:
-    """Learning rate at ``step`` of ``total``: linear warm-up, then a cosine down to one percent."""
+    """Return the learning rate at a step: linear warm-up, then a cosine down to one percent."""
     warm = min(1.0, (step + 1) / max(config.warmup, 1))
     return config.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / max(total, 1)))
 
@@ -197,7 +197,7 @@ def train_epoch(
         if bool(norm.isfinite()):
             run.optimizer.step()
         run.step += 1
-        # Early weights are poor: average over a time that grows with the run.
+        # Early weights are poor, so the averaging time grows with the run.
         keep = min(config.average, (1 + run.step) / (10 + run.step))
         for name, value in model.state_dict().items():
             if value.dtype.is_floating_point:
@@ -212,7 +212,7 @@ def train_epoch(
 
 
 def averaged(run: Run) -> Any:
-    """The model with averaged weights."""
+    """Return the model with averaged weights."""
     model = run.objective.build()
     model.load_state_dict(run.average)
     return model.to(run.device).eval()

@@ -15,7 +15,7 @@ LEAST_WEIGHT = 0.85
 """A label state with at least this valence weight counts as valence."""
 
 HIGHEST = 8.0
-"""eV; label states above this energy are not scored."""
+"""Highest energy (eV) of label states that are scored."""
 
 BRIGHT = 0.1
 """A state with a larger oscillator strength is bright."""
@@ -49,7 +49,7 @@ class Scores:
         self.add(name, np.asarray(found, dtype=float) - label)
 
     def pairs(self) -> dict[str, tuple[Array, Array]]:
-        """Labels and predictions of every quantity that was compared."""
+        """Return labels and predictions of every quantity that was compared."""
         return {
             name: (np.array(labels), np.array(labels) + np.array(self.values[name]))
             for name, labels in self.labels.items()
@@ -61,12 +61,12 @@ class Scores:
         self.values.setdefault(name, []).extend(found.tolist())
 
     def mae(self, name: str) -> float:
-        """Mean absolute deviation; NaN if there is none."""
+        """Return the mean absolute deviation; NaN if there is none."""
         found = self.values.get(name)
         return float(np.abs(found).mean()) if found else float("nan")
 
     def rmse(self, name: str) -> float:
-        """Root mean square deviation; NaN if there is none."""
+        """Return the root mean square deviation; NaN if there is none."""
         found = self.values.get(name)
         return float(np.sqrt(np.square(found).mean())) if found else float("nan")
 
@@ -74,7 +74,7 @@ class Scores:
 def valence(
     record: Record, multiplicity: Multiplicity, highest: float = HIGHEST
 ) -> NDArray[np.bool_]:
-    """(S,) which label states of ``record`` are scored: valence states up to ``highest`` (eV)."""
+    """Return a mask (S,) of the scored label states: valence states up to ``highest`` (eV)."""
     return valence_states(
         getattr(record, f"{multiplicity}_energies"),
         getattr(record, f"{multiplicity}_valence_weights"),

@@ -1,7 +1,7 @@
-"""The state of a run on disk, from which it resumes: weights, averages, optimizer, progress.
+"""The state file from which a run resumes: weights, averages, optimizer, progress.
 
-Runs of molecules and of crystals store the same: tensors of named parts and of the optimizer, how
-far the run is, and its configuration.
+Runs for molecules and for crystals store the same: tensors of named parts and of the optimizer, the
+progress of the run, and its configuration.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from esml.training.config import ConfigError, difference
 from esml.training.run import Run
 
 FREE = {"data", "initial", "name", "output", "threads", "validate_every"}
-"""Settings that may change when a run continues: they decide no step that is still to be taken.
-Data may move to another place; that the number of records is the same is checked."""
+"""Settings that may change when a run continues, because no remaining step depends on them. Data
+may move to another folder; their number of records must stay the same."""
 
 STATE = "esml-run"
 """Metadata entry of a state file that holds the configuration and the progress of the run."""
@@ -35,16 +35,16 @@ class StoredRun:
 
     path: Path
     progress: dict[str, int]
-    """How far the run was, as ``write_run`` was told."""
+    """Progress of the run, as given to ``write_run``."""
     tensors: dict[str, Tensor]
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one part by name."""
+        """Return the tensors of one part by name."""
         prefix = f"{name}."
         return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
 
     def restore(self, parts: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
-        """Load ``parts`` by name, and the optimizer. Raises ConfigError where they do not fit."""
+        """Load ``parts`` by name, and the optimizer. Raises ConfigError if they do not fit."""
         groups = optimizer.state_dict()["param_groups"]
         try:
             state: dict[int, dict[str, Tensor]] = {}
@@ -69,7 +69,7 @@ def write_run(
     parts: Mapping[str, Mapping[str, Tensor]],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write a run to ``path``, with a checksum: tensors of its parts and of its optimizer."""
+    """Write the tensors of a run's parts and optimizer to ``path``, with a checksum."""
     tensors = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
@@ -78,18 +78,18 @@ def write_run(
 
 
 def _read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of a state file. Raises CheckpointError, ValueError or KeyError."""
+    """Read tensors and header of a state file. Raises CheckpointError, ValueError or KeyError."""
     tensors, entries = checkpoint.unpack(path)
     if STATE in entries:
         header = json.loads(entries[STATE])
         checkpoint.verify(path, tensors, header)
         return tensors, header
-    # From before there were checksums.
+    # An older file without a checksum.
     return tensors, {key: json.loads(entries[key]) for key in ("config", "progress")}
 
 
 def read_run(path: Path, config: BaseModel, counts: Sequence[str]) -> StoredRun:
-    """The run of ``path``, to continue it as ``config`` says; ``counts`` name its progress.
+    """Read the run in ``path`` to continue it with ``config``; ``counts`` name its progress.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_run(path: Path, config: BaseModel, counts: Sequence[str]) -> StoredRun:
     """
     try:
         tensors, header = _read_state(path)
-        # States from before ``frozen`` existed lack the entry.
+        # Older state files lack the entry ``frozen``.
         stored = {"frozen": [], **header["config"]}
         progress = {name: int(header["progress"][name]) for name in counts}
     except checkpoint.CheckpointError as error:
@@ -126,7 +126,7 @@ def save_state(run: Run, path: Path) -> None:
 
 
 def load_state(run: Run, path: Path) -> None:
-    """Continue ``run`` from the state file ``path``. Raises ConfigError as ``read_run`` does."""
+    """Continue ``run`` from the state file ``path``. Raises ConfigError like ``read_run``."""
     stored = read_run(path, run.config, ("epoch", "step"))
     averaged = run.objective.build()
     stored.restore({"average": averaged, "model": run.model}, run.optimizer)

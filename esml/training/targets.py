@@ -19,7 +19,7 @@ DTYPE = torch.float64
 
 @dataclass(frozen=True)
 class StateTargets:
-    """Label states of one multiplicity in the orthonormal basis; at most S states.
+    """Label states of one multiplicity in the orthonormal basis, padded to S states.
 
     ``plus`` and ``minus`` are C_o (X ± Y) C_vᵀ, scaled to tr(plusᵀ minus) = 1. In the Tamm–Dancoff
     approximation they are equal.
@@ -30,16 +30,16 @@ class StateTargets:
     dipoles: Tensor  # (M, S, 3) e·bohr
     plus: Tensor  # (M, S, n, n)
     minus: Tensor  # (M, S, n, n)
-    mask: Tensor  # (M, S) valence states to learn
+    mask: Tensor  # (M, S) true for valence states to learn
 
     def to(self, device: torch.device) -> StateTargets:
-        """The same on ``device``."""
+        """Return these targets on ``device``."""
         return StateTargets(*(getattr(self, part.name).to(device) for part in fields(self)))
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels of M molecules, padded like the predictions; at most n orbitals and K atoms."""
+    """Labels of M molecules, padded like the predictions to n orbitals and K atoms."""
 
     hamiltonian: Tensor  # (M, n, n) eV
     dipole_operator: Tensor  # (M, 3, n, n) e·bohr
@@ -50,12 +50,12 @@ class Targets:
     triplets: StateTargets
 
     def to(self, device: torch.device) -> Targets:
-        """The same on ``device``."""
+        """Return these targets on ``device``."""
         return Targets(*(getattr(self, part.name).to(device) for part in fields(self)))
 
 
 def structure(record: Record) -> Atoms:
-    """The molecule of ``record``, with its charge and name."""
+    """Return the structure of ``record``, with its charge and name."""
     return Atoms(
         numbers=record.numbers,
         positions=record.positions,
@@ -64,7 +64,7 @@ def structure(record: Record) -> Atoms:
 
 
 def turned(record: Record, rotation: np.ndarray) -> Record:
-    """``record`` rotated (or mirrored).
+    """Return ``record`` rotated (or mirrored).
 
     Positions, vectors, operators and p orbitals change; energies and amplitudes between canonical
     orbitals do not.
@@ -95,7 +95,7 @@ def turned(record: Record, rotation: np.ndarray) -> Record:
 def valence_states(
     energies: np.ndarray, weights: np.ndarray, least_weight: float, highest: float
 ) -> np.ndarray:
-    """(S,) which label states count: weight ≥ ``least_weight`` and energy ≤ ``highest`` (eV)."""
+    """Return a mask (S,) of states with weight ≥ ``least_weight`` and energy ≤ ``highest`` (eV)."""
     chosen: np.ndarray = (weights >= least_weight) & (energies <= highest)
     return chosen
 
@@ -129,7 +129,7 @@ def _states(
 
 
 def collate(records: Sequence[Record], least_weight: float, highest: float) -> Targets:
-    """Labels of ``records`` as one padded batch in double precision.
+    """Collect the labels of ``records`` in one padded batch in double precision.
 
     Parameters
     ----------
