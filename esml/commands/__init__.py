@@ -1,8 +1,8 @@
-"""The command line: ``app`` names the commands and the modules they are in.
+"""The command line: ``app`` lists the commands and their modules.
 
-A command has a module of its own name; only ``bands`` and ``dos`` share ``crystals``. The other
-modules are what commands share: options, tables, messages. Import nothing from here: what is public
-is the program ``esml``.
+Each command is in a module of its name; only ``bands`` and ``dos`` share ``crystals``. The other
+modules hold code that commands share: options, tables, messages. Do not import from here: the
+public interface is the program ``esml``.
 """
 
 __all__: list[str] = []

@@ -3,8 +3,8 @@
 Its commands are ``spectrum | predict | relax | bands | dos | serve | merge | train | evaluate |
 info | doctor``.
 Bad input ends with one sentence on stderr and exit code 2. A batch in which some molecules failed
-ends with their number and exit code 1. Every command imports what takes time inside its function,
-so that ``esml --help`` answers at once.
+ends with their number and exit code 1. Every command imports slow modules inside its function, so
+that ``esml --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMANDS = {
     "predict": ("predict", "Predict all structures of many files into one file."),
     "relax": (
         "relax",
-        "Relax an excited state; emission, lifetime, adiabatic energy, Stokes shift.",
+        "Relax an excited state; print emission, lifetime, adiabatic energy and Stokes shift.",
     ),
     "bands": (
         "crystals",
@@ -39,46 +39,46 @@ COMMANDS = {
     ),
     "merge": (
         "merge",
-        "Put the shards of a job array together, each file's structures in order, in any format.",
+        "Merge the shards of a job array into one file of any format, structures in order.",
     ),
     "train": (
         "train",
-        "Train a model: log.csv, model.safetensors and what is needed to continue, in its output.",
+        "Train a model; write log.csv, model.safetensors and the state to continue from.",
     ),
     "evaluate": (
         "evaluate",
         "Compare a model's predictions with the labels of a dataset, or with measured λmax.",
     ),
-    "info": ("info", "Print a model's card: what it was trained on, and how far it is off."),
+    "info": ("info", "Print a model's card: what it was trained on, and its errors."),
     "doctor": (
         "doctor",
         "Say what is installed and what is missing, one line each; exit code 1 if esml cannot "
         "work.",
     ),
 }
-"""Module of each command in ``esml.commands``, and what ``esml --help`` says of it."""
+"""Module of each command in ``esml.commands``, and its line in ``esml --help``."""
 
 
 class Later(TyperCommand):
-    """A command that is imported, and its options read, when it is called.
+    """A command that is imported only when it is called.
 
-    The modules and options of all commands would double the time of ``esml --help``.
+    Importing the modules and options of all commands would double the time of ``esml --help``.
     """
 
     def whole(self) -> Any:
-        """The command itself."""
+        """Import and return the actual command."""
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         module = import_module(f"esml.commands.{COMMANDS[self.name or ''][0]}")
         alone.command(self.name)(getattr(module, self.name or ""))
         return typer.main.get_command(alone)
 
     def make_context(self, *arguments: Any, **named: Any) -> Any:
-        """That of the command itself, which then runs in place of this one."""
+        """Make the context of the actual command, which then runs instead of this one."""
         return self.whole().make_context(*arguments, **named)
 
 
 class _Commands(TyperGroup):
-    """The commands; wrong options end in one sentence, as all bad input does."""
+    """Group of all commands; wrong options end in one sentence, like all bad input."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from esml.results.crystal import Crystal
 
 MOST_ROWS = 40
-"""Atoms that are printed; files have all."""
+"""Largest number of atoms that are printed; files list all atoms."""
 
 CrystalArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="Crystal with its cell, in a format ASE reads.")
@@ -160,9 +160,9 @@ def dos(
 def _predicted(
     file: Path, index: int, k_points: str | None, model: str | None, device: str
 ) -> tuple[Crystal, CrystalSurrogate]:
-    """The prediction for a structure of a file, and the model that made it.
+    """Predict a structure of a file; return the prediction and the model.
 
-    Ends the command for what cannot be done.
+    Ends the command if that is not possible.
     """
     from esml.io.structure_checks import StructureError
     from esml.physics.crystals import NeutralityError
@@ -187,10 +187,10 @@ def _write_map(
     model: str | None,
     device: str,
 ) -> None:
-    """The map of all structures of ``file``; those that cannot be predicted are named.
+    """Write a map of all structures of ``file``; name those that cannot be predicted.
 
-    ``surrogate`` is the model of one of them. Where no ``model`` is named and others have elements
-    that it does not know, the shipped one for all their elements is loaded.
+    ``surrogate`` is the model for one of them. If no ``model`` is named and other structures
+    contain elements unknown to it, the shipped model for all their elements is loaded.
     """
     import ase.io
 
@@ -224,7 +224,7 @@ def _read(file: Path, index: int) -> Atoms:
 
     try:
         atoms = ase.io.read(file, index=index)
-    except Exception as error:  # ASE raises what its readers stumble over
+    except Exception as error:  # ASE's readers raise errors of many types
         fail(
             f"'{file}' could not be read ({' '.join(str(error).split()) or type(error).__name__}): "
             "expected a crystal with its cell in a format ASE reads, such as CIF, POSCAR or "

@@ -1,4 +1,4 @@
-"""``esml doctor``: what is there, what is missing, and the command that brings it."""
+"""``esml doctor``: list what is installed, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXTRAS = {
     "reference": ("reference data, SCF guesses", ("dask", "pyscf", "rdkit", "tblite")),
     "tensorboard": ("curves of a training run", ("tensorboard",)),
 }
-"""What an extra is for, and the distributions it brings."""
+"""Purpose of each extra, and the packages it installs."""
 
 
 def doctor(
@@ -74,7 +74,7 @@ def _torch_lines() -> list[str]:
 
 
 def _trial(model: str | None) -> tuple[str, bool]:
-    """A prediction of formaldehyde, and how long it took."""
+    """Predict formaldehyde; report S1, the time it took, and whether it worked."""
     from time import perf_counter
 
     from ase.build import molecule
@@ -86,7 +86,7 @@ def _trial(model: str | None) -> tuple[str, bool]:
         surrogate.predict(molecule("H2CO"), n_states=3)
         began = perf_counter()
         result = surrogate.predict(molecule("H2CO"), n_states=3)
-    # Whatever is wrong with an installation is what is asked for.
+    # Report any error: finding what is wrong with an installation is the purpose.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         return f"broken   a prediction of formaldehyde: {reason}", False

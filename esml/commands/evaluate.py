@@ -1,4 +1,4 @@
-"""``esml evaluate``: how far a model is from the labels of a dataset."""
+"""``esml evaluate``: errors of a model against the labels of a dataset or measured maxima."""
 
 from __future__ import annotations
 

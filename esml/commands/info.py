@@ -1,4 +1,4 @@
-"""``esml info``: the card of a model."""
+"""``esml info``: print the card of a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def info(
         bool, typer.Option("--json", help="Print everything the model file says, as JSON.")
     ] = False,
 ) -> None:
-    """Print a model's card: what it was trained on, and how far it is off."""
+    """Print a model's card: what it was trained on, and its errors."""
     from esml.predict.model_files import load_model
 
     with refusing(ValueError, OSError):
@@ -38,7 +38,7 @@ def info(
 
 
 def card(told: dict[str, Any]) -> list[tuple[str, str]]:
-    """Rows for people: what is known of name, training, errors and versions."""
+    """Make readable rows of name, training, errors and versions, as far as they are known."""
     from ase.data import chemical_symbols
 
     rows = [("name", told.get("name", "")), ("trained on", _training(told))]
@@ -70,7 +70,7 @@ def _level(level: dict[str, Any]) -> str:
 
 
 def _errors(scores: dict[str, Any]) -> list[tuple[str, str]]:
-    """Mean absolute errors on validation molecules."""
+    """Make a row of the mean absolute errors on validation molecules."""
     names = {
         "s1_mae_eV": "S1",
         "t1_mae_eV": "T1",

@@ -33,7 +33,7 @@ def conformer_spectrum(
     options: ReadingOptions,
     outputs: Outputs,
 ) -> None:
-    """Predict conformers of a molecule and give their Boltzmann-averaged spectrum."""
+    """Predict conformers of a molecule; print and write their Boltzmann-averaged spectrum."""
     import numpy as np
 
     from esml.analysis.spectrum import broaden
@@ -51,7 +51,7 @@ def conformer_spectrum(
     for structure, weight in found:
         singlets = predict_one(surrogate, structure, n_states).singlets
         energies.append(singlets.energies)
-        # Strengths add up, so a mean of spectra is a spectrum of weighted strengths.
+        # A spectrum is linear in the strengths: the mean spectrum has weighted strengths.
         strengths.append(weight * singlets.oscillator_strengths)
         typer.echo(
             f"conformer {structure.index + 1}: weight {weight:.3f}, S1 {singlets.energies[0]:.2f} "
@@ -77,7 +77,7 @@ def thermal_spectrum(
     options: ReadingOptions,
     outputs: Outputs,
 ) -> None:
-    """Predict all frames of a trajectory and give their mean spectrum."""
+    """Predict all frames of a trajectory; print and write their mean spectrum."""
     import numpy as np
 
     from esml.analysis.spectrum import average as mean_spectrum
@@ -113,7 +113,7 @@ def thermal_spectrum(
 
 
 def _frames(path: Path, options: ReadingOptions) -> Iterator[Atoms]:
-    """The geometries of one molecule in a file; InputError where they are of several."""
+    """Yield the geometries of one molecule in a file; InputError if there are several molecules."""
     from esml.io.structures import InputError, read_structures
 
     formulas: set[str] = set()
@@ -128,7 +128,7 @@ def _frames(path: Path, options: ReadingOptions) -> Iterator[Atoms]:
 
 
 def _standard_error(curve: AveragedSpectrum) -> str:
-    """That of the height of the strongest band, or of the highest point where there is no band."""
+    """Describe the standard error of the height of the strongest band, or of the highest point."""
     import numpy as np
 
     from esml.analysis.absorption import strongest

@@ -26,7 +26,7 @@ def compared(
     plot: Path | None,
     raw: bool = False,
 ) -> None:
-    """Print a row for each compound and how far off all are; write and draw what is asked for."""
+    """Print a row for each compound and the errors over all; write and draw what is asked for."""
     from rich.table import Table
 
     from esml.io.structures import InputError
@@ -68,7 +68,7 @@ def compared(
 
 
 def _groups(title: str, groups: dict[str, ExperimentScores]) -> Table:
-    """A row of scores for each group."""
+    """Make a table with a row of scores for each group."""
     from rich.table import Table
 
     shown = Table(show_edge=False, pad_edge=False)
@@ -83,7 +83,7 @@ def _groups(title: str, groups: dict[str, ExperimentScores]) -> Table:
 
 
 def _plain_text(text: str) -> str:
-    """``text`` without what rich takes for markup."""
+    """Escape what rich would take for markup in ``text``."""
     from rich.markup import escape
 
     return escape(text)
@@ -115,7 +115,7 @@ def _draw(rows: list[Compared], path: Path) -> None:
 
 
 def finite(value: object) -> object:
-    """``value`` with null where a number is not finite: JSON knows no NaN."""
+    """Replace numbers in ``value`` that are not finite by None, because JSON has no NaN."""
     if isinstance(value, dict):
         return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""``esml merge``: the outputs of a job array as one file."""
+"""``esml merge``: merge the outputs of a job array into one file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def merge(
         typer.Option("--format", help="As of esml predict, whatever the name's end."),
     ] = None,
 ) -> None:
-    """Put the shards of a job array together, each file's structures in order, in any format."""
+    """Merge the shards of a job array into one file of any format, structures in order."""
     check_output(output, "--output")
     if any(os.path.realpath(output) == os.path.realpath(part) for part in parts):
         fail(f"--output '{output}' is one of the parts: expected a file of its own; choose another")

@@ -1,4 +1,4 @@
-"""What the commands say on stderr, and the codes they end with."""
+"""Messages of the commands on stderr, and their exit codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOME_FAILED = 1
 INTERRUPTED = 130
 
 _UsageError: Any = typer.BadParameter.__base__
-"""Click's error for wrong options, wherever this version of typer has it from."""
+"""Click's error for wrong options, from whichever module this version of typer uses."""
 
 
 WHOLE = 10_000
@@ -24,7 +24,7 @@ WHOLE = 10_000
 
 
 def console() -> Console:
-    """Prints tables and text, wrapped to the terminal; in a file or a pipe lines stay whole."""
+    """Return a console that wraps text to the terminal but not in a file or a pipe."""
     from rich.console import Console
 
     made = Console()
@@ -40,7 +40,7 @@ def note(message: str) -> None:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show ``what`` on a terminal's stderr while the work runs; nothing in a file or pipe."""
+    """Show ``what`` on stderr while the work runs, if stderr is a terminal."""
     from rich.console import Console
 
     screen = Console(stderr=True)
@@ -59,7 +59,7 @@ def fail(message: object, code: int = BAD_INPUT) -> NoReturn:
 
 @contextmanager
 def refusing(*errors: type[Exception], code: int = BAD_INPUT) -> Iterator[None]:
-    """Turn expected ``errors`` into one sentence and an exit code, in place of a traceback."""
+    """Turn expected ``errors`` into one sentence and an exit code instead of a traceback."""
     from pydantic import ValidationError
 
     try:
@@ -81,7 +81,7 @@ def refusing(*errors: type[Exception], code: int = BAD_INPUT) -> Iterator[None]:
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Report wrong options as all other bad input is reported: in one sentence."""
+    """Report wrong options in one sentence, like all other bad input."""
     try:
         yield
     except _UsageError as error:

@@ -1,4 +1,4 @@
-"""The molecule a person means, and what to tell of it."""
+"""Read the molecule that a user names, predict it, and describe the choices made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def one_structure(text: str, index: int | None, options: ReadingOptions) -> Structure:
-    """The molecule a person means by a file name or a SMILES."""
+    """Read the molecule that the user names by a file or a SMILES."""
     from esml.io.paths import looks_like_file
     from esml.io.structures import InputError, from_smiles, read_structure
 
@@ -35,21 +35,21 @@ def one_structure(text: str, index: int | None, options: ReadingOptions) -> Stru
 
 
 def for_commands(sentence: str) -> str:
-    """A sentence about an ``Atoms`` object in the words of the command line."""
+    """Reword a sentence about an ``Atoms`` object in terms of the command line."""
     return sentence.replace("set atoms.info['charge']", "set --charge").replace(
         "call atoms.set_pbc(False)", "add --ignore-cell"
     )
 
 
 IN_SOLVENT = "absorption at once (n²), without the solvent model's own error in ±"
-"""What is assumed in a solvent."""
+"""Assumptions for a molecule in a solvent."""
 
 AMONG_CHARGES = "they do not answer to the molecule, and their error is not in ±"
-"""What is assumed among point charges."""
+"""Assumptions for a molecule among point charges."""
 
 
 def decisions(structure: Structure) -> list[tuple[str, str]]:
-    """Charge, geometry and remarks, for people to read."""
+    """List charge, geometry, medium and remarks in readable form."""
     from esml.io.structure_checks import molecular_charge
     from esml.io.surroundings import surroundings_of
 
@@ -66,7 +66,7 @@ def decisions(structure: Structure) -> list[tuple[str, str]]:
 
 
 def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Result:
-    """The prediction for one structure; ends the command where there is none."""
+    """Predict one structure; end the command if that fails."""
     from esml.io.provenance import SurroundingsError
     from esml.io.structure_checks import StructureError
     from esml.physics.excitations import InstabilityError
@@ -80,7 +80,7 @@ def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Re
 
 
 def other_molecule(structure: Structure, comparison: Comparison | None) -> tuple[str, ...]:
-    """A warning where the reference is for another molecule."""
+    """Return a warning if the reference calculation is of another molecule."""
     from esml.io.structure_checks import molecular_charge
 
     atoms = structure.atoms

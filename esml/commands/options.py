@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from esml.predict.surrogate import Surrogate
 
 PICTURES = (".png", ".pdf", ".svg")
-"""Ends of the names of pictures."""
+"""File name extensions of pictures."""
 
 MoleculeArgument = Annotated[
     str, typer.Argument(metavar="FILE|SMILES", help="Geometry in any usual format, or SMILES.")
@@ -120,7 +120,7 @@ def reading_options(
     solvent_column: str | None = None,
     point_charges: Path | None = None,
 ) -> ReadingOptions:
-    """What a command asks of readers; ends it for what there is not."""
+    """Make the reading options of a command; end the command if one is invalid."""
     from esml.io.provenance import SurroundingsError
     from esml.io.structures import InputError, ReadingOptions
     from esml.io.surroundings import as_point_charges, as_solvent
@@ -141,7 +141,7 @@ def reading_options(
 
 
 def load(model: str | None, device: str = "cpu") -> Surrogate:
-    """The model of a command's option or argument, on a device."""
+    """Load the model that a command names on a device."""
     with refusing(ValueError, OSError), working("loading the model"):
         from esml.predict.model_files import molecular_model
 
@@ -149,13 +149,13 @@ def load(model: str | None, device: str = "cpu") -> Surrogate:
 
 
 def check_n_states(n_states: int) -> None:
-    """Refuse a number of states below 1."""
+    """End the command if the number of states is below 1."""
     if n_states < 1:
         fail(f"--n-states is {n_states}: expected a number of states of at least 1; choose one")
 
 
 def check_output(path: Path | None, option: str) -> None:
-    """Refuse a file that cannot be written, before the work is done."""
+    """End the command before any work is done if an output file cannot be written."""
     if path is None:
         return
     if path.is_dir():
@@ -168,7 +168,7 @@ def check_output(path: Path | None, option: str) -> None:
 
 
 def check_picture(path: Path | None) -> None:
-    """Refuse a picture that cannot be drawn, before the work is done."""
+    """End the command before any work is done if a picture cannot be drawn."""
     if path is None:
         return
     if path.suffix.lower() not in PICTURES:
@@ -183,7 +183,7 @@ def check_picture(path: Path | None) -> None:
 
 
 def check_packages(*packages: str, option: str, extra: str) -> None:
-    """Refuse ``option`` where a package it needs is not installed."""
+    """End the command if a package that ``option`` needs is not installed."""
     from importlib import import_module
 
     for package in packages:

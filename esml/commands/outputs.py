@@ -1,4 +1,4 @@
-"""The files that ``esml spectrum`` writes, and what is checked of them before the work is done."""
+"""Output files of ``esml spectrum``, which are checked before any work is done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files asked for."""
+    """Output files that the user asked for."""
 
     plot: Path | None
     csv: Path | None
@@ -30,12 +30,12 @@ class Outputs:
     cubes: Path | None
     json: Path | None
     predictions: Path | None
-    """As ``esml predict`` writes it."""
+    """File of the prediction, as ``esml predict`` writes it."""
     view: View
-    """How the picture is drawn."""
+    """Axis and range of the picture."""
 
     def check(self) -> None:
-        """Refuse what cannot be written, before the work is done."""
+        """End the command before any work is done if a file cannot be written."""
         check_output(self.plot, "--plot")
         check_output(self.csv, "--csv")
         check_output(self.report, "--report")
@@ -55,7 +55,7 @@ class Outputs:
         check_picture(self.plot)
 
     def check_report(self) -> None:
-        """Refuse a page whose name ends in something else than .html."""
+        """End the command if the name of the page does not end in .html."""
         if self.report is None:
             return
         if self.report.suffix.lower() not in (".html", ".htm"):
@@ -67,7 +67,7 @@ class Outputs:
     def write_prediction(
         self, result: Result, structure: Structure, n_states: int, model: str
     ) -> None:
-        """Write the prediction in the format that its file's name asks for, where wanted."""
+        """Write the prediction, if asked for, in the format that the file name gives."""
         if self.predictions is None:
             return
         from esml.export import ExportError, open_writer
@@ -89,7 +89,7 @@ class Outputs:
         note(f"prediction: {self.predictions}")
 
     def write_curve(self, curve: Spectrum) -> None:
-        """Write the table and the picture of a mean spectrum, where they were asked for."""
+        """Write the table and the picture of a mean spectrum, if asked for."""
         with refusing(OSError):
             if self.csv is not None:
                 curve.to_csv(self.csv)

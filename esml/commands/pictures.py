@@ -1,4 +1,4 @@
-"""The picture of ``esml spectrum``: its axis and range, and what is laid over the prediction."""
+"""The picture of ``esml spectrum``: axis, range, and a reference or measured spectrum."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from esml.results import Result
 
 LARGEST_ENERGY = 30.0
-"""Where no axis is given, a range up to larger numbers is one of wavelengths."""
+"""Without ``--axis``, a range whose upper end exceeds this number is in nm, otherwise in eV."""
 
 
 @dataclass(frozen=True)
 class View:
-    """Axis and range of a picture; None: those that ``Spectrum.plot`` chooses."""
+    """Axis and range of a picture; if None, ``Spectrum.plot`` chooses them."""
 
     axis: Unit | None = None
     limits: tuple[float, float] | None = None
     measured: MeasuredSpectrum | None = None
-    """A measured spectrum to lay over the predicted one."""
+    """Measured spectrum to draw over the predicted one."""
 
 
 def view_of(axis: str | None, limits: str | None, experiment: Path | None = None) -> View:
-    """What ``--axis``, ``--range`` and ``--experiment`` ask for; refuses what cannot be."""
+    """Parse ``--axis``, ``--range`` and ``--experiment``; end the command if one is invalid."""
     measured = None
     if experiment is not None:
         from esml.io.measured import read_measured
@@ -67,7 +67,7 @@ def view_of(axis: str | None, limits: str | None, experiment: Path | None = None
 def spectrum_picture(
     result: Result, curve: Spectrum, view: View, comparison: Comparison | None
 ) -> Axes:
-    """The predicted spectrum; over it that of a reference calculation, or a measured one."""
+    """Draw the predicted spectrum and, if given, the reference's or a measured one over it."""
     from esml.analysis.vibronic import VibronicSpectrum
     from esml.plots.figures import plot_spectrum
 
@@ -82,7 +82,7 @@ def spectrum_picture(
 
 
 def _vibronic_picture(result: Result, curve: VibronicSpectrum, view: View) -> Axes:
-    """Vibronic bands, and dashed the vertical transitions in broad lines."""
+    """Draw the vibronic bands, and the broadened vertical transitions as a dashed line."""
     from esml.plots.spectrum_notes import name_curves
 
     axes = mean_picture(curve, view)
@@ -94,7 +94,7 @@ def _vibronic_picture(result: Result, curve: VibronicSpectrum, view: View) -> Ax
 
 
 def _add_reference(axes: Axes, spectrum: Spectrum, comparison: Comparison) -> None:
-    """The spectrum of the reference's singlets, broadened alike."""
+    """Draw the spectrum of the reference's singlets with the same line width."""
     from esml.analysis.spectrum import broaden
     from esml.plots.spectrum_notes import name_curves
 
@@ -111,7 +111,7 @@ def _add_reference(axes: Axes, spectrum: Spectrum, comparison: Comparison) -> No
 
 
 def mean_picture(curve: Spectrum, view: View) -> Axes:
-    """A spectrum that is no sum of lines, and over it a measured one."""
+    """Draw a mean spectrum, without sticks, and a measured one over it."""
     from esml.plots.spectrum_notes import draw_measured, name_curves, state_maximum
 
     axes = curve.plot(axis=view.axis, limits=view.limits)

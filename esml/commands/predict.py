@@ -1,4 +1,4 @@
-"""``esml predict``: all structures of many files into one file of predictions."""
+"""``esml predict``: predict all structures of many files into one file."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def predict(
 
 @contextmanager
 def _telling_what_is_kept(output: Path) -> Iterator[None]:
-    """End the command, when it is interrupted, with where its predictions are."""
+    """If the command is interrupted, end it with a line on where its predictions are kept."""
     from esml.predict.journal import journal_path
 
     try:
@@ -152,7 +152,7 @@ def _telling_what_is_kept(output: Path) -> Iterator[None]:
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
-    """``(1, 8)`` for ``2/8``; ends the command for what is no part."""
+    """Parse ``2/8`` as ``(1, 8)``; end the command if it is not a valid part."""
     if text is None:
         return None
     parts = text.split("/")
@@ -163,13 +163,13 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 
 
 def _check_apart(output: Path, files: Sequence[Path]) -> None:
-    """Refuse an output that is not a regular file, or one of the input files."""
+    """End the command if the output is not a regular file or is one of the input files."""
     if output.exists() and not output.is_file():
         fail(
             f"--output '{output}' is not a regular file: expected a new name or a file to "
             "replace; choose another name"
         )
-    # Not Path.resolve, which raises where links go in circles.
+    # Path.resolve would raise for circular links.
     if any(os.path.realpath(output) == os.path.realpath(path) for path in files):
         fail(
             f"--output '{output}' is one of the input files: expected a file of its own; choose "
@@ -178,7 +178,7 @@ def _check_apart(output: Path, files: Sequence[Path]) -> None:
 
 
 def _follow(tallies: Generator[Tally, None, None]) -> Tally:
-    """Go through a run with a live line on standard error."""
+    """Run all predictions, with a live progress line on standard error."""
     from esml.jobs import progress_bar
 
     tally = next(tallies)
@@ -190,15 +190,15 @@ def _follow(tallies: Generator[Tally, None, None]) -> Tally:
             progress.update(task, completed=tally.done, total=tally.expected, remark=remark)
 
         show()
-        for tally in tallies:  # noqa: B007  # shown
+        for tally in tallies:  # noqa: B007  # read by show()
             show()
     return tally
 
 
 def _report(tally: Tally, output: Path, listed: bool) -> None:
-    """Say what came of a run; exit code 1 where something failed.
+    """Print a summary of the run; exit with code 1 if something failed.
 
-    ``listed``: the output lists all failures.
+    ``listed`` tells whether the output lists all failures.
     """
     if tally.resumed:
         note(f"note: {tally.resumed} of them are from an earlier run, which this one continued")

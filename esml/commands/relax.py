@@ -1,4 +1,4 @@
-"""``esml relax``: an excited state at its own minimum, and what it emits there."""
+"""``esml relax``: relax an excited state to its minimum and predict its emission there."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def relax(
     largest_fragment: LargestOption = False,
     solvent: SolventOption = None,
 ) -> None:
-    """Relax an excited state; emission, lifetime, adiabatic energy, Stokes shift."""
+    """Relax an excited state; print emission, lifetime, adiabatic energy and Stokes shift."""
     from esml.analysis.spectrum import check_width
     from esml.dynamics import CrossingError, relaxed_state
     from esml.io.geometry import converging
@@ -127,7 +127,7 @@ def _check_numbers(force: float, steps: int) -> None:
 
 
 def _warn(found: RelaxedState) -> None:
-    """What the numbers do not show by themselves."""
+    """Warn of problems that the numbers alone do not show."""
     ended = found.relaxation
     if not ended.converged:
         note(
@@ -145,7 +145,7 @@ def _warn(found: RelaxedState) -> None:
 
 
 def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
-    """Energies in eV, wavelengths in nm, lifetimes in s, and how the relaxation ended."""
+    """Collect energies (eV), wavelengths (nm), lifetimes (s) and how the relaxation ended."""
     ended = found.relaxation
     return {
         "state": found.state,
@@ -194,7 +194,7 @@ def _write(
 
 
 def _write_structure(path: Path, atoms: Atoms, state: str, numbers: dict[str, Any]) -> None:
-    """Extended xyz: the comment line says which state, and whether it is converged."""
+    """Write extended xyz; the comment line holds the state and whether it is converged."""
     from ase.io import write
 
     from esml.io.structure_checks import molecular_charge
@@ -265,7 +265,7 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
 
 
 def _lent(curve: EmissionSpectrum) -> str:
-    """What vibrations make of the strength, if that was asked for."""
+    """Describe how vibrations change the oscillator strength, if that was asked for."""
     if curve.band.expansion is None:
         return ""
     strength = curve.band.thermal_strength(curve.temperature)
@@ -277,7 +277,7 @@ def _lent(curve: EmissionSpectrum) -> str:
 
 
 def _time(seconds: float) -> str:
-    """A lifetime in the unit people use."""
+    """Format a lifetime in a suitable unit."""
     if seconds == float("inf"):
         return "infinite, a dark state"
     units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}

@@ -204,7 +204,7 @@ def spectrum(
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of the molecule, beside how it is read and what is written."""
+    """What to compute, apart from how the molecule is read and what is written."""
 
     n_states: int
     fwhm: float  # eV
@@ -221,7 +221,7 @@ class Asked:
     raw: bool
 
     def check_numbers(self) -> None:
-        """Refuse a width or temperature that cannot be."""
+        """End the command if the width or temperature is impossible."""
         from esml.analysis.spectrum import check_width
         from esml.analysis.vibronic import check_temperature
 
@@ -230,7 +230,7 @@ class Asked:
             check_temperature(self.temperature, "--temperature")
 
     def check_together(self, outputs: Outputs) -> None:
-        """Refuse options that are about different things."""
+        """End the command if options exclude each other."""
         compared = {"--compare": self.compare is not None}
         about_many = {"--conformers": self.conformers is not None, "--average": self.average}
         if self.cd:
@@ -283,7 +283,7 @@ def _one_spectrum(
             herzberg_teller=asked.herzberg_teller,
         )
     curve = bands or result.spectrum(fwhm=fwhm)
-    # Files first: a reader of the tables may hang up early.
+    # Files first: the program that reads the tables from a pipe may close it early.
     with refusing(OSError):
         if asked.cd:
             _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
@@ -301,7 +301,7 @@ def _one_spectrum(
 
 
 def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:
-    """Refuse options about one structure beside one about many."""
+    """End the command if options for one structure and for many are combined."""
     single = {"--compare": compare, "--index": index, "--report": outputs.report}
     single |= {"--molden": outputs.molden, "--cubes": outputs.cubes, "--json": outputs.json}
     single |= {"--output": outputs.predictions}
@@ -311,7 +311,7 @@ def _check_single(many: str, compare: Path | None, index: int | None, outputs: O
 
 
 def _check_alone(why: str, others: Mapping[str, bool]) -> None:
-    """Refuse the options of ``others`` that were given."""
+    """End the command if any of the options ``others`` was given."""
     for option, given in others.items():
         if given:
             fail(f"{option} is {why}: leave one out")
@@ -385,7 +385,7 @@ def _print_tables(
 
     screen = console()
     formula = structure.atoms.get_chemical_formula()
-    # Text, for a SMILES may hold what looks like markup.
+    # Text, because parts of a SMILES may look like markup.
     screen.print(Text.assemble((structure.name, "bold"), f"  {formula}"))
     if comparison:
         screen.print(Text(f"reference: {comparison.level}"))

@@ -1,4 +1,4 @@
-"""What is said of a spectrum: λmax, the strongest band, the colour, and a measured one beside."""
+"""Lines printed about a spectrum: λmax, strongest band, colour, and a measured spectrum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def band_lines(curve: Spectrum) -> list[Text]:
-    """λmax, the strongest band where it is another, and the colour with a patch of it."""
+    """Describe λmax, the strongest band if it is another one, and the colour with a patch."""
     from rich.text import Text
 
     from esml.analysis.absorption import SHORTEST, Band, strongest
@@ -45,7 +45,7 @@ def band_lines(curve: Spectrum) -> list[Text]:
 
 
 def measured_lines(curve: Spectrum, measured: MeasuredSpectrum) -> list[Text]:
-    """What was read, its peaks, and how alike the two spectra are."""
+    """Describe the measured spectrum, its peaks, and its similarity to the predicted one."""
     from rich.text import Text
 
     from esml.analysis.likeness import likeness
@@ -69,7 +69,7 @@ def measured_lines(curve: Spectrum, measured: MeasuredSpectrum) -> list[Text]:
 
 
 def last_step_line(result: Result, last: LastStep | None) -> list[Text]:
-    """The band maximum after the last step, in a solvent, where the model has one."""
+    """Describe the band maximum after the last step, in a solvent and if the model has one."""
     from rich.text import Text
 
     found = last(result) if last is not None and result.solvent is not None else None
@@ -85,7 +85,7 @@ def last_step_line(result: Result, last: LastStep | None) -> list[Text]:
 
 
 def print_lines(curve: Spectrum, view: View, more: Sequence[Text] = ()) -> None:
-    """Print all of it, a measured spectrum where there is one, and ``more`` before that."""
+    """Print the lines about the bands, then ``more``, then those about a measured spectrum."""
 
     lines = [*band_lines(curve), *more]
     if view.measured is not None:

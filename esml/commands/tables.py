@@ -1,4 +1,4 @@
-"""Results as tables for a person to read, alone or beside a reference calculation."""
+"""Readable tables of results, alone or beside a reference calculation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def states_table(
     result: Result, comparison: Comparison | None = None, requested: Sequence[str] = ()
 ) -> Table:
-    """Singlets and triplets by energy, and what each of them is.
+    """Make a table of singlets and triplets by energy, with the character of each.
 
     ``requested`` names properties that are shown on request (``esml.results.Property``). With a
-    ``comparison`` the reference state of the same rank takes the place of the description.
+    ``comparison`` the reference state of the same rank replaces the description.
     """
     both = (result.singlets, result.triplets)
     remarks = result.descriptions() if comparison is None else {}
@@ -47,7 +47,7 @@ def states_table(
 
 
 def _reference_cells(reference: ReferenceStates | None, k: int) -> list[str]:
-    """Energy and oscillator strength of the reference state of rank ``k``, as far as there is."""
+    """Format energy and oscillator strength of the reference state of rank ``k``, if present."""
     energies = reference.energies if reference else []
     strengths = (reference.oscillator_strengths or []) if reference else []
     return [
@@ -57,7 +57,7 @@ def _reference_cells(reference: ReferenceStates | None, k: int) -> list[str]:
 
 
 def ground_state_table(result: Result, comparison: Comparison | None = None) -> Table:
-    """Frontier orbitals and dipole moment."""
+    """Make a table of frontier orbital energies and the dipole moment."""
     table = Table(show_edge=False, pad_edge=False, show_header=comparison is not None)
     table.add_column("ground state")
     table.add_column("esml", justify="right")

@@ -22,7 +22,7 @@ def train(
     ] = False,
     device: DeviceOption = "cpu",
 ) -> None:
-    """Train a model: log.csv, model.safetensors and what is needed to continue, in its output."""
+    """Train a model; write log.csv, model.safetensors and the state to continue from."""
     if not config.is_file():
         fail(f"no file '{config}': expected a training configuration in YAML; check the path")
     if tensorboard:

@@ -1,4 +1,4 @@
-"""Two-photon absorption for ``esml spectrum --two-photon``: how it is made and shown."""
+"""Compute and print two-photon absorption for ``esml spectrum --two-photon``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def two_photon_of(surrogate: Surrogate, result: Result) -> Result:
-    """``result`` with two-photon strengths; ends the command where there are none."""
+    """Add two-photon strengths to ``result``; end the command if that is not possible."""
     from esml.physics.excitations import InstabilityError
     from esml.physics.solvers.davidson import ConvergenceError
     from esml.predict.two_photon import with_two_photon
@@ -24,7 +24,7 @@ def two_photon_of(surrogate: Surrogate, result: Result) -> Result:
 
 
 def two_photon_table(singlets: States) -> Table:
-    """Strengths and cross-sections of all states, and which are resonant."""
+    """Make a table of strengths and cross-sections that marks resonant states."""
     from rich.table import Table
 
     from esml.analysis.two_photon import resonant
@@ -52,7 +52,7 @@ def two_photon_table(singlets: States) -> Table:
 
 
 def print_two_photon(singlets: States) -> None:
-    """Print the table, and what its numbers are."""
+    """Print the table and an explanation of its numbers."""
     from rich.text import Text
 
     from esml.analysis.two_photon import STATEMENT

@@ -1,4 +1,4 @@
-"""Vibronic bands for ``esml spectrum --vibronic``: how they are made, what is said of them."""
+"""Compute and describe vibronic bands for ``esml spectrum --vibronic``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def vibronic_curve(
     temperature: float,
     herzberg_teller: bool = False,
 ) -> VibronicSpectrum:
-    """The vibronic spectrum of a structure with the modes of GFN2-xTB; ends the command without."""
+    """Compute a vibronic spectrum with GFN2-xTB modes; end the command if that fails."""
     from esml.analysis.vibronic import FORCE, normal_modes, vibronic_spectrum
     from esml.io.geometry import METHOD, converging, xtb_calculator
     from esml.io.structure_checks import StructureError, molecular_charge
@@ -52,7 +52,7 @@ def vibronic_curve(
 
 
 def bands_table(bands: Sequence[VibronicBand]) -> Table:
-    """Vertical and 0-0 energies of all bands, and the modes that shape them."""
+    """Make a table of vertical and 0-0 energies of all bands and their main modes."""
     from rich.table import Table
 
     from esml.units import HC
@@ -76,7 +76,7 @@ def bands_table(bands: Sequence[VibronicBand]) -> Table:
 
 
 def strengths_table(bands: Sequence[VibronicBand], temperature: float) -> Table:
-    """Oscillator strengths without and with what vibrations lend, and the modes that do."""
+    """Make a table of strengths without and with vibrational contributions, and the main modes."""
     from rich.table import Table
 
     table = Table(show_edge=False, pad_edge=False)
@@ -96,7 +96,7 @@ def strengths_table(bands: Sequence[VibronicBand], temperature: float) -> Table:
 
 
 def vibronic_notes(curve: Spectrum) -> list[str]:
-    """With which modes and at which temperature bands were made; nothing of another curve."""
+    """Describe modes and temperature of vibronic bands; empty for any other spectrum."""
     from esml.analysis.vibronic import VibronicSpectrum
 
     if not isinstance(curve, VibronicSpectrum):
@@ -112,7 +112,7 @@ def vibronic_notes(curve: Spectrum) -> list[str]:
 
 
 def print_bands(curve: VibronicSpectrum) -> None:
-    """Print the table, and with which modes and at which temperature the bands were made."""
+    """Print the table of bands, and the modes and the temperature they were computed with."""
     from rich.text import Text
 
     screen = console()
