@@ -1,6 +1,6 @@
-"""Excited molecules in motion: relaxed to a minimum of their own, or hopping between surfaces.
+"""Relaxation and dynamics of excited molecules.
 
-relaxed_states   an excited state at its minimum on E₀ + ω, and what it emits there
+relaxed_states   relaxation of an excited state on E₀ + ω, and its emission
 surface_hopping  trajectories that hop between excited singlets
 """
 

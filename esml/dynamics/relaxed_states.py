@@ -1,4 +1,4 @@
-"""Emission: an excited state relaxed on E₀ + ω, and what it gives off there.
+"""Emission: relax an excited state on E₀ + ω and predict its emission at the minimum.
 
     E_absorption = ω(R₀)                    R₀: minimum of the ground state
     E_emission   = ω(R*)                    R*: minimum of E₀ + ω
@@ -6,16 +6,17 @@
     E₀₀          = E_adiabatic + zero-point energy of the excited state − that of the ground state
     Stokes shift = E_absorption − E_emission
 
-Between S0 and an excited state the single-determinant ground state has the wrong kind of crossing,
-and close to one ω means nothing: a relaxation that gets there stops (``CrossingError``).
+A single-determinant ground state does not describe crossings between S0 and an excited state, and ω
+is meaningless close to them: a relaxation that gets there stops (``CrossingError``).
 
-In a solvent, ω is that of ``Surrogate.predict``, for solvent molecules oriented as about the ground
-state. On R* they come to rest about the excited state, whose free energy falls by λ and whose
-emission by twice as much (:mod:`esml.analysis.solvation`):
+In a solvent, ω is that of ``Surrogate.predict``, for solvent molecules oriented as around the
+ground state. At R* they relax around the excited state, which lowers its free energy by λ and its
+emission energy by 2λ (:mod:`esml.analysis.solvation`):
 
     E_emission = ω(R*) − 2λ ,   E_adiabatic = E₀(R*) + ω(R*) − λ − E₀(R₀) .
 
-R* is the minimum without λ. E₀ is what its calculator says, in vacuum if it knows no solvent.
+R* is the minimum without λ. E₀ comes from the ground-state calculator; it is the energy in vacuum
+if that calculator has no solvent model.
 """
 
 from __future__ import annotations
@@ -46,27 +47,27 @@ from esml.results import Result
 from esml.typing import Array, Multiplicity
 
 CROSSING = 0.3
-"""eV; an excited state nearer to the ground state has reached a crossing, within the error."""
+"""Excitation energy (eV) below which a state has reached a crossing, within the model's error."""
 
 SHAKE = 0.02
-"""Å; atoms are moved by so much, as a standard deviation, off symmetric points that are no minima.
+"""Standard deviation (Å) of reproducible displacements that break symmetry.
 
-The same way every time.
+They let a relaxation leave symmetric points that are not minima.
 """
 
 STEP = 0.1
-"""Å; longest step of an atom: the surface of an excited state bends more than that of the ground
-state."""
+"""Longest step of an atom (Å); shorter than for the ground state, because excited surfaces are more
+curved."""
 
 N_STATES = 10
-"""How many states are predicted at the minima: phosphorescence borrows from singlets above."""
+"""Number of states predicted at the minima; phosphorescence borrows from higher singlets."""
 
 BROAD = 0.3
-"""eV; width of a band whose vibrations are not known."""
+"""Width (eV) of a band whose vibrations are not known."""
 
 
 class CrossingError(ValueError):
-    """The excited state has met the ground state; ``atoms`` are where the relaxation stopped."""
+    """The excited state reached the ground state; the relaxation stopped at ``atoms``."""
 
     def __init__(self, message: str, atoms: Atoms, steps: int) -> None:
         super().__init__(message)
@@ -79,8 +80,8 @@ class Relaxation:
     """How a relaxation ended."""
 
     converged: bool  # whether forces fell below the limit
-    steps: int  # of the optimizer
-    force: float  # the largest left on an atom, eV/Å
+    steps: int  # steps of the optimizer
+    force: float  # largest remaining force on an atom, eV/Å
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,41 +89,41 @@ class RelaxedState:
     """An excited state at its own minimum, beside the minimum of the ground state."""
 
     state: str  # S1, T1, …
-    relaxation: Relaxation  # how that of the excited state ended
-    ground: Result  # at the minimum of the ground state
-    excited: Result  # at the minimum of the state
-    ground_energies: tuple[float, float]  # E₀ at the two, eV
-    method: str  # of E₀
-    gradient: Array  # (N, 3) ∂ω/∂R at the minimum of the state, eV/Å
+    relaxation: Relaxation  # how the relaxation of the excited state ended
+    ground: Result  # prediction at the minimum of the ground state
+    excited: Result  # prediction at the minimum of the excited state
+    ground_energies: tuple[float, float]  # E₀ at the two minima, eV
+    method: str  # method of E₀
+    gradient: Array  # (N, 3) ∂ω/∂R at the minimum of the excited state, eV/Å
     modes: NormalModes | None = None  # of the ground state
     excited_modes: NormalModes | None = None  # of the excited state
     expansion: DipoleExpansion | None = None  # of the transition dipole along ``modes``
-    warnings: tuple[str, ...] = ()  # what that leaves in doubt
+    warnings: tuple[str, ...] = ()  # doubts about ``expansion``
 
     @property
     def absorption_energy(self) -> float:
-        """Vertical, at the minimum of the ground state, eV."""
+        """Vertical absorption energy at the minimum of the ground state, eV."""
         return _energy(self.ground, self.state)
 
     @property
     def emission_energy(self) -> float:
-        """Vertical, at the minimum of the state, in a solvent that is at rest there, eV."""
+        """Vertical emission energy at the state's minimum, with the solvent relaxed, eV."""
         return _energy(self.excited, self.state) - 2.0 * self.reorganization_energy
 
     @property
     def reorganization_energy(self) -> float:
-        """λ, eV: what the state gains as the solvent comes to rest around it; 0 in vacuum."""
+        """Reorganization energy λ of the solvent around the excited state, eV; 0 in vacuum."""
         terms = self.excited.solvation("singlet" if self._singlet else "triplet")
         return float(terms.reorganization[_place(self.state)])
 
     @property
     def stokes_shift(self) -> float:
-        """Of the vertical energies, eV."""
+        """Stokes shift between the vertical energies, eV."""
         return self.absorption_energy - self.emission_energy
 
     @property
     def adiabatic_energy(self) -> float:
-        """Between the two minima, in a solvent at rest around each, eV."""
+        """Energy difference of the two minima, with the solvent relaxed at each, eV."""
         vertical = self.emission_energy + self.reorganization_energy
         return vertical + self.ground_energies[1] - self.ground_energies[0]
 
@@ -137,7 +138,7 @@ class RelaxedState:
     def strength(self) -> float:
         """Oscillator strength of the emission at the minimum of the state.
 
-        Of triplets 0, before spin–orbit coupling.
+        It is 0 for triplets, as spin–orbit coupling is not included here.
         """
         states = self.excited.singlets
         return float(states.oscillator_strengths[_place(self.state)]) if self._singlet else 0.0
@@ -149,14 +150,14 @@ class RelaxedState:
     def spectrum(
         self, fwhm: float | None = None, temperature: float = TEMPERATURE
     ) -> EmissionSpectrum:
-        """The emission spectrum: with vibrations where ``modes`` are known, else one broad line.
+        """Return the emission spectrum: vibronic if ``modes`` are known, else one broad line.
 
         Parameters
         ----------
         fwhm
-            Width of a line, eV; 0.1 with vibrations, else 0.3, if left out.
+            Full width of a line at half maximum, eV; by default 0.1 with vibrations, else 0.3.
         temperature
-            K.
+            Temperature of the vibrations, K.
         """
         if self.modes is None:
             none = NormalModes(np.zeros(0), np.zeros((0, len(self.excited.atoms), 3)))
@@ -177,10 +178,11 @@ class RelaxedState:
         return emission_spectrum(band, fwhm or WIDTH, temperature)
 
     def radiative_lifetime(self) -> float:
-        """Of spontaneous emission, s, by the band of ``spectrum`` (Strickler and Berg).
+        """Lifetime of spontaneous emission, s, from the band of ``spectrum`` (Strickler and Berg).
 
-        In a solvent with its refractive index. Of triplets phosphorescence, the mean of the three
-        components. Infinite for a dark state. With ``expansion``, vibrations lend strength.
+        In a solvent it depends on the refractive index. For triplets it is the lifetime of
+        phosphorescence, averaged over the three components. It is infinite for a dark state. With
+        ``expansion``, vibrations contribute to the strength.
         """
         curve = self.spectrum()
         index = self.excited.solvent.refractive_index if self.excited.solvent else 1.0
@@ -210,9 +212,9 @@ def relaxed_state(
     Parameters
     ----------
     model
-        From ``load_model``; the shipped one if None.
+        A model from ``load_model``; the shipped one if None.
     atoms
-        One molecule.
+        The molecule.
     state
         ``"S1"``, ``"T1"``, …, by energy at each geometry.
     ground
@@ -222,29 +224,29 @@ def relaxed_state(
     steps
         Largest number of steps of each relaxation.
     solvent
-        That of ``Surrogate.predict``.
+        As in ``Surrogate.predict``.
     vibronic
         Compute normal modes of the ground state, for the shape of the band.
     frequencies
-        Compute those of the excited state too, for the 0-0 energy.
+        Also compute the modes of the excited state, for the 0-0 energy.
     herzberg_teller
         Let the transition dipole of a singlet change along the modes, to first order
         (:mod:`esml.analysis.herzberg_teller`); implies ``vibronic``.
 
     Returns
     -------
-    The state at its minimum. See ``RelaxedState.relaxation`` for whether it is one.
+    The state at its minimum. ``RelaxedState.relaxation`` tells whether the minimum was reached.
 
     Raises
     ------
     CrossingError
-        Where the state comes within 0.3 eV of the ground state, or the predicted closed shell
-        becomes unstable.
+        If the state comes within 0.3 eV of the ground state, or the predicted closed shell becomes
+        unstable.
     StructureError, InstabilityError
-        As ``Surrogate.predict``, for the ground state's minimum.
+        As in ``Surrogate.predict``, at the minimum of the ground state.
     ValueError
-        For a name that is not a state's, a ground state that does not relax, and
-        ``herzberg_teller`` of a triplet.
+        If ``state`` is not the name of a state, the ground state does not relax, or
+        ``herzberg_teller`` is used for a triplet.
     """
     if herzberg_teller and not state.startswith("S"):
         raise ValueError(
@@ -255,7 +257,7 @@ def relaxed_state(
     method = METHOD if ground is None else type(ground).__name__
     ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
     surface = ExcitedStateCalculator(ground, state, model)
-    start = within(atoms, solvent).copy()  # it carries the solvent from here on
+    start = within(atoms, solvent).copy()  # from here on, the atoms carry the solvent
     surroundings_of(start)
     start.calc = ground
     if not _relax(start, force, steps).converged:
@@ -296,7 +298,7 @@ def relaxed_state(
 def _relaxed_excited(
     start: Atoms, surface: ExcitedStateCalculator, force: float, steps: int
 ) -> tuple[Atoms, Relaxation]:
-    """The minimum of ``surface`` below ``start``, turned as that is."""
+    """Return the minimum of ``surface`` reached from ``start``, in the same orientation."""
     moved = start.copy()
     moved.rattle(SHAKE, seed=0)
     moved.calc = surface
@@ -333,7 +335,7 @@ def _relaxed_excited(
 
 
 class _NearCrossingError(Exception):
-    """A relaxation ends here, for the reason told."""
+    """A relaxation must stop, for the reason in the message."""
 
 
 def _relax(atoms: Atoms, force: float, steps: int) -> Relaxation:
@@ -345,12 +347,12 @@ def _relax(atoms: Atoms, force: float, steps: int) -> Relaxation:
 
 
 def _largest(atoms: Atoms) -> float:
-    """The largest force on an atom, eV/Å."""
+    """Return the largest force on an atom, eV/Å."""
     return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
 
 def _place(state: str) -> int:
-    """S1 → 0."""
+    """Return the index of a state among those of its multiplicity: S1 → 0."""
     return int(state[1:]) - 1
 
 

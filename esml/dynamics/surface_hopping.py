@@ -1,12 +1,14 @@
 """Trajectories on excited singlets that hop between them, on ASE's velocity Verlet.
 
-The nuclei move on one surface E₀ + ω_a with exact forces; :mod:`esml.physics.surface_hopping` says
-how the electrons follow and when a trajectory hops. The sign of a state is arbitrary at every
-geometry: from step to step each state keeps the sign with which its transition density goes on.
-A step takes the gradient of the active state and its couplings, for where it may hop, and the time
+The nuclei move on one surface E₀ + ω_a with exact forces; :mod:`esml.physics.surface_hopping`
+propagates the electronic amplitudes and decides when to hop. The sign of a state is arbitrary at
+every geometry, so each step chooses the sign that makes its transition density continuous. A step
+needs the gradient of the active state, its couplings to the states it may hop to, and the time
 derivatives of all states along the velocities.
-The ground state is no member: where the active state comes near it, the trajectory ends
-(``CrossingError``), for there a single determinant does not describe it. Triplets are left out.
+
+The ground state is not included: if the active state comes near it, the trajectory ends
+(``CrossingError``), because a single determinant does not describe that crossing. Triplets are
+left out.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ FORMAT = "esml-surface-hopping-2"
 
 
 class ActiveSurface(Calculator):
-    """E₀ + ω of one of several singlets, which can be changed at a geometry."""
+    """Surface E₀ + ω of one of several singlets; the active singlet can be switched."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
@@ -53,7 +55,7 @@ class ActiveSurface(Calculator):
         self.switch(self.active)
 
     def switch(self, active: int) -> None:
-        """Make another singlet (from 0) the surface."""
+        """Switch to the surface of another singlet (counted from 0)."""
         assert self.atoms is not None
         self.active = active
         self.couplings = state_couplings(self.model, self.atoms, self.n_states, active=active)
@@ -65,22 +67,22 @@ class ActiveSurface(Calculator):
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment of a trajectory."""
+    """State of a trajectory at one time."""
 
     time: float  # fs
     active: int  # singlet, from 0
-    populations: tuple[float, ...]  # |c|² of all
+    populations: tuple[float, ...]  # |c|² of all singlets
     potential: float  # eV
     kinetic: float  # eV
 
     @property
     def total(self) -> float:
-        """Conserved but for what the integrator misses, eV."""
+        """Total energy, eV; conserved except for the integration error."""
         return self.potential + self.kinetic
 
 
 class SurfaceHopping:
-    """A trajectory of fewest switches between the lowest singlets of a molecule.
+    """A fewest-switches trajectory between the lowest singlets of a molecule.
 
         hopping = SurfaceHopping(model, atoms, active=1, n_states=3)   # starts on S2
         for frame in hopping.run(200): ...
@@ -90,19 +92,19 @@ class SurfaceHopping:
     Parameters
     ----------
     model
-        From ``load_model``.
+        A model from ``load_model``.
     atoms
         The molecule with its velocities.
     active
-        Singlet it starts on, from 0.
+        Singlet on which the trajectory starts, counted from 0.
     n_states
-        Singlets that take part.
+        Number of singlets included.
     ground
         ASE calculator of E₀; GFN2-xTB of tblite if None.
     timestep
-        fs.
+        Time step, fs.
     seed
-        Of the random numbers.
+        Seed of the random numbers.
     """
 
     def __init__(
@@ -129,18 +131,18 @@ class SurfaceHopping:
         self.amplitudes: Amplitudes = np.eye(n_states, dtype=np.complex128)[active]
         self.random = np.random.default_rng(seed)
         self._signs = np.ones(n_states)
-        self._last: Array | None = None  # transition densities of the step before, with its signs
-        # The end of a step is the beginning of the next: states, their velocities and their τ.
+        self._last: Array | None = None  # transition densities and signs of the last step
+        # The end of a step is the beginning of the next: keep couplings, velocities and τ.
         self._taus: tuple[StateCouplings, Array, Array] | None = None
         self._dynamics = VelocityVerlet(self.atoms, timestep * units.fs)
 
     @property
     def active(self) -> int:
-        """The singlet of the surface, from 0."""
+        """Active singlet, counted from 0."""
         return self.surface.active
 
     def frame(self) -> Frame:
-        """Where the trajectory is."""
+        """Return the current state of the trajectory."""
         return Frame(
             time=self.steps * self.timestep,
             active=self.active,
@@ -150,14 +152,14 @@ class SurfaceHopping:
         )
 
     def run(self, steps: int) -> list[Frame]:
-        """Take ``steps`` steps; a frame after each.
+        """Take ``steps`` steps and return a frame after each.
 
         Raises
         ------
         CrossingError
-            Where the active state comes within 0.3 eV of the ground state.
+            If the active state comes within 0.3 eV of the ground state.
         InstabilityError, StructureError
-            As ``state_couplings``.
+            As in ``state_couplings``.
         """
         return [self._step() for _ in range(steps)]
 
@@ -193,7 +195,7 @@ class SurfaceHopping:
         return found
 
     def _electrons(self) -> tuple[Array, Array]:
-        """Energies (S,) and τ (S, S), 1/fs, with signs that go on from the step before."""
+        """Return energies (S,) and τ (S, S), 1/fs, with signs continued from the last step."""
         found = self._couplings()
         densities = found.transition_densities
         if self._last is not None:
@@ -207,7 +209,7 @@ class SurfaceHopping:
         return found.energies, signs * self._taus[2]
 
     def _hop(self, target: int, energies: Array) -> None:
-        """To another surface, if the motion can pay; energies of both geometry and hop are kept."""
+        """Hop to another surface if the kinetic energy suffices; the total energy is conserved."""
         direction = self._couplings().interstate[self.active, target]
         cost = float(energies[target] - energies[self.active])
         velocities = self.atoms.get_velocities() * units.fs
@@ -217,7 +219,7 @@ class SurfaceHopping:
             self.surface.switch(target)
 
     def save(self, path: str | Path) -> None:
-        """Write what is needed to continue. Raises OSError."""
+        """Write all that is needed to continue the trajectory. Raises OSError."""
         entry = {
             "format": FORMAT,
             "numbers": self.atoms.numbers.tolist(),
@@ -236,12 +238,12 @@ class SurfaceHopping:
 
     @classmethod
     def load(cls, path: str | Path, model: Surrogate, ground: Any = None) -> SurfaceHopping:
-        """The trajectory that ``save`` wrote, with the same model and calculator of E₀.
+        """Read a trajectory written by ``save``; give it the same model and calculator of E₀.
 
         Raises
         ------
         ValueError
-            For a file of another kind.
+            If the file is of another kind.
         """
         entry = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(entry, dict) or entry.get("format") != FORMAT:

@@ -1,7 +1,7 @@
-"""Other programs that ask the model.
+"""Interfaces to other programs.
 
 ase    calculators: properties by name, and surfaces of excited states
-pyscf  a density to start a PySCF calculation from
+pyscf  initial density matrix for a PySCF calculation
 """
 
 from esml.interfaces.ase import ExcitedStateCalculator, SurrogateCalculator

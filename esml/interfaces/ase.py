@@ -1,9 +1,9 @@
-"""ASE calculators: the surrogate's properties by name, and excited-state surfaces.
+"""ASE calculators: the model's properties by name, and excited-state surfaces.
 
-The surrogate has orbitals, charges, a dipole moment and excited states, but no total energy of the
-ground state and hence no forces on it: ``SurrogateCalculator`` refuses ``energy`` and ``forces``
-and says so. An excited state's surface is a ground-state calculator's plus the excitation energy,
-which ``ExcitedStateCalculator`` adds.
+The model predicts orbitals, charges, a dipole moment and excited states, but no total energy of the
+ground state and hence no forces: ``SurrogateCalculator`` refuses ``energy`` and ``forces`` with a
+message. ``ExcitedStateCalculator`` adds the excitation energy to the energy of a ground-state
+calculator, which gives the surface of an excited state.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ GRADIENTS: dict[str, Multiplicity] = {f"{each}_gradients": each for each in MULT
 
 
 class _InfoAware(Calculator):
-    """A calculator that notices changes of charge and surroundings, unlike ASE."""
+    """A calculator that, unlike ASE's, notices changes of charge and surroundings."""
 
     _point_charges: PointCharges | None = None
 
     @property
     def point_charges(self) -> PointCharges | None:
-        """The charges around the molecule; setting others discards all results."""
+        """Point charges around the molecule; setting new ones discards all results."""
         return self._point_charges
 
     @point_charges.setter
@@ -60,10 +60,10 @@ class _InfoAware(Calculator):
 
 
 class SurrogateCalculator(_InfoAware):
-    """What esml predicts of a molecule, as properties of an ASE calculator.
+    """ASE calculator whose properties are esml's predictions for a molecule.
 
         atoms.calc = SurrogateCalculator()
-        atoms.get_dipole_moment()                          # e·Å, as ASE has it
+        atoms.get_dipole_moment()                          # e·Å, as usual in ASE
         atoms.calc.get_property("singlet_energies", atoms) # eV
         atoms.calc.result                                  # the whole esml.Result
 
@@ -83,10 +83,10 @@ class SurrogateCalculator(_InfoAware):
     | ``triplet_gradients`` | (n_states, N, 3) | eV/Å |
 
     ``solvent`` and ``point_charges`` are those of ``Surrogate.predict``; set the attribute
-    ``point_charges`` again when they move. The total charge is ``atoms.info["charge"]`` or
+    ``point_charges`` again when the charges move. The total charge is ``atoms.info["charge"]`` or
     the sum of the initial charges. ``energy``, ``forces`` and ``stress`` raise
-    PropertyNotImplementedError: a surrogate of the orbitals has no total energy. Structures that
-    cannot be treated raise as ``Surrogate.predict`` does.
+    PropertyNotImplementedError, because the model has no total energy. Structures that cannot be
+    treated raise the same errors as in ``Surrogate.predict``.
     """
 
     implemented_properties = [  # noqa: RUF012 (ASE's own declaration)
@@ -106,7 +106,7 @@ class SurrogateCalculator(_InfoAware):
     ]
 
     result: Result | None = None
-    """The prediction for the structure last asked about."""
+    """Prediction for the last structure that was calculated."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class SurrogateCalculator(_InfoAware):
     def get_property(
         self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
     ) -> Any:
-        """The property ``name`` of ``atoms``; see the class for names and units."""
+        """Return the property ``name`` of ``atoms``; see the class for names and units."""
         if name in NEEDS_ENERGY:
             raise PropertyNotImplementedError(
                 f"esml predicts no {name}: its model has orbitals and excitation energies but no "
@@ -144,7 +144,7 @@ class SurrogateCalculator(_InfoAware):
         properties: Sequence[str] = ("dipole",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Fill ``results``: everything cheap at once, gradients only when asked for."""
+        """Fill ``results`` with all cheap properties, and with gradients only if asked for."""
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         if "dipole" not in self.results:
@@ -175,7 +175,7 @@ class SurrogateCalculator(_InfoAware):
 
 
 class ExcitedStateCalculator(_InfoAware):
-    """The surface of an excited state: a ground-state calculator plus an excitation energy.
+    """Surface of an excited state: a ground-state calculator plus an excitation energy.
 
         E = E₀ + ω ,   F = F₀ − ∂ω/∂R
 
@@ -184,12 +184,12 @@ class ExcitedStateCalculator(_InfoAware):
         atoms.calc.results["excitation_energy"]  # there: the vertical emission energy, eV
 
     ``ground`` is any ASE calculator with energy and forces, of the same molecule and charge.
-    In a ``solvent`` or among ``point_charges`` (see ``Surrogate.predict``) the ground-state
-    calculator has to be so too. Results then hold ``charge_forces`` (L, 3), what the excitation
-    adds to the forces on the charges.
+    With a ``solvent`` or ``point_charges`` (see ``Surrogate.predict``) the ground-state calculator
+    must include them, too. Results among point charges also contain ``charge_forces`` (L, 3), the
+    contribution of the excitation to the forces on the charges.
     ``state`` is "S1", "T1", "S2", …, counted by energy at each geometry, so the surface has a kink
-    where states cross. Results hold ``energy``, ``forces`` and ``excitation_energy`` (eV, eV/Å).
-    Raises ValueError for a name that is not a state's.
+    where states cross. Results contain ``energy``, ``forces`` and ``excitation_energy`` (eV, eV/Å).
+    Raises ValueError if ``state`` is not the name of a state.
     """
 
     implemented_properties = ["energy", "forces", "excitation_energy"]  # noqa: RUF012

@@ -1,21 +1,21 @@
-"""A density to start a PySCF self-consistent field from, in any basis.
+"""Initial guess for a PySCF self-consistent field in any basis.
 
-The predicted valence orbitals C_i of the minimal basis are put on real functions, and what a
-minimal basis lacks is added to first order:
+The predicted valence orbitals C_i of the minimal basis are expanded in the basis of the molecule,
+and the polarization missing from a minimal basis is added to first order:
 
-1. Free-atom functions (PySCF's ``minao``) are projected on the molecule's basis. Cores are taken as
-   they are; valence functions are made orthogonal to them and to each other (Löwdin). That is the
-   meaning of the model's orbitals up to the polarization of intrinsic atomic orbitals, which only a
-   converged calculation knows (G. Knizia, J. Chem. Theory Comput. 9, 4834 (2013)).
-2. The occupied orbitals i so made are polarized by the functions a outside the minimal space,
+1. Free-atom functions (PySCF's ``minao``) are projected on the molecule's basis. Cores are used as
+   they are; valence functions are made orthogonal to them and to each other (Löwdin). These are the
+   functions of the model's minimal basis, except for the polarization of intrinsic atomic orbitals,
+   which requires a converged calculation (G. Knizia, J. Chem. Theory Comput. 9, 4834 (2013)).
+2. The resulting occupied orbitals i are polarized by the functions a outside the minimal space,
 
        δC_i = s Σ_a C_a ⟨a|F|i⟩ / (F_ii − F_aa − Δ) ,   F = T + V_SAP − Σ_A q_A / |r − R_A| ,
 
    with V_SAP a superposition of atomic potentials (S. Lehtola, J. Chem. Theory Comput. 15, 1593
    (2019); S. Lehtola, L. Visscher and E. Engel, J. Chem. Phys. 152, 144105 (2020)) and q_A the
-   predicted charges: one-electron integrals only. s and Δ stand for the screening that a response
-   not iterated lacks.
-3. The orbitals are orthonormalized: the density is idempotent and has the right trace.
+   predicted charges. Only one-electron integrals are needed. s and Δ account for the screening that
+   is missing because the response is not iterated.
+3. The orbitals are orthonormalized, so that the density is idempotent and has the right trace.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from pyscf.gto import Mole
 
 SCREENING = 0.8
-"""s; with Δ the best for Hartree–Fock in def2-SVP (``scripts/speed/scf_guess.py --scan``)."""
+"""s; with Δ optimal for Hartree–Fock in def2-SVP (``scripts/speed/scf_guess.py --scan``)."""
 
 LEVEL_SHIFT = 1.0
 """Δ, hartree."""
 
 POTENTIALS = "sapgrasplarge"
-"""PySCF's name of the fitted atomic potentials."""
+"""PySCF's name for the fitted atomic potentials."""
 
 
 def pyscf_guess(
@@ -53,32 +53,32 @@ def pyscf_guess(
     screening: float = SCREENING,
     level_shift: float = LEVEL_SHIFT,
 ) -> Any:
-    """A density matrix to start an SCF of the PySCF molecule ``mol`` from: ``mf.kernel(dm0)``.
+    """Return a density matrix to start an SCF of the PySCF molecule ``mol``: ``mf.kernel(dm0)``.
 
-    For an unrestricted SCF give it ``[dm0 / 2, dm0 / 2]``. Needs PySCF.
+    For an unrestricted SCF use ``[dm0 / 2, dm0 / 2]``. Needs PySCF.
 
     Parameters
     ----------
     mol
         A closed-shell molecule of the model's elements, in any basis.
     model
-        The shipped one if left out.
+        The model; the shipped one if left out.
     screening
-        s of the polarization (see the top of the module).
+        s of the polarization (see the module's docstring).
     level_shift
         Δ, hartree.
 
     Returns
     -------
     ndarray
-        (n_ao, n_ao), idempotent in the overlap of ``mol``, with ``mo_coeff`` and ``mo_occ``
-        attached as PySCF likes it.
+        Density matrix (n_ao, n_ao), idempotent in the overlap of ``mol``, with ``mo_coeff`` and
+        ``mo_occ`` attached as PySCF expects.
 
     Raises
     ------
     StructureError
-        For open shells, effective core potentials, ghost atoms and whatever ``Surrogate.predict``
-        refuses.
+        For open shells, effective core potentials, ghost atoms and structures that
+        ``Surrogate.predict`` refuses.
     """
     from pyscf import lib
     from pyscf.lo import orth
@@ -118,7 +118,7 @@ def _check(mol: Mole, elements: Sequence[int]) -> None:
 
 
 def _predicted(mol: Mole, model: Surrogate) -> tuple[Array, Array]:
-    """Occupied orbitals (n, n_occupied) in the minimal basis, and charges (N,), e."""
+    """Predict occupied orbitals (n, n_occupied) in the minimal basis, and charges (N,), e."""
     atoms = Atoms(mol.atom_charges(), mol.atom_coords() * BOHR, info={"charge": int(mol.charge)})
     graph = model.graph([atoms])
     with torch.no_grad():
@@ -130,9 +130,9 @@ def _predicted(mol: Mole, model: Surrogate) -> tuple[Array, Array]:
 
 
 def _minimal_functions(mol: Mole, overlap: Array) -> tuple[Array, Array]:
-    """Orthonormal core (n_ao, c) and valence (n_ao, n) functions in the basis of ``mol``.
+    """Return orthonormal core (n_ao, c) and valence (n_ao, n) functions in the basis of ``mol``.
 
-    Valence functions run atom by atom as s, x, y, z (``esml.physics.basis``).
+    Valence functions are ordered by atom as s, x, y, z (``esml.physics.basis``).
     """
     from pyscf import gto
     from pyscf.lo import orth
@@ -155,13 +155,13 @@ def _minimal_functions(mol: Mole, overlap: Array) -> tuple[Array, Array]:
 
 
 def _labels(mol: Mole) -> list[tuple[int, str, str, str]]:
-    """Atom, element, shell and component of every function."""
+    """Return atom, element, shell and component of every basis function."""
     labels: list[tuple[int, str, str, str]] = mol.ao_labels(fmt=False)
     return labels
 
 
 def _potential(mol: Mole, charges: Array) -> Array:
-    """V_SAP − Σ_A q_A / |r − R_A|, nuclei included, (n_ao, n_ao) hartree."""
+    """Return V_SAP − Σ_A q_A / |r − R_A|, including the nuclei, (n_ao, n_ao) hartree."""
     from pyscf.df.incore import aux_e2
     from pyscf.gto.basis import load
     from pyscf.gto.mole import fakemol_for_cgtf_charge
@@ -173,7 +173,7 @@ def _potential(mol: Mole, charges: Array) -> Array:
         fits[symbol] = np.asarray(shells[0][1:], dtype=np.float64)
     potential: Array = mol.intor_symmetric("int1e_nuc")
     for atom, (symbol, position) in enumerate(mol._atom):
-        # The electrons of the atom, as Gaussian charges.
+        # Represent the electrons of the atom by Gaussian charges.
         cloud = fakemol_for_cgtf_charge(np.array([position]), *fits[symbol].T)
         cloud.cart = mol.cart
         potential = potential - aux_e2(mol, cloud, "int3c2e")[:, :, 0]
@@ -185,11 +185,11 @@ def _potential(mol: Mole, charges: Array) -> Array:
 def _polarization(
     fock: Array, overlap: Array, minimal: Array, occupied: Array, level_shift: float
 ) -> Array:
-    """δC / s (n_ao, n_occupied) of the ``occupied`` from outside the ``minimal`` functions."""
+    """Return δC / s (n_ao, n_occupied), the polarization by functions outside ``minimal``."""
     from pyscf.scf import addons
 
-    # In an orthonormal basis, the left singular vectors that belong to no singular value span the
-    # minimal functions' complement.
+    # In an orthonormal basis, the left singular vectors without a singular value span the
+    # complement of the minimal functions.
     basis = addons.canonical_orth_(overlap)
     left, _, _ = np.linalg.svd(basis.T @ overlap @ minimal, full_matrices=True)
     outside = basis @ left[:, minimal.shape[1] :]

@@ -1,13 +1,13 @@
-"""A web page, a REST interface and tools for assistants, on this machine.
+"""Serve a web page, a REST interface and tools for assistants on this machine.
 
     text (SMILES, file) → Service → answer (states, spectrum, page)
                           Batches → files of predictions
 
 service  answers about one molecule
 batches  lists of molecules, predicted one after another and resumed after a kill
-limits   what a question may ask for, and the error for one that asks more
-app      the web application of both: the page and the REST interface
-tools    both as tools of the model context protocol
+limits   limits of requests, and the error for requests that exceed them
+app      web application: the page and the REST interface
+tools    tools of the model context protocol
 """
 
 from esml.serve.app import create_app

@@ -1,8 +1,8 @@
 """The web application: the page, and the REST interface it uses.
 
-Every answer to a bad question is ``{"error": a sentence}``. Questions of web pages from elsewhere
-are refused by their ``Origin``, and names of the machine that it was not started with by their
-``Host``, so that no page of the internet reaches a server on this machine through a browser.
+Every bad request is answered by ``{"error": a sentence}``. Requests from other web pages are
+refused by their ``Origin``, requests under a host name the server was not started with by their
+``Host``, so that no page on the internet can reach a server on this machine through a browser.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 DRAINED, DRAIN_SECONDS = 64_000_000, 10.0
-"""Bytes of a refused question that are still read, and the longest time for it."""
+"""Largest number of bytes still read of a refused request, and the longest time to do so."""
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-"""Names of this machine for itself."""
+"""Host names of this machine for itself."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: "
     "blob:; connect-src 'self'; font-src 'self' data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""What the page may load: nothing from elsewhere."""
+"""Content security policy of the page: it loads nothing from other servers."""
 
 STATIC = {
     "page.css": "text/css; charset=utf-8",
@@ -57,21 +57,21 @@ def create_app(
     token: str = "",
     hosts: tuple[str, ...] = LOCAL,
 ) -> Any:
-    """The application, for uvicorn or any other ASGI server; closes both when it ends.
+    """Create the application, for uvicorn or any other ASGI server.
 
     Parameters
     ----------
     service, batches
-        What answers.
+        What answers requests; both are closed when the application ends.
     token
-        What the header ``Authorization: Bearer …`` must bring; nobody is asked if empty.
+        Token that the header ``Authorization: Bearer …`` must contain; none is needed if empty.
     hosts
-        Names by which the server may be called.
+        Host names under which the server answers.
 
     Raises
     ------
     ImportError
-        Where FastAPI is missing.
+        If FastAPI is not installed.
     """
     try:
         from fastapi import FastAPI
@@ -89,7 +89,7 @@ def create_app(
         version=__version__,
         description="Excited states of organic molecules. Every refusal is an object with the "
         "member `error`, a sentence.",
-        docs_url=None,  # its page loads scripts from elsewhere; /api is ours
+        docs_url=None,  # FastAPI's page loads scripts from other servers; ours is /api
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=life,
@@ -103,7 +103,7 @@ def create_app(
 
 
 def _add_refusals(app: FastAPI) -> None:
-    """Answer every bad question by a sentence."""
+    """Answer every bad request with one sentence."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -124,7 +124,7 @@ def _add_refusals(app: FastAPI) -> None:
 
 
 def _add_pages(app: FastAPI) -> None:
-    """The page, the reference of the REST interface, and the files of both."""
+    """Add the page, the reference of the REST interface, and the files of both."""
     from fastapi.responses import HTMLResponse, Response
 
     @app.get("/", include_in_schema=False)
@@ -147,7 +147,7 @@ def _add_pages(app: FastAPI) -> None:
 
 
 def _add_questions(app: FastAPI, service: Service) -> None:
-    """What is asked about the server and about one molecule."""
+    """Add the requests about the server and about one molecule."""
     from fastapi.responses import HTMLResponse
 
     @app.get("/api/v1/about")
@@ -173,33 +173,33 @@ def _add_questions(app: FastAPI, service: Service) -> None:
 
 
 def _add_batches(app: FastAPI, batches: Batches) -> None:
-    """Lists of molecules: begun, watched, fetched and forgotten."""
+    """Add the requests that start, watch, fetch and remove batches."""
     from fastapi.responses import FileResponse
 
     @app.post("/api/v1/batches", status_code=201)
     def add(question: BatchQuestion) -> dict[str, Any]:
-        """Begin a batch: a list of molecules, worked through one after another."""
+        """Start a batch: a list of molecules that are predicted one after another."""
         return batches.add(question)
 
     @app.get("/api/v1/batches")
     def listed() -> list[dict[str, Any]]:
-        """All batches, newest first, and how far they are."""
+        """All batches, newest first, with their progress."""
         return batches.listed()
 
     @app.get("/api/v1/batches/{name}")
     def describe(name: str) -> dict[str, Any]:
-        """How far a batch is."""
+        """Progress of a batch."""
         return batches.describe(name)
 
     @app.get("/api/v1/batches/{name}/result", response_class=FileResponse)
     def result(name: str) -> Any:
-        """The file of a finished batch."""
+        """Result file of a finished batch."""
         path = batches.result(name)
         return FileResponse(path, filename=f"{name}{path.suffix}")
 
     @app.delete("/api/v1/batches/{name}", status_code=204)
     def remove(name: str) -> None:
-        """Stop a batch and forget it."""
+        """Stop a batch and delete it."""
         batches.remove(name)
 
 
@@ -208,13 +208,13 @@ def _text(name: str) -> str:
 
 
 def _spectrum_script() -> str:
-    """The script that draws spectra on the report page, as a module."""
+    """Return the script that draws spectra on the report page, as a module."""
     shared = part("page_orbitals.js").partition("class Orbitals")[0] + part("page_spectrum.js")
     return f"{shared}\nexport {{ Spectrum, save }};\n"
 
 
 def _reference(schema: dict[str, Any]) -> str:
-    """The page of the REST interface, from its OpenAPI description."""
+    """Make the reference page of the REST interface from its OpenAPI description."""
     rows = []
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
@@ -243,7 +243,7 @@ def _kind(member: dict[str, Any]) -> str:
 
 
 class _Guard:
-    """What every question goes through first: names, origins, token and size."""
+    """Check host name, origin, token and size of every request before it is answered."""
 
     def __init__(self, app: Any, token: str, hosts: tuple[str, ...], limits: Limits) -> None:
         self.app, self.token, self.hosts, self.limits = app, token, hosts, limits
@@ -295,7 +295,7 @@ class _Guard:
         return 2 * self.limits.batch if path.endswith("/batches") else self.limits.question
 
     def _check(self, path: str, headers: dict[str, str]) -> None:
-        """Raises RefusedError for who may not ask."""
+        """Raise RefusedError if the request is not allowed."""
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if self.hosts and name not in self.hosts:
@@ -321,10 +321,10 @@ class _Guard:
 
 
 async def _drain(receive: Receive) -> None:
-    """Read what a refused question still sends, within bounds.
+    """Read the rest of a refused request, within limits.
 
-    Clients such as urllib write the whole question before they read an answer, and where the
-    connection is closed before that they lose the sentence that says why.
+    Clients such as urllib send the whole request before they read the answer. If the connection
+    were closed earlier, they would lose the sentence with the reason.
     """
     left = DRAINED
     with suppress(TimeoutError):
@@ -337,5 +337,5 @@ async def _drain(receive: Receive) -> None:
 
 
 def default_folder() -> Path:
-    """Where batches are kept if no folder is named."""
+    """Return the folder of batches if none is named."""
     return Path.home() / ".esml" / "batches"

@@ -1,8 +1,8 @@
 """Batch jobs: molecules predicted one after another; a restarted server resumes them.
 
-A batch is a folder: ``request.json`` (what was asked for), the list as received, the growing
-output, and ``failed.txt`` if the batch failed as a whole. Which batches are unfinished is read from
-the folders when the server starts; the journal of ``esml.predict.run`` keeps what was predicted.
+A batch is a folder with ``request.json`` (the request), the list as received, the growing output,
+and ``failed.txt`` if the batch failed as a whole. When the server starts, it finds unfinished
+batches in the folders; the journal of ``esml.predict.run`` keeps finished predictions.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from esml.serve.limits import LISTS, RefusedError
 from esml.serve.service import Service, suffix_of
 
 WINDOW = 16
-"""Molecules predicted, and kept, together: as many are made again after a kill, at most."""
+"""Number of molecules predicted and saved together: at most this many are repeated after a kill."""
 
 FORMATS = {"csv": "csv", "json": "json", "hdf5": "h5", "xyz": "xyz"}
-"""Formats of results, and the ends of their names."""
+"""Formats of results, and their file name extensions."""
 
 
 class BatchQuestion(BaseModel):
-    """A list of molecules, and what to find out about them."""
+    """A list of molecules, and what to predict for them."""
 
     content: str = Field(description="The text of a list of SMILES, table, SD or xyz file.")
     name: str = Field(max_length=200, description="Its name, whose suffix gives the format.")
@@ -60,16 +60,16 @@ class Batches:
     Parameters
     ----------
     service
-        Whose models and limits are used.
+        Service whose models and limits are used.
     folder
-        Where batches are kept; made if need be.
+        Folder in which batches are kept; made if it does not exist.
 
     Raises
     ------
     BusyError
-        Where another server works in the folder.
+        If another server uses the folder.
     OSError
-        Where it cannot be made.
+        If the folder cannot be made.
     """
 
     def __init__(self, service: Service, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Batches:
         self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
 
     def start(self) -> None:
-        """Resume what an earlier server left unfinished, oldest first."""
+        """Resume batches that an earlier server left unfinished, oldest first."""
         for path in sorted(self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns):
             if self._state(path.parent) == "waiting":
                 self._todo.put(path.parent.name)
@@ -102,7 +102,7 @@ class Batches:
     # --- questions --------------------------------------------------------------------------------
 
     def add(self, question: BatchQuestion) -> dict[str, Any]:
-        """Keep a batch on the disk and begin it; its description. Raises RefusedError."""
+        """Store a batch on disk, start it and return its description. Raises RefusedError."""
         limits = self.service.limits
         limits.check_states(question.n_states)
         limits.check_size(len(question.content.encode()), limits.batch)
@@ -115,7 +115,7 @@ class Batches:
         suffix = suffix_of(question.name, LISTS)
         self._make_room()
         name = secrets.token_hex(8)
-        # Under another name until it is whole: a kill leaves no half of a batch.
+        # Use another name until the folder is complete: a kill then leaves no partial batch.
         new = self.folder / f".{name}.new"
         new.mkdir(mode=0o700)
         source = new / f"input{suffix}"
@@ -135,7 +135,7 @@ class Batches:
         return self.describe(name)
 
     def describe(self, name: str) -> dict[str, Any]:
-        """How far a batch is. Raises RefusedError for one there is not."""
+        """Describe a batch and its progress. Raises RefusedError if it does not exist."""
         folder = self._existing(name)
         kept = json.loads((folder / "request.json").read_text())
         tally = self._tallies.get(name, Tally(expected=kept["count"]))
@@ -148,7 +148,7 @@ class Batches:
             "expected": max(tally.expected, kept["count"]),
             "done": done,
             "failed": tally.failed,
-            # The list has the name it came under, not that of its file here.
+            # Show the name that the client gave to the list, not that of the file here.
             "reasons": [
                 reason.replace(str(folder / f"input{kept['suffix']}"), kept["name"])
                 for reason in tally.reasons
@@ -159,14 +159,14 @@ class Batches:
         }
 
     def listed(self) -> list[dict[str, Any]]:
-        """All batches, newest first."""
+        """Describe all batches, newest first."""
         found = sorted(
             self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns, reverse=True
         )
         return [self.describe(path.parent.name) for path in found]
 
     def result(self, name: str) -> Path:
-        """The file of a finished batch. Raises RefusedError where it is not finished."""
+        """Return the result file of a batch. Raises RefusedError if it is not finished."""
         folder = self._existing(name)
         state = self._state(folder)
         if state != "done":
@@ -176,7 +176,7 @@ class Batches:
         return self._output(folder)
 
     def remove(self, name: str) -> None:
-        """Stop a batch and forget it. Raises RefusedError for one there is not."""
+        """Stop a batch and delete it. Raises RefusedError if it does not exist."""
         folder = self._existing(name)
         self._cancelled.add(name)
         if name not in self._tallies or self._state(folder) != "waiting":
@@ -186,7 +186,7 @@ class Batches:
 
     def _existing(self, name: str) -> Path:
         folder = self.folder / name
-        # Only names that were given out: nothing that leads elsewhere.
+        # Accept only names that this server assigns, never a path to another folder.
         if not re.fullmatch(r"[0-9a-f]{16}", name) or not (folder / "request.json").is_file():
             raise RefusedError("there is no such batch: expected the id of one; check it", 404)
         return folder
@@ -201,7 +201,7 @@ class Batches:
         return "done" if self._output(folder).exists() else "waiting"
 
     def _make_room(self) -> None:
-        """Forget the oldest finished batches where there are too many. Raises RefusedError."""
+        """Delete the oldest finished batches if there are too many. Raises RefusedError."""
         found = sorted(self.folder.glob("*/request.json"), key=lambda p: p.stat().st_mtime_ns)
         surplus = len(found) + 1 - self.service.limits.batches
         for path in found:
@@ -220,7 +220,7 @@ class Batches:
         while (name := self._todo.get()) is not None and not self._stopping.is_set():
             folder = self.folder / name
             if name not in self._cancelled and folder.exists():
-                # Whatever goes wrong with one batch must not end the others.
+                # An error in one batch must not stop the others.
                 try:
                     self._predict(name, folder)
                 except (ValueError, RuntimeError, OSError) as error:
@@ -238,7 +238,7 @@ class Batches:
         options = ReadingOptions(
             geometry=kept["geometry"] if listed else None,
             elements=tuple(ELEMENTS),
-            processes=max(1, (os.cpu_count() or 1) - 1),  # one is left to who waits at the page
+            processes=max(1, (os.cpu_count() or 1) - 1),  # one core stays free for the page
             most_atoms=self.service.limits.atoms,
             solvent=kept.get("solvent") or None,
         )

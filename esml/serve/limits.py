@@ -16,14 +16,14 @@ SUFFIXES = (
     ".gjf",
     ".com",
 )
-"""Ends of the names of geometry files that are taken: of formats that name no other file."""
+"""Accepted extensions of geometry files: only formats that cannot refer to other files."""
 
 LISTS = (".smi", ".smiles", ".csv", ".tsv", ".sdf", ".sd", ".xyz", ".extxyz")
-"""Ends of the names of lists and sets for batches."""
+"""Accepted file name extensions of lists of molecules for batches."""
 
 
 class RefusedError(ValueError):
-    """A question that is not answered, with the reason in a sentence and a status of HTTP."""
+    """A request is refused, with the reason in a sentence and an HTTP status."""
 
     def __init__(self, sentence: str, status: int = 422) -> None:
         super().__init__(sentence)
@@ -32,30 +32,30 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest questions that are taken.
+    """Largest requests that the server accepts.
 
     Parameters
     ----------
     smiles
-        Characters of a SMILES.
+        Number of characters of a SMILES.
     question
-        Bytes of a question about one molecule.
+        Size of a request about one molecule, bytes.
     batch
-        Bytes of a list or set of molecules.
+        Size of a list of molecules, bytes.
     atoms
-        Atoms of a molecule, hydrogens included.
+        Number of atoms of a molecule, including hydrogens.
     states
-        Singlets, and triplets, of a molecule.
+        Number of singlets, and of triplets, of a molecule.
     line
-        Characters of a line of a batch; longer lines are refused.
+        Number of characters of a line of a batch; longer lines are refused.
     molecules
-        Molecules of a batch.
+        Number of molecules of a batch.
     batches
-        Batches that are kept; the oldest finished ones make room.
+        Number of batches that are kept; the oldest finished ones are deleted first.
     waiting
-        Requests in progress or waiting; further ones are refused, to be tried again later.
+        Number of requests in progress or waiting; further ones are refused for the moment.
     seconds
-        Longest time to make one geometry.
+        Longest time to make one geometry, s.
     """
 
     smiles: int = 2_000
@@ -70,7 +70,7 @@ class Limits:
     seconds: float = 120.0
 
     def check_states(self, n_states: int) -> None:
-        """Refuse a number of states that is not computed."""
+        """Refuse a number of states outside the limits."""
         if not 1 <= n_states <= self.states:
             raise RefusedError(
                 f"n_states is {n_states}: expected 1 to {self.states}; choose a number between"
@@ -96,7 +96,7 @@ class Limits:
             )
 
     def check_size(self, size: int, most: int) -> None:
-        """Refuse a question of more bytes than it may have."""
+        """Refuse a request that is larger than ``most`` bytes."""
         if size > most:
             raise RefusedError(
                 f"the question has more than {most:,} bytes: expected no more; send less, "

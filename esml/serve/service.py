@@ -1,11 +1,11 @@
 """Answers about one molecule: from a SMILES or a file to states, a spectrum and a page.
 
-Geometries are made in processes of their own, one for each core, which stay for the next question
-and are ended when one takes too long. Predictions take turns in this process. Structures and
-results are kept for a while, so that the page of a molecule that was just asked about is quick.
+Geometries are made in separate processes, one for each core, which stay for the next request and
+are ended if one takes too long. Predictions take turns in this process. Recent structures and
+results are kept, so that the report of a molecule that was just predicted comes at once.
 
-Nothing a question holds is ever used as a path: a file comes as its text, and only the end of its
-name, if it is a known one, says how to read it.
+Nothing in a request is ever used as a path: a file is sent as its text, and only its file name
+extension, if it is a known one, decides how to read it.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
 KEPT = 128
-"""Structures, and results, that are kept."""
+"""Number of structures, and of results, that are kept."""
 
 SHOWN = 60
-"""Characters of a SMILES or name that a sentence repeats."""
+"""Largest number of characters of a SMILES or name that a message repeats."""
 
 Value = TypeVar("Value")
 
 
 class Question(BaseModel):
-    """A molecule, and what to find out about it."""
+    """A molecule, and what to predict for it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,14 +81,14 @@ class Question(BaseModel):
 
 
 class Kept(Generic[Value]):
-    """The last ``KEPT`` values by key, for several threads."""
+    """Thread-safe cache of the last ``KEPT`` values by key."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[Any, Value] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Any, make: Callable[[], Value]) -> Value:
-        """The value of ``key``, made if it is not kept."""
+        """Return the value of ``key``, made by ``make`` if it is not in the cache."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
@@ -102,19 +102,19 @@ class Kept(Generic[Value]):
 
 
 class Service:
-    """What answers questions about one molecule.
+    """Service that answers requests about one molecule.
 
     Parameters
     ----------
     models
-        Names of models that may be asked, the first one where none is named; every shipped one if
-        left out. A path is taken here, never in a question.
+        Names of models to serve, the first of them as default; every shipped model if left out.
+        Paths are accepted here, never in a request.
     limits
-        The largest questions taken.
+        Largest requests that are accepted.
     processes
-        Those that make geometries, one for each core if None.
+        Number of processes that make geometries; one for each core if None.
     device
-        Where models compute: ``"cpu"``, or an accelerator such as ``"cuda"``.
+        Device on which models compute: ``"cpu"``, or an accelerator such as ``"cuda"``.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Service:
             return
         for worker in self._all:
             worker({"smiles": "C=C"}, Settings(draft=True))
-        # What is imported when first used: everything that an answer needs.
+        # The first answer imports everything that later ones need.
         self.answer(Question(smiles="C=CC=O", geometry="draft"))
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class Service:
             worker.close()
 
     def model(self, name: str) -> Surrogate:
-        """A model by its name. Raises RefusedError for one that is not served."""
+        """Return a model by name. Raises RefusedError if it is not served."""
         wanted = name if name in self.models else ALIASES.get(name, name)
         if name == "default":
             wanted = self.models[0]
@@ -172,7 +172,7 @@ class Service:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """One question among those worked at. Raises RefusedError where too many wait."""
+        """Count a request as in progress. Raises RefusedError if too many are waiting."""
         with self._counting:
             if self._waiting >= self.limits.waiting:
                 raise RefusedError(
@@ -190,7 +190,7 @@ class Service:
     # --- questions --------------------------------------------------------------------------------
 
     def answer(self, question: Question) -> dict[str, Any]:
-        """States and spectrum, as JSON-serializable data. Raises RefusedError."""
+        """Return states and spectrum as JSON-serializable data. Raises RefusedError."""
         begun = time.monotonic()
         with self.turn():
             structure, result = self._found(question)
@@ -231,7 +231,7 @@ class Service:
             }
 
     def report(self, question: Question) -> str:
-        """The report page of a molecule. Raises RefusedError."""
+        """Return the report page of a molecule. Raises RefusedError."""
         with self.turn():
             structure, result = self._found(question)
             told = structure.provenance
@@ -302,7 +302,7 @@ class Service:
         return replace(found, name=question.name or smiles)
 
     def _check_smiles(self, smiles: str) -> None:
-        """Refuse, before a process is busy, what RDKit cannot read and what is too large."""
+        """Refuse invalid SMILES and large molecules before they occupy a process."""
         if not has_rdkit():
             raise RefusedError('SMILES need RDKit on the server: pip install "esml[smiles]"', 501)
         try:
@@ -330,7 +330,7 @@ class Service:
 
 
 def suffix_of(name: str, allowed: tuple[str, ...]) -> str:
-    """The end of a file's name, if it is ``allowed``, in small letters. Raises RefusedError."""
+    """Return a file name extension in lower case. Raises RefusedError if it is not ``allowed``."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix not in allowed:
         raise RefusedError(
@@ -341,17 +341,17 @@ def suffix_of(name: str, allowed: tuple[str, ...]) -> str:
 
 
 def has_rdkit() -> bool:
-    """Whether RDKit is installed, which SMILES need."""
+    """Whether RDKit is installed, which is needed for SMILES."""
     return find_spec("rdkit") is not None
 
 
 def short(text: str) -> str:
-    """``text`` on one line, cut where it is long."""
+    """Return ``text`` on one line, shortened if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
 def _number(value: float) -> float | None:
-    """A number that JSON can hold."""
+    """Return ``value``, or None if JSON cannot represent it."""
     number = round(float(value), 5)
     return number if abs(number) < float("inf") else None

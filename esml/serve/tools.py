@@ -1,4 +1,4 @@
-"""Tools of the model context protocol, on the same functions as the page.
+"""Tools of the model context protocol, with the same functions as the page.
 
 esml serve --tools        # speaks the protocol on standard input and output
 """
@@ -13,12 +13,12 @@ from esml.serve.service import Question, Service
 
 
 def create_tools(service: Service) -> Any:
-    """A server of the protocol with the tools ``predict`` and ``models``.
+    """Create a server of the protocol with the tools ``predict`` and ``models``.
 
     Raises
     ------
     ImportError
-        Where the package mcp is missing.
+        If the package mcp is not installed.
     """
     try:
         from mcp.server import MCPServer
@@ -58,12 +58,12 @@ def create_tools(service: Service) -> Any:
             answer = service.answer(question)
         except RefusedError as refusal:
             return {"error": str(refusal)}
-        # Curves are for programs that draw.
+        # Leave out the curve, which only drawing programs need.
         return {key: value for key, value in answer.items() if key != "spectrum"}
 
     @server.tool()
     def models() -> list[str]:
-        """Names of the models that can be asked."""
+        """Names of the available models."""
         return list(service.models)
 
     return server
