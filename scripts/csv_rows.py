@@ -1,4 +1,4 @@
-"""Tables that grow row by row: CSV files that are whole at any moment."""
+"""CSV tables that grow row by row and are complete files at any moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Rows of a CSV, all entries text; none where there is no file."""
+    """Read the rows of a CSV file, all entries as text; none if the file does not exist."""
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
@@ -22,7 +22,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def add_rows(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Add ``rows`` to the CSV ``path``, all or none; their ``value`` to six digits."""
+    """Add ``rows`` to the CSV file ``path``, all or none, with six digits of ``value``."""
     content = io.StringIO()
     writer = csv.DictWriter(content, columns, lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What a run costs: processor time, peak memory, and runs in processes of their own."""
+"""Measure the cost of a run: processor time and peak memory, also in a separate process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from scripts import ROOT
 
 
 def processor_time() -> float:
-    """Processor time of this process and its finished children, s, in steps of 10 ms."""
+    """Return the processor time of this process and its finished children, s (to 10 ms)."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
 
 
 def timed(function: Callable[[], Any], repeats: int = 1) -> dict[str, float]:
-    """Least processor and wall time of several runs, s."""
+    """Return the shortest processor and wall time of several runs, s."""
     found = []
     for _ in range(repeats):
         wall, cpu = time.perf_counter(), processor_time()
@@ -34,12 +34,12 @@ def timed(function: Callable[[], Any], repeats: int = 1) -> dict[str, float]:
 
 
 def fine(function: Callable[[], Any], repeats: int = 15) -> float:
-    """Least processor time of one run in this process, s; for runs of milliseconds."""
+    """Return the shortest processor time of a run in this process, s; for runs of milliseconds."""
     return side_by_side({"": function}, repeats)[""]
 
 
 def side_by_side(functions: dict[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
-    """The same of several functions, in turns: what else the machine does meets all of them."""
+    """Time several functions like ``fine``, in turns, so that other load affects all alike."""
     least = dict.fromkeys(functions, math.inf)
     for _ in range(repeats):
         for name, function in functions.items():
@@ -50,15 +50,15 @@ def side_by_side(functions: dict[str, Callable[[], Any]], repeats: int = 15) -> 
 
 
 def memory() -> float:
-    """Memory this process holds now, MB."""
+    """Return the memory that this process uses now, MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def peak_memory() -> float:
-    """Most memory that this process ever held, MB.
+    """Return the peak memory of this process, MB.
 
-    On Linux not ``ru_maxrss``, which starts with the memory of the process that began this one.
+    On Linux it is not ``ru_maxrss``, which starts at the memory of the parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -68,9 +68,9 @@ def peak_memory() -> float:
 
 
 def in_own_process(module: str, *arguments: str, threads: int = 1, most_s: float) -> dict[str, Any]:
-    """The JSON object that ``python -m module arguments`` prints last.
+    """Run ``python -m module arguments`` and return the JSON object that it prints last.
 
-    ``{"outcome": reason}`` where it fails, or takes more than ``most_s`` seconds of wall time.
+    Returns ``{"outcome": reason}`` if it fails or takes more than ``most_s`` seconds of wall time.
     """
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     with subprocess.Popen(
@@ -85,7 +85,7 @@ def in_own_process(module: str, *arguments: str, threads: int = 1, most_s: float
         try:
             output, errors = process.communicate(timeout=most_s)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # and what it began
+            os.killpg(process.pid, signal.SIGKILL)  # and its children
             return {"outcome": f"not done within {most_s:.0f} s"}
     if process.returncode:
         return {"outcome": errors.strip().splitlines()[-1]}

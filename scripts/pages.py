@@ -1,4 +1,4 @@
-"""Pages of the documentation whose tables scripts fill."""
+"""Fill tables of the documentation from scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: bool = False) -> str:
-    """A Markdown table; with ``right`` all but the first column to the right, as numbers stand."""
+    """Make a Markdown table; ``right`` aligns all columns but the first to the right."""
     rule = ["---", *(["---:" if right else "---"] * (len(head) - 1))]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (head, rule, *rows))
 
@@ -16,7 +16,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: bool = F
 def fill(page: Path, blocks: dict[str, str], mark: str = "filled") -> None:
     """Put texts between ``<!-- MARK: NAME -->`` and ``<!-- end -->`` of ``page``.
 
-    The text around them stays. SystemExit, and no change, for a block that is not there.
+    The text around them stays. Raises SystemExit, and changes nothing, if a block is missing.
     """
     text = page.read_text(encoding="utf-8")
     for name, content in blocks.items():

@@ -1,4 +1,4 @@
-"""``esml serve`` in a process of its own, for scripts and tests that ask it."""
+"""Run ``esml serve`` in a separate process, for scripts and tests that send requests."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from typing import Any
 from scripts import ROOT
 
 PATIENCE = 300.0
-"""Seconds that a server may take to start, on a busy machine."""
+"""Longest time for a server to start on a busy machine, s."""
 
 
 class Server:
     """A server that answers at ``url``, with batches in ``folder``.
 
-    Raises OSError where it ends instead, or has not answered after ``PATIENCE``.
+    Raises OSError if it ends instead, or has not answered after ``PATIENCE``.
     """
 
     def __init__(self, folder: Path, *options: str) -> None:
@@ -50,11 +50,11 @@ class Server:
                 time.sleep(0.05)
 
     def ask(self, path: str, question: dict[str, Any] | None = None) -> Any:
-        """What the REST interface answers at ``path``, from JSON."""
+        """Return the JSON answer of the REST interface at ``path``."""
         return json.loads(self.read(path, question))
 
     def read(self, path: str, question: dict[str, Any] | None = None) -> bytes:
-        """The answer as it is. Raises URLError where there is none, and for a refusal."""
+        """Return the raw answer. Raises URLError if there is none or the request is refused."""
         request = urllib.request.Request(
             f"{self.url}/api/v1/{path}",
             data=None if question is None else json.dumps(question).encode(),
@@ -65,14 +65,14 @@ class Server:
             return content
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the process, and wait until it has ended."""
+        """Stop the process and wait for its end."""
         self.process.send_signal(how)
         self.process.wait(timeout=60)
 
 
 @contextmanager
 def served() -> Iterator[Server]:
-    """A server that is stopped, and whose batches are forgotten, afterwards."""
+    """Start a server; stop it and delete its batches afterwards."""
     with TemporaryDirectory() as folder:
         server = Server(Path(folder))
         try:

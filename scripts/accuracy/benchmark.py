@@ -4,7 +4,7 @@
         [--quest quest_main.json] [--quest-labels DIR] [--direct MODEL]
         [--cache peers.json] [--no-peers] [--json OUT] [--plots DIR]
 
-Nothing is fitted to what is scored. The parts:
+Nothing is fitted to the scored data. The parts:
 
   the model against its labels, one split of --data, beside the aims and a baseline that knows the
   composition alone; whether its stated uncertainties are its errors;
@@ -14,7 +14,7 @@ Nothing is fitted to what is scored. The parts:
   all of them, and the labels, against best estimates (--quest, see quest.py). --quest-labels holds
   the labels of its molecules and is filled where it lacks some (minutes per molecule at the end).
 
-What the peers give is kept in --cache, so that a second run is quick.
+The peers' results are kept in --cache, so that a second run is quick.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ BARS: dict[str, tuple[str, float, float]] = {
     "dipole_mae_debye": ("dipole moment", 0.15, 0.05),
     "charges_mae_e": ("charges", 0.02, 0.01),
 }
-"""What each figure of ``evaluate`` should reach, and what it should aim at."""
+"""Required value and aim of each figure of ``evaluate``."""
 
 
 def bars_table(result: dict[str, Any]) -> str:
-    """Each figure of ``evaluate`` beside the bar and the aim."""
+    """Make a table of the figures of ``evaluate`` beside required values and aims."""
     lines = [f"{'':<28}{'model':>9}{'bar':>9}{'aim':>9}"]
     for key, (name, bar, aim) in BARS.items():
         value = result[key]
@@ -73,7 +73,7 @@ def against_estimates(
     methods: dict[str, list[Outcome]],
     labels: dict[str, Record] | None,
 ) -> tuple[dict[str, list[quest.Pair]], dict[str, int]]:
-    """Pairs of best estimate and computed state by method ("labels" first), and failures."""
+    """Pair best estimates with computed states by method ("labels" first); count failures."""
     computed: dict[str, dict[str, quest.Computed]] = {}
     if labels is not None:
         computed["labels"] = {name: quest.valence_of(record) for name, record in labels.items()}
@@ -89,7 +89,7 @@ def against_estimates(
 
 
 def run_all(methods: dict[str, Method], records: Sequence[Record]) -> dict[str, list[Outcome]]:
-    """Outcomes of every method whose program is there; one line for each that is not."""
+    """Run every method whose program is installed; print a line for each that is not."""
     structures = [structure(r) for r in records]
     outcomes = {}
     for name, method in list(methods.items()):
@@ -146,7 +146,7 @@ def main() -> None:
 def labels_part(
     args: argparse.Namespace, model: Surrogate, methods: dict[str, Method]
 ) -> dict[str, Any]:
-    """Print the tables against the labels; what they hold, for the JSON."""
+    """Print the tables against the labels; return their content for the JSON file."""
     report: dict[str, Any] = {"labels": evaluate(model, args.data, args.split)}
     show(f"Against the labels, split {args.split}", format_evaluation(report["labels"]))
     show("Bars and aims", bars_table(report["labels"]))
@@ -171,7 +171,7 @@ def labels_part(
 def larger_part(
     args: argparse.Namespace, model: Surrogate, methods: dict[str, Method]
 ) -> dict[str, Any]:
-    """Print the tables of larger molecules; what they hold, for the JSON."""
+    """Print the tables of larger molecules; return their content for the JSON file."""
     larger = read(args.extrapolation)
     report: dict[str, Any] = {"model": evaluate_records(model, larger)}
     show("Larger molecules", format_evaluation(report["model"]))
@@ -189,7 +189,7 @@ def larger_part(
 
 
 def quest_part(args: argparse.Namespace, methods: dict[str, Method]) -> dict[str, Any]:
-    """Print the tables against best estimates; what they hold, for the JSON."""
+    """Print the tables against best estimates; return their content for the JSON file."""
     molecules = quest.load(args.quest)
     labels = quest.labels(molecules, args.quest_labels) if args.quest_labels else None
     outcomes = {n: method([m.atoms for m in molecules]) for n, method in methods.items()}

@@ -1,4 +1,4 @@
-"""Stated uncertainties beside errors."""
+"""Compare predicted uncertainties with errors."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from esml.training.targets import collate, structure
 from scripts.accuracy.methods import N_STATES
 
 Pair = tuple[float, float]
-"""A stated uncertainty and the size of the error, eV."""
+"""Predicted uncertainty and absolute error, eV."""
 
 
 def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[str, float]]:
-    """Stated uncertainties beside errors, of S1, T1, all valence states found, and structures.
+    """Compare uncertainties with errors of S1, T1, all valence states found, and structures.
 
-    For a structure both are root mean squares over its states. Each: count, Spearman's rank
-    correlation of uncertainty and |error| (nan where the uncertainty is always the same), what it
-    is for normal errors of exactly the stated deviations, share of errors inside the 90 % interval,
-    mean uncertainty and error (eV). Of all states also the rank correlation of |error| with its
-    mean over the states of its molecule: what knowing how wrong each molecule is would give.
+    For a structure both are root mean squares over its states. Each row holds the count, Spearman's
+    rank correlation of uncertainty and |error| (nan if the uncertainty is always the same), its
+    value for normal errors with exactly the predicted standard deviations, the share of errors
+    inside the 90 % interval, and the mean uncertainty and error (eV). The row of all states also
+    holds the rank correlation of |error| with its mean over the states of the molecule: the value
+    that knowing the mean error of each molecule would give.
     """
     found: dict[str, list[Pair]] = {}
     by_molecule: dict[str, list[float]] = {}
@@ -73,7 +74,7 @@ def calibration(model: Surrogate, records: Sequence[Record]) -> dict[str, dict[s
 def _places(
     model: Surrogate, atoms: Sequence[Atoms], group: Sequence[Record]
 ) -> dict[str, np.ndarray]:
-    """Which states the labels of a group are, (M, n_labels) by multiplicity; −1 for none."""
+    """Return the predicted state of each label, (M, n_labels) by multiplicity; −1 for none."""
     with torch.no_grad():
         solution = model(model.graph(atoms, ELEMENTS), N_STATES)
         targets = collate(group, LEAST_WEIGHT, HIGHEST)
@@ -88,7 +89,7 @@ def _places(
 
 
 def _row(pairs: Sequence[Pair]) -> dict[str, float]:
-    """What is said of one kind of state."""
+    """Return the row of one kind of state."""
     stated, error = np.array(pairs).T
     varies = np.ptp(stated) > 1e-9
     return {
@@ -102,7 +103,7 @@ def _row(pairs: Sequence[Pair]) -> dict[str, float]:
 
 
 def if_exact(stated: np.ndarray) -> float:
-    """Rank correlation of ``stated`` deviations with the sizes of normal errors of just those."""
+    """Return the rank correlation that ``stated`` standard deviations have if they are exact."""
     if len(stated) < 3 or np.ptp(stated) < 1e-9:
         return float("nan")
     drawn = np.abs(np.random.default_rng(0).normal(size=(20, len(stated)))) * stated

@@ -2,8 +2,8 @@
 
     python -m scripts.accuracy.character_agreement data/small --split test
 
-The same code characterizes both, once from the predicted amplitudes and once from those of the
-records, so any difference is one of the states. Label states that a minimal basis cannot hold
+The same code assigns the character of both, from the predicted amplitudes and from those of the
+records, so any difference comes from the states. Label states that a minimal basis cannot hold
 (valence weight below 0.85) are left out.
 """
 
@@ -25,7 +25,7 @@ LEAST_WEIGHT = 0.85
 
 
 def reference(record: Record, multiplicity: str) -> Wavefunctions:
-    """The states of a record, "singlet" or "triplet", as the characters see them."""
+    """Return the "singlet" or "triplet" states of a record in the form that characters need."""
     x = getattr(record, f"{multiplicity}_x").astype(float)
     return Wavefunctions(
         atoms=Atoms(record.numbers, record.positions),
@@ -39,16 +39,16 @@ def reference(record: Record, multiplicity: str) -> Wavefunctions:
 
 
 def leading(character: Character) -> str:
-    """What most of a state is, such as "nπ*"."""
+    """Return the largest contribution to a state, such as "nπ*"."""
     return max(character.weights, key=lambda name: character.weights[name])
 
 
 def agreement(
     records: Sequence[Record], results: Sequence[Result | Failure], multiplicity: str
 ) -> tuple[Counter[tuple[str, str]], int]:
-    """How often the lowest state is what by the reference and by the model, and refusals.
+    """Count characters of the lowest state by reference and by model, and refusals.
 
-    Of structures whose lowest label is a valence state.
+    Only structures whose lowest label is a valence state are counted.
     """
     counts: Counter[tuple[str, str]] = Counter()
     refused = 0

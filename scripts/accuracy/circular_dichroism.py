@@ -3,12 +3,12 @@
     python -m scripts.accuracy.circular_dichroism [NAME ...] --output dichroism.json
     python -m scripts.accuracy.circular_dichroism --show dichroism.json ...
 
-The level of the labels (CAM-B3LYP/def2-SVP) is computed by PySCF at the same geometry, in the
-velocity and in the length gauge about the centre of mass; how far these differ is the label's own
-error, which a larger basis would lower. A state of the model is compared with the state of the
-label whose transition density in the minimal basis is most like it; ``likeness`` is their overlap.
+PySCF computes the labels (CAM-B3LYP/def2-SVP) at the same geometry, in the velocity gauge and in
+the length gauge about the centre of mass. The difference of the gauges is a measure of the label's
+own error, which a larger basis would reduce. A state of the model is compared with the label state
+whose transition density in the minimal basis is most similar; ``likeness`` is their overlap.
 Needs the packages of the extra ``reference`` and one to ten minutes of a core for each molecule,
-those of ``WOUND`` an hour.
+for those of ``WOUND`` an hour.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from esml.units import BOHR, HARTREE
 from scripts.accuracy.measured_dichroism import binaphthyl, heptalene, hexahelicene
 
 LIKE = 0.7
-"""Overlap of transition densities from which two states count as the same."""
+"""Smallest overlap of transition densities at which two states count as the same."""
 
 STRONG = 2.0
-"""10⁻⁴⁰ cgs; the sign of a weaker band of the label is not counted."""
+"""Smallest rotatory strength (10⁻⁴⁰ cgs) of a label at which signs are compared."""
 
 MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] = (
     # name, SMILES, torsion to set and its angle
@@ -53,12 +53,12 @@ WOUND: dict[str, Callable[[], Atoms]] = {
     "(R)-2,2'-dimethoxy-1,1'-binaphthyl": binaphthyl,
     "(P)-heptalene diester": heptalene,
 }
-"""Molecules without a SMILES that says how they wind: ``measured_dichroism`` builds them."""
+"""Molecules whose helicity SMILES cannot express; ``measured_dichroism`` builds them."""
 
 
 @dataclass(frozen=True)
 class LabelledState:
-    """One state of the model and what the label's level makes of it."""
+    """One state of the model and the label state most like it."""
 
     molecule: str
     state: int
@@ -71,7 +71,7 @@ class LabelledState:
 
 
 def geometry(smiles: str, torsion: tuple[int, int, int, int] | None, angle: float) -> Atoms:
-    """MMFF94 minimum with a torsion set; SMILES without marks of stereo give either enantiomer."""
+    """Make the MMFF94 minimum with a torsion set; without stereo marks, of either enantiomer."""
     from rdkit import Chem
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolTransforms
 
@@ -90,7 +90,7 @@ def geometry(smiles: str, torsion: tuple[int, int, int, int] | None, angle: floa
 
 
 def label(atoms: Atoms) -> tuple[Any, ...]:
-    """Energies, R in both gauges and densities (S, n, n) in the minimal basis, by PySCF."""
+    """Compute energies, R in both gauges and minimal-basis densities (S, n, n) with PySCF."""
     from reference.downfold import downfold
     from reference.record import _labels, project
     from reference.scf import Level, ground_state, molecule
@@ -123,7 +123,7 @@ def label(atoms: Atoms) -> tuple[Any, ...]:
 
 
 def bands(name: str, atoms: Atoms, result: Result, found: tuple[Any, ...]) -> list[LabelledState]:
-    """The model's four lowest states beside those of the label that are most like them."""
+    """Pair the model's four lowest states with the label states that are most like them."""
     energies, velocity, length, densities = found
     densities = densities / np.linalg.norm(densities, axis=(1, 2))[:, None, None]
     rows = []
@@ -147,7 +147,7 @@ def bands(name: str, atoms: Atoms, result: Result, found: tuple[Any, ...]) -> li
 
 
 def show(rows: list[LabelledState]) -> str:
-    """A table for people, and how many signs agree."""
+    """Format a readable table, with the number of signs that agree."""
     lines = [
         "| molecule | state | E | label E | R | label R (velocity) | label R (length) | likeness |",
         "|---|---|---:|---:|---:|---:|---:|---:|",

@@ -3,8 +3,8 @@
     python -m scripts.accuracy.classes MODEL DATA ... [--split validation test]
 
 Labels are those of DATA; a structure counts in every class it belongs to. ``composition`` is the
-S1 of a ridge regression on the counts of elements, fitted to the training molecules of DATA: what
-a model without any structure would give.
+S1 of a ridge regression on the counts of elements, fitted to the training molecules of DATA: a
+baseline that ignores the structure.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLUMNS = {
 
 
 def classes_of(record: Record) -> list[str]:
-    """The classes that ``record`` counts in."""
+    """Return the classes in which ``record`` counts."""
     numbers = {int(z) for z in record.numbers}
     found = [chemical_symbols[z] for z in sorted(numbers - COMMON)]
     if record.charge:
@@ -45,7 +45,7 @@ def classes_of(record: Record) -> list[str]:
 
 
 def _is_zwitterion(smiles: str) -> bool:
-    """Opposite charges on atoms that are not neighbours, as nitro groups and N-oxides have them."""
+    """Whether opposite charges are on non-adjacent atoms, unlike in nitro groups and N-oxides."""
     mol: Any = Chem.MolFromSmiles(smiles)
     if mol is None:
         return False
@@ -59,7 +59,7 @@ def _is_zwitterion(smiles: str) -> bool:
 def table(
     model: Surrogate, records: Sequence[Record], splits: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Per class: molecules trained on, molecules held out, mean absolute errors."""
+    """Return per class the molecules trained on and held out, and mean absolute errors."""
     training = [r for r in records if r.split == "train"]
     baseline = CompositionBaseline(training)
     members: dict[str, list[Record]] = {}
@@ -85,7 +85,7 @@ def table(
 
 
 def formatted(rows: dict[str, dict[str, Any]]) -> str:
-    """The table as text: counts, then mean absolute errors in eV (f: a number)."""
+    """Format the table: counts, then mean absolute errors in eV (f: a number)."""
     names = ("trained", "held out", "unstable", *COLUMNS, "composition")
     lines = [f"{'':<16}" + "".join(f"{name:>12}" for name in names)]
     for name, row in rows.items():

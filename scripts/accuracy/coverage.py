@@ -1,11 +1,12 @@
-"""Do 90 % intervals hold 90 % of the errors, for molecules farther and farther from those known?
+"""Do 90 % intervals hold 90 % of the errors, also far from the training molecules?
 
     python -m scripts.accuracy.coverage [MODEL ...] [--data DIR ...] [--extrapolation DIR]
 
-Prints Markdown: for validation molecules, test molecules with known cores and with cores that no
-training molecule contains, and larger ones, the share of states whose error is inside the 90 %
-interval, of all and of those in domain, with the mean uncertainty and error. States are valence
-states below 9 eV. Several models, older ones as well, are compared line by line.
+Prints Markdown: the share of states whose error is inside the 90 % interval, of all states and of
+those in domain, with the mean uncertainty and error. The rows are validation molecules, test
+molecules with known cores, with cores that no training molecule contains, and larger molecules.
+States are valence states below 9 eV. Several models, including older ones, are compared line by
+line.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from scripts.accuracy.domain_limits import known, outside
 
 
 def row(model: Surrogate, records: Sequence[Record]) -> str:
-    """Counts, shares inside, mean uncertainty and error (eV) of the states of ``records``."""
+    """Make the row of ``records``: counts, shares inside, mean uncertainty and error (eV)."""
     assert model.error_model is not None
     flags = outside(model, map(structure, records))
     away = {molecule_of(r) for r, flag in zip(records, flags, strict=True) if flag}

@@ -2,8 +2,8 @@
 
     python -m scripts.accuracy.crystal_labels [--data data/alloys] [--n 4] [--times 1.6]
 
-Takes every so many of the test crystals of four atoms and computes them again with more divisions
-of the k mesh, a minute and a half each. Prints Markdown.
+Recomputes some of the four-atom test crystals, evenly chosen, with more divisions of the k mesh,
+which takes a minute and a half each. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scripts.pages import table
 
 
 def finer(record: CrystalRecord, times: float) -> tuple[tuple[int, int, int], Array]:
-    """Divisions of a k mesh with ``times`` as many, and how d-band centres change, eV."""
+    """Return a k mesh with ``times`` as many divisions, and the change of d-band centres, eV."""
     a, b, c = (round(times * int(n)) for n in record.divisions)
     atoms = structure(record)
     atoms.info["k_points"] = (a, b, c)

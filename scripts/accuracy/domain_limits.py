@@ -35,14 +35,14 @@ BONDS = (
     ("N2", 0, 1, "N≡N"),
     ("CH3CN", 1, 2, "C≡N of acetonitrile"),
 )
-"""Molecule of ``ase.build``, two atoms, what their bond is."""
+"""Molecules of ``ase.build``, two atoms of each, and the name of their bond."""
 
 STRETCHES = np.arange(1.0, 3.0, 0.05)
 MOVES = (0.05, 0.1, 0.15, 0.2)  # Å, standard deviation in each direction
 
 
 def outside(model: Surrogate, structures: Iterable[Atoms]) -> list[bool]:
-    """Whether each structure is out of domain; one that is refused is."""
+    """Return whether each structure is out of domain; refused structures count as out."""
     found = model.predict_many(list(structures), 1, errors="return", n_triplets=1)
     return [isinstance(each, Failure) or not each.in_domain for each in found]
 
@@ -53,11 +53,11 @@ def known(record: Record) -> bool:
 
 
 def pulled(name: str, first: int, second: int, stretch: float) -> Atoms:
-    """The molecule ``name`` with all that hangs on the atom ``second`` moved along the bond."""
+    """Stretch a bond of the molecule ``name``: move the side of the atom ``second`` along it."""
     atoms: Atoms = molecule(name)
     length = atoms.get_distance(first, second)
     axis = (atoms.positions[second] - atoms.positions[first]) / length
-    # Atoms nearer to the second atom than to the first go with it.
+    # Atoms nearer to the second atom than to the first move with it.
     distances = atoms.get_all_distances()
     moving = distances[second] < distances[first]
     atoms.positions[moving] += axis * (stretch - 1.0) * length
@@ -65,7 +65,7 @@ def pulled(name: str, first: int, second: int, stretch: float) -> Atoms:
 
 
 def limit(flags: Sequence[bool]) -> str:
-    """The stretch from which on all of ``flags`` are set."""
+    """Return the stretch beyond which all ``flags`` are set."""
     inside = np.flatnonzero(np.logical_not(flags))
     first = int(inside[-1]) + 1 if len(inside) else 0
     return f"{STRETCHES[first]:.2f}" if first < len(STRETCHES) else "never"

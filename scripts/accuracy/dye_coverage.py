@@ -4,9 +4,9 @@
         [--column NAME] [--geometry xtb|mmff] [--tried 4] [--seconds 300] [--processes N]
         [--store FILE.jsonl]
 
-Draws different chromophores from a table of SMILES (gzip or not), makes geometries of them as
-``esml predict`` does, and predicts. Prints Markdown. Geometries are kept in the store, one line for
-each dye, so that a run that was stopped goes on, and another model or domain is evaluated within
+Draws different chromophores from a table of SMILES (gzip or not), makes geometries of them like
+``esml predict``, and predicts them. Prints Markdown. Geometries are kept in the store, one line for
+each dye, so that an interrupted run can continue, and another model or domain is evaluated within
 seconds. The table itself is not part of the project.
 """
 
@@ -45,11 +45,11 @@ REASONS = {
     r"heavy atoms": "larger than the molecules trained on",
     r"unlike any": "surroundings or bonds unlike any trained on",
 }
-"""Words of a sentence, and what is counted under them."""
+"""Words in a message, and the reason that they are counted under."""
 
 
 def drawn(path: Path, column: str, n: int, seed: int) -> list[str]:
-    """``n`` different SMILES of a column of a table."""
+    """Draw ``n`` different SMILES from a column of a table."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8", newline="") as file:
         smiles = sorted({row[column] for row in csv.DictReader(file) if row[column]})
@@ -57,7 +57,7 @@ def drawn(path: Path, column: str, n: int, seed: int) -> list[str]:
 
 
 def kind(sentence: str) -> str:
-    """What a sentence is counted under."""
+    """Return the reason that a message is counted under."""
     return next((k for pattern, k in REASONS.items() if re.search(pattern, sentence)), sentence)
 
 
@@ -65,7 +65,7 @@ def kind(sentence: str) -> str:
 
 
 def kept(store: Path) -> dict[str, dict[str, Any]]:
-    """Lines of a store by SMILES; one that a killed run cut short is left out."""
+    """Read the lines of a store by SMILES, except a line that a killed run left incomplete."""
     found = {}
     for line in store.read_text(encoding="utf-8").splitlines() if store.exists() else ():
         try:
@@ -79,7 +79,7 @@ def kept(store: Path) -> dict[str, dict[str, Any]]:
 def geometries(
     smiles: Sequence[str], settings: Settings, given: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """A geometry, or the reason for none, of each SMILES; made where the store has none."""
+    """Return a geometry of each SMILES, or the reason for none, from the store or made now."""
     known = kept(given.store) if given.store else {}
     missing = [text for text in smiles if text not in known]
     requests = ({"smiles": text} for text in missing)
@@ -115,7 +115,7 @@ def _timed(smiles: Iterable[str], built: Iterable[Any]) -> Iterator[dict[str, An
 
 
 def outcome(model: Surrogate, entry: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """What comes of a dye (refused, outside or inside the domain), and the reasons."""
+    """Classify a dye as refused, out of domain or in domain, with the reasons."""
     if "error" in entry:
         return "refused", (kind(entry["error"]),)
     atoms = Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})

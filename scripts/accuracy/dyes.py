@@ -1,4 +1,4 @@
-"""Known dyes one by one: S1, its strength and what it is, esml beside the labels.
+"""Known dyes one by one: S1 with strength and character, from esml and from the labels.
 
     python -m scripts.accuracy.dyes [MODEL] [--data data/dyes]
 
@@ -24,7 +24,7 @@ HEAD = ("dye", "charge", "S1, labels", "esml", "f, labels", "esml", "what, label
 
 
 def row(model: Surrogate, record: Record) -> Sequence[str]:
-    """The cells of one dye: S1 in eV, and a word where esml calls it out of its domain."""
+    """Return the cells of one dye: S1 in eV, and a remark if it is out of the model's domain."""
     name = (record.name, f"{int(record.charge):+d}" if record.charge else "0")
     energy, strength = float(record.singlet_energies[0]), float(record.singlet_strengths[0])
     character = leading(characterize(reference(record, "singlet"))[0])

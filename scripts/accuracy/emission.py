@@ -4,10 +4,10 @@
 
 Takes ten dyes of ``DYES``, chosen by size, stiffness and spread of colour before anything was
 computed, relaxes S1 of each in its solvent on GFN2-xTB + ω, and compares the vertical emission
-energy with the measured maximum that TABLE has for this dye and solvent (columns
-``chromophore_smiles``, ``solvent_smiles``, ``absorption_max_nm``, ``emission_max_nm``; the mean
-where there are several). Prints Markdown and Pearson's correlations. The store has a line for every
-dye that is done, so a run that was stopped can continue. The table is not part of the project.
+energy with the measured maximum of this dye and solvent in TABLE (columns ``chromophore_smiles``,
+``solvent_smiles``, ``absorption_max_nm``, ``emission_max_nm``; the mean if there are several).
+Prints Markdown and Pearson's correlations. The store has a line for every finished dye, so an
+interrupted run can continue. The table is not part of the project.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ DYES = {
     ("Nc1cccc2c1C(=O)c1ccccc1C2=O", "ClCCl"): "1-aminoanthraquinone",
     ("CCN(CC)c1ccc2c(C)cc(=O)oc2c1", "C1CCCCC1"): "coumarin 1",
 }
-"""SMILES of dye and solvent, as the table has them, and names."""
+"""SMILES of dye and solvent, as in the table, and their names."""
 
 MEASURED = ("absorption_max_nm", "emission_max_nm")
 
 
 def measured(path: Path) -> dict[tuple[str, str], tuple[float, float]]:
-    """Mean energies (eV) of absorption and emission maxima by dye and solvent; nan if unknown."""
+    """Read mean absorption and emission maxima (eV) by dye and solvent; nan if unknown."""
     opened = gzip.open if path.suffix == ".gz" else open
     found: dict[tuple[str, str], list[list[float]]] = {}
     with opened(path, "rt", encoding="utf-8", newline="") as file:
@@ -65,7 +65,7 @@ def _mean(rows: Sequence[Sequence[float]], column: int) -> float:
 
 
 def predicted(model: esml.Surrogate, smiles: str, solvent: str, vibronic: bool) -> dict[str, Any]:
-    """Energies (eV) of one dye, or why there are none."""
+    """Predict the energies (eV) of one dye, or return why that failed."""
     structure = from_smiles(smiles, ReadingOptions(solvent=solvent))
     try:
         found = relaxed_state(model, structure.atoms, "S1", vibronic=vibronic)
@@ -83,7 +83,7 @@ def predicted(model: esml.Surrogate, smiles: str, solvent: str, vibronic: bool) 
 
 
 def kept(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the store holds, by dye and solvent."""
+    """Read the store by dye and solvent."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -95,7 +95,7 @@ def report(
     done: Mapping[tuple[str, str], Mapping[str, Any]],
     known: Mapping[tuple[str, str], tuple[float, float]],
 ) -> str:
-    """A Markdown table, energies in eV, and correlations of emission and of the Stokes shift."""
+    """Make a Markdown table (eV) with the correlations of emission and of the Stokes shift."""
     lines = [
         "| dye | absorption | emission | measured absorption | measured emission | f |",
         "|---|---|---|---|---|---|",
@@ -132,7 +132,7 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Predict what is not done yet, then print."""
+    """Predict the dyes that are missing in the store, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("table", type=Path, help="table of measured maxima")
     parser.add_argument(

@@ -1,16 +1,16 @@
-"""How far methods are from the truth, by multiplicity, kind of state and size of the molecule.
+"""Errors of methods against best estimates, by multiplicity, kind of state and molecule size.
 
     python -m scripts.accuracy.how_far QUEST LEVELS FIT [--labels DIR] [--cache FILE]
         [--pictures FOLDER]
 
 QUEST is the JSON list of QUEST MAIN; LEVELS is the folder ``data/json/MAIN`` of its repository
-(pfloos/QUESTDB), where the energies of wave-function methods stand beside the best estimates; FIT
-is what ``scripts.training.best_estimate --json`` wrote: the fitted model, each molecule with
-parameters fitted without it, and the model of the labels. With ``--labels`` the reference level
-itself has a column; labels that DIR lacks are computed. INDO/S and TD-DFTB have columns where their
+(pfloos/QUESTDB), which lists energies of wave-function methods beside the best estimates; FIT is
+the output of ``scripts.training.best_estimate --json``: the fitted model, each molecule with
+parameters fitted without it, and the model of the labels. ``--labels`` adds a column for the
+reference level itself; labels missing in DIR are computed. INDO/S and TD-DFTB have columns if their
 programs are installed.
 
-Prints Markdown: mean absolute (mean) deviations in eV of every method on the states that it has.
+Prints Markdown: mean absolute (mean) deviations in eV of every method for the states that it gives.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from scripts.accuracy.peers import PEERS, PeerMissingError
 from scripts.pages import table
 
 LEVELS = {"CC2": "CC2", "ADC(2)": "ADC(2)", "SCS-CC2": "SCS-CC2", "EOM-CCSD": "CCSD"}
-"""Columns of the table, and what they are called in QUEST."""
+"""Columns of the table, and their names in QUEST."""
 
 OWN = {"`best_estimate`, out of fold": "out of fold", "`camb3lyp`": "labels' parameters"}
-"""Columns, and what ``scripts.training.best_estimate`` calls them."""
+"""Columns, and their names in ``scripts.training.best_estimate``."""
 
 PICTURED = (*OWN, "labels", "CC2", "ADC(2)")
 """Methods with a picture of their own."""
@@ -40,7 +40,7 @@ Pairs = dict[str, list[quest.Pair]]
 
 
 def of_levels(molecules: Sequence[quest.BenchmarkMolecule], folder: Path) -> Pairs:
-    """The scored states of ``molecules`` at the levels that QUEST lists beside its estimates."""
+    """Read the scored states of ``molecules`` at the levels that QUEST lists."""
     found: Pairs = {name: [] for name in LEVELS}
     for molecule in molecules:
         path = folder / f"{molecule.name}.json"
@@ -58,13 +58,13 @@ def of_levels(molecules: Sequence[quest.BenchmarkMolecule], folder: Path) -> Pai
 
 
 def of_fit(path: Path) -> Pairs:
-    """The states of both of our models, as the fit wrote them."""
+    """Read the states of both of our models from the output of the fit."""
     stored = json.loads(path.read_text(encoding="utf-8"))["pairs"]
     return {column: [quest.Pair(**p) for p in stored[name]] for column, name in OWN.items()}
 
 
 def of_peers(molecules: Sequence[quest.BenchmarkMolecule], cache: Cache) -> Pairs:
-    """INDO/S and TD-DFTB, as far as their programs are installed."""
+    """Compute the states with INDO/S and TD-DFTB, if their programs are installed."""
     outcomes = {}
     for name, run in PEERS.items():
         try:
@@ -75,7 +75,7 @@ def of_peers(molecules: Sequence[quest.BenchmarkMolecule], cache: Cache) -> Pair
 
 
 def markdown(molecules: Sequence[quest.BenchmarkMolecule], pairs: Pairs) -> str:
-    """The table: a row for each group of states, with their number for the first method."""
+    """Make the table: a row for each group of states, with their number for the first method."""
     columns = {
         name: quest.by_kind_and_size(molecules, found) | quest.table(found)
         for name, found in pairs.items()
@@ -93,7 +93,7 @@ def cell(d: quest.Deviations) -> str:
 
 
 def strengths(pairs: Pairs) -> str:
-    """Deviations of oscillator strengths from LR-CC3's, of the methods that have some."""
+    """Format deviations of oscillator strengths from LR-CC3 for the methods that give them."""
     rows = []
     for name, found in pairs.items():
         both = quest.strengths(found)
@@ -103,7 +103,7 @@ def strengths(pairs: Pairs) -> str:
 
 
 def draw(pairs: Pairs, folder: Path) -> None:
-    """Computed over best estimates, singlets and triplets, a panel for each method pictured."""
+    """Plot computed energies over best estimates, a panel for each method in ``PICTURED``."""
     folder.mkdir(parents=True, exist_ok=True)
     for multiplicity, spin in ((1, "singlets"), (3, "triplets")):
         points = {}

@@ -27,7 +27,7 @@ OTHERS = ("camb3lyp/def2-tzvp", "wb97x/def2-svp", "pbe0/def2-svp")
 
 
 def format_basis(pairs: dict[str, list[quest.Pair]], name: str) -> str:
-    """What changing from the default level to ``name`` does to each kind of state."""
+    """Describe how each kind of state changes from the default level to ``name``."""
     before = {p.state: p for p in pairs[DEFAULT]}
     lines = []
     for row, chosen in quest.ROWS.items():

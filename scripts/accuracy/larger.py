@@ -20,13 +20,13 @@ from esml.training.scores import LEAST_WEIGHT
 from scripts.accuracy.methods import OWN, Outcome
 
 FAMILIES = {"polyenes": r"polyene-C(\d+)", "acenes": r"(naphthal|anthrac|tetrac|pentac)ene"}
-"""Names of the molecules whose gaps are followed with length."""
+"""Name patterns of the series whose gap is shown over chain length."""
 
 
 def extrapolation_table(
     outcomes: dict[str, list[Outcome]], records: Sequence[Record]
 ) -> list[dict[str, Any]]:
-    """Each larger molecule: its S1 and every method's error; the gap's error of the model."""
+    """Return S1, every method's error, and the model's gap error for each larger molecule."""
     rows = []
     for k, record in enumerate(records):
         n = int(record.n_occupied)
@@ -69,7 +69,7 @@ def format_extrapolation(rows: list[dict[str, Any]], names: Sequence[str]) -> st
 
 
 def plot_polyenes(path: Path, rows: list[dict[str, Any]]) -> None:
-    """S1 and gap of polyenes over length: labels and model."""
+    """Plot S1 and gap of polyenes over chain length, from labels and model."""
     chain = [r for r in rows if re.fullmatch(FAMILIES["polyenes"], r["name"]) and "gap_error" in r]
     if not chain:
         return

@@ -3,9 +3,9 @@
     python -m scripts.accuracy.measured_dichroism
 
 Each molecule, in the configuration that was measured, is relaxed with GFN2-xTB. A measured band is
-compared with the nearest extremum of the predicted curve, if that lies within ``FAR`` of it. Where
-the source gives the signs of a region alone, they are compared in turn with the extrema predicted
-there, from long wavelengths on. Prints Markdown. Needs the extra ``smiles``.
+compared with the nearest extremum of the predicted curve, if that lies within ``FAR`` of it. If
+the source gives only the signs in a region, they are compared in order with the extrema predicted
+there, starting at long wavelengths. Prints Markdown. Needs the extra ``smiles``.
 
 Sources. Camphor: (1S)-(+)-10-camphorsulfonic acid, whose ring has the configuration of (1R)-(+)-
 camphor, Δε +2.36 at 290.5 and −4.72 at 192.5 nm (G. C. Chen and J. T. Yang, Anal. Lett. 10, 1195,
@@ -40,28 +40,28 @@ from esml.units import HC
 from scripts.pages import table
 
 FAR = 1.0
-"""eV."""
+"""Largest distance (eV) of a measured band from the extremum it is compared with."""
 
 SMALLEST = 1.0
-"""L mol⁻¹ cm⁻¹; what is smaller is no band."""
+"""Smallest |Δε| of a band, L mol⁻¹ cm⁻¹."""
 
 FWHM = 0.4
-"""eV; of the predicted bands."""
+"""Width of the predicted bands (eV)."""
 
 N_STATES = 40
 
 HELIX = 3.4
-"""Å; height of a turn to begin with."""
+"""Initial height of a turn (Å)."""
 
 
 def camphor() -> Atoms:
-    """(1R)-camphor."""
+    """Return (1R)-camphor."""
     smiles = "C[C@@]12CC[C@@H](C1(C)C)CC2=O"
     return from_smiles(smiles, ReadingOptions(geometry="xtb")).atoms
 
 
 def hexahelicene() -> Atoms:
-    """(P)-[6]helicene: hexagons around a seventh that climb anticlockwise, relaxed."""
+    """Return relaxed (P)-[6]helicene, built from hexagons that climb anticlockwise."""
     turns = np.radians(60.0 * np.arange(7) - 30.0)
     outer = np.radians(60.0 * np.arange(6))[:, None] + [-0.19, 0.19]
     angle = np.concatenate([turns, turns, outer.ravel()])
@@ -81,9 +81,10 @@ def hexahelicene() -> Atoms:
 
 
 def wound(smiles: str, torsion: tuple[int, int, int, int], sign: int) -> Atoms:
-    """The molecule whose ``torsion`` (atoms in the order of ``smiles``) has ``sign``, relaxed.
+    """Return the relaxed molecule whose ``torsion`` (atoms numbered as in ``smiles``) has ``sign``.
 
-    SMILES do not say how an axis or a helix winds: what was embedded the other way is mirrored.
+    SMILES do not specify the handedness of an axis or a helix; if it was embedded the wrong way, it
+    is mirrored.
     """
     from rdkit import Chem
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
@@ -100,18 +101,19 @@ def wound(smiles: str, torsion: tuple[int, int, int, int], sign: int) -> Atoms:
 
 
 def binaphthyl() -> Atoms:
-    """(R)-2,2'-dimethoxy-1,1'-binaphthyl.
+    """Return (R)-2,2'-dimethoxy-1,1'-binaphthyl.
 
-    C2–C1–C1'–C2', between the carbon atoms that bear oxygen, is negative: of an axis, M is R.
+    The torsion C2–C1–C1'–C2', between the carbon atoms that bear oxygen, is negative: for axial
+    chirality M corresponds to R.
     """
     return wound("COc1ccc2ccccc2c1-c1c(OC)ccc2ccccc12", (2, 11, 12, 13), -1)
 
 
 def heptalene() -> Atoms:
-    """(P)-dimethyl 5,6,8,10-tetramethylheptalene-1,2-dicarboxylate.
+    """Return (P)-dimethyl 5,6,8,10-tetramethylheptalene-1,2-dicarboxylate.
 
-    P as of any single bond: the smaller torsions about the central one, such as C1–C10a–C5a–C5, are
-    positive.
+    P means, as for any single bond, that the smaller torsions about the central bond, such as
+    C1–C10a–C5a–C5, are positive.
     """
     smiles = "COC(=O)C1=C(C(=O)OC)C=CC(C)=C2C(C)=CC(C)=CC(C)=C12"
     return wound(smiles, (4, 23, 14, 12), 1)
@@ -119,7 +121,7 @@ def heptalene() -> Atoms:
 
 @dataclass(frozen=True)
 class Region:
-    """Signs of the bands between two wavelengths, the longest first."""
+    """Signs of the bands between two wavelengths, starting at the longest."""
 
     longest: float  # nm
     shortest: float
@@ -149,19 +151,19 @@ MOLECULES = (
 
 
 def extrema(energies: Array, curve: Array) -> list[tuple[float, float]]:
-    """Energy and height of every extremum of ``curve`` that is a band."""
+    """Return energy and height of every extremum of ``curve`` that is a band."""
     size = np.abs(curve)
     turns = (size[1:-1] > size[:-2]) & (size[1:-1] >= size[2:]) & (size[1:-1] > SMALLEST)
     return [(float(energies[k]), float(curve[k])) for k in 1 + np.flatnonzero(turns)]
 
 
 def nearest(energies: Array, curve: Array, place: float) -> tuple[float, float]:
-    """Energy and height of the extremum of ``curve`` nearest to ``place``."""
+    """Return energy and height of the extremum of ``curve`` nearest to ``place``."""
     return min(extrema(energies, curve), key=lambda band: abs(band[0] - place))
 
 
 def in_turn(energies: Array, curve: Array, region: Region) -> tuple[list[tuple[float, float]], int]:
-    """The first extrema of ``region``, as many as were measured, and how many have their sign."""
+    """Return as many extrema of ``region`` as were measured, and how many have the right sign."""
     low, high = HC / region.longest, HC / region.shortest
     found = [band for band in extrema(energies, curve) if low <= band[0] <= high]
     found = found[: len(region.signs)]

@@ -5,12 +5,12 @@
 
 Draws different dyes from TABLE (columns ``chromophore_smiles``, ``solvent_smiles``,
 ``absorption_max_nm``; gzip or not), some solvents of each, and predicts λmax in vacuum, in the
-solvent, with the state-specific polarization, and with the last step. The last step is fitted here,
-to dyes of other Bemis–Murcko scaffolds than those it is applied to (five parts), so that its
-figures are those of molecules it has not seen; it has six numbers (``esml.results.last_step``).
+solvent, with the state-specific polarization, and with the last step. The six numbers of the last
+step (``esml.results.last_step``) are fitted here by five-fold cross-validation over Bemis–Murcko
+scaffolds, so that its errors are those of unseen scaffolds.
 
-Prints Markdown. Geometries are kept in the store, a line for each dye, so that a run that was
-stopped goes on and another model takes seconds a dye less. The table is not part of the project.
+Prints Markdown. Geometries are kept in the store, a line for each dye, so that an interrupted run
+can continue and another model takes seconds less per dye. The table is not part of the project.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from scripts.accuracy.dye_coverage import geometries
 
 FOLDS = 5
 SOFT = 0.15
-"""eV; larger errors pull with constant force: some measured bands are other bands."""
+"""Error (eV) beyond which the loss is linear, because some measured bands are other bands."""
 
 EXPECTED = (0.2, 0.5, 0.2, 0.2, 0.5)
-"""How large slope, share of the polarization, shift of ions (eV), share of the gap and shift by
-charge transfer (eV) are expected to be: a ridge."""
+"""Expected sizes, for a ridge penalty, of slope, share of the polarization, shift of ions (eV),
+share of the gap and shift by charge transfer (eV)."""
 
 N_STATES = 10
 
@@ -58,11 +58,11 @@ class MeasuredDye:
 
     smiles: str
     solvent: str
-    energy: float  # eV; the median where there are several
+    energy: float  # eV; the median if there are several
 
     @property
     def scaffold(self) -> str:
-        """Bemis–Murcko, of the largest fragment; the molecule itself where it has no ring."""
+        """Bemis–Murcko scaffold of the largest fragment; the molecule itself if it has no ring."""
         from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
         largest = max(self.smiles.split("."), key=len)
@@ -71,7 +71,7 @@ class MeasuredDye:
 
 @dataclass(frozen=True)
 class PredictedMaxima:
-    """Predicted for one of them, eV."""
+    """Predicted maxima of a dye in a solvent, eV."""
 
     measured: MeasuredDye
     vacuum: float
@@ -84,7 +84,7 @@ class PredictedMaxima:
 
 
 def drawn(path: Path, given: argparse.Namespace) -> list[MeasuredDye]:
-    """``given.n`` dyes of up to ``given.heavy`` atoms, each in up to ``given.solvents``."""
+    """Draw ``given.n`` dyes of up to ``given.heavy`` atoms, each in up to ``given.solvents``."""
     from rdkit import Chem, rdBase
 
     opened = gzip.open if path.suffix == ".gz" else open
@@ -127,7 +127,7 @@ def _known(solvent: str) -> bool:
 def predicted(
     model: esml.Surrogate, entries: dict[str, dict[str, Any]], measured: Sequence[MeasuredDye]
 ) -> list[PredictedMaxima]:
-    """Those that have a geometry, an answer and a band."""
+    """Predict the dyes; those without geometry, prediction or band are left out."""
     found = []
     for one in measured:
         entry = entries[one.smiles]
@@ -155,13 +155,13 @@ def _solved(model: esml.Surrogate, atoms: Atoms, solvent: str) -> Result | None:
 
 
 def fitted(values: Array, measured: Array) -> Array:
-    """The (6,) coefficients that bring descriptors (P, 5) to maxima (P,), eV."""
+    """Fit the (6,) coefficients that map descriptors (P, 5) to maxima (P,), eV."""
     design = shifts(values)
     missing = measured - values[:, 0]
 
     def residuals(coefficients: Array) -> Array:
         wrong = (design @ coefficients - missing) / SOFT
-        # As soft_l1 of SciPy, written out so that the ridge stays square.
+        # SciPy's soft_l1, written out so that the ridge penalty stays quadratic.
         soft = np.sign(wrong) * np.sqrt(2.0 * (np.sqrt(1.0 + wrong**2) - 1.0))
         return np.concatenate([soft, coefficients[1:] / EXPECTED])
 
@@ -170,7 +170,7 @@ def fitted(values: Array, measured: Array) -> Array:
 
 
 def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
-    """(P,) maxima with last steps fitted to dyes of other scaffolds, eV."""
+    """Return maxima (P,) from last steps fitted to dyes of other scaffolds, eV."""
     values = np.stack([each.descriptors for each in compared])
     measured = np.array([each.measured.energy for each in compared])
     scaffolds = [each.measured.scaffold for each in compared]
@@ -188,9 +188,10 @@ def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
 
 
 def last_step(compared: Sequence[PredictedMaxima]) -> LastStep:
-    """The last step fitted to all; its uncertainty is that of what was left out of fits.
+    """Fit the last step to all dyes; its uncertainty comes from dyes left out of the fit.
 
-    Of the normal distribution whose central 90 % hold 90 % of the errors.
+    It is the standard deviation of the normal distribution whose central 90 % hold 90 % of the
+    errors.
     """
     values = np.stack([each.descriptors for each in compared])
     measured = np.array([each.measured.energy for each in compared])
@@ -207,7 +208,7 @@ def last_step(compared: Sequence[PredictedMaxima]) -> LastStep:
 
 
 def scores(found: Array, measured: Array) -> str:
-    """Cells of a table: mean absolute error, mean error, after a straight line, Spearman."""
+    """Return table cells: mean absolute error, mean error, error after a linear fit, Spearman."""
     errors = found - measured
     after, ranks = "–", "–"
     if len(found) > 9:
@@ -220,7 +221,7 @@ def scores(found: Array, measured: Array) -> str:
 
 
 def report(compared: Sequence[PredictedMaxima]) -> str:
-    """Tables by step, class of the solvent and family, and the coefficients."""
+    """Format tables by step, solvent class and family, and the coefficients."""
     measured = np.array([each.measured.energy for each in compared])
     values = np.stack([each.descriptors for each in compared])
     last = out_of_fold(compared)
@@ -263,7 +264,7 @@ def draw(compared: Sequence[PredictedMaxima], path: Path) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options about what is drawn and where geometries are kept."""
+    """Add options for the dyes to draw and the store of geometries."""
     parser.add_argument("table", type=Path)
     parser.add_argument(
         "--store", type=Path, required=True, help="file that keeps geometries (.jsonl)"
@@ -283,7 +284,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def compared_as_asked(
     given: argparse.Namespace, model: esml.Surrogate | None
 ) -> list[PredictedMaxima]:
-    """What ``add_arguments`` asks for; only geometries without a ``model``."""
+    """Predict what the options of ``add_arguments`` ask for; without ``model`` only geometries."""
     measured = drawn(given.table, given)
     smiles = list(dict.fromkeys(each.smiles for each in measured))
     settings = Settings(largest_fragment=True, elements=ELEMENTS, tried=given.tried)

@@ -1,8 +1,8 @@
-"""Methods that compute excited states, all behind one kind of function.
+"""Methods that compute excited states, as functions of one form.
 
-A method is a function structures → outcomes: for each structure a ``Prediction``, or a
-``Failure`` that says why there is none. ``of_model``, ``of_direct`` and ``of_peer`` make methods;
-the tables of scripts.accuracy.benchmark take any function of that form.
+A method is a function structures → outcomes: for each structure a ``Prediction``, or a ``Failure``
+with the reason. ``of_model``, ``of_direct`` and ``of_peer`` make methods; the tables of
+scripts.accuracy.benchmark accept any function of that form.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from esml.results import Failure
 from scripts.accuracy.peers import PeerError, PeerMissingError, PeerStates
 
 OWN = "esml"
-"""The name of the model in tables."""
+"""Name of the model in tables."""
 
 N_STATES = 24
-"""States of each multiplicity that are asked for."""
+"""Number of states of each multiplicity to compute."""
 
 SAVE_EVERY = 30.0
-"""Seconds between two writings of the cache."""
+"""Time between two writings of the cache, s."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ Method = Callable[[Sequence[Atoms]], list[Outcome]]
 
 
 def of_model(model: Surrogate) -> Method:
-    """The method that is ``model``."""
+    """Make a method of ``model``."""
 
     def predict(structures: Sequence[Atoms]) -> list[Outcome]:
         began = time.perf_counter()
@@ -77,7 +77,7 @@ def of_model(model: Surrogate) -> Method:
 
 
 def of_direct(path: Path) -> Method:
-    """The method that is the direct model in the file ``path``: five singlets and one triplet.
+    """Make a method of the direct model in the file ``path``: five singlets and one triplet.
 
     Raises CheckpointError for a file that is not a model, ValueError for another kind of model.
     """
@@ -102,7 +102,7 @@ def of_direct(path: Path) -> Method:
 
 
 class Cache:
-    """Results by key in one JSON file; in memory alone where ``path`` is None."""
+    """Results by key in one JSON file; only in memory if ``path`` is None."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -134,9 +134,9 @@ def structure_key(atoms: Atoms) -> str:
 
 
 def of_peer(name: str, run: Callable[[Atoms, int], PeerStates], cache: Cache) -> Method:
-    """The method that is a foreign program; what it gave (or why not) is kept in ``cache``.
+    """Make a method of another program; its results or failures are kept in ``cache``.
 
-    Raises PeerMissingError, when first used, where the program is not installed.
+    The method raises PeerMissingError when first used if the program is not installed.
     """
 
     def entry(atoms: Atoms) -> dict[str, Any]:

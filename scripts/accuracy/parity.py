@@ -13,7 +13,7 @@ from scripts.accuracy.methods import Outcome
 def lowest_points(
     outcomes: Sequence[Outcome], records: Sequence[Record], multiplicity: str
 ) -> tuple[list[float], list[float]]:
-    """(labels, computed) lowest states of one multiplicity, where the label is valence."""
+    """Return label and computed energies of the lowest state, if the label is a valence state."""
     true, found = [], []
     for outcome, record in zip(outcomes, records, strict=True):
         weights = getattr(record, f"{multiplicity[:-1]}_valence_weights")

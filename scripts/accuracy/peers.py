@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Read when the numerical libraries are first loaded.
+# Numerical libraries read this when they are first loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import ase.io
@@ -32,38 +32,38 @@ from ase import Atoms
 from esml.units import HARTREE
 
 MOPAC_TIME_LIMIT = 1800.0
-"""Seconds after which a MOPAC run is given up."""
+"""Longest time of a MOPAC run, s."""
 
 LEAST_SUBSPACE = 300
-"""Trial vectors Sparrow's Davidson starts from. Its own choice, the number of states asked for,
-misses roots and invents others (benzene with DFTB3: three below 2 eV, not there with more)."""
+"""Number of trial vectors with which Sparrow's Davidson solver starts. Its default, the number of
+states asked for, misses roots and gives spurious ones (three below 2 eV for benzene with DFTB3)."""
 
 
 class PeerError(RuntimeError):
-    """A molecule that a foreign program cannot treat."""
+    """Another program cannot treat a molecule."""
 
 
 class PeerMissingError(PeerError):
-    """A foreign program that is not installed."""
+    """Another program is not installed."""
 
 
 @dataclass(frozen=True)
 class PeerStates:
-    """Vertical excitations of one molecule by a foreign program, ascending."""
+    """Vertical excitations of one molecule from another program, ascending."""
 
     singlets: np.ndarray  # (n,) eV
     strengths: np.ndarray  # (n,) oscillator strengths of the singlets
     triplets: np.ndarray  # (m,) eV
-    seconds: float  # wall time of both multiplicities, start of the program included
+    seconds: float  # wall time of both multiplicities, including the start of the program
 
 
 _STATE = re.compile(r"^\s*(\d+)\s+(-?\d+\.\d+)\s+-?\d+\.\s+-?[\d.*]+\s+(\d+\.\d+)")
 
 
 def parse_mopac(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """(energies in eV, oscillator strengths) of the states in the output of an INDO CI run.
+    """Parse energies (eV) and oscillator strengths from the output of an INDO CI run.
 
-    Raises PeerError where the output tells of none.
+    Raises PeerError if the output contains none.
     """
     _, found, table = text.partition("CI trans.  energy")
     rows = []
@@ -90,7 +90,7 @@ def _mopac(atoms: Atoms, n_states: int, keywords: str) -> tuple[np.ndarray, np.n
             "the program mopac is missing: expected it on the PATH; `apt-get install mopac`"
         )
     charge = int(atoms.info.get("charge", 0))
-    # No truncation of the CI: no molecule of our elements has so many orbitals per atom.
+    # This does not truncate the CI: our elements have at most four orbitals per atom.
     most = (4 * len(atoms)) ** 2
     lines = [
         f"INDO CIS {keywords} CHARGE={charge} MAXCI={most} WRTCI={n_states + 1} GEO-OK THREADS=1",
@@ -121,9 +121,9 @@ def _mopac(atoms: Atoms, n_states: int, keywords: str) -> tuple[np.ndarray, np.n
 
 
 def run_mopac_indo(atoms: Atoms, n_states: int = 10) -> PeerStates:
-    """INDO/S with CI of all single excitations, singlets and triplets.
+    """Compute INDO/S singlets and triplets with CI of all single excitations.
 
-    Raises PeerMissingError without MOPAC, PeerError where it gives no states.
+    Raises PeerMissingError if MOPAC is not installed, PeerError if it gives no states.
     """
     began = time.perf_counter()
     energies, strengths = _mopac(atoms, n_states, "SINGLET")
@@ -132,7 +132,7 @@ def run_mopac_indo(atoms: Atoms, n_states: int = 10) -> PeerStates:
 
 
 def _sparrow_states(atoms: Atoms, n_states: int, method: str, block: str) -> tuple[Any, Any]:
-    """(energies in hartree, transition dipoles (3, n) in e·bohr) of one multiplicity."""
+    """Return energies (hartree) and transition dipoles (3, n), e·bohr, of one multiplicity."""
     import scine_utilities as scine
 
     structure = scine.AtomCollection(len(atoms))
@@ -157,10 +157,10 @@ def _sparrow_states(atoms: Atoms, n_states: int, method: str, block: str) -> tup
 
 
 def run_sparrow_td_dftb(atoms: Atoms, n_states: int = 10, method: str = "DFTB3") -> PeerStates:
-    """TD-DFTB singlets and triplets on ``method``, "DFTB3" or "DFTB2".
+    """Compute TD-DFTB singlets and triplets with ``method``, "DFTB3" or "DFTB2".
 
-    No triplets where the parameters lack spin constants (F and Cl with DFTB3).
-    Raises PeerMissingError without Sparrow, PeerError where it cannot treat the molecule.
+    There are no triplets if the parameters lack spin constants (F and Cl with DFTB3). Raises
+    PeerMissingError if Sparrow is not installed, PeerError if it cannot treat the molecule.
     """
     try:
         import scine_sparrow  # noqa: F401 (registers the methods)
@@ -199,7 +199,7 @@ def run_sparrow_td_dftb(atoms: Atoms, n_states: int = 10, method: str = "DFTB3")
 
 
 def run_sparrow_td_dftb2(atoms: Atoms, n_states: int = 10) -> PeerStates:
-    """``run_sparrow_td_dftb`` on DFTB2."""
+    """Run ``run_sparrow_td_dftb`` with DFTB2."""
     return run_sparrow_td_dftb(atoms, n_states, "DFTB2")
 
 
@@ -208,7 +208,7 @@ PEERS: dict[str, Callable[[Atoms, int], PeerStates]] = {
     "TD-DFTB3": run_sparrow_td_dftb,
     "TD-DFTB2": run_sparrow_td_dftb2,
 }
-"""Every peer by the name tables print."""
+"""All peers by their name in tables."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How near predicted shifts by point charges are to those at the level of the labels.
+"""Compare predicted shifts by point charges with those at the level of the labels.
 
     python -m scripts.accuracy.point_charges data/solvents/charges.json
 

@@ -1,11 +1,11 @@
-"""The QUEST MAIN benchmark of vertical excitation energies, and how states are matched to it.
+"""The QUEST MAIN benchmark of vertical excitation energies, and matching of states to it.
 
 A file of best estimates lists molecules: {name, charge, symbols, positions_angstrom, states}, and
 a state is {multiplicity, kind, type, tbe_avtz_eV, safe, f_lr_cc3}, of kind V (valence), R (Rydberg)
-or M (mixed). Scored are the valence nπ* and ππ* states of neutral molecules. A computed state is
-the k-th of its multiplicity where the estimate is the k-th valence or mixed one listed; Rydberg
-states are out on both sides, doubly excited ones (which no linear response has) out of the list.
-A list names degenerate states once, so computed ones are joined first.
+or M (mixed). The valence nπ* and ππ* states of neutral molecules are scored. The k-th valence or
+mixed state in the list is compared with the k-th computed state of its multiplicity. Rydberg states
+are left out on both sides, doubly excited states (which linear response lacks) from the list. The
+list contains degenerate states once, so degenerate computed states are joined first.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ SCORED = {"npi": "nπ*", "ppi": "ππ*"}
 """Types of state that are scored."""
 
 DEGENERATE = 0.003
-"""eV; states nearer than this are one degenerate state, in a molecule that can have such. A coarse
-response grid splits such states by less than 0.001 eV; triazine's distinct nπ* states lie 0.009 eV
-apart."""
+"""Energy difference (eV) below which two states are one degenerate state, if the molecule can have
+any. A coarse response grid splits them by less than 0.001 eV; triazine's distinct nπ* states are
+0.009 eV apart."""
 
 LEAST_WEIGHT = 0.85
-"""Valence weight from which a label state counts as valence."""
+"""Smallest valence weight of a label state that counts as valence."""
 
 WINDOW = 1.5
-"""eV about the best estimate of a brightest state, in which the computed one is sought."""
+"""Largest distance (eV) of a computed brightest state from its best estimate."""
 
 SMALL = 4
-"""Heavy atoms of a small molecule, at most."""
+"""Largest number of heavy atoms of a small molecule."""
 
 LEAST_STRENGTH = 0.1
-"""Oscillator strength from which a state is bright."""
+"""Smallest oscillator strength of a bright state."""
 
 
 class BenchmarkError(ValueError):
-    """A file of best estimates that cannot be read."""
+    """A file of best estimates cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class BenchmarkMolecule:
 
 @dataclass(frozen=True)
 class Computed:
-    """Valence states of one molecule by some method, ascending; degenerate ones several times."""
+    """Valence states of one molecule from one method, ascending, degenerate ones repeated."""
 
     singlets: np.ndarray  # (S,) eV
     strengths: np.ndarray  # (S,)
@@ -79,18 +79,18 @@ class Pair:
     estimate: float  # eV
     computed: float  # eV
     strengths: tuple[float, float] | None = None
-    """At LR-CC3 and computed, of singlets where the list has one."""
+    """Oscillator strengths from LR-CC3 and computed, for singlets with one in the list."""
 
     @property
     def state(self) -> tuple[str, int, int]:
-        """What names the state among all."""
+        """Key that identifies the state."""
         return self.molecule, self.multiplicity, self.place
 
 
 def load(path: str | Path) -> list[BenchmarkMolecule]:
-    """The neutral molecules of the file, smallest first.
+    """Read the neutral molecules of the file, smallest first.
 
-    Raises BenchmarkError for a file that is missing or is something else.
+    Raises BenchmarkError if the file is missing or of another kind.
     """
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -124,7 +124,7 @@ def may_be_degenerate(atoms: Atoms) -> bool:
 def join_degenerate(
     energies: np.ndarray, strengths: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(energies, summed strengths) with runs of states nearer than ``DEGENERATE`` made one."""
+    """Join states nearer than ``DEGENERATE``; return energies and summed strengths."""
     if strengths is None:
         strengths = np.zeros(len(energies))
     joined: list[list[float]] = []
@@ -138,7 +138,7 @@ def join_degenerate(
 
 
 def valence_of(record: Record) -> Computed:
-    """The valence states among the labels of ``record``."""
+    """Return the valence states among the labels of ``record``."""
     singlet = record.singlet_valence_weights >= LEAST_WEIGHT
     triplet = record.triplet_valence_weights >= LEAST_WEIGHT
     return Computed(
@@ -151,7 +151,7 @@ def valence_of(record: Record) -> Computed:
 def labels(
     molecules: Sequence[BenchmarkMolecule], directory: str | Path, level: Level | None = None
 ) -> dict[str, Record]:
-    """Records of ``molecules`` by name at ``level``, computed where ``directory`` lacks them.
+    """Return records of ``molecules`` by name at ``level``; compute those not in ``directory``.
 
     Molecules that the label level cannot treat are missing (see its failures.jsonl).
     """
@@ -166,7 +166,7 @@ def labels(
 
 
 def listed(molecule: BenchmarkMolecule, multiplicity: int) -> list[dict[str, Any]]:
-    """Valence and mixed states of ``molecule`` that are no double excitations, ascending."""
+    """Return valence and mixed states of ``molecule`` without double excitations, ascending."""
     states = [
         s
         for s in molecule.states
@@ -178,7 +178,7 @@ def listed(molecule: BenchmarkMolecule, multiplicity: int) -> list[dict[str, Any
 def scored(
     molecule: BenchmarkMolecule, multiplicity: int
 ) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """The nπ* and ππ* valence states among those ``listed``: place, type and entry."""
+    """Yield index, type and entry of the nπ* and ππ* valence states among those ``listed``."""
     for place, state in enumerate(listed(molecule, multiplicity)):
         kind = state["type"].strip()
         if kind in SCORED and state["kind"] == "V":
@@ -186,9 +186,9 @@ def scored(
 
 
 def match(molecule: BenchmarkMolecule, computed: Computed) -> list[Pair]:
-    """The scored states of ``molecule`` beside those of equal place in ``computed``.
+    """Pair the scored states of ``molecule`` with the computed states of the same rank.
 
-    Fewer where fewer were computed.
+    States that were not computed are left out.
     """
     degenerate = may_be_degenerate(molecule.atoms)
     pairs = []
@@ -218,9 +218,9 @@ def match(molecule: BenchmarkMolecule, computed: Computed) -> list[Pair]:
 
 
 def brightest(molecule: BenchmarkMolecule, computed: Computed) -> Pair | None:
-    """The brightest listed singlet beside the brightest computed within ``WINDOW`` of it.
+    """Pair the brightest listed singlet with the brightest one computed within ``WINDOW`` of it.
 
-    None where that singlet is not a scored one or too faint, or none bright was computed there.
+    Returns None if that singlet is not scored or too weak, or no bright state was computed there.
     """
     listed = [s for s in molecule.states if s["multiplicity"] == 1 and s["f_lr_cc3"] is not None]
     if not listed:
@@ -242,7 +242,7 @@ def brightest(molecule: BenchmarkMolecule, computed: Computed) -> Pair | None:
 
 @dataclass(frozen=True)
 class Deviations:
-    """Computed minus estimated energies of one kind of state."""
+    """Statistics of computed minus estimated energies of one kind of state."""
 
     count: int
     mae: float  # eV
@@ -267,11 +267,11 @@ ROWS: dict[str, Callable[[Pair], bool]] = {
     "triplets nπ* and ππ*": lambda p: p.multiplicity == 3,
     "brightest": lambda p: p.place < 0,
 }
-"""Which pairs each row of a table is made of."""
+"""Selection of pairs for each row of a table."""
 
 
 def pairs_of(molecules: Iterable[BenchmarkMolecule], computed: dict[str, Computed]) -> list[Pair]:
-    """All pairs of the molecules that ``computed`` (by name) holds."""
+    """Return all pairs of the molecules in ``computed`` (by name)."""
     pairs: list[Pair] = []
     for molecule in molecules:
         if molecule.name in computed:
@@ -282,13 +282,13 @@ def pairs_of(molecules: Iterable[BenchmarkMolecule], computed: dict[str, Compute
 
 
 def shared(pairs: dict[str, list[Pair]], names: Sequence[str]) -> dict[str, list[Pair]]:
-    """The pairs of the states that all of ``names`` have."""
+    """Keep only the pairs of states that all methods in ``names`` have."""
     common = set.intersection(*({p.state for p in pairs[name]} for name in names))
     return {name: [p for p in pairs[name] if p.state in common] for name in names}
 
 
 def table(pairs: Sequence[Pair]) -> dict[str, Deviations]:
-    """Deviations by row of ``ROWS``."""
+    """Return the deviations for each row of ``ROWS``."""
     return {
         name: Deviations.of([p.computed - p.estimate for p in pairs if chosen(p)])
         for name, chosen in ROWS.items()
@@ -298,7 +298,7 @@ def table(pairs: Sequence[Pair]) -> dict[str, Deviations]:
 def by_kind_and_size(
     molecules: Iterable[BenchmarkMolecule], pairs: Sequence[Pair]
 ) -> dict[str, Deviations]:
-    """Deviations of nπ* and ππ* states of molecules of up to ``SMALL`` and of more heavy atoms."""
+    """Return deviations of nπ* and ππ* states, for up to ``SMALL`` and for more heavy atoms."""
     heavy = {m.name: int((m.atoms.numbers > 1).sum()) for m in molecules}
     groups = {}
     for multiplicity, spin in ((1, "singlets"), (3, "triplets")):
@@ -317,7 +317,7 @@ def by_kind_and_size(
 
 
 def strengths(pairs: Sequence[Pair]) -> dict[str, Deviations]:
-    """Deviations of oscillator strengths from LR-CC3's: of all singlets, and of the bright ones."""
+    """Return deviations of oscillator strengths from LR-CC3, for all and for bright singlets."""
     known = [p.strengths for p in pairs if p.place >= 0 and p.strengths is not None]
     return {
         name: Deviations.of([found - at_cc3 for at_cc3, found in known if at_cc3 >= least])
@@ -326,7 +326,7 @@ def strengths(pairs: Sequence[Pair]) -> dict[str, Deviations]:
 
 
 def format_tables(tables: dict[str, dict[str, Deviations]]) -> str:
-    """Rows by method: MAE / mean error / median absolute error (count)."""
+    """Format rows by method: MAE / mean error / median absolute error (count)."""
     width = max(len(name) for name in ROWS) + 2
     lines = [" " * width + "".join(f"{name:>30}" for name in tables)]
     for row in ROWS:

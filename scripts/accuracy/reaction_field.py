@@ -1,4 +1,4 @@
-"""How near the reaction field of charges is to that of a polarizable continuum.
+"""Compare the reaction field of charges with that of a polarizable continuum.
 
     python -m scripts.accuracy.reaction_field data/solvents/shifts.json
 
@@ -30,7 +30,7 @@ PERMITTIVITIES = (1.78, 2.02, 4.24, 20.5, 78.4, 1e9)
 
 
 def continuum(atoms: Atoms, permittivity: float, points: int = 110) -> Array:
-    """IEF-PCM's potential on an atom for a unit charge on another, (K, K) eV."""
+    """Return IEF-PCM's potential on an atom for a unit charge on another, (K, K) eV."""
     from pyscf import gto
     from pyscf.solvent.pcm import gen_surface, get_D_S, get_F_A, modified_Bondi
 
@@ -55,7 +55,7 @@ def continuum(atoms: Atoms, permittivity: float, points: int = 110) -> Array:
 
 
 def ours(atoms: Atoms, permittivity: float) -> Array:
-    """The same of ``esml.physics.solvent``."""
+    """Return the same potential from ``esml.physics.solvent``."""
     separation = distances(torch.from_numpy(atoms.positions)[None])
     radii = cavity_radii(torch.from_numpy(atoms.numbers)[None])
     mask = torch.ones(radii.shape, dtype=torch.bool)

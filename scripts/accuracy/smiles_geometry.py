@@ -2,10 +2,10 @@
 
     python -m scripts.accuracy.smiles_geometry [--list FILE.smi] [--first N] [--most 60]
 
-The careful geometry is that of GFN2-xTB, too, but searched without sparing: up to 60 conformers of
-every stereoisomer, each relaxed to 0.01 eV/Å, of which the lowest is taken. Prints Markdown: for
-each compound S1 at both, their difference, and the seconds the geometry from SMILES took on one
-core; then means.
+The careful geometry is also relaxed with GFN2-xTB, but after a thorough search: up to 60 conformers
+of every stereoisomer, each relaxed to 0.01 eV/Å, of which the lowest is used. Prints Markdown: for
+each compound S1 at both geometries, the difference, and the time (s) for the geometry from SMILES
+on one core; then means.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ COMPOUNDS = {
     "c1ccc(Nc2ccccc2)cc1": "diphenylamine",
     "CCCCOC(=O)c1ccc(N)cc1": "butamben",
 }
-"""Real compounds; those of the field cases are among them."""
+"""Real compounds, including those of the field cases."""
 
 
 def careful(settings: Settings, most: int) -> Settings:
-    """Settings that spare nothing."""
+    """Return settings for the most thorough search."""
     return replace(
         settings,
         conformers=most,
@@ -76,14 +76,14 @@ def careful(settings: Settings, most: int) -> Settings:
 
 
 def first_singlet(model: Surrogate, worker: Worker, smiles: str, settings: Settings) -> float:
-    """S1 (eV) at the geometry that ``settings`` give. Raises InputError."""
+    """Return S1 (eV) at the geometry from ``settings``. Raises InputError."""
     built = worker({"smiles": smiles}, settings)[0]
     built.atoms.info["charge"] = built.charge
     return float(model.predict(built.atoms, 1).singlets.energies[0])
 
 
 def compounds(path: Path | None) -> dict[str, str]:
-    """SMILES and names of a list, or those of the module."""
+    """Read SMILES and names from a list; by default those of this module."""
     if path is None:
         return COMPOUNDS
     rows = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())

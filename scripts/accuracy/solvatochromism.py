@@ -3,12 +3,12 @@
     python -m scripts.accuracy.solvatochromism
     python -m scripts.accuracy.solvatochromism "coumarin 153" "Nile red"
 
-Band maxima, converted to eV; the first solvent of a dye is the one that others are compared with.
-Dyes: collected by Joung et al., Sci. Data 7, 295 (2020), from the articles named in ``MEASURED``.
-Predicted are vertical energies of the lowest bright singlet, at the GFN2-xTB geometry in
-vacuum: without (``ω``) and with the state-specific polarization (``ω + p``,
-``esml.analysis.solvation``). Orders are compared over all solvents, and over those that give no
-hydrogen bonds, which is all that a continuum knows of.
+Band maxima are converted to eV; shifts are relative to the first solvent of each dye. The measured
+values were collected by Joung et al., Sci. Data 7, 295 (2020), from the articles in ``MEASURED``.
+The predictions are vertical energies of the lowest bright singlet at the GFN2-xTB geometry in
+vacuum, without (``ω``) and with the state-specific polarization (``ω + p``,
+``esml.analysis.solvation``). The order of solvents is compared over all solvents and over those
+that donate no hydrogen bonds, because a continuum does not describe hydrogen bonds.
 
     python -m scripts.accuracy.solvatochromism --markdown
 
@@ -31,7 +31,7 @@ from esml.units import HC
 N_STATES = 4
 
 BRIGHT = 0.05
-"""Oscillator strength of the lowest state that makes a band."""
+"""Smallest oscillator strength of a state that counts as a band."""
 
 MEASURED: dict[str, tuple[str, str, dict[str, float]]] = {
     "acetone": (
@@ -101,17 +101,17 @@ MEASURED: dict[str, tuple[str, str, dict[str, float]]] = {
         },
     ),
 }
-"""Name → SMILES, source and unit, and the measured maximum by solvent."""
+"""SMILES, source and unit, and measured maxima by solvent, for each dye."""
 
 
 def energy(value: float, source: str) -> float:
-    """eV of a value in nm, or of a shift in 1/cm."""
+    """Convert a value in nm, or a shift in 1/cm, to eV."""
     return value * HC * 1e-7 if "1/cm" in source else HC / value
 
 
 @dataclass(frozen=True)
 class DyeShifts:
-    """Shifts of a dye in a solvent from the first of its solvents, eV."""
+    """Shifts of a dye in a solvent relative to its first solvent, eV."""
 
     solvent: str
     measured: float
@@ -120,12 +120,12 @@ class DyeShifts:
 
     @property
     def bonds(self) -> bool:
-        """Whether the solvent gives hydrogen bonds."""
+        """Whether the solvent donates hydrogen bonds."""
         return solvent_class(find_solvent(self.solvent)) == "hydrogen bonding"
 
 
 def shifts(name: str, model: esml.Surrogate) -> list[DyeShifts]:
-    """Measured and predicted shifts of a dye, the first of them zero."""
+    """Return measured and predicted shifts of a dye, of which the first are zero."""
     smiles, source, measured = MEASURED[name]
     atoms = from_smiles(smiles).atoms
     found = []
@@ -144,7 +144,7 @@ def shifts(name: str, model: esml.Surrogate) -> list[DyeShifts]:
 
 
 def orders(rows: list[DyeShifts]) -> str:
-    """Spearman's correlation of ω and ω + p, over all solvents and without hydrogen bonds."""
+    """Format Spearman's correlations of ω and ω + p, with and without hydrogen-bond donors."""
     said = []
     for title, kept in (("all", rows), ("without O–H", [row for row in rows if not row.bonds])):
         if len(kept) > 2:
@@ -156,7 +156,7 @@ def orders(rows: list[DyeShifts]) -> str:
 
 
 def table(name: str, rows: list[DyeShifts]) -> str:
-    """Of one dye, for the screen."""
+    """Format the table of one dye for the screen."""
     lines = [f"{name} ({MEASURED[name][1]}): measured, ω, ω + p"]
     for row in rows:
         shown = f"{row.measured:+8.3f}{row.linear:+8.3f}{row.specific:+8.3f}"
@@ -165,7 +165,7 @@ def table(name: str, rows: list[DyeShifts]) -> str:
 
 
 def markdown(name: str, rows: list[DyeShifts]) -> str:
-    """Rows of the table in the documentation."""
+    """Format rows of the table in the documentation."""
     first = rows[0].solvent
     lines = []
     for k, row in enumerate(rows[1:]):

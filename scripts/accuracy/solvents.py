@@ -1,13 +1,13 @@
-"""How near predicted solvent shifts are to those of a continuum at the level of the labels.
+"""Compare predicted solvent shifts with those of a continuum at the level of the labels.
 
     python -m scripts.accuracy.solvents data/solvents/shifts.json
 
-The shift of a state is its energy in a solvent minus that in vacuum. Compared are S1 and the
-brightest of the lowest singlets below 8 eV of the reference (IEF-PCM, linear response, at the same
-geometry). A state of the reference in solvent is the one in vacuum that it overlaps with most; a
-predicted one goes with the reference's by its rank (S1) or its strength (brightest). Pairs whose
-energies in vacuum differ by more than 0.5 eV, or whose strengths do not fit, are other states
-(Rydberg states among them) and are left out and counted. The baseline is no shift at all.
+The shift of a state is its energy in a solvent minus that in vacuum. S1 and the brightest of the
+lowest singlets below 8 eV are compared with the reference (IEF-PCM, linear response, at the same
+geometry). A reference state in solvent is identified with the state in vacuum of largest overlap; a
+predicted state is paired with the reference by rank (S1) or strength (brightest). Pairs whose
+energies in vacuum differ by more than 0.5 eV, or whose strengths do not fit, are different states
+(for example Rydberg states); they are counted and left out. The baseline is no shift at all.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ import esml
 from esml.results import Result
 
 HIGHEST = 8.0
-"""eV; brightest states are looked for below."""
+"""Highest energy (eV) of a brightest state."""
 
 SAME_ENERGY = 0.5
-"""eV; states whose energies in vacuum differ by more are not compared."""
+"""Largest difference of energies in vacuum (eV) at which states are compared."""
 
 SAME_STRENGTH = 0.15
-"""States whose roots of oscillator strengths differ by more are not compared."""
+"""Largest difference of the roots of oscillator strengths at which states are compared."""
 
 LIKE = 0.7
-"""Overlap of transition densities from which a state in solvent is one of the vacuum."""
+"""Smallest overlap of transition densities of the same state in solvent and in vacuum."""
 
 NOTABLE = 0.05
-"""eV; shifts above have to have the right sign."""
+"""Smallest shift (eV) whose sign is compared."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The shift of a state of a molecule in a medium, eV."""
+    """Shift of a state of a molecule in a medium, eV."""
 
     molecule: str
     charge: int
@@ -80,7 +80,7 @@ def shifts_of(
     vacuum: Result,
     media: Iterable[tuple[str, dict[str, Any], Result]],
 ) -> list[Shift]:
-    """Comparable shifts of one molecule.
+    """Return the shifts of one molecule that can be compared.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def shifts_of(
 
 
 def _overlap(vacuum: Result, result: Result) -> Any:
-    """|overlap| of transition densities, (in solvent, in vacuum)."""
+    """Return |overlap| of transition densities, (in solvent, in vacuum)."""
 
     def densities(r: Result) -> Any:
         states = r.singlets
@@ -138,7 +138,7 @@ def _overlap(vacuum: Result, result: Result) -> Any:
 
 
 def summary(shifts: list[Shift]) -> str:
-    """One line: count, mean errors, signs."""
+    """Format one line: count, mean errors, signs."""
     reference, predicted = (
         np.array([getattr(s, k) for s in shifts]) for k in ("reference", "predicted")
     )
@@ -153,7 +153,7 @@ def summary(shifts: list[Shift]) -> str:
 
 
 def table(shifts: list[Shift], n_molecules: int) -> str:
-    """The figures by state, medium and charge."""
+    """Format the figures by state, medium and charge."""
     compared = {(s.molecule, s.state) for s in shifts}
     lines = [f"{n_molecules} molecules; {len(compared)} of {2 * n_molecules} states compared"]
     lines += [f"{'':<24}   n     |Δ|     mean  no shift     right sign"]

@@ -2,12 +2,12 @@
 
     python -m scripts.accuracy.surface_hopping FOLDER [--smiles SMILES] [--count 10] [--fs 100]
 
-Starts each trajectory on the brightest of the ``--n-states`` lowest singlets at the GFN2-xTB
-minimum, with velocities of normal modes in their zero-point motion, and follows it for ``--fs`` in
-steps of ``--timestep``. FOLDER keeps every trajectory: a run that was killed goes on, and the same
-command prints the table of what is there. Prints Markdown: the largest change of total energy of
-each trajectory between two hops, in meV for each atom, and the share of trajectories on each
-singlet over time.
+Starts each trajectory on the brightest of the ``--n-states`` lowest singlets near the GFN2-xTB
+minimum, with zero-point motion of the normal modes, and follows it for ``--fs`` in steps of
+``--timestep``. FOLDER keeps every trajectory, so the same command continues an interrupted run or
+prints the table of a finished one. Prints Markdown: the largest change of total energy of each
+trajectory between two hops, in meV per atom, and the share of trajectories on each singlet over
+time.
 
 The default is pyrazine, whose ππ* state is measured to decay to nπ* within 22 ± 3 fs: Y. Suzuki,
 T. Fuji, T. Horio and T. Suzuki, J. Chem. Phys. 132, 174302 (2010). Needs the extra ``smiles``.
@@ -35,14 +35,14 @@ from esml.io.provenance import ReadingOptions
 from scripts.pages import table
 
 KEPT = 20
-"""Steps between two savings."""
+"""Number of steps between saves."""
 
 
 def moving(atoms: Atoms, modes: NormalModes, seed: int) -> Atoms:
-    """``atoms`` with coordinates and velocities of the zero-point motion of ``modes``.
+    """Return ``atoms`` with coordinates and velocities of the zero-point motion of ``modes``.
 
-    Of each mode the dimensionless coordinate and momentum are drawn from the Gaussian of its ground
-    state (Wigner), of variance ½ both.
+    Dimensionless coordinate and momentum of each mode are drawn from the Wigner distribution of its
+    ground state, Gaussians of variance ½.
     """
     random = np.random.default_rng(seed)
     q, p = random.normal(scale=np.sqrt(0.5), size=(2, len(modes.energies)))
@@ -54,7 +54,7 @@ def moving(atoms: Atoms, modes: NormalModes, seed: int) -> Atoms:
 
 
 def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int) -> list[Any]:
-    """Frames of the trajectory kept in ``path``, continued until it has ``steps``."""
+    """Continue the trajectory in ``path`` until it has ``steps``; return its frames."""
     table_of_frames, state = path.with_suffix(".frames.json"), path.with_suffix(".json")
     hopping, frames = start, [astuple(start.frame())] if not state.exists() else []
     if state.exists():
@@ -66,14 +66,14 @@ def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int)
         except CrossingError as error:
             print(f"{path.name}: {error}")
             break
-        # Frames first: those after the saved state are dropped where a run goes on.
+        # Frames first: a continued run drops frames after the saved state.
         write_whole(table_of_frames, json.dumps(frames).encode())
         hopping.save(state)
     return frames
 
 
 def largest_change(frames: list[Any], n_atoms: int) -> float:
-    """Of the total energy between two hops, meV for each atom."""
+    """Return the largest change of the total energy between two hops, meV per atom."""
     total = np.array([potential + kinetic for *_, potential, kinetic in frames])
     active = np.array([frame[1] for frame in frames])
     parts = np.split(total, 1 + np.flatnonzero(np.diff(active)))

@@ -3,14 +3,13 @@
     python -m scripts.accuracy.two_photon [NAME ...] --output two_photon.json
     python -m scripts.accuracy.two_photon --show two_photon.json
 
-The level of the labels (CAM-B3LYP/def2-SVP) is computed by PySCF at the same geometry: the residue
-of the full quadratic response function, the third derivative of the functional by differences.
-``bare`` is the label without the field of the electrons. A state of the model is
-compared with the state of the label whose transition density in the minimal basis is most like it;
-``likeness`` is their overlap. Half the energy of a state may meet a lower state of one photon:
-``resonance`` is how near the nearest comes, in either, and strengths within 0.2 eV are not
-compared. Needs the packages of the extra ``reference``, and one to ten minutes of a core for each
-molecule.
+PySCF computes the labels (CAM-B3LYP/def2-SVP) at the same geometry: the residue of the full
+quadratic response function, with the third derivative of the functional from finite differences.
+``bare`` is the label without the response field of the electrons. A state of the model is compared
+with the label state whose transition density in the minimal basis is most similar; ``likeness`` is
+their overlap. Half the energy of a state may be close to a lower state: ``resonance`` is the
+smallest distance in model and label, and strengths closer than 0.2 eV are not compared. Needs the
+packages of the extra ``reference``, and one to ten minutes of a core for each molecule.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ MOLECULES: tuple[tuple[str, str, tuple[int, int, int, int] | None, float], ...] 
 
 @dataclass(frozen=True)
 class Row:
-    """One state of the model and what the label's level makes of it."""
+    """One state of the model and the label state most like it."""
 
     molecule: str
     state: int
@@ -60,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Label:
-    """States of a closed shell of PySCF."""
+    """Excited states of a closed-shell molecule from PySCF."""
 
     energies: np.ndarray  # (S,) eV
     x: np.ndarray  # (S, o, v)
@@ -68,14 +67,14 @@ class Label:
 
     @classmethod
     def of(cls, mean_field: Any, n_states: int) -> Label:
-        """The lowest singlets of a converged RHF or RKS object."""
+        """Compute the lowest singlets of a converged RHF or RKS object."""
         linear = mean_field.TDHF() if not hasattr(mean_field, "xc") else mean_field.TDDFT()
         linear.set(nstates=n_states, conv_tol=1e-8, verbose=0).kernel()
         x, y = (2.0**0.5 * np.array(part) for part in zip(*linear.xy, strict=True))
         return cls(linear.e * HARTREE, x, y)
 
     def moments(self, mean_field: Any, state: int) -> tuple[np.ndarray, np.ndarray]:
-        """S (3, 3) of one state by quadratic response, with and without the electrons' field."""
+        """Return S (3, 3) of a state by quadratic response, with and without electrons' field."""
         x, y = self.x[state], self.y[state]
         occupied = mean_field.mo_coeff[:, mean_field.mo_occ > 0]
         virtual = mean_field.mo_coeff[:, mean_field.mo_occ == 0]
@@ -112,7 +111,7 @@ class Label:
 def _driven(
     mean_field: Any, force: np.ndarray, photon: float, density: Callable[..., np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """X and Y (o, v) of the linear response to ``force`` (o, v) at the energy of a photon."""
+    """Return X and Y (o, v) of the linear response to ``force`` (o, v) at a photon energy."""
     occupied = mean_field.mo_coeff[:, mean_field.mo_occ > 0]
     virtual = mean_field.mo_coeff[:, mean_field.mo_occ == 0]
     energies = mean_field.mo_energy
@@ -142,7 +141,7 @@ def _driven(
 
 
 def _third_derivative(mean_field: Any) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float]:
-    """∂³E_xc of three changes of the density, each given by half of it; zero for Hartree–Fock."""
+    """Return ∂³E_xc along three density changes, each given by half; zero for Hartree–Fock."""
     functional = getattr(mean_field, "xc", None)
     if functional is None:
         return lambda *_: 0.0
@@ -172,18 +171,18 @@ def _third_derivative(mean_field: Any) -> Callable[[np.ndarray, np.ndarray, np.n
 
 
 def strengths(energies: np.ndarray, moments: np.ndarray) -> np.ndarray:
-    """δ of linearly polarized light."""
+    """Return δ for linearly polarized light."""
     found: np.ndarray = TwoPhotonAbsorption(energies, moments).strengths
     return found
 
 
 def resonances(energies: np.ndarray) -> np.ndarray:
-    """How far half the energy of each state is from the nearest lower state, eV."""
+    """Return the distance of half the energy of each state from the nearest lower state, eV."""
     return np.array([np.abs(0.5 * e - energies[: max(k, 1)]).min() for k, e in enumerate(energies)])
 
 
 def rows(name: str, smiles: str, torsion: Any, angle: float, n_states: int = 4) -> list[Row]:
-    """The lowest states of the model beside those of the label that are most like them."""
+    """Pair the lowest states of the model with the label states that are most like them."""
     from pyscf.dft.numint import NumInt
 
     from reference.downfold import downfold
@@ -232,7 +231,7 @@ def rows(name: str, smiles: str, torsion: Any, angle: float, n_states: int = 4) 
 
 
 def show(found: list[Row]) -> str:
-    """A table for people, and how strengths compare."""
+    """Format a readable table and a comparison of the strengths."""
     lines = [
         "| molecule | state | E | label E | δ | label δ | label δ, bare | likeness |",
         "|---|---|---:|---:|---:|---:|---:|---:|",

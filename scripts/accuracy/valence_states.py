@@ -2,9 +2,10 @@
 
     python -m scripts.accuracy.valence_states [MODEL] [--data DIR ...] [--list]
 
-Takes one geometry of each molecule. A label state is a valence state if the minimal basis holds
-85 % of it. Prints Markdown: how many molecules are said to have no valence state, by what their
-lowest singlet and triplet labels are; with ``--list`` also the molecules where the two disagree.
+Uses one geometry of each molecule. A label state is a valence state if the minimal basis holds 85 %
+of it. Prints Markdown: the number of molecules without a valence state according to esml, by the
+kinds of the lowest singlet and triplet labels; with ``--list`` also the molecules on which the two
+disagree.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ KINDS = (
 
 
 def one_of_each(records: list[Record]) -> list[Record]:
-    """One geometry of each molecule, drawn at random."""
+    """Draw one geometry of each molecule at random."""
     found: dict[str, Record] = {}
     for i in np.random.default_rng(0).permutation(len(records)):
         found.setdefault(records[i].inchikey, records[i])

@@ -1,4 +1,4 @@
-"""Vibronic bands of rigid hydrocarbons beside measured ones: where the maxima are, and how high.
+"""Vibronic bands of rigid hydrocarbons beside measured ones: positions and heights of maxima.
 
     python -m scripts.accuracy.vibronic [NAME ...] [--picture docs/figures/vibronic.png]
     python -m scripts.accuracy.vibronic --forbidden [--picture docs/figures/herzberg_teller.png]
@@ -12,8 +12,8 @@ Measured maxima and molar absorption coefficients (L mol⁻¹ cm⁻¹) were read
 of PhotochemCAD: M. Taniguchi and J. S. Lindsey, Photochem. Photobiol. 94, 290 (2018); H. Du, R. A.
 Fuh, J. Li, L. A. Corkan and J. S. Lindsey, ibid. 68, 141 (1998).
 
-``--forbidden`` takes the two bands of benzene that have no transition dipole, with what vibrations
-lend to them. Measured oscillator strengths: E. Pantos, J. Philis and A. Bolovinos, J. Mol.
+``--forbidden`` predicts the two bands of benzene without a transition dipole, whose intensity comes
+from vibrations. Measured oscillator strengths: E. Pantos, J. Philis and A. Bolovinos, J. Mol.
 Spectrosc. 72, 36 (1978); lines of the first band: J. H. Callomon, T. M. Dunn and I. M. Mills,
 Philos. Trans. R. Soc. A 259, 499 (1966).
 """
@@ -40,7 +40,7 @@ from esml.units import HC
 from scripts.pages import table
 
 FWHM = 0.08
-"""eV; of each line, about the width of the measured 0-0 band of anthracene."""
+"""Width of each line (eV), about that of the measured 0-0 band of anthracene."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,18 @@ LINES = {
     "6¹₀1¹₀": (1, 1, 1444),
     "6¹₀1²₀": (1, 2, 2367),
 }
-"""Lines of the first band of benzene: quanta of mode 6, which lends most, and of mode 1, which
-breathes, and measured cm⁻¹ from the 0-0 line, which is not seen."""
+"""Lines of the first band of benzene: quanta of mode 6, which contributes most intensity, and of
+mode 1, the breathing mode, and measured distance (cm⁻¹) from the 0-0 line, which is not seen."""
 
 ZERO_ZERO = 38086.0
-"""cm⁻¹; where that line would be."""
+"""Position of the 0-0 line, cm⁻¹."""
 
 NARROW = 0.02
-"""eV; of each line of benzene vapour in the picture."""
+"""Width of each line of benzene vapour in the picture (eV)."""
 
 
 def forbidden(model: esml.Surrogate) -> tuple[VibronicSpectrum, esml.Result]:
-    """The four lowest bands of benzene with what vibrations lend, and its vertical states."""
+    """Predict the four lowest bands of benzene with vibrational intensity, and vertical states."""
     atoms = from_smiles(BENZENE, ReadingOptions(geometry="xtb")).atoms
     ground = xtb_calculator(0)
     modes = normal_modes(atoms, ground, METHOD)
@@ -102,13 +102,13 @@ def forbidden(model: esml.Surrogate) -> tuple[VibronicSpectrum, esml.Result]:
 
 
 def integrated(curve: VibronicSpectrum, band: VibronicBand) -> float:
-    """Oscillator strength 4.319·10⁻⁹ ∫ ε dν̃ of a band of the curve."""
+    """Return the oscillator strength 4.319·10⁻⁹ ∫ ε dν̃ of a band of the curve."""
     alone = replace(curve, transitions=(band,)).at(curve.energies)
     return STRENGTH_PER_AREA * WAVENUMBERS * float(trapezoid(alone, curve.energies))
 
 
 def forbidden_rows(curve: VibronicSpectrum, result: esml.Result) -> list[tuple[object, ...]]:
-    """Strengths of the bands of ``FORBIDDEN``, without and with vibrations, and their modes."""
+    """Make rows of strengths of the bands of ``FORBIDDEN``, without and with vibrations."""
     found: list[tuple[object, ...]] = []
     for band, character in zip(curve.transitions, result.characters(), strict=True):
         symmetry = character.symmetry.text
@@ -138,7 +138,7 @@ def forbidden_rows(curve: VibronicSpectrum, result: esml.Result) -> list[tuple[o
 
 
 def line_rows(curve: VibronicSpectrum) -> list[tuple[object, ...]]:
-    """Places of the maxima of the first band, from 0-0, beside the measured lines."""
+    """Make rows of maxima of the first band, relative to 0-0, beside the measured lines."""
     first = curve.transitions[0]
     spectrum = replace(curve, transitions=(first,)).at(curve.energies)
     peaks = np.flatnonzero((spectrum[1:-1] > spectrum[:-2]) & (spectrum[1:-1] > spectrum[2:])) + 1
@@ -158,7 +158,7 @@ def line_rows(curve: VibronicSpectrum) -> list[tuple[object, ...]]:
 
 
 def forbidden_picture(curve: VibronicSpectrum, path: Path) -> None:
-    """The first band of benzene, and where its lines are measured, both from 0-0 on."""
+    """Plot the first band of benzene and its measured lines, both relative to 0-0."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -181,7 +181,7 @@ def forbidden_picture(curve: VibronicSpectrum, path: Path) -> None:
 
 
 def predicted(model: esml.Surrogate, smiles: str) -> VibronicSpectrum:
-    """The band of the first singlet of the molecule ``smiles`` in vacuum."""
+    """Predict the band of the first singlet of the molecule ``smiles`` in vacuum."""
     atoms = from_smiles(smiles, ReadingOptions(geometry="xtb")).atoms
     ground = xtb_calculator(0)
     found = vibronic_bands(model, atoms, ground, 1, normal_modes(atoms, ground, METHOD))
@@ -189,14 +189,14 @@ def predicted(model: esml.Surrogate, smiles: str) -> VibronicSpectrum:
 
 
 def maxima(curve: VibronicSpectrum, count: int) -> tuple[Array, Array]:
-    """Energies (eV) and heights of the first ``count`` maxima, heights relative to the first."""
+    """Return energies (eV) and relative heights of the first ``count`` maxima."""
     found = bands(curve.energies, curve.absorption, share=0.02)[:count]
     heights = np.array([band.height for band in found])
     return np.array([band.energy for band in found]), heights / heights[0]
 
 
 def rows(name: str, measured: MeasuredBand, curve: VibronicSpectrum) -> list[tuple[object, ...]]:
-    """Maxima, distances from the one before and heights, ours and measured."""
+    """Make rows of predicted and measured maxima, their spacings and heights."""
     nm, epsilon = np.array(measured.maxima).T
     ours, heights = maxima(curve, len(nm))
     energies, expected = HC / nm, epsilon / epsilon[0]
@@ -210,7 +210,7 @@ def rows(name: str, measured: MeasuredBand, curve: VibronicSpectrum) -> list[tup
 
 
 def picture(curves: dict[str, VibronicSpectrum], path: Path) -> None:
-    """Curves with the measured maxima, both from their 0-0 maximum on."""
+    """Plot the curves with the measured maxima, both relative to their 0-0 maximum."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -45,22 +45,22 @@ GROUPS = {
     "S, no C=S": "[#16;!$([SX1])]",
     "F or Cl": "[F,Cl]",
 }
-"""SMARTS of functional groups; a molecule counts in each that it has."""
+"""SMARTS of functional groups; a molecule counts in each group that it contains."""
 
 FEW = 8
-"""Classes of fewer members are not shown."""
+"""Smallest number of members of a class that is shown."""
 
 
 @dataclass
 class StructureErrors:
-    """Of one structure, eV: S1 (NaN where none is held), and each valence state's with its kind."""
+    """Errors of a structure, eV: S1 (NaN if not valence), and each valence state with its kind."""
 
     s1: float
     states: list[tuple[str, float]]
 
 
 def kinds_of(record: Record, multiplicity: str) -> list[list[str]]:
-    """What each label state is: its leading character, and whether it is charge transfer."""
+    """Return for each label state the leading character and whether it is charge transfer."""
     found = []
     for character in characterize(reference(record, multiplicity)):
         leading = max(character.weights, key=lambda k: character.weights[k])
@@ -72,7 +72,7 @@ def kinds_of(record: Record, multiplicity: str) -> list[list[str]]:
 
 
 def deviations(model: Surrogate, records: Sequence[Record]) -> list[StructureErrors | None]:
-    """Of each of ``records``, in their order; None where the model refuses the structure."""
+    """Return the errors of each record in order; None if the model refuses the structure."""
     order = sorted(range(len(records)), key=lambda i: len(records[i].energies))
     result: list[StructureErrors | None] = [None] * len(records)
     for begin in range(0, len(order), BATCH):
@@ -103,7 +103,7 @@ def deviations(model: Surrogate, records: Sequence[Record]) -> list[StructureErr
 
 
 def table(title: str, classes: dict[str, list[float]], unit: str) -> str:
-    """Markdown rows of mean absolute error, mean error and median size by class."""
+    """Format Markdown rows of mean absolute, mean, and median absolute error by class."""
     lines = [f"| {title} | {unit} | MAE | mean | median |", "|---|---|---|---|---|"]
     for name, errors in classes.items():
         if len(errors) >= FEW:

@@ -1,4 +1,4 @@
-"""Methods beside the labels by what needs no matching of states: S1, T1, the spectrum."""
+"""Compare methods with labels where states need no matching: S1, T1, the spectrum."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from scripts.accuracy import quest
 from scripts.accuracy.methods import Outcome, Prediction
 
 SPECTRUM_LIMIT = 7.0
-"""eV up to which spectra are compared."""
+"""Highest energy (eV) at which spectra are compared."""
 
 SPECTRUM_FWHM = 0.3
-"""eV."""
+"""Full width of a line at half maximum (eV)."""
 
 SPECTRUM_GRID = np.linspace(0.5, SPECTRUM_LIMIT, 1301)
 
 DARK = 0.01
-"""Sum of oscillator strengths below which a spectrum is empty: nothing to compare."""
+"""Sum of oscillator strengths below which a spectrum counts as empty and is not compared."""
 
 
 def curve(energies: np.ndarray, strengths: np.ndarray, highest: float) -> np.ndarray:
-    """Broadened spectrum on ``SPECTRUM_GRID`` up to ``highest``, of norm 1; zero where empty."""
+    """Return the normalized broadened spectrum on ``SPECTRUM_GRID`` up to ``highest``, or zero."""
     real = energies > 0  # a peer may give a state below its ground state
     if not real.any():
         return np.zeros(len(SPECTRUM_GRID))
@@ -42,11 +42,11 @@ def curve(energies: np.ndarray, strengths: np.ndarray, highest: float) -> np.nda
 
 
 def similarity(states: Prediction, record: Record, least_weight: float = 0.0) -> float | None:
-    """Overlap integral, 0 to 1, of the normalized spectra of ``states`` and the labels.
+    """Return the overlap, 0 to 1, of the normalized spectra of ``states`` and the labels.
 
-    Of label states of at least ``least_weight`` valence weight, up to ``SPECTRUM_LIMIT``, or to the
-    last label state where labels end below because only so many were computed. None where the
-    labels absorb nothing there.
+    Label states of at least ``least_weight`` valence weight count, up to ``SPECTRUM_LIMIT``, or up
+    to the last label state if no higher states were computed. Returns None if the labels have no
+    absorption there.
     """
     energies = record.singlet_energies.astype(float)
     highest = SPECTRUM_LIMIT
@@ -61,7 +61,7 @@ def similarity(states: Prediction, record: Record, least_weight: float = 0.0) ->
 
 
 def against_labels(outcomes: Sequence[Outcome], records: Sequence[Record]) -> dict[str, Any]:
-    """Errors of one method on S1 and T1 (where the lowest label is valence) and its spectra."""
+    """Return errors of a method for S1 and T1 (if the lowest label is valence) and spectra."""
     errors: dict[str, list[float]] = {"s1": [], "t1": []}
     similarities: dict[str, list[float]] = {"spectra": [], "valence_spectra": []}
     seconds = []

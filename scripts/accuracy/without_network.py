@@ -51,7 +51,7 @@ class ReferenceBatch:
         self.separation = distances(self.layout.pad_atoms(graph.positions))
 
     def response(self, model: EffectiveHamiltonian) -> Response:
-        """The response with the couplings ``model`` gives each element."""
+        """Return the response with the couplings that ``model`` gives each element."""
         interaction = model.interaction(
             self.kinds, model.element_couplings[self.kinds], self.layout, self.separation
         )
@@ -90,7 +90,7 @@ def score(batches: list[ReferenceBatch], model: EffectiveHamiltonian) -> Scores:
 
 
 def start(relaxation: bool) -> EffectiveHamiltonian:
-    """Parameters of the elements alone; without ``relaxation`` virtual orbitals stay in place."""
+    """Make a model of element parameters only; without ``relaxation`` virtuals are not shifted."""
     model = EffectiveHamiltonian().double()
     if not relaxation:
         model.baseline[:, -N_SIGNED:] = 0.0
@@ -107,7 +107,7 @@ def fit(
     steps: int,
     rng: np.random.Generator,
 ) -> None:
-    """Fit the parameters of the elements, in the second half to solved states, too."""
+    """Fit the parameters of the elements; the second half of the steps also fits solved states."""
     optimizer = torch.optim.Adam([model.element_couplings, model.exponents, model.virtual_scale])
     for step in range(steps):
         for group in optimizer.param_groups:

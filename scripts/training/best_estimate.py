@@ -1,13 +1,13 @@
-"""Fit response parameters to best estimates, and say how far from the truth that leaves the model.
+"""Fit response parameters to best estimates, and report the remaining errors of the model.
 
     python -m scripts.training.best_estimate QUEST QM8 AZULENES --model camb3lyp -o MODEL [--json J]
 
 QUEST is the JSON list of QUEST MAIN, QM8 and AZULENES are files of energies at CC2 and ADC(2) (see
-``better_energies``). Only what acts on excited states changes: orbitals, charges and dipoles stay
-those of the labels. Figures on QUEST and the azulenes are out of fold: five folds of molecules,
-each predicted with parameters fitted without it. A fifth of QM8, by scaffold, is never fitted. With
-``--larger`` a data set of larger molecules says how much their lowest states move, and whether that
-depends on size.
+``better_energies``). Only parameters of excited states change: orbitals, charges and dipoles remain
+as fitted to the labels. Errors for QUEST and the azulenes are out of fold: each of five folds of
+molecules is predicted with parameters fitted without it. A fifth of QM8, by scaffold, is never
+fitted. With ``--larger``, a data set of larger molecules shows how much their lowest states shift,
+and whether that depends on size.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from scripts.training.response_fit import (
 )
 
 ENERGIES = "best estimates (QUEST MAIN), vertical, in vacuum"
-"""What the energies of the fitted model mean."""
+"""Description of the energies of the fitted model."""
 
 FOLDS = 5
 ITERATIONS = 2
@@ -67,7 +67,7 @@ def fit(
     others: Sequence[Sequence[StateToFit]],
     prior: Prior,
 ) -> Parameters:
-    """Gauss–Newton steps from the labels' parameters; ``others`` are further rows at each step."""
+    """Take Gauss–Newton steps from the labels' parameters; ``others`` adds rows at each step."""
     at = Parameters.zero(model)
     for known in others:
         at = ridge([*rows(model, truth, at), *known], at, prior)
@@ -81,7 +81,7 @@ def fit_all(
     known: Known,
     prior: Prior,
 ) -> tuple[Parameters, list[list[StateToFit]]]:
-    """The parameters fitted to everything, and the rows of ``others`` at each step on the way."""
+    """Fit the parameters to all data; also return the rows of ``others`` at each step."""
     at = Parameters.zero(model)
     steps: list[list[StateToFit]] = []
     for step in range(ITERATIONS):
@@ -92,7 +92,7 @@ def fit_all(
 
 
 def folds(molecules: Sequence[Better]) -> list[list[Better]]:
-    """``molecules`` dealt into ``FOLDS`` groups at random."""
+    """Divide ``molecules`` into ``FOLDS`` groups at random."""
     order = np.random.default_rng(1).permutation(len(molecules))
     return [[molecules[i] for i in order[k::FOLDS]] for k in range(FOLDS)]
 
@@ -100,7 +100,7 @@ def folds(molecules: Sequence[Better]) -> list[list[Better]]:
 def computed(
     model: Surrogate, batches: Iterable[MoleculesToFit], parameters: Parameters
 ) -> dict[str, quest.Computed]:
-    """States of QUEST molecules by name, those that have an answer."""
+    """Return the states of QUEST molecules by name, if they could be computed."""
     found = {}
     for batch in batches:
         with torch.no_grad():
@@ -116,7 +116,7 @@ def computed(
 
 
 def summary(found: Sequence[StateToFit]) -> dict[str, dict[str, float]]:
-    """Deviations of lowest singlets and triplets."""
+    """Summarize the deviations of lowest singlets and triplets."""
     table = {}
     for name, triplet in (("singlets", False), ("triplets", True)):
         errors = [r.error for r in found if r.triplet == triplet]
@@ -134,10 +134,10 @@ def summary(found: Sequence[StateToFit]) -> dict[str, dict[str, float]]:
 def method_errors(
     model: Surrogate, molecules: Sequence[quest.BenchmarkMolecule], found: dict[str, quest.Computed]
 ) -> dict[str, float]:
-    """s (eV) for which ±1.645 √(u² + s²) holds 90 % of the errors of ``found`` on QUEST.
+    """Return s (eV) for which ±1.645 √(u² + s²) holds 90 % of the errors of ``found`` on QUEST.
 
-    u is what ``model`` states of the state nearest in energy. |e| ≤ w √(u² + s²) where
-    e²/w² − u² ≤ s², so s² is a quantile of the left-hand side.
+    u is the uncertainty that ``model`` gives for the state nearest in energy. |e| ≤ w √(u² + s²) is
+    equivalent to e²/w² − u² ≤ s², so s² is a quantile of the left-hand side.
     """
     results = model.predict_many([m.atoms for m in molecules], 10, errors="return")
     stated = {m.name: r for m, r in zip(molecules, results, strict=True) if isinstance(r, Result)}
@@ -155,7 +155,7 @@ def method_errors(
 
 
 def lowest(found: Sequence[StateToFit]) -> list[StateToFit]:
-    """The lowest state of each molecule and multiplicity."""
+    """Return the lowest state of each molecule and multiplicity."""
     best: dict[tuple[str, bool], StateToFit] = {}
     for row in found:
         key = row.molecule.name, row.triplet
@@ -165,13 +165,13 @@ def lowest(found: Sequence[StateToFit]) -> list[StateToFit]:
 
 
 def like_neighbours(table: Tensor, known: Sequence[int]) -> Tensor:
-    """``table`` (elements, 11), with rows of elements not ``known`` as those they resemble."""
+    """Give elements of ``table`` (elements, 11) that are not ``known`` the rows of similar ones."""
     source = [ELEMENTS.index(z if z in known else LIKE.get(z, z)) for z in ELEMENTS]
     return table[source]
 
 
 def with_parameters(model: Surrogate, parameters: Parameters, known: Sequence[int]) -> Surrogate:
-    """``model`` with its response parameters changed. ``known`` are the elements fitted."""
+    """Return ``model`` with changed response parameters; ``known`` are the fitted elements."""
     hamiltonian = model.hamiltonian
     centre = centres(model).double() @ parameters.weight
     scale, shift = parameters.shared
@@ -186,7 +186,7 @@ def with_parameters(model: Surrogate, parameters: Parameters, known: Sequence[in
 def movement(
     before: Sequence[StateToFit], after: Sequence[StateToFit]
 ) -> dict[str, dict[str, float]]:
-    """How S1 and T1 move (eV), and by how much more for each further heavy atom."""
+    """Return the shifts of S1 and T1 (eV), and their change per heavy atom."""
     table = {}
     for name, triplet in (("S1", False), ("T1", True)):
         pairs = [
@@ -226,7 +226,7 @@ def cross_fit(
     steps: Sequence[Sequence[StateToFit]],
     prior: Prior,
 ) -> tuple[dict[str, quest.Computed], list[StateToFit]]:
-    """States of ``molecules``, and rows of ``azulenes``, by parameters fitted without them."""
+    """Return states of ``molecules`` and rows of ``azulenes`` from fits without them."""
     out_of_fold: dict[str, quest.Computed] = {}
     azulene_rows: list[StateToFit] = []
     for k, (group, left_out) in enumerate(zip(folds(molecules), folds(azulenes), strict=True)):
@@ -243,11 +243,11 @@ def cross_fit(
 def save_best(
     best: Surrogate, path: Path, stated: object, out_of_fold: Mapping[str, quest.Deviations]
 ) -> None:
-    """Write the model with what is known of its errors: ``stated`` and a table of QUEST."""
+    """Write the model with its known errors: ``stated`` and a table for QUEST."""
     errors = {
         name: round(out_of_fold[f"{name} nπ* and ππ*"].mae, 3) for name in ("singlets", "triplets")
     }
-    for key in ("uncertainty", "validation"):  # said of the labels
+    for key in ("uncertainty", "validation"):  # these refer to the labels
         best.metadata.pop(key, None)
     best.metadata |= {
         "name": path.stem,

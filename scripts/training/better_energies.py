@@ -1,4 +1,4 @@
-"""Energies from better levels than TDDFT, and which predicted state each belongs to.
+"""Energies from better levels than TDDFT, and their assignment to predicted states.
 
 QUEST MAIN gives best estimates of valence states (see ``scripts.accuracy.quest``), QM8 the two
 lowest singlets at RI-CC2/def2-TZVP beside those at CAM-B3LYP/def2-TZVP, and a set of azulenes S1
@@ -28,23 +28,24 @@ Source = Literal["quest", "cc2", "adc2"]
 Array = NDArray[np.float64]
 
 HIGHEST = 6.5
-"""eV; CC2 singlets above are mostly Rydberg or σ states, which a minimal basis cannot hold."""
+"""Highest energy (eV) to use; higher CC2 singlets are mostly Rydberg or σ states, which a minimal
+basis cannot hold."""
 
 SAME_ENERGY, SAME_AMPLITUDE = 0.35, 0.15
-"""A predicted state is that of QM8 if its energy (eV) and the root of its strength agree with
-CAM-B3LYP's that well."""
+"""Largest deviations from CAM-B3LYP in energy (eV) and in the root of the strength at which a
+predicted state counts as the state in QM8."""
 
 LARGEST_CHANGE = 0.8
-"""eV; where CC2 and CAM-B3LYP differ by more, they speak of different states."""
+"""Largest difference (eV) of CC2 and CAM-B3LYP at which both count as the same state."""
 
 STRENGTH_COUNTS = 4.0
-"""eV²; how much a difference of 1 between roots of strengths counts when states are assigned."""
+"""Weight (eV²) of a difference of 1 between roots of strengths when states are assigned."""
 
 ALIKE = {"npi": ("npi", "nspi", "spi"), "ppi": ("ppi",)}
 """Types of listed states with holes in and off the plane, of those whose electron is off it."""
 
 PLANAR = 0.1
-"""Å; largest distance from its plane of an atom of a planar molecule."""
+"""Largest distance (Å) of an atom from the plane of a planar molecule."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Better:
     atoms: Atoms
     source: Source
     group: str  # molecules of one group are on the same side of a split
-    content: Any  # what the source knows of the states
+    content: Any  # data of the source on the states
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,21 @@ class Predicted:
 
 @dataclass(frozen=True)
 class TargetState:
-    """The energy that a predicted state ought to have."""
+    """The energy that a predicted state should have."""
 
     triplet: bool
-    state: int  # place among the predicted states, ascending
+    state: int  # index among the predicted states, ascending
     energy: float  # eV
     kind: str  # npi, ppi or unknown
 
 
 def read_quest(path: Path) -> list[Better]:
-    """The neutral molecules of QUEST MAIN."""
+    """Read the neutral molecules of QUEST MAIN."""
     return [Better(m.name, m.atoms, "quest", m.name, m) for m in quest.load(path)]
 
 
 def read_azulenes(path: Path) -> list[Better]:
-    """Aza-azulenes at ADC(2)/cc-pVDZ."""
+    """Read the aza-azulenes at ADC(2)/cc-pVDZ."""
     return [
         Better(str(entry["id"]), _atoms(entry), "adc2", str(entry["id"]), entry["adc2"])
         for entry in _lines(path)
@@ -91,7 +92,7 @@ def read_azulenes(path: Path) -> list[Better]:
 
 
 def read_records(path: Path) -> list[Better]:
-    """Neutral molecules of a data set with the lowest valence states of the labels."""
+    """Read the neutral molecules of a data set with the lowest valence states of the labels."""
     return [
         Better(
             r.key,
@@ -111,9 +112,9 @@ def read_records(path: Path) -> list[Better]:
 
 
 def read_qm8(path: Path, seed: int = 0) -> list[Better]:
-    """Unsaturated molecules of QM8 whose S1 is the same valence state at both levels, shuffled.
+    """Read unsaturated molecules of QM8 with the same valence S1 at both levels, shuffled.
 
-    The group is the Murcko scaffold, or for open chains the elements they are made of.
+    The group is the Murcko scaffold, or for open chains the elements.
     """
     found = []
     for entry in _lines(path):
@@ -127,7 +128,7 @@ def read_qm8(path: Path, seed: int = 0) -> list[Better]:
 
 
 def usable(molecules: Sequence[Better]) -> list[Better]:
-    """The ``molecules`` that the model does not refuse; what it refuses is printed."""
+    """Return the ``molecules`` that the model accepts; print those that it refuses."""
     kept = []
     for molecule in molecules:
         try:
@@ -140,12 +141,12 @@ def usable(molecules: Sequence[Better]) -> list[Better]:
 
 
 def held_out(molecule: Better) -> bool:
-    """Whether the group of ``molecule`` is among the fifth that is kept for testing."""
+    """Whether the group of ``molecule`` belongs to the fifth that is kept for testing."""
     return int(hashlib.sha256(molecule.group.encode()).hexdigest(), 16) % 5 == 0
 
 
 def targets(molecule: Better, singlets: Predicted, triplets: Predicted) -> Iterator[TargetState]:
-    """What the better level says of the predicted states of ``molecule``."""
+    """Yield target energies of the better level for the predicted states of ``molecule``."""
     if molecule.source == "quest":
         yield from _quest_targets(molecule.content, singlets, triplets)
     elif molecule.source == "adc2":
@@ -164,7 +165,7 @@ def _quest_targets(
         for kind in quest.SCORED:
             if predicted.pi is None:
                 pairs = list(zip(listed, distinct, strict=False))
-            else:  # by character: the k-th nπ* state is the k-th, whatever lies between
+            else:  # by character: the k-th nπ* states match, whatever lies between
                 hole_is_pi = kind == "ppi"
                 alike = [s for s in listed if s["type"].strip() in ALIKE[kind]]
                 places = [
@@ -181,9 +182,9 @@ def _quest_targets(
 def _assigned(
     states: Sequence[dict[str, Any]], places: Sequence[int], predicted: Predicted
 ) -> list[tuple[dict[str, Any], int]]:
-    """Each of ``states`` beside its place among ``places``.
+    """Assign each of ``states`` to one of ``places``.
 
-    In ascending order, unless strengths are listed and roots of strengths agree better in another.
+    The order is ascending, unless the strengths are listed and agree better in another order.
     """
     n = min(len(states), len(places))
     apart = np.zeros((n, n))
@@ -198,7 +199,7 @@ def _assigned(
 
 
 def _distinct(molecule: quest.BenchmarkMolecule, predicted: Predicted) -> list[int]:
-    """Places of the predicted states, one of each degenerate set."""
+    """Return indices of the predicted states, one of each degenerate set."""
     places = list(range(len(predicted.energies)))
     if not quest.may_be_degenerate(molecule.atoms):
         return places
@@ -207,7 +208,7 @@ def _distinct(molecule: quest.BenchmarkMolecule, predicted: Predicted) -> list[i
 
 
 def _qm8_targets(entry: dict[str, Any], singlets: Predicted) -> Iterator[TargetState]:
-    """The k-th state, as long as all below it are the same at all three levels."""
+    """Yield the k-th state as long as all lower states are the same at all three levels."""
     tddft, cc2 = entry["camb3lyp"], entry["cc2"]
     for k in range(min(2, len(singlets.energies))):
         energy, better = tddft["energies_eV"][k], cc2["energies_eV"][k]
@@ -226,7 +227,7 @@ def _comparable(cc2: float, tddft: float) -> bool:
 
 
 def plane_normal(atoms: Atoms) -> Array | None:
-    """Unit normal of the plane of a planar, not linear molecule; None for others."""
+    """Return the unit normal of a planar, not linear molecule; None for others."""
     centred = atoms.positions - atoms.positions.mean(0)
     if len(atoms) < 3:
         return None
@@ -237,7 +238,7 @@ def plane_normal(atoms: Atoms) -> Array | None:
 
 
 def _scaffold(smiles: str) -> str | None:
-    """The group of a molecule; None for a saturated one or a text RDKit cannot read."""
+    """Return the group of a molecule; None if it is saturated or RDKit cannot read it."""
     from rdkit import Chem
     from rdkit.Chem.Scaffolds import MurckoScaffold
 

@@ -1,24 +1,24 @@
-"""Add the domain and the error model to a model file: what the model knows of its own limits.
+"""Add the domain and the error model, which tell the model's limits, to a model file.
 
     python -m scripts.training.calibrate_uncertainty MODEL.safetensors DATA... [-o OUT.safetensors]
                              [--left-out RUN | --like OTHER | --only-bonds | --only-reach DIR]
 
 `esml train` ends with the same step, but without RUN, the models that cross_fit.py trained without
 some of the training molecules. The domain comes from the training split of DATA, which should be
-what the model was trained on. The error model is fitted to the validation split and to the
-molecules that the models of RUN have not seen. The test split is not used. Takes a minute or two
-for a thousand structures.
+the data that the model was trained on. The error model is fitted to the validation split and to the
+molecules that the models of RUN have not seen. The test split is not used. This takes a minute or
+two for a thousand structures.
 
-`--like OTHER` takes what raises and lowers errors from the error model of OTHER, a model of the
-same kind and architecture that was calibrated with `--left-out`, where training five more models
-costs too much; `--only-reach` then renews the scale.
+If training five more models costs too much, `--like OTHER` takes the coefficients of the error
+model from OTHER, a model of the same kind and architecture that was calibrated with `--left-out`;
+`--only-reach` then fits the scale again.
 
-Two options add to a calibrated model, and leave everything else as it is. `--only-bonds` adds which
-bonds and chains of elements the training split has. `--only-reach DIR`, after that, lets stated
-errors grow with size, charge and with what was never seen: three coefficients and the scale are
-fitted to the validation split, to the larger molecules in DIR, and to the molecules of the test
-split that have a charge or whose cores were held out. It prints the shares inside 90 % intervals,
-each molecule left out of the fit; scripts/accuracy/coverage.py prints them by group.
+Two options add to a calibrated model and change nothing else. `--only-bonds` adds the bonds and
+chains of elements in the training split. After that, `--only-reach DIR` lets predicted errors grow
+with size, charge and unseen bonds: three coefficients and the scale are fitted to the validation
+split, to the larger molecules in DIR, and to the molecules of the test split that have a charge or
+whose cores were held out. It prints the shares inside 90 % intervals, each molecule left out of the
+fit; scripts/accuracy/coverage.py prints them by group.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from reference.molecules import held_out_core, molecule_from_smiles
 
 
 def left_out(directory: Path, training: list[Record]) -> list[LeftOut]:
-    """The models in ``directory``, each with the records of ``training`` kept from it."""
+    """Load the models in ``directory``, each with the records of ``training`` left out of it."""
     found = []
     for path in sorted(directory.glob("*/left_out.txt")):
         keys = set(path.read_text().split())

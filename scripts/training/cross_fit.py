@@ -1,13 +1,13 @@
-"""Train models without some of the molecules: the shipped model's error model learns from them.
+"""Train models without some of the molecules, for the error model of the shipped model.
 
     python -m scripts.training.cross_fit RUN [--config configs/cross_fit.yaml] [--only NAME ...]
     python -m scripts.training.calibrate_uncertainty MODEL DATA... --left-out RUN
 
 Validation molecules have the same cores (chromophores, rings, chains) as training molecules, so
-they cannot show how wrong a model is for cores it never saw. Therefore the unsaturated cores of
+they cannot show the errors for unseen cores. Therefore the unsaturated cores of
 reference/molecules.py are divided into groups. For each group a model is trained without any
-molecule that holds one of its cores, and without some that hold none; one more is trained on small
-molecules only. Their errors for the molecules left out are those for the unknown.
+molecule that contains one of its cores, and without some that contain none; one more is trained on
+small molecules only. Their errors for the molecules left out show the errors for unknown molecules.
 
 RUN/NAME gets the model and ``left_out.txt``, the InChIKeys of the molecules it was not trained on.
 Run the same command again to continue an interrupted run.
@@ -35,7 +35,7 @@ from scripts import ROOT
 
 @dataclass(frozen=True)
 class CrossFitPlan:
-    """The file configs/cross_fit.yaml."""
+    """Content of the file configs/cross_fit.yaml."""
 
     base: TrainingConfig
     epochs: int
@@ -53,7 +53,7 @@ class CrossFitPlan:
 
 
 def holders(records: Sequence[Record], plan: CrossFitPlan) -> dict[str, set[str]]:
-    """Cores that may be left out, and the InChIKeys of the molecules of ``records`` with each."""
+    """Return the cores that may be left out, with the InChIKeys of the molecules with each."""
     smiles = {r.inchikey: r.smiles for r in records}
     known = {key: Chem.MolFromSmiles(text) for key, text in smiles.items()}
     tables = (building_blocks.FUSED, building_blocks.RINGS, building_blocks.CHAINS)
@@ -69,7 +69,7 @@ def holders(records: Sequence[Record], plan: CrossFitPlan) -> dict[str, set[str]
 
 
 def deal(held: dict[str, set[str]], keys: set[str], plan: CrossFitPlan) -> list[set[str]]:
-    """The molecules left out of each group's model: groups as small as they can be, and alike."""
+    """Divide the molecules to leave out into groups that are as small and as equal as possible."""
     rng = np.random.default_rng(plan.seed)
     names = sorted(held, key=lambda name: -len(held[name]))
     order = sorted(rng.permutation(len(names)), key=lambda i: -len(held[names[i]]))
@@ -84,7 +84,7 @@ def deal(held: dict[str, set[str]], keys: set[str], plan: CrossFitPlan) -> list[
 
 
 def left_out(records: Sequence[Record], plan: CrossFitPlan) -> dict[str, set[str]]:
-    """By name of a model, the InChIKeys of the training molecules ``records`` kept from it."""
+    """Return by model name the InChIKeys of the training molecules left out of it."""
     keys = {r.inchikey for r in records}
     groups = deal(holders(records, plan), keys, plan)
     found = {f"cores-{place}": group for place, group in enumerate(groups)}
@@ -93,7 +93,7 @@ def left_out(records: Sequence[Record], plan: CrossFitPlan) -> dict[str, set[str
 
 
 def run(plan: CrossFitPlan, directory: Path, only: Sequence[str] = ()) -> None:
-    """Train every model of ``plan`` that ``directory`` lacks."""
+    """Train every model of ``plan`` that is missing in ``directory``."""
     records = read(plan.base.data)
     training = [r for r in records if r.split == "train"]
     validation = [r for r in records if r.split == "validation"]

@@ -3,8 +3,8 @@
     python -m scripts.training.last_step TABLE.csv.gz --store FILE.jsonl --model IN.safetensors
         -o OUT.safetensors [--n 300] [--heavy 30] [--solvents 2] [--seed 0]
 
-Takes the options of ``scripts.accuracy.measured_maxima``, whose tables it prints first. Six
-numbers and their uncertainty are written into the metadata of the model, nothing else changes. The
+Accepts the options of ``scripts.accuracy.measured_maxima``, whose tables it prints first. Six
+numbers and their uncertainty are written into the metadata of the model; nothing else changes. The
 table is not part of the project.
 """
 

@@ -1,12 +1,12 @@
-"""How excitation energies change with the response parameters, to first order, and their fit.
+"""First-order changes of excitation energies with the response parameters, and their fit.
 
 An atom's eleven couplings deviate from its element's baseline by δ (``deviations`` of the
-Hamiltonian). The change of δ is linear in the parameters sought,
+Hamiltonian). The change of δ is linear in the parameters to fit,
 
     Δδ_A = T[element of A] + W (h_A − mean of the element) ,
 
-with a table T of the elements and a matrix W on the hidden features h_A the model has anyway. Two
-numbers are global: the scale σ of the virtual levels and the shift τ of triplets
+with a table T of the elements and a matrix W on the existing hidden features h_A of the model. Two
+parameters are global: the scale σ of the virtual levels and the shift τ of triplets
 (:func:`esml.physics.interaction.triplet_exchange`). Energies are
 stationary, so dω/dδ_A follows from one backward pass per state, and dω/d(T, W) from it by sums over
 atoms. A ridge regression of energies on (T, W, σ, τ) with Huber's loss, evaluated anew at each
@@ -44,13 +44,13 @@ from scripts.training.better_energies import (
 Array = NDArray[np.float64]
 
 N_STATES = {"quest": 12, "cc2": 4, "adc2": 3}
-"""States solved for, by source."""
+"""Number of states to solve for, by source."""
 
 BATCH = 24
-"""Molecules solved at a time."""
+"""Number of molecules solved at a time."""
 
 LEAST_SPREAD = 1e-4
-"""Share of the features' mean square that every direction has at least."""
+"""Smallest variance of a direction, as a share of the features' mean square."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Parameters:
         return torch.cat([x.flatten() for x in (self.table, self.weight, self.shared)]).numpy()
 
     def like(self, flat: Array) -> Parameters:
-        """The parameters of ``flat``, shaped as these."""
+        """Return the parameters in ``flat``, in the shapes of these."""
         parts = (self.table, self.weight, self.shared)
         values = torch.from_numpy(flat).split([x.numel() for x in parts])
         return Parameters(*(v.view_as(x) for v, x in zip(values, parts, strict=True)))
@@ -80,7 +80,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class MoleculesToFit:
-    """Molecules with all that does not depend on the response parameters."""
+    """Molecules with all quantities that do not depend on the response parameters."""
 
     molecules: tuple[Better, ...]
     graph: Graph
@@ -112,16 +112,16 @@ class StateToFit:
 
 
 def prepared(model: Surrogate, molecules: Sequence[Better]) -> Iterator[MoleculesToFit]:
-    """Batches of ``molecules`` by size."""
+    """Yield batches of ``molecules`` by size."""
     by_size = sorted(molecules, key=lambda m: len(m.atoms))
     for start in range(0, len(by_size), BATCH):
         yield _batch(model, tuple(by_size[start : start + BATCH]))
 
 
 def centres(model: Surrogate) -> Tensor:
-    """(elements, hidden) features of the mean atom of each element in the training data.
+    """Return mean features of each element in the training data, (elements, hidden).
 
-    Raises ValueError for a model that does not know its training data.
+    Raises ValueError for a model without a domain.
     """
     if model.domain is None:
         raise ValueError("the model file holds no domain: expected the means of its elements")
@@ -168,10 +168,10 @@ def solve(
     rescaled: Tensor | float = 0.0,
     shifted: Tensor | float = 0.0,
 ) -> tuple[Excitations, Excitations]:
-    """Singlets and triplets with ``parameters``.
+    """Solve for singlets and triplets with ``parameters``.
 
-    To the couplings of atoms ``change`` (N, 11) is added, to each molecule's σ ``rescaled`` (M,)
-    and to its τ ``shifted`` (M,).
+    ``change`` (N, 11) is added to the couplings of atoms, ``rescaled`` (M,) to each molecule's σ
+    and ``shifted`` (M,) to its τ.
     """
     deviation = batch.deviation + parameters.table[batch.kinds] + batch.hidden @ parameters.weight
     scale, shift = parameters.shared
@@ -194,7 +194,7 @@ def solve(
 def predicted_states(
     batch: MoleculesToFit, found: Excitations, molecule: int
 ) -> tuple[Predicted, Array]:
-    """States of one molecule of the batch in ascending order, and their places in ``found``."""
+    """Return the states of one molecule in ascending order, and their indices in ``found``."""
     energies = found.energies[molecule].detach().numpy()
     places = np.argsort(np.where(np.isfinite(energies), energies, np.inf))
     places = places[np.isfinite(energies[places])]
@@ -207,7 +207,7 @@ def predicted_states(
 
 
 def _pi(batch: MoleculesToFit, found: Excitations, molecule: int) -> NDArray[np.bool_] | None:
-    """(S, 2) whether more than half of hole and electron are in p orbitals off the plane."""
+    """Return (S, 2) whether more than half of hole and electron is in out-of-plane p orbitals."""
     atoms = batch.molecules[molecule].atoms
     normal = plane_normal(atoms)
     if normal is None:
@@ -233,7 +233,7 @@ Known = Mapping[str, Sequence[TargetState]]
 def found_targets(
     model: Surrogate, batches: Sequence[MoleculesToFit], parameters: Parameters
 ) -> dict[str, list[TargetState]]:
-    """What the better level says of the states that ``parameters`` give, by molecule."""
+    """Return the targets of the better level for the states from ``parameters``, by molecule."""
     known = {}
     for batch in batches:
         with torch.no_grad():
@@ -250,9 +250,9 @@ def rows(
     parameters: Parameters,
     known: Known | None = None,
 ) -> list[StateToFit]:
-    """All states of ``batches`` that a better level knows, evaluated with ``parameters``.
+    """Return all states of ``batches`` with a target, evaluated with ``parameters``.
 
-    States are matched anew unless their targets are ``known``.
+    States are matched again unless their targets are ``known``.
     """
     found: list[StateToFit] = []
     for batch in batches:
@@ -286,7 +286,7 @@ def rows(
 
 
 def _slopes(energies: Tensor, *parameters: Tensor) -> list[tuple[Tensor, ...]]:
-    """dω/d(each of ``parameters``) of the k-th state of all molecules, for every k."""
+    """Return dω/d(each of ``parameters``) of the k-th state of all molecules, for every k."""
     result = []
     for column in energies.unbind(1):
         known = column.isfinite()
@@ -299,14 +299,14 @@ def _slopes(energies: Tensor, *parameters: Tensor) -> list[tuple[Tensor, ...]]:
 
 
 def _over_atoms(batch: MoleculesToFit, own: slice, slope: Tensor) -> Array:
-    """dω/d(T, W), flat, of dω/dδ (n, 11) of the atoms ``own``."""
+    """Return dω/d(T, W), flat, from dω/dδ (n, 11) of the atoms ``own``."""
     table = slope.new_zeros(len(ELEMENTS), slope.shape[1]).index_add(0, batch.kinds[own], slope)
     weight = batch.hidden[own].mT @ slope
     return torch.cat([table.flatten(), weight.flatten()]).detach().numpy()
 
 
 def spread(batches: Iterable[MoleculesToFit]) -> Array:
-    """(hidden, hidden) Σ, mean square of the centred features of heavy atoms.
+    """Return Σ (hidden, hidden), the mean square of the centred features of heavy atoms.
 
     Directions in which they hardly vary get ``LEAST_SPREAD``.
     """
@@ -316,23 +316,23 @@ def spread(batches: Iterable[MoleculesToFit]) -> Array:
 
 
 NOT_AT_ALL = 1e-6
-"""What is held fast is expected to change by."""
+"""Expected change of a parameter that is held fixed."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What the parameters and the errors are expected to be, one standard deviation.
+    """Expected sizes of parameters and errors, one standard deviation.
 
-    W has the precision Σ / ``weight``², with Σ the ``spread`` of the features: expected to be
-    small is what it adds to δ on the atoms there are, whatever units the features have.
+    W has the precision Σ / ``weight``², with Σ the ``spread`` of the features: its contribution
+    to δ on real atoms is expected to be small, whatever units the features have.
     """
 
     spread: Array  # (hidden, hidden) Σ
     sized: float = 0.2  # of an element's couplings but for the levels, in units of δ
     levels: float = 0.3  # eV, of an element's levels
     held: tuple[int, ...] = (17,)
-    """Elements whose own couplings stay. Of nσ* states, the lowest of halides, the truth lists
-    too few; without them those of CH3Cl and HCl rise by 0.4 eV, away from it."""
+    """Elements whose own couplings are fixed. The best estimates list too few nσ* states, the
+    lowest of halides; fitted, those of CH3Cl and HCl rise by 0.4 eV, away from the estimates."""
     weight: float = 0.0075
     scale: float = 0.05  # of σ
     shift: float = 0.3  # eV, of τ
@@ -341,13 +341,13 @@ class Prior:
     )
     """eV, of the energies, by source."""
     most: dict[str, float] = field(default_factory=lambda: {"cc2": 270.0})
-    """Number of energies of a source beyond which more of them do not weigh more: their errors
-    are those of one method, and not independent."""
+    """Number of energies of a source beyond which its total weight no longer grows, because the
+    errors of one method are not independent."""
     huber: float = 0.2  # eV, beyond which an error counts linearly
-    steps: int = 10  # times that Huber's weights are made anew
+    steps: int = 10  # number of updates of Huber's weights
 
     def noise_of(self, found: Sequence[StateToFit]) -> Array:
-        """(len(found),) eV, of each of the energies."""
+        """Return the expected error of each energy, (len(found),) eV."""
         count = Counter(row.molecule.source for row in found)
         of_source = {
             source: self.noise[source] * max(1.0, n / self.most.get(source, n)) ** 0.5
@@ -356,7 +356,7 @@ class Prior:
         return np.array([of_source[row.molecule.source] for row in found])
 
     def precision(self, at: Parameters) -> Array:
-        """(parameters, parameters), shaped as ``at``."""
+        """Return the precision matrix (parameters, parameters), for the shapes of ``at``."""
         table = torch.full_like(at.table, self.sized)
         table[:, -N_SIGNED:] = self.levels
         table[[ELEMENTS.index(z) for z in self.held]] = NOT_AT_ALL
@@ -370,7 +370,7 @@ class Prior:
 
 
 def ridge(found: Sequence[StateToFit], at: Parameters, prior: Prior) -> Parameters:
-    """The parameters that serve ``found``, rows evaluated with the parameters ``at``, best."""
+    """Fit the parameters to the rows ``found``, evaluated with the parameters ``at``."""
     slopes = np.stack([row.slope for row in found])
     wanted = np.array([-row.error for row in found]) + slopes @ at.flat
     noise, precision = prior.noise_of(found), prior.precision(at)

@@ -4,14 +4,14 @@
     python -m scripts.training.vary_training show [--csv docs/variants.csv] [--page docs/model.md]
                                          [--figures docs/figures/model]
 
-``run`` trains what configs/variants.yaml lists and the table lacks, and adds a model's rows to the
-table once it is scored; an interrupted run continues from its own state in RUN. ``show`` fills the
-learning curve and the table of variants of the page, and draws the curve.
+``run`` trains the models of configs/variants.yaml that are missing in the table, and adds a model's
+rows to the table once it is scored; an interrupted run continues from its own state in RUN.
+``show`` fills the learning curve and the table of variants of the page, and draws the curve.
 
 A row of the table: variant (empty for a point of the learning curve), structures trained on,
 passes, the set scored (validation, test, extrapolation), a quantity of ``esml.training.scores``,
-its mean absolute error and the number of structures behind it. Variants are not scored on the test
-split, because choices are made from them.
+its mean absolute error and the number of structures. Variants are not scored on the test split,
+because choices are made from them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SHIPPED = "as shipped"
 
 @dataclass(frozen=True)
 class VariantsPlan:
-    """The file configs/variants.yaml."""
+    """Content of the file configs/variants.yaml."""
 
     base: TrainingConfig
     extrapolation: Path
@@ -86,8 +86,8 @@ class Job:
         return f"{self.variant.replace(' ', '-') or 'size'}-{self.size}"
 
     def config(self, base: TrainingConfig, shard: Path, output: Path) -> TrainingConfig:
-        """``base`` with this job's records and changes; ValidationError for unknown keys."""
-        # A word of the base's own YAML is a path by now, so the whole configuration is rebuilt.
+        """Return ``base`` with this job's records and changes; ValidationError for unknown keys."""
+        # Paths in ``base`` are already resolved, so the whole configuration is rebuilt.
         settings = base.model_dump()
         settings |= {"data": [shard], "output": output, "name": self.name, "epochs": self.epochs}
         settings["validate_every"] = self.epochs
@@ -101,7 +101,7 @@ class Job:
 
 
 def jobs(plan: VariantsPlan) -> Iterator[Job]:
-    """All models of ``plan``."""
+    """Yield all models of ``plan``."""
     for size in plan.sizes:
         yield Job("", size, plan.base.epochs, {})
     for name, changes in plan.variants.items():
@@ -109,7 +109,7 @@ def jobs(plan: VariantsPlan) -> Iterator[Job]:
 
 
 def scores(model: Path | str, sets: Mapping[str, Sequence[Record]]) -> list[Row]:
-    """Mean absolute errors of a model on ``sets``, as rows without what was trained."""
+    """Return mean absolute errors of a model on ``sets``, as rows without the training columns."""
     found = load_model(model)
     rows = []
     for name, records in sets.items():
@@ -128,7 +128,7 @@ def append(path: Path, rows: Sequence[Row]) -> None:
 
 
 def run(plan: VariantsPlan, directory: Path, path: Path, only: Sequence[str] = ()) -> None:
-    """Train and score what the table ``path`` lacks."""
+    """Train and score the models that are missing in the table ``path``."""
     directory.mkdir(parents=True, exist_ok=True)
     records = read(plan.base.data)
     training = [r for r in records if r.split == "train"]
@@ -182,7 +182,7 @@ SHOWN = (
 
 
 class Found:
-    """The table, asked by what is wanted."""
+    """Look up entries of the table."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.values = {
@@ -192,17 +192,17 @@ class Found:
         self.sizes = sorted({size for variant, size, *_ in self.values if not variant})
 
     def curve(self, name: str, quantity: str) -> list[float]:
-        """Errors of the set ``name`` at ``sizes``."""
+        """Return the errors on the set ``name`` at ``sizes``."""
         return [self.values["", size, name, quantity] for size in self.sizes]
 
 
 def exponent(sizes: Sequence[int], errors: Sequence[float]) -> float:
-    """b of error ∝ size^(−b), by least squares of the logarithms."""
+    """Fit b of error ∝ size^(−b) by least squares of the logarithms."""
     return -float(np.polyfit(np.log(sizes), np.log(errors), 1)[0])
 
 
 def sizes_table(found: Found) -> str:
-    """The learning curve: test errors by number of structures, and their exponent."""
+    """Make the learning curve's table: test errors by number of structures, and the exponent."""
     body = []
     for name, where in (("test", ""), ("extrapolation", "larger: ")):
         for quantity, label in CURVES.items():
@@ -213,7 +213,7 @@ def sizes_table(found: Found) -> str:
 
 
 def variants_table(rows: Sequence[Row]) -> str:
-    """Errors of every variant, in the order of the table."""
+    """Make the table of errors of every variant, in the order of the rows."""
     found = Found(rows)
     names = dict.fromkeys((r["variant"], int(r["structures"])) for r in rows if r["variant"])
     body = []
@@ -225,7 +225,7 @@ def variants_table(rows: Sequence[Row]) -> str:
 
 
 def draw(found: Found, path: Path) -> None:
-    """Learning curves of unseen small and of larger molecules, both axes logarithmic."""
+    """Plot learning curves for unseen small and for larger molecules on logarithmic axes."""
     figure, panels = pyplot.subplots(1, 2, figsize=(9.0, 3.8), sharey=True, layout="constrained")
     for axes, name, title in zip(
         panels, ("test", "extrapolation"), ("unseen molecules", "larger molecules"), strict=True
