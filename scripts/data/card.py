@@ -3,9 +3,9 @@
     python -m scripts.data.card [DATA ...] [--page docs/data.md] [--figures docs/figures]
 
 DATA are directories of records; each is a row of the first table. By default they are all of data/
-but those of ``APART``. The script replaces the blocks of the page between
-``<!-- data card: NAME -->`` and ``<!-- end -->`` and the pictures data_*.png. A record that several
-directories hold counts for the first of them.
+except those of ``APART``. The script replaces the blocks of the page between
+``<!-- data card: NAME -->`` and ``<!-- end -->`` and the pictures data_*.png. A record that is in
+several directories counts for the first of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from scripts.data.entries import collect
 from scripts.pages import fill
 
 APART = ("alloys", "distorted", "electrolytes")
-"""Sets that are described by themselves: crystals, and what is for testing only."""
+"""Sets that are described separately: crystals, and sets for testing only."""
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def histogram(
     bins: np.ndarray,
     label: str,
 ) -> None:
-    """Shares of each family: the larger molecules are too few to be seen as numbers."""
+    """Draw shares of each family, because the larger molecules are too few to be seen as counts."""
     for name, members in families(entries).items():
         data = np.concatenate([np.atleast_1d(values(e)) for e in members])
         axes.hist(
@@ -61,7 +61,7 @@ def histogram(
     axes.set_yticks([])
     axes.spines[["left", "right", "top"]].set_visible(False)
     if len(families(entries)) > 1:
-        # Above the axes: inside there is no room that bars leave free.
+        # Above the axes, because bars fill the inside.
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 

@@ -93,7 +93,7 @@ def composition(entries: Sequence[Entry]) -> str:
 
 
 def charges_and_elements(entries: Sequence[Entry]) -> str:
-    """How many structures and training molecules have each element and each charge."""
+    """Count the structures and training molecules with each element and each charge."""
     rows: list[Sequence[object]] = []
 
     def count(name: str, chosen: Sequence[Entry]) -> None:

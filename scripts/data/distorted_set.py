@@ -4,10 +4,11 @@
 
 The structures start from relaxed ones of the test split whose chromophores occur in training, so a
 failure is due to the geometry. Stretched by 8 to 15 %: one bond between heavy atoms in every second
-molecule, the whole molecule in the others; training holds thermal vibrations only. Twisted: a
-double bond by 60° to 75°, where training ends at 60°, or at least two single bonds at once by 45°
-to 90°, where training turns one. Labels are those of the reference set. The seed and the molecules
-of DATA determine everything, so a larger DATA gives other structures. Resumable.
+molecule, the whole molecule in the others; training structures have thermal vibrations only.
+Twisted: a double bond by 60° to 75° (at most 60° in training), or at least two single bonds at once
+by 45° to 90° (only one in training). Labels are computed as for the reference set. The structures
+depend only on the seed and the molecules of DATA, so a larger DATA gives other structures. An
+interrupted run can be continued.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ from scripts import ROOT
 N_STRETCHED, N_TWISTED = 30, 20
 MOST_HEAVY = 5
 STRETCH = (1.08, 1.15)
-"""Factors on a bond, or on all distances."""
+"""Range of factors on a bond, or on all distances."""
 DOUBLE = (60.0, 75.0)
-"""Degrees."""
+"""Range of twists of double bonds (degrees)."""
 SINGLE = (45.0, 90.0)
 
 
 def bonded(record: Record) -> Mol | None:
-    """The molecule of ``record``, atoms in its order; None where that order is another.
+    """Return the molecule of ``record`` if its atoms are in RDKit's order, else None.
 
-    Records hold the atoms as RDKit counts those of their SMILES (reference/geometries.py).
+    Records store atoms in RDKit's order for their SMILES (reference/geometries.py).
     """
     mol = Chem.AddHs(parse(record.smiles))
     numbers = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
@@ -61,7 +62,7 @@ def bonded(record: Record) -> Mol | None:
 def stretched(
     record: Record, mol: Mol, one_bond: bool, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Positions with one bond, or everything, longer by a factor within ``STRETCH``."""
+    """Return positions with one bond, or all distances, longer by a factor within ``STRETCH``."""
     factor = rng.uniform(*STRETCH)
     if not one_bond:
         return record.positions * factor
@@ -81,7 +82,7 @@ def stretched(
 
 
 def twisted(record: Record, mol: Mol, rng: np.random.Generator) -> np.ndarray | None:
-    """Positions turned about a double bond, or about all twistable single bonds, if several."""
+    """Return positions twisted about a double bond, or about all twistable single bonds."""
     found = twistable_bonds(mol)
     chosen = [entry for entry in found if entry[2] == "double"][:1]
     chosen = chosen or (found if len(found) > 1 else [])
@@ -95,7 +96,7 @@ def twisted(record: Record, mol: Mol, rng: np.random.Generator) -> np.ndarray | 
 
 
 def distort(records: Sequence[Record], seed: int = 0) -> Iterator[Atoms]:
-    """The distorted structures of relaxed test ``records``, as ``generate`` takes them."""
+    """Yield distorted structures of relaxed test ``records``, as input for ``generate``."""
     rng = np.random.default_rng(seed)
     relaxed = {
         r.inchikey: r

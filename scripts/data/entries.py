@@ -1,4 +1,4 @@
-"""What the data card needs of the committed records, and of their molecules."""
+"""Data of the committed records and their molecules for the data card."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ase.data import chemical_symbols
 from esml.io.records import Record, iterate
 
 ENDS = (6.0, 8.0)
-"""eV; spectra are looked at below these."""
+"""Upper ends (eV) of the spectra that are examined."""
 LARGEST_SAMPLED = 9
-"""Heavy atoms; larger molecules are there for extrapolation."""
+"""Largest number of heavy atoms in the sample; larger molecules test extrapolation."""
 
 GROUPS = {
     "C=C outside aromatic rings": "[C;!a]=[C;!a]",
@@ -38,12 +38,12 @@ GROUPS = {
     "SH, SR outside aromatic rings": "[SX2;!a]",
     "F, Cl": "[F,Cl]",
 }
-"""What a molecule may contain (name: SMARTS)."""
+"""Features that are counted in molecules (name: SMARTS)."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the card needs of one record."""
+    """Data of one record for the card."""
 
     directory: str
     molecule: str
@@ -96,7 +96,7 @@ class Entry:
 
 
 def collect(directories: Sequence[Path]) -> list[Entry]:
-    """One entry for every distinct record, those of the first directory first."""
+    """Return one entry for every distinct record, those of the first directory first."""
     entries, seen = [], set()
     for directory in directories:
         for record in iterate(directory):
@@ -107,7 +107,7 @@ def collect(directories: Sequence[Path]) -> list[Entry]:
 
 
 def molecules(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """One entry for every molecule."""
+    """Return one entry for every molecule."""
     return {entry.molecule: entry for entry in reversed(entries)}
 
 

@@ -25,7 +25,7 @@ from reference.scf import Level, ground_state, molecule
 
 
 def calculated(atoms: Atoms, level: Level) -> dict[str, Any]:
-    """States and frontier orbitals as `esml spectrum --compare` reads them."""
+    """Compute states and frontier orbitals in the format of `esml spectrum --compare`."""
     mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
     space, singlets, triplets = excitations(mean_field, level)
     minimal = downfold(mean_field)

@@ -1,14 +1,14 @@
-"""Structures on the way to the minima of S1 and T1, as a model finds them.
+"""Make structures on the way to a model's minima of S1 and T1.
 
     python -m scripts.data.excited_set RUN [--model camb3lyp] [--n 100] [--largest 6]
                                            [--only SMARTS] [--seed 0] [--workers 2]
 
 Relaxed unsaturated structures of the training split of data/small, data/pool and data/chromophores
 are relaxed again in S1 and T1 of a model (``esml.dynamics``), until a minimum, a crossing with the
-ground state, or STEPS steps. Relaxations drift where the model is wrong; labels there correct it:
-train, and run this again. From each path come its end and a structure within.
+ground state, or STEPS steps. Relaxations drift to where the model is wrong, and labels there
+correct it: train, and run this again. Each path gives its end and one structure in between.
 Structures go to RUN/excited.xyz, labels to RUN/excited, the smaller molecules of a random order
-first; those whose closed shell is no minimum there are refused by the labels.
+first. Structures at which the closed shell is not a minimum get no labels.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from scripts.data.triplet_set import candidates, label, toward
 
 STATES = ("S1", "T1")
 STEPS = 40
-"""Of each relaxation."""
+"""Largest number of steps of each relaxation."""
 SHARES = (0.5, 0.9)
-"""Range of the share of the way for the structure within a path."""
+"""Range of the position of the structure within a path, as a share of its length."""
 
 
 def end_of_path(model: esml.Surrogate, atoms: Atoms, state: str) -> Atoms | None:
-    """Where ``state`` of ``atoms`` relaxes to; None if the molecule is beyond the model."""
+    """Relax ``state`` of ``atoms``; None if the model cannot treat the molecule."""
     try:
         end: Atoms = relaxed_state(model, atoms, state, steps=STEPS).excited.atoms
     except CrossingError as error:
@@ -52,7 +52,7 @@ def end_of_path(model: esml.Surrogate, atoms: Atoms, state: str) -> Atoms | None
 
 
 def along_path(model: esml.Surrogate, record: Record, seed: int) -> list[Atoms]:
-    """Structures of ``record``'s molecule, two for each of STATES; fewer where bonds break."""
+    """Return two structures of ``record``'s molecule for each of STATES, fewer if bonds break."""
     rng = np.random.default_rng([seed, zlib.crc32(record.inchikey.encode())])
     found = []
     for state in STATES:
@@ -68,7 +68,7 @@ def along_path(model: esml.Surrogate, record: Record, seed: int) -> list[Atoms]:
 
 
 Job = tuple[int, Record]
-"""The place of a record among all, and the record."""
+"""Index of a record, and the record."""
 
 
 def _along(job: Job, settings: tuple[str, int]) -> list[Atoms]:
@@ -83,7 +83,7 @@ def _died(job: Job) -> list[Atoms]:
 
 
 def structures(records: Sequence[Record], name: str, seed: int, workers: int) -> Iterator[Atoms]:
-    """Those of all ``records``, in their order."""
+    """Yield the structures of all ``records``, in their order."""
     outcomes = on_processes(_along, list(enumerate(records)), (name, seed), workers, _died)
     done = tracked(outcomes, "molecules", len(records))
     found = {place: images for (place, _), images in done}

@@ -3,7 +3,7 @@
     python -m scripts.data.point_charge_shifts data/solvents/charges.json
 
 CAM-B3LYP/def2-SVP at GFN2-xTB geometries, in vacuum and among the charges of ``surroundings``
-(``pyscf.qmmm``: no damping). Everything there is stays; run the same command again to go on.
+(``pyscf.qmmm``: no damping). Existing entries are kept; run the same command again to continue.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ CHOSEN = (
     "pyridinium",
     "p-nitroaniline",
 )
-"""Of ``MOLECULES``."""
+"""Molecules of ``MOLECULES`` that are computed."""
 
 WATER = np.array([[0.0, 0.0, 0.0], [0.7570, 0.5859, 0.0], [-0.7570, 0.5859, 0.0]])
 WATER_CHARGES = np.array([-0.834, 0.417, 0.417])
-"""The three-point model TIP3P: O, H, H, in Å and e."""
+"""Geometry and charges of the three-point model TIP3P: O, H, H, in Å and e."""
 
 TRIES = 40_000
-"""Places that a bonded water is looked for at."""
+"""Number of positions tried for a bonded water."""
 
 
 def surroundings(atoms: Atoms, charges: Array, seed: int) -> dict[str, tuple[Array, Array]]:
-    """Point charges (e) and their positions (Å) around ``atoms`` of atomic ``charges``, by name.
+    """Return point charges (e) and positions (Å) around ``atoms`` of atomic ``charges``, by name.
 
     ``ion``: +1 about 4 Å beyond an end of the molecule; ``waters``: 24 three-point water models in
     random places and orientations between 3 and 7 Å from the nearest atom; ``field``: two charges
@@ -87,9 +87,9 @@ def surroundings(atoms: Atoms, charges: Array, seed: int) -> dict[str, tuple[Arr
 
 
 def _bonded(atoms: Atoms, charges: Array, rng: np.random.Generator) -> Array:
-    """(6, 3) Å: two waters, one after the other where its electrostatic energy is lowest.
+    """Place two waters, one after the other at the lowest electrostatic energy, (6, 3) Å.
 
-    Nothing comes nearer than in usual hydrogen bonds.
+    No atoms come nearer than in usual hydrogen bonds.
     """
     x = atoms.positions
     # Å between O or H of a water and H or a heavier atom of the molecule.
@@ -116,14 +116,14 @@ def _bonded(atoms: Atoms, charges: Array, rng: np.random.Generator) -> Array:
 
 
 def among_charges(mean_field: Any, charges: Array, positions: Array) -> Any:
-    """``mean_field`` in the potential of point charges."""
+    """Put ``mean_field`` in the potential of point charges."""
     from pyscf import qmmm
 
     return qmmm.mm_charge(mean_field, positions / BOHR, charges, unit="Bohr")
 
 
 def computed(name: str, known: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """The entry of a molecule, after each of the surroundings that ``known`` lacks."""
+    """Yield the entry of a molecule after each of the surroundings missing in ``known``."""
     if known is None:
         atoms = from_smiles(MOLECULES[name])
     else:
@@ -157,7 +157,7 @@ def computed(name: str, known: dict[str, Any] | None) -> Iterator[dict[str, Any]
 
 
 def run(path: Path) -> None:
-    """Compute what ``path`` does not hold yet, writing it whole after every calculation."""
+    """Compute what is missing in ``path``, and rewrite the file after every calculation."""
     header = {
         "level": f"{LEVEL.functional}/{LEVEL.basis}, density fitting, TDDFT; point charges (qmmm)",
         "settings": json.loads(LEVEL.to_json()),

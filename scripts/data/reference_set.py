@@ -1,4 +1,4 @@
-"""Make the reference set again: sample, compute, join.
+"""Make the reference set again: sample structures, compute records, join shards.
 
     python -m scripts.data.reference_set RUN [--only NAME ...] [--workers 2] [--dask ADDRESS]
                                              [--beside DATA]
@@ -49,31 +49,31 @@ SAMPLES = {
     # A first run of it gave data/small and data/pool: 889 of its 1,050 structures.
     "first": Sample(n_molecules=700),
     "more": Sample(n_molecules=2000, skip=700),
-    # Those of up to five heavy atoms of what would come next: cheap, and rich in functional groups.
+    # The next molecules of up to five heavy atoms: cheap, and rich in functional groups.
     "small-ones": Sample(n_molecules=1900, skip=818, max_heavy=5),
-    # The equilibria of small molecules that "small-ones" holds distorted only.
+    # The relaxed structures of small molecules that "small-ones" contains only distorted.
     "equilibria": Sample(n_molecules=1900, skip=818, max_heavy=5, n_distorted=0, relaxed_share=1.0),
-    # Parts of dyes, which are large for a sample of small molecules.
+    # Parts of dyes, which are rare in a sample of small molecules.
     "benzenoid": Sample(n_molecules=220, max_heavy=8, family="benzenoid"),
     "hydrocarbons": Sample(n_molecules=55, max_heavy=9, family="hydrocarbon", relaxed_share=1.0),
-    # The tail of nine heavy atoms.
+    # Some molecules of nine heavy atoms.
     "fused": Sample(n_molecules=129, max_heavy=9, family="fused", relaxed_share=0.2),
 }
 
 COVERAGE = "coverage"
-"""The molecules of reference/coverage.csv."""
+"""Name of the part with the molecules of reference/coverage.csv."""
 EXTRAPOLATION = "extrapolation"
 DYES = "dyes"
-"""Dyes with the new elements, and ions."""
+"""Name of the part with dyes that contain the new elements or are ions."""
 LEVELS = {name: Level(n_singlets=5, n_triplets=3) for name in (EXTRAPOLATION, DYES)}
-"""Of large molecules: the lowest states only."""
+"""Levels for large molecules, with the lowest states only."""
 
 
 PARTS = (*SAMPLES, COVERAGE, EXTRAPOLATION, DYES)
 
 
 def images_of(name: str, path: Path) -> list[Atoms]:
-    """The structures of a part of the set, drawn where ``path`` lacks them, smallest first."""
+    """Return a part's structures, smallest first; draw those that are missing in ``path``."""
     if name == COVERAGE:
         write_coverage(path)
         return one_of_each_first(list(ase.io.iread(path, index=":")))
@@ -95,12 +95,12 @@ def images_of(name: str, path: Path) -> list[Atoms]:
         )
     images = ase.io.read(path, index=":")
     assert isinstance(images, list)
-    # A run cut short still holds a fair sample of the smaller ones.
+    # An interrupted run then still contains a fair sample of the smaller ones.
     return sorted(images, key=lambda atoms: int((atoms.numbers > 1).sum()))
 
 
 def one_of_each_first(images: list[Atoms]) -> list[Atoms]:
-    """``images`` with the first structure of every molecule before the second of any."""
+    """Sort ``images`` so that the first structure of every molecule precedes any second one."""
     seen: Counter[str] = Counter()
     rounds = []
     for atoms in images:
@@ -110,9 +110,9 @@ def one_of_each_first(images: list[Atoms]) -> list[Atoms]:
 
 
 def fresh(images: list[Atoms], data: Path) -> list[Atoms]:
-    """Those of ``images`` of which ``data`` has no structure of that molecule and kind.
+    """Return the ``images`` for which ``data`` has no structure of that molecule and kind.
 
-    Not by content key: relaxations on two machines differ in the last digits.
+    Content keys are not compared: relaxations on two machines differ in the last digits.
     """
     held = {(record.inchikey, record.geometry) for record in iterate(data)}
     return [a for a in images if (a.info["inchikey"], a.info["geometry"]) not in held]

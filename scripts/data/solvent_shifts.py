@@ -3,9 +3,9 @@
     python -m scripts.data.solvent_shifts data/solvents/shifts.json
 
 CAM-B3LYP/def2-SVP at GFN2-xTB geometries, in vacuum and in the IEF-PCM continuum of three solvents
-(ground state: static ε; response: n², see ``reference.continuum``). Molecules come in the order of
-their size. Everything there is stays; run the same command again to go on. ``--check`` compares one
-solvent shift with PySCF's own TDDFT, without density fitting or a virtual cutoff.
+(ground state: static ε; response: n², see ``reference.continuum``). Molecules are computed in the
+order of their size. Existing entries are kept; run the same command again to continue. ``--check``
+compares one solvent shift with PySCF's own TDDFT, without density fitting or a virtual cutoff.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SOLVENTS = {
     "acetone": (20.493, 1.3588),
     "water": (78.355, 1.3330),
 }
-"""Static permittivity and refractive index."""
+"""Static permittivity and refractive index of each solvent."""
 
 MOLECULES = {
     "formaldehyde": "C=O",
@@ -105,7 +105,7 @@ MOLECULES = {
     "coumarin": "O=c1ccc2ccccc2o1",
     "pyridinium phenolate": "[O-]c1ccc(cc1)-[n+]1ccccc1",
 }
-"""Name and SMILES, smaller ones first by and large."""
+"""Names and SMILES of the molecules, roughly by size."""
 
 
 class StatesInMedium:
@@ -124,7 +124,7 @@ class StatesInMedium:
         )
 
     def likeness(self, other: StatesInMedium) -> Array:
-        """(S, S') |overlap| of the normalized transition densities of the singlets of both."""
+        """Return |overlap| (S, S') of the singlets' normalized transition densities."""
         overlap = self.mean_field.get_ovlp()
 
         def densities(space: ActiveSpace, states: LabelStates) -> Array:
@@ -142,7 +142,7 @@ class StatesInMedium:
         return found
 
     def plain(self, vacuum: StatesInMedium | None) -> dict[str, Any]:
-        """Numbers to store; energies in eV, dipoles in e·bohr."""
+        """Return the numbers to store; energies in eV, dipoles in e·bohr."""
         mean_field = self.mean_field
         with mean_field.mol.with_common_orig((0.0, 0.0, 0.0)):
             dipole = np.asarray(mean_field.dip_moment(unit="AU", verbose=0))
@@ -162,7 +162,7 @@ class StatesInMedium:
 
 
 def computed(name: str, smiles: str) -> dict[str, Any]:
-    """Everything there is to store of one molecule."""
+    """Compute everything that is stored of one molecule."""
     atoms = from_smiles(smiles)
     vacuum = StatesInMedium(atoms)
     media = {"vacuum": vacuum.plain(None)}
@@ -180,7 +180,7 @@ def computed(name: str, smiles: str) -> dict[str, Any]:
 
 
 def run(path: Path) -> None:
-    """Compute what ``path`` does not hold yet, writing it whole after every molecule."""
+    """Compute what is missing in ``path``, and rewrite the file after every molecule."""
     header = {
         "level": LEVEL.functional
         + "/"
@@ -209,9 +209,9 @@ def fill(
 ) -> None:
     """Complete the entries of ``path``, one molecule at a time, rewriting the file after each.
 
-    ``missing`` gives the entry of a molecule whenever something was added to it, beginning with the
-    one that is there, if any; a line prints what is ``shown`` of it. Molecules that cannot be
-    computed are told and left out.
+    ``missing`` yields the entry of a molecule, starting from the existing one, if any, whenever
+    something was added to it; a line prints the values from ``shown``. Molecules that cannot be
+    computed are named and left out.
     """
     entries: dict[str, dict[str, Any]] = {}
     if path.exists():

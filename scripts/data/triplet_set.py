@@ -1,12 +1,12 @@
-"""Structures on the way to the lowest triplet's minimum, where excited molecules relax to.
+"""Make structures on the way to the minimum of the lowest triplet.
 
     python -m scripts.data.triplet_set RUN [--n 80] [--workers 2] [--seed 0]
 
 Relaxed structures of the training split of data/small, data/pool and data/chromophores are relaxed
-again with GFN2-xTB in the lowest triplet (two unpaired electrons); what is kept lies between both
-minima, a random share of 0.4 to 1 of the way. Structures go to RUN/triplets.xyz, labels to
-RUN/triplets. The smaller molecules of a random order come first; those whose closed shell is no
-minimum there, as at a right angle of a double bond, are refused by the labels.
+again with GFN2-xTB in the lowest triplet (two unpaired electrons); the structure kept lies between
+both minima, at a random share of 0.4 to 1 of the way. Structures go to RUN/triplets.xyz, labels to
+RUN/triplets. The smaller molecules of a random order come first. Structures at which the closed
+shell is not a minimum, such as double bonds twisted by 90°, get no labels.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from scripts.data.distorted_set import bonded
 
 SETS = ("chromophores", "pool", "small")
 SHARES = (0.4, 1.0)
-"""Range of the share of the way from the ground state's to the triplet's minimum."""
+"""Range of the position between the minima of ground state and triplet, as a share."""
 LARGEST = 6
-"""Heavy atoms."""
+"""Largest number of heavy atoms."""
 
 
 def candidates(seed: int, largest: int = LARGEST) -> list[Record]:
-    """Relaxed training structures of unsaturated molecules, in a random order.
+    """Return relaxed training structures of unsaturated molecules, in a random order.
 
     They have up to ``largest`` heavy atoms.
     """
@@ -52,9 +52,9 @@ def candidates(seed: int, largest: int = LARGEST) -> list[Record]:
 
 
 def toward(record: Record, end: Atoms, share: float, geometry: str) -> Atoms:
-    """``record``'s molecule, a ``share`` of the way to ``end``, a ``geometry`` of its own kind.
+    """Move ``record``'s molecule a ``share`` of the way to ``end``; label it ``geometry``.
 
-    Raises GeometryError where bonds break on the way.
+    Raises GeometryError if bonds break on the way.
     """
     between: Atoms = structure(record)
     between.positions += share * (end.positions - between.positions)
@@ -74,16 +74,16 @@ def toward(record: Record, end: Atoms, share: float, geometry: str) -> Atoms:
 
 
 def toward_triplet(record: Record, share: float) -> Atoms:
-    """``record``'s molecule, a ``share`` of the way to its triplet's minimum.
+    """Move ``record``'s molecule a ``share`` of the way to the minimum of its triplet.
 
-    Raises GeometryError where bonds break on the way.
+    Raises GeometryError if bonds break on the way.
     """
     excited = relax(structure(record), name=record.name, multiplicity=3)
     return toward(record, excited, share, "triplet")
 
 
 def structures(records: Sequence[Record], n: int, seed: int) -> Iterator[Atoms]:
-    """``n`` structures, fewer if the ``records`` give fewer."""
+    """Yield ``n`` structures, or fewer if the ``records`` give fewer."""
     rng = np.random.default_rng(seed)
     found = 0
     for record in tracked(records, "molecules"):
@@ -99,7 +99,7 @@ def structures(records: Sequence[Record], n: int, seed: int) -> Iterator[Atoms]:
 
 
 def label(path: Path, images: Iterable[Atoms], workers: int) -> None:
-    """Labels of the structures in ``path``, beside it; ``images`` are these, if it is not there.
+    """Compute labels of the structures in ``path``, made from ``images`` if it does not exist.
 
     Smaller molecules come first.
     """

@@ -5,7 +5,7 @@
 DATA are directories of records, by default all of data/, checked together: no record occurs twice,
 no molecule is in two splits, and each split is the one that the hash of the molecule gives. By
 default data/distorted, whose molecules are also in the test split, is checked by itself, and so are
-the crystals of data/alloys and data/electrolytes. Exit code 1 when something is wrong, 2 for a file
+the crystals of data/alloys and data/electrolytes. Exit code 1 if something is wrong, 2 for a file
 that cannot be read.
 """
 
@@ -22,11 +22,11 @@ from reference.validate import validate
 from scripts import ROOT
 
 CRYSTALS = ("alloys", "electrolytes")
-"""Sets of data/ that are no molecules."""
+"""Sets of data/ that contain crystals."""
 
 
 def misplaced(directories: list[Path]) -> list[str]:
-    """Molecules in another split than the hash of their connectivity gives."""
+    """List molecules whose split differs from the hash of their connectivity."""
     splits = {r.smiles: r.split for r in iterate(directories) if r.smiles}
     found = []
     for smiles, split in splits.items():

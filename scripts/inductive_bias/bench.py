@@ -1,4 +1,4 @@
-"""Where the models of the study are trained and scored: the rows of a cell."""
+"""Train and score the models of the study, which gives the rows of a cell."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from scripts.inductive_bias.scores import (
 )
 
 N_COUNTED = 100
-"""Structures by which the weights that matter are counted."""
+"""Number of structures used to count the weights that affect the loss."""
 
 
 def n_parameters(config: TrainingConfig, records: Sequence[Record]) -> int:
-    """Weights that some term of the loss of ``records`` depends on.
+    """Count the weights that some loss term of ``records`` depends on.
 
-    A direct head reads scalars only: what would make vectors and tensors of the last features
-    is there and does not count.
+    A direct head reads scalars only, so weights that would make vectors and tensors of the last
+    features exist but do not count.
     """
     task = objective(config)
     model = task.build()
@@ -61,7 +61,7 @@ def n_parameters(config: TrainingConfig, records: Sequence[Record]) -> int:
 
 
 class Bench:
-    """The records of a study, where it works, and what its table is made of."""
+    """Records, folder and configuration of a study, from which its table is made."""
 
     def __init__(self, study: Study, directory: Path) -> None:
         self.study = study
@@ -74,7 +74,7 @@ class Bench:
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def _protocol(self) -> str:
-        """Hash of everything a row depends on but its cell."""
+        """Hash everything that a row depends on except its cell."""
         settings = self.study.model_dump(
             mode="json", exclude={"data", "sets", "sizes", "seeds", "tuning"}
         )
@@ -84,7 +84,7 @@ class Bench:
         return hashlib.sha256(content).hexdigest()[:8]
 
     def shard(self, size: int | str, seed: int) -> tuple[Path, list[Record]]:
-        """A file with the training records of a cell and all validation records."""
+        """Write a file with the training records of a cell and all validation records."""
         chosen = subset(self.training, size, seed)
         path = self.directory / f"data-{size}-{seed}.h5"
         if not path.exists():
@@ -143,6 +143,6 @@ class Bench:
 
 
 def seconds_of(log: Path) -> float:
-    """Wall time of all passes in the log of a training run, s."""
+    """Return the wall time of all passes in the log of a training run, s."""
     with open(log, newline="", encoding="utf-8") as file:
         return sum(float(row["seconds"]) for row in csv.DictReader(file))

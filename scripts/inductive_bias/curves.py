@@ -11,7 +11,7 @@ from scripts.csv_rows import Row
 
 Key = tuple[str, str, str, int, str]  # backbone, head, set, rotations, quantity
 Curve = dict[int, tuple[float, float, int]]
-"""Structures trained on → mean over seeds, half the distance of the extremes, seeds."""
+"""Number of training structures → mean over seeds, half the range, number of seeds."""
 
 HEADS = {"hamiltonian": "Hamiltonian", "direct": "direct"}
 
@@ -37,7 +37,7 @@ class StudyTable:
     def curve(
         self, backbone: str, head: str, name: str, quantity: str, rotations: int = 1
     ) -> Curve:
-        """Empty where the table has none."""
+        """Return a curve, which is empty if the table has none."""
         found = self._values.get((backbone, head, name, rotations, quantity), {})
         curve: Curve = {}
         for entries in found.values():
@@ -47,17 +47,17 @@ class StudyTable:
         return dict(sorted(curve.items()))
 
     def rotations(self, backbone: str, head: str) -> list[int]:
-        """Numbers of orientations that predictions were averaged over."""
+        """Return the numbers of orientations over which predictions were averaged."""
         return sorted({key[3] for key in self._values if key[:2] == (backbone, head)})
 
     def variants(self) -> Iterable[tuple[str, str, int]]:
-        """All kinds of models, those with averaged predictions apart."""
+        """Yield all kinds of models, those with averaged predictions separately."""
         for backbone, head in self.kinds:
             for rotations in self.rotations(backbone, head):
                 yield backbone, head, rotations
 
     def last(self, backbone: str, head: str, name: str, quantity: str, rotations: int = 1) -> str:
-        """Mean ± half range over seeds at the largest size."""
+        """Format the mean ± half range over seeds at the largest size."""
         curve = self.curve(backbone, head, name, quantity, rotations)
         return number(curve[max(curve)]) if curve else "–"
 
@@ -75,7 +75,7 @@ def title(backbone: str, head: str, rotations: int = 1) -> str:
 
 
 def law(curve: Curve) -> tuple[float, float] | None:
-    """(ln a, b) of a Nᵇ by least squares in the logarithms of all sizes but the smallest."""
+    """Fit (ln a, b) of a Nᵇ by least squares of the logarithms of all sizes but the smallest."""
     sizes = [size for size in list(curve)[1:] if curve[size][0] > 0]
     if len(sizes) < 2:
         return None
@@ -84,7 +84,7 @@ def law(curve: Curve) -> tuple[float, float] | None:
 
 
 def meeting(base: tuple[float, float], other: tuple[float, float]) -> str:
-    """The size at which ``other`` becomes as good as ``base``, in words."""
+    """Describe the size at which ``other`` becomes as good as ``base``."""
     if other[1] >= base[1]:
         return "never: it falls no faster"
     size = (other[0] - base[0]) / (base[1] - other[1])

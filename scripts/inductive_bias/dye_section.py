@@ -1,4 +1,4 @@
-"""The section on dyes of docs/physics-and-scaling.md, by the shipped model."""
+"""Fill the section on dyes of docs/physics-and-scaling.md with the shipped model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_DYE_STATES = 4
 
 
 def describe(model: str, page: Path) -> None:
-    """Fill the section on dyes with what the Hamiltonian model ``model`` says of them."""
+    """Fill the section on dyes with predictions of the Hamiltonian model ``model``."""
     surrogate = esml.load_model(model)
     records = {r.name: r for r in read(ROOT / "data" / "extrapolation")}
     parts = []
@@ -33,7 +33,7 @@ def describe(model: str, page: Path) -> None:
 
 
 def dye(name: str, record: Record, result: Result) -> str:
-    """States of one dye, beside the label's energies and strengths."""
+    """Format the states of one dye, beside the label's energies and strengths."""
     characters = result.characters()
     label = {
         kind: [f"{e:.2f} ({f:.2f})" for e, f in zip(*values, strict=True)]
@@ -64,7 +64,7 @@ def energy(result: Result, state: int) -> str:
 
 
 def matrix(state: int, character: Character) -> str:
-    """In words: from which fragments to which the brightest state takes its electron."""
+    """Describe from which fragments to which the brightest state moves its electron."""
     transfer, names = character.transfer, character.fragments
     order = np.dstack(np.unravel_index(np.argsort(-transfer, axis=None), transfer.shape))[0][:3]
     shares = [

@@ -1,4 +1,4 @@
-"""Figures of the study: docs/figures/study/*.png."""
+"""Draw the figures of the study, docs/figures/study/*.png."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def plot(
 def curves(
     study: StudyTable, panels: Sequence[tuple[str, str, str]], path: Path, averaged: bool = False
 ) -> None:
-    """Panels (set, quantity, what the axis says) side by side."""
+    """Draw panels (set, quantity, axis label) side by side."""
     figure, axes = plt.subplots(
         1, len(panels), figsize=(3.3 * len(panels), 3.6), layout="constrained", squeeze=False
     )
@@ -66,7 +66,7 @@ def curves(
         place.set_xticks(sizes, [f"{size:,}" for size in sizes])
         place.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    # The widest legend has to fit below two panels.
+    # The widest legend must fit below two panels.
     size = "small" if len(panels) < 3 else "medium"
     figure.legend(
         handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=size

@@ -30,7 +30,7 @@ QUANTITIES = {
 
 
 def sizes_table(study: StudyTable, name: str, quantity: str) -> str:
-    """Every cell of one set and quantity, error bars over seeds."""
+    """Make the table of all cells for one set and quantity, with error bars over seeds."""
     curves = {
         kind: study.curve(kind[0], kind[1], name, quantity, kind[2]) for kind in study.variants()
     }
@@ -63,7 +63,7 @@ def budgets(study: StudyTable) -> str:
 
 
 def main_table(study: StudyTable) -> str:
-    """All quantities on the test split, at the largest size."""
+    """Make the table of all quantities on the test split, at the largest size."""
     rows = [
         (title(*kind), *(study.last(kind[0], kind[1], "test", q, kind[2]) for q in QUANTITIES))
         for kind in study.variants()
@@ -100,7 +100,7 @@ def refusals(study: StudyTable) -> str:
 
 
 def symmetry_table(study: StudyTable) -> str:
-    """Error of symmetry of S1, meV, against the size."""
+    """Make the table of symmetry errors of S1, meV, against the size."""
     rows = []
     for backbone, head, rotations in study.variants():
         curve = study.curve(backbone, head, "turned", "s1_spread", rotations)
@@ -118,14 +118,14 @@ def cost(study: StudyTable) -> str:
             study.curve(backbone, head, name, "seconds", rotations)
             for name in ("test", "extrapolation")
         ]
-        # Of all sizes: what a prediction costs does not depend on what was learned.
+        # Median over all sizes: the time of a prediction does not depend on the training.
         means = [f"{1e3 * np.median([v[0] for v in c.values()]):.1f}" if c else "–" for c in times]
         rows.append((title(backbone, head, rotations), *means))
     return table(("ms of one core for a molecule", "test split", "larger molecules"), rows)
 
 
 def crossings(study: StudyTable) -> str:
-    """Where the power laws through the last two sizes of two kinds meet."""
+    """Describe where the power laws through the last two sizes of two kinds of model meet."""
     reference = ("equivariant", "hamiltonian")
     rows = []
     for name in ("test", "extrapolation"):
@@ -179,7 +179,7 @@ def draw(rows: Sequence[Row], rates: Sequence[Row], page: Path = PAGE) -> None:
 
 
 def rates_table(rates: Sequence[Row]) -> str:
-    """Validation S1 errors (eV) of every kind at every rate."""
+    """Make the table of validation S1 errors (eV) of every kind of model at every rate."""
     found = {
         (r["backbone"], r["head"], float(r["learning_rate"])): float(r["value"])
         for r in rates

@@ -1,4 +1,4 @@
-"""The configuration of the study, its cells, and how each of them is trained."""
+"""The configuration of the study, its cells, and their training configurations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scripts.csv_rows import Row
 
 
 class Form(BaseModel):
-    """What every part of the configuration refuses: keys it does not know."""
+    """Base class of the configuration's parts, which refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,10 +28,10 @@ class Backbone(Form):
     augment: bool
     averaged: dict[str, Any] = Field(default_factory=dict)
     network_of: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """What is different under a head."""
+    """Settings that differ under a head."""
 
     def under(self, head: str) -> dict[str, Any]:
-        """Its settings under ``head``."""
+        """Return the settings under ``head``."""
         return self.network | self.network_of.get(head, {})
 
 
@@ -42,7 +42,7 @@ class TestSet(Form):
     molecules_of: Path | None = None
 
     def records(self) -> list[Record]:
-        """Those of the split and geometry named, and of molecules of another set if one is."""
+        """Return the records of this split and geometry (if asked, of another set's molecules)."""
         among = None
         if self.molecules_of is not None:
             among = {r.inchikey for r in read(self.molecules_of)}
@@ -102,7 +102,7 @@ class Cell:
 
 
 def load_study(path: Path) -> Study:
-    """The study in the YAML file ``path``; paths in it are relative to its own directory."""
+    """Read the study from the YAML file ``path``; paths in it are relative to its directory."""
 
     def rooted(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -115,7 +115,7 @@ def load_study(path: Path) -> Study:
 
 
 def cells(study: Study) -> Iterator[Cell]:
-    """All cells, ordered so that an interrupted study is as useful as possible."""
+    """Yield all cells, ordered so that an interrupted study is as useful as possible."""
     for seed in study.seeds:
         for size in study.sizes:
             for backbone in study.backbones:
@@ -124,9 +124,9 @@ def cells(study: Study) -> Iterator[Cell]:
 
 
 def subset(records: Sequence[Record], size: int | str, seed: int) -> list[Record]:
-    """The training records of at least ``size`` structures: whole molecules, in a random order.
+    """Choose training records of at least ``size`` structures: whole molecules, in random order.
 
-    Smaller ones of a seed are contained in larger ones. Raises ValueError where there are fewer.
+    Smaller subsets of a seed are contained in larger ones. Raises ValueError if there are fewer.
     """
     if size == "all":
         return list(records)
@@ -148,7 +148,7 @@ def subset(records: Sequence[Record], size: int | str, seed: int) -> list[Record
 
 
 def epochs(steps: int, n_records: int, batch_size: int) -> int:
-    """The number of passes over the records whose steps are nearest to ``steps``."""
+    """Return the number of passes whose total number of steps is nearest to ``steps``."""
     return max(1, round(steps / math.ceil(n_records / batch_size)))
 
 
@@ -163,7 +163,7 @@ def training_config(
     steps: int | None = None,
     rate: float | None = None,
 ) -> TrainingConfig:
-    """How a cell is trained on ``n_records`` structures in the file ``shard``."""
+    """Make the configuration for training a cell on ``n_records`` structures in ``shard``."""
     base = TrainingConfig.model_validate(
         {
             **study.training,
@@ -177,5 +177,5 @@ def training_config(
         }
     )
     count = epochs(steps or study.steps, n_records, base.batch_size)
-    # Nothing is chosen on validation molecules during a run: the last weights are scored.
+    # Validation molecules select nothing during a run: the last weights are scored.
     return base.model_copy(update={"epochs": count, "validate_every": count})

@@ -1,4 +1,4 @@
-"""How the models of the study are scored: the same questions to every kind of model.
+"""Score the models of the study by the same quantities for every kind of model.
 
 A model with either head becomes a ``Predictor``, structures → ``Answer``s. The scores are
 
@@ -8,8 +8,8 @@ A model with either head becomes a ``Predictor``, structures → ``Answer``s. Th
   0.1;
 - ``occupied``, ``gap``: all occupied orbital energies and the HOMO–LUMO gap (eV).
 
-All are mean absolute errors. ``s1_spread`` and so on are the error of symmetry: the root mean
-square deviation, over orientations of a structure, from their mean.
+All are mean absolute errors. ``s1_spread`` and so on are symmetry errors: the root mean square
+deviation, over orientations of a structure, from their mean.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one molecule, as far as the study asks."""
+    """Predictions of a model for one molecule that the study scores."""
 
     singlets: np.ndarray  # (≤ 5,) eV, ascending
     strengths: np.ndarray  # (≤ 5,)
@@ -52,13 +52,13 @@ class Answer:
 
 
 Predictor = Callable[[Sequence[Atoms]], list[Answer | None]]
-"""None where a model refuses: its ground state is unstable or its states are not found."""
+"""Function that predicts; None if the ground state is unstable or no states are found."""
 
 
 def predictor(path: Path, **backbone: Any) -> Predictor:
-    """The model in the file ``path``; ``backbone`` replaces settings of its backbone.
+    """Load the model in the file ``path``; ``backbone`` replaces settings of its backbone.
 
-    Raises CheckpointError for a file that is no model.
+    Raises CheckpointError for a file that is not a model.
     """
     if checkpoint.load(path).config.get("kind") == "direct":
         direct = _load_direct(path)
@@ -132,7 +132,7 @@ def _of_hamiltonian(model: Surrogate, structures: Sequence[Atoms]) -> list[Answe
 
 
 def ask(predict: Predictor, structures: Sequence[Atoms]) -> tuple[list[Answer | None], float]:
-    """Answers in order, and the processor time of each on average (s)."""
+    """Return answers in order, and their mean processor time (s)."""
     order = sorted(range(len(structures)), key=lambda i: len(structures[i]))
     answers: list[Answer | None] = [None] * len(structures)
     began = time.process_time()
@@ -144,7 +144,7 @@ def ask(predict: Predictor, structures: Sequence[Atoms]) -> tuple[list[Answer | 
 
 
 def truth(record: Record) -> tuple[Answer, bool, bool]:
-    """The label's answer, valence singlets only, and whether S1 and T1 are valence states."""
+    """Return the label as an answer of valence singlets, and whether S1 and T1 are valence."""
     held = {
         multiplicity: valence_states(
             getattr(record, f"{multiplicity}_energies"),
@@ -167,13 +167,13 @@ def truth(record: Record) -> tuple[Answer, bool, bool]:
 
 
 def brightest(answer: Answer, among: int) -> tuple[float, float]:
-    """Energy (eV) and strength of the strongest of the lowest ``among`` singlets."""
+    """Return energy (eV) and strength of the strongest of the lowest ``among`` singlets."""
     place = int(answer.strengths[:among].argmax())
     return float(answer.singlets[place]), float(answer.strengths[place])
 
 
 def score(records: Sequence[Record], answers: Sequence[Answer | None]) -> Scores:
-    """Deviations of ``answers`` from the labels of ``records``; of a refusal only ``refused``."""
+    """Score ``answers`` against the labels of ``records``; refusals only count as ``refused``."""
     scores = Scores()
     for record, answer in zip(records, answers, strict=True):
         scores.add("refused", float(answer is None))
@@ -195,9 +195,9 @@ def score(records: Sequence[Record], answers: Sequence[Answer | None]) -> Scores
 
 
 def turned(records: Sequence[Record], count: int, seed: int) -> list[Record]:
-    """Each of ``records`` in ``count`` random orientations, mirror images among them.
+    """Return each of ``records`` in ``count`` random orientations, including mirror images.
 
-    Of labels only what does not depend on the orientation is right.
+    Only labels that do not depend on the orientation are right.
     """
     generator = torch.Generator().manual_seed(seed)
     return [
@@ -208,7 +208,7 @@ def turned(records: Sequence[Record], count: int, seed: int) -> list[Record]:
 
 
 def spread(answers: Sequence[Answer | None], count: int) -> Scores:
-    """Deviations from the mean over every ``count`` answers, which are of one turned structure."""
+    """Return deviations from the mean over the ``count`` orientations of each structure."""
     scores = Scores()
     for begin in range(0, len(answers), count):
         group = [a for a in answers[begin : begin + count] if a is not None]
@@ -221,7 +221,7 @@ def spread(answers: Sequence[Answer | None], count: int) -> Scores:
             ("occupied_spread", np.array([a.occupied for a in group])),
             ("gap_spread", np.array([a.gap for a in group])),
         ):
-            # Of n values from their own mean: n − 1 are free.
+            # Of n deviations from their own mean, n − 1 are independent.
             unbiased = (len(group) / (len(group) - 1)) ** 0.5
             scores.add(name, unbiased * (values - values.mean(0)))
     return scores

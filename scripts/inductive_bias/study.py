@@ -7,11 +7,11 @@
     python -m scripts.inductive_bias.study figures [--csv docs/study.csv]
     python -m scripts.inductive_bias.study dyes
 
-``run`` trains and scores the cells of the configuration that the table lacks: all four kinds of
-model of one size before the next size, all sizes of one seed before the next seed, so that an
-interrupted study leaves a balanced table. A cell's rows are added together when it is done, so the
-table is complete at any moment, and a copy of it is enough to continue elsewhere. An interrupted
-training run continues from its own state in RUN. --only takes names of cells, such as
+``run`` trains and scores the cells of the configuration that are missing in the table: all four
+kinds of model of one size before the next size, all sizes of one seed before the next seed, so that
+an interrupted study leaves a balanced table. The rows of a cell are added together when it is done,
+so the table is consistent at any moment, and a copy of it is enough to continue elsewhere. An
+interrupted training run continues from its own state in RUN. --only takes names of cells, such as
 'equivariant-*-800-0'.
 
 ``tune`` tries the learning rates of the protocol on validation molecules. ``count`` prints
@@ -19,8 +19,8 @@ parameters and steps. ``figures`` fills the tables and figures of docs/physics-a
 the CSV, ``dyes`` its section on dyes, with the shipped model.
 
 The table has a row for every cell, set and quantity. ``value`` is in eV except for strengths
-(``bright_f``), shares (``refused``), times (s) and counts; ``n`` is the number of deviations behind
-it; ``rotations`` is the number of orientations over which predictions were averaged. scores.py
+(``bright_f``), shares (``refused``), times (s) and counts; ``n`` is the number of deviations;
+``rotations`` is the number of orientations over which predictions were averaged. scores.py
 defines the quantities. The set ``training`` describes the run itself. ``protocol`` is a hash of
 configuration and data: rows of different protocols are never mixed.
 """
@@ -54,7 +54,7 @@ RATE_COLUMNS = ("backbone", "head", "learning_rate", "quantity", "value", "proto
 
 
 def names_of(rows: Sequence[Row], protocol: str, path: Path) -> set[str]:
-    """Names of the cells that the table holds; SystemExit where it is of another protocol."""
+    """Return names of the cells in the table; SystemExit if it is of another protocol."""
     for row in rows:
         if row["protocol"] != protocol:
             raise SystemExit(
@@ -68,7 +68,7 @@ _bench: Bench | None = None
 
 
 def _start(study: Study, directory: Path) -> None:
-    """What a worker process does first."""
+    """Initialize a worker process."""
     global _bench
     follow_parent()
     torch.set_num_threads(1)
@@ -76,7 +76,7 @@ def _start(study: Study, directory: Path) -> None:
 
 
 def _work(cell: Cell, _: None) -> list[Row] | str:
-    """Rows of ``cell``, or why there are none: what other cells give is kept, whatever happens."""
+    """Return the rows of ``cell``, or the error, so that the results of other cells are kept."""
     assert _bench is not None
     try:
         return _bench.run(cell)
@@ -91,7 +91,7 @@ def _died(_: Cell) -> list[Row] | str:
 def run(
     study: Study, directory: Path, path: Path, workers: int = 1, only: Sequence[str] = ()
 ) -> None:
-    """Fill the table ``path`` with the cells it lacks."""
+    """Add the missing cells to the table ``path``."""
     bench = Bench(study, directory)
     path.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(path.with_name(f".{path.name}.lock"), path):
@@ -126,7 +126,7 @@ def run(
 
 
 def line(cell: Cell, rows: Sequence[Row]) -> str:
-    """What is printed of a finished cell."""
+    """Format the line that is printed for a finished cell."""
     found = {(r["set"], r["rotations"], r["quantity"]): r["value"] for r in rows}
     shown = (("test", "s1"), ("test", "t1"), ("test", "occupied"), ("extrapolation", "s1"))
     figures = "  ".join(
@@ -137,7 +137,7 @@ def line(cell: Cell, rows: Sequence[Row]) -> str:
 
 
 def tune(study: Study, directory: Path, path: Path) -> None:
-    """Validation errors of every kind of model at every learning rate of the protocol."""
+    """Compute validation errors of every kind of model at every learning rate."""
     bench = Bench(study, directory)
     form = study.tuning
     rows = read_rows(path)
@@ -166,7 +166,7 @@ def tune(study: Study, directory: Path, path: Path) -> None:
 
 
 def best_rates(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
-    """The rate of the lowest validation error of S1 for every kind of model."""
+    """Return the rate of the lowest validation error of S1 for every kind of model."""
     best: dict[tuple[str, str], tuple[float, float]] = {}
     for row in rows:
         if row["quantity"] == "s1_mae_eV" and math.isfinite(float(row["value"])):
@@ -177,7 +177,7 @@ def best_rates(rows: Sequence[Row]) -> dict[tuple[str, str], float]:
 
 
 def count(study: Study) -> str:
-    """Parameters of the four kinds of model."""
+    """Format the numbers of parameters of the four kinds of model."""
     lines = []
     records = read(study.data, split="validation")[:N_COUNTED]
     for backbone in study.backbones:

@@ -1,10 +1,10 @@
-"""Are the report page and the server's page accessible? What axe-core finds.
+"""Check the accessibility of the report page and of the server's page with axe-core.
 
     python -m scripts.pictures.accessibility
 
 Checks both in light and in dark, empty and with a molecule, against the rules of WCAG 2.2 (A, AA)
 and the best practices of axe-core. Needs Chromium, Playwright and axe-playwright-python. Ends with
-exit code 1 where something is found.
+exit code 1 if something is found.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def violations(page: Any) -> list[str]:
-    """What axe-core finds in a page of the browser: rule, element, what is wrong; a line each."""
+    """List what axe-core finds in a browser page: rule, element and problem, a line each."""
     from axe_playwright_python.sync_playwright import Axe
 
     return [
@@ -35,7 +35,7 @@ def violations(page: Any) -> list[str]:
 
 
 def report(opened: Any) -> dict[str, list[str]]:
-    """What is found on the report page, by the place it was found in."""
+    """Return the findings on the report page by place."""
     path = ROOT / "examples" / "p-nitroaniline.xyz"
     result = load_model().predict(read_structure(path), n_states=4)
     found = {}
@@ -49,7 +49,7 @@ def report(opened: Any) -> dict[str, list[str]]:
 
 
 def server(opened: Any) -> dict[str, list[str]]:
-    """What is found on the server's pages."""
+    """Return the findings on the server's pages."""
     found = {}
     with served() as running:
         for dark in (False, True):

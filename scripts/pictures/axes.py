@@ -1,4 +1,4 @@
-"""Axes that are read without thinking."""
+"""Readable axes of pictures."""
 
 from __future__ import annotations
 

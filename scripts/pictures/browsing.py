@@ -1,4 +1,4 @@
-"""A browser to look at pages with, for scripts and tests: Chromium, Playwright."""
+"""Open pages in a browser (Chromium, Playwright), for scripts and tests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OPTIONS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
-"""A WebGL that needs no graphics card."""
+"""Options for WebGL without a graphics card."""
 
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    """Chromium, closed afterwards; SystemExit where there is none."""
+    """Start Chromium and close it afterwards; SystemExit if it is not installed."""
     from playwright.sync_api import sync_playwright
 
     if CHROMIUM is None:
@@ -41,7 +41,7 @@ def visit(
     ready: str = "body[data-ready=yes]",
     **context: Any,
 ) -> Any:
-    """A page of the browser, when it is ready.
+    """Open a page in the browser and wait until it is ready.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ def visit(
     url
         Address of the page.
     heard
-        Called with every message of its console and every error, but for what drivers of graphics
-        cards say of their speed.
+        Called with every message of its console and every error, except messages of graphics
+        drivers about their speed.
     asked
         Called with every address that the page asks for.
     ready
-        Selector of an element that is there when the page is ready.
+        Selector of an element that exists when the page is ready.
     context
-        As ``Browser.new_context`` of Playwright has it.
+        Options of Playwright's ``Browser.new_context``.
     """
     page = opened.new_context(**context).new_page()
     page.set_default_timeout(600_000)  # software graphics on a busy machine
@@ -70,7 +70,7 @@ def visit(
 
 
 def tab(opened: Any, url: str, width: int, height: int, dark: bool = False) -> Any:
-    """A page of the browser, ready; SystemExit where its console has a message."""
+    """Open a page in the browser; SystemExit if its console has a message."""
 
     def heard(message: str) -> None:
         raise SystemExit(f"{url}: {message}")

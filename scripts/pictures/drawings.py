@@ -1,4 +1,4 @@
-"""Pictures of the tutorials whose scripts draw none: what is drawn of what they wrote."""
+"""Draw pictures for tutorials whose scripts draw none, from the files that they wrote."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from scripts.pictures.axes import plain_numbers
 
 
 def wide(n: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty picture of ``n`` panels."""
+    """Make an empty picture of ``n`` panels."""
     figure, axes = plt.subplots(1, n, figsize=(4.2 * max(n, 1.3), 3.4), layout="constrained")
     return figure, list(np.atleast_1d(axes))
 
 
 def screening(folder: Path) -> Figure:
-    """Wavelength and strength of the brightest state of every dye, and the range that is wanted."""
+    """Plot wavelength and strength of every dye's brightest state, and the wanted range."""
     with open(folder / "screening.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     nm = np.array([float(row["bright_nm"]) for row in rows])
@@ -47,7 +47,7 @@ def screening(folder: Path) -> Figure:
 
 
 def scf_guess(_: Path) -> Figure:
-    """Distance of the energy from the converged one, iteration by iteration, for two guesses."""
+    """Plot the deviation from the converged energy per iteration, for two guesses."""
     from pyscf import gto, scf
 
     atoms = read_structure(ROOT / "examples" / "benzene.xyz").atoms
@@ -70,7 +70,7 @@ def scf_guess(_: Path) -> Figure:
 
 
 def surfaces(_: Path) -> Figure:
-    """S0 and S1 of formaldehyde along its C=O bond, from the geometry of the page's script."""
+    """Plot S0 and S1 of formaldehyde along its C=O bond, from the geometry of the page's script."""
     from tblite.ase import TBLite
 
     model = esml.load_model()
@@ -109,7 +109,7 @@ def surfaces(_: Path) -> Figure:
 
 
 def training(folder: Path) -> Figure:
-    """Errors of excitation energies, epoch by epoch, from the ``log.csv`` of the run."""
+    """Plot errors of excitation energies per epoch, from the ``log.csv`` of the run."""
     with open(folder / "my-model" / "run" / "log.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figure, (ax,) = wide()
@@ -129,7 +129,7 @@ def training(folder: Path) -> Figure:
 
 
 def cluster(_: Path) -> Figure:
-    """What goes where when structures are predicted on a cluster."""
+    """Draw the flow of data when structures are predicted on a cluster."""
     figure, ax = plt.subplots(figsize=(7.0, 2.6), layout="constrained")
     box = {"boxstyle": "round,pad=0.5", "fc": "#eef2f6", "ec": "#4e79a7"}
     arrow = {"arrowstyle": "->", "color": "#4e79a7", "shrinkA": 2, "shrinkB": 2}
@@ -171,4 +171,4 @@ DRAWINGS: dict[str, Callable[[Path], Figure]] = {
     "surfaces": surfaces,
     "training": training,
 }
-"""By the name of the picture. Each is drawn from the folder in which its page's commands ran."""
+"""Functions by picture name; each draws from the folder in which its page's commands ran."""

@@ -1,8 +1,8 @@
-"""Fields of classes on the API pages: what the source says of a field is said there.
+"""Show the descriptions of class fields in the source on the API pages.
 
 An extension of griffe, which reads the source for the documentation (see mkdocs.yml).
-A field's own docstring goes first; then the comment behind it, ``x: Array  # (N,) eV``; then its
-argument that describes it, ``text_field("…")`` or ``Field(description="…")``.
+A field's own docstring has priority; then the comment behind it, ``x: Array  # (N,) eV``; then the
+argument with its description, ``text_field("…")`` or ``Field(description="…")``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import griffe
 
 
 def sentence(text: str) -> str:
-    """``text`` as a sentence."""
+    """Turn ``text`` into a sentence."""
     return text and f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def comment(lines: list[str]) -> str:
-    """What stands behind ``#`` on the first of the ``lines`` of a field, as a sentence."""
+    """Return the comment on the first of the ``lines`` of a field, as a sentence."""
     return sentence(lines[0].partition("  # ")[2].strip() if lines else "")
 
 
 def argument(lines: list[str]) -> str:
-    """The description among the arguments of a field of these ``lines``, as a sentence."""
+    """Return the description in the arguments of a field on these ``lines``, as a sentence."""
     if not lines:
         return ""
     call = getattr(ast.parse(textwrap.dedent("\n".join(lines))).body[0], "value", None)

@@ -1,9 +1,9 @@
-"""The notebooks of ``examples/notebooks``, run and written as pages of the documentation.
+"""Run the notebooks of ``examples/notebooks`` and write them as pages of the documentation.
 
     python -m scripts.pictures.notebooks docs/notebooks
 
-Runs every notebook from its first cell in a kernel of its own, and ends with the error of a cell
-that has one. The notebooks themselves stay as they are: without outputs.
+Runs every notebook from its first cell in a kernel of its own, and stops at the error of a cell, if
+there is one. The notebooks themselves stay unchanged, without outputs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FOLDER = ROOT / "examples" / "notebooks"
 
 
 def run_notebook(path: Path, folder: Path, seconds: int = 300) -> Any:
-    """The notebook of ``path`` with outputs, run in ``folder`` / ``notebooks``.
+    """Run the notebook of ``path`` in ``folder`` / ``notebooks`` and return it with outputs.
 
-    Geometries of ``examples/`` lie beside that folder, as they do in a clone, and what the notebook
-    writes goes into it. Raises ``nbclient.exceptions.CellExecutionError`` for a cell that fails.
+    Geometries of ``examples/`` are beside that folder, as in a clone, and the notebook writes its
+    files into it. Raises ``nbclient.exceptions.CellExecutionError`` for a cell that fails.
     """
     import nbformat
     from nbclient import NotebookClient

@@ -1,10 +1,10 @@
-"""Draws all pictures, outputs and notebooks of the documentation anew.
+"""Update all pictures, outputs and notebooks of the documentation.
 
     python -m scripts.pictures.redraw [--only NAME ...]
 
-Half an hour of one core; run it when the default model or what people see has changed, then look at
-what ``git diff`` shows. Not among them are figures that take a benchmark: docs/model.md names the
-commands. What fails is told at the end, and the rest is drawn nevertheless.
+This takes half an hour on one core. Run it when the default model or visible output has changed,
+then inspect ``git diff``. Figures that need a benchmark are not included; docs/model.md names their
+commands. Failures are listed at the end, and the rest is updated nevertheless.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEPS = {
     "notebooks": "scripts.pictures.notebooks docs/notebooks",
     "tutorials": "scripts.pictures.tutorials",
 }
-"""Commands by name; the last takes longest."""
+"""Commands by name; the last one takes longest."""
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Screenshots of the report page and of the server's page, for the documentation.
+"""Take screenshots of the report page and of the server's page for the documentation.
 
     python -m scripts.pictures.screenshots docs/figures
 
-Needs Chromium and Playwright; takes a minute where graphics are drawn in software. Ends with an
-error where the browser's console has one.
+Needs Chromium and Playwright; takes a minute if graphics are drawn in software. Ends with an error
+if the browser's console has one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DYE = "CN(C)c1ccc(cc1)/N=N/c1ccccc1"
 
 
 def keep(page: Any, path: Path, whole: bool = False) -> None:
-    """Save what a page shows, in 128 colours."""
+    """Save a screenshot of a page, in 128 colours."""
     from PIL import Image
 
     page.screenshot(path=path, full_page=whole)
@@ -34,7 +34,7 @@ def keep(page: Any, path: Path, whole: bool = False) -> None:
 
 
 def report(opened: Any, folder: Path, atoms_file: Path) -> None:
-    """The report page of a molecule: on a screen, in the dark, on a phone."""
+    """Take the report page of a molecule: on a screen, in dark mode, on a phone."""
     result = load_model().predict(read_structure(atoms_file), n_states=10)
     with TemporaryDirectory() as made:
         path = Path(made) / "report.html"
@@ -47,7 +47,7 @@ def report(opened: Any, folder: Path, atoms_file: Path) -> None:
 
 
 def server(opened: Any, folder: Path) -> None:
-    """The page of the server with a dye."""
+    """Take the page of the server with a dye."""
     with served() as running:
         page = tab(opened, running.url, 1100, 1000)
         page.fill("#smiles", DYE)

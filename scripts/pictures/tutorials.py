@@ -1,13 +1,13 @@
-"""What the README, the home page, the start page and the tutorials show: printed and drawn anew.
+"""Update printed output and pictures in README, home page, start page and tutorials.
 
     python -m scripts.pictures.tutorials [PAGE.md ...]
 
 A page quotes what a command prints between ``<!-- printed: COMMAND -->`` and ``<!-- end -->``. The
 commands of a page run in turn in one empty folder that holds ``examples``. A quote that ends with
-``⋮`` keeps its number of lines. Pictures that the page shows are replaced by those of the same name
-that the commands wrote, or that ``scripts.pictures.drawings`` makes of what they wrote; the text
-around is for a person to read again. All pages take half an hour of one core, most of it for 1,000
-dyes, dynamics and the training of a model. Needs the extras ``plot``, ``smiles`` and ``reference``.
+``⋮`` keeps its number of lines. Pictures on the page are replaced by pictures of the same name that
+the commands wrote, or that ``scripts.pictures.drawings`` makes from their output; check the text
+around them yourself. All pages take half an hour of one core, most of it for 1,000 dyes, dynamics
+and the training of a model. Needs the extras ``plot``, ``smiles`` and ``reference``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MORE = "⋮"
 
 
 def printed(command: str, folder: Path) -> str:
-    """What ``command`` (of ``python`` or ``esml``) prints in ``folder``; its errors are shown."""
+    """Run ``command`` (``python`` or ``esml``) in ``folder``; return output, show errors."""
     print(f"$ {command}", flush=True)
     program, *arguments = shlex.split(command)
     start = {"python": [sys.executable], "esml": [sys.executable, "-m", "esml"]}[program]
@@ -53,7 +53,7 @@ def printed(command: str, folder: Path) -> str:
 
 
 def quote(text: str, before: str) -> str:
-    """``text`` as a block; as long as ``before``, the block it replaces, if that is an excerpt."""
+    """Format ``text`` as a block; cut it to the length of ``before`` if that is an excerpt."""
     lines, old = text.splitlines(), before.strip().splitlines()
     if MORE in old[-2:]:
         lines = [*lines[: len(old) - 3], MORE]
@@ -61,7 +61,7 @@ def quote(text: str, before: str) -> str:
 
 
 def redraw(page: Path) -> None:
-    """Run the commands of ``page``, and put in their output and pictures."""
+    """Run the commands of ``page``, and insert their output and pictures."""
     text = page.read_text(encoding="utf-8")
     marks = re.findall(r"<!-- printed: (.+?) -->\n(.*?)<!-- end -->", text, re.DOTALL)
     shown = [page.parent / name for name in re.findall(r"(?:\]\(|src=\")([^\s)\"]+\.png)", text)]

@@ -30,7 +30,7 @@ def canonical(name: str) -> str:
 
 
 def pins(text: str) -> dict[str, str]:
-    """Version by name; ValueError for a line that is no exact pin."""
+    """Read versions by package name; ValueError for a line that is not an exact pin."""
     found = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
@@ -43,17 +43,17 @@ def pins(text: str) -> dict[str, str]:
 
 
 def differences(wanted: dict[str, str], installed: dict[str, str]) -> list[str]:
-    """Pinned packages that are installed in another version."""
+    """List pinned packages that are installed in another version."""
     return [
         f"{name} {installed[name]} is installed where {version} is pinned"
         for name, version in sorted(wanted.items())
-        # A build of its own (2.4.1+cpu) is of the version pinned.
+        # A local build (2.4.1+cpu) counts as the pinned version.
         if installed.get(name, version).split("+")[0] != version.split("+")[0]
     ]
 
 
 def known_vulnerabilities(tools: Path | None) -> list[str] | None:
-    """What pip-audit, installed here or in ``tools``, finds; None where it cannot ask."""
+    """Return what pip-audit, installed here or in ``tools``, finds; None if it cannot look."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(PINS), "--no-deps"]
     command += ["--disable-pip", "--format", "json", "--timeout", "20"]
     environment = {**os.environ, **({"PYTHONPATH": str(tools)} if tools else {})}

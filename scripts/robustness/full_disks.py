@@ -1,4 +1,4 @@
-"""Train and predict where there is no room."""
+"""Train and predict on full disks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from scripts.robustness.processes import CONFIG, DATA, ESML, WINDOW, finish, wri
 
 
 def lines(path: Path) -> int:
-    """Lines of a journal: one, and one for each window."""
+    """Count the lines of a journal: one, plus one for each batch of structures."""
     return path.read_bytes().count(b"\n") if path.exists() else 1
 
 
 def resumed(error: str) -> int:
-    """How many predictions a run says it found."""
+    """Return how many earlier predictions a run reports."""
     told = re.search(r"note: (\d+) of them are from an earlier run", error)
     return int(told[1]) if told else 0
 
 
 def fill_disk(folder: Path, n: int) -> list[str]:
-    """Train and predict where there is no room; returns what went wrong."""
+    """Train and predict on full disks; return what went wrong."""
     small = folder / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(small)]
@@ -40,7 +40,7 @@ def fill_disk(folder: Path, n: int) -> list[str]:
 
 
 def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]:
-    """What goes wrong where nothing fits into ``small``, or no file may be above ``most_bytes``."""
+    """Return what goes wrong if ``small`` is full, or files are limited to ``most_bytes``."""
     found = []
     structures = folder / "many.xyz"
     write_molecules(structures, n, np.random.default_rng(0))
@@ -67,7 +67,7 @@ def full(folder: Path, small: Path, n: int, most_bytes: int | None) -> list[str]
 
 
 def limited(folder: Path) -> list[str]:
-    """What is lost where no file may hold the journal of a run, two windows and a bit."""
+    """Return what is lost if the limit on file sizes ends a journal after about two batches."""
     structures, output = folder / "limited.xyz", folder / "limited.csv"
     write_molecules(structures, 2 * WINDOW + 4, np.random.default_rng(0))
     command = (*ESML, "predict", structures, "-o", output, "--n-states", "1")

@@ -1,4 +1,4 @@
-"""Give esml odd structures, odd options and damaged files, and check that it never falls over.
+"""Give esml odd structures, odd options and damaged files, and check that it never crashes.
 
     python -m scripts.robustness.fuzz [--examples 2000] [--mutations 3000] [--seed 0]
 
@@ -56,10 +56,10 @@ from scripts import ROOT
 from scripts.measuring import peak_memory
 
 MEMORY = 2 * 2**30
-"""Bytes; the mutated files have at most 200 kB, of which a shard may unfold to 1100 times."""
+"""Bytes; the mutated files have at most 200 kB, but a shard may expand by a factor of 1100."""
 
 SECONDS = 20
-"""For one file."""
+"""Longest time to read one file."""
 
 DATA = ROOT / "tests" / "data"
 
@@ -70,7 +70,7 @@ MOLECULES = ("H2O", "H2CO", "C2H4", "HCN", "CH3OH", "C6H6", "HCOOH", "CH3Cl", "C
 
 @st.composite
 def structures(draw: st.DrawFn) -> Atoms:
-    """A molecule more or less distorted, or any atoms anywhere; odd charges, spins and cells."""
+    """Draw a distorted molecule or random atoms, with odd charges, spins and cells."""
     if draw(st.booleans()):
         atoms: Atoms = ase.build.molecule(draw(st.sampled_from(MOLECULES)))
         size = draw(st.sampled_from([0.0, 0.02, 0.1, 0.5]))
@@ -96,7 +96,7 @@ def structures(draw: st.DrawFn) -> Atoms:
 
 @st.composite
 def heaps(draw: st.DrawFn) -> Atoms:
-    """Atoms of mostly known elements, anywhere from upon each other to far apart."""
+    """Draw atoms of mostly known elements at any distances, from coinciding to far apart."""
     n = draw(st.integers(0, 8))
     known = st.sampled_from(ELEMENTS)
     numbers = draw(
@@ -118,7 +118,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 def examine(model: esml.Surrogate, atoms: Atoms, options: dict[str, Any]) -> str:
-    """Predict and say what came of it; AssertionError for an unsound result or refusal."""
+    """Predict and return the outcome; AssertionError for an unsound result or refusal."""
     before = atoms.copy()
     try:
         result = model.predict(atoms, **options)
@@ -134,7 +134,7 @@ def examine(model: esml.Surrogate, atoms: Atoms, options: dict[str, Any]) -> str
 
 
 def assert_sound(result: esml.Result, charge: int) -> None:
-    """Finite, ascending, as much charge as there is; a negative triplet has a warning."""
+    """Check for finite, ascending numbers, the right charge, a warning of a negative triplet."""
     assert (result.singlets.energies > 0).all()
     below = result.triplets.energies[result.triplets.energies <= 0]
     assert (below > -DEFAULT.saddle).all()
@@ -152,7 +152,7 @@ def assert_sound(result: esml.Result, charge: int) -> None:
 
 
 def fuzz_structures(examples: int, seed: int) -> Counter[str]:
-    """Draw and examine; hypothesis shrinks what fails and raises it."""
+    """Draw and examine structures; hypothesis shrinks a failing example and raises its error."""
     model = esml.load_model()
     counts: Counter[str] = Counter()
 
@@ -200,11 +200,11 @@ READERS: dict[str, tuple[Callable[[Path], Any], type[Exception]]] = {
     ".db": (read_geometries, InputError),
     ".sdf": (read_geometries, InputError),
 }
-"""By the end of a file's name: its reader, and the one exception that may raise."""
+"""Reader by file name extension, and the one exception that it may raise."""
 
 
 def seeds(folder: Path) -> list[Path]:
-    """One whole file of every kind."""
+    """Write one intact file of every kind."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("version-1.safetensors", "schema-2.h5", "tiny.h5"):
         (folder / name).write_bytes((DATA / name).read_bytes())
@@ -241,7 +241,7 @@ LARGE = [b"999999999999", b"-1", b"1e308", b"nan", b"0", b"4294967296", b"65535"
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
-    """``content`` with one to four changes."""
+    """Return ``content`` with one to four changes."""
     data = bytearray(content)
     for _ in range(rng.integers(1, 5)):
         if not data:
@@ -270,7 +270,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def mutant(seed_file: Path, rng: np.random.Generator) -> bytes:
-    """A mutated file; half of the time with the checksum of what it has become."""
+    """Return a mutated file, half of the time with a correct checksum."""
     content = seed_file.read_bytes()
     anew = rng.random() < 0.5
     if seed_file.name == "now.h5" and anew:
@@ -295,7 +295,7 @@ def mutant(seed_file: Path, rng: np.random.Generator) -> bytes:
 
 
 def serve(connection: Connection) -> None:
-    """Read files by the names that come, and answer with what came of each."""
+    """Read the files whose names arrive, and send the outcome of each."""
     torch.set_num_threads(1)
     (held_kb,) = re.findall(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())
     held = int(held_kb) * 1024
@@ -320,13 +320,13 @@ def serve(connection: Connection) -> None:
 
 
 class Child:
-    """A process that reads files, started anew when one has killed it."""
+    """A process that reads files and is restarted when a file has killed it."""
 
     def __init__(self) -> None:
         self._process: Any = None
 
     def read(self, path: Path) -> tuple[str, float, int]:
-        """What came of ``path``, the seconds it took, and the most memory so far."""
+        """Read ``path``; return the outcome, the time (s) and the peak memory so far."""
         if self._process is None:
             context = multiprocessing.get_context("spawn")
             self._here, there = context.Pipe()
@@ -348,7 +348,7 @@ class Child:
 
 
 def fuzz_files(folder: Path, n: int, seed: int) -> list[str]:
-    """Read ``n`` mutants; returns what was found."""
+    """Read ``n`` mutants and return the findings."""
     originals = seeds(folder / "whole")
     child, rng = Child(), np.random.default_rng(seed)
     findings: list[str] = []

@@ -63,7 +63,7 @@ GENERATE = ("-m", "reference", "generate", "--parts-per-shard", "5")
 
 
 def differences(one: list[Record], other: list[Record]) -> list[str]:
-    """What distinguishes two sets, dates and timings aside."""
+    """List the differences of two sets, except dates and timings."""
     keys = [Counter(record.key for record in records) for records in (one, other)]
     found = [f"{key} stored {n} times" for c in keys for key, n in c.items() if n > 1]
     found += [f"{key} is in one set only" for key in keys[0].keys() ^ keys[1].keys()]
@@ -83,7 +83,7 @@ def differences(one: list[Record], other: list[Record]) -> list[str]:
 def kill_generation(
     folder: Path, kills: int, rng: np.random.Generator, dask: str | None = None
 ) -> list[str]:
-    """Generate in peace and with ``kills``; returns what differs."""
+    """Generate undisturbed and with ``kills``; return the differences."""
     structures, *runs = (folder / n for n in ("structures.xyz", "quiet", "killed"))
     n = 4 * kills + 8
     write_molecules(structures, n, rng, ("H2O", "H2CO", "C2H4", "HCN"))
@@ -122,7 +122,7 @@ def kill_generation(
 
 
 def kill_training(folder: Path, kills: int, rng: np.random.Generator) -> list[str]:
-    """Train in peace and with ``kills``; returns what differs."""
+    """Train undisturbed and with ``kills``; return the differences."""
     epochs = 12 + 5 * kills
     runs = {}
     for name in ("quiet", "killed"):
@@ -166,7 +166,7 @@ def kill_training(folder: Path, kills: int, rng: np.random.Generator) -> list[st
 
 
 def content(path: Path) -> object:
-    """What a file holds; HDF5 lays out the same data in many ways."""
+    """Read the content of a file, because HDF5 can store the same data in many ways."""
     if path.suffix != ".h5":
         return path.read_bytes()
     found: dict[str, bytes] = {}
@@ -181,7 +181,7 @@ def content(path: Path) -> object:
 
 
 def kill_prediction(folder: Path, kills: int, rng: np.random.Generator) -> list[str]:
-    """Predict in peace and with ``kills``, in turn into HDF5, CSV and JSON lines."""
+    """Predict undisturbed and with ``kills``, in turn into HDF5, CSV and JSON lines."""
     found = []
     for place, suffix in enumerate((".h5", ".csv", ".jsonl")):
         deaths = len(range(place, kills, 3))

@@ -2,9 +2,9 @@
 
     python -m scripts.robustness.load [--molecules 20000] [--seed 0] [DATA...]
 
-Structures of the data (by default what the shipped model is trained on) are drawn at random and
-shaken by 0.02 Å, so that no two are alike. Every hundredth is one of a few that come again and
-again, at other places of the stream and so in other batches. Exit code 1 if memory grows by more
+Structures of the data (by default the training data of the shipped model) are drawn at random and
+shaken by 0.02 Å, so that no two are alike. Every hundredth is one of a few that are repeated at
+other places of the stream and so in other batches. Exit code 1 if memory grows by more
 than GROWTH after the first fifth of the run, if a structure is refused for any reason other than an
 unstable closed shell (the model's own limit, which it states), or if the energies of the same
 molecule differ by more than SAME (batches differ, and the network runs in single precision).
@@ -30,10 +30,10 @@ from scripts.measuring import memory
 DATA = tuple(ROOT / "data" / n for n in ("small", "pool", "chromophores"))
 
 GROWTH = 64
-"""MiB."""
+"""Largest growth of memory, MiB."""
 
 SAME = 2e-4
-"""eV."""
+"""Largest difference of energies of the same structure, eV."""
 
 REPEATED = 20
 

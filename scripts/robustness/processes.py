@@ -1,4 +1,4 @@
-"""Commands of the project as processes that are killed, or that may not write much."""
+"""Run commands of the project as processes that are killed or limited in file size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DATA = ROOT / "tests" / "data" / "tiny.h5"
 ESML = ("-m", "esml")
 
 WINDOW = Batching().window
-"""Structures that are predicted, and kept, together."""
+"""Number of structures that are predicted and saved together."""
 
 CONFIG = """
 data: [{data}]
@@ -40,7 +40,7 @@ model:
 
 
 def start(*arguments: str | Path, most_bytes: int | None = None) -> subprocess.Popen[str]:
-    """A process of Python, its files limited to ``most_bytes``."""
+    """Start a Python process whose files are limited to ``most_bytes``."""
 
     def limit() -> None:
         if most_bytes is not None:
@@ -57,14 +57,14 @@ def start(*arguments: str | Path, most_bytes: int | None = None) -> subprocess.P
 
 
 def finish(*arguments: str | Path, most_bytes: int | None = None) -> tuple[int, str]:
-    """Exit code and standard error of a process of Python."""
+    """Run a Python process; return its exit code and standard error."""
     with start(*arguments, most_bytes=most_bytes) as process:
         _, error = process.communicate()
     return process.returncode, error
 
 
 def wait_for(process: subprocess.Popen[str], begun: Callable[[], object]) -> None:
-    """Return when ``begun()`` has changed, or the process has ended."""
+    """Wait until ``begun()`` has changed or the process has ended."""
     before = begun()
     while process.poll() is None and begun() == before:
         time.sleep(0.002)
@@ -77,10 +77,10 @@ def killed(
     span: float,
     rng: np.random.Generator,
 ) -> bool:
-    """Start ``command`` and kill it; whether that came before its end.
+    """Start ``command`` and kill it; return whether it was killed before its end.
 
-    Either within the ``starting`` seconds it takes until ``begun()`` changes, or up to ``span``
-    seconds after that.
+    The kill comes either within the ``starting`` seconds until ``begun()`` changes, or up to
+    ``span`` seconds after that.
     """
     with start(*command) as process:
         if rng.random() < 0.3:
@@ -94,7 +94,7 @@ def killed(
 
 
 def changed(path: Path) -> int:
-    """When ``path`` was last written, ns; 0 where there is none."""
+    """Return when ``path`` was last written, ns; 0 if it does not exist."""
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
@@ -104,7 +104,7 @@ MOLECULES = ("H2CO", "C2H4", "CH3OH", "HCOOH", "CH3CHO", "C4H4O", "C6H6")
 def write_molecules(
     path: Path, n: int, rng: np.random.Generator, names: tuple[str, ...] = MOLECULES
 ) -> None:
-    """A file of ``n`` molecules, distorted at random, ``names`` in turn."""
+    """Write a file of ``n`` randomly distorted molecules, ``names`` in turn."""
     images = []
     for i in range(n):
         atoms = ase.build.molecule(names[i % len(names)])

@@ -1,13 +1,13 @@
-"""Read real outputs of quantum-chemistry programs, whole and broken off, and say what is found.
+"""Read real outputs of quantum-chemistry programs, complete and truncated, and print the results.
 
     python -m scripts.robustness.program_outputs FOLDER [--pieces N]
 
 FOLDER is searched for outputs of the programs that esml knows, such as a clone of cclib (whose
 folder ``data`` holds some hundreds of Gaussian, ORCA, NWChem and Q-Chem) or of cclib-data. Prints
 a line for each: formula, charge, multiplicity, numbers of singlets and triplets with the first of
-each, or the sentence that refuses it. With ``--pieces N`` each is also read broken off after k/N of
-its bytes; a piece may give an earlier geometry or a sentence. Exit code 1 where anything but a
-sentence is raised.
+each, or the sentence that refuses it. With ``--pieces N`` each is also read truncated after k/N of
+its bytes; a piece may give an earlier geometry or a sentence. Exit code 1 if any other exception is
+raised.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from esml.io.provenance import InputError
 
 
 def shown(found: Calculation) -> str:
-    """What was read of an output, on one line."""
+    """Format what was read from an output on one line."""
     atoms, singlets, triplets = found.table.atoms, *map(found.of_multiplicity, (1, 3))
     parts = [
         atoms.get_chemical_formula(),
@@ -43,7 +43,7 @@ def shown(found: Calculation) -> str:
 
 
 def attempt(path: Path) -> tuple[str, str]:
-    """How reading a file ends (read, refused, raised), and what it says."""
+    """Read a file; return the outcome (read, refused, raised) and its message."""
     try:
         return "read", shown(read_calculation(path))
     except InputError as error:

@@ -35,7 +35,7 @@ DATA = tuple(ROOT / "data" / n for n in ("small", "pool", "chromophores", "extra
 
 
 def stretched(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """One bond, and what lies beyond it, pulled to 1 to 3 times its length."""
+    """Stretch one bond to 1 to 3 times its length, with everything on its far side."""
     radii = covalent_radii[atoms.numbers]
     distances = atoms.get_all_distances()
     bonded = (distances < 1.25 * (radii[:, None] + radii)) & (distances > 0)
@@ -46,7 +46,7 @@ def stretched(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     i, j = bonds[rng.integers(len(bonds))]
     bonded[i, j] = bonded[j, i] = False
     _, part = connected_components(coo_array(bonded), directed=False)
-    # In a ring nothing is beyond: one atom moves alone.
+    # A ring bond has no far side: one atom moves alone.
     beyond = part == part[j] if part[i] != part[j] else np.arange(len(atoms)) == j
     along = atoms.positions[j] - atoms.positions[i]
     found.positions[beyond] += rng.uniform(0, 2) * along
@@ -54,7 +54,7 @@ def stretched(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """Every atom moved, by a normal distribution of up to half an Å."""
+    """Move every atom by normally distributed displacements of up to half an Å."""
     found: Atoms = atoms.copy()
     found.positions += rng.normal(scale=rng.uniform(0, 0.5), size=found.positions.shape)
     return found
@@ -63,7 +63,7 @@ def shaken(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 def structures(
     paths: list[Path], distortions: int, limit: int | None, seed: int
 ) -> Iterator[tuple[str, Atoms]]:
-    """What is done to a structure, and what comes of it."""
+    """Yield each kind of distortion and the distorted structure."""
     rng = np.random.default_rng(seed)
     for n, record in enumerate(iterate(paths)):
         if limit is not None and n >= limit:

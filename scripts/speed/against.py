@@ -1,12 +1,12 @@
-"""How long this version takes beside another one, in turns: a table of ratios.
+"""Compare the times of this version with another one: a table of ratios.
 
     git worktree add --detach ../before 6b50799
     python -m scripts.speed.against ../before --model ../before/esml/models/default.safetensors
 
-The two take turns, one prediction or one start each, so that what else the machine does meets both
-alike. Times are processor times of one thread; a ratio is the median of those of the pairs, and its
-spread reaches from the first to the third quartile. Both versions predict with ``--model``, a file
-that both read, or each with the model it ships. The other version is a clone of any age with
+The two take turns, one prediction or one start each, so that other load on the machine affects both
+alike. Times are processor times of one thread; a ratio is the median over the pairs, and its spread
+is from the first to the third quartile. Both versions predict with ``--model``, a file that both
+can read, or each with the model it ships. The other version is any clone that has
 ``esml.load_model``; both run with the packages of this Python.
 """
 
@@ -36,7 +36,7 @@ from scripts.speed.molecules import polyene
 N_STATES = 10
 EXAMPLES = ROOT / "examples"
 WORKER = Path(__file__).with_name("predictions.py")
-"""Runs with either version, so it knows nothing of ``scripts``."""
+"""Script that runs with either version, so it imports nothing from ``scripts``."""
 
 SMALL = ("C6H6", "C5H5N", "CH3COCH3", "C4H4O")
 
@@ -45,11 +45,11 @@ STARTS = {
     "`esml --help`": ("-m", "esml", "--help"),
     "`esml spectrum`, azobenzene": ("-m", "esml", "spectrum", str(EXAMPLES / "azobenzene.xyz")),
 }
-"""Arguments of Python, by what is started."""
+"""Arguments of Python for each start that is timed."""
 
 
 class Ratio(NamedTuple):
-    """Of times of this version to times of the other one."""
+    """Ratio of times of this version to times of the other one."""
 
     before: float  # s, median of the other version
     now: float  # s, median of this one
@@ -59,14 +59,14 @@ class Ratio(NamedTuple):
 
     @classmethod
     def of(cls, pairs: list[tuple[float, float]]) -> Ratio:
-        """That of ``pairs`` of times (before, now)."""
+        """Compute the ratio from ``pairs`` of times (before, now)."""
         before, now = np.array(pairs).T
         low, middle, high = np.quantile(now / before, (0.25, 0.5, 0.75))
         return cls(*map(float, (np.median(before), np.median(now), middle, low, high)))
 
 
 def structures() -> dict[str, list[Atoms]]:
-    """What is predicted, by name; several structures in one batch."""
+    """Return the structures to predict by name; several structures form one batch."""
     batch = [molecule(SMALL[seed % len(SMALL)]) for seed in range(16)]
     for seed, atoms in enumerate(batch):
         atoms.rattle(0.02, seed=seed)
@@ -82,7 +82,7 @@ def _read(path: Path) -> list[Atoms]:
 
 
 def environment(clone: Path) -> dict[str, str]:
-    """That of a process with the version in ``clone`` and one thread."""
+    """Return the environment of a process with the version in ``clone`` and one thread."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**os.environ, **threads, "PYTHONPATH": str(clone.resolve())}
 
@@ -91,7 +91,7 @@ def environment(clone: Path) -> dict[str, str]:
 def predictions(
     clone: Path, files: dict[str, str], model: Path | None
 ) -> Iterator[Callable[[str], float]]:
-    """Processor time of a prediction of the named file by the version in ``clone``, s."""
+    """Yield a function that times a prediction of a named file by the version in ``clone``, s."""
     told = json.dumps({"files": files, "model": str(model or ""), "n_states": N_STATES})
     with subprocess.Popen(
         [sys.executable, str(WORKER), told],
@@ -118,7 +118,7 @@ def predictions(
 
 
 def started(clone: Path, arguments: tuple[str, ...]) -> float:
-    """Processor time of Python with ``arguments`` and the version in ``clone``, s."""
+    """Return the processor time of Python with ``arguments`` and the version in ``clone``, s."""
     command = [sys.executable, *arguments]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, env=environment(clone), stdout=quiet, stderr=quiet)
@@ -132,8 +132,8 @@ def started(clone: Path, arguments: tuple[str, ...]) -> float:
 def in_turns(
     before: Callable[[], float], now: Callable[[], float], times: int
 ) -> list[tuple[float, float]]:
-    """Pairs of times; which of the two begins changes from pair to pair."""
-    before()  # what is done once, such as compiling
+    """Return pairs of times; the two take turns in starting."""
+    before()  # warm-up, such as compiling
     now()
     pairs = []
     for k in range(times):
@@ -146,7 +146,7 @@ def in_turns(
 
 
 def of_predictions(other: Path, model: Path | None, times: int) -> Iterator[tuple[str, Ratio]]:
-    """A ratio for each of ``structures``."""
+    """Yield a ratio for each of ``structures``."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = {}
@@ -161,14 +161,14 @@ def of_predictions(other: Path, model: Path | None, times: int) -> Iterator[tupl
 
 
 def of_starts(other: Path, times: int) -> Iterator[tuple[str, Ratio]]:
-    """A ratio for each of ``STARTS``."""
+    """Yield a ratio for each of ``STARTS``."""
     for name, arguments in STARTS.items():
         before, now = (partial(started, clone, arguments) for clone in (other, ROOT))
         yield name, Ratio.of(in_turns(before, now, times))
 
 
 def as_row(name: str, found: Ratio) -> tuple[str, ...]:
-    """Cells of the table."""
+    """Format the cells of a row."""
     spread = f"{found.low:.2f}–{found.high:.2f}"
     times = (f"{1e3 * found.before:.0f}", f"{1e3 * found.now:.0f}")
     return (name, *times, f"{found.middle:.2f}", spread)

@@ -1,4 +1,4 @@
-"""What truth beyond TDDFT costs: ADC(2) and EOM-CCSD in PySCF beside a label.
+"""Cost of methods beyond TDDFT: ADC(2) and EOM-CCSD in PySCF beside a label.
 
     OMP_NUM_THREADS=1 python -m scripts.speed.beyond_tddft [--molecules H2CO C4H4O …]
         [--basis def2-tzvp]
@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable
 
-# Read when the numerical libraries are first loaded.
+# Numerical libraries read this when they are first loaded.
 os.environ.update(
     dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 )
@@ -58,7 +58,7 @@ METHODS: dict[str, Callable[[scf.hf.SCF, int], None]] = {
 
 
 def seconds(atoms: Atoms, basis: str) -> dict[str, float]:
-    """CPU seconds of a label and of each of ``METHODS``, SCF included."""
+    """Return CPU seconds of a label and of each of ``METHODS``, including the SCF."""
     clock = time.process_time
     began = clock()
     make_record(atoms, Level())
@@ -86,7 +86,7 @@ def main() -> None:
     given = parser.parse_args()
     lib.num_threads(1)
     torch.set_num_threads(1)
-    make_record(structure_of("H2O"), Level())  # loads what is loaded once
+    make_record(structure_of("H2O"), Level())  # load all libraries first
     rows = {name: seconds(structure_of(name), given.basis) for name in given.molecules}
     columns = ("label", *METHODS)
     cells = [(name, *(f"{row[c]:.1f} s" for c in columns)) for name, row in rows.items()]

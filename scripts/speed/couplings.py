@@ -1,10 +1,10 @@
-"""What energies, gradients and couplings cost beside a prediction and one gradient, in turns.
+"""Cost of energies, gradients and couplings beside a prediction and one gradient.
 
     python -m scripts.speed.couplings [FILE ...] [--n-states 10] [--times 8]
 
-FILE is a structure, examples/azobenzene.xyz (24 atoms) if left out. Least processor times of one
-thread in one process, so that other work on the machine meets all rows alike; ratios are to one
-gradient, the derivative of one energy by plain autograd.
+FILE is a structure, examples/azobenzene.xyz (24 atoms) if left out. Times are the shortest
+processor times of one thread, measured in turns in one process, so that other work on the machine
+affects all rows alike. Ratios are to one gradient, the derivative of one energy by plain autograd.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ AZOBENZENE = ROOT / "examples" / "azobenzene.xyz"
 
 
 def hop(model: Surrogate, atoms: Atoms, n_states: int) -> None:
-    """What a step of a trajectory takes: energies, a gradient, its couplings, all τ along v."""
+    """Compute what a trajectory step needs: energies, a gradient, its couplings, all τ along v."""
     velocities = np.random.default_rng(0).normal(0.0, 0.01, atoms.positions.shape)
     esml.state_couplings(model, atoms, n_states, active=0).time_derivatives(velocities)
 
 
 def table(path: Path, n_states: int, times: int) -> str:
-    """Rows of Markdown for the structure in ``path``."""
+    """Make Markdown rows for the structure in ``path``."""
     model, atoms = esml.load_model(), read(path)
     assert isinstance(atoms, Atoms)
     found = side_by_side(

@@ -1,4 +1,4 @@
-"""How time and memory grow with the molecule: one process for each size, other programs beside."""
+"""Growth of time and memory with molecule size, for esml and other programs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from scripts.speed.molecules import FAMILIES
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 TIME_LIMIT = 1800.0
-"""s, wall, for one molecule."""
+"""Longest wall time for one molecule, s."""
 MINUTES = 180.0
-"""s, wall, for one molecule by another program."""
+"""Longest wall time for one molecule by another program, s."""
 LARGEST_BATCH = 128
-"""Atoms; larger molecules are predicted one by one."""
+"""Largest number of atoms of a molecule in a batch; larger ones are predicted one by one."""
 
 
 def measured(
     name: str, most_s: float = TIME_LIMIT, *arguments: str, threads: int = 1
 ) -> dict[str, Any]:
-    """What ``scripts.speed.single`` says of the molecule ``name``."""
+    """Return the output of ``scripts.speed.single`` for the molecule ``name``."""
     options = (*arguments, "--threads", str(threads))
     found = in_own_process("scripts.speed.single", name, *options, threads=threads, most_s=most_s)
     return {"name": name} | found
 
 
 def beside() -> list[dict[str, Any]]:
-    """Batches of one size, and other programs up to the first size that takes them minutes."""
+    """Time batches of one size, and other programs up to the first size that takes minutes."""
     rows = []
     for program in ("batch", "sparrow", "mopac", "label"):
         for family in FAMILIES:
@@ -48,7 +48,7 @@ def beside() -> list[dict[str, Any]]:
 
 
 def sizes(smallest: int, largest: int, known: list[dict[str, Any]]) -> dict[str, Any]:
-    """Single molecules of sizes from ``smallest`` to ``largest``, C60 and β-carotene; exponents.
+    """Time single molecules from ``smallest`` to ``largest``, C60 and β-carotene; fit exponents.
 
     Rows ``known`` of other sizes are kept.
     """
@@ -63,7 +63,7 @@ def sizes(smallest: int, largest: int, known: list[dict[str, Any]]) -> dict[str,
 
 
 def exponents(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Powers of the number of atoms with which processor time grows, by family, from 128 atoms."""
+    """Fit exponents of processor time over the number of atoms, by family, from 128 atoms on."""
     found = {}
     for family in FAMILIES:
         points = [
@@ -78,7 +78,7 @@ def exponents(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def largest() -> dict[str, Any]:
-    """The largest molecules, on all cores."""
+    """Time the largest molecules on all cores."""
     rows = {}
     for family in FAMILIES:
         row = measured(f"{family}-{max(SIZES)}", threads=os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""How fast predictions are, compared with what they replace and with similar programs.
+"""Speed of predictions, compared with TDDFT and with similar programs.
 
     python -m scripts.speed.how_fast profile peers startup stream sizes beside largest \\
         --json docs/speed.json
@@ -6,11 +6,11 @@
     python -m scripts.speed.how_fast gpu
     python -m scripts.speed.how_fast plot --json docs/speed.json --picture docs/figures/speed.png
 
-The parts write into one JSON file, so you can run each again by itself. All but ``largest`` run on
-one core. Times are seconds of processor time, because their ratios hold on a busy machine too; wall
-times stand beside them. Sizes are measured with one triplet, which a spectrum needs to check that
-the closed shell is the ground state. Every size runs in a process of its own, whose peak memory is
-that of the prediction.
+The parts write into one JSON file, so you can rerun each of them separately. All but ``largest``
+run on one core. Times are seconds of processor time, because their ratios are reliable on a busy
+machine, too; wall times are given beside them. Sizes are measured with one triplet, which a
+spectrum needs to check that the closed shell is the ground state. Every size runs in a process of
+its own, whose peak memory is that of the prediction.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m scripts.speed.journal
 
-Entries as runs write them: windows of 256 predictions, records of one molecule, and notes of a
-failure. Every entry is on the disk before the next one begins; "wal normal" promises that against a
-kill only, not against a power cut.
+The entries are like those of real runs: windows of 256 predictions, records of one molecule, and
+notes of a failure. Every entry is on disk before the next one starts; "wal normal" guarantees this
+after a kill only, not after a power cut.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 from esml.jobs import append_line, decode, encode
 
 CASES = {"256 predictions": (768_000, 60), "a record": (40_000, 300), "a note": (300, 500)}
-"""Characters of an entry, and how many are written."""
+"""Number of characters of an entry, and of entries to write."""
 
 
 def with_lines(folder: Path, texts: Sequence[str]) -> tuple[float, int]:
-    """Seconds for an entry, and bytes in all."""
+    """Append lines to a file; return seconds per entry and bytes in total."""
     path = folder / "lines"
     start = time.perf_counter()
     for text in texts:
@@ -37,7 +37,7 @@ def with_lines(folder: Path, texts: Sequence[str]) -> tuple[float, int]:
 
 
 def with_sqlite(folder: Path, texts: Sequence[str], mode: str, sync: str) -> tuple[float, int]:
-    """The same with a table of outcomes and their checksums."""
+    """Do the same with an SQLite table of outcomes and their checksums."""
     path = folder / f"{mode}-{sync}.db"
     database = sqlite3.connect(path)
     database.execute(f"pragma journal_mode={mode}")

@@ -1,13 +1,13 @@
-"""What a label costs: our excitations beside PySCF's own iterative TDDFT, same states, same SCF.
+"""Cost of a label: our excitations beside PySCF's iterative TDDFT, same states, same SCF.
 
     OMP_NUM_THREADS=1 python -m scripts.speed.label_cost [--molecules H2CO C2H4 …] [--json OUT]
 
-For every molecule one ground state is converged at the default level. From it come our singlets
-and triplets (reference/response.py), and as many singlets by PySCF's TDDFT and triplets by its TDA
-as a record keeps. Times are CPU seconds of one thread. The last column compares energies of equal
-rank: PySCF correlates cores and all virtuals and has the SCF's finer grid, and its solver can miss
-a root, which shifts every later rank. Molecules per hour and core count the whole record: SCF,
-excitations, minimal basis.
+For every molecule one ground state is converged at the default level. From it we compute our
+singlets and triplets (reference/response.py), and as many singlets by PySCF's TDDFT and triplets by
+its TDA as a record stores. Times are CPU seconds of one thread. The last column compares energies
+of equal rank: PySCF includes cores and all virtuals and uses the SCF's finer grid, and its solver
+can miss a root, which shifts every later rank. Molecules per hour and core are for the whole
+record: SCF, excitations, minimal basis.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Read when the numerical libraries are first loaded.
+# Numerical libraries read this when they are first loaded.
 os.environ.update(
     dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 )
@@ -40,12 +40,12 @@ MOLECULES = ("H2CO", "C2H4", "CH3CN", "HCOOH", "CH3CHO", "OCHCHO", "C4H4O")
 
 
 def stored(energies: np.ndarray, level: Level) -> np.ndarray:
-    """The energies (eV) that a record keeps: those in the window, but at least three."""
+    """Return the energies (eV) that a record stores: those in the window, but at least three."""
     return energies[: max(int((energies <= level.energy_window).sum()), 3)]
 
 
 def compare(atoms: Atoms, level: Level) -> dict[str, Any]:
-    """CPU seconds of each step, and the largest deviation of an energy (eV)."""
+    """Return CPU seconds of each step, and the largest deviation of an energy (eV)."""
     clock = time.process_time
     began = clock()
     mean_field = ground_state(molecule(atoms, level.basis), level.functional, level)
@@ -96,7 +96,7 @@ def main() -> None:
     lib.num_threads(1)
     torch.set_num_threads(1)
     level = Level()
-    # Libraries are loaded and tables built outside what is timed.
+    # Load libraries and build tables before the timing starts.
     excitations(ground_state(molecule(structure_of("H2O"), level.basis), "camb3lyp", level), level)
     print(
         f"{'':<18}{'S + T':>8}{'SCF/s':>9}{'ours/s':>9}{'PySCF/s':>9}{'ratio':>8}"

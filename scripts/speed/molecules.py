@@ -1,4 +1,4 @@
-"""The molecules that are timed: three families of any size, ten typical ones, two large ones."""
+"""Molecules for timing: three families of any size, ten typical ones, two large ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TYPICAL = (  # 15 to 20 atoms
     "CN(C)C=CC=O",
 )
 QUICK = ReadingOptions(geometry="mmff")
-"""Force-field geometries: here only the size of a molecule counts."""
+"""Force-field geometries, because only the size of a molecule matters here."""
 
 BETA_CAROTENE = (
     "CC1=C(C(CCC1)(C)C)/C=C/C(=C/C=C/C(=C/C=C/C=C(/C=C/C=C(/C=C/C2=C(CCCC2(C)C)C)\\C)\\C)/C)/C"
@@ -32,7 +32,7 @@ BETA_CAROTENE = (
 
 
 def polyene(n_atoms: int) -> Atoms:
-    """All-trans CₙHₙ₊₂ with alternating bonds, of the nearest size (4k + 2 atoms)."""
+    """Make all-trans CₙHₙ₊₂ with alternating bonds, of the nearest size (4k + 2 atoms)."""
     n_carbon = 2 * max(1, round((n_atoms - 2) / 4))
     carbons = [np.zeros(3)]
     for bond in range(n_carbon - 1):
@@ -53,13 +53,13 @@ def polyene(n_atoms: int) -> Atoms:
 
 
 def glycines(n_atoms: int) -> Atoms:
-    """An extended chain H–(NH–CH₂–CO)ₙ–H of the nearest size (7 n + 2 atoms)."""
+    """Make an extended chain H–(NH–CH₂–CO)ₙ–H of the nearest size (7 n + 2 atoms)."""
     n_residues = max(1, round((n_atoms - 2) / 7))
     symbols: list[str] = []
     places: list[np.ndarray] = []
 
     def add(symbol: str, a: int, b: int, c: int, length: float, angle: float, turn: float) -> int:
-        """An atom bound to ``a``, at an angle to ``b`` and a dihedral to ``c``."""
+        """Add an atom bound to ``a``, at an angle to ``b`` and a dihedral to ``c``."""
         theta, phi = math.radians(angle), math.radians(turn)
         along = places[a] - places[b]
         along /= np.linalg.norm(along)
@@ -91,7 +91,7 @@ def glycines(n_atoms: int) -> Atoms:
 
 
 def cluster(n_atoms: int) -> Atoms:
-    """Formaldehyde molecules, turned at random, on a grid of 4.5 Å."""
+    """Make a cluster of randomly oriented formaldehyde molecules on a grid of 4.5 Å."""
     n_molecules = max(1, n_atoms // 4)
     side = math.ceil(n_molecules ** (1 / 3))
     generator = np.random.default_rng(0)
@@ -113,7 +113,7 @@ FAMILIES: dict[str, Callable[[int], Atoms]] = {
 
 
 def named(name: str) -> Atoms:
-    """The molecule ``family-size``, "C60" or "beta-carotene"."""
+    """Make the molecule ``family-size``, "C60" or "beta-carotene"."""
     if name == "C60":
         fullerene: Atoms = molecule("C60")
         return fullerene

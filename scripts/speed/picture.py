@@ -19,14 +19,14 @@ from scripts.speed.single import N_STATES
 
 
 def measured(results: dict[str, Any], family: str) -> list[dict[str, Any]]:
-    """The runs of one family that finished, by size: a line through them must not turn back."""
+    """Return the finished runs of one family, sorted by size for the line through them."""
     runs = [*results["sizes"]["molecules"], *results.get("largest", {}).values()]
     finished = [r for r in runs if r["name"].startswith(family) and "cpu_s" in r]
     return sorted(finished, key=lambda r: int(r["n_atoms"]))
 
 
 def plot(results: dict[str, Any], picture: Path) -> None:
-    """Time and memory against size."""
+    """Plot time and memory against size."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.0), layout="constrained")
     for family, marker in zip(FAMILIES, "osd", strict=True):
         rows = measured(results, family)
@@ -41,7 +41,7 @@ def plot(results: dict[str, Any], picture: Path) -> None:
         "label": ("black", "PySCF, labels"),
     }
     for program, (color, label) in styles.items():
-        # One line for all families, geometric means of what was done.
+        # One line for all families: the geometric mean of the finished runs.
         points = []
         for size in SIZES:
             done = [

@@ -1,8 +1,8 @@
-"""Predicts what it is told to, line by line, and says what that took: ``against`` starts it.
+"""Predict the files named on standard input and print the times; started by ``against``.
 
     python scripts/speed/predictions.py '{"files": {…}, "model": "…", "n_states": 10}'
 
-It imports only what every version of esml has. It first says which package it runs.
+It imports only modules that every version of esml has. It first prints which package it runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import esml
 
 
 def answer() -> None:
-    """Predict the file each line names, until there are no more lines."""
+    """Predict the file that each line names, until there are no more lines."""
     told = json.loads(sys.argv[1])
     torch.set_num_threads(1)
     model = esml.load_model(told["model"] or None)

@@ -1,4 +1,4 @@
-"""Typical molecules by esml and by other programs, and the commands of esml itself."""
+"""Time typical molecules with esml and other programs, and the commands of esml."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from scripts.speed.single import N_STATES
 
 
 def tddft() -> dict[str, dict[str, float]]:
-    """Ten singlets of styrene at the labels' level as PySCF gives them, nothing truncated."""
+    """Time ten singlets of styrene at the labels' level with PySCF, without truncations."""
     from pyscf import dft, lib, tdscf
 
     from reference.scf import Level, molecule
@@ -45,13 +45,13 @@ def tddft() -> dict[str, dict[str, float]]:
 
 
 def peers(n_labels: int) -> dict[str, Any]:
-    """Typical molecules: batched and single beside PySCF labels, MOPAC and Sparrow."""
+    """Time typical molecules, batched and single, beside PySCF labels, MOPAC and Sparrow."""
     torch.set_num_threads(1)
     model = esml.load_model()
     structures = typical()
     many = distorted(structures, 13)
     list(model.predict_many(many[:20], N_STATES))
-    # Interleaved, so that what else the machine does meets everyone alike.
+    # Interleaved, so that other load on the machine affects all alike.
     ours = ("batched", "single", "batched, 10 triplets", "single, 10 triplets")
     found: dict[str, list[float]] = {name: [] for name in (*ours, "mopac", "sparrow")}
     failures: dict[str, str] = {}
@@ -80,7 +80,7 @@ def peers(n_labels: int) -> dict[str, Any]:
 
 
 def distorted(structures: list[Atoms], times: int) -> list[Atoms]:
-    """Every structure ``times`` times, each time distorted a little differently."""
+    """Return every structure ``times`` times, each time distorted a little differently."""
     found = []
     for seed in range(times):
         for atoms in structures:
@@ -91,7 +91,7 @@ def distorted(structures: list[Atoms], times: int) -> list[Atoms]:
 
 
 def label_times(structures: list[Atoms]) -> list[float]:
-    """Processor time of the record of each structure, s."""
+    """Return the processor time of the record of each structure, s."""
     if not structures:
         return []
     from reference.record import make_record
@@ -105,7 +105,7 @@ def label_times(structures: list[Atoms]) -> list[float]:
 
 
 def stream(n_molecules: int) -> dict[str, Any]:
-    """``esml predict`` on a file of many small molecules: memory and throughput along the way."""
+    """Measure memory and throughput of ``esml predict`` over a file of many small molecules."""
     units = [molecule(name) for name in ("H2CO", "CH3CHO", "C2H4", "HCN", "CH3SH", "H2O", "C6H6")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "many.xyz"
@@ -132,7 +132,7 @@ def stream(n_molecules: int) -> dict[str, Any]:
 
 
 def watched(command: list[str], output: Path) -> np.ndarray:
-    """(seconds of processor time, MB held, molecules written) of a run, every second (n, 3)."""
+    """Return processor time (s), memory (MB) and molecules written every second of a run (n, 3)."""
     samples = []
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
@@ -149,7 +149,7 @@ def watched(command: list[str], output: Path) -> np.ndarray:
 
 
 def startup(n_pairs: int = 8) -> dict[str, float]:
-    """``esml spectrum`` on a small file beside the imports it cannot do without, medians."""
+    """Time ``esml spectrum`` on a small file beside the imports it needs; return medians."""
     times: dict[str, list[float]] = {"spectrum": [], "imports": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "acetaldehyde.xyz"
@@ -172,7 +172,7 @@ def startup(n_pairs: int = 8) -> dict[str, float]:
 
 
 def written_to(output: Path) -> int:
-    """Number of molecules in a file that is being written."""
+    """Return the number of molecules in a file that is being written."""
     path = part_path(output) if part_path(output).exists() else output
     if not path.exists():
         return 0

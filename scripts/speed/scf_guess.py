@@ -4,9 +4,9 @@
     python -m scripts.speed.scf_guess data/small --method pbe0 --json guess.json
     python -m scripts.speed.scf_guess data/small --scan      # the constants of the guess
 
-One geometry of each of n molecules of the test split, evenly spaced. An iteration is what PySCF
-counts: one diagonalization and one Fock matrix, with its default convergence (1e-9 hartree) and
-DIIS. ``error`` is the distance of the guess to the converged density in an orthonormal basis,
+Uses one geometry of each of n molecules of the test split, evenly spaced. Iterations are counted as
+in PySCF, one diagonalization and one Fock matrix each, with its default convergence (1e-9 hartree)
+and DIIS. ``error`` is the distance of the guess to the converged density in an orthonormal basis,
 ‖S^½ (D₀ − D) S^½‖. Every guess must converge to the same energy, or the run ends.
 """
 
@@ -33,7 +33,7 @@ PYSCF_GUESSES = ("minao", "atom", "huckel", "sap")
 
 
 def choose(data: Path, split: str, n: int) -> list[Record]:
-    """One record of each of n molecules, evenly spaced through the split."""
+    """Choose one record of each of n molecules, evenly spaced through the split."""
     first: dict[str, Record] = {}
     for record in read(data, split):
         first.setdefault(record.inchikey or record.name, record)
@@ -92,7 +92,7 @@ def compare(records: list[Record], method: str, basis: str) -> dict[str, list[di
 
 
 def scan(records: list[Record], method: str, basis: str) -> None:
-    """The mean error of the guess over its two constants."""
+    """Print the mean error of the guess as a function of its two constants."""
     model = esml.load_model()
     converged = []
     for record in records:

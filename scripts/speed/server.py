@@ -1,4 +1,4 @@
-"""How long ``esml serve`` takes to answer, and how far its drafts are from relaxed spectra.
+"""Response time of ``esml serve``, and deviations of its drafts from relaxed spectra.
 
     python -m scripts.speed.server [SMILES ...]
 
@@ -24,13 +24,13 @@ MOLECULES = (
 
 
 def brightest(answer: dict[str, Any]) -> float:
-    """Energy (eV) of the state with the largest oscillator strength among the first five."""
+    """Return the energy (eV) of the state of largest oscillator strength among the first five."""
     state = max(answer["states"][:5], key=lambda state: float(state["f"]))
     return float(state["energy_eV"])
 
 
 def measure(server: Server, smiles: str) -> tuple[list[float], list[float]]:
-    """Seconds to the draft, to the same draft again, to the relaxed spectrum; brightest states."""
+    """Time the draft, the same draft again and the relaxed spectrum (s); add brightest states."""
     seconds, energies = [], []
     for geometry in ("draft", "draft", "xtb"):
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Time and peak memory of one molecule, as JSON: what growth.py starts in processes of their own.
+"""Print time and peak memory of one molecule as JSON; growth.py runs it in separate processes.
 
     python -m scripts.speed.single MOLECULE [--threads 1]
     python -m scripts.speed.single MOLECULE --program batch|sparrow|mopac|label
@@ -24,11 +24,11 @@ from scripts.speed.molecules import named
 
 N_STATES = 10
 BATCH = 16
-"""Structures of a batch of one size."""
+"""Number of structures of a batch of one size."""
 
 
 def single(name: str, threads: int = 1) -> dict[str, Any]:
-    """One molecule in this process: time, peak memory, outcome."""
+    """Predict one molecule in this process: time, peak memory, outcome."""
     torch.set_num_threads(threads)
     atoms = named(name)
     model = esml.load_model()
@@ -44,7 +44,7 @@ def single(name: str, threads: int = 1) -> dict[str, Any]:
             outcome = str(error)
 
     times = timed(run)
-    if times["wall_s"] < 2:  # a first run of seconds is as good as warm
+    if times["wall_s"] < 2:  # longer runs need no warm-up
         times = timed(run, 5)
     return {
         "name": name,
@@ -58,7 +58,7 @@ def single(name: str, threads: int = 1) -> dict[str, Any]:
 
 
 def batch(name: str) -> dict[str, Any]:
-    """A batch of the molecule, slightly distorted, by esml: times are of one of them."""
+    """Predict a batch of slightly distorted copies of the molecule; times are per copy."""
     torch.set_num_threads(1)
     atoms = named(name)
     copies = [atoms.copy() for _ in range(BATCH)]
@@ -74,7 +74,7 @@ def batch(name: str) -> dict[str, Any]:
 
 
 def foreign(name: str, program: str) -> dict[str, Any]:
-    """The molecule by "sparrow", by "mopac", or by the calculation of a "label"."""
+    """Compute the molecule with "sparrow", "mopac", or the calculation of a "label"."""
     atoms = named(name)
     if program == "label":
         from reference.record import make_record
@@ -88,7 +88,7 @@ def foreign(name: str, program: str) -> dict[str, Any]:
 
 
 def repeated(run: Callable[[], object], count: int = 1) -> dict[str, float]:
-    """Times of one of the ``count`` molecules of a run, the best of three where runs are short."""
+    """Return times per molecule for a run of ``count`` molecules, the best of three if short."""
     times = timed(run)
     if times["wall_s"] < 2:
         times = timed(run, 3)
@@ -98,7 +98,7 @@ def repeated(run: Callable[[], object], count: int = 1) -> dict[str, float]:
 def row(
     program: str, name: str, n_atoms: int, times: dict[str, float], baseline: float
 ) -> dict[str, Any]:
-    """What is said of one molecule; peak memory is of the largest process that took part."""
+    """Make the row of one molecule; peak memory is that of the largest process involved."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {
         "program": program,

@@ -1,10 +1,11 @@
-"""What a solvent costs: times of predictions in water and in vacuum, in turn, in one process.
+"""Cost of a solvent: times of predictions in water and in vacuum, measured in turns.
 
     python -m scripts.speed.solvent [NAME ...] [--times 15]
 
 NAME is a molecule of ``scripts.speed.molecules``, such as polyene-64. Each row is one molecule, or
-a batch of slightly different ones; vacuum and water take turns, and the least time of each counts.
-Times are those of one processor, so that other work on the machine disturbs them little.
+a batch of slightly different ones; vacuum and water take turns in one process, and the shortest
+time of each counts. Times are those of one processor, so that other work on the machine disturbs
+them little.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scripts.speed.molecules import named
 
 N_STATES = 10
 BATCH = 16
-"""Molecules of a batch."""
+"""Number of molecules of a batch."""
 
 SOLVENT = "water"
 SMILES = {
@@ -33,9 +34,9 @@ SMILES = {
 
 
 def in_turn(tasks: Sequence[Callable[[], object]], times: int) -> list[float]:
-    """The least processor time (s) of each task, run one after the other ``times`` times."""
+    """Return the shortest processor time (s) of each task; tasks run in turns ``times`` times."""
     least = [float("inf")] * len(tasks)
-    for _ in range(times + 1):  # the first time warms up, and is never the least
+    for _ in range(times + 1):  # the first time is a warm-up and is never the shortest
         for k, task in enumerate(tasks):
             start = time.process_time()
             task()

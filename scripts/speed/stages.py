@@ -1,4 +1,4 @@
-"""Where the time of a prediction goes, which solver is faster when, and what a GPU does."""
+"""Time the stages of a prediction, dense against iterative solver, and a GPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from scripts.speed.single import N_STATES
 
 
 def profile() -> dict[str, Any]:
-    """Where the time of typical molecules goes, and the floor: one eigh and one network pass."""
+    """Time the stages for typical molecules, and the minimum: one eigh and one network pass."""
     model = esml.load_model()
     found = {}
     for label, batch in (("one", typical()[:1]), ("batch of 16", (typical() * 2)[:16])):
@@ -40,7 +40,7 @@ def profile() -> dict[str, Any]:
 
 
 def stages(model: Surrogate, batch: list[Atoms], repeats: int = 30) -> dict[str, float]:
-    """Processor time of the stages of one batch, s per molecule."""
+    """Return the processor time of the stages of one batch, s per molecule."""
     torch.set_num_threads(1)
     h, precision = model.hamiltonian, torch.float32
     with torch.no_grad():
@@ -77,7 +77,7 @@ def stages(model: Surrogate, batch: list[Atoms], repeats: int = 30) -> dict[str,
 
 
 def crossover() -> dict[str, Any]:
-    """Dense against iterative solver, singlets and triplets, molecules of growing size."""
+    """Time dense and iterative solver for singlets and triplets of growing molecules."""
     model = esml.load_model()
     names = ("H2CO", "C2H4", "CH3CHO", "C2H6", "CH3COCH3", "C4H4O", "C5H5N", "C6H6")
     rows = {}
@@ -90,7 +90,7 @@ def crossover() -> dict[str, Any]:
 
 
 def solvers(model: Surrogate, batch: list[Atoms], repeats: int = 7) -> dict[str, float]:
-    """Processor time of both solvers, s per molecule."""
+    """Return the processor time of both solvers, s per molecule."""
     torch.set_num_threads(1)
     with torch.no_grad():
         operators = model.hamiltonian(model.graph(batch)).double()
@@ -108,7 +108,7 @@ def solvers(model: Surrogate, batch: list[Atoms], repeats: int = 7) -> dict[str,
 
 
 def gpu() -> dict[str, Any]:
-    """Molecules per second against batch size on a GPU; nothing where there is none."""
+    """Return molecules per second against batch size on a GPU; empty without one."""
     if not torch.cuda.is_available():
         print("no GPU here")
         return {}
