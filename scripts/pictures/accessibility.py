@@ -1,4 +1,4 @@
-"""Check the accessibility of the report page and of the server's page with axe-core.
+"""Check that the report page and the page of the server are accessible, with axe-core.
 
     python -m scripts.pictures.accessibility
 

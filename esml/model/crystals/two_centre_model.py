@@ -135,8 +135,8 @@ class TwoCentreModel(nn.Module):
     def _with_free_anions(self, rows: Tensor, numbers: Tensor, pairs: PeriodicPairs) -> Tensor:
         """``rows`` with those of free anions."""
         near = (numbers[pairs.second] == PHOSPHORUS) & (pairs.distances < BONDED)
-        free = torch.ones_like(numbers, dtype=torch.bool)
-        free[pairs.first[near]] = False
+        n_bonds = torch.zeros_like(numbers).index_add(0, pairs.first, near.to(numbers))
+        free = n_bonds == 0
         for place, number in enumerate(self.anions):
             rows = torch.where(free & (numbers == number), len(self.elements) + place, rows)
         return rows
