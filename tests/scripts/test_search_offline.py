@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("index.md", "light.md", "glossary.md"):
         shutil.copy(ROOT / "docs" / name, folder / "docs")
     (folder / "docs" / "figures").mkdir()
-    for name in ("azobenzene.png", "vibronic.png"):
+    for name in ("azobenzene.png", "vibronic.png", "herzberg_teller.png"):
         shutil.copy(ROOT / "docs" / "figures" / name, folder / "docs" / "figures")
     config = load_config(
         str(ROOT / "mkdocs.yml"),
