@@ -151,13 +151,29 @@ class Shapes:
         return root
 
     def grid(self, spacing: float = 0.3, margin: float = 3.0) -> Grid:
-        """Return a grid over a box around the molecule; ``spacing`` and ``margin`` in Å."""
+        """Return a grid over a box around the molecule; ``spacing`` and ``margin`` in Å.
+
+        Parameters
+        ----------
+        spacing
+            Distance of neighbouring points, Å.
+        margin
+            Distance of the outermost atoms from the sides, Å.
+        """
         low = self.atoms.positions.min(0) - margin
         counts = np.ceil((np.ptp(self.atoms.positions, axis=0) + 2.0 * margin) / spacing)
         return Grid(low, spacing, tuple(int(count) + 1 for count in counts))
 
     def values(self, orbitals: Array, grid: Grid) -> Array:
-        """Return ``orbitals`` (n, k) of the model's basis on ``grid``, (k, …) in bohr^(−3/2)."""
+        """Return ``orbitals`` (n, k) of the model's basis on ``grid``, (k, …) in bohr^(−3/2).
+
+        Parameters
+        ----------
+        orbitals
+            (n, k) coefficients in the basis of the model.
+        grid
+            Points, as from ``grid``.
+        """
         centres, exponents, powers, table = self._primitives
         weights = table @ self.orthogonalizer @ orbitals
         factors = []
@@ -172,7 +188,15 @@ class Shapes:
         return result
 
     def density(self, matrix: Array, grid: Grid) -> Array:
-        """Return the density of a symmetric ``matrix`` (n, n) on ``grid`` in bohr⁻³."""
+        """Return the density of a symmetric ``matrix`` (n, n) on ``grid`` in bohr⁻³.
+
+        Parameters
+        ----------
+        matrix
+            (n, n) symmetric, in the basis of the model.
+        grid
+            Points, as from ``grid``.
+        """
         occupations, orbitals = np.linalg.eigh(matrix)
         kept = np.abs(occupations) > 1e-6 * max(float(np.abs(occupations).max()), 1e-12)
         total = np.zeros(grid.shape)

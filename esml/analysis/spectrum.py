@@ -309,6 +309,11 @@ class AveragedSpectrum(Spectrum):
 
         There are thousands of ``sticks``, so they are not drawn by default. Otherwise it works as
         ``Spectrum.plot``.
+
+        Parameters
+        ----------
+        ax, sticks, axis, limits, style
+            Those of ``Spectrum.plot``.
         """
         axes = super().plot(ax, sticks, axis, limits, **style)
         colour = axes.get_lines()[-1].get_color()

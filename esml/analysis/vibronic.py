@@ -150,7 +150,27 @@ class VibronicBand:
         expansion: DipoleExpansion | None = None,
         warnings: tuple[str, ...] = (),
     ) -> VibronicBand:
-        """Make the band of a state with ``gradient`` ∂ω/∂R (N, 3), eV/Å, at that minimum."""
+        """Make the band of a state with ``gradient`` ∂ω/∂R (N, 3), eV/Å, at that minimum.
+
+        Parameters
+        ----------
+        vertical
+            Vertical excitation energy, eV, at the minimum that ``modes`` belong to.
+        strength
+            Oscillator strength there.
+        gradient
+            (N, 3) ∂ω/∂R, eV/Å, there.
+        modes
+            Normal modes of the ground state.
+        label
+            Name of the state, as S1.
+        emission
+            Whether light is emitted, not absorbed.
+        expansion
+            Transition dipole linear in the modes; constant if None.
+        warnings
+            Sentences that the band carries along.
+        """
         factors = 0.5 * np.square(modes.shifts(gradient))
         return cls(vertical, strength, factors, modes, label, emission, expansion, warnings)
 
@@ -188,7 +208,15 @@ class VibronicBand:
     def promoting_modes(
         self, n: int = 3, temperature: float = TEMPERATURE
     ) -> list[tuple[float, float]]:
-        """Return up to ``n`` modes that lend most, as wavenumber (cm⁻¹) and strength."""
+        """Return up to ``n`` modes that lend most, as wavenumber (cm⁻¹) and strength.
+
+        Parameters
+        ----------
+        n
+            Largest number of modes.
+        temperature
+            K.
+        """
         lent = self.borrowed(temperature)
         order = [k for k in np.argsort(-lent, kind="stable")[:n] if lent[k] > 0]
         return [(float(self.modes.energies[k] * WAVENUMBERS), float(lent[k])) for k in order]
@@ -196,7 +224,17 @@ class VibronicBand:
     def profile(
         self, energies: ArrayLike, fwhm: float = WIDTH, temperature: float = TEMPERATURE
     ) -> Array:
-        """Return the band L(E) (P,) at ``energies`` (P,) in eV: 1/eV, area 1."""
+        """Return the band L(E) (P,) at ``energies`` (P,) in eV: 1/eV, area 1.
+
+        Parameters
+        ----------
+        energies
+            (P,) eV.
+        fwhm
+            Width of each line, eV.
+        temperature
+            K.
+        """
         from scipy.interpolate import CubicSpline
 
         check_width(fwhm)

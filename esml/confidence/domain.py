@@ -184,11 +184,27 @@ class Domain(nn.Module):
         }
 
     def coordinates(self, features: Tensor, kinds: Tensor) -> Tensor:
-        """Return y (N, D) of atoms of ``kinds`` (N,) with invariant ``features`` (N, C)."""
+        """Return y (N, D) of atoms of ``kinds`` (N,) with invariant ``features`` (N, C).
+
+        Parameters
+        ----------
+        features
+            (N, C) invariant features of the atoms.
+        kinds
+            (N,) place of each atom's element in the tables.
+        """
         return (features.double() - self.means[kinds]) @ self.projection
 
     def forward(self, graph: Graph, features: Tensor) -> TrainingLikeness:
-        """Compare the atoms of ``graph``, with invariant ``features`` (N, C), to training atoms."""
+        """Compare the atoms of ``graph``, with invariant ``features`` (N, C), to training atoms.
+
+        Parameters
+        ----------
+        graph
+            M molecules with N atoms.
+        features
+            (N, C) invariant features of the atoms.
+        """
         with torch.no_grad():
             kinds = species(graph.numbers)
             places = self.coordinates(features, kinds)

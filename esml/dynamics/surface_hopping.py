@@ -240,6 +240,15 @@ class SurfaceHopping:
     def load(cls, path: str | Path, model: Surrogate, ground: Any = None) -> SurfaceHopping:
         """Read a trajectory written by ``save``; give it the same model and calculator of E₀.
 
+        Parameters
+        ----------
+        path
+            File written by ``save``.
+        model
+            The model that the trajectory began with.
+        ground
+            The ASE calculator of E₀ that it began with; GFN2-xTB if None.
+
         Raises
         ------
         ValueError

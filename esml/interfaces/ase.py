@@ -50,6 +50,7 @@ class _InfoAware(Calculator):
         self.reset()  # type: ignore[no-untyped-call]
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what changed by more than ``tol`` since the last ``atoms``; charges count, too."""
         changes: list[str] = list(super().check_state(atoms, tol))  # type: ignore[no-untyped-call]
         if self.atoms is not None and not changes:
             before, now = (
@@ -124,7 +125,17 @@ class SurrogateCalculator(_InfoAware):
     def get_property(
         self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
     ) -> Any:
-        """Return the property ``name`` of ``atoms``; see the class for names and units."""
+        """Return the property ``name`` of ``atoms``; see the class for names and units.
+
+        Parameters
+        ----------
+        name
+            Name of the property.
+        atoms
+            Structure; the last one if None.
+        allow_calculation
+            Whether to predict what is not known yet; else return None.
+        """
         if name in NEEDS_ENERGY:
             raise PropertyNotImplementedError(
                 f"esml predicts no {name}: its model has orbitals and excitation energies but no "
@@ -144,7 +155,17 @@ class SurrogateCalculator(_InfoAware):
         properties: Sequence[str] = ("dipole",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Fill ``results`` with all cheap properties, and with gradients only if asked for."""
+        """Fill ``results`` with all cheap properties, and with gradients only if asked for.
+
+        Parameters
+        ----------
+        atoms
+            Structure; the last one if None.
+        properties
+            Names of the properties that are wanted.
+        system_changes
+            What ASE found changed since the last call.
+        """
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         if "dipole" not in self.results:
@@ -220,7 +241,17 @@ class ExcitedStateCalculator(_InfoAware):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Fill ``results`` with energy, forces and the excitation energy."""
+        """Fill ``results`` with energy, forces and the excitation energy.
+
+        Parameters
+        ----------
+        atoms
+            Structure; the last one if None.
+        properties
+            Names of the properties that are wanted.
+        system_changes
+            What ASE found changed since the last call.
+        """
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         placed = within(self.atoms, self.solvent, self.point_charges)

@@ -191,7 +191,15 @@ class Failure:
 
     @classmethod
     def of(cls, atoms: Atoms, reason: str) -> Failure:
-        """Make one for ``atoms``, named by their name or, without one, their formula."""
+        """Make one for ``atoms``, named by their name or, without one, their formula.
+
+        Parameters
+        ----------
+        atoms
+            Structure that could not be predicted.
+        reason
+            Why, in a sentence.
+        """
         return cls(name_of(atoms), reason, smiles=Provenance.of(atoms).smiles)
 
 

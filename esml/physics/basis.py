@@ -145,7 +145,13 @@ class OrbitalLayout:
         return padded.index_put((self.molecule, self.atom_in_molecule), values)
 
     def assembly(self, source: Tensor, target: Tensor) -> Assembly:
-        """Plan how to assemble blocks of all atoms and of pairs ``source`` → ``target`` (E,)."""
+        """Plan how to assemble blocks of all atoms and of pairs ``source`` → ``target`` (E,).
+
+        Parameters
+        ----------
+        source, target
+            (E,) atoms of each pair.
+        """
         atoms = torch.arange(self.numbers.shape[0], device=self.numbers.device)
         rows = torch.cat([atoms, source])
         columns = torch.cat([atoms, target])

@@ -270,7 +270,13 @@ class Response(DenseOrbitals):
         return rows * self.singles_mask.flatten(1)[:, :, None]
 
     def singlet_functional(self, plus: Tensor, minus: Tensor) -> Tensor:
-        """Return ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus`` and U = ``minus``."""
+        """Return ½ [Tᵀ(A + B)T + Uᵀ(A − B)U] (M, S), eV, for T = ``plus`` and U = ``minus``.
+
+        Parameters
+        ----------
+        plus, minus
+            (M, S, o, v) T = X + Y and U = X − Y.
+        """
         applied_plus, applied_minus = self.apply_pair(plus, minus)
         return 0.5 * (plus * applied_plus + minus * applied_minus).sum((2, 3))
 

@@ -111,6 +111,11 @@ class StateCouplings:
 
         g = ½ ∂(ω_upper − ω_lower)/∂R and h = h_lower,upper. Near a crossing the gap is
         2 √[(ΔE/2 + g·x)² + (h·x)²] for a displacement x.
+
+        Parameters
+        ----------
+        lower, upper
+            Places of the two states, from 0.
         """
         difference: Array = 0.5 * (self.interstate[upper, upper] - self.interstate[lower, lower])
         return difference, self.interstate[lower, upper]

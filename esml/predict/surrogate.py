@@ -230,7 +230,7 @@ class Surrogate(nn.Module):
         return Response(found, operators.interaction, layout), operators
 
     def uncertainties(self, graph: Graph, solution: Solution) -> Stated:
-        """Return expected errors and domain verdicts of a ``solution``; see ``stated_errors``."""
+        """Return expected errors and verdicts on a ``solution`` of ``graph``: ``stated_errors``."""
         return stated_errors(graph, solution, self.domain, self.error_model, self.metadata)
 
     def predict(

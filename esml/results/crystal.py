@@ -204,7 +204,13 @@ class Crystal:
         width: float = 0.1,
         k_points: Sequence[int] | None = None,
     ) -> Array:
-        """Return (N, 3, G) density of states on s, p and d orbitals of each atom; see ``dos``."""
+        """Return (N, 3, G) density of states on s, p and d orbitals of each atom; see ``dos``.
+
+        Parameters
+        ----------
+        energies, width, k_points
+            Those of ``dos``.
+        """
         at = torch.as_tensor(usual_energies() if energies is None else energies)
         bands = self._on(k_points)
         return np.stack(

@@ -345,6 +345,13 @@ class Result:
     def dichroism(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Dichroism:
         """Return the circular dichroism Δε of the singlets, broadened to ``fwhm`` (eV).
 
+        Parameters
+        ----------
+        fwhm
+            Width of each line, eV.
+        shape
+            Line shape, as in ``spectrum``.
+
         Raises
         ------
         ValueError

@@ -153,6 +153,15 @@ class States:
         """Make states from the properties in ``values``, by name.
 
         All others are zero where symmetry makes them zero for triplets, else nan.
+
+        Parameters
+        ----------
+        multiplicity
+            Singlet or triplet.
+        values
+            Properties (n_states, ...) by name, energies among them.
+        X, Y
+            (n_states, o, v) amplitudes, where they are kept.
         """
         n_states = len(values["energies"])
         filled = {}

@@ -96,7 +96,15 @@ class Limits:
             )
 
     def check_size(self, size: int, most: int) -> None:
-        """Refuse a request that is larger than ``most`` bytes."""
+        """Refuse a request that is larger than ``most`` bytes.
+
+        Parameters
+        ----------
+        size
+            Bytes of the request.
+        most
+            Bytes that are allowed.
+        """
         if size > most:
             raise RefusedError(
                 f"the question has more than {most:,} bytes: expected no more; send less, "

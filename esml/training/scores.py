@@ -43,7 +43,15 @@ class Scores:
         self.labels: dict[str, list[float]] = {}
 
     def compare(self, name: str, found: Any, label: Any) -> None:
-        """Add the deviations of ``found`` from ``label``, and keep the labels for ``pairs``."""
+        """Add the deviations of ``found`` from ``label``, and keep the labels for ``pairs``.
+
+        Parameters
+        ----------
+        name
+            Name of the quantity.
+        found, label
+            Predicted values and labels, of one shape.
+        """
         labels = np.atleast_1d(np.asarray(label, dtype=float)).ravel()
         self.labels.setdefault(name, []).extend(labels.tolist())
         self.add(name, np.asarray(found, dtype=float) - label)
@@ -56,7 +64,15 @@ class Scores:
         }
 
     def add(self, name: str, deviations: Any) -> None:
-        """Add ``deviations`` of the quantity ``name``."""
+        """Add ``deviations`` of the quantity ``name``.
+
+        Parameters
+        ----------
+        name
+            Name of the quantity.
+        deviations
+            Predicted values minus labels.
+        """
         found = np.atleast_1d(np.asarray(deviations, dtype=float)).ravel()
         self.values.setdefault(name, []).extend(found.tolist())
 

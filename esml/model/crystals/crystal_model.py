@@ -81,13 +81,29 @@ class CrystalModel(nn.Module):
     d_populations: Tensor  # (Z,) usual d electrons of the elements, e
 
     def neighbourhood(self, numbers: Sequence[int], cell: Array, positions: Array) -> Neighbourhood:
-        """What the tables need to know of a crystal; arguments as in ``forward``."""
+        """What the tables need to know of a crystal; arguments as in ``forward``.
+
+        Parameters
+        ----------
+        numbers, cell, positions
+            Those of ``forward``.
+        """
         return self.two_centre.neighbourhood(numbers, cell, positions)
 
     def forward(
         self, numbers: Sequence[int], cell: Array, positions: Array
     ) -> CongruentHamiltonian:
-        """W H W of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å."""
+        """W H W of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å.
+
+        Parameters
+        ----------
+        numbers
+            (N,) atomic numbers.
+        cell
+            (3, 3) lattice vectors in rows, Å.
+        positions
+            (N, 3) Å.
+        """
         near = self.neighbourhood(numbers, cell, positions)
         return congruent(self.two_centre.tables, self.exponent, near)
 

@@ -87,6 +87,13 @@ class Neighbourhood:
             q_i = κ z_i + Σ_j ½ [ t(r_ij; Z_i, Z_j) − t(r_ij; Z_j, Z_i) ]
 
         with formal charges z: ``share`` () is κ, ``table`` (Z, Z, n_radial) that of t.
+
+        Parameters
+        ----------
+        share
+            () κ.
+        table
+            (Z, Z, n_radial) coefficients of t, e.
         """
         moved = 0.5 * (table - table.transpose(0, 1))
         one, other = self.rows[self.pairs.first], self.rows[self.pairs.second]
@@ -94,12 +101,28 @@ class Neighbourhood:
         return (share * self.formal).index_add(0, self.pairs.first, lost)
 
     def integrals(self, table: Tensor, back: bool = False) -> Tensor:
-        """(E, A) of each pair, or of its reverse, from a table (Z, Z, A, n_radial)."""
+        """(E, A) of each pair, or of its reverse, from a table (Z, Z, A, n_radial).
+
+        Parameters
+        ----------
+        table
+            (Z, Z, A, n_radial) coefficients.
+        back
+            Whether to return those of the reversed pairs.
+        """
         one, other = self.rows[self.pairs.first], self.rows[self.pairs.second]
         chosen = table[other, one] if back else table[one, other]
         return torch.einsum("en,ean->ea", self.basis, chosen)
 
     def hamiltonian(self, blocks: Tensor, onsite: Tensor) -> PairHamiltonian:
-        """From the blocks of the pairs (E, b, b) and of the atoms (N, b, b)."""
+        """From the blocks of the pairs (E, b, b) and of the atoms (N, b, b).
+
+        Parameters
+        ----------
+        blocks
+            (E, b, b) of the pairs, eV.
+        onsite
+            (N, b, b) of the atoms, eV.
+        """
         pairs = self.pairs
         return PairHamiltonian(pairs.first, pairs.second, pairs.images, blocks, onsite)

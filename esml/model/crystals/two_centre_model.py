@@ -148,7 +148,13 @@ class TwoCentreModel(nn.Module):
         return Tables(self.levels, self.hopping, self.field, *ions)
 
     def neighbourhood(self, numbers: Sequence[int], cell: Array, positions: Array) -> Neighbourhood:
-        """What the tables need to know of a crystal; arguments as in ``forward``."""
+        """What the tables need to know of a crystal; arguments as in ``forward``.
+
+        Parameters
+        ----------
+        numbers, cell, positions
+            Those of ``forward``.
+        """
         pairs = periodic_pairs(cell, positions, self.cutoff)
         rows = self._with_free_anions(self.rows(numbers), torch.tensor(numbers), pairs)
         return Neighbourhood.of(
@@ -166,6 +172,16 @@ class TwoCentreModel(nn.Module):
     def forward(
         self, numbers: Sequence[int], cell: Array, positions: Array
     ) -> RealSpaceHamiltonian:
-        """H(R) of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å."""
+        """H(R) of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å.
+
+        Parameters
+        ----------
+        numbers
+            (N,) atomic numbers.
+        cell
+            (3, 3) lattice vectors in rows, Å.
+        positions
+            (N, 3) Å.
+        """
         near = self.neighbourhood(numbers, cell, positions)
         return self.tables.hamiltonian(near).real_space()

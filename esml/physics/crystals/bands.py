@@ -111,19 +111,44 @@ class Bands:
         return torch.stack([(share * self.weights_of(group)).sum() for group in groups])
 
     def density_of_states(self, at: Tensor, width: float = 0.1) -> Tensor:
-        """Return states per eV and cell (G,) at energies ``at`` (G,), eV from ``zero``."""
+        """Return states per eV and cell (G,) at energies ``at`` (G,), eV from ``zero``.
+
+        Parameters
+        ----------
+        at
+            (G,) energies, eV from ``zero``.
+        width
+            Standard deviation of each state's Gaussian, eV.
+        """
         return self._smeared(at, width, torch.ones_like(self.energies))
 
     def projected_density_of_states(
         self, at: Tensor, groups: Sequence[Tensor], width: float = 0.1
     ) -> Tensor:
-        """Return the density of states on each group of orbitals, (P, G)."""
+        """Return the density of states on each group of orbitals, (P, G).
+
+        Parameters
+        ----------
+        at
+            (G,) energies, eV from ``zero``.
+        groups
+            Orbitals of each of the P groups.
+        width
+            Standard deviation of each state's Gaussian, eV.
+        """
         return self._smeared(at, width, torch.stack([self.weights_of(g) for g in groups]))
 
     def band_centres(self, groups: Sequence[Tensor], cut: float = CUT) -> Tensor:
         """Return the band centre (P,) of each group, eV from the Fermi level; nan if empty.
 
         If the groups are the d orbitals of each atom, these are the d-band centres.
+
+        Parameters
+        ----------
+        groups
+            Orbitals of each of the P groups.
+        cut
+            Energy up to which states count, eV from the Fermi level.
         """
         above = self.energies - self.fermi
         counted = self.k_points.weights[:, None] * torch.sigmoid((cut - above) / EDGE)

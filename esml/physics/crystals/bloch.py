@@ -99,7 +99,15 @@ class RealSpaceHamiltonian:
 
     @classmethod
     def from_half(cls, images: Tensor, blocks: Tensor) -> RealSpaceHamiltonian:
-        """Return all blocks from those of R = 0 and of one vector of each pair R and −R."""
+        """Return all blocks from those of R = 0 and of one vector of each pair R and −R.
+
+        Parameters
+        ----------
+        images
+            (T, 3) lattice vectors R, whole numbers.
+        blocks
+            (T, n, n) ⟨μ0|H|νR⟩, eV.
+        """
         others = (images != 0).any(1)
         return cls(
             torch.cat([images, -images[others]]),
@@ -168,7 +176,15 @@ class RealSpaceHamiltonian:
     def within(
         self, radius: float, cell: Array, positions: Array, atom_of_orbital: Tensor
     ) -> RealSpaceHamiltonian:
-        """Keep only blocks of atoms at most ``radius`` (Å) apart; arguments as in `from_mesh`."""
+        """Keep only blocks of atoms at most ``radius`` (Å) apart; arguments as in `from_mesh`.
+
+        Parameters
+        ----------
+        radius
+            Å.
+        cell, positions, atom_of_orbital
+            Those of ``from_mesh``.
+        """
         owner = atom_of_orbital.numpy()
         apart = positions[None, :] - positions[:, None]
         vectors = self.images.numpy() @ cell

@@ -64,6 +64,13 @@ class CrystalRun:
 def train(config: CrystalTrainingConfig | str | Path, resume: bool = True) -> Path:
     """Train a model of crystals and return the path of its file.
 
+    Parameters
+    ----------
+    config
+        Settings, or a YAML file with them.
+    resume
+        Whether to continue a run that is in the output.
+
     Raises
     ------
     ConfigError
