@@ -48,7 +48,7 @@ demo: install
 	$(BIN)/esml spectrum examples/azobenzene.xyz --plot azobenzene.png $(COMPARE)
 
 test: install-dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
