@@ -14,6 +14,7 @@ antifluorite, rock salt and Na3As structures.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -241,38 +242,62 @@ def electrolyte(prototype: Atoms, hop: bool, rng: np.random.Generator, tries: in
     )
 
 
-def _info(
-    atoms: Atoms, lattice: str, family: str, split: str, name: str, divisions: tuple[int, ...]
-) -> Atoms:
-    found = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
-    found.info = {
-        "name": name,
-        "lattice": lattice,
-        "split": split,
-        "family": family,
-        "k_points": np.array(divisions),
-    }
+@dataclass(frozen=True)
+class Plan:
+    """A structure of a sample before it is strained and heated."""
+
+    atoms: Atoms
+    name: str  # seed and number follow it
+    lattice: str
+    family: str
+    split: str
+    divisions: tuple[int, ...]  # of the k mesh
+    hop: bool = False  # whether one lithium sits in a void
+
+
+def _drawn(
+    n: int, seed: int, series: int, plan: Callable[[int, np.random.Generator], Plan]
+) -> list[Atoms]:
+    """The first ``n`` structures of a ``series``, each with random numbers of its own."""
+    found = []
+    for number in range(n):
+        rng = np.random.default_rng([seed, series, number])
+        planned = plan(number, rng)
+        atoms = electrolyte(planned.atoms, planned.hop, rng)
+        atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+        atoms.info = {
+            "name": f"{planned.name} {seed}-{number}",
+            "lattice": planned.lattice,
+            "split": planned.split,
+            "family": planned.family,
+            "k_points": np.array(planned.divisions),
+        }
+        found.append(atoms)
     return found
+
+
+def _kept(number: int, every: int) -> str:
+    """Split of a structure of which one in ``every`` is kept for tests."""
+    return "test" if number % every == every - 1 else "train"
 
 
 def sample(n: int, seed: int = 0) -> list[Atoms]:
     """The first ``n`` structures of a seed, with name, split, family and k mesh in their info."""
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, 2, number])
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
         formula = FAMILIES[number % len(FAMILIES)]
         draw = rng.random()
-        split = "validation" if draw < VALIDATION_SHARE else "train"
-        if number % TEST_EVERY == TEST_EVERY - 1:
-            split = "test"
+        split = _kept(number, TEST_EVERY)
+        if split == "train" and draw < VALIDATION_SHARE:
+            split = "validation"
         if formula in APART:
             split = "apart"
         hop = formula == "Li3PS4" and rng.random() < HOP
-        atoms = electrolyte(PROTOTYPES[formula](rng), hop, rng)
         family = f"{formula}, one Li moved" if hop else formula
-        name = f"{formula} {seed}-{number}"
-        found.append(_info(atoms, LATTICES[formula], family, split, name, DIVISIONS[formula]))
-    return found
+        atoms = PROTOTYPES[formula](rng)
+        return Plan(atoms, formula, LATTICES[formula], family, split, DIVISIONS[formula], hop)
+
+    return _drawn(n, seed, 2, plan)
 
 
 def _stack(exchanged: Sequence[bool], rng: np.random.Generator) -> Atoms:
@@ -287,19 +312,16 @@ def _stack(exchanged: Sequence[bool], rng: np.random.Generator) -> Atoms:
 
 def sample_doubled(n: int, seed: int = 0) -> list[Atoms]:
     """``n`` doubled cells for tests: γ-Li3PS4 of 32 atoms, and Li6PS5Cl of 26, half exchanged."""
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, 3, number])
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
         if number % 2 == 0:
-            atoms = li3ps4(rng).repeat((1, 1, 2))
-            formula, what, hop = "Li3PS4", "doubled", True
+            atoms, formula, what = li3ps4(rng).repeat((1, 1, 2)), "Li3PS4", "doubled"
         else:
-            atoms = _stack((False, True), rng)
-            formula, what, hop = "Li6PS5Cl", "half exchanged", False
-        large = electrolyte(atoms, hop, rng)
-        name = f"{formula} {what} {seed}-{number}"
-        found.append(_info(large, LATTICES[formula], "large cell", "test", name, (2, 2, 1)))
-    return found
+            atoms, formula, what = _stack((False, True), rng), "Li6PS5Cl", "half exchanged"
+        name, hop = f"{formula} {what}", formula == "Li3PS4"
+        return Plan(atoms, name, LATTICES[formula], "large cell", "test", (2, 2, 1), hop)
+
+    return _drawn(n, seed, 3, plan)
 
 
 def sample_stacked(n: int, seed: int = 0) -> list[Atoms]:
@@ -307,53 +329,45 @@ def sample_stacked(n: int, seed: int = 0) -> list[Atoms]:
 
     Two cells, 26 atoms, to learn from; every fourth has three, 39 atoms, and is for tests.
     """
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, 4, number])
-        for_tests = number % LARGE_TEST_EVERY == LARGE_TEST_EVERY - 1
-        height = 3 if for_tests else 2
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
+        split = _kept(number, LARGE_TEST_EVERY)
+        height, family = (3, "large cell") if split == "test" else (2, "Li6PS5Cl, stacked")
         exchanged = rng.permutation([i < 1 + rng.integers(height - 1) for i in range(height)])
-        stack = electrolyte(_stack(exchanged.tolist(), rng), False, rng)
-        name = f"Li6PS5Cl stacked {sum(exchanged)} of {height} {seed}-{number}"
-        family, split = ("large cell", "test") if for_tests else ("Li6PS5Cl, stacked", "train")
-        found.append(_info(stack, LATTICES["Li6PS5Cl"], family, split, name, (2, 2, 1)))
-    return found
+        name = f"Li6PS5Cl stacked {sum(exchanged)} of {height}"
+        stack = _stack(exchanged.tolist(), rng)
+        return Plan(stack, name, LATTICES["Li6PS5Cl"], family, split, (2, 2, 1))
+
+    return _drawn(n, seed, 4, plan)
 
 
 def sample_moved(n: int, seed: int = 0) -> list[Atoms]:
     """``n`` cells of γ-Li3PS4 with one lithium in a void; every fifth is for tests."""
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, 5, number])
-        split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
-        atoms = electrolyte(li3ps4(rng), True, rng)
-        name = f"Li3PS4 moved {seed}-{number}"
-        found.append(
-            _info(atoms, "gamma", "Li3PS4, one Li moved", split, name, DIVISIONS["Li3PS4"])
-        )
-    return found
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
+        split, family = _kept(number, TEST_EVERY), "Li3PS4, one Li moved"
+        divisions = DIVISIONS["Li3PS4"]
+        return Plan(li3ps4(rng), "Li3PS4 moved", "gamma", family, split, divisions, hop=True)
+
+    return _drawn(n, seed, 5, plan)
 
 
 def sample_beta(n: int, seed: int = 0) -> list[Atoms]:
-    """``n`` cells of β-Li3PS4, 32 atoms, every other one with a moved lithium; some for tests."""
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, 6, number])
-        split = "test" if number % LARGE_TEST_EVERY == LARGE_TEST_EVERY - 1 else "train"
-        hop = number % 2 == 1
-        atoms = electrolyte(beta_li3ps4(rng), hop, rng)
+    """``n`` cells of β-Li3PS4, every other one with a moved lithium; every fourth is for tests."""
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
+        split, hop = _kept(number, LARGE_TEST_EVERY), number % 2 == 1
         family = "beta-Li3PS4, one Li moved" if hop else "beta-Li3PS4"
-        found.append(_info(atoms, "beta", family, split, f"Li3PS4 beta {seed}-{number}", (1, 2, 2)))
-    return found
+        return Plan(beta_li3ps4(rng), "Li3PS4 beta", "beta", family, split, (1, 2, 2), hop)
+
+    return _drawn(n, seed, 6, plan)
 
 
 def sample_bridged(n: int, seed: int = 0) -> list[Atoms]:
     """``n`` cells of Li4P2S7, whose PS4 share a sulfur; every fifth is for tests."""
-    found = []
-    for number in range(n):
-        rng = np.random.default_rng([seed, 7, number])
-        split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
-        atoms = electrolyte(li4p2s7(rng), False, rng)
-        name = f"Li4P2S7 {seed}-{number}"
-        found.append(_info(atoms, "made up", "Li4P2S7", split, name, (2, 2, 3)))
-    return found
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
+        split = _kept(number, TEST_EVERY)
+        return Plan(li4p2s7(rng), "Li4P2S7", "made up", "Li4P2S7", split, (2, 2, 3))
+
+    return _drawn(n, seed, 7, plan)
