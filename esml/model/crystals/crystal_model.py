@@ -93,7 +93,7 @@ class CrystalModel(nn.Module):
     def forward(
         self, numbers: Sequence[int], cell: Array, positions: Array
     ) -> CongruentHamiltonian:
-        """W H W of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å.
+        """Return W H W of a crystal.
 
         Parameters
         ----------

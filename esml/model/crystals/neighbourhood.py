@@ -86,7 +86,7 @@ class Neighbourhood:
 
             q_i = κ z_i + Σ_j ½ [ t(r_ij; Z_i, Z_j) − t(r_ij; Z_j, Z_i) ]
 
-        with formal charges z: ``share`` () is κ, ``table`` (Z, Z, n_radial) that of t.
+        with formal charges z.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class Neighbourhood:
         return torch.einsum("en,ean->ea", self.basis, chosen)
 
     def hamiltonian(self, blocks: Tensor, onsite: Tensor) -> PairHamiltonian:
-        """From the blocks of the pairs (E, b, b) and of the atoms (N, b, b).
+        """Return the Hamiltonian with given blocks.
 
         Parameters
         ----------

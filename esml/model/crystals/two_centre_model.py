@@ -172,7 +172,7 @@ class TwoCentreModel(nn.Module):
     def forward(
         self, numbers: Sequence[int], cell: Array, positions: Array
     ) -> RealSpaceHamiltonian:
-        """H(R) of a crystal: ``numbers`` (N,), ``cell`` (3, 3) Å and ``positions`` (N, 3) Å.
+        """Return H(R) of a crystal.
 
         Parameters
         ----------

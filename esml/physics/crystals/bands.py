@@ -111,7 +111,7 @@ class Bands:
         return torch.stack([(share * self.weights_of(group)).sum() for group in groups])
 
     def density_of_states(self, at: Tensor, width: float = 0.1) -> Tensor:
-        """Return states per eV and cell (G,) at energies ``at`` (G,), eV from ``zero``.
+        """Return the density of states (G,), states per eV and cell.
 
         Parameters
         ----------
