@@ -44,7 +44,8 @@ import numpy as np
 from esml.export.writer import ExportError, TextWriter, Writer, cannot_write, part_path
 from esml.io.provenance import Provenance
 from esml.io.structure_checks import molecular_charge
-from esml.results import PROPERTIES, Failure, Outcome, Property, Result
+from esml.results import Failure, Outcome, Property, Result
+from esml.results.states import told_properties
 from esml.typing import MULTIPLICITIES
 from esml.units import HC
 
@@ -70,11 +71,7 @@ def columns(n_states: int, extras: Collection[str] = ()) -> list[str]:
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
     names += ["absorption_max_nm", *_COLOURS]
     for multiplicity in MULTIPLICITIES:
-        shown = {
-            name: how
-            for name, how in PROPERTIES.items()
-            if how.concerns(multiplicity) and (not how.optional or name in extras)
-        }
+        shown = told_properties(multiplicity, extras)
         letter, endings = multiplicity[0].upper(), list(_endings(shown).values())
         endings.insert(1, WAVELENGTH)
         names += [f"{letter}{k}_{ending}" for k in range(1, n_states + 1) for ending in endings]

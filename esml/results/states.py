@@ -6,7 +6,7 @@ and says how it is stored and shown; files, tables and the screen follow it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any
@@ -186,12 +186,7 @@ class States:
     @property
     def told(self) -> dict[str, Property]:
         """The properties to show: those not zero by symmetry and, if optional, computed."""
-        extras = self.extras
-        return {
-            name: how
-            for name, how in PROPERTIES.items()
-            if how.concerns(self.multiplicity) and (not how.optional or name in extras)
-        }
+        return told_properties(self.multiplicity, self.extras)
 
     @property
     def labels(self) -> list[str]:
@@ -304,6 +299,18 @@ def screen_table(
                 row.append(remarks[states.multiplicity][k])
             rows.append(row)
     return headings + ([REMARK] if remarks else []), rows
+
+
+def told_properties(multiplicity: Multiplicity, extras: Collection[str]) -> dict[str, Property]:
+    """Return the properties of states of ``multiplicity`` by name.
+
+    Those that are zero by symmetry are left out, and optional ones that ``extras`` does not name.
+    """
+    return {
+        name: how
+        for name, how in PROPERTIES.items()
+        if how.concerns(multiplicity) and (not how.optional or name in extras)
+    }
 
 
 def cell(value: float, digits: int) -> str:
