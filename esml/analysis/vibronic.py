@@ -16,7 +16,9 @@ exact for displaced oscillators:
     L(E) = 1/π Re ∫₀^∞ dt exp[i(E − E₀₀)t − σ²t²/2 + Σ_k S_k φ_k(t)] ,
     φ_k = (n_k + 1)(e^(−iω_k t) − 1) + n_k (e^(iω_k t) − 1) ;
 
-the emission is its mirror image about E₀₀. Here the transition dipole is that of the minimum
+the emission is its mirror image about E₀₀. If the mean of the excitation energy over zero-point and
+thermal motion is known (``esml.predict.vibrational_averages``), it takes the place of E_vertical in
+E₀₀, and so in the mean of the band. Here the transition dipole is that of the minimum
 (Condon). If it changes along the modes, the integrand gets a factor:
 :mod:`esml.analysis.herzberg_teller`.
 
@@ -137,6 +139,7 @@ class VibronicBand:
     emission: bool = False  # whether light is emitted, not absorbed
     expansion: DipoleExpansion | None = None  # of the transition dipole; None: it is constant
     warnings: tuple[str, ...] = ()  # doubts about the dipole along the modes
+    averaging: float = 0.0  # mean over zero-point and thermal motion less ``vertical``, eV
 
     @classmethod
     def of(
@@ -182,7 +185,8 @@ class VibronicBand:
     @property
     def zero_zero(self) -> float:
         """Energy of the 0-0 transition E₀₀, eV."""
-        return self.vertical + (self.reorganization if self.emission else -self.reorganization)
+        reorganization = self.reorganization if self.emission else -self.reorganization
+        return self.vertical + self.averaging + reorganization
 
     def main_modes(self, n: int = 3) -> list[tuple[float, float]]:
         """Return up to ``n`` modes with the largest share in λ, as wavenumber (cm⁻¹) and S."""

@@ -49,6 +49,14 @@ def evaluate(
         bool,
         typer.Option("--raw", help="With --experiment, λmax without the fitted last step."),
     ] = False,
+    vibrations: Annotated[
+        bool,
+        typer.Option(
+            "--vibrations",
+            help="With --experiment, λmax with GFN2-xTB's vibrations in place of the last step; 10 "
+            "to 30 s per compound.",
+        ),
+    ] = False,
     smiles_column: ColumnOption = None,
     n_states: StatesOption = 10,
     device: DeviceOption = "cpu",
@@ -65,12 +73,14 @@ def evaluate(
     check_picture(plot)
     if (data is None) == (experiment is None):
         fail("expected DATA or --experiment, one of the two; give one")
-    if raw and experiment is None:
-        fail("--raw is about measured λmax: expected --experiment beside it; leave it out")
+    for option, given in {"--raw": raw, "--vibrations": vibrations}.items():
+        if given and experiment is None:
+            fail(f"{option} is about measured λmax: expected --experiment beside it; leave it out")
     if experiment is not None:
         check_n_states(n_states)
         options = reading_options(None, None, False, smiles_column, False)
-        compared(load(model, device), experiment, options, n_states, json_path, plot, raw)
+        surrogate = load(model, device)
+        compared(surrogate, experiment, options, n_states, json_path, plot, raw, vibrations)
         return
     assert data is not None
     if not data.exists():

@@ -25,6 +25,7 @@ def compared(
     json_path: Path | None,
     plot: Path | None,
     raw: bool = False,
+    vibrations: bool = False,
 ) -> None:
     """Print a row for each compound and the errors over all; write and draw what is asked for."""
     from rich.table import Table
@@ -34,7 +35,7 @@ def compared(
 
     with refusing(InputError):
         rows, found = compare_with_experiment(
-            surrogate, table, options, n_states, raw, progress=True
+            surrogate, table, options, n_states, raw, progress=True, vibrations=vibrations
         )
     with refusing(OSError):
         if json_path is not None:
@@ -56,10 +57,12 @@ def compared(
         if len(groups) > 1:
             screen.print(_groups(title.replace("_", " "), groups))
             screen.print()
-    last = None if raw else surrogate.last_step
+    last = None if raw or vibrations else surrogate.last_step
     lines = _lines(found)
     if last is not None and found.n > found.n_vacuum:
         lines.append(f"λmax in solvents with the {last.describe()}; --raw leaves it out")
+    if vibrations:
+        lines.append("λmax with GFN2-xTB's vibrations at 298.15 K, without the fitted last step")
     for line in lines:
         screen.print(line, markup=False, soft_wrap=True)
     for row in rows:

@@ -33,6 +33,15 @@ HerzbergTellerOption = Annotated[
     ),
 ]
 
+AveragedOption = Annotated[
+    bool,
+    typer.Option(
+        "--averaged",
+        help="--vibronic with energies averaged over zero-point and thermal motion: bands "
+        "lie about 0.1 eV lower. 24 predictions more.",
+    ),
+]
+
 WidthOption = Annotated[
     float | None,
     typer.Option(

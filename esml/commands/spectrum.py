@@ -14,6 +14,7 @@ from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import console, fail, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
 from esml.commands.options import (
+    AveragedOption,
     CellOption,
     ChargeOption,
     ColumnOption,
@@ -139,6 +140,7 @@ def spectrum(
         ),
     ] = False,
     herzberg_teller: HerzbergTellerOption = False,
+    averaged: AveragedOption = False,
     two_photon: Annotated[
         bool,
         typer.Option(
@@ -161,7 +163,7 @@ def spectrum(
     check_n_states(n_states)
     from esml.analysis.vibronic import WIDTH
 
-    vibronic = vibronic or herzberg_teller
+    vibronic = vibronic or herzberg_teller or averaged
     asked = Asked(
         n_states=n_states,
         fwhm=fwhm if fwhm is not None else WIDTH if vibronic else 0.3,
@@ -174,6 +176,7 @@ def spectrum(
         cd=cd,
         vibronic=vibronic,
         herzberg_teller=herzberg_teller,
+        averaged=averaged,
         two_photon=two_photon,
         raw=raw,
     )
@@ -217,6 +220,7 @@ class Asked:
     cd: bool
     vibronic: bool
     herzberg_teller: bool
+    averaged: bool
     two_photon: bool
     raw: bool
 
@@ -274,14 +278,8 @@ def _one_spectrum(
         note(f"warning: {warning}")
     bands = None
     if asked.vibronic:
-        bands = vibronic_curve(
-            surrogate,
-            structure,
-            n_states,
-            fwhm,
-            asked.temperature,
-            herzberg_teller=asked.herzberg_teller,
-        )
+        extras = asked.herzberg_teller, asked.averaged
+        bands = vibronic_curve(surrogate, structure, n_states, fwhm, asked.temperature, *extras)
     curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: the program that reads the tables from a pipe may close it early.
     with refusing(OSError):

@@ -24,6 +24,7 @@ def vibronic_curve(
     fwhm: float,
     temperature: float,
     herzberg_teller: bool = False,
+    averaged: bool = False,
 ) -> VibronicSpectrum:
     """Compute a vibronic spectrum with GFN2-xTB modes; end the command if that fails."""
     from esml.analysis.vibronic import FORCE, normal_modes, vibronic_spectrum
@@ -31,14 +32,23 @@ def vibronic_curve(
     from esml.io.structure_checks import StructureError, molecular_charge
     from esml.io.structures import InputError
     from esml.physics.excitations import InstabilityError
+    from esml.predict.vibrational_averages import AverageError
     from esml.predict.vibronic import vibronic_bands
 
     atoms = structure.atoms
-    with refusing(InputError, InstabilityError, StructureError), converging():
+    refused = (AverageError, InputError, InstabilityError, StructureError)
+    with refusing(*refused), converging():
         ground = xtb_calculator(molecular_charge(atoms))
         modes = normal_modes(atoms, ground, METHOD)
         bands = vibronic_bands(
-            surrogate, atoms, ground, n_states, modes, herzberg_teller=herzberg_teller
+            surrogate,
+            atoms,
+            ground,
+            n_states,
+            modes,
+            herzberg_teller=herzberg_teller,
+            averaged=averaged,
+            temperature=temperature,
         )
     if not modes.at_minimum:
         note(
@@ -57,9 +67,13 @@ def bands_table(bands: Sequence[VibronicBand]) -> Table:
 
     from esml.units import HC
 
+    averaged = any(band.averaging for band in bands)
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("band")
-    for heading in ("vertical (eV)", "0-0 (eV)", "0-0 (nm)", "λ (eV)"):
+    table.add_column("vertical (eV)", justify="right")
+    if averaged:
+        table.add_column("mean (eV)", justify="right")
+    for heading in ("0-0 (eV)", "0-0 (nm)", "λ (eV)"):
         table.add_column(heading, justify="right")
     table.add_column("main modes, cm⁻¹ (S)", overflow="fold")
     for band in bands:
@@ -67,6 +81,7 @@ def bands_table(bands: Sequence[VibronicBand]) -> Table:
         table.add_row(
             band.label,
             f"{band.vertical:.2f}",
+            *([f"{band.vertical + band.averaging:.2f}"] if averaged else []),
             f"{band.zero_zero:.2f}",
             f"{HC / band.zero_zero:.0f}" if band.zero_zero > 0 else "–",
             f"{band.reorganization:.2f}",
@@ -104,6 +119,8 @@ def vibronic_notes(curve: Spectrum) -> list[str]:
     lowest = curve.transitions[0]
     lent = any(band.expansion is not None for band in curve.transitions)
     model = "vertical-gradient model" + (" with Herzberg–Teller term" if lent else "")
+    if any(band.averaging for band in curve.transitions):
+        model += " about means over zero-point and thermal motion"
     return [
         f"modes: {lowest.modes.describe()}, in vacuum",
         f"vibronic bands: {model} at {curve.temperature:g} K, lines "

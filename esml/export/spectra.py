@@ -1,6 +1,6 @@
 """Write a spectrum, and a measured one to compare with, as JSON.
 
-``format`` is "esml-spectrum-json", ``schema_version`` 4. ``prediction`` is the result as in
+``format`` is "esml-spectrum-json", ``schema_version`` 5. ``prediction`` is the result as in
 ``esml.export.plain``, with two-photon strengths if requested (version 4). ``fwhm_eV`` and ``shape``
 describe a line. ``absorption_max_nm`` is null without a band. ``bands`` holds ``energy_eV``,
 ``wavelength_nm`` and ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or
@@ -10,6 +10,7 @@ longer wavelengths. ``colour`` holds ``name``, ``hex``, ``concentration_mol_L`` 
 ``shifted_similarity`` (``esml.analysis.likeness``). ``vibronic``, of vibronic spectra (version 2),
 holds ``temperature_K``, ``modes`` (``method``, ``wavenumbers_cm-1``, ``left_out``,
 ``largest_force_eV_A``) and for each of its ``transitions`` ``state``, ``vertical_eV``,
+``averaging_eV`` (version 5; 0 unless energies are averaged over zero-point and thermal motion),
 ``zero_zero_eV``, ``reorganization_eV``, ``oscillator_strength`` and ``huang_rhys`` in the order of
 the modes. Each transition holds ``herzberg_teller`` (version 3), null without this term:
 ``transition_dipole_e_bohr`` at the minimum, ``dipole_slopes_e_bohr`` and ``shifts`` for each mode,
@@ -34,7 +35,7 @@ from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
 
 FORMAT = "esml-spectrum-json"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def write_spectrum_json(
@@ -103,6 +104,7 @@ def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
             {
                 "state": band.label,
                 "vertical_eV": band.vertical,
+                "averaging_eV": band.averaging,
                 "zero_zero_eV": band.zero_zero,
                 "reorganization_eV": band.reorganization,
                 "oscillator_strength": band.strength,

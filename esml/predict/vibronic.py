@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
-from esml.analysis.vibronic import NormalModes, VibronicBand, normal_modes
+from esml.analysis.vibronic import (
+    TEMPERATURE,
+    WIDTH,
+    NormalModes,
+    VibronicBand,
+    normal_modes,
+)
 from esml.physics.solvent import Solvent
 from esml.predict.dipole_slopes import Expansion, dipole_expansions
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
+from esml.predict.vibrational_averages import vibrational_averages
+from esml.results.last_step import lowest_band_state
+
+REACH, STEP = 2.0, 0.002
+"""eV around the vertical energy where the maximum of a band is looked for, and how finely."""
 
 
 def vibronic_bands(
@@ -21,6 +34,8 @@ def vibronic_bands(
     modes: NormalModes | None = None,
     solvent: Solvent | str | None = None,
     herzberg_teller: bool = False,
+    averaged: bool = False,
+    temperature: float = TEMPERATURE,
 ) -> list[VibronicBand]:
     """Predict the lowest singlets of ``atoms`` with their vibrational structure.
 
@@ -42,6 +57,11 @@ def vibronic_bands(
         Let the transition dipole change along the modes, to first order
         (:mod:`esml.analysis.herzberg_teller`). Forbidden bands get their intensity this way. It
         takes two more predictions per mode, solved in batches.
+    averaged
+        Count each band from the mean of its energy over zero-point and thermal motion
+        (:mod:`esml.predict.vibrational_averages`), which takes 24 more predictions.
+    temperature
+        Of this mean, K.
 
     Returns
     -------
@@ -55,6 +75,8 @@ def vibronic_bands(
         If the model cannot treat the structure.
     InstabilityError
         If the closed shell is far from a minimum.
+    AverageError
+        If too many displaced geometries have no prediction.
     """
     if modes is None:
         modes = normal_modes(atoms, ground)
@@ -63,7 +85,7 @@ def vibronic_bands(
     expansions: list[Expansion] = [(None, ())] * len(singlets)
     if herzberg_teller:
         expansions = dipole_expansions(model, atoms, modes, slopes.gradients, solvent)
-    return [
+    bands = [
         VibronicBand.of(
             float(singlets.energies[k]),
             float(singlets.oscillator_strengths[k]),
@@ -75,3 +97,68 @@ def vibronic_bands(
         )
         for k, (expansion, warnings) in enumerate(expansions)
     ]
+    if not averaged:
+        return bands
+    means = vibrational_averages(model, atoms, modes, len(bands), temperature, solvent=solvent)
+    return [
+        replace(
+            band,
+            averaging=float(means.shifts[k]),
+            warnings=band.warnings + means.doubts(k, band.label),
+        )
+        for k, band in enumerate(bands)
+    ]
+
+
+def vibrational_shift(
+    model: Surrogate,
+    atoms: Atoms,
+    modes: NormalModes,
+    solvent: Solvent | str | None = None,
+    temperature: float = TEMPERATURE,
+    fwhm: float = WIDTH,
+) -> float | None:
+    """Return how far vibrations move the maximum of the lowest band, eV.
+
+        ⟨ω⟩ − ω(R₀) + E_max − ⟨ω⟩
+
+    The first part is the mean over zero-point and thermal motion, the second the distance from the
+    mean of the vibronic band of that state to its maximum.
+
+    Parameters
+    ----------
+    model
+        A trained model of molecules.
+    atoms
+        One molecule, at the minimum that ``modes`` belong to.
+    modes
+        Normal modes of the ground state.
+    solvent
+        As in ``Surrogate.predict``; it does not change the modes.
+    temperature
+        K.
+    fwhm
+        Full width of a vibronic line, eV.
+
+    Returns
+    -------
+    The shift of the state that contributes most to the lowest band; None without a band.
+
+    Raises
+    ------
+    StructureError, InstabilityError
+        As in ``Surrogate.predict``.
+    AverageError
+        If too many displaced geometries have no prediction.
+    """
+    result = model.predict(atoms, n_triplets=1, solvent=solvent)
+    state = lowest_band_state(result)
+    if state is None:
+        return None
+    slopes = excitation_gradients(model, atoms, range(state, state + 1), solvent=solvent)
+    averages = vibrational_averages(model, atoms, modes, state + 1, temperature, solvent=solvent)
+    vertical = float(result.singlets.energies[state])
+    band = VibronicBand.of(vertical, 1.0, slopes.gradients[0], modes)
+    band = replace(band, averaging=float(averages.shifts[state]))
+    grid = vertical + np.arange(-REACH, REACH, STEP)
+    return float(grid[band.profile(grid, fwhm, temperature).argmax()]) - vertical

@@ -32,6 +32,9 @@ from esml.units import HC
 CENTRE, CENTRAL_GAP = 3.0, 6.5
 """eV; values of E and Δ at which the slope and gap terms are zero."""
 
+LINE = 0.13
+"""eV; standard deviation of a line in the broadened vertical spectrum."""
+
 NAMES = ("shift", "slope", "polarization", "ion", "gap", "transfer")
 """Names of the coefficients, in order."""
 
@@ -107,17 +110,24 @@ def descriptors(result: Result) -> Array | None:
 
     Raises as ``Result.wavefunctions``.
     """
-    wavelength = result.absorption_max_nm
-    if math.isnan(wavelength):
+    state = lowest_band_state(result)
+    if state is None:
         return None
-    energy = HC / wavelength
-    states = result.singlets
-    near = np.exp(-0.5 * np.square((states.energies - energy) / 0.13))
-    state = int((states.oscillator_strengths * near).argmax())
+    energy = HC / result.absorption_max_nm
     polarization = float(result.solvation().polarization[state])
     ion = float(molecular_charge(result.atoms) != 0)
     transfer = result.characters()[state].charge_transfer
     return np.array([energy, polarization, ion, result.gap, transfer])
+
+
+def lowest_band_state(result: Result) -> int | None:
+    """Return the singlet (from 0) that contributes most to the lowest band; None without a band."""
+    wavelength = result.absorption_max_nm
+    if math.isnan(wavelength):
+        return None
+    states = result.singlets
+    near = np.exp(-0.5 * np.square((states.energies - HC / wavelength) / LINE))
+    return int((states.oscillator_strengths * near).argmax())
 
 
 def shifts(descriptors: Array) -> Array:

@@ -64,6 +64,21 @@ def test_bands_are_told_and_stored(aldehyde: Path, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_means_over_vibrations_move_bands(aldehyde: Path, tmp_path: Path) -> None:
+    """C=O is weaker in nπ*, so the mean over vibrations is lower than the vertical energy."""
+    pytest.importorskip("tblite")
+    numbers = tmp_path / "a.json"
+    found = run("spectrum", aldehyde, "--n-states", "1", "--averaged", "--json", numbers)
+    assert found.exit_code == 0, found.output
+    told = " ".join(found.stdout.split())
+    assert "mean (eV)" in told
+    assert "about means over zero-point and thermal motion at 298.15 K" in told
+    (first,) = json.loads(numbers.read_text(encoding="utf-8"))["vibronic"]["transitions"]
+    assert -0.25 < first["averaging_eV"] < -0.05
+    at_rest = first["vertical_eV"] - first["reorganization_eV"]
+    assert first["zero_zero_eV"] == pytest.approx(at_rest + first["averaging_eV"], abs=1e-3)
+
+
 def test_intensity_that_vibrations_lend_is_told_and_stored(aldehyde: Path, tmp_path: Path) -> None:
     pytest.importorskip("tblite")
     numbers, curve = tmp_path / "a.json", tmp_path / "a.csv"
@@ -74,7 +89,7 @@ def test_intensity_that_vibrations_lend_is_told_and_stored(aldehyde: Path, tmp_p
     assert "lent by modes" in told
     assert "vertical-gradient model with Herzberg–Teller term at 0 K" in told
     stored = json.loads(numbers.read_text(encoding="utf-8"))
-    assert stored["schema_version"] == 4
+    assert stored["schema_version"] == 5
     (first,) = stored["vibronic"]["transitions"]
     lent = first["herzberg_teller"]
     assert first["oscillator_strength"] < 1e-6
