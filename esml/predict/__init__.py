@@ -15,6 +15,7 @@ gradients      gradients of excitation energies
 couplings      gradients and couplings of states, for dynamics
 dipoles        relaxed dipole moments of excited states
 dipole_slopes  derivatives of transition dipoles along normal modes
+vibrational_averages  means of excitation energies over zero-point and thermal motion
 vibronic       vibronic bands of a molecule
 two_photon     two-photon absorption of a molecule
 crystals       a trained model of crystals

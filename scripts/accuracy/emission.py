@@ -1,11 +1,14 @@
 """Emission of small rigid dyes in solution, beside measured maxima.
 
     python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl [--vibronic] [--first N]
+    python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl --drawn 40 [--vibronic]
 
 Takes ten dyes of ``DYES``, chosen by size, stiffness and spread of colour before anything was
-computed, relaxes S1 of each in its solvent on GFN2-xTB + ω, and compares the vertical emission
-energy with the measured maximum of this dye and solvent in TABLE (columns ``chromophore_smiles``,
-``solvent_smiles``, ``absorption_max_nm``, ``emission_max_nm``; the mean if there are several).
+computed, or with ``--drawn`` dyes drawn at random (neutral, of H, C, N, O, F, S and Cl, at most 20
+heavy atoms, one of each Bemis–Murcko scaffold, each in one solvent). It relaxes S1 of each in its
+solvent on GFN2-xTB + ω, and compares the vertical emission energy with the measured maximum of this
+dye and solvent in TABLE (columns ``chromophore_smiles``, ``solvent_smiles``, ``absorption_max_nm``,
+``emission_max_nm``; the mean if there are several).
 Prints Markdown and Pearson's correlations. The store has a line for every finished dye, so an
 interrupted run can continue. The table is not part of the project.
 """
@@ -17,6 +20,7 @@ import csv
 import gzip
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ import esml
 from esml.dynamics import CrossingError, relaxed_state
 from esml.io.provenance import ReadingOptions
 from esml.io.structures import from_smiles
+from esml.io.surroundings import SolventError, find_solvent
 from esml.units import HC
 
 DYES = {
@@ -43,20 +48,71 @@ DYES = {
 }
 """SMILES of dye and solvent, as in the table, and their names."""
 
+Dye = tuple[str, str]
+"""SMILES of a dye and its solvent."""
+
+ELEMENTS = frozenset(["H", "C", "N", "O", "F", "S", "Cl"])
+LARGEST = 20
+"""What dyes drawn at random consist of, and most heavy atoms of one."""
+
 MEASURED = ("absorption_max_nm", "emission_max_nm")
 
 
-def measured(path: Path) -> dict[tuple[str, str], tuple[float, float]]:
+def measured(path: Path) -> dict[Dye, tuple[float, float]]:
     """Read mean absorption and emission maxima (eV) by dye and solvent; nan if unknown."""
     opened = gzip.open if path.suffix == ".gz" else open
     found: dict[tuple[str, str], list[list[float]]] = {}
     with opened(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             key = (row["chromophore_smiles"], row["solvent_smiles"])
-            if key in DYES:
-                energies = [HC / float(row[column]) for column in MEASURED]
-                found.setdefault(key, []).append(energies)
+            energies = [HC / float(row[column]) for column in MEASURED]
+            found.setdefault(key, []).append(energies)
     return {key: (_mean(rows, 0), _mean(rows, 1)) for key, rows in found.items()}
+
+
+def drawn(known: Mapping[Dye, tuple[float, float]], n: int, seed: int) -> dict[Dye, str]:
+    """Draw ``n`` dyes with both maxima at random; their SMILES is their name."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
+
+    solvents: dict[str, list[str]] = {}
+    for (smiles, solvent), maxima in sorted(known.items()):
+        if np.isfinite(maxima).all():
+            solvents.setdefault(smiles, []).append(solvent)
+    rng = random.Random(seed)
+    order = sorted(solvents)
+    rng.shuffle(order)
+    chosen: dict[Dye, str] = {}
+    scaffolds: set[str] = set()
+    for smiles in order:
+        with rdBase.BlockLogs():
+            molecule = Chem.MolFromSmiles(smiles)
+        if molecule is None or len(chosen) == n or not _small(molecule):
+            continue
+        scaffold = MurckoScaffoldSmiles(mol=molecule) or smiles
+        listed = [each for each in solvents[smiles] if _listed(each)]
+        if scaffold not in scaffolds and listed:
+            scaffolds.add(scaffold)
+            chosen[smiles, rng.choice(listed)] = smiles
+    return chosen
+
+
+def _small(molecule: Any) -> bool:
+    from rdkit import Chem
+
+    return (
+        molecule.GetNumHeavyAtoms() <= LARGEST
+        and Chem.GetFormalCharge(molecule) == 0
+        and len(Chem.GetMolFrags(molecule)) == 1
+        and {atom.GetSymbol() for atom in molecule.GetAtoms()} <= ELEMENTS
+    )
+
+
+def _listed(solvent: str) -> bool:
+    try:
+        return find_solvent(solvent) is not None
+    except SolventError:
+        return False
 
 
 def _mean(rows: Sequence[Sequence[float]], column: int) -> float:
@@ -82,7 +138,7 @@ def predicted(model: esml.Surrogate, smiles: str, solvent: str, vibronic: bool) 
     }
 
 
-def kept(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def kept(path: Path) -> dict[Dye, dict[str, Any]]:
     """Read the store by dye and solvent."""
     if not path.exists():
         return {}
@@ -92,16 +148,17 @@ def kept(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def report(
-    done: Mapping[tuple[str, str], Mapping[str, Any]],
-    known: Mapping[tuple[str, str], tuple[float, float]],
+    done: Mapping[Dye, Mapping[str, Any]],
+    known: Mapping[Dye, tuple[float, float]],
+    dyes: Mapping[Dye, str] = DYES,
 ) -> str:
-    """Make a Markdown table (eV) with the correlations of emission and of the Stokes shift."""
+    """Make a Markdown table (eV) of ``dyes`` with the correlations of emission and Stokes shift."""
     lines = [
         "| dye | absorption | emission | measured absorption | measured emission | f |",
         "|---|---|---|---|---|---|",
     ]
     pairs = []
-    for key, name in DYES.items():
+    for key, name in dyes.items():
         entry, (up, down) = done.get(key), known.get(key, (math.nan, math.nan))
         if entry is None:
             continue
@@ -122,7 +179,8 @@ def report(
             f"{len(values)} dyes: correlation of emission {_correlation(emitted, down):.2f}, of "
             f"absorption {_correlation(absorbed, up):.2f}, of the Stokes shift "
             f"{_correlation(absorbed - emitted, up - down):.2f}; mean difference of emission "
-            f"{(emitted - down).mean():+.2f} eV.",
+            f"{(emitted - down).mean():+.2f} eV, absolute {np.abs(emitted - down).mean():.2f}; of "
+            f"the Stokes shift {(absorbed - emitted - up + down).mean():+.2f}.",
         ]
     return "\n".join(lines)
 
@@ -142,10 +200,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--vibronic", action="store_true", help="compute modes and the maximum of the band"
     )
     parser.add_argument("--first", type=int, help="number of dyes, from the first; all by default")
+    parser.add_argument("--drawn", type=int, help="number of dyes to draw in place of the ten")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
     given = parser.parse_args(arguments)
     known, done = measured(given.table), kept(given.store)
+    dyes = drawn(known, given.drawn, given.seed) if given.drawn else DYES
     model = esml.load_model()
-    for dye, solvent in list(DYES)[: given.first]:
+    for dye, solvent in list(dyes)[: given.first]:
         if (dye, solvent) in done:
             continue
         entry = {"dye": dye, "solvent": solvent}
@@ -153,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         done[dye, solvent] = entry
         with given.store.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-    print(report(done, known))
+    print(report(done, known, dyes))
 
 
 if __name__ == "__main__":

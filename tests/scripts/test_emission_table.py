@@ -22,7 +22,7 @@ def test_means_of_measured_maxima(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(text.encode()))
     found = emission.measured(path)
-    assert list(found) == [FIRST]
+    assert list(found) == [FIRST, ("C", "O")]
     assert found[FIRST] == pytest.approx((HC / 300, HC / 400))
 
 
@@ -38,6 +38,25 @@ def test_correlations_and_failures() -> None:
     text = emission.report({**done, THIRD: {"failed": "no minimum"}}, known)
     assert "no minimum" in text
     assert "correlation" not in text
+
+
+def test_dyes_are_drawn_by_scaffold() -> None:
+    """Small and neutral, one of each scaffold, in a solvent that is listed; the same each time."""
+    known = {
+        ("c1ccccc1", "O"): (4.8, 4.2),
+        ("Cc1ccccc1", "O"): (4.7, 4.2),  # the same scaffold
+        ("c1ccncc1", "nothing"): (4.9, 4.3),
+        ("c1ccsc1", "CCO"): (5.0, float("nan")),
+        ("C[N+](C)(C)C", "O"): (5.0, 4.0),
+        ("Brc1ccoc1", "O"): (5.0, 4.0),
+        ("c1ccc2ccccc2c1", "CCO"): (4.0, 3.8),
+        ("C" * 21, "CCO"): (8.0, 7.0),
+    }
+    found = emission.drawn(known, 5, 0)
+    assert len(found) == 2
+    assert ("c1ccc2ccccc2c1", "CCO") in found
+    assert found == emission.drawn(known, 5, 0)
+    assert len(emission.drawn(known, 1, 0)) == 1
 
 
 def test_a_store_that_was_cut_short(tmp_path: Path) -> None:
