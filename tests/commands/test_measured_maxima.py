@@ -71,3 +71,23 @@ def test_one_of_two_is_expected(tmp_path: Path) -> None:
     assert "DATA or --experiment" in refusal(run("evaluate", "default"))
     both = run("evaluate", "default", tmp_path, "--experiment", tmp_path / "a.csv")
     assert "DATA or --experiment" in refusal(both)
+
+
+def test_vibrations_take_the_place_of_the_last_step(tmp_path: Path) -> None:
+    """Bands move to the red by what the mean and the shape of the band say."""
+    pytest.importorskip("rdkit")
+    pytest.importorskip("tblite")
+    table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
+    table.write_text("smiles,solvent,lambda_max (nm)\nC=CC=O,water,210\n", encoding="utf-8")
+    asked = ("evaluate", "default", "--experiment", table, "--vibrations", "--json", numbers)
+    found = run(*asked)
+    assert found.exit_code == 0, found.output
+    told = " ".join(found.stdout.split())
+    assert "GFN2-xTB's vibrations" in told
+    assert "last step;" not in told
+    (first,) = json.loads(numbers.read_text(encoding="utf-8"))["compounds"]
+    assert first["medium"] == "water"
+    moved = HC / first["predicted_nm"] - HC / first["raw_nm"]
+    assert -0.6 < moved < -0.05
+    refused = run("evaluate", "default", tmp_path, "--vibrations")
+    assert "--vibrations is about measured λmax" in refusal(refused)

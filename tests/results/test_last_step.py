@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import molecule
 from surrogate_cases import read_one
 
 import esml
@@ -18,6 +21,7 @@ from esml.results.last_step import NAMES, LastStep, shifts
 from esml.training.measured_maxima import compare_with_experiment
 from esml.units import HC
 from scripts.accuracy import measured_maxima
+from scripts.accuracy.vibrational_shifts import VibrationalShifts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -121,3 +125,52 @@ def test_classes_of_solvents() -> None:
     assert found == {"water": "hydrogen bonding", "DMSO": "polar", "toluene": "nonpolar"}
     assert solvent_class(None) == "vacuum"
     assert solvent_class(esml.Solvent(24.3, 1.36)) == "polar"
+
+
+def test_shifts_by_vibrations_are_kept(tmp_path: Path) -> None:
+    """Computed once for a dye, a solvent and a model; what failed is not tried again."""
+    pytest.importorskip("tblite")
+    atoms = molecule("H2CO")
+    entry = {
+        "smiles": "C=O",
+        "numbers": atoms.numbers.tolist(),
+        "positions": atoms.positions.tolist(),
+        "charge": 0,
+    }
+    path = tmp_path / "shifts.jsonl"
+    row = {"smiles": "C=O", "solvent": "water", "model": "a", "shift": -0.3}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    known = VibrationalShifts(path, load_model(), "a")
+    assert known(entry, "water") == -0.3
+    assert np.isnan(known(entry, "vacuum"))  # no band at 180 nm or beyond
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+    again = VibrationalShifts(path, load_model(), "a")
+    assert np.isnan(again(entry, "vacuum"))
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_dyes_of_other_scaffolds_are_drawn(tmp_path: Path) -> None:
+    """--apart-from leaves out what the other seed draws; the model's own last step is told."""
+    rows = [("c1ccccc1" + "C" * n, 200 + n) for n in range(5)]
+    rows += [("c1ccncc1" + "C" * n, 250 + n) for n in range(5)]
+    path = tmp_path / "a.csv"
+    text = "\n".join(f"{smiles},water,{maximum}" for smiles, maximum in rows)
+    path.write_text(f"chromophore_smiles,solvent_smiles,absorption_max_nm\n{text}\n")
+    parser = argparse.ArgumentParser()
+    measured_maxima.add_arguments(parser)
+    store = ("--store", str(tmp_path / "s.jsonl"))
+    given = parser.parse_args([str(path), *store, "--seed", "1", "--apart-from", "0"])
+    assert measured_maxima.drawn(path, given) == []
+    given = parser.parse_args([str(path), *store, "--n", "4"])
+    assert len(measured_maxima.drawn(path, given)) == 4
+    one = measured_maxima.PredictedMaxima(
+        measured_maxima.MeasuredDye("C", "water", 3.0),
+        3.4,
+        np.array([3.2, 0.0, 0.0, 6.5, 0.0]),
+        "polar",
+        "other",
+    )
+    step = LastStep((-0.1, 0, 0, 0, 0, 0), 0.1, 300, 150)
+    told = measured_maxima.report_of_unseen([one], step)
+    assert "| solvent and the model's last step | 0.10 | +0.10 |" in told
+    assert "90 % intervals hold 100 %" in told

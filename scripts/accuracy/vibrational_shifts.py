@@ -1,0 +1,60 @@
+"""Shifts of band maxima by vibrations, kept in a file between runs; for ``measured_maxima``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+import esml
+from esml.analysis.vibronic import NormalModes, normal_modes
+from esml.io.geometry import METHOD, xtb_calculator
+from esml.predict.vibronic import vibrational_shift
+
+
+class VibrationalShifts:
+    """Shifts (eV) of dyes in solvents, from a file or computed now and written there.
+
+    Parameters
+    ----------
+    path
+        The file, a JSON object in each line; it need not exist.
+    model
+        The model.
+    name
+        Its name in the file.
+    """
+
+    def __init__(self, path: Path, model: esml.Surrogate, name: str) -> None:
+        self.path, self.model, self.name = path, model, name
+        self.known: dict[tuple[str, str, str], float] = {}
+        self.last: tuple[str, NormalModes] | None = None  # dye and modes
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for row in map(json.loads, lines):
+            key = (row["smiles"], row["solvent"], row["model"])
+            self.known[key] = row.get("shift", math.nan)
+
+    def __call__(self, entry: dict[str, Any], solvent: str) -> float:
+        """Return the shift of the dye of ``entry``, a line of geometries; nan if it has none."""
+        key = (entry["smiles"], solvent, self.name)
+        if key not in self.known:
+            row = dict(zip(("smiles", "solvent", "model"), key, strict=True))
+            row |= self._computed(entry, solvent)
+            self.known[key] = row.get("shift", math.nan)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        return self.known[key]
+
+    def _computed(self, entry: dict[str, Any], solvent: str) -> dict[str, Any]:
+        atoms = Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
+        try:
+            if self.last is None or self.last[0] != entry["smiles"]:
+                modes = normal_modes(atoms, xtb_calculator(entry["charge"]), METHOD)
+                self.last = entry["smiles"], modes
+            shift = vibrational_shift(self.model, atoms, self.last[1], solvent)
+        except (ValueError, RuntimeError) as error:
+            return {"error": str(error)}
+        return {"shift": math.nan if shift is None else round(shift, 4)}
