@@ -64,7 +64,15 @@ class VibrationalAverages:
     pairs: int  # pairs of geometries in the mean
 
     def doubts(self, state: int, label: str) -> tuple[str, ...]:
-        """Return a sentence on each doubt about the mean of ``state`` (from 0)."""
+        """Return a sentence on each doubt about the mean of a state.
+
+        Parameters
+        ----------
+        state
+            Its place, from 0.
+        label
+            Its name, as S1.
+        """
         found = []
         if self.overlaps[state] < LIKE:
             found.append(

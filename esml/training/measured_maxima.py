@@ -73,10 +73,18 @@ class Further:
     """What follows on the maximum of the vertical spectrum."""
 
     last_step: LastStep | None  # in solvents
-    vibrations: bool
+    vibrations: bool  # those of GFN2-xTB
 
     def maximum(self, model: Surrogate, result: Result) -> tuple[float, str]:
-        """Return λmax (nm) of a ``result`` with a band, or nan and why there is none."""
+        """Return λmax (nm), or nan and why there is none.
+
+        Parameters
+        ----------
+        model
+            The model.
+        result
+            Its prediction, with a band.
+        """
         raw = result.absorption_max_nm
         if self.vibrations:
             return _vibrating(model, result)
