@@ -96,10 +96,13 @@ def _lines(found: ExperimentScores) -> list[str]:
     lines = [
         f"{found.n} compounds, {found.n_failed} without a prediction, {found.n_unmeasured} rows "
         "without a measured maximum",
-        f"mean absolute error {found.mae:.2f} eV, mean {found.mean:+.2f} eV, "
-        f"{found.after_line:.2f} eV after a straight line fitted to them",
-        f"Spearman {found.spearman:.2f}",
     ]
+    if found.n:
+        lines.append(f"mean absolute error {found.mae:.2f} eV, mean {found.mean:+.2f} eV")
+    if math.isfinite(found.after_line):
+        lines[-1] += f", {found.after_line:.2f} eV after a straight line fitted to them"
+    if math.isfinite(found.spearman):
+        lines.append(f"Spearman {found.spearman:.2f}")
     if found.n_vacuum:
         lines.append(f"{found.n_vacuum} were predicted in vacuum: the table names no solvent")
     return lines
