@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from scipy.optimize import linear_sum_assignment
 
 from esml.analysis.characters import Wavefunctions
 from esml.physics.basis import N_SLOTS
@@ -85,6 +86,27 @@ def overlaps(states: Wavefunctions, others: Wavefunctions) -> Array:
         turned = occupied @ other @ virtual.T
         found += sign * one.reshape(len(one), -1) @ turned.reshape(len(turned), -1).T
     return found
+
+
+def paired(
+    states: Wavefunctions, others: Wavefunctions, n_states: int
+) -> tuple[Array, Index, Index]:
+    """Pair the first states with those of ``others`` so that the sizes of overlaps are largest.
+
+    Parameters
+    ----------
+    states, others
+        As in ``overlaps``.
+    n_states
+        Number of ``states`` to pair.
+
+    Returns
+    -------
+    All ``overlaps``, and rows and columns (n_states,) of the pairs.
+    """
+    table = overlaps(states, others)
+    rows, columns = linear_sum_assignment(-np.abs(table[:n_states]))
+    return table, rows, columns
 
 
 def state_dipoles(states: Wavefunctions, dipole_operator: Array, ground: Array) -> Array:

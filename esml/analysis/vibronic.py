@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,6 +82,12 @@ class NormalModes:
         shifts: Array = along / self.energies
         return shifts
 
+    def occupations(self, temperature: float) -> Array:
+        """Return the thermal occupations n (V,) at ``temperature``, K."""
+        thermal = max(units.kB * temperature, 1e-6)
+        occupations: Array = 1.0 / np.expm1(np.minimum(self.energies / thermal, 700.0))
+        return occupations
+
     def describe(self) -> str:
         """Return the number of modes and their method, as text."""
         left_out = f", {self.soft} below {SOFT:.0f} cm⁻¹ left out" if self.soft else ""
@@ -125,6 +131,15 @@ def normal_modes(atoms: Atoms, ground: Any, method: str = "") -> NormalModes:
         method=method or type(ground).__name__,
         force=force,
     )
+
+
+def opposite_pairs(atoms: Atoms, displacements: Array) -> Iterator[Atoms]:
+    """Yield ``atoms`` moved by each of ``displacements`` (P, N, 3), Å, and by its opposite."""
+    for displacement in displacements:
+        for sign in (1.0, -1.0):
+            moved = atoms.copy()
+            moved.positions += sign * displacement
+            yield moved
 
 
 @dataclass(frozen=True)
@@ -206,7 +221,7 @@ class VibronicBand:
         """
         if self.expansion is None:
             return np.zeros_like(self.modes.energies)
-        squares = self.expansion.borrowed(self._occupations(temperature))
+        squares = self.expansion.borrowed(self.modes.occupations(temperature))
         return 2.0 / 3.0 * self.vertical / HARTREE * squares
 
     def promoting_modes(
@@ -254,7 +269,7 @@ class VibronicBand:
         count = int(2 ** np.ceil(np.log2(max(7.0 / sigma, 40.0 * np.pi / sigma) / step)))
         times = step * np.arange(1 + int(7.0 / (sigma * step)))
         phases = np.exp(-1j * np.outer(times, self.modes.energies))
-        occupied = self._occupations(temperature)
+        occupied = self.modes.occupations(temperature)
         spread = (phases - 1.0) @ (self.huang_rhys * (occupied + 1.0))
         spread = spread + (phases.conj() - 1.0) @ (self.huang_rhys * occupied)
         response = np.exp(spread - 0.5 * np.square(sigma * times))
@@ -266,17 +281,11 @@ class VibronicBand:
         profile: Array = CubicSpline(grid, lines)(offset)
         return profile
 
-    def _occupations(self, temperature: float) -> Array:
-        """(V,) thermal occupations n."""
-        thermal = max(units.kB * temperature, 1e-6)
-        occupations: Array = 1.0 / np.expm1(np.minimum(self.modes.energies / thermal, 700.0))
-        return occupations
-
     def _width(self, temperature: float) -> float:
         """Standard deviation of the vibrational structure plus its longest quantum, eV."""
         quanta = self.modes.energies
         spread = self.huang_rhys * quanta**2
-        variance = float((spread * (2.0 * self._occupations(temperature) + 1.0)).sum())
+        variance = float((spread * (2.0 * self.modes.occupations(temperature) + 1.0)).sum())
         return float(np.sqrt(variance)) + float(quanta.max(initial=0.0))
 
 

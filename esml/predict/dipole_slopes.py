@@ -9,17 +9,17 @@ largest. This takes two predictions per mode, solved in batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from ase import Atoms
-from scipy.optimize import linear_sum_assignment
 
 from esml.analysis.herzberg_teller import MIXED, DipoleExpansion
 from esml.analysis.spectrum import WAVENUMBERS
-from esml.analysis.transitions import overlaps
-from esml.analysis.vibronic import NormalModes
+from esml.analysis.transitions import paired
+from esml.analysis.vibronic import NormalModes, opposite_pairs
 from esml.physics.solvent import Solvent
 from esml.predict.gradients import DEGENERATE, LARGEST_SET, degenerate_sets
 from esml.predict.surrogate import Surrogate
@@ -83,7 +83,7 @@ def dipole_expansions(
     n_states = len(gradients)
     few = model.with_batching(replace(model.batching, window=AT_ONCE))
     found = few.predict_many(
-        _displaced(atoms, modes, step),
+        chain([atoms], opposite_pairs(atoms, step * modes.displacements)),
         n_states + LARGEST_SET,
         wavefunctions=True,
         n_triplets=1,
@@ -121,23 +121,12 @@ def dipole_expansions(
     return expansions
 
 
-def _displaced(atoms: Atoms, modes: NormalModes, step: float) -> Iterator[Atoms]:
-    """Yield the molecule itself, then displaced by ±``step`` along each mode."""
-    yield atoms
-    for way in modes.displacements:
-        for sign in (1.0, -1.0):
-            moved = atoms.copy()
-            moved.positions += sign * step * way
-            yield moved
-
-
 def _followed(start: Result, there: Result, n_states: int) -> tuple[Array, Array, Index, np.bool_]:
     """Dipoles and overlaps, at ``there``, of the first states of ``start``, and what mixes in most.
 
     Also whether there are de-excitations (there are none in the Tamm–Dancoff approximation).
     """
-    table = overlaps(start.wavefunctions(), there.wavefunctions())
-    rows, places = linear_sum_assignment(-np.abs(table[:n_states]))
+    table, rows, places = paired(start.wavefunctions(), there.wavefunctions(), n_states)
     own = table[rows, places]
     dipoles = there.singlets.transition_dipoles[places] * np.where(own < 0, -1.0, 1.0)[:, None]
     shares = np.abs(table[:, places])

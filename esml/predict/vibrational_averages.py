@@ -20,12 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from ase import Atoms, units
-from scipy.optimize import linear_sum_assignment
+from ase import Atoms
 
 from esml.analysis.spectrum import WAVENUMBERS
-from esml.analysis.transitions import overlaps
-from esml.analysis.vibronic import TEMPERATURE, NormalModes, check_temperature
+from esml.analysis.transitions import paired
+from esml.analysis.vibronic import (
+    TEMPERATURE,
+    NormalModes,
+    check_temperature,
+    opposite_pairs,
+)
 from esml.physics.solvent import Solvent
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
@@ -107,8 +111,7 @@ def thermal_displacements(
     """
     check_temperature(temperature)
     kept = modes.energies * WAVENUMBERS >= STIFF
-    thermal = max(units.kB * temperature, 1e-6)
-    squares = 0.5 / np.tanh(np.minimum(modes.energies / (2.0 * thermal), 350.0))
+    squares = modes.occupations(temperature) + 0.5
     drawn = np.random.default_rng(seed).standard_normal((pairs, len(modes.energies)))
     coordinates = drawn * np.sqrt(squares) * kept
     displacements: Array = np.einsum("pv,vax->pax", coordinates, modes.displacements)
@@ -160,12 +163,7 @@ def vibrational_averages(
     n_looked_at = n_states + MORE_STATES
     start = model.predict(atoms, n_looked_at, n_triplets=1, solvent=solvent)
     n_states = min(n_states, len(start.singlets))
-    moved = []
-    for displacement in thermal_displacements(modes, pairs, temperature, seed):
-        for sign in (1.0, -1.0):
-            other = atoms.copy()
-            other.positions += sign * displacement
-            moved.append(other)
+    moved = opposite_pairs(atoms, thermal_displacements(modes, pairs, temperature, seed))
     few = model.with_batching(replace(model.batching, window=2 * pairs))
     found = list(
         few.predict_many(
@@ -195,6 +193,5 @@ def vibrational_averages(
 
 def _followed(start: Result, there: Result, n_states: int) -> tuple[Array, Array]:
     """Energies (S,) and overlaps (S,), at ``there``, of the first states of ``start``."""
-    table = np.abs(overlaps(start.wavefunctions(), there.wavefunctions()))[:n_states]
-    rows, places = linear_sum_assignment(-table)
-    return there.singlets.energies[places], table[rows, places]
+    table, rows, places = paired(start.wavefunctions(), there.wavefunctions(), n_states)
+    return there.singlets.energies[places], np.abs(table[rows, places])

@@ -31,8 +31,8 @@ import esml
 from esml.dynamics import CrossingError, relaxed_state
 from esml.io.provenance import ReadingOptions
 from esml.io.structures import from_smiles
-from esml.io.surroundings import SolventError, find_solvent
 from esml.units import HC
+from scripts.accuracy.measured_maxima import is_listed, scaffold_of
 
 DYES = {
     ("c1cc2sccc2s1", "ClCCl"): "thieno[3,2-b]thiophene",
@@ -73,7 +73,6 @@ def measured(path: Path) -> dict[Dye, tuple[float, float]]:
 def drawn(known: Mapping[Dye, tuple[float, float]], n: int, seed: int) -> dict[Dye, str]:
     """Draw ``n`` dyes with both maxima at random; their SMILES is their name."""
     from rdkit import Chem, rdBase
-    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
     solvents: dict[str, list[str]] = {}
     for (smiles, solvent), maxima in sorted(known.items()):
@@ -89,8 +88,8 @@ def drawn(known: Mapping[Dye, tuple[float, float]], n: int, seed: int) -> dict[D
             molecule = Chem.MolFromSmiles(smiles)
         if molecule is None or len(chosen) == n or not _small(molecule):
             continue
-        scaffold = MurckoScaffoldSmiles(mol=molecule) or smiles
-        listed = [each for each in solvents[smiles] if _listed(each)]
+        scaffold = scaffold_of(smiles)
+        listed = [each for each in solvents[smiles] if is_listed(each)]
         if scaffold not in scaffolds and listed:
             scaffolds.add(scaffold)
             chosen[smiles, rng.choice(listed)] = smiles
@@ -106,13 +105,6 @@ def _small(molecule: Any) -> bool:
         and len(Chem.GetMolFrags(molecule)) == 1
         and {atom.GetSymbol() for atom in molecule.GetAtoms()} <= ELEMENTS
     )
-
-
-def _listed(solvent: str) -> bool:
-    try:
-        return find_solvent(solvent) is not None
-    except SolventError:
-        return False
 
 
 def _mean(rows: Sequence[Sequence[float]], column: int) -> float:

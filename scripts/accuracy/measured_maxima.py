@@ -31,7 +31,7 @@ import csv
 import gzip
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,20 @@ EXPECTED = (0.2, 0.5, 0.2, 0.2, 0.5)
 """Expected sizes, for a ridge penalty, of slope, share of the polarization, shift of ions (eV),
 share of the gap and shift by charge transfer (eV)."""
 
+HEAD = "mean absolute | mean | after a line | Spearman |"
+"""Of the cells that ``scores`` returns."""
+
 N_STATES = 10
 FITTED = 300
 """Number of dyes drawn for the fit of the shipped last step."""
+
+
+def scaffold_of(smiles: str) -> str:
+    """Bemis–Murcko scaffold of the largest fragment; the fragment itself if it has no ring."""
+    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
+
+    largest = max(smiles.split("."), key=len)
+    return str(MurckoScaffoldSmiles(largest)) or largest
 
 
 @dataclass(frozen=True)
@@ -76,11 +87,8 @@ class MeasuredDye:
 
     @property
     def scaffold(self) -> str:
-        """Bemis–Murcko scaffold of the largest fragment; the molecule itself if it has no ring."""
-        from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
-
-        largest = max(self.smiles.split("."), key=len)
-        return str(MurckoScaffoldSmiles(largest)) or largest
+        """``scaffold_of`` the dye."""
+        return scaffold_of(self.smiles)
 
 
 @dataclass(frozen=True)
@@ -116,12 +124,12 @@ def drawn(path: Path, given: argparse.Namespace) -> list[MeasuredDye]:
     chosen: list[MeasuredDye] = []
     n_dyes = 0
     for smiles in order:
-        known = [s for s in sorted(found[smiles]) if _known(s)]
+        known = [s for s in sorted(found[smiles]) if is_listed(s)]
         with rdBase.BlockLogs():
             molecule = Chem.MolFromSmiles(smiles)
         if not known or molecule is None or molecule.GetNumHeavyAtoms() > given.heavy:
             continue
-        if avoided and MeasuredDye(smiles, "", 0.0).scaffold in avoided:
+        if avoided and scaffold_of(smiles) in avoided:
             continue
         random.Random(smiles).shuffle(known)
         for solvent in known[: given.solvents]:
@@ -136,12 +144,13 @@ def _scaffolds_of_other_draw(path: Path, given: argparse.Namespace) -> set[str]:
     """Return the scaffolds of the dyes that the seed ``given.apart_from`` draws, if given."""
     if given.apart_from is None:
         return set()
-    other = argparse.Namespace(**vars(given) | {"seed": given.apart_from, "apart_from": None})
-    other.n = FITTED
+    fitted = {"seed": given.apart_from, "apart_from": None, "n": FITTED}
+    other = argparse.Namespace(**vars(given) | fitted)
     return {each.scaffold for each in drawn(path, other)}
 
 
-def _known(solvent: str) -> bool:
+def is_listed(solvent: str) -> bool:
+    """Whether a solvent is known, so that dyes in it can be predicted."""
     try:
         return find_solvent(solvent) is not None
     except SolventError:
@@ -247,6 +256,12 @@ def scores(found: Array, measured: Array) -> str:
     )
 
 
+def steps_table(steps: Mapping[str, Array], measured: Array) -> list[str]:
+    """Return the lines of a table with the scores of each step's maxima."""
+    lines = [f"| λmax, eV | {HEAD}", "|---|---|---|---|---|"]
+    return lines + [f"| {name} | {scores(found, measured)} |" for name, found in steps.items()]
+
+
 def report(compared: Sequence[PredictedMaxima]) -> str:
     """Format tables by step, solvent class and family, and the coefficients."""
     measured = np.array([each.measured.energy for each in compared])
@@ -260,14 +275,12 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
     }
     vibrations = np.array([each.vibrations for each in compared])
     known = np.isfinite(vibrations)
-    head = "mean absolute | mean | after a line | Spearman |"
-    lines = [f"| λmax, eV | {head}", "|---|---|---|---|---|"]
-    lines += [f"| {name} | {scores(found, measured)} |" for name, found in steps.items()]
+    lines = steps_table(steps, measured)
     if known.any():
         steps["+ solvent and vibrations"] = values[:, 0] + vibrations
-        lines += ["", f"The {known.sum()} maxima whose vibrations are known:", *lines[:2]]
-        for name, found in steps.items():
-            lines.append(f"| {name} | {scores(found[known], measured[known])} |")
+        lines += ["", f"The {known.sum()} maxima whose vibrations are known:", ""]
+        among_known = {name: found[known] for name, found in steps.items()}
+        lines += steps_table(among_known, measured[known])
     groups: dict[str, Callable[[PredictedMaxima], str]] = {
         "solvent": lambda each: each.solvent_class,
         "family": lambda each: each.family,
@@ -275,7 +288,7 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
     for title, group in groups.items():
         names = [group(each) for each in compared]
         counts = {name: names.count(name) for name in dict.fromkeys(names)}
-        lines += ["", f"| {title} | maxima | raw: {head} last step: {head}", "|---" * 10 + "|"]
+        lines += ["", f"| {title} | maxima | raw: {HEAD} last step: {HEAD}", "|---" * 10 + "|"]
         for name in sorted(counts, key=lambda n: -counts[n]):
             inside = np.array([each == name for each in names])
             both = [scores(found[inside], measured[inside]) for found in (values[:, 0], last)]
@@ -293,14 +306,12 @@ def report_of_unseen(compared: Sequence[PredictedMaxima], step: LastStep) -> str
     found = values[:, 0] + shifts(values) @ step.coefficients
     off = np.abs(found - measured)
     held = float((off < 1.645 * step.uncertainty).mean())
-    head = "mean absolute | mean | after a line | Spearman |"
-    lines = [f"| λmax, eV | {head}", "|---|---|---|---|---|"]
-    lines.append(f"| + solvent (`--raw`) | {scores(values[:, 0], measured)} |")
+    steps = {"+ solvent (`--raw`)": values[:, 0]}
     vibrations = np.array([each.vibrations for each in compared])
     if np.isfinite(vibrations).all():
-        moved = values[:, 0] + vibrations
-        lines.append(f"| + solvent and vibrations | {scores(moved, measured)} |")
-    lines.append(f"| solvent and the model's last step | {scores(found, measured)} |")
+        steps["+ solvent and vibrations"] = values[:, 0] + vibrations
+    steps["solvent and the model's last step"] = found
+    lines = steps_table(steps, measured)
     n_dyes = len({each.measured.smiles for each in compared})
     lines += ["", f"{len(compared)} maxima of {n_dyes} dyes; median {np.median(off):.2f} eV; "]
     lines[-1] += f"90 % intervals hold {100 * held:.0f} %."
@@ -373,7 +384,7 @@ def main() -> None:
     given = parser.parse_args()
     model = None if given.only_geometries else esml.load_model(given.model)
     compared = compared_as_asked(given, model)
-    if model is None or not given.shard.endswith("/1"):
+    if model is None or given.shard != "1/1":
         return
     if given.apart_from is not None:
         assert model.last_step is not None
