@@ -64,16 +64,18 @@ def kind(sentence: str) -> str:
 # --- geometries -----------------------------------------------------------------------------------
 
 
-def kept(store: Path) -> dict[str, dict[str, Any]]:
-    """Read the lines of a store by SMILES, except a line that a killed run left incomplete."""
-    found = {}
+def lines_of(store: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a store, except those that a killed run left incomplete."""
     for line in store.read_text(encoding="utf-8").splitlines() if store.exists() else ():
         try:
-            entry = json.loads(line)
+            yield json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[entry["smiles"]] = entry
-    return found
+
+
+def kept(store: Path) -> dict[str, dict[str, Any]]:
+    """Read the lines of a store by SMILES."""
+    return {entry["smiles"]: entry for entry in lines_of(store)}
 
 
 def geometries(

@@ -32,6 +32,7 @@ from esml.dynamics import CrossingError, relaxed_state
 from esml.io.provenance import ReadingOptions
 from esml.io.structures import from_smiles
 from esml.units import HC
+from scripts.accuracy.dye_coverage import lines_of
 from scripts.accuracy.measured_maxima import is_listed, scaffold_of
 
 DYES = {
@@ -132,11 +133,7 @@ def predicted(model: esml.Surrogate, smiles: str, solvent: str, vibronic: bool) 
 
 def kept(path: Path) -> dict[Dye, dict[str, Any]]:
     """Read the store by dye and solvent."""
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    entries = [json.loads(line) for line in lines if line.endswith("}")]
-    return {(each["dye"], each["solvent"]): each for each in entries}
+    return {(each["dye"], each["solvent"]): each for each in lines_of(path)}
 
 
 def report(

@@ -13,6 +13,7 @@ import esml
 from esml.analysis.vibronic import NormalModes, normal_modes
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.predict.vibronic import vibrational_shift
+from scripts.accuracy.dye_coverage import lines_of
 
 
 class VibrationalShifts:
@@ -32,8 +33,7 @@ class VibrationalShifts:
         self.path, self.model, self.name = path, model, name
         self.known: dict[tuple[str, str, str], float] = {}
         self.last: tuple[str, NormalModes] | None = None  # dye and modes
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for row in map(json.loads, lines):
+        for row in lines_of(path):
             key = (row["smiles"], row["solvent"], row["model"])
             self.known[key] = row.get("shift", math.nan)
 

@@ -144,9 +144,11 @@ def test_shifts_by_vibrations_are_kept(tmp_path: Path) -> None:
     assert known(entry, "water") == -0.3
     assert np.isnan(known(entry, "vacuum"))  # no band at 180 nm or beyond
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"smiles": "C=C", "sol')  # a killed run
     again = VibrationalShifts(path, load_model(), "a")
     assert np.isnan(again(entry, "vacuum"))
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_dyes_of_other_scaffolds_are_drawn(tmp_path: Path) -> None:
