@@ -68,6 +68,8 @@ def compared(
     for row in rows:
         if row.reason:
             note(f"failed: {row.name}: {row.reason}")
+        for doubt in row.doubts:
+            note(f"warning: {row.name}: {doubt}")
 
 
 def _groups(title: str, groups: dict[str, ExperimentScores]) -> Table:

@@ -66,6 +66,9 @@ class VibrationalAverages:
     overlaps: Array
     """(S,) mean overlap of a state with itself at rest; far below 1 where states mix."""
     pairs: int  # pairs of geometries in the mean
+    unlike: float = 0.0
+    """Part of the displaced geometries that have states of the Tamm–Dancoff approximation where the
+    molecule at rest has not, or the other way round."""
 
     def doubts(self, state: int, label: str) -> tuple[str, ...]:
         """Return a sentence on each doubt about the mean of a state.
@@ -78,6 +81,13 @@ class VibrationalAverages:
             Its name, as S1.
         """
         found = []
+        if self.unlike:
+            found.append(
+                "states at rest are those of the full response and at "
+                f"{self.unlike:.0%} of the geometries displaced by vibrations those of the "
+                "Tamm–Dancoff approximation, which lie higher, or the other way round: the mean "
+                f"of {label} is doubtful"
+            )
         if self.overlaps[state] < LIKE:
             found.append(
                 f"{label} mixes with other states along the modes (overlap with itself "
@@ -170,12 +180,13 @@ def vibrational_averages(
             moved, n_looked_at, "return", wavefunctions=True, n_triplets=1, solvent=solvent
         )
     )
-    means, kept = [], []
+    means, kept, unlike = [], [], []
     for one, other in zip(found[::2], found[1::2], strict=True):
         if isinstance(one, Result) and isinstance(other, Result):
             both = [_followed(start, each, n_states) for each in (one, other)]
             means.append(0.5 * (both[0][0] + both[1][0]))
             kept += [both[0][1], both[1][1]]
+            unlike += [_is_tamm_dancoff(each) != _is_tamm_dancoff(start) for each in (one, other)]
     if len(means) < max(2.0, FEWEST * pairs):
         reason = next((str(each) for each in found if not isinstance(each, Result)), "no states")
         raise AverageError(
@@ -188,7 +199,13 @@ def vibrational_averages(
         errors=energies.std(0, ddof=1) / np.sqrt(len(means)),
         overlaps=np.mean(kept, axis=0),
         pairs=len(means),
+        unlike=float(np.mean(unlike)),
     )
+
+
+def _is_tamm_dancoff(result: Result) -> bool:
+    """Whether the singlets of ``result`` have no de-excitations."""
+    return not np.any(result.singlets.Y)
 
 
 def _followed(start: Result, there: Result, n_states: int) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,15 @@ from esml.results.last_step import lowest_band_state
 
 REACH, STEP = 2.0, 0.002
 """eV around the vertical energy where the maximum of a band is looked for, and how finely."""
+
+
+@dataclass(frozen=True)
+class VibrationalShift:
+    """How far vibrations move the maximum of the lowest band."""
+
+    energy: float  # eV
+    doubts: tuple[str, ...] = ()
+    """A sentence on each doubt about the mean over vibrations."""
 
 
 def vibronic_bands(
@@ -117,8 +126,8 @@ def vibrational_shift(
     solvent: Solvent | str | None = None,
     temperature: float = TEMPERATURE,
     fwhm: float = WIDTH,
-) -> float | None:
-    """Return how far vibrations move the maximum of the lowest band, eV.
+) -> VibrationalShift | None:
+    """Return how far vibrations move the maximum of the lowest band.
 
         ⟨ω⟩ − ω(R₀) + E_max − ⟨ω⟩
 
@@ -161,4 +170,6 @@ def vibrational_shift(
     band = VibronicBand.of(vertical, 1.0, slopes.gradients[0], modes)
     band = replace(band, averaging=float(averages.shifts[state]))
     grid = vertical + np.arange(-REACH, REACH, STEP)
-    return float(grid[band.profile(grid, fwhm, temperature).argmax()]) - vertical
+    maximum = float(grid[band.profile(grid, fwhm, temperature).argmax()])
+    doubts = averages.doubts(state, result.singlets.labels[state])
+    return VibrationalShift(maximum - vertical, doubts)

@@ -35,6 +35,8 @@ from esml.units import HC
 VACUUM = "vacuum"
 """The medium of a prediction without a solvent."""
 
+NO_BAND = "no band at 180 nm or beyond"
+
 AHEAD = 64
 """Number of molecules whose geometries are made before they are predicted together."""
 
@@ -61,11 +63,22 @@ class Compared:
     """Family of the dye, by its chromophore (``esml.io.measured.dye_families``)."""
     raw_nm: float = math.nan
     """λmax of the vertical spectrum, nm, without last step and vibrations."""
+    doubts: tuple[str, ...] = ()
+    """A sentence on each doubt about what vibrations do."""
 
     @property
     def error(self) -> float:
         """Predicted − measured, eV."""
         return HC / self.predicted_nm - HC / self.measured_nm
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """A predicted λmax, or why there is none."""
+
+    wavelength: float  # nm; nan without one
+    reason: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,8 +88,8 @@ class Further:
     last_step: LastStep | None  # in solvents
     vibrations: bool  # those of GFN2-xTB
 
-    def maximum(self, model: Surrogate, result: Result) -> tuple[float, str]:
-        """Return λmax (nm), or nan and why there is none.
+    def maximum(self, model: Surrogate, result: Result) -> Maximum:
+        """Return λmax, or why there is none.
 
         Parameters
         ----------
@@ -85,26 +98,25 @@ class Further:
         result
             Its prediction, with a band.
         """
-        raw = result.absorption_max_nm
         if self.vibrations:
             return _vibrating(model, result)
         if self.last_step is None or result.solvent is None:
-            return raw, ""
+            return Maximum(result.absorption_max_nm)
         found = self.last_step(result)
-        return (raw if found is None else found.wavelength), ""
+        return Maximum(result.absorption_max_nm if found is None else found.wavelength)
 
 
-def _vibrating(model: Surrogate, result: Result) -> tuple[float, str]:
-    """Return λmax (nm) with GFN2-xTB's vibrations, or nan and why there is none."""
+def _vibrating(model: Surrogate, result: Result) -> Maximum:
+    """Return λmax with GFN2-xTB's vibrations, or why there is none."""
     modes = normal_modes(result.atoms, xtb_calculator(molecular_charge(result.atoms)), METHOD)
     if not modes.at_minimum:
-        return math.nan, f"the geometry is no minimum of {METHOD}, so it has no modes"
+        return Maximum(math.nan, f"the geometry is no minimum of {METHOD}, so it has no modes")
     try:
         shift = vibrational_shift(model, result.atoms, modes, result.solvent)
     except (ValueError, RuntimeError) as error:
-        return math.nan, f"vibrations: {error}"
+        return Maximum(math.nan, f"vibrations: {error}")
     assert shift is not None  # a result with a band
-    return HC / (HC / result.absorption_max_nm + shift), ""
+    return Maximum(HC / (HC / result.absorption_max_nm + shift.energy), doubts=shift.doubts)
 
 
 @dataclass(frozen=True)
@@ -256,20 +268,17 @@ def _predicted(
     )
     for entry, measured in window:
         outcome = next(outcomes) if isinstance(entry, Structure) else None
-        medium, of_solvent = VACUUM, VACUUM
+        medium, of_solvent, raw, inside = VACUUM, VACUUM, math.nan, True
         if isinstance(outcome, Result):
-            raw, inside, reason = outcome.absorption_max_nm, outcome.in_domain, ""
-            predicted, of_solvent = raw, solvent_class(outcome.solvent)
+            raw, inside = outcome.absorption_max_nm, outcome.in_domain
+            of_solvent = solvent_class(outcome.solvent)
             if outcome.solvent is not None:
                 medium = outcome.solvent.label
-            if math.isnan(raw):
-                reason = "no band at 180 nm or beyond"
-            else:
-                predicted, reason = further.maximum(model, outcome)
+            has_band = math.isfinite(raw)
+            found = further.maximum(model, outcome) if has_band else Maximum(raw, NO_BAND)
         else:
-            predicted = raw = math.nan
-            inside = True
             reason = outcome.reason if isinstance(outcome, Failure) else str(entry)
+            found = Maximum(math.nan, reason)
         smiles = entry.provenance.smiles if isinstance(entry, Structure) else ""
         yield Compared(
             name=entry.name,
@@ -277,10 +286,11 @@ def _predicted(
             solvent=measured.solvent,
             medium=medium,
             measured_nm=measured.wavelength,
-            predicted_nm=predicted,
+            predicted_nm=found.wavelength,
             in_domain=inside,
-            reason=reason,
+            reason=found.reason,
             solvent_class=of_solvent,
             family=family_of(smiles) if smiles else OTHER,
             raw_nm=raw,
+            doubts=found.doubts,
         )

@@ -46,6 +46,7 @@ from esml.io.geometry import Settings
 from esml.io.measured import family_of
 from esml.io.surroundings import SolventError, find_solvent, solvent_class
 from esml.physics.basis import ELEMENTS
+from esml.predict.vibronic import VibrationalShift
 from esml.results import Result
 from esml.results.last_step import LastStep, descriptors, shifts
 from esml.typing import Array
@@ -65,6 +66,8 @@ HEAD = "mean absolute | mean | after a line | Spearman |"
 """Of the cells that ``scores`` returns."""
 
 N_STATES = 10
+UNKNOWN = VibrationalShift(math.nan)
+
 FITTED = 300
 """Number of dyes drawn for the fit of the shipped last step."""
 
@@ -100,7 +103,7 @@ class PredictedMaxima:
     descriptors: Array  # (5,) of ``esml.results.last_step``, in the solvent
     solvent_class: str
     family: str
-    vibrations: float = math.nan  # shift by vibrations; nan if it is not known
+    vibrations: VibrationalShift = UNKNOWN  # shift by vibrations
 
 
 # --- measured -------------------------------------------------------------------------------------
@@ -273,12 +276,15 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
         "+ state-specific polarization": values[:, 0] + values[:, 1],
         "solvent and last step, scaffolds left out": last,
     }
-    vibrations = np.array([each.vibrations for each in compared])
+    vibrations = np.array([each.vibrations.energy for each in compared])
     known = np.isfinite(vibrations)
     lines = steps_table(steps, measured)
     if known.any():
         steps["+ solvent and vibrations"] = values[:, 0] + vibrations
-        lines += ["", f"The {known.sum()} maxima whose vibrations are known:", ""]
+        doubtful = sum(bool(each.vibrations.doubts) for each in compared)
+        lines += ["", f"The {known.sum()} maxima whose vibrations are known ({doubtful} doubtful, "]
+        lines[-1] += "as states mix or their means are not known to 0.05 eV):"
+        lines.append("")
         among_known = {name: found[known] for name, found in steps.items()}
         lines += steps_table(among_known, measured[known])
     groups: dict[str, Callable[[PredictedMaxima], str]] = {
@@ -307,7 +313,7 @@ def report_of_unseen(compared: Sequence[PredictedMaxima], step: LastStep) -> str
     off = np.abs(found - measured)
     held = float((off < 1.645 * step.uncertainty).mean())
     steps = {"+ solvent (`--raw`)": values[:, 0]}
-    vibrations = np.array([each.vibrations for each in compared])
+    vibrations = np.array([each.vibrations.energy for each in compared])
     if np.isfinite(vibrations).all():
         steps["+ solvent and vibrations"] = values[:, 0] + vibrations
     steps["solvent and the model's last step"] = found

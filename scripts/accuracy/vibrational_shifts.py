@@ -12,7 +12,7 @@ from ase import Atoms
 import esml
 from esml.analysis.vibronic import NormalModes, normal_modes
 from esml.io.geometry import METHOD, xtb_calculator
-from esml.predict.vibronic import vibrational_shift
+from esml.predict.vibronic import VibrationalShift, vibrational_shift
 from scripts.accuracy.dye_coverage import lines_of
 
 
@@ -31,19 +31,19 @@ class VibrationalShifts:
 
     def __init__(self, path: Path, model: esml.Surrogate, name: str) -> None:
         self.path, self.model, self.name = path, model, name
-        self.known: dict[tuple[str, str, str], float] = {}
+        self.known: dict[tuple[str, str, str], VibrationalShift] = {}
         self.last: tuple[str, NormalModes] | None = None  # dye and modes
         for row in lines_of(path):
             key = (row["smiles"], row["solvent"], row["model"])
-            self.known[key] = row.get("shift", math.nan)
+            self.known[key] = _read(row)
 
-    def __call__(self, entry: dict[str, Any], solvent: str) -> float:
+    def __call__(self, entry: dict[str, Any], solvent: str) -> VibrationalShift:
         """Return the shift of the dye of ``entry``, a line of geometries; nan if it has none."""
         key = (entry["smiles"], solvent, self.name)
         if key not in self.known:
             row = dict(zip(("smiles", "solvent", "model"), key, strict=True))
             row |= self._computed(entry, solvent)
-            self.known[key] = row.get("shift", math.nan)
+            self.known[key] = _read(row)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
         return self.known[key]
@@ -57,4 +57,11 @@ class VibrationalShifts:
             shift = vibrational_shift(self.model, atoms, self.last[1], solvent)
         except (ValueError, RuntimeError) as error:
             return {"error": str(error)}
-        return {"shift": math.nan if shift is None else round(shift, 4)}
+        if shift is None:
+            return {"shift": math.nan}
+        return {"shift": round(shift.energy, 4), "doubts": shift.doubts}
+
+
+def _read(row: dict[str, Any]) -> VibrationalShift:
+    """Return the shift in a line of the file; nan if there is none."""
+    return VibrationalShift(row.get("shift", math.nan), tuple(row.get("doubts", ())))

@@ -74,13 +74,16 @@ def test_one_of_two_is_expected(tmp_path: Path) -> None:
     assert "DATA or --experiment" in refusal(both)
 
 
-def test_vibrations_take_the_place_of_the_last_step(tmp_path: Path) -> None:
-    """Bands move to the red by what the mean and the shape of the band say."""
+def test_vibrations_take_the_place_of_the_last_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bands move to the red by what the mean and the shape of the band say; doubts are told."""
     pytest.importorskip("rdkit")
     pytest.importorskip("tblite")
     table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
     table.write_text("smiles,solvent,lambda_max (nm)\nC=CC=O,water,210\n", encoding="utf-8")
     asked = ("evaluate", "default", "--experiment", table, "--vibrations", "--json", numbers)
+    monkeypatch.setattr("esml.predict.vibrational_averages.UNSURE", 0.0)
     found = run(*asked)
     assert found.exit_code == 0, found.output
     told = " ".join(found.stdout.split())
@@ -90,5 +93,8 @@ def test_vibrations_take_the_place_of_the_last_step(tmp_path: Path) -> None:
     assert first["medium"] == "water"
     moved = HC / first["predicted_nm"] - HC / first["raw_nm"]
     assert -0.6 < moved < -0.05
+    (doubt,) = first["doubts"]
+    assert "over vibrations is known to" in doubt
+    assert f"warning: C=CC=O: {doubt}" in " ".join(found.stderr.split())
     refused = run("evaluate", "default", tmp_path, "--vibrations")
     assert "--vibrations is about measured λmax" in refusal(refused)
