@@ -3,8 +3,9 @@
     python -m scripts.accuracy.solvatochromism
     python -m scripts.accuracy.solvatochromism "coumarin 153" "Nile red"
 
-Band maxima are converted to eV; shifts are relative to the first solvent of each dye. The measured
-values were collected by Joung et al., Sci. Data 7, 295 (2020), from the articles in ``MEASURED``.
+Band maxima are converted to eV; shifts are relative to the first solvent of each dye. ``MEASURED``
+names the articles; values of those given by DOI were collected by Joung et al., Sci. Data 7, 295
+(2020).
 The predictions are vertical energies of the lowest bright singlet at the GFN2-xTB geometry in
 vacuum, without (``ω``) and with the state-specific polarization (``ω + p``,
 ``esml.analysis.solvation``). The order of solvents is compared over all solvents and over those
@@ -38,6 +39,11 @@ MEASURED: dict[str, tuple[str, str, dict[str, float]]] = {
         "CC(C)=O",
         "Renge, J. Phys. Chem. A 113, 10678 (2009): shifts in 1/cm from the vapour",
         {"vacuum": 0.0, "carbon tetrachloride": -280.0, "acetonitrile": 465.0, "water": 1785.0},
+    ),
+    "DMABN": (
+        "CN(C)c1ccc(C#N)cc1",
+        "bright band, quoted by Georgieva et al., J. Phys. Chem. A 119, 6232 (2015), Table 2, eV",
+        {"vacuum": 4.57, "acetonitrile": 4.24},
     ),
     "coumarin 153": (
         "O=c1cc(C(F)(F)F)c2cc3c4c(c2o1)CCCN4CCC3",
@@ -105,7 +111,9 @@ MEASURED: dict[str, tuple[str, str, dict[str, float]]] = {
 
 
 def energy(value: float, source: str) -> float:
-    """Convert a value in nm, or a shift in 1/cm, to eV."""
+    """Convert a value to eV from the unit that ends ``source``: nm, eV or a shift in 1/cm."""
+    if source.endswith("eV"):
+        return value
     return value * HC * 1e-7 if "1/cm" in source else HC / value
 
 
@@ -161,7 +169,8 @@ def table(name: str, rows: list[DyeShifts]) -> str:
     for row in rows:
         shown = f"{row.measured:+8.3f}{row.linear:+8.3f}{row.specific:+8.3f}"
         lines.append(f"  {row.solvent:<24}{shown}")
-    return "\n".join([*lines, f"  Spearman: {orders(rows)}"])
+    said = orders(rows)
+    return "\n".join(lines + ([f"  Spearman: {said}"] if said else []))
 
 
 def markdown(name: str, rows: list[DyeShifts]) -> str:
@@ -172,7 +181,8 @@ def markdown(name: str, rows: list[DyeShifts]) -> str:
         begin = f"| {name} | {first} " if k == 0 else "| | "
         cells = f"{row.measured:+.2f} | {row.linear:+.2f} | {row.specific:+.2f}"
         lines.append(f"{begin}| {row.solvent} | {cells.replace('-', '−')} |")
-    return "\n".join([*lines, f"| | | *order (Spearman)* | | {orders(rows)} | |"])
+    said = orders(rows)
+    return "\n".join(lines + ([f"| | | *order (Spearman)* | | {said} | |"] if said else []))
 
 
 def main() -> None:
