@@ -66,7 +66,7 @@ def solvation(atoms: Atoms, changes: Array, solvent: Solvent | None) -> Solvatio
     positions = torch.from_numpy(np.ascontiguousarray(atoms.positions, dtype=np.float64))
     separation = distances(positions[None])
     mask = torch.ones_like(numbers, dtype=torch.bool)
-    effective = born_radii(separation, cavity_radii(numbers), mask)
+    effective = born_radii(separation, cavity_radii(numbers, solvent.acidity), mask)
     delta = torch.from_numpy(np.ascontiguousarray(changes, dtype=np.float64))
 
     def energy(permittivity: float) -> Tensor:

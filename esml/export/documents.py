@@ -16,7 +16,8 @@ path of 1 cm, as ``name`` and ``hex``. Version 1 had neither ``in_domain`` nor `
 nor ``colour``, version 5 no ``solvent`` (null in vacuum, else ``name``, ``epsilon`` and
 ``refractive_index``), version 6 no ``point_charges`` (null where there are none, else ``charges``
 in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a failure, version 8 no
-``two_photon_strengths``, ``two_photon_circular_strengths`` and ``two_photon_cross_sections``.
+``two_photon_strengths``, ``two_photon_circular_strengths`` and ``two_photon_cross_sections``,
+version 9 no ``acidity`` of a solvent.
 ``.jsonl`` holds the same results and failures, one object per line.
 
 Extended xyz (``.xyz``) holds the structures as ASE writes them: atomic charges (e) and the dipole
@@ -46,7 +47,7 @@ from esml.results import Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 
 class JsonWriter(TextWriter):

@@ -36,8 +36,9 @@ provenance/text                 (bytes,)    like names; JSON of what
                                             geometry, …)
 solvents/text                   (bytes,)    like names; JSON of the
                                             solvent (name, epsilon,
-                                            refractive_index), empty
-                                            for vacuum
+                                            refractive_index,
+                                            acidity), empty for
+                                            vacuum
 point_charges/charges           (point_     charges around a    e
                                 charges,)   molecule
 point_charges/positions         (point_                         Å
@@ -128,6 +129,9 @@ FAILURE_TEXTS = {
 }
 """Texts of a failure, and the first version of the schema that has them."""
 
+ACIDITY = 9
+"""First version of the schema whose solvents have an acidity."""
+
 SCHEMA_VERSION = max(
-    *TEXTS.values(), *FAILURE_TEXTS.values(), *(column.since for column in COLUMNS)
+    *TEXTS.values(), *FAILURE_TEXTS.values(), *(column.since for column in COLUMNS), ACIDITY
 )

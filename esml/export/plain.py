@@ -6,9 +6,9 @@ A result has ``name``, ``source``, ``index``, ``numbers``, ``positions`` (Å), `
 ``orbital_energies`` (eV), ``in_domain``, ``warnings``, and ``singlets`` and ``triplets`` with the
 properties of ``esml.results.States`` by name, without those not requested. A failure has ``name``,
 ``source``, ``index``, ``reason`` and ``smiles``, which is empty if none was given. ``solvent`` is
-null in vacuum, else ``name``, ``epsilon`` and ``refractive_index``; ``point_charges`` is null if
-there are none, else ``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions are
-left out.
+null in vacuum, else ``name``, ``epsilon``, ``refractive_index`` and ``acidity``; ``point_charges``
+is null if there are none, else ``charges`` (e), ``positions`` (Å) and ``width`` (Å). Wave functions
+are left out.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def plain_solvent(solvent: Solvent | None) -> dict[str, Any] | None:
-    """Return ``name``, ``epsilon`` and ``refractive_index``; None for vacuum."""
+    """Return ``name``, ``epsilon``, ``refractive_index`` and ``acidity``; None for vacuum."""
     return None if solvent is None else asdict(solvent)
 
 

@@ -1,10 +1,11 @@
 """Write a spectrum, and a measured one to compare with, as JSON.
 
-``format`` is "esml-spectrum-json", ``schema_version`` 5. ``prediction`` is the result as in
-``esml.export.plain``, with two-photon strengths if requested (version 4). ``fwhm_eV`` and ``shape``
-describe a line. ``absorption_max_nm`` is null without a band. ``bands`` holds ``energy_eV``,
-``wavelength_nm`` and ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or
-longer wavelengths. ``colour`` holds ``name``, ``hex``, ``concentration_mol_L`` and ``path_cm``.
+``format`` is "esml-spectrum-json", ``schema_version`` 6. ``prediction`` is the result as in
+``esml.export.plain``, with two-photon strengths if requested (version 4) and the acidity of a
+solvent (version 6). ``fwhm_eV`` and ``shape`` describe a line. ``absorption_max_nm`` is null
+without a band. ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
+``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or longer wavelengths.
+``colour`` holds ``name``, ``hex``, ``concentration_mol_L`` and ``path_cm``.
 ``measured``, if given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
 ``peaks`` like bands with ``value`` in the measured quantity, ``similarity``, ``shift_eV`` and
 ``shifted_similarity`` (``esml.analysis.likeness``). ``vibronic``, of vibronic spectra (version 2),
@@ -35,7 +36,7 @@ from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
 
 FORMAT = "esml-spectrum-json"
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def write_spectrum_json(

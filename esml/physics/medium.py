@@ -61,7 +61,8 @@ class Medium:
         if all(s is None for s in self.solvents):
             return None
         numbers = layout.pad_atoms(layout.numbers)
-        radii = cavity_radii(numbers).to(separation)
+        acidity = torch.tensor([0.0 if s is None else s.acidity for s in self.solvents])
+        radii = cavity_radii(numbers, acidity).to(separation)
         effective = born_radii(separation, radii, layout.atom_mask)
         static = [1.0 if s is None else s.epsilon for s in self.solvents]
         optical = [1.0 if s is None else s.optical for s in self.solvents]

@@ -31,10 +31,19 @@ are fitted to the response of such models to atomic charges: energies of random 
 IEF-PCM within 3 % (5 % for ε below 3) on average over 58 molecules
 (``scripts.accuracy.reaction_field``).
 
+**Hydrogen bonds.** Molecules with O–H come nearer to an oxygen than a dielectric would. As in SMD,
+the sphere of oxygen shrinks with Abraham's hydrogen-bond acidity A of the solvent:
+
+    ρ_O = min[1.2 · 1.52 Å, 1.52 Å + 1.8 Å (0.43 − A)] , at least 1.52 Å ,
+
+so that solvents with A below 0.26 are not concerned. SMD's numbers were fitted to free energies of
+solvation of ions and molecules, not to spectra.
+
 Sources: generalized Born: Still et al., J. Am. Chem. Soc. 112, 6127 (1990); the r⁻⁶ integral:
 Grycuk, J. Chem. Phys. 119, 4817 (2003); pairwise sums: Hawkins, Cramer, Truhlar, Chem. Phys. Lett.
 246, 122 (1995); α: Sigalov, Fenley, Onufriev, J. Chem. Phys. 124, 124902 (2006); radii of atoms:
-Mantina et al., J. Phys. Chem. A 113, 5806 (2009).
+Mantina et al., J. Phys. Chem. A 113, 5806 (2009); SMD: Marenich, Cramer, Truhlar, J. Phys. Chem. B
+113, 6378 (2009).
 
 Shape letters: M molecules, K the most atoms of one molecule. Energies in eV, lengths in Å.
 """
@@ -57,12 +66,14 @@ class Solvent:
     Raises
     ------
     ValueError
-        If either is below 1 or not a number.
+        If ε or n is below 1, the acidity below 0, or one of them not a number.
     """
 
     epsilon: float  # static permittivity, relative to vacuum
     refractive_index: float  # n; n² is the permittivity that screens an excitation
     name: str = ""  # name in tables and files
+    acidity: float = 0.0
+    """Abraham's hydrogen-bond acidity: 0.82 for water, 0.37 for ethanol, 0 without O–H or N–H."""
 
     def __post_init__(self) -> None:
         for what, value in (
@@ -74,6 +85,11 @@ class Solvent:
                     f"{what} of a solvent is {value}: expected a number of at least 1, the value "
                     "of vacuum; give the solvent's own"
                 )
+        if not 0.0 <= self.acidity < math.inf:
+            raise ValueError(
+                f"acidity of a solvent is {self.acidity}: expected Abraham's hydrogen-bond "
+                "acidity, at least 0; leave it out for a solvent without O–H and N–H"
+            )
         if math.isinf(self.refractive_index):
             raise ValueError(
                 "refractive_index of a solvent is infinite: expected a finite number; give the "
@@ -87,11 +103,14 @@ class Solvent:
 
     @property
     def label(self) -> str:
-        """The name, or ``"ε,n"``; ``esml.io.surroundings.find_solvent`` understands both."""
-        return self.name or f"{self.epsilon:g},{self.refractive_index:g}"
+        """The name, or ``"ε,n"`` or ``"ε,n,A"``, which ``find_solvent`` understands."""
+        acidity = f",{self.acidity:g}" if self.acidity else ""
+        return self.name or f"{self.epsilon:g},{self.refractive_index:g}{acidity}"
 
     def __str__(self) -> str:
         numbers = f"ε {self.epsilon:g}, n {self.refractive_index:g}"
+        if self.acidity:
+            numbers += f", acidity {self.acidity:g}"
         return f"{self.name} ({numbers})" if self.name else numbers
 
 
@@ -99,6 +118,10 @@ _RADII = {1: 1.10, 5: 1.92, 6: 1.70, 7: 1.55, 8: 1.52, 9: 1.47}
 _RADII |= {14: 2.10, 15: 1.80, 16: 1.80, 17: 1.75, 34: 1.90, 35: 1.83, 53: 1.98}
 SCALE = 1.2
 """Radius of a cavity's spheres as a multiple of the van der Waals radius, as usual for continua."""
+
+OXYGEN, DONORS, PER_ACIDITY = 1.52, 0.43, 1.8
+"""SMD's sphere of oxygen: its smallest radius (Å), the acidity from which on it has this radius,
+and how much larger (Å) it is for an acidity lower by 1."""
 
 DESCREENING = 0.814
 """Radius of the spheres of other atoms in the pairwise sum, as a multiple of ρ."""
@@ -113,12 +136,27 @@ FAR = 10.0
 """Å; placeholder distance for pairs without an atom."""
 
 
-def cavity_radii(numbers: Tensor) -> Tensor:
-    """Return the radii ρ of the spheres around atoms ``numbers``, Å, in double precision."""
+def cavity_radii(numbers: Tensor, acidity: Tensor | float = 0.0) -> Tensor:
+    """Return the radii ρ of the spheres around atoms, in double precision.
+
+    Parameters
+    ----------
+    numbers:
+        (M, K) atomic numbers.
+    acidity:
+        (M,) hydrogen-bond acidity A of each molecule's solvent, or one for all.
+
+    Returns
+    -------
+    (M, K) Å.
+    """
     table = torch.full((119,), SCALE * 2.0, dtype=torch.float64, device=numbers.device)
     for number, radius in _RADII.items():
         table[number] = SCALE * radius
-    return table[numbers]
+    radii = table[numbers]
+    given = torch.as_tensor(acidity, dtype=radii.dtype, device=radii.device).reshape(-1, 1)
+    oxygen = OXYGEN + PER_ACIDITY * (DONORS - given).clamp(min=0.0)
+    return torch.where(numbers == 8, torch.minimum(radii, oxygen), radii)
 
 
 def born_radii(separation: Tensor, radii: Tensor, mask: Tensor) -> Tensor:

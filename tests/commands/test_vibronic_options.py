@@ -89,7 +89,7 @@ def test_intensity_that_vibrations_lend_is_told_and_stored(aldehyde: Path, tmp_p
     assert "lent by modes" in told
     assert "vertical-gradient model with Herzberg–Teller term at 0 K" in told
     stored = json.loads(numbers.read_text(encoding="utf-8"))
-    assert stored["schema_version"] == 5
+    assert stored["schema_version"] == 6
     (first,) = stored["vibronic"]["transitions"]
     lent = first["herzberg_teller"]
     assert first["oscillator_strength"] < 1e-6

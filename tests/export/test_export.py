@@ -190,6 +190,14 @@ def test_a_file_of_version_7_is_read() -> None:
     assert failure.smiles == "[CH3]"
 
 
+def test_a_file_of_version_8_is_read() -> None:
+    """Made before solvents had an acidity, as this prediction in ethanol was."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-8.h5")
+    assert stored.attributes["schema_version"] == 8
+    assert [result.name for result in stored] == ["H2CO", "C2H4"]
+    assert [result.solvent for result in stored] == [Solvent(24.852, 1.3611, "ethanol"), None]
+
+
 def test_point_charges_come_back(tmp_path: Path) -> None:
     water = molecule("H2O")
     one = PointCharges([0.5], [[0.0, 0.0, 4.0]], width=1.0)
@@ -212,7 +220,8 @@ def test_point_charges_come_back(tmp_path: Path) -> None:
 
 def test_the_solvent_comes_back(tmp_path: Path) -> None:
     water = molecule("H2O")
-    solvents = [Solvent(24.852, 1.3611, "ethanol"), None, Solvent(float("inf"), 1.4)]
+    ethanol = Solvent(24.852, 1.3611, "ethanol", acidity=0.37)
+    solvents = [ethanol, None, Solvent(float("inf"), 1.4)]
     results = [replace(prediction(water, 2), solvent=solvent) for solvent in solvents]
     with ResultWriter(tmp_path / "a.h5") as writer:
         for result in results:

@@ -18,7 +18,7 @@ from esml.physics.solvent import (
     cavity_radii,
     reaction_field,
 )
-from esml.units import COULOMB
+from esml.units import BOHR, COULOMB
 
 
 def field(numbers: list[int], positions: Tensor, permittivity: float) -> Tensor:
@@ -139,6 +139,27 @@ def test_the_field_is_that_of_a_polarizable_continuum() -> None:
             ]
             deviation = np.linalg.norm(energies[0] - energies[1]) / np.linalg.norm(energies[1])
             assert deviation < tolerance
+
+
+def test_donors_come_nearer_to_oxygen_as_in_smd() -> None:
+    """SMD's radius where it is the smaller one; nothing else of the cavity changes."""
+    smd = pytest.importorskip("pyscf.solvent.smd")
+    numbers = torch.tensor([[1, 6, 7, 8, 9, 16]])
+    plain = cavity_radii(numbers)
+    for acidity in (0.0, 0.15, 0.33, 0.37, 0.43, 0.82):
+        found = cavity_radii(numbers, acidity)
+        theirs = float(smd.smd_radii(acidity)[8]) * BOHR
+        expected = plain.clone()
+        expected[0, 3] = min(float(plain[0, 3]), theirs)
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    each = cavity_radii(numbers.expand(2, -1), torch.tensor([0.0, 0.82]))
+    assert each[:, 3].tolist() == pytest.approx([1.2 * 1.52, 1.52])
+
+
+@pytest.mark.parametrize("acidity", [-0.1, float("nan"), float("inf")])
+def test_impossible_acidities_are_refused(acidity: float) -> None:
+    with pytest.raises(ValueError, match="hydrogen-bond acidity"):
+        Solvent(24.9, 1.36, acidity=acidity)
 
 
 @pytest.mark.parametrize("values", [(0.9, 1.3), (float("nan"), 1.3), (20.0, 0.5)])

@@ -4,7 +4,9 @@
 Solvent Descriptor Database (P. Winget, D. M. Dolney, D. J. Giesen, C. J. Cramer, D. G. Truhlar,
 University of Minnesota, 1999 and later); CRC, the CRC Handbook of Chemistry and Physics. The
 permittivity is that at 25 °C, or 20 °C where only that is tabulated, the refractive index that of
-the sodium D line at 20 °C. ``hydrogen_bond_donor`` says whether its molecules have O–H or N–H.
+the sodium D line at 20 °C. ``acidity`` is Abraham's hydrogen-bond acidity, of the same database; it
+is empty for solvents without O–H and N–H. Heavy water has water's, and glycerol, 1,2-propanediol
+and diethylene glycol, which are not in the database, have that of ethylene glycol.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ VACUUM = ("vacuum", "gas", "gas phase", "none", "")
 """Names for no solvent."""
 
 
-_NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)")
+_NUMBERS = re.compile(r"([0-9.]+|inf)\s*[,;]\s*([0-9.]+)(?:\s*[,;]\s*([0-9.]+))?")
 
 
 POLAR = 5.0
@@ -51,7 +53,8 @@ def _rows() -> tuple[dict[str, str], ...]:
 
 
 def _solvent(row: Mapping[str, str]) -> Solvent:
-    return Solvent(float(row["epsilon"]), float(row["refractive_index"]), row["name"])
+    values = float(row["epsilon"]), float(row["refractive_index"])
+    return Solvent(*values, row["name"], float(row["acidity"] or 0.0))
 
 
 @cache
@@ -77,7 +80,8 @@ def _plain(name: str) -> str:
 def find_solvent(name: str) -> Solvent | None:
     """Return the solvent for a name, synonym or SMILES in the table; None for vacuum.
 
-    ``"24.3, 1.36"`` is a solvent with this permittivity and refractive index.
+    ``"24.3, 1.36"`` is a solvent with this permittivity and refractive index, and
+    ``"24.3, 1.36, 0.37"`` has this hydrogen-bond acidity as well.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def find_solvent(name: str) -> Solvent | None:
         return None
     if numbers := _NUMBERS.fullmatch(text):
         try:
-            return Solvent(float(numbers[1]), float(numbers[2]))
+            return Solvent(float(numbers[1]), float(numbers[2]), acidity=float(numbers[3] or 0.0))
         except ValueError as error:
             raise SolventError(str(error)) from error
     known = _smiles().get(text) or _names().get(_plain(text))
@@ -108,13 +112,12 @@ def find_solvent(name: str) -> Solvent | None:
 def solvent_class(solvent: Solvent | None) -> str:
     """Return the class, one of ``CLASSES``, of a solvent.
 
-    Solvents in the table with O–H or N–H are hydrogen bonding. Others are polar if ε is at least
-    ``POLAR``, else nonpolar.
+    Solvents with O–H or N–H, which have an acidity, are hydrogen bonding. Others are polar if ε is
+    at least ``POLAR``, else nonpolar.
     """
     if solvent is None:
         return "vacuum"
-    donors = {row["name"] for row in _rows() if row["hydrogen_bond_donor"] == "yes"}
-    if solvent.name in donors:
+    if solvent.acidity:
         return "hydrogen bonding"
     return "polar" if solvent.epsilon >= POLAR else "nonpolar"
 

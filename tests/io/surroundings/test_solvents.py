@@ -57,6 +57,7 @@ def test_values_are_those_of_handbooks() -> None:
     assert hexane is not None
     assert water.epsilon == pytest.approx(78.4, abs=0.1)
     assert water.refractive_index == pytest.approx(1.333, abs=1e-3)
+    assert (water.acidity, hexane.acidity) == (0.82, 0.0)
     assert hexane.epsilon == pytest.approx(1.88, abs=0.01)
 
 
@@ -72,7 +73,7 @@ MINNESOTA = {
 
 
 def test_values_are_those_of_the_minnesota_database() -> None:
-    """As PySCF holds them for SMD: n first, ε sixth."""
+    """As PySCF holds them for SMD: n first, acidity third, ε sixth."""
     smd = pytest.importorskip("pyscf.solvent.smd")
     known = {"".join(name.lower().split()): values for name, values in smd.solvent_db.items()}
     text = (files("esml.io.surroundings") / "solvents.csv").read_text(encoding="utf-8")
@@ -84,6 +85,10 @@ def test_values_are_those_of_the_minnesota_database() -> None:
         values = next(known[name] for name in plain if name in known)
         assert float(row["epsilon"]) == pytest.approx(values[5], rel=2e-3), row["name"]
         assert float(row["refractive_index"]) == pytest.approx(values[0], abs=1e-3), row["name"]
+        if row["acidity"]:
+            assert float(row["acidity"]) == values[2], row["name"]
+        else:
+            assert values[2] <= 0.15, row["name"]
 
 
 @pytest.mark.parametrize("given", ["vacuum", "Gas", "", None])
@@ -93,6 +98,9 @@ def test_vacuum_is_no_solvent(given: str | None) -> None:
 
 def test_numbers_make_a_solvent() -> None:
     assert find_solvent("24.3, 1.36") == Solvent(24.3, 1.36)
+    acidic = Solvent(24.3, 1.36, acidity=0.37)
+    assert find_solvent("24.3, 1.36, 0.37") == acidic == find_solvent(acidic.label)
+    assert str(acidic) == "ε 24.3, n 1.36, acidity 0.37"
     with pytest.raises(SolventError, match="at least 1"):
         find_solvent("0.3,1.36")
 
