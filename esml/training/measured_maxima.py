@@ -77,8 +77,9 @@ class Maximum:
     """A predicted λmax, or why there is none."""
 
     wavelength: float  # nm; nan without one
-    reason: str = ""
+    reason: str = ""  # why there is none
     doubts: tuple[str, ...] = ()
+    """A sentence on each doubt about what vibrations do."""
 
 
 @dataclass(frozen=True)
