@@ -66,8 +66,6 @@ HEAD = "mean absolute | mean | after a line | Spearman |"
 """Of the cells that ``scores`` returns."""
 
 N_STATES = 10
-UNKNOWN = VibrationalShift(math.nan)
-
 FITTED = 300
 """Number of dyes drawn for the fit of the shipped last step."""
 
@@ -103,7 +101,7 @@ class PredictedMaxima:
     descriptors: Array  # (5,) of ``esml.results.last_step``, in the solvent
     solvent_class: str
     family: str
-    vibrations: VibrationalShift = UNKNOWN  # shift by vibrations
+    vibrations: VibrationalShift = VibrationalShift(math.nan)  # nan if it is not known
 
 
 # --- measured -------------------------------------------------------------------------------------
@@ -277,14 +275,11 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
         "solvent and last step, scaffolds left out": last,
     }
     vibrations = np.array([each.vibrations.energy for each in compared])
-    known = np.isfinite(vibrations)
     lines = steps_table(steps, measured)
-    if known.any():
+    if (known := np.isfinite(vibrations)).any():
         steps["+ solvent and vibrations"] = values[:, 0] + vibrations
         doubtful = sum(bool(each.vibrations.doubts) for each in compared)
-        lines += ["", f"The {known.sum()} maxima whose vibrations are known ({doubtful} doubtful, "]
-        lines[-1] += "as states mix or their means are not known to 0.05 eV):"
-        lines.append("")
+        lines += ["", f"{known.sum()} maxima whose vibrations are known ({doubtful} doubtful):", ""]
         among_known = {name: found[known] for name, found in steps.items()}
         lines += steps_table(among_known, measured[known])
     groups: dict[str, Callable[[PredictedMaxima], str]] = {
