@@ -28,7 +28,8 @@ def sample(
             help="alloys: 1 to 4 atoms; for tests quinaries (8 atoms of 5 elements) and vacancies "
             "(one missing); electrolytes: Li3PS4, Li6PS5Cl and smaller ones; moved: Li3PS4 with "
             "a lithium in a void; beta: the other polymorph; bridged: Li4P2S7; stacked: Li6PS5Cl "
-            "with S and Cl exchanged in some layers; doubled: cells twice as large, for tests",
+            "with S and Cl exchanged in some layers; supercells: cells twice as large; doubled: "
+            "such cells for tests",
         ),
     ] = "alloys",
     seed: Annotated[int, typer.Option(help="seed of everything")] = 0,

@@ -56,6 +56,8 @@ FAMILIES = ("Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "Li3PS4", "Li6PS5Cl", "L
 """Of one structure after the other, again and again."""
 LARGE_TEST_EVERY = 4
 """One of so many stacks of Li6PS5Cl is larger, and one of so many β-Li3PS4 kept for tests."""
+TRIPLED_EVERY = 7
+"""One of so many supercells is three times as large and kept for tests."""
 APART = ("Li2S", "LiCl", "Li3P")
 """No model learns from these (split "apart"): their lowest conduction bands cross those of free
 electrons, so no minimal orbitals have them exactly."""
@@ -300,13 +302,14 @@ def sample(n: int, seed: int = 0) -> list[Atoms]:
     return _drawn(n, seed, 2, plan)
 
 
-def _stack(exchanged: Sequence[bool], rng: np.random.Generator) -> Atoms:
-    """Cells of Li6PS5Cl on each other along the third lattice vector."""
+def _stack(exchanged: Sequence[bool], rng: np.random.Generator, axis: int = 2) -> Atoms:
+    """Cells of Li6PS5Cl on each other along a lattice vector."""
     cells = [li6ps5cl(rng, exchanged=each) for each in exchanged]
     for height, cell in enumerate(cells):
-        cell.positions += height * cell.cell[2]
+        cell.positions += height * cell.cell[axis]
     stack: Atoms = sum(cells[1:], cells[0].copy())
-    stack.set_cell(cells[0].cell.array * [[1], [1], [len(cells)]])
+    lengths = np.where(np.arange(3) == axis, len(cells), 1)
+    stack.set_cell(cells[0].cell.array * lengths[:, None])
     return stack
 
 
@@ -339,6 +342,30 @@ def sample_stacked(n: int, seed: int = 0) -> list[Atoms]:
         return Plan(stack, name, LATTICES["Li6PS5Cl"], family, split, (2, 2, 1))
 
     return _drawn(n, seed, 4, plan)
+
+
+def sample_supercells(n: int, seed: int = 0) -> list[Atoms]:
+    """``n`` cells twice as large to learn from, along each lattice vector in turn.
+
+    γ-Li3PS4 of 32 atoms, every other one with a moved lithium, and Li6PS5Cl of 26 with any of its
+    cells exchanged. Every seventh has three cells, 48 or 39 atoms, and is for tests.
+    """
+
+    def plan(number: int, rng: np.random.Generator) -> Plan:
+        split, axis = _kept(number, TRIPLED_EVERY), number // 2 % 3
+        times = 3 if split == "test" else 2
+        formula = FAMILIES[number % 2]
+        hop = formula == "Li3PS4" and number % 4 == 0
+        if formula == "Li3PS4":
+            atoms = li3ps4(rng).repeat([times if i == axis else 1 for i in range(3)])
+        else:
+            atoms = _stack((rng.random(times) < 0.5).tolist(), rng, axis)
+        family = "large cell" if split == "test" else f"{formula}, {times} cells"
+        divisions = tuple(1 if i == axis else 2 for i in range(3))
+        name = f"{formula} {times} cells"
+        return Plan(atoms, name, LATTICES[formula], family, split, divisions, hop)
+
+    return _drawn(n, seed, 8, plan)
 
 
 def sample_moved(n: int, seed: int = 0) -> list[Atoms]:

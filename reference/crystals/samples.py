@@ -21,6 +21,7 @@ SETS = {
     "bridged": electrolytes.sample_bridged,
     "stacked": electrolytes.sample_stacked,
     "doubled": electrolytes.sample_doubled,
+    "supercells": electrolytes.sample_supercells,
 }
 """What draws the first structures of a seed."""
 
