@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ import torch
 from crystal_models import electrolyte_model, li2s, record_of
 
 from esml.io.records import CrystalRecord, write_shard
-from esml.model.crystals import CrystalModel
+from esml.model.crystals import CrystalModel, Tables
 from esml.predict.crystals import CrystalSurrogate
 from esml.predict.model_files import solid_model
 from esml.training.crystals import CrystalTrainingConfig, scores, train
+from esml.training.crystals.level_fit import ALIKE, errors_of_levels, fit_levels
 from esml.training.crystals.loop import start, train_epoch
 from esml.training.crystals.losses import Target, terms
-from esml.training.crystals.two_centre_fit import fit_two_centre
+from esml.training.crystals.two_centre_fit import TableParts, fit_two_centre
+from esml.training.crystals.two_centre_fit import tables as sums
 
 
 def records_of(seeds: Sequence[int], split: str) -> list[CrystalRecord]:
@@ -62,6 +65,44 @@ def test_a_fit_finds_the_charges(training: list[CrystalRecord]) -> None:
     tables = (model.two_centre, truth.model.two_centre)
     own, true = (near.charges(t.share, t.charges).detach() for t in tables)
     torch.testing.assert_close(own, true, atol=0.0, rtol=0.1)
+
+
+def test_levels_are_fitted_together(training: list[CrystalRecord]) -> None:
+    """Charges, field and levels that are off are found again; half of the bands are known."""
+    truth = electrolyte_model()
+    truth.model.exponent.data.zero_()
+    cells = [li2s(seed) for seed in range(16)]
+    for seed in range(8):  # long waves: one half of a doubled cell moves against the other
+        cells.append(li2s(seed).repeat((1, 1, 2)))
+        cells[-1].positions[3:] += 0.2 * np.random.default_rng(seed).normal(size=(3, 3))
+    records = [record_of(atoms, "train", (2, 2, 2), truth) for atoms in cells]
+    known = [
+        replace(r, n_exact=np.full(len(r.k_weights), 4 * (len(r.numbers) // 3))) for r in records
+    ]
+    targets = [Target.of(record, truth.model) for record in known]
+    tables, Z = truth.model.two_centre.tables, 2
+    assert tables.share is not None
+    assert tables.charges is not None
+    generator = torch.Generator().manual_seed(1)
+    parts = [torch.cat([torch.zeros(1 + 2 * Z, *t.shape[2:]), t.detach().flatten(0, 1)])
+             for t in (tables.hopping, tables.field)]  # fmt: skip
+    off = 0.1 * torch.randn(Z * Z, 1, 3, generator=generator, dtype=torch.float64)
+    parts[1][1 + 2 * Z :, ALIKE] += off
+    charges = 1.5 * torch.triu(torch.ones(Z, Z), 1)[:, :, None] * tables.charges.detach()
+    wrong = TableParts(tables.levels.detach() + 0.2, *parts, (tables.share.detach() - 0.2, charges))
+    found = fit_levels(wrong, targets, Z)
+
+    def worst(given: TableParts) -> float:
+        assert given.ions is not None
+        of_parts = [sums(part, Z) for part in (given.hopping, given.field)]
+        errors = [errors_of_levels(Tables(given.levels, *of_parts, *given.ions), t)[0]
+                  for t in targets[-8:]]  # fmt: skip
+        return max(float((d - d.mean()).abs().max()) for d in errors)
+
+    assert found.ions is not None
+    assert worst(wrong) > 0.2
+    assert worst(found) < 0.02 * worst(wrong)
+    assert float(found.ions[0]) == pytest.approx(float(tables.share.detach()), abs=0.02)
 
 
 def test_training_improves_gap_and_valence_bands(

@@ -26,6 +26,7 @@ from esml.predict.crystals import CrystalSurrogate, save_crystal_model
 from esml.training.card import common_card, settings_of
 from esml.training.config import ConfigError, own_output, read_config, read_settings
 from esml.training.crystals.config import CrystalTrainingConfig
+from esml.training.crystals.level_fit import fit_levels
 from esml.training.crystals.losses import Target, terms, total
 from esml.training.crystals.scores import scores, structure
 from esml.training.crystals.tables import TrainedTables
@@ -107,6 +108,8 @@ def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> C
     model = CrystalModel(config.model)
     targets = [Target.of(record, model) for record in training]
     parts = fitted_parts(model.two_centre, training, config.stiffness)
+    if parts.ions is not None:
+        parts = fit_levels(parts, targets, model.two_centre.n_rows)
     nears = [t.near for t in targets]
     tables = TrainedTables(parts, nears, config.seed, config.field_decay)
     plain = [tables.levels, tables.hopping, tables.field]

@@ -103,7 +103,7 @@ def tables(parts: Tensor, Z: int) -> Tensor:
     return total.view(Z, Z, *total.shape[1:])
 
 
-def _solve(design: Tensor, targets: Tensor, ridge: Tensor) -> Tensor:
+def solve(design: Tensor, targets: Tensor, ridge: Tensor) -> Tensor:
     """Ridge regression through the smaller of the two normal matrices; ``ridge`` (unknowns,)."""
     scaled = design / ridge.sqrt()
     rows, unknowns = scaled.shape
@@ -117,7 +117,9 @@ def _solve(design: Tensor, targets: Tensor, ridge: Tensor) -> Tensor:
     return result
 
 
-def _whitening(basis: Tensor) -> Tensor:
+def whitening_of(nears: Sequence[Neighbourhood]) -> Tensor:
+    """(n, n) W with which radial functions ``basis @ W`` have covariance 1 over all pairs."""
+    basis = torch.cat([near.basis for near in nears])
     values, vectors = torch.linalg.eigh(basis.T @ basis / len(basis))
     result: Tensor = vectors * values.clamp(min=1e-10 * float(values.max())) ** -0.5
     return result
@@ -145,8 +147,23 @@ def _fit_hopping(
     design, wanted = torch.cat(designs), torch.cat(targets)
     scale = stiffness * float(design[:, 0].square().sum()) / design.shape[2]
     ridge = (scale * _ridges(HOPPING_RIDGES, Z))[:, None].expand(design.shape[1:]).flatten()
-    parts = _solve(design.flatten(1), wanted, ridge).unflatten(0, design.shape[1:])
+    parts = solve(design.flatten(1), wanted, ridge).unflatten(0, design.shape[1:])
     return torch.einsum("mn,pna->pam", whitening, parts)
+
+
+def exchanged(near: Neighbourhood, whitening: Tensor, Z: int) -> Tensor:
+    """(N, Z² n_radial) charge of each atom for one of each coefficient of t, e.
+
+    Of a table t (Z, Z, n_radial) in whitened functions whose lower triangle is zero
+    (``Neighbourhood.charges``).
+    """
+    one, other = near.rows[near.pairs.first], near.rows[near.pairs.second]
+    place = near.pairs.first * Z * Z + torch.minimum(one, other) * Z + torch.maximum(one, other)
+    sign = torch.sign(other - one).to(near.basis)
+    N = len(near.rows)
+    lost = torch.zeros(N * Z * Z, whitening.shape[1], dtype=torch.float64)
+    lost.index_add_(0, place, 0.5 * sign[:, None] * (near.basis @ whitening))
+    return lost.view(N, -1)
 
 
 def _onsite_columns(
@@ -168,14 +185,10 @@ def _onsite_columns(
         return columns[0], 0
     zeros = torch.zeros(N, len(crystals), b, dtype=torch.float64)
     zeros[:, number] = 1.0
-    one, other = c.near.rows[c.near.pairs.first], c.near.rows[c.near.pairs.second]
-    place = c.near.pairs.first * Z * Z + torch.minimum(one, other) * Z + torch.maximum(one, other)
-    sign = torch.sign(other - one).to(c.near.basis)
-    lost = torch.zeros(N * Z * Z, whitening.shape[1], dtype=torch.float64)
-    lost.index_add_(0, place, 0.5 * sign[:, None] * (c.near.basis @ whitening))
-    moved = -c.near.coulomb @ torch.cat([c.near.formal[:, None], lost.view(N, -1)], 1)
+    lost = exchanged(c.near, whitening, Z)
+    moved = -c.near.coulomb @ torch.cat([c.near.formal[:, None], lost], 1)
     columns += [zeros, moved[:, :, None].expand(-1, -1, b)]
-    return torch.cat(columns, 1), lost.numel() // N
+    return torch.cat(columns, 1), lost.shape[1]
 
 
 def _fit_onsite(
@@ -213,7 +226,7 @@ def _fit_onsite(
     if n_charges:
         own = design[:, first - n_charges : first].square().sum(0).mean()
         soft[first - n_charges :] = stiffness * CHARGE_RIDGE * own
-    solution = _solve(design, wanted, torch.cat([soft, ridge]))[:, 0]
+    solution = solve(design, wanted, torch.cat([soft, ridge]))[:, 0]
     parts = solution[first:].view(n_parts, n_integrals, -1)
     field = torch.einsum("mn,pan->pam", whitening, parts)
     n_shells = max(SHELL_OF_SLOT[:b]) + 1
@@ -247,7 +260,7 @@ def fitted_parts(
         raise ValueError("no crystal to fit to: expected at least one record; give some")
     crystals = [_crystal(record, model) for record in records]
     Z = model.n_rows
-    whitening = _whitening(torch.cat([c.near.basis for c in crystals]))
+    whitening = whitening_of([c.near for c in crystals])
     hopping = _fit_hopping(crystals, Z, whitening, stiffness)
     levels, field, ions = _fit_onsite(crystals, Z, whitening, stiffness)
     return TableParts(levels, hopping, field, ions)
