@@ -29,7 +29,7 @@ from esml.model.crystals import Neighbourhood, Tables
 from esml.training.crystals.losses import Target
 from esml.training.crystals.two_centre_fit import TableParts, exchanged, solve, tables, whitening_of
 
-RIDGE = 1e-2
+RIDGE = 1e-3
 """Of charges and crystal field, against the mean square of the features of the crystal field."""
 LARGE_WEIGHT = 3.0
 """Of the atoms of larger crystals, which tell long waves from short ones."""
