@@ -88,7 +88,9 @@ def test_vibrations_take_the_place_of_the_last_step(
     asked = ("evaluate", "default", "--experiment", table, "--vibrations", "--json", numbers)
 
     def doubtful(*given: Any) -> Any:
-        return replace(vibrational_shift(*given), doubts=("S2 mixes",))
+        found = vibrational_shift(*given)
+        assert found is not None
+        return replace(found, doubts=("S2 mixes",))
 
     monkeypatch.setattr("esml.training.measured_maxima.vibrational_shift", doubtful)
     found = run(*asked)

@@ -67,7 +67,7 @@ def test_a_fit_finds_the_charges(training: list[CrystalRecord]) -> None:
     torch.testing.assert_close(own, true, atol=0.0, rtol=0.1)
 
 
-def test_levels_are_fitted_together(training: list[CrystalRecord]) -> None:
+def test_levels_are_fitted_together() -> None:
     """Charges, field and levels that are off are found again; half of the bands are known."""
     truth = electrolyte_model()
     truth.model.exponent.data.zero_()
@@ -84,19 +84,21 @@ def test_levels_are_fitted_together(training: list[CrystalRecord]) -> None:
     assert tables.share is not None
     assert tables.charges is not None
     generator = torch.Generator().manual_seed(1)
-    parts = [torch.cat([torch.zeros(1 + 2 * Z, *t.shape[2:]), t.detach().flatten(0, 1)])
-             for t in (tables.hopping, tables.field)]  # fmt: skip
+    none = torch.zeros(1 + 2 * Z, *tables.field.shape[2:], dtype=torch.float64)
+    hopping, field = (
+        torch.cat([none, each.detach().flatten(0, 1)]) for each in (tables.hopping, tables.field)
+    )
     off = 0.1 * torch.randn(Z * Z, 1, 3, generator=generator, dtype=torch.float64)
-    parts[1][1 + 2 * Z :, ALIKE] += off
+    field[1 + 2 * Z :, ALIKE] += off
     charges = 1.5 * torch.triu(torch.ones(Z, Z), 1)[:, :, None] * tables.charges.detach()
-    wrong = TableParts(tables.levels.detach() + 0.2, *parts, (tables.share.detach() - 0.2, charges))
+    ions = (tables.share.detach() - 0.2, charges)
+    wrong = TableParts(tables.levels.detach() + 0.2, hopping, field, ions)
     found = fit_levels(wrong, targets, Z)
 
     def worst(given: TableParts) -> float:
         assert given.ions is not None
-        of_parts = [sums(part, Z) for part in (given.hopping, given.field)]
-        errors = [errors_of_levels(Tables(given.levels, *of_parts, *given.ions), t)[0]
-                  for t in targets[-8:]]  # fmt: skip
+        own = Tables(given.levels, sums(given.hopping, Z), sums(given.field, Z), *given.ions)
+        errors = [errors_of_levels(own, target)[0] for target in targets[-8:]]
         return max(float((d - d.mean()).abs().max()) for d in errors)
 
     assert found.ions is not None
