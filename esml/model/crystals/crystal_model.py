@@ -12,7 +12,7 @@ that is the mean field of a metal, and is looked for when a crystal is predicted
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,6 +49,9 @@ class CrystalConfig(BaseModel):
         max_length=100,
         description="elements whose free ions, not bonded to phosphorus, have tables of their own",
     )
+    polarizabilities: tuple[Annotated[float, Field(ge=0.0, le=20.0)], ...] = Field(
+        default=(), max_length=200, description="Å³, of elements, then free anions; none: rigid"
+    )
 
 
 def congruent(tables: Tables, exponent: Tensor, near: Neighbourhood) -> CongruentHamiltonian:
@@ -72,7 +75,12 @@ class CrystalModel(nn.Module):
         super().__init__()
         self.config = config
         self.two_centre = TwoCentreModel(
-            config.elements, config.cutoff, config.n_radial, config.insulating, config.anions
+            config.elements,
+            config.cutoff,
+            config.n_radial,
+            config.insulating,
+            config.anions,
+            config.polarizabilities,
         )
         self.exponent = nn.Parameter(torch.zeros_like(self.two_centre.hopping))
         d_populations = torch.zeros(len(config.elements), dtype=torch.float64)

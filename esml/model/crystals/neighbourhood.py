@@ -52,6 +52,7 @@ class Neighbourhood:
         n_radial: int,
         n_orbitals: int,
         ionic: bool = False,
+        polarizabilities: Tensor | None = None,
     ) -> Neighbourhood:
         """Of a crystal.
 
@@ -71,13 +72,21 @@ class Neighbourhood:
             Of an atom.
         ionic:
             Whether its atoms are charged.
+        polarizabilities:
+            (Z,) of the rows of the tables, Å³; None: rigid ions.
+
+        Raises
+        ------
+        ValueError
+            As ``coulomb_matrix``.
         """
+        soft = None if polarizabilities is None else polarizabilities[rows].numpy()
         return cls(
             rows=rows,
             pairs=pairs,
             basis=radial_functions(pairs.distances, cutoff, n_radial),
             matrices=direction_matrices(pairs.directions, n_orbitals),
-            coulomb=torch.as_tensor(coulomb_matrix(cell, positions)) if ionic else None,
+            coulomb=(torch.as_tensor(coulomb_matrix(cell, positions, soft)) if ionic else None),
             formal=torch.tensor(formal_charges(numbers), dtype=torch.float64),
         )
 

@@ -10,6 +10,7 @@ with ten integrals V and K for each ordered pair of elements, as functions of th
 Integrals are ten for s, p and d, four for s and p. In crystals of ions all levels of an atom move
 by −φ_i besides, φ the electrostatic potential (``esml.physics.crystals.ewald``) of effective
 charges: a share κ of the formal ones, as electrons screen them, and what pairs of atoms exchange.
+Ions may be polarizable: their dipoles are part of φ, with fixed polarizabilities.
 Tables may tell free anions from bound ones: the levels of S²⁻ and of a sulfur of PS4³⁻ are 2 eV
 apart, and so is what their neighbours do to them.
 
@@ -80,11 +81,14 @@ class TwoCentreModel(nn.Module):
         Whether atoms exchange charges, whose potential moves levels.
     anions:
         Elements whose free ions, without phosphorus within 2.7 Å, have rows of their own.
+    polarizabilities:
+        Å³, of elements, then free anions; none: rigid ions.
 
     Raises
     ------
     ValueError
-        For elements of which some have d and some have not.
+        For elements of which some have d and some have not, and for other numbers of
+        polarizabilities than rows.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class TwoCentreModel(nn.Module):
         n_radial: int = 8,
         ionic: bool = False,
         anions: Sequence[int] = (),
+        polarizabilities: Sequence[float] = (),
     ) -> None:
         super().__init__()
         counts = {n_orbitals_of(z) for z in elements}
@@ -113,6 +118,14 @@ class TwoCentreModel(nn.Module):
         self.hopping = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         self.field = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         self.ionic = ionic
+        self.polarizabilities: Tensor | None = None
+        if polarizabilities:
+            if len(polarizabilities) != Z:
+                raise ValueError(
+                    f"there are {len(polarizabilities)} polarizabilities: expected {Z}, of the "
+                    "elements, then of free anions; give each"
+                )
+            self.polarizabilities = torch.tensor(polarizabilities, dtype=torch.float64)
         if ionic:
             self.share = nn.Parameter(torch.zeros((), dtype=torch.float64))
             self.charges = nn.Parameter(torch.zeros(Z, Z, n_radial, dtype=torch.float64))
@@ -167,6 +180,7 @@ class TwoCentreModel(nn.Module):
             self.hopping.shape[-1],
             self.n_orbitals,
             self.ionic,
+            self.polarizabilities,
         )
 
     def forward(

@@ -8,12 +8,23 @@
 where the primed sum leaves out an atom's own charge at R = 0. The last term, of a uniform
 background, makes K independent of α also for cells with a net charge. By convention, the mean of
 the potential over the cell is zero.
+
+Polarizable ions answer with dipoles μ, each in the field of all charges and of the other dipoles,
+
+    μ = (a⁻¹ − T)⁻¹ Dᵀ q ,      K' = K + D (a⁻¹ − T)⁻¹ Dᵀ ,
+
+with polarizabilities a, D_ij = ∇_j K_ij the potential at i of a dipole at j and T_ij = ∇_i∇_i K_ij
+the field of one at i. K' is symmetric, and screens the potential of charges far apart by the
+dielectric constant that the polarizabilities make.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from ase.neighborlist import primitive_neighbor_list
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import erfc
 
 from esml.typing import Array
@@ -23,6 +34,43 @@ COULOMB = HARTREE * BOHR
 """e²/4πε₀, eV Å."""
 SHARPNESS = 4.2
 """α times the cut-off of the sum in real space; both sums neglect less than 1e-8."""
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Pairs in real space, and waves in reciprocal space, of N charges."""
+
+    alpha: float  # 1/Å
+    volume: float  # Å³
+    first: Array  # (E,)
+    second: Array  # (E,)
+    vectors: Array  # (E, 3) from the first to the second, Å
+    lengths: Array  # (E,)
+    g: Array  # (G, 3) 1/Å
+    share: Array  # (G,) 4π/V e^{−G²/4α²}/G², 1/Å
+    waves: Array  # (N, G) e^{iG·r}
+
+    @classmethod
+    def of(cls, cell: Array, positions: Array) -> _Sums:
+        N, volume = len(positions), abs(float(np.linalg.det(cell)))
+        alpha = 5.5**0.5 * (N / volume**2) ** (1.0 / 6.0)  # both sums take about as long
+        reach = SHARPNESS / alpha
+        pairs = primitive_neighbor_list("ijDd", (True,) * 3, cell, positions, reach)
+        reciprocal = 2.0 * np.pi * np.linalg.inv(cell).T
+        most = 2.0 * alpha * SHARPNESS
+        counts = np.floor(most * np.linalg.norm(cell, axis=1) / (2.0 * np.pi)).astype(int)
+        axes = [np.arange(-n, n + 1) for n in counts]
+        g = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3) @ reciprocal
+        length = (g**2).sum(1)
+        inside = (length > 1e-12) & (length < most**2)
+        g, length = g[inside], length[inside]
+        share = 4.0 * np.pi / volume * np.exp(-length / (4.0 * alpha**2)) / length
+        return cls(alpha, volume, *pairs, g, share, np.exp(1j * positions @ g.T))
+
+    def in_waves(self, factor: Array | float = 1.0) -> Array:
+        """(N, N) Σ_G share · factor · e^{iG·(r_i − r_j)}, complex."""
+        found: Array = (self.waves * (self.share * factor)) @ self.waves.conj().T
+        return found
 
 
 def ewald_matrix(cell: Array, positions: Array) -> Array:
@@ -35,33 +83,72 @@ def ewald_matrix(cell: Array, positions: Array) -> Array:
     positions:
         (N, 3) positions of the charges, Å.
     """
-    N, volume = len(positions), abs(float(np.linalg.det(cell)))
-    alpha = 5.5**0.5 * (N / volume**2) ** (1.0 / 6.0)  # both sums take about as long
-    reach = SHARPNESS / alpha
-    first, second, r = primitive_neighbor_list("ijd", (True,) * 3, cell, positions, reach)
+    N, sums = len(positions), _Sums.of(cell, positions)
     found = np.zeros((N, N))
-    np.add.at(found, (first, second), erfc(alpha * r) / r)
-    reciprocal = 2.0 * np.pi * np.linalg.inv(cell).T
-    most = 2.0 * alpha * SHARPNESS
-    counts = np.floor(most * np.linalg.norm(cell, axis=1) / (2.0 * np.pi)).astype(int)
-    axes = [np.arange(-n, n + 1) for n in counts]
-    g = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3) @ reciprocal
-    length = (g**2).sum(1)
-    inside = (length > 1e-12) & (length < most**2)
-    g, length = g[inside], length[inside]
-    share = 4.0 * np.pi / volume * np.exp(-length / (4.0 * alpha**2)) / length
-    waves = np.exp(1j * positions @ g.T)
-    found += ((waves * share) @ waves.conj().T).real
-    found -= np.pi / (volume * alpha**2)
-    found[np.diag_indices(N)] -= 2.0 * alpha / np.pi**0.5
+    np.add.at(found, (sums.first, sums.second), erfc(sums.alpha * sums.lengths) / sums.lengths)
+    found += sums.in_waves().real
+    found -= np.pi / (sums.volume * sums.alpha**2)
+    found[np.diag_indices(N)] -= 2.0 * sums.alpha / np.pi**0.5
     result: Array = 0.5 * (found + found.T)
     return result
 
 
-def coulomb_matrix(cell: Array, positions: Array) -> Array:
+def dipole_tensors(cell: Array, positions: Array) -> tuple[Array, Array]:
+    """Return D (N, N, 3), 1/Å², and T (N, N, 3, 3), 1/Å³.
+
+    Arguments are as in ``ewald_matrix``.
+    """
+    N, sums = len(positions), _Sums.of(cell, positions)
+    alpha, r = sums.alpha, sums.lengths
+    bell, tail = 2.0 * alpha / np.pi**0.5 * np.exp(-((alpha * r) ** 2)), erfc(alpha * r)
+    slope = -(tail / r**2 + bell / r)  # of erfc(αr)/r
+    curvature = 2.0 * tail / r**3 + 2.0 * bell / r**2 + 2.0 * alpha**2 * bell
+    unit = sums.vectors / r[:, None]
+    along = unit[:, :, None] * unit[:, None, :]
+    pair = curvature[:, None, None] * along + (slope / r)[:, None, None] * (np.eye(3) - along)
+    d, t = np.zeros((N, N, 3)), np.zeros((N, N, 3, 3))
+    np.add.at(d, (sums.first, sums.second), slope[:, None] * unit)
+    np.add.at(t, (sums.first, sums.second), pair)
+    for x in range(3):
+        d[:, :, x] += sums.in_waves(sums.g[:, x]).imag
+        for y in range(3):
+            t[:, :, x, y] -= sums.in_waves(sums.g[:, x] * sums.g[:, y]).real
+    t[np.diag_indices(N)] += 4.0 * alpha**3 / (3.0 * np.pi**0.5) * np.eye(3)  # its own wave
+    return d, t
+
+
+def coulomb_matrix(cell: Array, positions: Array, polarizabilities: Array | None = None) -> Array:
     """Return (N, N) the potential, V, at each atom of a unit charge at each other atom.
 
-    The charge's periodic images count, too. Arguments are as in ``ewald_matrix``.
+    The charge's periodic images count, too, and the dipoles it induces.
+
+    Parameters
+    ----------
+    cell, positions:
+        As in ``ewald_matrix``.
+    polarizabilities:
+        (N,) Å³; None or zeros for rigid ions.
+
+    Raises
+    ------
+    ValueError
+        Where polarizable ions are so near that their dipoles would grow without end.
     """
-    result: Array = COULOMB * ewald_matrix(cell, positions)
+    found = ewald_matrix(cell, positions)
+    if polarizabilities is not None and np.any(polarizabilities):
+        soft = np.flatnonzero(polarizabilities)
+        n = 3 * len(soft)
+        d, t = dipole_tensors(cell, positions)
+        stiffness = np.diag(np.repeat(1.0 / polarizabilities[soft], 3))
+        stiffness -= t[np.ix_(soft, soft)].transpose(0, 2, 1, 3).reshape(n, n)
+        fields = d[soft].transpose(0, 2, 1).reshape(n, -1)
+        try:
+            answer = cho_solve(cho_factor(stiffness), fields)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                "ions of this crystal polarize each other without end: expected anions farther "
+                "apart; check cell and positions"
+            ) from error
+        found = found + d[:, soft].reshape(len(positions), n) @ answer
+    result: Array = COULOMB * 0.5 * (found + found.T)
     return result
