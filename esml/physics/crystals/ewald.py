@@ -27,7 +27,7 @@ from ase.neighborlist import primitive_neighbor_list
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import erfc
 
-from esml.typing import Array
+from esml.typing import Array, Index
 from esml.units import BOHR, HARTREE
 
 COULOMB = HARTREE * BOHR
@@ -42,8 +42,8 @@ class _Sums:
 
     alpha: float  # 1/Å
     volume: float  # Å³
-    first: Array  # (E,)
-    second: Array  # (E,)
+    first: Index  # (E,)
+    second: Index  # (E,)
     vectors: Array  # (E, 3) from the first to the second, Å
     lengths: Array  # (E,)
     g: Array  # (G, 3) 1/Å
@@ -55,7 +55,8 @@ class _Sums:
         N, volume = len(positions), abs(float(np.linalg.det(cell)))
         alpha = 5.5**0.5 * (N / volume**2) ** (1.0 / 6.0)  # both sums take about as long
         reach = SHARPNESS / alpha
-        pairs = primitive_neighbor_list("ijDd", (True,) * 3, cell, positions, reach)
+        periodic = (True, True, True)
+        i, j, vectors, r = primitive_neighbor_list("ijDd", periodic, cell, positions, reach)
         reciprocal = 2.0 * np.pi * np.linalg.inv(cell).T
         most = 2.0 * alpha * SHARPNESS
         counts = np.floor(most * np.linalg.norm(cell, axis=1) / (2.0 * np.pi)).astype(int)
@@ -65,7 +66,7 @@ class _Sums:
         inside = (length > 1e-12) & (length < most**2)
         g, length = g[inside], length[inside]
         share = 4.0 * np.pi / volume * np.exp(-length / (4.0 * alpha**2)) / length
-        return cls(alpha, volume, *pairs, g, share, np.exp(1j * positions @ g.T))
+        return cls(alpha, volume, i, j, vectors, r, g, share, np.exp(1j * positions @ g.T))
 
     def in_waves(self, factor: Array | float = 1.0) -> Array:
         """(N, N) Σ_G share · factor · e^{iG·(r_i − r_j)}, complex."""
