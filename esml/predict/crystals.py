@@ -23,6 +23,7 @@ from esml.physics.crystals import (
     orbitals_of,
     shifted,
 )
+from esml.physics.crystals.ewald import PolarizationError
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.results.crystal import Crystal
 from esml.typing import Array
@@ -120,7 +121,10 @@ class CrystalSurrogate:
     ) -> tuple[PeriodicHamiltonian, Array]:
         """The Hamiltonian with shifted d levels, and the shifts (N,), eV."""
         config = self.model.config
-        h: PeriodicHamiltonian = self.model(numbers, atoms.cell.array, atoms.positions)
+        try:
+            h: PeriodicHamiltonian = self.model(numbers, atoms.cell.array, atoms.positions)
+        except PolarizationError as error:
+            raise StructureError(str(error)) from error
         if config.insulating or config.shift_error == 0.0:
             return h, np.zeros(len(numbers))
         mesh = divisions_of(atoms.cell.array, NEUTRAL_LENGTH, NEUTRAL_FEWEST)

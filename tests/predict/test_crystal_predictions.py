@@ -202,3 +202,10 @@ def test_a_mesh_is_three_numbers() -> None:
     with pytest.raises(ValueError, match="three positive whole numbers"):
         MODEL.predict(alloy(), (2, 2))
     assert divisions_of(np.diag([3.5, 7.0, 30.0])) == (8, 4, 3)
+
+
+def test_ions_that_polarize_without_end_are_refused() -> None:
+    """As a structure that cannot be treated, so that the others of a file go on."""
+    atoms = bulk("SLiLi", "fluorite", a=0.6 * 5.72)
+    with pytest.raises(StructureError, match="polarize each other without end"):
+        esml.load_model("electrolytes").predict(atoms, (1, 1, 1))

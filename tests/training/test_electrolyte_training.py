@@ -93,7 +93,7 @@ def test_levels_are_fitted_together() -> None:
     charges = 1.5 * torch.triu(torch.ones(Z, Z), 1)[:, :, None] * tables.charges.detach()
     ions = (tables.share.detach() - 0.2, charges)
     wrong = TableParts(tables.levels.detach() + 0.2, hopping, field, ions)
-    found = fit_levels(wrong, targets, Z)
+    found = fit_levels(wrong, targets)
 
     def worst(given: TableParts) -> float:
         assert given.ions is not None

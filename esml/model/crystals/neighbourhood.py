@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,7 +53,7 @@ class Neighbourhood:
         n_radial: int,
         n_orbitals: int,
         ionic: bool = False,
-        polarizabilities: Tensor | None = None,
+        polarizabilities: Sequence[float] = (),
     ) -> Neighbourhood:
         """Of a crystal.
 
@@ -73,14 +74,16 @@ class Neighbourhood:
         ionic:
             Whether its atoms are charged.
         polarizabilities:
-            (Z,) of the rows of the tables, Å³; None: rigid ions.
+            Of the rows of the tables, Å³; none: rigid ions.
 
         Raises
         ------
-        ValueError
+        PolarizationError
             As ``coulomb_matrix``.
         """
-        soft = None if polarizabilities is None else polarizabilities[rows].numpy()
+        soft = (
+            np.array([polarizabilities[row] for row in rows.tolist()]) if polarizabilities else None
+        )
         return cls(
             rows=rows,
             pairs=pairs,

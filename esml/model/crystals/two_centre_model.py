@@ -118,14 +118,12 @@ class TwoCentreModel(nn.Module):
         self.hopping = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         self.field = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         self.ionic = ionic
-        self.polarizabilities: Tensor | None = None
-        if polarizabilities:
-            if len(polarizabilities) != Z:
-                raise ValueError(
-                    f"there are {len(polarizabilities)} polarizabilities: expected {Z}, of the "
-                    "elements, then of free anions; give each"
-                )
-            self.polarizabilities = torch.tensor(polarizabilities, dtype=torch.float64)
+        self.polarizabilities = tuple(polarizabilities)
+        if polarizabilities and len(polarizabilities) != Z:
+            raise ValueError(
+                f"there are {len(polarizabilities)} polarizabilities: expected {Z}, of the "
+                "elements, then of free anions; give each"
+            )
         if ionic:
             self.share = nn.Parameter(torch.zeros((), dtype=torch.float64))
             self.charges = nn.Parameter(torch.zeros(Z, Z, n_radial, dtype=torch.float64))

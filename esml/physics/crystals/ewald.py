@@ -36,6 +36,10 @@ SHARPNESS = 4.2
 """α times the cut-off of the sum in real space; both sums neglect less than 1e-8."""
 
 
+class PolarizationError(ValueError):
+    """Dipoles that would grow without end; the message is one sentence."""
+
+
 @dataclass(frozen=True)
 class _Sums:
     """Pairs in real space, and waves in reciprocal space, of N charges."""
@@ -73,6 +77,38 @@ class _Sums:
         found: Array = (self.waves * (self.share * factor)) @ self.waves.conj().T
         return found
 
+    def potentials(self) -> Array:
+        """K (N, N), 1/Å."""
+        N = len(self.waves)
+        found = np.zeros((N, N))
+        np.add.at(found, (self.first, self.second), erfc(self.alpha * self.lengths) / self.lengths)
+        found += self.in_waves().real
+        found -= np.pi / (self.volume * self.alpha**2)
+        found[np.diag_indices(N)] -= 2.0 * self.alpha / np.pi**0.5
+        result: Array = 0.5 * (found + found.T)
+        return result
+
+    def dipole_tensors(self) -> tuple[Array, Array]:
+        """D (N, N, 3), 1/Å², and T (N, N, 3, 3), 1/Å³."""
+        N, alpha, r = len(self.waves), self.alpha, self.lengths
+        bell, tail = 2.0 * alpha / np.pi**0.5 * np.exp(-((alpha * r) ** 2)), erfc(alpha * r)
+        slope = -(tail / r**2 + bell / r)  # of erfc(αr)/r
+        curvature = 2.0 * tail / r**3 + 2.0 * bell / r**2 + 2.0 * alpha**2 * bell
+        unit = self.vectors / r[:, None]
+        along = unit[:, :, None] * unit[:, None, :]
+        pair = curvature[:, None, None] * along + (slope / r)[:, None, None] * (np.eye(3) - along)
+        d, t = np.zeros((N, N, 3)), np.zeros((N, N, 3, 3))
+        np.add.at(d, (self.first, self.second), slope[:, None] * unit)
+        np.add.at(t, (self.first, self.second), pair)
+        for x in range(3):
+            d[:, :, x] += self.in_waves(self.g[:, x]).imag
+            for y in range(x, 3):
+                waves = self.in_waves(self.g[:, x] * self.g[:, y]).real
+                for one, other in {(x, y), (y, x)}:
+                    t[:, :, one, other] -= waves
+        t[np.diag_indices(N)] += 4.0 * alpha**3 / (3.0 * np.pi**0.5) * np.eye(3)  # its own wave
+        return d, t
+
 
 def ewald_matrix(cell: Array, positions: Array) -> Array:
     """Return the matrix K (N, N) of point charges, 1/Å.
@@ -84,14 +120,7 @@ def ewald_matrix(cell: Array, positions: Array) -> Array:
     positions:
         (N, 3) positions of the charges, Å.
     """
-    N, sums = len(positions), _Sums.of(cell, positions)
-    found = np.zeros((N, N))
-    np.add.at(found, (sums.first, sums.second), erfc(sums.alpha * sums.lengths) / sums.lengths)
-    found += sums.in_waves().real
-    found -= np.pi / (sums.volume * sums.alpha**2)
-    found[np.diag_indices(N)] -= 2.0 * sums.alpha / np.pi**0.5
-    result: Array = 0.5 * (found + found.T)
-    return result
+    return _Sums.of(cell, positions).potentials()
 
 
 def dipole_tensors(cell: Array, positions: Array) -> tuple[Array, Array]:
@@ -99,23 +128,7 @@ def dipole_tensors(cell: Array, positions: Array) -> tuple[Array, Array]:
 
     Arguments are as in ``ewald_matrix``.
     """
-    N, sums = len(positions), _Sums.of(cell, positions)
-    alpha, r = sums.alpha, sums.lengths
-    bell, tail = 2.0 * alpha / np.pi**0.5 * np.exp(-((alpha * r) ** 2)), erfc(alpha * r)
-    slope = -(tail / r**2 + bell / r)  # of erfc(αr)/r
-    curvature = 2.0 * tail / r**3 + 2.0 * bell / r**2 + 2.0 * alpha**2 * bell
-    unit = sums.vectors / r[:, None]
-    along = unit[:, :, None] * unit[:, None, :]
-    pair = curvature[:, None, None] * along + (slope / r)[:, None, None] * (np.eye(3) - along)
-    d, t = np.zeros((N, N, 3)), np.zeros((N, N, 3, 3))
-    np.add.at(d, (sums.first, sums.second), slope[:, None] * unit)
-    np.add.at(t, (sums.first, sums.second), pair)
-    for x in range(3):
-        d[:, :, x] += sums.in_waves(sums.g[:, x]).imag
-        for y in range(3):
-            t[:, :, x, y] -= sums.in_waves(sums.g[:, x] * sums.g[:, y]).real
-    t[np.diag_indices(N)] += 4.0 * alpha**3 / (3.0 * np.pi**0.5) * np.eye(3)  # its own wave
-    return d, t
+    return _Sums.of(cell, positions).dipole_tensors()
 
 
 def coulomb_matrix(cell: Array, positions: Array, polarizabilities: Array | None = None) -> Array:
@@ -132,21 +145,22 @@ def coulomb_matrix(cell: Array, positions: Array, polarizabilities: Array | None
 
     Raises
     ------
-    ValueError
+    PolarizationError
         Where polarizable ions are so near that their dipoles would grow without end.
     """
-    found = ewald_matrix(cell, positions)
+    sums = _Sums.of(cell, positions)
+    found = sums.potentials()
     if polarizabilities is not None and np.any(polarizabilities):
         soft = np.flatnonzero(polarizabilities)
         n = 3 * len(soft)
-        d, t = dipole_tensors(cell, positions)
+        d, t = sums.dipole_tensors()
         stiffness = np.diag(np.repeat(1.0 / polarizabilities[soft], 3))
         stiffness -= t[np.ix_(soft, soft)].transpose(0, 2, 1, 3).reshape(n, n)
         fields = d[soft].transpose(0, 2, 1).reshape(n, -1)
         try:
             answer = cho_solve(cho_factor(stiffness), fields)
         except np.linalg.LinAlgError as error:
-            raise ValueError(
+            raise PolarizationError(
                 "ions of this crystal polarize each other without end: expected anions farther "
                 "apart; check cell and positions"
             ) from error

@@ -27,10 +27,18 @@ from torch import Tensor
 
 from esml.model.crystals import Neighbourhood, Tables
 from esml.training.crystals.losses import Target
-from esml.training.crystals.two_centre_fit import TableParts, exchanged, solve, tables, whitening_of
+from esml.training.crystals.two_centre_fit import (
+    TableParts,
+    moved_by_charges,
+    solve,
+    tables,
+    whitening_of,
+)
 
 RIDGE = 1e-3
 """Of charges and crystal field, against the mean square of the features of the crystal field."""
+NEARLY_FREE = 1e-6
+"""Part of it for levels and κ."""
 LARGE_WEIGHT = 3.0
 """Of the atoms of larger crystals, which tell long waves from short ones."""
 LARGE = 20
@@ -40,7 +48,7 @@ ALIKE = (0, 2, 3)
 
 
 @torch.no_grad()
-def fit_levels(parts: TableParts, targets: Sequence[Target], Z: int) -> TableParts:
+def fit_levels(parts: TableParts, targets: Sequence[Target]) -> TableParts:
     """Return ``parts`` with levels, share, charges and crystal field fitted to levels of atoms.
 
     Parameters
@@ -49,8 +57,6 @@ def fit_levels(parts: TableParts, targets: Sequence[Target], Z: int) -> TablePar
         The fit of H(R) of crystals of ions.
     targets:
         The training crystals.
-    Z:
-        Rows of the tables.
 
     Raises
     ------
@@ -59,6 +65,7 @@ def fit_levels(parts: TableParts, targets: Sequence[Target], Z: int) -> TablePar
     """
     if parts.ions is None:
         raise ValueError("these tables have no charges of ions: expected those of insulators")
+    Z = len(parts.levels)
     found = Tables(parts.levels, tables(parts.hopping, Z), tables(parts.field, Z), *parts.ions)
     whitening = whitening_of([t.near for t in targets])
     designs, missing = [], []
@@ -70,11 +77,12 @@ def fit_levels(parts: TableParts, targets: Sequence[Target], Z: int) -> TablePar
         missing.append(weight * (off.mean() - off))
     design = torch.cat(designs)
     n_radial = whitening.shape[1]
+    n_pairs = Z * Z * n_radial
     ridge = torch.full((design.shape[1],), RIDGE).to(design)
-    ridge *= design[:, -Z * Z * n_radial :].square().sum() / (Z * Z * n_radial)
-    ridge[: Z + 1] *= 1e-6
+    ridge *= design[:, -n_pairs:].square().sum() / n_pairs
+    ridge[: Z + 1] *= NEARLY_FREE
     solution = solve(design, torch.cat(missing)[:, None], ridge)[:, 0]
-    levels, share, charges, field = solution.split([Z, 1, Z * Z * n_radial, Z * Z * n_radial])
+    levels, share, charges, field = solution.split([Z, 1, n_pairs, n_pairs])
     moved = parts.field.clone()
     moved[1 + 2 * Z :, ALIKE] += (field.view(Z * Z, n_radial) @ whitening.T)[:, None]
     upper = torch.triu(torch.ones(Z, Z), diagonal=1).to(charges)[:, :, None]
@@ -115,11 +123,9 @@ def _features(near: Neighbourhood, whitening: Tensor, Z: int) -> Tensor:
 
     A level for each row, formal charges, charges of pairs, and the crystal field of pairs.
     """
-    assert near.coulomb is not None
     N, basis = len(near.rows), near.basis @ whitening
     levels = torch.eye(Z, dtype=torch.float64)[near.rows]
-    charges = torch.cat([near.formal[:, None], exchanged(near, whitening, Z)], 1)
     place = near.pairs.first * Z + near.rows[near.pairs.second]
     around = basis.new_zeros(N * Z, basis.shape[1]).index_add(0, place, basis).view(N, 1, -1)
     field = (levels[:, :, None] * around).view(N, -1)
-    return torch.cat([levels, -near.coulomb @ charges, field], 1)
+    return torch.cat([levels, moved_by_charges(near, whitening, Z), field], 1)

@@ -109,7 +109,7 @@ def start(config: CrystalTrainingConfig, training: Sequence[CrystalRecord]) -> C
     targets = [Target.of(record, model) for record in training]
     parts = fitted_parts(model.two_centre, training, config.stiffness)
     if parts.ions is not None:
-        parts = fit_levels(parts, targets, model.two_centre.n_rows)
+        parts = fit_levels(parts, targets)
     nears = [t.near for t in targets]
     tables = TrainedTables(parts, nears, config.seed, config.field_decay)
     plain = [tables.levels, tables.hopping, tables.field]

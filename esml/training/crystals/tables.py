@@ -15,28 +15,16 @@ from torch import Tensor, nn
 from esml.model.crystals import CrystalModel, Neighbourhood, Tables
 from esml.model.crystals.crystal_model import congruent
 from esml.physics.crystals import CongruentHamiltonian
-from esml.training.crystals.two_centre_fit import TableParts, tables
+from esml.training.crystals.two_centre_fit import TableParts, tables, whitening_of
 
 HOPPING_DECAY = 2.0
 """Å, of the weights of pairs by which hopping is whitened."""
-NEAR = 2.5
-"""Å, about where atoms touch."""
 SMALLEST = 1e-5
 """Of the largest covariance; smaller ones count as so large."""
 STIFFNESS = (0.02, 0.1, 1.0)
 """What holds the shared part, those of elements, and those of pairs to where they began."""
 SEED = 1e-5
 """Where the exponent begins: at zero nothing would move it."""
-
-
-def _whitening(nears: Sequence[Neighbourhood], decay: float) -> Tensor:
-    """(n, n) W with covariance WᵀCW = 1, of weights e^{−(r − 2.5 Å)/decay}."""
-    basis = torch.cat([near.basis for near in nears])
-    weights = torch.exp(-(torch.cat([near.pairs.distances for near in nears]) - NEAR) / decay)
-    covariance = (basis * weights[:, None]).T @ basis / weights.sum()
-    values, vectors = torch.linalg.eigh(covariance)
-    result: Tensor = vectors * values.clamp(min=SMALLEST * float(values.max())) ** -0.5
-    return result
 
 
 class TrainedTables(nn.Module):
@@ -63,8 +51,8 @@ class TrainedTables(nn.Module):
     ) -> None:
         super().__init__()
         self.Z = len(start.levels)
-        self.register_buffer("wide", _whitening(nears, HOPPING_DECAY))
-        self.register_buffer("close", _whitening(nears, field_decay))
+        self.register_buffer("wide", whitening_of(nears, HOPPING_DECAY, SMALLEST))
+        self.register_buffer("close", whitening_of(nears, field_decay, SMALLEST))
         self.levels = nn.Parameter(start.levels.clone())
         self.share = self.charges = None
         if start.ions is not None:

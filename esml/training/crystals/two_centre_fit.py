@@ -17,6 +17,7 @@ that is, so each crystal has a shift of its own in the fit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ FIELD_RIDGES = (1e-3, 5e-3, 5e-2)
 LEVEL_RIDGE = 1e-9
 CHARGE_RIDGE = 1.0
 """ρ of charges, against the mean square of what they do to levels."""
+TOUCHING = 2.5
+"""Å, about where atoms touch."""
 DECAY = 3.0
 """Å; weights fall as e^{−r/3 Å}, as hopping does."""
 SPLIT_WEIGHT = 0.3
@@ -117,11 +120,19 @@ def solve(design: Tensor, targets: Tensor, ridge: Tensor) -> Tensor:
     return result
 
 
-def whitening_of(nears: Sequence[Neighbourhood]) -> Tensor:
-    """(n, n) W with which radial functions ``basis @ W`` have covariance 1 over all pairs."""
+def whitening_of(
+    nears: Sequence[Neighbourhood], decay: float = math.inf, smallest: float = 1e-10
+) -> Tensor:
+    """(n, n) W with which radial functions ``basis @ W`` have covariance 1 over all pairs.
+
+    Pairs weigh e^{−(r − 2.5 Å)/decay}, all alike without ``decay``. Variances below ``smallest``
+    times the largest count as so large.
+    """
     basis = torch.cat([near.basis for near in nears])
-    values, vectors = torch.linalg.eigh(basis.T @ basis / len(basis))
-    result: Tensor = vectors * values.clamp(min=1e-10 * float(values.max())) ** -0.5
+    weights = torch.exp(-(torch.cat([near.pairs.distances for near in nears]) - TOUCHING) / decay)
+    covariance = (basis * weights[:, None]).T @ basis / weights.sum()
+    values, vectors = torch.linalg.eigh(covariance)
+    result: Tensor = vectors * values.clamp(min=smallest * float(values.max())) ** -0.5
     return result
 
 
@@ -151,19 +162,20 @@ def _fit_hopping(
     return torch.einsum("mn,pna->pam", whitening, parts)
 
 
-def exchanged(near: Neighbourhood, whitening: Tensor, Z: int) -> Tensor:
-    """(N, Z² n_radial) charge of each atom for one of each coefficient of t, e.
+def moved_by_charges(near: Neighbourhood, whitening: Tensor, Z: int) -> Tensor:
+    """(N, 1 + Z² n_radial) what the share κ and each coefficient of t do to levels, eV.
 
-    Of a table t (Z, Z, n_radial) in whitened functions whose lower triangle is zero
+    t is a table (Z, Z, n_radial) in whitened functions whose lower triangle is zero
     (``Neighbourhood.charges``).
     """
+    assert near.coulomb is not None
     one, other = near.rows[near.pairs.first], near.rows[near.pairs.second]
     place = near.pairs.first * Z * Z + torch.minimum(one, other) * Z + torch.maximum(one, other)
     sign = torch.sign(other - one).to(near.basis)
     N = len(near.rows)
     lost = torch.zeros(N * Z * Z, whitening.shape[1], dtype=torch.float64)
     lost.index_add_(0, place, 0.5 * sign[:, None] * (near.basis @ whitening))
-    return lost.view(N, -1)
+    return -near.coulomb @ torch.cat([near.formal[:, None], lost.view(N, -1)], 1)
 
 
 def _onsite_columns(
@@ -185,10 +197,9 @@ def _onsite_columns(
         return columns[0], 0
     zeros = torch.zeros(N, len(crystals), b, dtype=torch.float64)
     zeros[:, number] = 1.0
-    lost = exchanged(c.near, whitening, Z)
-    moved = -c.near.coulomb @ torch.cat([c.near.formal[:, None], lost], 1)
+    moved = moved_by_charges(c.near, whitening, Z)
     columns += [zeros, moved[:, :, None].expand(-1, -1, b)]
-    return torch.cat(columns, 1), lost.shape[1]
+    return torch.cat(columns, 1), moved.shape[1] - 1
 
 
 def _fit_onsite(
