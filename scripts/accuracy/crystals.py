@@ -198,12 +198,8 @@ def insulators(
     def formula(record: CrystalRecord) -> str:
         return record.name.split()[0]
 
-    def gap(record: CrystalRecord) -> float:
-        filled = int(record.n_electrons) // 2
-        return float(record.energies[:, filled].min() - record.energies[:, filled - 1].max())
-
     found = scores(model, tests)
-    gaps = {f: np.mean([gap(r) for r in training if formula(r) == f]) for f in map(formula, tests)}
+    gaps = {f: np.mean([r.gap for r in training if formula(r) == f]) for f in map(formula, tests)}
     lines = [
         "| crystal | atoms | gap (eV) | error (meV) | mean of the formula | valence bands (meV) | "
         "within 0.5 eV | DOS L1 | same character: top, bottom |",
@@ -215,13 +211,13 @@ def insulators(
         predicted = model.predict(structure(record), divisions)
         both = zip(predicted.edges, reference_crystal(record).edges, strict=True)
         characters = [same_character(one, other) for one, other in both]
-        mean_off = gaps[formula(record)] - gap(record)
+        mean_off = gaps[formula(record)] - record.gap
         rows.append(
             [1e3 * abs(found.gaps[i]), 1e3 * float(abs(mean_off)), 1e3 * found.occupied[i],
              1e3 * found.near[i], 100 * found.dos[i], *characters]
         )  # fmt: skip
         lines.append(
-            f"| {record.name} | {len(record.numbers)} | {gap(record):.2f} | "
+            f"| {record.name} | {len(record.numbers)} | {record.gap:.2f} | "
             f"{1e3 * found.gaps[i]:+.0f} | {1e3 * mean_off:+.0f} | {rows[-1][2]:.0f} | "
             f"{rows[-1][3]:.0f} | {rows[-1][4]:.1f} % | {rows[-1][5]:.2f}, {rows[-1][6]:.2f} |"
         )

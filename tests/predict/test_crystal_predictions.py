@@ -165,6 +165,16 @@ def test_a_cell_with_an_odd_electron_is_no_insulator() -> None:
     assert not crystal.in_domain
 
 
+def test_a_gap_that_is_nearly_closed_is_told() -> None:
+    """Sulfides of one layer of three exchanged with chlorides: PBE leaves a gap of 0.14 eV."""
+    tests = read([DATA.parent / "electrolytes"], split="test", kind=CrystalRecord)
+    stack = next(r for r in tests if r.name.startswith("Li6PS5Cl stacked 1 of 3"))
+    crystal = esml.load_model("electrolytes").predict(structure(stack), (2, 2, 1))
+    assert stack.gap == pytest.approx(0.14, abs=0.01)
+    assert crystal.gap < 0.3
+    assert "field between unlike layers" in crystal.warnings[-1]
+
+
 def slab() -> Atoms:
     atoms = alloy()
     atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [4.0]]))

@@ -52,6 +52,12 @@ class CrystalRecord(StoredRecord):
     provenance: str = text_field("program versions, date and timings, JSON")
 
     @property
+    def gap(self) -> float:
+        """Gap between the bands of the record's own k mesh, eV; not positive for a metal."""
+        filled = int(self.n_electrons) // 2
+        return float(self.energies[:, filled].min() - self.energies[:, filled - 1].max())
+
+    @property
     def hamiltonian(self) -> RealSpaceHamiltonian:
         """H(R) with all lattice vectors, eV from the Fermi level."""
         # Imported here, because records are also read without torch, to save time.
