@@ -2,17 +2,29 @@
 
 The difference between the vertical excitation and the maximum that a spectrometer shows
 (vibrations and temperature, errors of the level of theory, hydrogen bonds) is similar for many
-dyes. Six numbers correct for it. E is the lowest maximum of the broadened vertical spectrum; p is
-the state-specific polarization (:mod:`esml.analysis.solvation`) and q the charge transfer
-(:mod:`esml.analysis.characters`) of the state that contributes most to it; Δ is the HOMO–LUMO gap:
+dyes. A few numbers correct for it:
 
-    E_band = E + shift + slope (E − 3 eV) + polarization · p + ion · [the molecule is charged]
-               + gap (Δ − 6.5 eV) + transfer · q
+    E_band = E + Σ_k c_k x_k ,
 
-Δ adds what E alone does not tell: Δ − E measures how strongly electron and hole are bound. The
-numbers are fitted to measured maxima and belong to a model file, which stores them in its metadata
-under ``last_step`` (``scripts.training.last_step``); a model without them has no last step. It
-changes only λmax, not the energies of states.
+where E is the lowest maximum of the broadened vertical spectrum, and the x_k (``Band.terms``)
+describe the state that contributes most to it:
+
+- ``shift`` 1;
+- ``binding`` E/Δ − 1/2 with the HOMO–LUMO gap Δ: what electron and hole, bound to each other, leave
+  of it. It is smallest in cyanines and xanthenes, whose E is too high in linear response;
+- ``polarization`` p of the solvent by the state (:mod:`esml.analysis.solvation`), eV;
+- ``dispersion`` n² − 1.9 with the refractive index n of the solvent, which dispersion follows;
+- ``ion`` 1 for a charged molecule, else 0;
+- ``transfer`` q, the probability of hole and electron on different fragments, and ``moved``, the
+  net number of electrons that change fragment (:mod:`esml.analysis.characters`): the first
+  counts what goes there and back, too;
+- ``overlap`` Σ_A √(h_A e_A) − 1/2 with the shares h and e of the atoms in hole and electron;
+- ``distance`` between the centroids of hole and electron, Å;
+- ``pi`` weight of π → π* in the excitation, minus 1.
+
+The numbers are fitted to measured maxima and belong to a model file, which stores them in its
+metadata under ``last_step`` (``scripts.training.last_step``); a model without them has no last
+step. It changes only λmax, not the energies of states.
 """
 
 from __future__ import annotations
@@ -29,14 +41,25 @@ from esml.results import Result
 from esml.typing import Array
 from esml.units import HC
 
-CENTRE, CENTRAL_GAP = 3.0, 6.5
-"""eV; values of E and Δ at which the slope and gap terms are zero."""
-
 LINE = 0.13
 """eV; standard deviation of a line in the broadened vertical spectrum."""
 
-NAMES = ("shift", "slope", "polarization", "ion", "gap", "transfer")
+NAMES = (
+    "shift",
+    "binding",
+    "polarization",
+    "dispersion",
+    "ion",
+    "transfer",
+    "moved",
+    "overlap",
+    "distance",
+    "pi",
+)
 """Names of the coefficients, in order."""
+
+USUAL = {"binding": 0.5, "dispersion": 1.9, "overlap": 0.5, "pi": 1.0}
+"""Usual values, at which the terms of these names are zero."""
 
 DATA = "measured maxima of dyes in solution"
 
@@ -62,11 +85,45 @@ class BandMaximum:
 
 
 @dataclass(frozen=True)
+class Band:
+    """What the last step knows of the lowest band of a vertical spectrum."""
+
+    energy: float  # E, the maximum of the broadened spectrum, eV
+    terms: Array  # (10,) x_k in the order of ``NAMES``
+
+    @classmethod
+    def of(cls, result: Result) -> Band | None:
+        """Describe the lowest band of a ``result``; None if it has no band.
+
+        Raises as ``Result.wavefunctions``.
+        """
+        state = lowest_band_state(result)
+        if state is None:
+            return None
+        energy = HC / result.absorption_max_nm
+        character = result.characters()[state]
+        index = 1.0 if result.solvent is None else result.solvent.refractive_index
+        values = {
+            "shift": 1.0,
+            "binding": energy / result.gap,
+            "polarization": float(result.solvation().polarization[state]),
+            "dispersion": index**2,
+            "ion": float(molecular_charge(result.atoms) != 0),
+            "transfer": character.charge_transfer,
+            "moved": character.moved,
+            "overlap": float(np.sqrt(character.hole * character.electron).sum()),
+            "distance": character.centroid_distance,
+            "pi": character.weights["ππ*"],
+        }
+        return cls(energy, np.array([values[name] - USUAL.get(name, 0.0) for name in NAMES]))
+
+
+@dataclass(frozen=True)
 class LastStep:
     """The fitted last step of a model."""
 
     coefficients: tuple[float, ...]
-    """In the order of ``NAMES``: eV, or dimensionless if they multiply an energy."""
+    """c_k in the order of ``NAMES``: eV in units of the terms, or a number for ``polarization``."""
     uncertainty: float
     """eV, from molecules whose cores were left out of the fit."""
     n_maxima: int  # number of measured maxima in the fit
@@ -74,11 +131,24 @@ class LastStep:
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> LastStep | None:
-        """Read it from a model's ``metadata``; None if the model has no last step."""
+        """Read it from a model's ``metadata``; None if the model has no last step.
+
+        Raises
+        ------
+        ValueError
+            If it has terms that this version does not know.
+        """
         stored = metadata.get("last_step")
         if stored is None:
             return None
-        coefficients = tuple(float(stored["coefficients"].get(name, 0.0)) for name in NAMES)
+        named = stored["coefficients"]
+        if unknown := sorted(set(named) - set(NAMES)):
+            raise ValueError(
+                f"the model's last step has unknown terms ({', '.join(unknown)}): expected some of "
+                f"{', '.join(NAMES)}; fit it again with scripts.training.last_step, or leave it "
+                "out (--raw)"
+            )
+        coefficients = tuple(float(named.get(name, 0.0)) for name in NAMES)
         counts = int(stored["n_maxima"]), int(stored["n_dyes"])
         return cls(coefficients, float(stored["uncertainty"]), *counts)
 
@@ -86,6 +156,10 @@ class LastStep:
         """Return the entry for the metadata of a model."""
         named = dict(zip(NAMES, self.coefficients, strict=True))
         return asdict(self) | {"coefficients": named, "fitted_to": DATA}
+
+    def maximum(self, band: Band) -> float:
+        """Return E_band of ``band``, eV."""
+        return band.energy + float(band.terms @ self.coefficients)
 
     def __call__(self, result: Result) -> BandMaximum | None:
         """Return the maximum of the lowest band of a ``result``; None if it has no band.
@@ -95,29 +169,12 @@ class LastStep:
         MissingWavefunctionsError
             If the result has no wave functions.
         """
-        found = descriptors(result)
-        if found is None:
-            return None
-        return BandMaximum(found[0] + float(shifts(found) @ self.coefficients), self.uncertainty)
+        band = Band.of(result)
+        return None if band is None else BandMaximum(self.maximum(band), self.uncertainty)
 
     def describe(self) -> str:
         """Return a short description."""
         return f"last step fitted to {self.n_maxima} {DATA}"
-
-
-def descriptors(result: Result) -> Array | None:
-    """Return (5,) E and p (eV), 1 for an ion, Δ (eV) and q of a ``result``; None without a band.
-
-    Raises as ``Result.wavefunctions``.
-    """
-    state = lowest_band_state(result)
-    if state is None:
-        return None
-    energy = HC / result.absorption_max_nm
-    polarization = float(result.solvation().polarization[state])
-    ion = float(molecular_charge(result.atoms) != 0)
-    transfer = result.characters()[state].charge_transfer
-    return np.array([energy, polarization, ion, result.gap, transfer])
 
 
 def lowest_band_state(result: Result) -> int | None:
@@ -128,10 +185,3 @@ def lowest_band_state(result: Result) -> int | None:
     states = result.singlets
     near = np.exp(-0.5 * np.square((states.energies - HC / wavelength) / LINE))
     return int((states.oscillator_strengths * near).argmax())
-
-
-def shifts(descriptors: Array) -> Array:
-    """Return the factors (..., 6) of the coefficients for ``descriptors`` (..., 5)."""
-    energy, polarization, ion, gap, transfer = np.moveaxis(descriptors, -1, 0)
-    one = np.ones_like(energy)
-    return np.stack([one, energy - CENTRE, polarization, ion, gap - CENTRAL_GAP, transfer], -1)

@@ -1,6 +1,6 @@
 """Measured absorption maxima beside predicted ones: what each step gives, by solvent and family.
 
-    python -m scripts.accuracy.measured_maxima TABLE.csv.gz --store FILE.jsonl [--n 300] [--seed 0]
+    python -m scripts.accuracy.measured_maxima TABLE.csv.gz --store FILE.jsonl [--n 600] [--seed 0]
         [--heavy 30] [--solvents 2] [--model NAME] [--picture FILE.png] [--only-geometries]
         [--vibrations FILE.jsonl] [--shard 1/2]
     python -m scripts.accuracy.measured_maxima TABLE.csv.gz --store FILE.jsonl --seed 2 --n 120
@@ -8,8 +8,8 @@
 
 Draws different dyes from TABLE (columns ``chromophore_smiles``, ``solvent_smiles``,
 ``absorption_max_nm``; gzip or not), some solvents of each, and predicts λmax in vacuum, in the
-solvent, with the state-specific polarization, and with the last step. The six numbers of the last
-step (``esml.results.last_step``) are fitted here by five-fold cross-validation over Bemis–Murcko
+solvent, with the state-specific polarization, and with the last step. The numbers of the last step
+(``esml.results.last_step``) are fitted here by five-fold cross-validation over Bemis–Murcko
 scaffolds, so that its errors are those of unseen scaffolds.
 
 With --vibrations it also tells what zero-point and thermal motion and the shape of the bands do
@@ -32,13 +32,12 @@ import gzip
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 import esml
@@ -46,62 +45,28 @@ from esml.io.geometry import Settings
 from esml.io.measured import family_of
 from esml.io.surroundings import SolventError, find_solvent, solvent_class
 from esml.physics.basis import ELEMENTS
-from esml.predict.vibronic import VibrationalShift
 from esml.results import Result
-from esml.results.last_step import LastStep, descriptors, shifts
+from esml.results.last_step import NAMES, Band, LastStep
 from esml.typing import Array
 from esml.units import HC
 from scripts.accuracy.dye_coverage import geometries
+from scripts.accuracy.last_step import (
+    MeasuredDye,
+    PredictedMaxima,
+    energies,
+    last_step,
+    out_of_fold,
+    raw,
+    scaffold_of,
+)
 from scripts.accuracy.vibrational_shifts import VibrationalShifts
-
-FOLDS = 5
-SOFT = 0.15
-"""Error (eV) beyond which the loss is linear, because some measured bands are other bands."""
-
-EXPECTED = (0.2, 0.5, 0.2, 0.2, 0.5)
-"""Expected sizes, for a ridge penalty, of slope, share of the polarization, shift of ions (eV),
-share of the gap and shift by charge transfer (eV)."""
 
 HEAD = "mean absolute | mean | after a line | Spearman |"
 """Of the cells that ``scores`` returns."""
 
 N_STATES = 10
-FITTED = 300
+FITTED = 600
 """Number of dyes drawn for the fit of the shipped last step."""
-
-
-def scaffold_of(smiles: str) -> str:
-    """Bemis–Murcko scaffold of the largest fragment; the fragment itself if it has no ring."""
-    from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
-
-    largest = max(smiles.split("."), key=len)
-    return str(MurckoScaffoldSmiles(largest)) or largest
-
-
-@dataclass(frozen=True)
-class MeasuredDye:
-    """A dye in a solvent."""
-
-    smiles: str
-    solvent: str
-    energy: float  # eV; the median if there are several
-
-    @property
-    def scaffold(self) -> str:
-        """``scaffold_of`` the dye."""
-        return scaffold_of(self.smiles)
-
-
-@dataclass(frozen=True)
-class PredictedMaxima:
-    """Predicted maxima of a dye in a solvent, eV."""
-
-    measured: MeasuredDye
-    vacuum: float
-    descriptors: Array  # (5,) of ``esml.results.last_step``, in the solvent
-    solvent_class: str
-    family: str
-    vibrations: VibrationalShift = VibrationalShift(math.nan)  # nan if it is not known
 
 
 # --- measured -------------------------------------------------------------------------------------
@@ -172,12 +137,12 @@ def predicted(
             continue
         atoms = Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
         vacuum, inside = (_solved(model, atoms, s) for s in ("vacuum", one.solvent))
-        values = None if inside is None else descriptors(inside)
-        if vacuum is None or values is None:
+        band = None if inside is None else Band.of(inside)
+        if vacuum is None or band is None:
             continue
         of_solvent = solvent_class(find_solvent(one.solvent))
         at = HC / vacuum.absorption_max_nm
-        found.append(PredictedMaxima(one, at, values, of_solvent, family_of(one.smiles)))
+        found.append(PredictedMaxima(one, at, band, of_solvent, family_of(one.smiles)))
     return found
 
 
@@ -186,59 +151,6 @@ def _solved(model: esml.Surrogate, atoms: Atoms, solvent: str) -> Result | None:
         return model.predict(atoms, N_STATES, n_triplets=1, solvent=solvent)
     except (ValueError, RuntimeError):
         return None
-
-
-# --- the last step --------------------------------------------------------------------------------
-
-
-def fitted(values: Array, measured: Array) -> Array:
-    """Fit the (6,) coefficients that map descriptors (P, 5) to maxima (P,), eV."""
-    design = shifts(values)
-    missing = measured - values[:, 0]
-
-    def residuals(coefficients: Array) -> Array:
-        wrong = (design @ coefficients - missing) / SOFT
-        # SciPy's soft_l1, written out so that the ridge penalty stays quadratic.
-        soft = np.sign(wrong) * np.sqrt(2.0 * (np.sqrt(1.0 + wrong**2) - 1.0))
-        return np.concatenate([soft, coefficients[1:] / EXPECTED])
-
-    found: Array = least_squares(residuals, np.zeros(design.shape[1])).x
-    return found
-
-
-def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
-    """Return maxima (P,) from last steps fitted to dyes of other scaffolds, eV."""
-    values = np.stack([each.descriptors for each in compared])
-    measured = np.array([each.measured.energy for each in compared])
-    scaffolds = [each.measured.scaffold for each in compared]
-    names = sorted(set(scaffolds))
-    random.Random(0).shuffle(names)
-    fold = {name: k % FOLDS for k, name in enumerate(names)}
-    folds = np.array([fold[name] for name in scaffolds])
-    found = np.full(len(compared), np.nan)
-    for k in range(FOLDS):
-        inside = folds == k
-        if inside.any():
-            coefficients = fitted(values[~inside], measured[~inside])
-            found[inside] = values[inside, 0] + shifts(values[inside]) @ coefficients
-    return found
-
-
-def last_step(compared: Sequence[PredictedMaxima]) -> LastStep:
-    """Fit the last step to all dyes; its uncertainty comes from dyes left out of the fit.
-
-    It is the standard deviation of the normal distribution whose central 90 % hold 90 % of the
-    errors.
-    """
-    values = np.stack([each.descriptors for each in compared])
-    measured = np.array([each.measured.energy for each in compared])
-    errors = np.abs(out_of_fold(compared) - measured)
-    return LastStep(
-        coefficients=tuple(fitted(values, measured).tolist()),
-        uncertainty=float(np.quantile(errors, 0.9) / 1.645),
-        n_maxima=len(compared),
-        n_dyes=len({each.measured.smiles for each in compared}),
-    )
 
 
 # --- told -----------------------------------------------------------------------------------------
@@ -265,19 +177,18 @@ def steps_table(steps: Mapping[str, Array], measured: Array) -> list[str]:
 
 def report(compared: Sequence[PredictedMaxima]) -> str:
     """Format tables by step, solvent class and family, and the coefficients."""
-    measured = np.array([each.measured.energy for each in compared])
-    values = np.stack([each.descriptors for each in compared])
-    last = out_of_fold(compared)
+    measured, vertical, last = energies(compared), raw(compared), out_of_fold(compared)
+    polarization = np.array([each.band.terms[NAMES.index("polarization")] for each in compared])
     steps = {
         "vertical, vacuum": np.array([each.vacuum for each in compared]),
-        "+ solvent (`--raw`)": values[:, 0],
-        "+ state-specific polarization": values[:, 0] + values[:, 1],
+        "+ solvent (`--raw`)": vertical,
+        "+ state-specific polarization": vertical + polarization,
         "solvent and last step, scaffolds left out": last,
     }
     vibrations = np.array([each.vibrations.energy for each in compared])
     lines = steps_table(steps, measured)
     if (known := np.isfinite(vibrations)).any():
-        steps["+ solvent and vibrations"] = values[:, 0] + vibrations
+        steps["+ solvent and vibrations"] = vertical + vibrations
         doubtful = sum(bool(each.vibrations.doubts) for each in compared)
         lines += ["", f"{known.sum()} maxima whose vibrations are known ({doubtful} doubtful):", ""]
         among_known = {name: found[known] for name, found in steps.items()}
@@ -292,7 +203,7 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
         lines += ["", f"| {title} | maxima | raw: {HEAD} last step: {HEAD}", "|---" * 10 + "|"]
         for name in sorted(counts, key=lambda n: -counts[n]):
             inside = np.array([each == name for each in names])
-            both = [scores(found[inside], measured[inside]) for found in (values[:, 0], last)]
+            both = [scores(found[inside], measured[inside]) for found in (vertical, last)]
             lines.append(f"| {name} | {counts[name]} | {' | '.join(both)} |")
     step = last_step(compared)
     lines += ["", f"{step.n_maxima} maxima of {step.n_dyes} dyes that have a prediction."]
@@ -302,15 +213,14 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
 
 def report_of_unseen(compared: Sequence[PredictedMaxima], step: LastStep) -> str:
     """Format what a last step that was fitted to other dyes gives."""
-    measured = np.array([each.measured.energy for each in compared])
-    values = np.stack([each.descriptors for each in compared])
-    found = values[:, 0] + shifts(values) @ step.coefficients
+    measured, vertical = energies(compared), raw(compared)
+    found = np.array([step.maximum(each.band) for each in compared])
     off = np.abs(found - measured)
     held = float((off < 1.645 * step.uncertainty).mean())
-    steps = {"+ solvent (`--raw`)": values[:, 0]}
+    steps = {"+ solvent (`--raw`)": vertical}
     vibrations = np.array([each.vibrations.energy for each in compared])
     if np.isfinite(vibrations).all():
-        steps["+ solvent and vibrations"] = values[:, 0] + vibrations
+        steps["+ solvent and vibrations"] = vertical + vibrations
     steps["solvent and the model's last step"] = found
     lines = steps_table(steps, measured)
     n_dyes = len({each.measured.smiles for each in compared})
@@ -322,9 +232,9 @@ def report_of_unseen(compared: Sequence[PredictedMaxima], step: LastStep) -> str
 def draw(compared: Sequence[PredictedMaxima], path: Path) -> None:
     from esml.plots import plot_parity
 
-    measured = [each.measured.energy for each in compared]
-    raw = [float(each.descriptors[0]) for each in compared]
-    panels = {"raw": raw, "with the last step": out_of_fold(compared).tolist()}
+    measured = energies(compared).tolist()
+    last = out_of_fold(compared).tolist()
+    panels = {"raw": raw(compared).tolist(), "with the last step": last}
     points = {name: (measured, found) for name, found in panels.items()}
     figure = plot_parity(points, dict.fromkeys(points, "eV"), ("measured", "predicted"))
     figure.savefig(path, dpi=150)
@@ -336,7 +246,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=Path, required=True, help="file that keeps geometries (.jsonl)"
     )
-    parser.add_argument("--n", type=int, default=300, help="number of dyes")
+    parser.add_argument("--n", type=int, default=FITTED, help="number of dyes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--apart-from", type=int, help="leave out scaffolds of the dyes that this seed draws"

@@ -1,9 +1,9 @@
 """Fit the last step, from a vertical energy to a measured band maximum, into a model file.
 
     python -m scripts.training.last_step TABLE.csv.gz --store FILE.jsonl --model IN.safetensors
-        -o OUT.safetensors [--n 300] [--heavy 30] [--solvents 2] [--seed 0]
+        -o OUT.safetensors [--n 600] [--heavy 30] [--solvents 2] [--seed 0]
 
-Accepts the options of ``scripts.accuracy.measured_maxima``, whose tables it prints first. Six
+Accepts the options of ``scripts.accuracy.measured_maxima``, whose tables it prints first. Its
 numbers and their uncertainty are written into the metadata of the model; nothing else changes. The
 table is not part of the project.
 """
@@ -14,7 +14,8 @@ import argparse
 from pathlib import Path
 
 from esml.predict.model_files import load_model, save_model
-from scripts.accuracy.measured_maxima import add_arguments, compared_as_asked, last_step, report
+from scripts.accuracy.last_step import last_step
+from scripts.accuracy.measured_maxima import add_arguments, compared_as_asked, report
 
 
 def main() -> None:

@@ -17,13 +17,17 @@ import esml
 from esml.io.measured import family_of
 from esml.io.surroundings import find_solvent, solvent_class
 from esml.predict.model_files import load_model, save_model
-from esml.results.last_step import NAMES, LastStep, shifts
+from esml.results.last_step import NAMES, Band, LastStep
 from esml.training.measured_maxima import compare_with_experiment
 from esml.units import HC
-from scripts.accuracy import measured_maxima
+from scripts.accuracy import last_step, measured_maxima
 from scripts.accuracy.vibrational_shifts import VibrationalShifts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def step(**coefficients: float) -> tuple[float, ...]:
+    return tuple(coefficients.get(name, 0.0) for name in NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +35,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> esml.Surrogate:
     """The shipped model with a last step of round numbers, through a file."""
     path = tmp_path_factory.mktemp("last") / "model.safetensors"
     model = load_model()
-    model.metadata["last_step"] = LastStep(
-        (-0.2, -0.1, 0.5, -0.3, 0.2, -0.4), 0.15, 300, 150
-    ).plain()
+    coefficients = {"shift": -0.2, "binding": -1.0, "polarization": 0.5, "dispersion": 0.3}
+    model.metadata["last_step"] = LastStep(step(**coefficients, ion=-0.3), 0.15, 300, 150).plain()
     save_model(model, path)
     return load_model(path)
 
@@ -52,8 +55,8 @@ def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms
     assert found is not None
     energy = HC / result.absorption_max_nm
     state = int(result.singlets.oscillator_strengths.argmax())
-    moved = -0.2 - 0.1 * (energy - 3.0) + 0.5 * result.solvation().polarization[state]
-    moved += 0.2 * (result.gap - 6.5) - 0.4 * result.characters()[state].charge_transfer
+    moved = -0.2 - 1.0 * (energy / result.gap - 0.5)
+    moved += 0.5 * result.solvation().polarization[state] + 0.3 * (1.3588**2 - 1.9)
     assert found.energy == pytest.approx(energy + moved, abs=1e-9)
     assert found.wavelength == pytest.approx(HC / found.energy)
     assert found.spread_nm == pytest.approx(HC / found.energy**2 * 0.15)
@@ -63,27 +66,60 @@ def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms
 
 def test_without_a_fit_there_is_none() -> None:
     assert LastStep.of({}) is None
-    ion = shifts(np.array([[3.5, -0.2, 1.0, 6.0, 0.3]]))
-    np.testing.assert_allclose(ion, [[1.0, 0.5, -0.2, 1.0, -0.5, 0.3]])
-    assert ion.shape[1] == len(NAMES)
+    with pytest.raises(ValueError, match=r"unknown terms \(slope\): .* fit it again"):
+        LastStep.of({"last_step": {"coefficients": {"shift": 0.1, "slope": 0.2}}})
+
+
+def test_terms_of_a_band(model: esml.Surrogate, nitroaniline: Atoms) -> None:
+    """From the amplitudes alone: hole on the amine, electron on the nitro group, an ion or not."""
+    result = model.predict(nitroaniline, 6, n_triplets=1, solvent="water")
+    band = Band.of(result)
+    assert band is not None
+    terms = dict(zip(NAMES, band.terms, strict=True))
+    state = int(result.singlets.oscillator_strengths.argmax())
+    density = result.wavefunctions().transition_density(state) ** 2
+    owner = result.bonding.owner
+    hole, electron = (np.bincount(owner, weights=density.sum(axis)) for axis in (1, 0))
+    shift = (electron - hole) @ nitroaniline.positions
+    assert terms["distance"] == pytest.approx(np.linalg.norm(shift), rel=1e-4)
+    assert terms["distance"] > 1.5
+    assert terms["overlap"] == pytest.approx(np.sqrt(hole * electron).sum() - 0.5, abs=1e-4)
+    assert terms["transfer"] > terms["moved"] > 0.4
+    assert terms["pi"] == pytest.approx(0.0, abs=0.02)
+    assert terms["dispersion"] == pytest.approx(1.3328**2 - 1.9, abs=1e-3)
+    assert (terms["shift"], terms["ion"]) == (1.0, 0.0)
+    assert Band.of(model.predict(molecule("H2O"), 3)) is None
+
+
+def of_a_dye(band: Band, measured: float, smiles: str = "C") -> last_step.PredictedMaxima:
+    dye = last_step.MeasuredDye(smiles, "water", measured)
+    return last_step.PredictedMaxima(dye, band.energy + 0.2, band, "polar", "other")
 
 
 def test_the_fit_finds_what_was_put_in_despite_wrong_bands() -> None:
     rng = np.random.default_rng(0)
-    values = np.stack(
-        [
-            rng.uniform(2, 5, 400),
-            -rng.uniform(0, 0.5, 400),
-            rng.integers(0, 2, 400),
-            rng.uniform(4, 9, 400),
-            rng.uniform(0, 1, 400),
-        ],
-        -1,
-    )
-    truth = np.array([-0.25, -0.1, 0.6, -0.2, 0.1, 0.3])
-    measured = values[:, 0] + shifts(values) @ truth + rng.normal(0, 0.02, 400)
+    terms = rng.uniform(-1, 1, (400, len(NAMES)))
+    terms[:, 0] = 1.0
+    truth = rng.uniform(-0.2, 0.2, len(NAMES))
+    measured = 3.0 + terms @ truth + rng.normal(0, 0.02, 400)
     measured[::20] -= 1.0  # other bands
-    np.testing.assert_allclose(measured_maxima.fitted(values, measured), truth, atol=0.06)
+    compared = [of_a_dye(Band(3.0, x), y) for x, y in zip(terms, measured, strict=True)]
+    np.testing.assert_allclose(last_step.fitted(compared), truth, atol=0.06)
+
+
+def test_a_scaffold_is_left_out_of_its_own_fit() -> None:
+    """What only dyes of one scaffold have cannot be known without them."""
+    terms = np.zeros((40, len(NAMES)))
+    terms[:, 0] = 1.0
+    terms[::4, NAMES.index("ion")] = 1.0
+    compared = [
+        of_a_dye(Band(3.0, x), 3.0 - 0.5 * x[NAMES.index("ion")], ring)
+        for x, ring in zip(terms, ["c1ccncc1", "c1ccccc1", "c1ccoc1", "c1ccsc1"] * 10, strict=True)
+    ]
+    found = last_step.out_of_fold(compared)
+    np.testing.assert_allclose(found[::4], 3.0, atol=0.05)
+    everything = LastStep(tuple(last_step.fitted(compared).tolist()), 0.1, 40, 4)
+    assert everything.maximum(compared[0].band) == pytest.approx(2.5, abs=0.1)
 
 
 def test_tables_are_compared_with_it_and_without(model: esml.Surrogate, tmp_path: Path) -> None:
@@ -165,14 +201,8 @@ def test_dyes_of_other_scaffolds_are_drawn(tmp_path: Path) -> None:
     assert measured_maxima.drawn(path, given) == []
     given = parser.parse_args([str(path), *store, "--n", "4"])
     assert len(measured_maxima.drawn(path, given)) == 4
-    one = measured_maxima.PredictedMaxima(
-        measured_maxima.MeasuredDye("C", "water", 3.0),
-        3.4,
-        np.array([3.2, 0.0, 0.0, 6.5, 0.0]),
-        "polar",
-        "other",
-    )
-    step = LastStep((-0.1, 0, 0, 0, 0, 0), 0.1, 300, 150)
-    told = measured_maxima.report_of_unseen([one], step)
+    one = of_a_dye(Band(3.2, np.eye(len(NAMES))[0]), 3.0)
+    own = LastStep(step(shift=-0.1), 0.1, 300, 150)
+    told = measured_maxima.report_of_unseen([one], own)
     assert "| solvent and the model's last step | 0.10 | +0.10 |" in told
     assert "90 % intervals hold 100 %" in told
