@@ -18,8 +18,8 @@ describe the state that contributes most to it:
 - ``transfer`` q, the probability of hole and electron on different fragments, and ``moved``, the
   net number of electrons that change fragment (:mod:`esml.analysis.characters`): the first
   counts what goes there and back, too;
-- ``overlap`` Σ_A √(h_A e_A) − 1/2 with the shares h and e of the atoms in hole and electron;
-- ``distance`` between the centroids of hole and electron, Å;
+- ``overlap`` Σ_A √(h_A e_A) − 1/2 with the shares h and e of the atoms in hole and electron: small
+  also where they are on alternate atoms, as in cyanines;
 - ``pi`` weight of π → π* in the excitation, minus 1.
 
 The numbers are fitted to measured maxima and belong to a model file, which stores them in its
@@ -53,7 +53,6 @@ NAMES = (
     "transfer",
     "moved",
     "overlap",
-    "distance",
     "pi",
 )
 """Names of the coefficients, in order."""
@@ -89,7 +88,7 @@ class Band:
     """What the last step knows of the lowest band of a vertical spectrum."""
 
     energy: float  # E, the maximum of the broadened spectrum, eV
-    terms: Array  # (10,) x_k in the order of ``NAMES``
+    terms: Array  # (9,) x_k in the order of ``NAMES``
 
     @classmethod
     def of(cls, result: Result) -> Band | None:
@@ -112,7 +111,6 @@ class Band:
             "transfer": character.charge_transfer,
             "moved": character.moved,
             "overlap": float(np.sqrt(character.hole * character.electron).sum()),
-            "distance": character.centroid_distance,
             "pi": character.weights["ππ*"],
         }
         return cls(energy, np.array([values[name] - USUAL.get(name, 0.0) for name in NAMES]))
