@@ -79,7 +79,7 @@ def last_step_line(result: Result, last: LastStep | None) -> list[Text]:
         Text(
             f"band maximum to expect: {found.wavelength:.0f} ± {found.spread_nm:.0f} nm, "
             f"{found.energy:.2f} ± {found.uncertainty:.2f} eV, by the {last.describe()} "
-            "(--raw leaves it out)"
+            f"(--raw leaves it out){'; ' if found.beyond else ''}{found.doubt}"
         )
     ]
 

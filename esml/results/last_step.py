@@ -22,6 +22,7 @@ describe the state that contributes most to it:
   also where they are on alternate atoms, as in cyanines;
 - ``pi`` weight of π → π* in the excitation, minus 1.
 
+A term beyond those of all fitted dyes is taken at the end of their range, and said to be beyond.
 The numbers are fitted to measured maxima and belong to a model file, which stores them in its
 metadata under ``last_step`` (``scripts.training.last_step``); a model without them has no last
 step. It changes only λmax, not the energies of states.
@@ -60,6 +61,12 @@ NAMES = (
 USUAL = {"binding": 0.5, "dispersion": 1.9, "overlap": 0.5, "pi": 1.0}
 """Usual values, at which the terms of these names are zero."""
 
+PARTS = ("coefficients", "lowest", "highest")
+"""Parts of the entry in a model's metadata that have a number for each name."""
+
+ROUNDING = 1e-6
+"""Distance from the range of the fitted dyes that does not count."""
+
 DATA = "measured maxima of dyes in solution"
 
 
@@ -71,6 +78,15 @@ class BandMaximum:
     """eV"""
     uncertainty: float
     """eV, one standard deviation of the total error, the vertical energy included."""
+    beyond: tuple[str, ...] = ()
+    """Names of the terms that no fitted dye has so small or so large."""
+
+    @property
+    def doubt(self) -> str:
+        """A sentence on ``beyond``; empty if there is nothing to doubt."""
+        if not self.beyond:
+            return ""
+        return f"the last step was fitted to other dyes (beyond theirs: {', '.join(self.beyond)})"
 
     @property
     def wavelength(self) -> float:
@@ -121,7 +137,11 @@ class LastStep:
     """The fitted last step of a model."""
 
     coefficients: tuple[float, ...]
-    """c_k in the order of ``NAMES``: eV in units of the terms, or a number for ``polarization``."""
+    """c_k in the order of ``NAMES``, eV in units of the terms."""
+    lowest: tuple[float, ...]
+    """Smallest terms of the fitted dyes."""
+    highest: tuple[float, ...]
+    """Largest terms of the fitted dyes."""
     uncertainty: float
     """eV, from molecules whose cores were left out of the fit."""
     n_maxima: int  # number of measured maxima in the fit
@@ -146,18 +166,33 @@ class LastStep:
                 f"{', '.join(NAMES)}; fit it again with scripts.training.last_step, or leave it "
                 "out (--raw)"
             )
-        coefficients = tuple(float(named.get(name, 0.0)) for name in NAMES)
-        counts = int(stored["n_maxima"]), int(stored["n_dyes"])
-        return cls(coefficients, float(stored["uncertainty"]), *counts)
+        coefficients, lowest, highest = (
+            tuple(float(stored[part].get(name, 0.0)) for name in NAMES) for part in PARTS
+        )
+        return cls(
+            coefficients,
+            lowest,
+            highest,
+            uncertainty=float(stored["uncertainty"]),
+            n_maxima=int(stored["n_maxima"]),
+            n_dyes=int(stored["n_dyes"]),
+        )
 
     def plain(self) -> dict[str, Any]:
         """Return the entry for the metadata of a model."""
-        named = dict(zip(NAMES, self.coefficients, strict=True))
-        return asdict(self) | {"coefficients": named, "fitted_to": DATA}
+        entry = asdict(self)
+        named = {part: dict(zip(NAMES, entry[part], strict=True)) for part in PARTS}
+        return entry | named | {"fitted_to": DATA}
 
-    def maximum(self, band: Band) -> float:
-        """Return E_band of ``band``, eV."""
-        return band.energy + float(band.terms @ self.coefficients)
+    def maximum(self, band: Band) -> BandMaximum:
+        """Return E_band of ``band``."""
+        within = np.clip(band.terms, self.lowest, self.highest)
+        beyond = np.abs(band.terms - within) > ROUNDING
+        return BandMaximum(
+            band.energy + float(within @ self.coefficients),
+            self.uncertainty,
+            tuple(name for name, out in zip(NAMES, beyond, strict=True) if out),
+        )
 
     def __call__(self, result: Result) -> BandMaximum | None:
         """Return the maximum of the lowest band of a ``result``; None if it has no band.
@@ -168,7 +203,7 @@ class LastStep:
             If the result has no wave functions.
         """
         band = Band.of(result)
-        return None if band is None else BandMaximum(self.maximum(band), self.uncertainty)
+        return None if band is None else self.maximum(band)
 
     def describe(self) -> str:
         """Return a short description."""

@@ -64,7 +64,7 @@ class Compared:
     raw_nm: float = math.nan
     """λmax of the vertical spectrum, nm, without last step and vibrations."""
     doubts: tuple[str, ...] = ()
-    """A sentence on each doubt about what vibrations do."""
+    """A sentence on each doubt about what vibrations or the last step do."""
 
     @property
     def error(self) -> float:
@@ -79,7 +79,7 @@ class Maximum:
     wavelength: float  # nm; nan without one
     reason: str = ""  # why there is none
     doubts: tuple[str, ...] = ()
-    """A sentence on each doubt about what vibrations do."""
+    """A sentence on each doubt about what vibrations or the last step do."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ class Further:
         if self.last_step is None or result.solvent is None:
             return Maximum(result.absorption_max_nm)
         found = self.last_step(result)
-        return Maximum(result.absorption_max_nm if found is None else found.wavelength)
+        if found is None:
+            return Maximum(result.absorption_max_nm)
+        return Maximum(found.wavelength, doubts=(found.doubt,) if found.beyond else ())
 
 
 def _vibrating(model: Surrogate, result: Result) -> Maximum:

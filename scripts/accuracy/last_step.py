@@ -69,8 +69,8 @@ def raw(compared: Sequence[PredictedMaxima]) -> Array:
     return np.array([each.band.energy for each in compared])
 
 
-def fitted(compared: Sequence[PredictedMaxima]) -> Array:
-    """Fit the coefficients in the order of ``esml.results.last_step.NAMES``."""
+def fitted(compared: Sequence[PredictedMaxima], uncertainty: float = math.nan) -> LastStep:
+    """Fit a last step, with a known ``uncertainty`` (eV), to ``compared``."""
     terms = np.stack([each.band.terms for each in compared])
     missing = energies(compared) - raw(compared)
     spread = terms.std(0)
@@ -81,8 +81,10 @@ def fitted(compared: Sequence[PredictedMaxima]) -> Array:
         soft = np.sign(wrong) * np.sqrt(2.0 * (np.sqrt(1.0 + wrong**2) - 1.0))
         return np.concatenate([soft, coefficients * spread / EXPECTED])
 
-    found: Array = least_squares(residuals, np.zeros(terms.shape[1])).x
-    return found
+    found = least_squares(residuals, np.zeros(terms.shape[1])).x
+    numbers = (tuple(each.tolist()) for each in (found, terms.min(0), terms.max(0)))
+    n_dyes = len({each.measured.smiles for each in compared})
+    return LastStep(*numbers, uncertainty, len(compared), n_dyes)
 
 
 def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
@@ -90,14 +92,13 @@ def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
     scaffolds = [each.measured.scaffold for each in compared]
     names = sorted(set(scaffolds))
     random.Random(0).shuffle(names)
-    fold = {name: k % FOLDS for k, name in enumerate(names)}
-    found = raw(compared)
+    fold = np.array([names.index(name) % FOLDS for name in scaffolds])
+    found = np.full(len(compared), np.nan)
     for k in range(FOLDS):
-        others = [each for each, name in zip(compared, scaffolds, strict=True) if fold[name] != k]
-        coefficients = fitted(others)
-        for i, name in enumerate(scaffolds):
-            if fold[name] == k:
-                found[i] += compared[i].band.terms @ coefficients
+        inside = np.flatnonzero(fold == k)
+        if len(inside):
+            step = fitted([compared[i] for i in np.flatnonzero(fold != k)])
+            found[inside] = [step.maximum(compared[i].band).energy for i in inside]
     return found
 
 
@@ -108,9 +109,4 @@ def last_step(compared: Sequence[PredictedMaxima]) -> LastStep:
     errors.
     """
     errors = np.abs(out_of_fold(compared) - energies(compared))
-    return LastStep(
-        coefficients=tuple(fitted(compared).tolist()),
-        uncertainty=float(np.quantile(errors, 0.9) / 1.645),
-        n_maxima=len(compared),
-        n_dyes=len({each.measured.smiles for each in compared}),
-    )
+    return fitted(compared, float(np.quantile(errors, 0.9) / 1.645))

@@ -214,7 +214,7 @@ def report(compared: Sequence[PredictedMaxima]) -> str:
 def report_of_unseen(compared: Sequence[PredictedMaxima], step: LastStep) -> str:
     """Format what a last step that was fitted to other dyes gives."""
     measured, vertical = energies(compared), raw(compared)
-    found = np.array([step.maximum(each.band) for each in compared])
+    found = np.array([step.maximum(each.band).energy for each in compared])
     off = np.abs(found - measured)
     held = float((off < 1.645 * step.uncertainty).mean())
     steps = {"+ solvent (`--raw`)": vertical}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from ase.build import molecule
 from surrogate_cases import read_one
 
 import esml
+from esml.commands.spectrum_lines import last_step_line
 from esml.io.measured import family_of
 from esml.io.surroundings import find_solvent, solvent_class
 from esml.predict.model_files import load_model, save_model
 from esml.results.last_step import NAMES, Band, LastStep
-from esml.training.measured_maxima import compare_with_experiment
+from esml.training.measured_maxima import Further, compare_with_experiment
 from esml.units import HC
 from scripts.accuracy import last_step, measured_maxima
 from scripts.accuracy.vibrational_shifts import VibrationalShifts
@@ -26,8 +28,10 @@ from scripts.accuracy.vibrational_shifts import VibrationalShifts
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def step(**coefficients: float) -> tuple[float, ...]:
-    return tuple(coefficients.get(name, 0.0) for name in NAMES)
+def step(**coefficients: float) -> LastStep:
+    """Round numbers, from dyes with terms between -1 and 1."""
+    numbers = tuple(coefficients.get(name, 0.0) for name in NAMES)
+    return LastStep(numbers, (-1.0,) * len(NAMES), (1.0,) * len(NAMES), 0.15, 300, 150)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +39,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> esml.Surrogate:
     """The shipped model with a last step of round numbers, through a file."""
     path = tmp_path_factory.mktemp("last") / "model.safetensors"
     model = load_model()
-    coefficients = {"shift": -0.2, "binding": -1.0, "polarization": 0.5, "dispersion": 0.3}
-    model.metadata["last_step"] = LastStep(step(**coefficients, ion=-0.3), 0.15, 300, 150).plain()
+    last = step(shift=-0.2, binding=-1.0, polarization=0.5, dispersion=0.3, ion=-0.3)
+    model.metadata["last_step"] = last.plain()
     save_model(model, path)
     return load_model(path)
 
@@ -88,6 +92,28 @@ def test_terms_of_a_band(model: esml.Surrogate, nitroaniline: Atoms) -> None:
     assert Band.of(model.predict(molecule("H2O"), 3)) is None
 
 
+def test_terms_beyond_the_fitted_dyes_are_told(nitroaniline: Atoms) -> None:
+    """A term is taken at the end of the range of the fitted dyes, and so moves no band far."""
+    last = step(binding=-1.0, overlap=0.2)
+    terms = np.zeros(len(NAMES))
+    terms[NAMES.index("binding")] = -5.0
+    terms[NAMES.index("overlap")] = 1.0
+    found = last.maximum(Band(3.0, terms))
+    assert found.energy == pytest.approx(3.0 + 1.0 + 0.2)
+    assert found.beyond == ("binding",)
+    assert last.maximum(Band(3.0, np.zeros(len(NAMES)))).doubt == ""
+    assert LastStep.of({"last_step": last.plain()}) == last
+
+    narrow = load_model()
+    narrow.metadata["last_step"] = replace(last, highest=(0.05,) * len(NAMES)).plain()
+    result = narrow.predict(nitroaniline, 6, n_triplets=1, solvent="water")
+    said = last_step_line(result, narrow.last_step)[0].plain
+    assert "fitted to other dyes (beyond theirs:" in said
+    assert "overlap" in said
+    maximum = Further(narrow.last_step, vibrations=False).maximum(narrow, result)
+    assert maximum.doubts[0] in said
+
+
 def of_a_dye(band: Band, measured: float, smiles: str = "C") -> last_step.PredictedMaxima:
     dye = last_step.MeasuredDye(smiles, "water", measured)
     return last_step.PredictedMaxima(dye, band.energy + 0.2, band, "polar", "other")
@@ -101,7 +127,10 @@ def test_the_fit_finds_what_was_put_in_despite_wrong_bands() -> None:
     measured = 3.0 + terms @ truth + rng.normal(0, 0.02, 400)
     measured[::20] -= 1.0  # other bands
     compared = [of_a_dye(Band(3.0, x), y) for x, y in zip(terms, measured, strict=True)]
-    np.testing.assert_allclose(last_step.fitted(compared), truth, atol=0.06)
+    found = last_step.fitted(compared)
+    np.testing.assert_allclose(found.coefficients, truth, atol=0.06)
+    assert (found.lowest, found.highest) == (tuple(terms.min(0)), tuple(terms.max(0)))
+    assert (found.n_maxima, found.n_dyes) == (400, 1)
 
 
 def test_a_scaffold_is_left_out_of_its_own_fit() -> None:
@@ -115,8 +144,8 @@ def test_a_scaffold_is_left_out_of_its_own_fit() -> None:
     ]
     found = last_step.out_of_fold(compared)
     np.testing.assert_allclose(found[::4], 3.0, atol=0.05)
-    everything = LastStep(tuple(last_step.fitted(compared).tolist()), 0.1, 40, 4)
-    assert everything.maximum(compared[0].band) == pytest.approx(2.5, abs=0.1)
+    everything = last_step.fitted(compared)
+    assert everything.maximum(compared[0].band).energy == pytest.approx(2.5, abs=0.1)
 
 
 def test_tables_are_compared_with_it_and_without(model: esml.Surrogate, tmp_path: Path) -> None:
@@ -199,7 +228,7 @@ def test_dyes_of_other_scaffolds_are_drawn(tmp_path: Path) -> None:
     given = parser.parse_args([str(path), *store, "--n", "4"])
     assert len(measured_maxima.drawn(path, given)) == 4
     one = of_a_dye(Band(3.2, np.eye(len(NAMES))[0]), 3.0)
-    own = LastStep(step(shift=-0.1), 0.1, 300, 150)
+    own = step(shift=-0.1)
     told = measured_maxima.report_of_unseen([one], own)
     assert "| solvent and the model's last step | 0.10 | +0.10 |" in told
     assert "90 % intervals hold 100 %" in told
