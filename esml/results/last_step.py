@@ -10,16 +10,17 @@ where E is the lowest maximum of the broadened vertical spectrum, and the x_k (`
 describe the state that contributes most to it:
 
 - ``shift`` 1;
+- ``slope`` E − 3 eV;
 - ``binding`` E/Δ − 1/2 with the HOMO–LUMO gap Δ: what electron and hole, bound to each other, leave
-  of it. It is smallest in cyanines and xanthenes, whose E is too high in linear response;
-- ``polarization`` p of the solvent by the state (:mod:`esml.analysis.solvation`), eV;
+  of it;
 - ``dispersion`` n² − 1.9 with the refractive index n of the solvent, which dispersion follows;
 - ``ion`` 1 for a charged molecule, else 0;
-- ``transfer`` q, the probability of hole and electron on different fragments, and ``moved``, the
-  net number of electrons that change fragment (:mod:`esml.analysis.characters`): the first
-  counts what goes there and back, too;
+- ``transfer``, the probability of hole and electron on different fragments
+  (:mod:`esml.analysis.characters`);
 - ``overlap`` Σ_A √(h_A e_A) − 1/2 with the shares h and e of the atoms in hole and electron: small
-  also where they are on alternate atoms, as in cyanines;
+  also where they are on alternate atoms, as in cyanines and BODIPYs;
+- ``distance`` between the centroids of hole and electron, Å: large if charge is transferred to one
+  side, and small if it goes there and back;
 - ``pi`` weight of π → π* in the excitation, minus 1.
 
 A term beyond those of all fitted dyes is taken at the end of their range, and said to be beyond.
@@ -47,18 +48,18 @@ LINE = 0.13
 
 NAMES = (
     "shift",
+    "slope",
     "binding",
-    "polarization",
     "dispersion",
     "ion",
     "transfer",
-    "moved",
     "overlap",
+    "distance",
     "pi",
 )
 """Names of the coefficients, in order."""
 
-USUAL = {"binding": 0.5, "dispersion": 1.9, "overlap": 0.5, "pi": 1.0}
+USUAL = {"slope": 3.0, "binding": 0.5, "dispersion": 1.9, "overlap": 0.5, "pi": 1.0}
 """Usual values, at which the terms of these names are zero."""
 
 PARTS = ("coefficients", "lowest", "highest")
@@ -120,13 +121,13 @@ class Band:
         index = 1.0 if result.solvent is None else result.solvent.refractive_index
         values = {
             "shift": 1.0,
+            "slope": energy,
             "binding": energy / result.gap,
-            "polarization": float(result.solvation().polarization[state]),
             "dispersion": index**2,
             "ion": float(molecular_charge(result.atoms) != 0),
             "transfer": character.charge_transfer,
-            "moved": character.moved,
             "overlap": float(np.sqrt(character.hole * character.electron).sum()),
+            "distance": character.centroid_distance,
             "pi": character.weights["ππ*"],
         }
         return cls(energy, np.array([values[name] - USUAL.get(name, 0.0) for name in NAMES]))

@@ -53,6 +53,7 @@ class PredictedMaxima:
 
     measured: MeasuredDye
     vacuum: float
+    polarization: float  # state-specific, of the solvent
     band: Band  # the lowest one in the solvent
     solvent_class: str
     family: str
@@ -82,9 +83,14 @@ def fitted(compared: Sequence[PredictedMaxima], uncertainty: float = math.nan) -
         return np.concatenate([soft, coefficients * spread / EXPECTED])
 
     found = least_squares(residuals, np.zeros(terms.shape[1])).x
-    numbers = (tuple(each.tolist()) for each in (found, terms.min(0), terms.max(0)))
-    n_dyes = len({each.measured.smiles for each in compared})
-    return LastStep(*numbers, uncertainty, len(compared), n_dyes)
+    return LastStep(
+        coefficients=tuple(found.tolist()),
+        lowest=tuple(terms.min(0).tolist()),
+        highest=tuple(terms.max(0).tolist()),
+        uncertainty=uncertainty,
+        n_maxima=len(compared),
+        n_dyes=len({each.measured.smiles for each in compared}),
+    )
 
 
 def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
@@ -95,9 +101,9 @@ def out_of_fold(compared: Sequence[PredictedMaxima]) -> Array:
     fold = np.array([names.index(name) % FOLDS for name in scaffolds])
     found = np.full(len(compared), np.nan)
     for k in range(FOLDS):
-        inside = np.flatnonzero(fold == k)
-        if len(inside):
-            step = fitted([compared[i] for i in np.flatnonzero(fold != k)])
+        inside: list[int] = np.flatnonzero(fold == k).tolist()
+        if inside:
+            step = fitted([each for each, own in zip(compared, fold, strict=True) if own != k])
             found[inside] = [step.maximum(compared[i].band).energy for i in inside]
     return found
 

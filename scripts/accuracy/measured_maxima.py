@@ -46,7 +46,7 @@ from esml.io.measured import family_of
 from esml.io.surroundings import SolventError, find_solvent, solvent_class
 from esml.physics.basis import ELEMENTS
 from esml.results import Result
-from esml.results.last_step import NAMES, Band, LastStep
+from esml.results.last_step import Band, LastStep, lowest_band_state
 from esml.typing import Array
 from esml.units import HC
 from scripts.accuracy.dye_coverage import geometries
@@ -142,7 +142,11 @@ def predicted(
             continue
         of_solvent = solvent_class(find_solvent(one.solvent))
         at = HC / vacuum.absorption_max_nm
-        found.append(PredictedMaxima(one, at, band, of_solvent, family_of(one.smiles)))
+        assert inside is not None
+        state = lowest_band_state(inside)
+        assert state is not None
+        moved = float(inside.solvation().polarization[state])
+        found.append(PredictedMaxima(one, at, moved, band, of_solvent, family_of(one.smiles)))
     return found
 
 
@@ -178,7 +182,7 @@ def steps_table(steps: Mapping[str, Array], measured: Array) -> list[str]:
 def report(compared: Sequence[PredictedMaxima]) -> str:
     """Format tables by step, solvent class and family, and the coefficients."""
     measured, vertical, last = energies(compared), raw(compared), out_of_fold(compared)
-    polarization = np.array([each.band.terms[NAMES.index("polarization")] for each in compared])
+    polarization = np.array([each.polarization for each in compared])
     steps = {
         "vertical, vacuum": np.array([each.vacuum for each in compared]),
         "+ solvent (`--raw`)": vertical,

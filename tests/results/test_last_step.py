@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> esml.Surrogate:
     """The shipped model with a last step of round numbers, through a file."""
     path = tmp_path_factory.mktemp("last") / "model.safetensors"
     model = load_model()
-    last = step(shift=-0.2, binding=-1.0, polarization=0.5, dispersion=0.3, ion=-0.3)
+    last = step(shift=-0.2, binding=-1.0, distance=0.1, dispersion=0.3, ion=-0.3)
     model.metadata["last_step"] = last.plain()
     save_model(model, path)
     return load_model(path)
@@ -60,7 +60,8 @@ def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms
     energy = HC / result.absorption_max_nm
     state = int(result.singlets.oscillator_strengths.argmax())
     moved = -0.2 - 1.0 * (energy / result.gap - 0.5)
-    moved += 0.5 * result.solvation().polarization[state] + 0.3 * (1.3588**2 - 1.9)
+    distance = result.characters()[state].centroid_distance
+    moved += 0.1 * min(distance, 1.0) + 0.3 * (1.3588**2 - 1.9)
     assert found.energy == pytest.approx(energy + moved, abs=1e-9)
     assert found.wavelength == pytest.approx(HC / found.energy)
     assert found.spread_nm == pytest.approx(HC / found.energy**2 * 0.15)
@@ -70,8 +71,8 @@ def test_it_moves_the_band_as_it_says(model: esml.Surrogate, nitroaniline: Atoms
 
 def test_without_a_fit_there_is_none() -> None:
     assert LastStep.of({}) is None
-    with pytest.raises(ValueError, match=r"unknown terms \(slope\): .* fit it again"):
-        LastStep.of({"last_step": {"coefficients": {"shift": 0.1, "slope": 0.2}}})
+    with pytest.raises(ValueError, match=r"unknown terms \(gap\): .* fit it again"):
+        LastStep.of({"last_step": {"coefficients": {"shift": 0.1, "gap": 0.2}}})
 
 
 def test_terms_of_a_band(model: esml.Surrogate, nitroaniline: Atoms) -> None:
@@ -85,7 +86,11 @@ def test_terms_of_a_band(model: esml.Surrogate, nitroaniline: Atoms) -> None:
     owner = result.bonding.owner
     hole, electron = (np.bincount(owner, weights=density.sum(axis)) for axis in (1, 0))
     assert terms["overlap"] == pytest.approx(np.sqrt(hole * electron).sum() - 0.5, abs=1e-4)
-    assert terms["transfer"] > terms["moved"] > 0.4
+    shift = (electron - hole) @ nitroaniline.positions
+    assert terms["distance"] == pytest.approx(np.linalg.norm(shift), rel=1e-4)
+    assert terms["distance"] > 1.5
+    assert terms["transfer"] > 0.4
+    assert terms["slope"] == pytest.approx(HC / result.absorption_max_nm - 3.0)
     assert terms["pi"] == pytest.approx(0.0, abs=0.02)
     assert terms["dispersion"] == pytest.approx(1.3328**2 - 1.9, abs=1e-3)
     assert (terms["shift"], terms["ion"]) == (1.0, 0.0)
@@ -116,7 +121,7 @@ def test_terms_beyond_the_fitted_dyes_are_told(nitroaniline: Atoms) -> None:
 
 def of_a_dye(band: Band, measured: float, smiles: str = "C") -> last_step.PredictedMaxima:
     dye = last_step.MeasuredDye(smiles, "water", measured)
-    return last_step.PredictedMaxima(dye, band.energy + 0.2, band, "polar", "other")
+    return last_step.PredictedMaxima(dye, band.energy + 0.2, -0.1, band, "polar", "other")
 
 
 def test_the_fit_finds_what_was_put_in_despite_wrong_bands() -> None:
