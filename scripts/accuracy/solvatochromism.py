@@ -8,8 +8,9 @@ names the articles; values of those given by DOI were collected by Joung et al.,
 (2020).
 The predictions are vertical energies of the lowest bright singlet at the GFN2-xTB geometry in
 vacuum, without (``ω``) and with the state-specific polarization (``ω + p``,
-``esml.analysis.solvation``). The order of solvents is compared over all solvents and over those
-that donate no hydrogen bonds, because a continuum does not describe hydrogen bonds.
+``esml.analysis.solvation``), and the maximum to expect after the last step, which is for solvents
+only. The order of solvents is compared over all solvents and over those that donate no hydrogen
+bonds, of which a continuum has only a mean.
 
     python -m scripts.accuracy.solvatochromism --markdown
 
@@ -19,6 +20,7 @@ writes the table of docs/solvents.md.
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +29,10 @@ from scipy.stats import spearmanr
 import esml
 from esml.io import from_smiles
 from esml.io.surroundings import find_solvent, solvent_class
+from esml.results import Result
 from esml.units import HC
 
-N_STATES = 4
+N_STATES = 10
 
 BRIGHT = 0.05
 """Smallest oscillator strength of a state that counts as a band."""
@@ -125,6 +128,7 @@ class DyeShifts:
     measured: float
     linear: float  # ω
     specific: float  # ω + p
+    maximum: float  # after the last step; nan relative to the vapour
 
     @property
     def bonds(self) -> bool:
@@ -144,30 +148,48 @@ def shifts(name: str, model: esml.Surrogate) -> list[DyeShifts]:
         bright = states.oscillator_strengths > (-1.0 if name == "acetone" else BRIGHT)
         k = int(bright.argmax())
         polarization = float(result.solvation().polarization[k])
-        found.append((float(states.energies[k]), float(states.energies[k]) + polarization))
+        energy_k = float(states.energies[k])
+        found.append((energy_k, energy_k + polarization, _maximum(model, result)))
     truth = np.array([energy(value, source) for value in measured.values()])
     ours = np.array(found)
     moved = np.column_stack([truth - truth[0], ours - ours[0]])
     return [DyeShifts(solvent, *values) for solvent, values in zip(measured, moved, strict=True)]
 
 
+def _maximum(model: esml.Surrogate, result: Result) -> float:
+    """Return the maximum after the last step, eV; nan in vacuum, or without a band."""
+    if model.last_step is None or result.solvent is None:
+        return math.nan
+    found = model.last_step(result)
+    return math.nan if found is None else found.energy
+
+
 def orders(rows: list[DyeShifts]) -> str:
-    """Format Spearman's correlations of ω and ω + p, with and without hydrogen-bond donors."""
+    """Format Spearman's correlations of ω, ω + p and maxima, with and without O–H donors."""
     said = []
-    for title, kept in (("all", rows), ("without O–H", [row for row in rows if not row.bonds])):
+    solvents = [row for row in rows if row.solvent != "vacuum"]
+    for title, kept in (
+        ("all", solvents),
+        ("without O–H", [row for row in solvents if not row.bonds]),
+    ):
         if len(kept) > 2:
             truth = [row.measured for row in kept]
-            both = ([row.linear for row in kept], [row.specific for row in kept])
-            ranks = " / ".join(f"{spearmanr(truth, ours).statistic:.2f}" for ours in both)
-            said.append(f"{title} {ranks}")
+            predicted = [[row.linear, row.specific, row.maximum] for row in kept]
+            ranks = [spearmanr(truth, ours).statistic for ours in zip(*predicted, strict=True)]
+            said.append(f"{title} {' / '.join(_shown(rank) for rank in ranks)}")
     return ", ".join(said)
+
+
+def _shown(value: float, form: str = ".2f") -> str:
+    return "–" if math.isnan(value) else f"{value:{form}}".replace("-", "−")
 
 
 def table(name: str, rows: list[DyeShifts]) -> str:
     """Format the table of one dye for the screen."""
-    lines = [f"{name} ({MEASURED[name][1]}): measured, ω, ω + p"]
+    lines = [f"{name} ({MEASURED[name][1]}): measured, ω, ω + p, maximum"]
     for row in rows:
-        shown = f"{row.measured:+8.3f}{row.linear:+8.3f}{row.specific:+8.3f}"
+        values = (row.measured, row.linear, row.specific, row.maximum)
+        shown = "".join(f"{_shown(value, '+.3f'):>8}" for value in values)
         lines.append(f"  {row.solvent:<24}{shown}")
     said = orders(rows)
     return "\n".join(lines + ([f"  Spearman: {said}"] if said else []))
@@ -179,10 +201,11 @@ def markdown(name: str, rows: list[DyeShifts]) -> str:
     lines = []
     for k, row in enumerate(rows[1:]):
         begin = f"| {name} | {first} " if k == 0 else "| | "
-        cells = f"{row.measured:+.2f} | {row.linear:+.2f} | {row.specific:+.2f}"
-        lines.append(f"{begin}| {row.solvent} | {cells.replace('-', '−')} |")
+        values = (row.measured, row.linear, row.specific, row.maximum)
+        cells = " | ".join(_shown(value, "+.2f") for value in values)
+        lines.append(f"{begin}| {row.solvent} | {cells} |")
     said = orders(rows)
-    return "\n".join(lines + ([f"| | | *order (Spearman)* | | {said} | |"] if said else []))
+    return "\n".join(lines + ([f"| | | *order (Spearman)* | | {said} | | |"] if said else []))
 
 
 def main() -> None:
@@ -193,10 +216,11 @@ def main() -> None:
     parser.add_argument(
         "--markdown", action="store_true", help="print the table of docs/solvents.md"
     )
+    parser.add_argument("--model", help="name or file of a model; the default one if left out")
     given = parser.parse_args()
-    model = esml.load_model()
+    model = esml.load_model(given.model)
     if given.markdown:
-        print("| | from | to | measured | ω | ω + p |\n|---|---|---|---|---|---|")
+        print("| | from | to | measured | ω | ω + p | maximum |\n|---|---|---|---|---|---|---|")
     for name in given.names or MEASURED:
         rows = shifts(name, model)
         print((markdown if given.markdown else table)(name, rows), flush=True)
