@@ -65,8 +65,8 @@ USUAL = {"slope": 3.0, "binding": 0.5, "dispersion": 1.9, "overlap": 0.5, "pi": 
 PARTS = ("coefficients", "lowest", "highest")
 """Parts of the entry in a model's metadata that have a number for each name."""
 
-ROUNDING = 1e-6
-"""Distance from the range of the fitted dyes that does not count."""
+SLACK = 0.05
+"""Share of the range of the fitted dyes by which a term may leave it without being beyond."""
 
 DATA = "measured maxima of dyes in solution"
 
@@ -188,7 +188,8 @@ class LastStep:
     def maximum(self, band: Band) -> BandMaximum:
         """Return E_band of ``band``."""
         within = np.clip(band.terms, self.lowest, self.highest)
-        beyond = np.abs(band.terms - within) > ROUNDING
+        allowed = SLACK * (np.array(self.highest) - np.array(self.lowest))
+        beyond = np.abs(band.terms - within) > allowed
         return BandMaximum(
             band.energy + float(within @ self.coefficients),
             self.uncertainty,
