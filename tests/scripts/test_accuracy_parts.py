@@ -39,6 +39,7 @@ from scripts.accuracy import (
 from scripts.accuracy.methods import OWN, Outcome, Prediction
 
 TINY = Path(__file__).parents[1] / "data" / "tiny.h5"
+COVERAGE = Path(__file__).parents[2] / "data" / "coverage"
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +225,19 @@ def test_the_table_of_classes_counts_and_scores_held_out_molecules(model: Surrog
     assert row["trained"] == len({r.inchikey for r in records if r.split == "train"})
     assert 0.0 < row["S1"] < 0.5 < row["composition"]
     assert "composition" in classes.formatted(rows)
+
+
+def test_groups_held_out_are_told_apart(model: Surrogate) -> None:
+    """Borazine is held out altogether; methylborane is not, and neither is a class of one part."""
+    records = [r for r in read([COVERAGE]) if {int(z) for z in r.numbers} & {5, 53}]
+    rows = classes.table(model, records, ["validation", "test"])
+    assert rows["B"]["held out"] == sum(
+        rows[f"B, {part}"]["held out"] for part in ("known groups", "groups held out")
+    )
+    assert rows["B"]["trained"] == rows["B, known groups"]["trained"] > 0
+    assert rows["B, groups held out"]["trained"] == 0
+    assert rows["B, groups held out"]["composition"] > rows["B, known groups"]["composition"]
+    assert "B, groups held out" in classes.formatted(rows)
 
 
 def test_a_dye_stands_beside_its_label(model: Surrogate, records: list[Record]) -> None:
