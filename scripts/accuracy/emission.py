@@ -33,7 +33,8 @@ from esml.io.provenance import ReadingOptions
 from esml.io.structures import from_smiles
 from esml.units import HC
 from scripts.accuracy.dye_coverage import lines_of
-from scripts.accuracy.measured_maxima import is_listed, scaffold_of
+from scripts.accuracy.last_step import scaffold_of
+from scripts.accuracy.measured_maxima import is_listed
 
 DYES = {
     ("c1cc2sccc2s1", "ClCCl"): "thieno[3,2-b]thiophene",
