@@ -16,7 +16,6 @@ give.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from esml.jobs import one_thread_each
 from scripts import ROOT
 
 
@@ -80,7 +80,6 @@ def compute(name: str, figures: Figures, run: Path, table: Path | None) -> str:
     done = subprocess.run(
         figures.words(run, table),
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -113,7 +112,7 @@ def main() -> None:
     run.mkdir(parents=True, exist_ok=True)
     names = wanted(given.only, given.table)
     table = given.table and given.table.absolute()
-    with ThreadPoolExecutor(given.processes) as pool:
+    with one_thread_each(), ThreadPoolExecutor(given.processes) as pool:
         for line in pool.map(lambda name: compute(name, FIGURES[name], run, table), names):
             print(line, flush=True)
 

@@ -137,14 +137,13 @@ def predicted(
             continue
         atoms = Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
         vacuum, inside = (_solved(model, atoms, s) for s in ("vacuum", one.solvent))
-        band = None if inside is None else Band.of(inside)
-        if vacuum is None or band is None:
+        if vacuum is None or inside is None:
+            continue
+        state, band = lowest_band_state(inside), Band.of(inside)
+        if state is None or band is None:
             continue
         of_solvent = solvent_class(find_solvent(one.solvent))
         at = HC / vacuum.absorption_max_nm
-        assert inside is not None
-        state = lowest_band_state(inside)
-        assert state is not None
         moved = float(inside.solvation().polarization[state])
         found.append(PredictedMaxima(one, at, moved, band, of_solvent, family_of(one.smiles)))
     return found
