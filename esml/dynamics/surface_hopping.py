@@ -105,6 +105,11 @@ class SurfaceHopping:
         Time step, fs.
     seed
         Seed of the random numbers.
+
+    Attributes
+    ----------
+    frames
+        A frame for each step of this object, also of a ``run`` that raised an exception.
     """
 
     def __init__(
@@ -128,6 +133,7 @@ class SurfaceHopping:
         self.surface = ActiveSurface(ground, model, n_states, active)
         self.atoms.calc = self.surface
         self.timestep, self.steps = timestep, 0
+        self.frames: list[Frame] = []
         self.amplitudes: Amplitudes = np.eye(n_states, dtype=np.complex128)[active]
         self.random = np.random.default_rng(seed)
         self._signs = np.ones(n_states)
@@ -157,13 +163,17 @@ class SurfaceHopping:
         Raises
         ------
         CrossingError
-            If the active state comes within 0.3 eV of the ground state.
+            If the active state comes within 0.3 eV of the ground state; ``frames`` has the steps
+            before.
         InstabilityError, StructureError
             As in ``state_couplings``.
         """
-        return [self._step() for _ in range(steps)]
+        before = len(self.frames)
+        for _ in range(steps):
+            self._step()
+        return self.frames[before:]
 
-    def _step(self) -> Frame:
+    def _step(self) -> None:
         self.atoms.get_potential_energy()
         before = self._electrons()
         self._dynamics.run(1)
@@ -187,7 +197,7 @@ class SurfaceHopping:
                 self.atoms.copy(),
                 self.steps,
             )
-        return self.frame()
+        self.frames.append(self.frame())
 
     def _couplings(self) -> StateCouplings:
         found = self.surface.couplings

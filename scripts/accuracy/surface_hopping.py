@@ -61,11 +61,14 @@ def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int)
         hopping = SurfaceHopping.load(state, model)
         frames = json.loads(table_of_frames.read_text())[: hopping.steps + 1]
     while hopping.steps < steps:
+        known = len(hopping.frames)
         try:
-            frames += map(astuple, hopping.run(min(KEPT, steps - hopping.steps)))
+            hopping.run(min(KEPT, steps - hopping.steps))
         except CrossingError as error:
             print(f"{path.name}: {error}")
             break
+        finally:
+            frames += map(astuple, hopping.frames[known:])
         # Frames first: a continued run drops frames after the saved state.
         write_whole(table_of_frames, json.dumps(frames).encode())
         hopping.save(state)

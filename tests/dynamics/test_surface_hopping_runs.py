@@ -13,7 +13,7 @@ import esml
 from esml.dynamics import SurfaceHopping
 from esml.predict.surrogate import Surrogate
 
-pytest.importorskip("tblite")
+TBLite = pytest.importorskip("tblite.ase").TBLite
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,22 @@ def test_energy_is_conserved_and_restarts_are_exact(
     (tmp_path / "b.json").write_text("{}")
     with pytest.raises(ValueError, match="not written by this version"):
         SurfaceHopping.load(tmp_path / "b.json", model)
+
+
+def test_steps_before_a_failure_are_kept(model: Surrogate, moving: Atoms) -> None:
+    class Failing(TBLite):  # type: ignore[misc]
+        left = 3
+
+        def calculate(self, *arguments: object, **options: object) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise RuntimeError("no convergence")
+            super().calculate(*arguments, **options)
+
+    hopping = SurfaceHopping(model, moving, ground=Failing(method="GFN2-xTB", verbosity=0))
+    with pytest.raises(RuntimeError, match="no convergence"):
+        hopping.run(5)
+    assert [frame.time for frame in hopping.frames] == [0.5, 1.0]
 
 
 def test_a_hop_keeps_the_energy(model: Surrogate, moving: Atoms) -> None:
