@@ -5,8 +5,7 @@
 After new weights. The output of each command goes to RUN/NAME.txt, of those that fail to
 RUN/NAME.failed.txt; what is there already is not computed again. Prints which page each belongs to.
 TABLE holds measured maxima (``scripts.accuracy.measured_maxima``); without it the commands that
-need one are left out. Everything takes some two hours of a core, most of it the geometries of the
-dyes, which RUN keeps.
+need one are left out. Everything takes some two hours of a core.
 
 Not among these, as they need labels or programs of their own: ``scripts.accuracy.how_far``,
 ``circular_dichroism``, ``two_photon``, ``surface_hopping``, speed, and what the inductive biases
@@ -44,7 +43,9 @@ class Figures:
 LABELS = "data/small data/pool data/chromophores"
 
 FIGURES = {
-    "classes": Figures("model", "scripts.accuracy.classes", f"camb3lyp {LABELS} data/coverage"),
+    "classes": Figures(
+        "model", "scripts.accuracy.classes", f"camb3lyp {LABELS} data/coverage data/groups"
+    ),
     "dyes": Figures("model", "scripts.accuracy.dyes"),
     "benchmark": Figures(
         "model",
@@ -58,9 +59,7 @@ FIGURES = {
     "solvents": Figures("solvents", "scripts.accuracy.solvents", "data/solvents/shifts.json"),
     "charges": Figures("solvents", "scripts.accuracy.point_charges", "data/solvents/charges.json"),
     "solvatochromism": Figures("solvents", "scripts.accuracy.solvatochromism", "--markdown"),
-    "measured_maxima": Figures(
-        "solvents", "scripts.accuracy.measured_maxima", "{table} --store {run}/dyes.jsonl"
-    ),
+    "measured_maxima": Figures("solvents", "scripts.accuracy.measured_maxima", "{table}"),
     "measured_dichroism": Figures("light", "scripts.accuracy.measured_dichroism"),
     "vibronic": Figures("light", "scripts.accuracy.vibronic"),
     "forbidden": Figures("light", "scripts.accuracy.vibronic", "--forbidden"),

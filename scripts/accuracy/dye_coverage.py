@@ -7,20 +7,18 @@
 Draws different chromophores from a table of SMILES (gzip or not), makes geometries of them like
 ``esml predict``, and predicts them. Prints Markdown. Geometries are kept in the store, one line for
 each dye, so that an interrupted run can continue, and another model or domain is evaluated within
-seconds. The table itself is not part of the project.
+seconds; some are in data/maxima. The table itself is not part of the project.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import json
 import random
 import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,14 @@ from esml.io.geometry import Settings, build_many
 from esml.io.provenance import InputError
 from esml.physics.basis import ELEMENTS
 from esml.predict.surrogate import Surrogate
+from scripts import ROOT
+from scripts.stores import Entry, add_line, lines_of, rows_of
+
+GEOMETRIES = ROOT / "data" / "maxima" / "geometries.jsonl.gz"
+"""Geometries of dyes with measured maxima, made with ``SETTINGS``."""
+
+SETTINGS = Settings(largest_fragment=True, elements=ELEMENTS)
+"""How geometries are made, unless asked otherwise."""
 
 REASONS = {
     r"an element the model does not know": "an element the model does not know",
@@ -50,9 +56,7 @@ REASONS = {
 
 def drawn(path: Path, column: str, n: int, seed: int) -> list[str]:
     """Draw ``n`` different SMILES from a column of a table."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        smiles = sorted({row[column] for row in csv.DictReader(file) if row[column]})
+    smiles = sorted({row[column] for row in rows_of(path) if row[column]})
     return random.Random(seed).sample(smiles, n)
 
 
@@ -64,41 +68,32 @@ def kind(sentence: str) -> str:
 # --- geometries -----------------------------------------------------------------------------------
 
 
-def lines_of(store: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a store, except those that a killed run left incomplete."""
-    for line in store.read_text(encoding="utf-8").splitlines() if store.exists() else ():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
+def kept(store: Path | None, settings: Settings) -> dict[str, Entry]:
+    """Read the geometries in the store by SMILES, and those in the repository made like them."""
+    known: dict[str, Entry] = {}
+    for path in (GEOMETRIES if settings == SETTINGS else None, store):
+        known |= {entry["smiles"]: entry for entry in lines_of(path)} if path else {}
+    return known
 
 
-def kept(store: Path) -> dict[str, dict[str, Any]]:
-    """Read the lines of a store by SMILES."""
-    return {entry["smiles"]: entry for entry in lines_of(store)}
-
-
-def geometries(
-    smiles: Sequence[str], settings: Settings, given: argparse.Namespace
-) -> list[dict[str, Any]]:
-    """Return a geometry of each SMILES, or the reason for none, from the store or made now."""
-    known = kept(given.store) if given.store else {}
+def geometries(smiles: Sequence[str], settings: Settings, given: argparse.Namespace) -> list[Entry]:
+    """Return a geometry of each SMILES, or the reason for none, known or made now."""
+    known = kept(given.store, settings)
     missing = [text for text in smiles if text not in known]
     requests = ({"smiles": text} for text in missing)
     built = build_many(requests, settings, given.processes, given.seconds)
     for entry in _timed(missing, built):
         known[entry["smiles"]] = entry
         if given.store:
-            with given.store.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            add_line(given.store, entry)
     return [known[text] for text in smiles]
 
 
-def _timed(smiles: Iterable[str], built: Iterable[Any]) -> Iterator[dict[str, Any]]:
+def _timed(smiles: Iterable[str], built: Iterable[Any]) -> Iterator[Entry]:
     start = time.perf_counter()
     for text, outcome in zip(smiles, built, strict=True):
         now = time.perf_counter()
-        entry: dict[str, Any] = {"smiles": text, "seconds": round(now - start, 2)}
+        entry: Entry = {"smiles": text, "seconds": round(now - start, 2)}
         start = now
         if isinstance(outcome, InputError):
             yield entry | {"error": str(outcome)}
@@ -106,7 +101,7 @@ def _timed(smiles: Iterable[str], built: Iterable[Any]) -> Iterator[dict[str, An
         one = outcome[0]
         yield entry | {
             "numbers": one.atoms.numbers.tolist(),
-            "positions": np.round(one.atoms.positions, 6).tolist(),
+            "positions": np.round(one.atoms.positions, 4).tolist(),
             "charge": one.charge,
             "geometry": one.geometry,
             "notes": list(one.notes),
@@ -116,7 +111,7 @@ def _timed(smiles: Iterable[str], built: Iterable[Any]) -> Iterator[dict[str, An
 # --- predictions ----------------------------------------------------------------------------------
 
 
-def outcome(model: Surrogate, entry: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+def outcome(model: Surrogate, entry: Entry) -> tuple[str, tuple[str, ...]]:
     """Classify a dye as refused, out of domain or in domain, with the reasons."""
     if "error" in entry:
         return "refused", (kind(entry["error"]),)
@@ -151,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--store", type=Path, help="where geometries are kept (.jsonl)")
     given = parser.parse_args(arguments)
     smiles = drawn(given.table, given.column, given.n, given.seed)[: given.first]
-    settings = Settings(given.geometry, largest_fragment=True, elements=ELEMENTS, tried=given.tried)
+    settings = replace(SETTINGS, geometry=given.geometry, tried=given.tried)
     entries = geometries(smiles, settings, given)
     model = esml.load_model()
     outcomes = [outcome(model, entry) for entry in entries]

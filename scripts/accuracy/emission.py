@@ -16,9 +16,6 @@ interrupted run can continue. The table is not part of the project.
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -32,9 +29,9 @@ from esml.dynamics import CrossingError, relaxed_state
 from esml.io.provenance import ReadingOptions
 from esml.io.structures import from_smiles
 from esml.units import HC
-from scripts.accuracy.dye_coverage import lines_of
 from scripts.accuracy.last_step import scaffold_of
 from scripts.accuracy.measured_maxima import is_listed
+from scripts.stores import add_line, lines_of, rows_of
 
 DYES = {
     ("c1cc2sccc2s1", "ClCCl"): "thieno[3,2-b]thiophene",
@@ -62,13 +59,10 @@ MEASURED = ("absorption_max_nm", "emission_max_nm")
 
 def measured(path: Path) -> dict[Dye, tuple[float, float]]:
     """Read mean absorption and emission maxima (eV) by dye and solvent; nan if unknown."""
-    opened = gzip.open if path.suffix == ".gz" else open
     found: dict[tuple[str, str], list[list[float]]] = {}
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            key = (row["chromophore_smiles"], row["solvent_smiles"])
-            energies = [HC / float(row[column]) for column in MEASURED]
-            found.setdefault(key, []).append(energies)
+    for row in rows_of(path):
+        energies = [HC / float(row[column]) for column in MEASURED]
+        found.setdefault((row["chromophore_smiles"], row["solvent_smiles"]), []).append(energies)
     return {key: (_mean(rows, 0), _mean(rows, 1)) for key, rows in found.items()}
 
 
@@ -202,8 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         entry = {"dye": dye, "solvent": solvent}
         entry |= predicted(model, dye, solvent, given.vibronic)
         done[dye, solvent] = entry
-        with given.store.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        add_line(given.store, entry)
     print(report(done, known, dyes))
 
 

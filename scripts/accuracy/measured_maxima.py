@@ -1,10 +1,9 @@
 """Measured absorption maxima beside predicted ones: what each step gives, by solvent and family.
 
-    python -m scripts.accuracy.measured_maxima TABLE.csv.gz --store FILE.jsonl [--n 600] [--seed 0]
-        [--heavy 30] [--solvents 2] [--model NAME] [--picture FILE.png] [--only-geometries]
-        [--vibrations FILE.jsonl] [--shard 1/2]
-    python -m scripts.accuracy.measured_maxima TABLE.csv.gz --store FILE.jsonl --seed 2 --n 120
-        --apart-from 0
+    python -m scripts.accuracy.measured_maxima TABLE.csv.gz [--store FILE.jsonl] [--n 600]
+        [--seed 0] [--heavy 30] [--solvents 2] [--model NAME] [--picture FILE.png]
+        [--only-geometries] [--vibrations FILE.jsonl] [--shard 1/2]
+    python -m scripts.accuracy.measured_maxima TABLE.csv.gz --seed 3 --n 120 --apart-from 0
 
 Draws different dyes from TABLE (columns ``chromophore_smiles``, ``solvent_smiles``,
 ``absorption_max_nm``; gzip or not), some solvents of each, and predicts λmax in vacuum, in the
@@ -20,15 +19,14 @@ that several processes can share the work.
 With --apart-from 0 dyes with a scaffold among those of --seed 0 are left out of the draw, and the
 last step is the model's own: how far off it is on dyes it was not fitted to.
 
-Prints Markdown. Geometries are kept in the store, a line for each dye, so that an interrupted run
-can continue and another model takes seconds less per dye. The table is not part of the project.
+Prints Markdown. Geometries of these dyes are in data/maxima. Those of others are kept in the store,
+a line for each dye, so that an interrupted run can continue and another model takes seconds less
+per dye. The table is not part of the project.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -41,15 +39,13 @@ from ase import Atoms
 from scipy.stats import spearmanr
 
 import esml
-from esml.io.geometry import Settings
 from esml.io.measured import family_of
 from esml.io.surroundings import SolventError, find_solvent, solvent_class
-from esml.physics.basis import ELEMENTS
 from esml.results import Result
 from esml.results.last_step import Band, LastStep, lowest_band_state
 from esml.typing import Array
 from esml.units import HC
-from scripts.accuracy.dye_coverage import geometries
+from scripts.accuracy.dye_coverage import SETTINGS, geometries
 from scripts.accuracy.last_step import (
     MeasuredDye,
     PredictedMaxima,
@@ -60,6 +56,7 @@ from scripts.accuracy.last_step import (
     scaffold_of,
 )
 from scripts.accuracy.vibrational_shifts import VibrationalShifts
+from scripts.stores import rows_of
 
 HEAD = "mean absolute | mean | after a line | Spearman |"
 """Of the cells that ``scores`` returns."""
@@ -76,14 +73,12 @@ def drawn(path: Path, given: argparse.Namespace) -> list[MeasuredDye]:
     """Draw ``given.n`` dyes of up to ``given.heavy`` atoms, each in up to ``given.solvents``."""
     from rdkit import Chem, rdBase
 
-    opened = gzip.open if path.suffix == ".gz" else open
     found: dict[str, dict[str, list[float]]] = {}
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            value = float(row["absorption_max_nm"] or "nan")
-            if not math.isnan(value) and row["chromophore_smiles"] != row["solvent_smiles"]:
-                of_dye = found.setdefault(row["chromophore_smiles"], {})
-                of_dye.setdefault(row["solvent_smiles"], []).append(HC / value)
+    for row in rows_of(path):
+        value = float(row["absorption_max_nm"] or "nan")
+        if not math.isnan(value) and row["chromophore_smiles"] != row["solvent_smiles"]:
+            of_dye = found.setdefault(row["chromophore_smiles"], {})
+            of_dye.setdefault(row["solvent_smiles"], []).append(HC / value)
     order = sorted(found)
     random.Random(given.seed).shuffle(order)
     avoided = _scaffolds_of_other_draw(path, given)
@@ -246,9 +241,7 @@ def draw(compared: Sequence[PredictedMaxima], path: Path) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add options for the dyes to draw and the store of geometries."""
     parser.add_argument("table", type=Path)
-    parser.add_argument(
-        "--store", type=Path, required=True, help="file that keeps geometries (.jsonl)"
-    )
+    parser.add_argument("--store", type=Path, help="file that keeps more geometries (.jsonl)")
     parser.add_argument("--n", type=int, default=FITTED, help="number of dyes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -258,7 +251,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--solvents", type=int, default=2, help="most solvents of a dye")
     parser.add_argument("--seconds", type=float, default=120.0, help="time limit for each geometry")
     parser.add_argument(
-        "--tried", type=int, default=Settings.tried, help="number of conformers to relax"
+        "--tried", type=int, default=SETTINGS.tried, help="number of conformers to relax"
     )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--model", default=None)
@@ -275,7 +268,7 @@ def compared_as_asked(
     own = list(dict.fromkeys(each.smiles for each in measured))[part - 1 :: parts]
     measured = [each for each in measured if each.smiles in own]
     smiles = list(dict.fromkeys(each.smiles for each in measured))
-    settings = Settings(largest_fragment=True, elements=ELEMENTS, tried=given.tried)
+    settings = replace(SETTINGS, tried=given.tried)
     entries = dict(zip(smiles, geometries(smiles, settings, given), strict=True))
     if model is None:
         return []

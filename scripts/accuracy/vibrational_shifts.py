@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import esml
 from esml.analysis.vibronic import NormalModes, normal_modes
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.predict.vibronic import VibrationalShift, vibrational_shift
-from scripts.accuracy.dye_coverage import lines_of
+from scripts.stores import add_line, lines_of
 
 
 class VibrationalShifts:
@@ -44,8 +43,7 @@ class VibrationalShifts:
             row = dict(zip(("smiles", "solvent", "model"), key, strict=True))
             row |= self._computed(entry, solvent)
             self.known[key] = _read(row)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            add_line(self.path, row)
         return self.known[key]
 
     def _computed(self, entry: dict[str, Any], solvent: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ and T1 at ADC(2)/cc-pVDZ, which is for validation only.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from esml.io.records import iterate
 from esml.io.structure_checks import StructureError, check_structure
 from scripts.accuracy import quest
+from scripts.stores import opened
 
 Source = Literal["quest", "cc2", "adc2"]
 Array = NDArray[np.float64]
@@ -251,7 +251,7 @@ def _scaffold(smiles: str) -> str | None:
 
 
 def _lines(path: Path) -> Sequence[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as file:
+    with opened(path) as file:
         return [json.loads(line) for line in file]
 
 

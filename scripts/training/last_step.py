@@ -1,7 +1,7 @@
 """Fit the last step, from a vertical energy to a measured band maximum, into a model file.
 
-    python -m scripts.training.last_step TABLE.csv.gz --store FILE.jsonl --model IN.safetensors
-        -o OUT.safetensors [--n 600] [--heavy 30] [--solvents 2] [--seed 0]
+    python -m scripts.training.last_step TABLE.csv.gz --model IN.safetensors -o OUT.safetensors
+        [--store FILE.jsonl] [--n 600] [--heavy 30] [--solvents 2] [--seed 0]
 
 Accepts the options of ``scripts.accuracy.measured_maxima``, whose tables it prints first. Its
 numbers and their uncertainty are written into the metadata of the model; nothing else changes. The
