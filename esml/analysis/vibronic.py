@@ -203,6 +203,11 @@ class VibronicBand:
         reorganization = self.reorganization if self.emission else -self.reorganization
         return self.vertical + self.averaging + reorganization
 
+    def deviation(self, temperature: float = TEMPERATURE, fwhm: float = WIDTH) -> float:
+        """Return the standard deviation of the band, √(Σ S (ħω)² (2n + 1) + σ²), eV."""
+        quanta = np.square(self.modes.energies) * (2.0 * self.modes.occupations(temperature) + 1.0)
+        return float(np.sqrt(self.huang_rhys @ quanta + fwhm**2 / (8.0 * np.log(2.0))))
+
     def main_modes(self, n: int = 3) -> list[tuple[float, float]]:
         """Return up to ``n`` modes with the largest share in λ, as wavenumber (cm⁻¹) and S."""
         order = np.argsort(-self.huang_rhys * self.modes.energies, kind="stable")[:n]
@@ -377,7 +382,7 @@ def vibronic_spectrum(
     check_temperature(temperature)
     if energies is None:
         low = min(band.zero_zero for band in bands) - 0.5 - 3.0 * fwhm
-        high = max(band.vertical + 2.0 * band.reorganization for band in bands) + 0.5 + 3.0 * fwhm
+        high = max(b.vertical + 5.0 * b.deviation(temperature, fwhm) for b in bands) + 0.5
         energies = np.linspace(max(0.05, low), high, 1 + int(np.ceil((high - low) / (fwhm / 10))))
     grid = np.asarray(energies, dtype=np.float64)
     empty = VibronicSpectrum(
