@@ -1,7 +1,8 @@
 """Whether a crystal is like those that a model was trained on.
 
-Three properties of the structure are compared: pairs of neighbouring elements, distances to the
-nearest atom, and numbers of neighbours. Few neighbours mean surfaces or vacancies.
+Four properties of the structure are compared: elements that all training crystals have, pairs of
+neighbouring elements, distances to the nearest atom, and numbers of neighbours. Few neighbours mean
+surfaces or vacancies.
 """
 
 from __future__ import annotations
@@ -39,15 +40,17 @@ def _surroundings(atoms: Atoms) -> tuple[set[tuple[int, int]], Array, list[int]]
 
 @dataclass(frozen=True)
 class CrystalDomain:
-    """Neighbours and distances that occur in the training crystals."""
+    """Elements, neighbours and distances that occur in the training crystals."""
 
     pairs: frozenset[tuple[int, int]]  # neighbouring elements, atomic numbers ascending
     nearest: tuple[float, float]  # range of the nearest distance of an atom, Å
     neighbours: tuple[int, int]  # fewest and most neighbours of an atom
+    common: frozenset[int] = frozenset()  # elements of every training crystal, atomic numbers
 
     @classmethod
     def of(cls, crystals: Iterable[Atoms]) -> CrystalDomain:
         """Return the domain of ``crystals``."""
+        crystals = list(crystals)
         found = [_surroundings(atoms) for atoms in crystals]
         nearest = np.concatenate([n for _, n, _ in found])
         neighbours = [count for _, _, counts in found for count in counts]
@@ -55,6 +58,7 @@ class CrystalDomain:
             frozenset().union(*(pairs for pairs, _, _ in found)),
             (float(nearest.min()), float(nearest.max())),
             (min(neighbours), max(neighbours)),
+            frozenset.intersection(*(frozenset(atoms.numbers.tolist()) for atoms in crystals)),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -63,19 +67,25 @@ class CrystalDomain:
             "pairs": sorted(map(list, self.pairs)),
             "nearest": [round(d, 4) for d in self.nearest],
             "neighbours": list(self.neighbours),
+            "common": sorted(self.common),
         }
 
     @classmethod
     def from_plain(cls, stored: dict[str, Any]) -> CrystalDomain:
-        """Return the domain from the result of ``plain``."""
+        """Return the domain from the result of ``plain``; older models have no common elements."""
         low, high = stored["nearest"]
         fewest, most = stored["neighbours"]
-        return cls(frozenset((a, b) for a, b in stored["pairs"]), (low, high), (fewest, most))
+        pairs = frozenset((a, b) for a, b in stored["pairs"])
+        common = frozenset(stored.get("common", ()))
+        return cls(pairs, (low, high), (fewest, most), common)
 
     def reasons(self, atoms: Atoms) -> list[str]:
         """Return reasons, as sentences, why ``atoms`` are unlike the training crystals, if any."""
         pairs, nearest, neighbours = _surroundings(atoms)
         said = []
+        if lacking := sorted(self.common - set(atoms.numbers.tolist())):
+            names = " and ".join(chemical_symbols[z] for z in lacking)
+            said.append(f"all training crystals have {names}, which this one lacks")
         if new := sorted(pairs - self.pairs):
             names = ", ".join("–".join(chemical_symbols[z] for z in pair) for pair in new)
             said.append(f"no training crystal has these elements as neighbours: {names}")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, make_supercell, molecule
-from crystal_models import alloy, made_up
+from crystal_models import alloy, li2s, made_up
 
 import esml
 from esml.io.records import CrystalRecord, read
@@ -165,6 +165,18 @@ def test_a_cell_with_an_odd_electron_is_no_insulator() -> None:
     assert not crystal.in_domain
 
 
+@pytest.mark.parametrize(
+    ("atoms", "lacking"),
+    [(bulk("LiCl", "rocksalt", a=5.13), "P and S"), (li2s(), "P")],
+    ids=["LiCl", "Li2S"],
+)
+def test_salts_without_phosphorus_and_sulfur_are_unlike(atoms: Atoms, lacking: str) -> None:
+    """Their gaps come out eV too large: no training cell is without P and S."""
+    crystal = esml.load_model("electrolytes").predict(atoms, (3, 3, 3))
+    assert not crystal.in_domain
+    assert crystal.warnings[0] == f"all training crystals have {lacking}, which this one lacks"
+
+
 def test_a_gap_that_is_nearly_closed_is_told() -> None:
     """Sulfides of one layer of three exchanged with chlorides: PBE leaves a gap of 0.14 eV."""
     tests = read([DATA.parent / "electrolytes"], split="test", kind=CrystalRecord)
@@ -202,7 +214,9 @@ def test_unlikeness_is_told() -> None:
     thin = MODEL.predict(slab(), (2, 2, 1))
     assert not thin.in_domain
     assert "surfaces" in thin.warnings[-1]
-    assert "Cu–Cu" in MODEL.predict(alloy(symbols="CuCuCuCu"), (2, 2, 2)).warnings[0]
+    lacking, neighbours = MODEL.predict(alloy(symbols="CuCuCuCu"), (2, 2, 2)).warnings[:2]
+    assert lacking.startswith("all training crystals have")
+    assert "Cu–Cu" in neighbours
     magnetic = alloy()
     magnetic.set_initial_magnetic_moments([0.6] * 4)
     assert "non-magnetic" in MODEL.predict(magnetic, (2, 2, 2)).warnings[0]
