@@ -114,7 +114,7 @@ def test_neighbours_in_a_batch_are_not_disturbed(tolerant: Surrogate) -> None:
 
 def test_screen_page_and_tables_say_so(tmp_path: Path) -> None:
     geometry, page = tmp_path / "twisted.xyz", tmp_path / "page.html"
-    ase.io.write(geometry, twisted_ethene(80.0))
+    ase.io.write(geometry, twisted_ethene(84.0))
     said = "eV below the closed shell"
     shown = CliRunner().invoke(app, ["spectrum", str(geometry), "--report", str(page)])
     assert shown.exit_code == 0
