@@ -25,6 +25,7 @@ def relaxed(atoms: Atoms, state: str | None, model: esml.Surrogate) -> Atoms:
     if state is None:
         atoms.calc = ground
     else:
+        atoms.rattle(0.02, seed=0)  # S1 of formaldehyde is not planar: leave the symmetry
         atoms.calc = esml.ExcitedStateCalculator(ground, state, model)
     BFGS(atoms, logfile=None).run(fmax=0.03, steps=100)
     return atoms

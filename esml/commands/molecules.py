@@ -41,10 +41,10 @@ def for_commands(sentence: str) -> str:
     )
 
 
-IN_SOLVENT = "absorption at once (n²), without the solvent model's own error in ±"
+IN_SOLVENT = "non-equilibrium absorption; ± does not include the error of the solvent model"
 """Assumptions for a molecule in a solvent."""
 
-AMONG_CHARGES = "they do not answer to the molecule, and their error is not in ±"
+AMONG_CHARGES = "fixed charges, not polarized by the molecule; ± does not include their error"
 """Assumptions for a molecule among point charges."""
 
 

@@ -152,7 +152,7 @@ def spectrum(
     raw: Annotated[
         bool,
         typer.Option(
-            "--raw", help="Leave out the band maximum by the step fitted to measured ones."
+            "--raw", help="Do not print the band maximum corrected by a fit to measured ones."
         ),
     ] = False,
     temperature: Annotated[

@@ -34,7 +34,7 @@ def test_spectrum_tells_the_charges(formaldehyde: Path, water: Path) -> None:
     done = run("spectrum", formaldehyde, "--n-states", "1", "--point-charges", water)
     told = " ".join(done.stdout.split())
     assert "surroundings: 3 point charges, 0.00 e in total, the nearest 1.9" in told
-    assert "do not answer to the molecule" in told
+    assert "not polarized by the molecule" in told
 
 
 def test_predictions_are_among_the_charges_and_say_so(

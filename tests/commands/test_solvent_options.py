@@ -24,7 +24,7 @@ def aldehyde(tmp_path: Path) -> Path:
 def test_spectrum_tells_the_solvent(aldehyde: Path) -> None:
     told = run("spectrum", aldehyde, "--n-states", "1", "--solvent", "EtOH").stdout
     assert "solvent: ethanol (ε 24.852, n 1.3611, acidity 0.37)" in " ".join(told.split())
-    assert "without the solvent model's own error" in " ".join(told.split())
+    assert "± does not include the error of the solvent model" in " ".join(told.split())
     assert "solvent:" not in run("spectrum", aldehyde, "--n-states", "1").stdout
 
 
