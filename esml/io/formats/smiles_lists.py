@@ -8,6 +8,7 @@ unreadable line gives an ``InputError`` with its number.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,13 @@ LOOKED_AT = 50
 """Number of rows read to find the SMILES column."""
 
 _HEADING = re.compile(r"smiles", re.IGNORECASE)
-_SOLVENT = re.compile(r"solvent", re.IGNORECASE)
+_SOLVENT = re.compile(r"(?<![a-z])(solvents?|medium)(?![a-z])", re.IGNORECASE)
+_OF_SOLVENT = re.compile(
+    r"epsilon|ε|dielectric|permittivity|polar|refract|index|class|type|acid|basic|ratio|volume|"
+    r"fraction|viscosity|density|temperature|number|shift|effect",
+    re.IGNORECASE,
+)
+"""Headings of columns that hold properties of the solvent, not its name."""
 _NAMES = re.compile(r"^(name|names|id|title|compound|molecule|label|cid|cas)$", re.IGNORECASE)
 
 
@@ -50,8 +57,7 @@ def read_rows(
     """Return all SMILES of a list or table; empty cells have an empty ``smiles``.
 
     ``column`` and ``solvent_column`` are the heading of a column, or its number from 1. By default
-    they are detected, the solvent column by the heading ``solvent`` or ``solvent_smiles``. Raises
-    InputError.
+    they are detected, the solvent column by ``find_solvents``. Raises InputError.
     """
     try:
         text = read_text(path)
@@ -60,14 +66,14 @@ def read_rows(
             f"cannot read '{path}' ({_reason(error)}): expected a SMILES on every line; fix the "
             "file"
         ) from error
-    lines = [(k, line) for k, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines = _lines(text)
     if not lines:
         raise InputError(
             f"'{path}' holds no structure: expected a SMILES on every line; check the file"
         )
     wanted = column is not None or solvent_column is not None
     table = suffix_of(path) in TABLES or wanted or _is_table(lines)
-    return _table(path, lines, column, solvent_column) if table else _list(lines)
+    return _table(path, text, column, solvent_column) if table else _list(lines)
 
 
 def _reason(error: Exception) -> str:
@@ -79,7 +85,7 @@ def _reason(error: Exception) -> str:
 def _is_table(lines: list[tuple[int, str]]) -> bool:
     """Whether the first line is a heading of several columns."""
     first = lines[0][1]
-    return bool(_HEADING.search(first)) and len(_cells(first, _delimiter(first))) > 1
+    return bool(_HEADING.search(first)) and len(table_rows(first)[0][1]) > 1
 
 
 def _list(lines: list[tuple[int, str]]) -> list[SmilesLine]:
@@ -96,22 +102,54 @@ def _list(lines: list[tuple[int, str]]) -> list[SmilesLine]:
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def _delimiter(line: str) -> str:
-    """The most frequent of the usual delimiters."""
-    return max("\t,;", key=line.count) if any(d in line for d in "\t,;") else " "
+def table_rows(text: str) -> list[tuple[int, list[str]]]:
+    """Return the rows of a table: the number of the first line of each, from 1, and its cells.
+
+    Empty lines are left out. A cell in quotes may contain delimiters and line breaks; the latter
+    become spaces. Of the usual delimiters in the first row, the one that gives most cells is taken.
+    """
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    found = [_split(text, delimiter) for delimiter in "\t,;" if delimiter in first]
+    if not found:
+        return [(k, line.split()) for k, line in _lines(text)]
+    return max(found, key=_typical_width)
+
+
+def _typical_width(rows: list[tuple[int, list[str]]]) -> int:
+    """Median number of cells of the first rows below the heading, at most that of the heading."""
+    widths = [len(cells) for _, cells in rows[: LOOKED_AT + 1]]
+    below = sorted(widths[1:] or widths)
+    return min(widths[0], below[len(below) // 2])
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    return [(k, line) for k, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
+def _split(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Rows for this delimiter; line by line if a quote is not closed."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, start = [], 1
+    try:
+        for cells in reader:
+            if "".join(cells).strip() or (len(cells) > 1 and delimiter != "\t"):
+                rows.append((start, [re.sub(r"\s*\n\s*", " ", cell.strip()) for cell in cells]))
+            start = reader.line_num + 1
+    except csv.Error:
+        return [(k, _cells(line, delimiter)) for k, line in _lines(text)]
+    return rows
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    if delimiter == " ":
-        return line.split()
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:  # a cell longer than the reader takes
+        cells = line.split(delimiter)
+    return [cell.strip() for cell in cells]
 
 
-def _table(
-    path: Path, lines: list[tuple[int, str]], wanted: str | None, solvents: str | None
-) -> list[SmilesLine]:
-    delimiter = _delimiter(lines[0][1])
-    rows = [(k, _cells(line, delimiter)) for k, line in lines]
+def _table(path: Path, text: str, wanted: str | None, solvents: str | None) -> list[SmilesLine]:
+    rows = table_rows(text)
     heading = rows[0][1]
     place, has_heading = _column(path, rows, wanted)
     names = [k for k, title in enumerate(heading) if _NAMES.match(title)] if has_heading else []
@@ -137,9 +175,22 @@ def _solvent_column(
     """Index of the solvent column; None if there is none and none was requested."""
     if wanted is not None:
         return _named(path, heading, wanted, "--solvent-column")
-    titles = [title.lower() for title in heading] if has_heading else []
-    known = [k for k, title in enumerate(titles) if title in ("solvent", "solvent_smiles")]
-    return known[0] if known else None
+    return find_solvents(heading) if has_heading else None
+
+
+def find_solvents(heading: list[str]) -> int | None:
+    """Index of the column that names solvents, by its heading; None if there is none.
+
+    ``solvent`` and ``solvent_smiles`` come before longer headings such as ``Solvent name``.
+    """
+    exact = [k for k, title in enumerate(heading) if title.lower() in ("solvent", "solvent_smiles")]
+    titles = [title.replace("_", " ") for title in heading]
+    other = [
+        k
+        for k, title in enumerate(titles)
+        if _SOLVENT.search(title) and not _OF_SOLVENT.search(title)
+    ]
+    return next(iter(exact + other), None)
 
 
 def _named(path: Path, heading: list[str], wanted: str, option: str) -> int:
@@ -164,7 +215,7 @@ def _column(path: Path, rows: list[tuple[int, list[str]]], wanted: str | None) -
         place = _named(path, heading, wanted, "--smiles-column")
         return place, wanted.lower() in titles or not _readable(heading[place])
     named = [
-        k for k, title in enumerate(titles) if _HEADING.search(title) and not _SOLVENT.search(title)
+        k for k, title in enumerate(titles) if _HEADING.search(title) and "solvent" not in title
     ]
     exact = [k for k in named if titles[k] == "smiles"]
     if len(exact or named) == 1:
@@ -217,9 +268,11 @@ def looks_like_list(path: Path, text: str) -> bool:
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of SMILES, judged by lines. Raises OSError, ValueError, InputError."""
-    lines = [line for line in read_text(path).split("\n") if line.strip()]
+    """Return the number of SMILES, judged by rows. Raises OSError, ValueError, InputError."""
+    text = read_text(path)
+    lines = [line for _, line in _lines(text)]
     if not lines:
         return 0
+    count = len(table_rows(text)) if suffix_of(path) in TABLES else len(lines)
     heading = bool(_HEADING.search(lines[0])) and not lines[0].strip().startswith("[")
-    return len(lines) - heading
+    return count - heading
