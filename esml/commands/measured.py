@@ -58,7 +58,7 @@ def compared(
             screen.print(_groups(title.replace("_", " "), groups))
             screen.print()
     last = None if raw or vibrations else surrogate.last_step
-    lines = _lines(found)
+    lines = _lines(found, any(row.solvent for row in rows))
     if last is not None and found.n > found.n_vacuum:
         lines.append(f"λmax in solvents with the {last.describe()}; --raw leaves it out")
     if vibrations:
@@ -94,7 +94,7 @@ def _plain_text(text: str) -> str:
     return escape(text)
 
 
-def _lines(found: ExperimentScores) -> list[str]:
+def _lines(found: ExperimentScores, names_solvents: bool) -> list[str]:
     lines = [
         f"{found.n} compounds, {found.n_failed} without a prediction, {found.n_unmeasured} rows "
         "without a measured maximum",
@@ -106,7 +106,8 @@ def _lines(found: ExperimentScores) -> list[str]:
     if math.isfinite(found.spearman):
         lines.append(f"Spearman {found.spearman:.2f}")
     if found.n_vacuum:
-        lines.append(f"{found.n_vacuum} were predicted in vacuum: the table names no solvent")
+        why = "their rows name no solvent" if names_solvents else "the table names no solvent"
+        lines.append(f"{found.n_vacuum} were predicted in vacuum: {why}")
     return lines
 
 

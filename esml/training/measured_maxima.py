@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from esml.analysis.vibronic import normal_modes
+from esml.io.formats.smiles_lists import read_rows
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.measured import OTHER, MeasuredMaximum, family_of, read_maxima
 from esml.io.provenance import InputError, ReadingOptions, Structure
@@ -171,10 +172,10 @@ def compare_with_experiment(
     Raises
     ------
     InputError
-        If the table cannot be read or holds no measured maximum.
+        If the table cannot be read, holds no measured maximum, or has no heading in its first row.
     """
     path = Path(path)
-    maxima = read_maxima(path)
+    maxima = _maxima(path, options)
     if not any(math.isfinite(each.wavelength) for each in maxima):
         raise InputError(
             f"'{path}' holds no measured maximum: expected wavelengths in nm; check its columns"
@@ -240,6 +241,19 @@ def plain(rows: list[Compared], found: ExperimentScores) -> dict[str, Any]:
     }
 
 
+def _maxima(path: Path, options: ReadingOptions) -> list[MeasuredMaximum]:
+    """The maxima of all rows, with the solvents in which the molecules are predicted."""
+    maxima = read_maxima(path)
+    lines = read_rows(path, options.smiles_column, options.solvent_column)
+    if len(lines) != len(maxima):
+        raise InputError(
+            f"'{path}' has {len(lines)} molecules and {len(maxima)} rows of maxima: expected a "
+            "table with headings in its first row, one of them 'smiles'; fix the headings"
+        )
+    both = zip(maxima, lines, strict=True)
+    return [replace(each, solvent=line.solvent) for each, line in both]
+
+
 def _rows(
     model: Surrogate,
     path: Path,
@@ -250,7 +264,7 @@ def _rows(
 ) -> Iterator[Compared]:
     """Yield the rows with a measured maximum in order, predicted in batches."""
     window: list[tuple[Structure | InputError, MeasuredMaximum]] = []
-    for entry, measured in zip(read_entries(path, 0, options), maxima, strict=False):
+    for entry, measured in zip(read_entries(path, 0, options), maxima, strict=True):
         if math.isfinite(measured.wavelength):
             window.append((entry, measured))
         if len(window) == AHEAD:

@@ -55,11 +55,11 @@ def test_a_table_is_compared_row_by_row(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     pytest.importorskip("tblite")
     table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
-    lines = ["smiles,lambda_max (nm),name", "C=CC=O,207,acrolein", "CCO,,ethanol", "C=C(,1,bad"]
+    lines = ["smiles,lambda_max (nm),name", "C=CC=O,207,acrolein", "CCO,,ethanol", "C=C(,210,bad"]
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = run("evaluate", "default", "--experiment", table, "--json", numbers)
     assert found.exit_code == 0, found.output
-    assert "1 were predicted in vacuum" in found.stdout
+    assert "1 were predicted in vacuum: the table names no solvent" in found.stdout
     assert "failed: bad: " in found.stderr
     assert "nan" not in found.stdout  # one compound has no rank and no straight line
     kept = json.loads(numbers.read_text(encoding="utf-8"))
@@ -69,6 +69,28 @@ def test_a_table_is_compared_row_by_row(tmp_path: Path) -> None:
     assert first["error_eV"] == pytest.approx(HC / first["predicted_nm"] - HC / 207.0)
     assert kept["scores"]["mae"] == pytest.approx(abs(first["error_eV"]))
     assert kept["scores"]["n_unmeasured"] == 1
+
+
+def test_rows_keep_their_maxima_and_solvents(tmp_path: Path) -> None:
+    """A cell with a line break, a longer heading of solvents and a row without one."""
+    pytest.importorskip("rdkit")
+    pytest.importorskip("tblite")
+    table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
+    lines = ["name,smiles,Solvent name,λmax", '"a\nb",C=CC=O,water,210', "c,c1ccncc1,,257"]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = run("evaluate", "default", "--experiment", table, "--json", numbers)
+    assert found.exit_code == 0, found.output
+    assert "1 were predicted in vacuum: their rows name no solvent" in found.stdout
+    kept = json.loads(numbers.read_text(encoding="utf-8"))["compounds"]
+    shown = [(each["name"], each["medium"], each["measured_nm"]) for each in kept]
+    assert shown == [("a b", "water", 210.0), ("c", "vacuum", 257.0)]
+
+
+def test_a_table_without_headings_of_molecules_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "a.smi"
+    table.write_text("structure,λmax\nC=CC=O,210\n", encoding="utf-8")
+    told = refusal(run("evaluate", "default", "--experiment", table))
+    assert "2 molecules and 1 rows of maxima" in told
 
 
 def test_one_of_two_is_expected(tmp_path: Path) -> None:
