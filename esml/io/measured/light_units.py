@@ -19,6 +19,13 @@ _KJ_PER_MOL = 96.48533212331
 
 _KCAL_PER_MOL = _KJ_PER_MOL / 4.184
 
+EMISSION = re.compile(
+    r"(?<![a-z])emi(ss|t|(?![a-z]))|fluoresc(?!ein)|phosphoresc|luminesc|lambda ?em(?![a-z])|"
+    r"(?<![a-z])(fluor|em|pl|ex|exc)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Headings of emission and of the light that excites it."""
+
 _PER_CM = r"(?:cm *\^? *[({]?[-−–⁻] *[1¹]|1 */ *cm\b|/ *cm\b|kayser)"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esml.io.formats.smiles_lists import find_solvents, table_rows
-from esml.io.measured.light_units import NM, LightUnit, stated_unit, unit_by_word
+from esml.io.measured.light_units import EMISSION, NM, LightUnit, stated_unit, unit_by_word
 from esml.io.provenance import InputError
 from esml.io.text import read_table
 from esml.units import HC
@@ -28,11 +28,6 @@ _MAXIMUM = re.compile(r"abs.*max|max.*abs|lambda|λ|max.*nm|^nm$", re.IGNORECASE
 _OF_LIGHT = re.compile(r"abs|max|peak|wave ?length|wave ?number|excitation energy", re.IGNORECASE)
 """Words that make a heading with a unit one of maxima."""
 _ABSORPTION = re.compile(r"abs", re.IGNORECASE)
-EMISSION = re.compile(
-    r"(?<![a-z])emi|fluor(?!o)|phosph|lumin|(?<![a-z])(em|pl|ex|exc)(?![a-z])|lambda ?em",
-    re.IGNORECASE,
-)
-"""Headings of emission and of the light that excites it."""
 _OTHER = re.compile(
     r"fwhm|width|lifetime|stokes|shift|yield|onset|edge|cut.?off|(?<![a-z])(eps|log|lg|od)|ε|ϵ|"
     r"absorbance|absorptivity|extinction|coefficient|intensity|oscillator|strength|error|"
