@@ -55,12 +55,13 @@ class MeasuredMaximum:
 def read_maxima(path: str | Path) -> list[MeasuredMaximum]:
     """Return the measured maxima of all rows of a table (CSV or TSV) with headings.
 
-    Cells without a digit, and numbers that are not positive, are rows without a measured maximum.
+    Cells that are no positive number, and single maxima outside 100 to 3000 nm, are rows without a
+    measured maximum.
 
     Raises
     ------
     InputError
-        If the file cannot be read, has no column of absorption maxima, or one that is no number or
+        If the file cannot be read, or has no column of absorption maxima or one in which most are
         not between 100 and 3000 nm.
     """
     path = Path(path)
@@ -69,12 +70,14 @@ def read_maxima(path: str | Path) -> list[MeasuredMaximum]:
     column = _column(path, headings)
     unit = stated_unit(headings[column]) or unit_by_word(headings[column]) or NM
     solvents = find_solvents(headings)
+    wavelengths = [_wavelength(_cell(cells, column), unit) for _, cells in rows[1:]]
+    _check_unit(path, wavelengths, unit)
     return [
         MeasuredMaximum(
-            _wavelength(path, line, _cell(cells, column), unit),
+            wavelength if SHORTEST <= wavelength <= LONGEST else math.nan,
             "" if solvents is None else _cell(cells, solvents),
         )
-        for line, cells in rows[1:]
+        for wavelength, (_, cells) in zip(wavelengths, rows[1:], strict=True)
     ]
 
 
@@ -107,25 +110,24 @@ def _cell(row: list[str], column: int) -> str:
     return row[column].strip() if column < len(row) else ""
 
 
-def _wavelength(path: Path, line: int, cell: str, unit: LightUnit) -> float:
-    """λmax in nm; nan if the cell has none. Raises InputError."""
-    if not any(c.isdigit() for c in cell):
-        return math.nan
+def _wavelength(cell: str, unit: LightUnit) -> float:
+    """λmax in nm; nan if the cell is no positive number."""
     try:
         value = float(cell if "." in cell else cell.replace(",", "."))
-    except ValueError as error:
-        raise InputError(
-            f"line {line} of '{path}' has the maximum '{cell}': expected one number in "
-            f"{unit.name}; fix the cell or empty it"
-        ) from error
-    if value <= 0.0:
+    except ValueError:
         return math.nan
-    wavelength = HC / (value * unit.factor) if unit.of_energy else value * unit.factor
-    if not SHORTEST <= wavelength <= LONGEST:
-        shown = f"{value:g} {unit.name}" + ("" if unit == NM else f", that is {wavelength:g} nm")
+    if not 0.0 < value < math.inf:
+        return math.nan
+    return HC / (value * unit.factor) if unit.of_energy else value * unit.factor
+
+
+def _check_unit(path: Path, wavelengths: list[float], unit: LightUnit) -> None:
+    """Raise InputError if most maxima are outside what light can be: they have another unit."""
+    known = [value for value in wavelengths if not math.isnan(value)]
+    outside = [value for value in known if not SHORTEST <= value <= LONGEST]
+    if 2 * len(outside) > len(known):
         raise InputError(
-            f"line {line} of '{path}' has a maximum of {shown}: expected {SHORTEST:g} to "
-            f"{LONGEST:g} nm; fix it, or name its unit in the heading, such as 'lambda_max (nm)' "
-            "or 'abs max (eV)'"
+            f"'{path}' has maxima such as {outside[0]:.4g} nm, read in {unit.name}: expected "
+            f"{SHORTEST:g} to {LONGEST:g} nm; name their unit in the heading, such as 'lambda_max "
+            "(nm)' or 'abs max (eV)'"
         )
-    return wavelength
