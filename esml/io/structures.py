@@ -32,7 +32,7 @@ from esml.io.provenance import (
     too_large,
 )
 from esml.io.structure_checks import StructureError, molecular_charge
-from esml.io.structure_checks.charge_and_spin import CHARGE_KEYS, stated_charge
+from esml.io.structure_checks.charge_and_spin import CHARGE_KEYS, stated_charge, stating
 
 __all__ = [
     "DEFAULT",
@@ -377,8 +377,8 @@ def _check_frame(name: str, options: ReadingOptions) -> None:
 
 
 def _forget_charge(atoms: Atoms) -> None:
-    for key in CHARGE_KEYS:
-        atoms.info.pop(key, None)
+    for key in stating(atoms.info, CHARGE_KEYS):
+        del atoms.info[key]
 
 
 def _from_built(

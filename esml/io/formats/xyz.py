@@ -2,9 +2,9 @@
 
 A frame is the number of atoms on a line, a comment, and a line ``symbol x y z …`` for each atom;
 empty lines between frames are skipped. In plain frames further columns are ignored, and the comment
-may state charge and spin: ``charge=1``, ``total_charge=2 total_spin=1``, or only ``2 1`` (charge
-and multiplicity). Frames with ``Properties=`` or ``Lattice=`` in the comment are extended xyz and
-are read by ASE.
+may state charge and spin: ``charge=1``, ``Charge: 2-``, ``total_charge=2 total_spin=1``, or only
+``2 1`` (charge and multiplicity). Frames with ``Properties=`` or ``Lattice=`` in the comment are
+extended xyz and are read by ASE.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from esml.io.structure_checks.charge_and_spin import (
     MULTIPLICITY_KEYS,
     SPIN_KEYS,
     charge_and_multiplicity,
+    signed_number,
+    stating,
 )
 from esml.io.text import lines
 
@@ -40,8 +42,10 @@ ISOTOPES = {"D": 2.014, "T": 3.016}
 
 _COUNT = re.compile(r"\s*([+-]?\d{1,99})\s*")
 _EXTENDED = re.compile(r"\b(Properties|Lattice)\s*=", re.IGNORECASE)
-_KEYS = "|".join((*CHARGE_KEYS[:-1], *MULTIPLICITY_KEYS, *SPIN_KEYS))
-_WORDS = re.compile(rf"\b({_KEYS})\b\s*[:= ]\s*([+-]?\d+(?:\.\d*)?)\b")
+_KEYS = "|".join((*CHARGE_KEYS[:-1], *MULTIPLICITY_KEYS, *SPIN_KEYS[:-1]))
+_WORDS = re.compile(
+    rf"\b((?i:{_KEYS})|uhf|[qQ](?=\s*[:=]))\b[\"']?(\s*[:=]\s*|\s+)([+\-−]?\d[^\s,;)\]}}\"']*)"
+)
 _QM9_TRAILER = 3
 """Number of lines after the atoms in QM9's files: frequencies, SMILES, InChI."""
 
@@ -209,14 +213,34 @@ def _comment(comment: str) -> tuple[dict[str, Any], str]:
         except (ValueError, KeyError, IndexError):
             parsed = {}
         info = {key: value for key, value in parsed.items() if value is not True}
-    for key, value in _WORDS.findall(comment):
-        info.setdefault(key, float(value))
+    _add_words(info, comment)
     return info, charge_source(info)
+
+
+def _add_words(info: dict[str, Any], comment: str) -> None:
+    """Add charge and spin that a comment states in words: ``charge: 2-``, ``CHARGE -2``.
+
+    Raises ValueError for ``charge=`` and the like with something that is not a number.
+    """
+    for key in stating(info, (*CHARGE_KEYS, *MULTIPLICITY_KEYS, *SPIN_KEYS)):
+        if isinstance(info[key], bool):
+            del info[key]  # the word alone, which states nothing
+    for key, between, value in _WORDS.findall(comment):
+        try:
+            found = signed_number(value)
+        except ValueError:
+            if between.isspace():
+                continue  # prose
+            raise ValueError(
+                f"'{key}{between}{value}' of its comment is no number such as -1, 1- or 1+"
+            ) from None
+        if isinstance(info.get(key, ""), str):
+            info[key] = found
 
 
 def charge_source(info: dict[str, Any]) -> str:
     """Return which key of ``info`` states the charge; "" if none."""
-    return next((f"{key}= of the file" for key in CHARGE_KEYS if info.get(key) is not None), "")
+    return next((f"{key}= of the file" for key in stating(info, CHARGE_KEYS)), "")
 
 
 def _extended(count: int, comment: str, rows: list[str]) -> tuple[Atoms, str, tuple[str, ...]]:
@@ -231,6 +255,7 @@ def _extended(count: int, comment: str, rows: list[str]) -> tuple[Atoms, str, tu
     text = "\n".join([str(count), comment, *rows]) + "\n"
     atoms = ase.io.read(io.StringIO(text), format="extxyz")
     assert isinstance(atoms, Atoms)
+    _add_words(atoms.info, comment)
     isotopes = f"{n_isotopes} isotopes of hydrogen (D, T) are read as hydrogen"
     return atoms, charge_source(atoms.info), (isotopes,) if n_isotopes else ()
 

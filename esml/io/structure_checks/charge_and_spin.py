@@ -18,31 +18,45 @@ from esml.physics.basis import N_SLOTS, VALENCE_ELECTRONS
 CHARGE_KEYS = (
     "charge",
     "total_charge",
-    "Charge",
     "tot_charge",
     "net_charge",
     "molecular_charge",
+    "formal_charge",
+    "chg",
     "q",
 )
-"""Keys of ``atoms.info`` for the total charge."""
+"""Keys of ``atoms.info`` for the total charge, in small or capital letters."""
 
-MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "Multiplicity", "mult")
-"""Keys of ``atoms.info`` for the multiplicity 2S + 1."""
+MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult")
+"""Keys of ``atoms.info`` for the multiplicity 2S + 1, in small or capital letters."""
 
 SPIN_KEYS = ("spin", "total_spin", "uhf")
 """Keys under which some programs write the multiplicity, others the number of unpaired electrons.
 With an even number of electrons, both 0 and 1 can only mean a singlet."""
 
-_TWO_NUMBERS = re.compile(r"\s*([+-]?\d)\s*,?\s+([1-9])\s*")
+_TWO_NUMBERS = re.compile(r"\s*([+-]?\d|\d[+-])(?:\s*,\s*|\s+)([1-9])\s*")
+_SIGN_LAST = re.compile(r"(\d+)([+-])")
 
 
 class StructureError(ValueError):
     """Raised for a structure the model cannot treat; the message is one sentence for the user."""
 
 
+def signed_number(text: str) -> float:
+    """Read a number whose sign may follow it, as chemists write charges: ``2-`` is −2.
+
+    Raises ValueError.
+    """
+    text = text.strip().replace("−", "-")
+    match = _SIGN_LAST.fullmatch(text)
+    return float(match[2] + match[1] if match else text)
+
+
 def _number(value: Any, name: str) -> float:
     try:
-        return float(value)
+        if isinstance(value, bool):  # a word without a value in the comment of a file
+            raise TypeError
+        return signed_number(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         raise StructureError(
             f"atoms.info[{name!r}] is {value!r} where a number is expected: set it to one or "
@@ -50,8 +64,18 @@ def _number(value: Any, name: str) -> float:
         ) from None
 
 
+def stating(info: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
+    """Return which keys of ``info`` are among ``keys``, in small or capital letters, and set.
+
+    ``UHF`` in capitals is no ``uhf``: it names a method.
+    """
+    found = {key: key.lower() for key in info if isinstance(key, str) and key != "UHF"}
+    kept = [key for key, small in found.items() if small in keys and info[key] is not None]
+    return sorted(kept, key=lambda key: keys.index(found[key]))
+
+
 def _stated(info: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, float] | None:
-    found = [(key, _number(info[key], key)) for key in keys if info.get(key) is not None]
+    found = [(key, _number(info[key], key)) for key in stating(info, keys)]
     for key, value in found[1:]:
         if value != found[0][1]:
             raise StructureError(
@@ -116,9 +140,9 @@ def _check_stated_spin(atoms: Atoms) -> None:
 
 
 def charge_and_multiplicity(comment: str) -> tuple[int, int] | None:
-    """Return charge and multiplicity of a comment with nothing else, such as ``"2 1"``."""
-    match = _TWO_NUMBERS.fullmatch(comment)
-    return (int(match[1]), int(match[2])) if match else None
+    """Return charge and multiplicity of a comment with nothing else: ``"2 1"``, ``"-2,1"``."""
+    match = _TWO_NUMBERS.fullmatch(comment.replace("−", "-"))
+    return (int(signed_number(match[1])), int(match[2])) if match else None
 
 
 def molecular_charge(atoms: Atoms) -> int:
