@@ -183,6 +183,12 @@ def _mol2(block: str, name: str) -> Table:
 
 # --- Turbomole ------------------------------------------------------------------------------------
 
+_CHARGES = {"$eht": r"\$eht.*\bcharge=", "$chrg": r"\$chrg\b"}
+"""Lines that state the total charge: Turbomole's and xtb's."""
+
+_UNPAIRED = {"uhf": r"\$uhf\b"}
+"""xtb's line for the number of unpaired electrons."""
+
 
 def read_coord(text: str) -> Iterator[Table | InputError]:
     """Yield the molecule of a Turbomole file: ``$coord`` in bohr, ``$coord angs`` in Å."""
@@ -204,8 +210,23 @@ def read_coord(text: str) -> Iterator[Table | InputError]:
         raise InputError(
             f"its section $coord cannot be read ({error}): expected 'x y z symbol'; fix it"
         ) from error
-    charge = re.search(r"^\s*\$eht.*\bcharge=\s*([+-]?\d+)", text, flags=re.MULTILINE)
-    if charge:
-        yield Table(atoms, "", int(charge[1]), "$eht of the file", notes)
+    atoms.info |= _stated(text, _UNPAIRED)
+    charges = _stated(text, _CHARGES)
+    if len(set(charges.values())) > 1:
+        shown = " and ".join(f"{value:+d} in {name}" for name, value in charges.items())
+        raise InputError(f"it states the charges {shown}: expected one; delete the wrong one")
+    if charges:
+        name, charge = next(iter(charges.items()))
+        yield Table(atoms, "", charge, f"{name} of the file", notes)
     else:
         yield Table(atoms, notes=notes)
+
+
+def _stated(text: str, patterns: dict[str, str]) -> dict[str, int]:
+    """The whole numbers that the lines of a Turbomole file state, by the names of ``patterns``."""
+    found = {}
+    for name, pattern in patterns.items():
+        match = re.search(rf"^\s*{pattern}\s*([+-]?\d+)\b", text, flags=re.MULTILINE)
+        if match:
+            found[name] = int(match[1])
+    return found
