@@ -96,6 +96,7 @@ def check_structure(
             f"{_name(atoms, i)} and {_name(atoms, j)} are {distance:.3f} Å apart where at least "
             f"{CLOSEST} Å is expected: look for a doubled atom or coordinates not in Å"
         )
-    if reason := implausible(atoms):
+    charge = molecular_charge(atoms) if charge is None else charge
+    if reason := implausible(atoms, charge):
         raise StructureError(reason)
-    check_shell(atoms, molecular_charge(atoms) if charge is None else charge)
+    check_shell(atoms, charge)

@@ -16,6 +16,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.units import Bohr
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
@@ -46,7 +48,22 @@ class GeometryLimits:
     open_end: float = 0.9
     """A C or N atom with only one neighbour has a triple bond, which is shorter than this."""
     share: float = 0.2
-    """Hydrogens are missing if this share of the heavy atoms lacks neighbours."""
+    """Hydrogens are missing if this share of the heavy atoms lacks neighbours …"""
+    single: float = 0.985
+    """… or a carbon atom with two bonds to C, N or O, both longer than this: carbenes have shorter
+    ones (dimethylcarbene 0.97), CH₂ groups 0.99 to 1.01 …"""
+    plain: float = 0.95
+    """… or two atoms with one bond longer than this, or with two, both longer than ``triple`` (not
+    so in arynes) and at less than ``strongly_bent``, which is exceeded in aryl cations …"""
+    carbanion: float = 116.0
+    """… except that each negative charge may be at an atom with an angle below this (aryl anions,
+    112°) …"""
+    carbene: float = 106.0
+    """… and that the carbon of a carbene between two N, O or S has an angle below this (imidazol-
+    ylidenes 102°; C2 of imidazole 112°)."""
+    stretched: float = 3.2
+    """Å; an atom of another molecule nearer than this may be a partner that was pulled away, but
+    stacked molecules are 3.4 Å apart."""
     shielding: float = 0.95
     """Two atoms have no bond if a third is nearer to both than this fraction of their distance, as
     across a four-membered ring."""
@@ -74,11 +91,12 @@ _REACH = 2.0 * GeometryLimits.lonely
 """Å; covers reduced distances up to ``lonely`` for the lighter elements."""
 
 
-def implausible(atoms: Atoms, limits: GeometryLimits = LIMITS) -> str | None:
+def implausible(atoms: Atoms, charge: int = 0, limits: GeometryLimits = LIMITS) -> str | None:
     """Return what is wrong with the coordinates of ``atoms``, in one sentence; None if nothing is.
 
     Recognizes lengths in bohr, drawings (two-dimensional coordinates), missing hydrogens, and
-    overlapping molecules. Single atoms and pairs of atoms are not checked.
+    overlapping molecules. Single atoms and pairs of atoms are not checked. A negative ``charge``
+    may be at carbon atoms with a lone pair.
     """
     if len(atoms) < 2:
         return None
@@ -94,9 +112,10 @@ def implausible(atoms: Atoms, limits: GeometryLimits = LIMITS) -> str | None:
             return _drawing(reason) if flat else reason
         if bonds.flat and (reason := bonds.drawn()):
             return _drawing(reason)
-    if reason := bonds.lacking_hydrogens():
+    if bonds.many_lack():
+        reason = bonds.missing_hydrogens()
         return _drawing(reason) if bonds.flat and len(atoms) > 3 else reason
-    return None
+    return bonds.missing_hydrogens() if bonds.some_lack(charge) else None
 
 
 def _drawing(reason: str) -> str:
@@ -210,17 +229,16 @@ class _Bonds:
         light = (self.numbers[self.pairs] == 1).any(axis=1)
         return np.where(light, self.limits.hydrogen, self.limits.neighbour)
 
-    def lacking_hydrogens(self) -> str | None:
-        """Describe C and N atoms with fewer neighbours than in any stable molecule."""
-        heavy = int(np.count_nonzero(self.numbers != 1))
+    @cached_property
+    def _lacking(self) -> dict[int, list[tuple[int, float]]]:
+        """C and N atoms with fewer neighbours than in any stable molecule, and these neighbours."""
         bonded = self.reduced < self._limit
         counts = np.bincount(self.pairs[bonded].ravel(), minlength=len(self.numbers))
         carbon_or_nitrogen = (self.numbers == 6) | (self.numbers == 7)
         suspects = np.flatnonzero(carbon_or_nitrogen & (counts > 0) & (counts < 3))
         # Most molecules end here: only sp atoms and nitrogens have so few neighbours.
-        carbon = suspects[self.numbers[suspects] == 6]
-        if not carbon.size:
-            return None
+        if not (self.numbers[suspects] == 6).any():
+            return {}
         neighbours: dict[int, list[tuple[int, float]]] = {int(k): [] for k in suspects}
         for (i, j), reduced in zip(
             self.pairs[bonded].tolist(), self.reduced[bonded].tolist(), strict=True
@@ -229,16 +247,64 @@ class _Bonds:
                 neighbours[i].append((j, reduced))
             if j in neighbours:
                 neighbours[j].append((i, reduced))
-        lacking = [k for k in neighbours if self._lacks(k, neighbours[k])]
-        n_carbon = sum(self.numbers[k] == 6 for k in lacking)
+        return {k: near for k, near in neighbours.items() if self._lacks(k, near)}
+
+    def many_lack(self) -> bool:
+        """Whether so many atoms lack hydrogens that no exception explains it."""
+        lacking = list(self._lacking)
         enough = len(lacking) > 1 or not (self.numbers == 1).any()
-        if not n_carbon or not enough or len(lacking) <= self.limits.share * heavy:
-            return None
+        heavy = np.count_nonzero(self.numbers != 1)
+        share = len(lacking) > self.limits.share * heavy
+        return bool(enough and share and (self.numbers[lacking] == 6).any())
+
+    def some_lack(self, charge: int) -> bool:
+        """Whether carbon atoms lack hydrogens that are none of the exceptions.
+
+        These are carbenes, arynes, aryl anions and cations, and atoms whose partner was pulled
+        away. Losing one hydrogen makes a radical, which the count of electrons tells; so two atoms
+        must have lost one, or one atom two.
+        """
+        limits, plain, bent = self.limits, 0, 0
+        for k, neighbours in self._lacking.items():
+            lengths = [reduced for _, reduced in neighbours]
+            if self.numbers[k] != 6 or min(lengths) < limits.triple or self._left(k):
+                continue
+            if len(neighbours) == 1:
+                plain += lengths[0] > limits.plain
+                continue
+            elements = set(self.numbers[[n for n, _ in neighbours]].tolist())
+            if min(lengths) > limits.single and elements <= {6, 7, 8}:
+                return True
+            angle = self._angle(k, neighbours)
+            between = elements <= {7, 8, 16} and angle < limits.carbene
+            if angle < limits.strongly_bent and not between:
+                bent += angle < limits.carbanion
+                plain += angle >= limits.carbanion
+        return plain + max(bent - max(-charge, 0), 0) > 1
+
+    def _left(self, k: int) -> bool:
+        """Whether an atom of another molecule is as near as the partner in a stretched bond."""
+        elsewhere = self._molecules != self._molecules[k]
+        distances = np.linalg.norm(self.positions[elsewhere] - self.positions[k], axis=1)
+        return bool((distances < self.limits.stretched).any())
+
+    @cached_property
+    def _molecules(self) -> Indices:
+        """Number of the molecule, by connected bonds, of every atom."""
+        i, j = self.pairs[self.reduced < self._limit].T
+        n = len(self.numbers)
+        bonds = coo_array((np.ones(len(i)), (i, j)), shape=(n, n))
+        return np.asarray(connected_components(bonds, directed=False)[1], dtype=np.int64)
+
+    def missing_hydrogens(self) -> str:
+        """Say which atoms lack hydrogens."""
+        lacking, heavy = list(self._lacking), int(np.count_nonzero(self.numbers != 1))
+        first = self._name(next(k for k in lacking if self.numbers[k] == 6))
+        which = f"{first} first, have" if len(lacking) > 1 else f"{first}, has"
         return (
-            f"hydrogens are missing: {len(lacking)} of {heavy} heavy atoms, "
-            f"{self._name(lacking[0])} first, have fewer neighbours than any stable molecule gives "
-            "them, where a whole molecule is expected; add the hydrogens, or give the molecule as "
-            "SMILES"
+            f"hydrogens are missing: {len(lacking)} of {heavy} heavy atoms, {which} fewer "
+            "neighbours than any stable molecule gives them, where a whole molecule is expected; "
+            "add the hydrogens, or give the molecule as SMILES"
         )
 
     def _lacks(self, k: int, neighbours: list[tuple[int, float]]) -> bool:
@@ -254,11 +320,15 @@ class _Bonds:
             return neighbours[0][1] > self.limits.open_end
         if self.numbers[k] == 7:
             return False  # pyridine, imines and azo groups have two
+        short = min(reduced for _, reduced in neighbours) < self.limits.triple
+        limit = self.limits.strongly_bent if short else self.limits.bent
+        return self._angle(k, neighbours) < limit
+
+    def _angle(self, k: int, neighbours: list[tuple[int, float]]) -> float:
+        """Angle at an atom between its two neighbours, in degrees."""
         a, b = (self.positions[n] - self.positions[k] for n, _ in neighbours)
         cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-        angle = float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
-        short = min(reduced for _, reduced in neighbours) < self.limits.triple
-        return angle < (self.limits.strongly_bent if short else self.limits.bent)
+        return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
     def _is_carbene(self, k: int, neighbours: list[int]) -> bool:
         """Whether an atom is the carbon of a dihalocarbene, which has a closed shell (CF₂)."""
