@@ -15,7 +15,7 @@ from typing import Any
 from ase import Atoms
 
 from esml.io.formats.atom_tables import Table
-from esml.io.provenance import InputError
+from esml.io.provenance import ASSUMED, InputError
 from esml.io.structure_checks.plausibility import implausible
 from esml.io.text import LONGEST_RECORD, lines
 
@@ -146,7 +146,9 @@ def _record(
         atoms.info["multiplicity"] = radicals + 1
     if any(atom.GetIsotope() for atom in mol.GetAtoms()):
         notes = (*notes, "isotopes are read as their elements")
-    return Table(atoms, name, charge, "formal charges of the record", notes)
+    # Bonds that RDKit cannot interpret often are those of ions whose charges got lost.
+    stated = understood or any(atom.GetFormalCharge() for atom in mol.GetAtoms())
+    return Table(atoms, name, charge, "formal charges of the record" if stated else ASSUMED, notes)
 
 
 def _atoms(mol: Any) -> Atoms:
