@@ -34,6 +34,9 @@ SPIN_KEYS = ("spin", "total_spin", "uhf")
 """Keys under which some programs write the multiplicity, others the number of unpaired electrons.
 With an even number of electrons, both 0 and 1 can only mean a singlet."""
 
+LARGEST_MOMENT = 0.5
+"""Bohr magnetons; initial magnetic moments up to this, of an atom or all, state no open shell."""
+
 _TWO_NUMBERS = re.compile(r"\s*([+-]?\d|\d[+-])(?:\s*,\s*|\s+)([1-9])\s*")
 _SIGN_LAST = re.compile(r"(\d+)([+-])")
 
@@ -124,13 +127,16 @@ def _check_stated_spin(atoms: Atoms) -> None:
     """Refuse an open shell stated by spin, multiplicity or initial magnetic moments."""
     spin = _stated(atoms.info, SPIN_KEYS)
     multiplicity = _stated(atoms.info, MULTIPLICITY_KEYS)
+    moments = np.abs(atoms.arrays.get("initial_magmoms", np.zeros(1)))
     moment = abs(float(np.sum(atoms.arrays.get("initial_magmoms", 0.0))))
     if spin is not None and spin[1] not in (0.0, 1.0):
         shown = f"atoms.info[{spin[0]!r}] = {spin[1]:g}"
     elif multiplicity is not None and multiplicity[1] != 1:
         shown = f"atoms.info[{multiplicity[0]!r}] = {multiplicity[1]:g}"
-    elif moment > 0.5:
+    elif moment > LARGEST_MOMENT:
         shown = f"initial magnetic moments summing to {moment:g}"
+    elif moments.max(initial=0.0) > LARGEST_MOMENT:
+        shown = f"initial magnetic moments of {moments.max():g} that cancel (an open-shell singlet)"
     else:
         return
     raise StructureError(
