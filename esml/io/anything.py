@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from ase.data import atomic_numbers
 
 from esml.io.formats import Table
 from esml.io.paths import looks_like_file
@@ -86,6 +87,11 @@ def _of_pyscf(mol: Any) -> Table:
             "the PySCF Mole has no atoms: expected one that is built; call mol.build() first"
         )
     symbols = [mol.atom_pure_symbol(k) for k in range(mol.natm)]
+    if ghosts := [symbol for symbol in symbols if atomic_numbers.get(symbol, 0) == 0]:
+        raise InputError(
+            f"the PySCF Mole has {len(ghosts)} ghost atoms ({ghosts[0]}): expected only atoms with "
+            "nuclei; build one without them"
+        )
     atoms = Atoms(symbols, mol.atom_coords(unit="ANG"))
     if hasattr(mol, "lattice_vectors"):  # a Cell
         atoms.set_cell(mol.lattice_vectors())
