@@ -46,6 +46,7 @@ _KEYS = "|".join((*CHARGE_KEYS[:-1], *MULTIPLICITY_KEYS, *SPIN_KEYS[:-1]))
 _WORDS = re.compile(
     rf"\b((?i:{_KEYS})|uhf|[qQ](?=\s*[:=]))\b[\"']?(\s*[:=]\s*|\s+)([+\-−]?\d[^\s,;)\]}}\"']*)"
 )
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*(?:,\d+|\d)(?:[eEdD][+-]?\d+)?")
 _QM9_TRAILER = 3
 """Number of lines after the atoms in QM9's files: frequencies, SMILES, InChI."""
 
@@ -189,16 +190,32 @@ def _check_columns(comment: str, path: Path) -> None:
 
 
 def _plain(comment: str, rows: list[str]) -> tuple[Atoms, str, tuple[str, ...]]:
-    symbols, coordinates = [], []
+    symbols, coordinates, n_commas = [], [], 0
     for row in rows:
-        words = row.replace(",", " ").split()
+        words, commas = _columns(row)
+        n_commas += commas
         if len(words) < 4:
             raise ValueError(f"'{row.strip()}' is not a symbol with three coordinates")
         symbols.append(words[0])
         coordinates.append([number(word) for word in words[1:4]])
     atoms, remarks = molecule(symbols, coordinates)
+    if n_commas:
+        remarks = (*remarks, "commas in its coordinates are read as decimal points (0,5 as 0.5)")
     atoms.info, source = _comment(comment)
     return atoms, source, remarks
+
+
+def _columns(row: str) -> tuple[list[str], bool]:
+    """The words of a row, and whether its numbers have decimal commas.
+
+    Three words ``1,5`` or ``0`` behind the symbol do; other commas stand between the columns.
+    """
+    words = [word.rstrip(",") for word in row.split()]
+    numbers = words[1:4]
+    whole = len(numbers) == 3 and all(_DECIMAL_COMMA.fullmatch(word) for word in numbers)
+    if whole and any("," in word for word in numbers):
+        return [words[0], *(word.replace(",", ".") for word in numbers)], True
+    return row.replace(",", " ").split(), False
 
 
 def _comment(comment: str) -> tuple[dict[str, Any], str]:
