@@ -1,10 +1,14 @@
 """Read text files: UTF-8 or Latin-1, with or without a byte-order mark, compressed or not.
 
+Files in UTF-16 are known by their byte-order mark, which Windows writes.
+
 Lines are returned without their ends (``\\n`` or ``\\r\\n``).
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +25,8 @@ LONGEST_RECORD = 2**26
 
 COMPRESSED = (".gz", ".bz2", ".xz")
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""Byte-order marks of UTF-16."""
 
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Bytes that occur in no text of the supported encodings."""
@@ -33,10 +39,12 @@ def suffix_of(path: Path) -> str:
 
 
 def decode(line: bytes) -> str:
-    """Decode as UTF-8, else as Latin-1, which accepts any byte.
+    """Decode as UTF-16 if its mark stands first, as UTF-8, else as Latin-1, which accepts any byte.
 
     Raises ValueError for bytes that are not text.
     """
+    if line.startswith(UTF_16):
+        line = line.decode("utf-16").encode("utf-8")
     if _NO_TEXT.search(line):
         raise ValueError("it is not text")
     try:
@@ -48,6 +56,13 @@ def decode(line: bytes) -> str:
 def lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file. Raises ValueError if it is not text, and OSError."""
     with open_with_compression(str(path), "rb") as file:
+        start = file.read(2)
+        file.seek(0)
+        if start in UTF_16:
+            wide = io.TextIOWrapper(file, "utf-16")
+            while line := wide.readline(LONGEST_LINE):
+                yield decode(line.encode("utf-8")).rstrip("\r\n")
+            return
         first = True
         while line := file.readline(LONGEST_LINE):
             text = decode(line).rstrip("\r\n")
