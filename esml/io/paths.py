@@ -38,8 +38,18 @@ def check_file(path: Path) -> None:
         raise InputError(f"'{path}' is empty: expected at least one structure; check the file")
 
 
+def check_given(text: str) -> None:
+    """Raise ``InputError`` if ``text``, a path or a SMILES, is empty."""
+    if not text.strip():
+        raise InputError(
+            "no structure is given: expected the path of a geometry file or a SMILES; give one"
+        )
+
+
 def looks_like_file(text: str) -> bool:
     """Return whether ``text`` is a path: it exists, or ends like the name of a geometry file."""
+    if not text.strip():
+        return False  # Path("") is the current directory
     path = Path(text)
     suffix = path.suffix.lstrip(".")
     try:

@@ -20,7 +20,7 @@ from ase import Atoms
 from esml.io.formats import Item, Table, items_of, kind_of
 from esml.io.formats.rdkit_files import mol_formula, record_of
 from esml.io.geometry import Built, Request, Settings, build, build_many, parse_smiles
-from esml.io.paths import check_file, count_structures
+from esml.io.paths import check_file, check_given, count_structures
 from esml.io.provenance import (
     ASSUMED,
     GIVEN,
@@ -86,6 +86,7 @@ def from_smiles(
     InputError
         If the text is not a SMILES, or the molecule cannot be embedded.
     """
+    check_given(smiles)
     _check_frame(smiles, options)
     settings = _settings(options)
     parse_smiles(smiles)  # fail before starting a process: no RDKit, or no SMILES
