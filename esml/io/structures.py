@@ -32,6 +32,7 @@ from esml.io.provenance import (
     too_large,
 )
 from esml.io.structure_checks import StructureError, molecular_charge
+from esml.io.structure_checks.cells import join_torn
 from esml.io.structure_checks.charge_and_spin import CHARGE_KEYS, stated_charge, stating
 
 __all__ = [
@@ -334,6 +335,8 @@ def _finished(item: Item, path: Path, options: ReadingOptions) -> Structure | In
         volume = abs(float(atoms.cell.volume))
         if options.ignore_cell:
             notes = (*notes, "the cell is left out, as asked: one isolated molecule")
+            if options.point_charges is None and (moved := join_torn(atoms)):
+                notes = (*notes, f"{moved} atoms are moved by the cell, which tore molecules")
         elif volume < SMALLEST_CELL * len(atoms):
             notes = (*notes, "the cell is too small to mean anything and is left out")
         if len(notes) > len(table.notes):
@@ -353,7 +356,8 @@ def _surround(atoms: Atoms, options: ReadingOptions, stated: str = "") -> None:
 def _charge(table: Table, options: ReadingOptions) -> tuple[int | None, str]:
     """Total charge of a record and its source; None if the stated value is not a charge."""
     if options.charge is not None:
-        _forget_charge(table.atoms)
+        for key in stating(table.atoms.info, CHARGE_KEYS):
+            del table.atoms.info[key]
         return options.charge, GIVEN
     if table.charge is not None:
         return table.charge, table.charge_source
@@ -375,11 +379,6 @@ def _check_frame(name: str, options: ReadingOptions) -> None:
             f"point charges are given around {name}, whose geometry is made here: expected "
             "coordinates in their frame; give a geometry file and leave --geometry out"
         )
-
-
-def _forget_charge(atoms: Atoms) -> None:
-    for key in stating(atoms.info, CHARGE_KEYS):
-        del atoms.info[key]
 
 
 def _from_built(

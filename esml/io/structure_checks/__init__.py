@@ -2,6 +2,7 @@
 
 charge_and_spin  total charge and spin stated by structures
 plausibility     missing hydrogens, lengths in bohr, drawings, overlapping molecules
+cells            molecules torn by the boundary of a periodic cell
 molecules        checks for models of molecules
 crystals         checks for models of crystals
 """
