@@ -165,6 +165,7 @@ def _predicted(
     Ends the command if that is not possible.
     """
     from esml.io.structure_checks import StructureError
+    from esml.io.structure_checks.crystals import check_ordered
     from esml.physics.crystals import NeutralityError
     from esml.predict.model_files import solid_model
 
@@ -173,6 +174,7 @@ def _predicted(
     with refusing(ValueError, OSError):
         surrogate = solid_model(model, device, set(atoms.numbers.tolist()))
     with refusing(StructureError, NeutralityError, ValueError):
+        check_ordered(atoms)
         crystal = surrogate.predict(atoms, divisions)
     for warning in crystal.warnings:
         note(f"warning: {warning}")
@@ -197,6 +199,7 @@ def _write_map(
     from esml.export.crystal_map import write_crystal_map
     from esml.export.writer import ExportError
     from esml.io.structure_checks import StructureError
+    from esml.io.structure_checks.crystals import check_ordered
     from esml.physics.crystals import NeutralityError
     from esml.predict.model_files import solid_model
 
@@ -208,6 +211,7 @@ def _write_map(
     crystals = []
     for number, atoms in enumerate(structures):
         try:
+            check_ordered(atoms)
             crystals.append(surrogate.predict(atoms, _divisions(k_points)))
         except (StructureError, NeutralityError) as error:
             note(f"structure {number} is not on the map: {error}")

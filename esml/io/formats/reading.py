@@ -26,6 +26,7 @@ from esml.io.formats.xyz import read_xyz
 from esml.io.geometry import Request
 from esml.io.provenance import InputError, ReadingOptions
 from esml.io.structure_checks import StructureError, molecular_charge
+from esml.io.structure_checks.crystals import check_ordered
 from esml.io.text import read_text
 
 
@@ -144,7 +145,7 @@ def _tables(path: Path, kind: Kind) -> Iterator[Table | InputError]:
     elif kind in READERS:
         yield from READERS[kind](read_text(path))
     else:
-        yield from (Table(atoms) for atoms in _through_ase(path))
+        yield from map(_ordered, _through_ase(path))
 
 
 def _through_ase(path: Path) -> Iterator[Atoms]:
@@ -158,6 +159,15 @@ def _through_ase(path: Path) -> Iterator[Atoms]:
         atoms = row.toatoms()
         atoms.info |= {key: row[key] for key in ("name", "charge") if key in row}
         yield atoms
+
+
+def _ordered(atoms: Atoms) -> Table | InputError:
+    """Return the atoms, or the reason why they are no single structure."""
+    try:
+        check_ordered(atoms)
+    except StructureError as error:
+        return InputError(str(error))
+    return Table(atoms)
 
 
 def _empty(path: Path) -> InputError:

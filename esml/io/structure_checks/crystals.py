@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -15,6 +15,27 @@ CLOSEST = 1.2
 """Å; metal atoms closer than this count as an error in the input."""
 LEAST_VOLUME = 1.0
 """Å³; a cell with less volume does not span three dimensions."""
+WHOLE = 0.999
+"""Sites occupied less than this are partly empty; refinements round 1 no further."""
+
+
+def check_ordered(atoms: Atoms) -> None:
+    """Refuse a structure read from a file whose sites are shared or partly empty.
+
+    ASE keeps one whole atom on such a site and tells the shares in ``atoms.info["occupancy"]``.
+    Raises StructureError.
+    """
+    occupancy = atoms.info.get("occupancy")
+    if not isinstance(occupancy, Mapping):
+        return
+    for site, shares in occupancy.items():
+        if len(shares) > 1 or sum(shares.values()) < WHOLE:
+            held = " and ".join(f"{element} {share:g}" for element, share in shares.items())
+            raise StructureError(
+                f"site {site} holds {held} where one whole atom is expected: the structure is "
+                "disordered; write an ordered cell or supercell, which has one element on every "
+                "site, and choose that"
+            )
 
 
 def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
