@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml.commands.messages import console, fail, note, refusing
-from esml.commands.options import DeviceOption, check_output, check_picture
+from esml.commands.options import DeviceOption, check_apart, check_output, check_picture
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -65,8 +65,10 @@ def bands(
     device: DeviceOption = "cpu",
 ) -> None:
     """Bands of a crystal along a path, with a picture beside the density of states."""
-    for place, option in ((plot, "--plot"), (csv, "--csv"), (hdf5, "--hdf5")):
+    outputs = {"--plot": plot, "--csv": csv, "--hdf5": hdf5}
+    for option, place in outputs.items():
         check_output(place, option)
+    check_apart(outputs, {"the crystal": file, "--model": model})
     check_picture(plot)
     _check_width(width)
     crystal, _ = _predicted(file, index, k_points, model, device)
@@ -125,6 +127,7 @@ def dos(
     outputs["--map"] = chart
     for option, place in outputs.items():
         check_output(place, option)
+    check_apart(outputs, {"the crystal": file, "--model": model})
     check_picture(plot)
     _check_width(width)
     crystal, surrogate = _predicted(file, index, k_points, model, device)

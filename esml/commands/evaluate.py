@@ -14,6 +14,7 @@ from esml.commands.options import (
     ColumnOption,
     DeviceOption,
     StatesOption,
+    check_apart,
     check_n_states,
     check_output,
     check_picture,
@@ -70,6 +71,10 @@ def evaluate(
     """Compare a model's predictions with the labels of a dataset, or with measured λmax."""
     check_output(json_path, "--json")
     check_output(plot, "--plot")
+    check_apart(
+        {"--json": json_path, "--plot": plot},
+        {"the model": model, "the dataset": data, "--experiment": experiment},
+    )
     check_picture(plot)
     if (data is None) == (experiment is None):
         fail("expected DATA or --experiment, one of the two; give one")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,6 +162,28 @@ def check_n_states(n_states: int) -> None:
     """End the command if the number of states is below 1."""
     if n_states < 1:
         fail(f"--n-states is {n_states}: expected a number of states of at least 1; choose one")
+
+
+def check_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, object]) -> None:
+    """End the command if an output would replace an input file or another output.
+
+    Both are given by option or, for the molecule, in words. A molecule that is no file is skipped.
+    """
+    taken: dict[str, str] = {}
+    for what, given in inputs.items():
+        if given is not None and os.path.isfile(str(given)):
+            taken[os.path.realpath(str(given))] = f"{what}, which is read"
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        # Path.resolve would raise for circular links.
+        place = os.path.realpath(path)
+        if place in taken:
+            fail(
+                f"{option} '{path}' is also the file of {taken[place]}: expected a file of its "
+                "own; choose another name"
+            )
+        taken[place] = option
 
 
 def check_output(path: Path | None, option: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esml import __version__
 from esml.commands.messages import fail, note, refusing
-from esml.commands.options import check_output, check_picture
+from esml.commands.options import check_apart, check_output, check_picture
 from esml.commands.pictures import View, mean_picture
 
 if TYPE_CHECKING:
@@ -34,14 +35,22 @@ class Outputs:
     view: View
     """Axis and range of the picture."""
 
-    def check(self) -> None:
-        """End the command before any work is done if a file cannot be written."""
-        check_output(self.plot, "--plot")
-        check_output(self.csv, "--csv")
-        check_output(self.report, "--report")
-        check_output(self.molden, "--molden")
-        check_output(self.json, "--json")
-        check_output(self.predictions, "--output")
+    def check(self, inputs: Mapping[str, object]) -> None:
+        """End the command before any work is done if a file cannot be written.
+
+        ``inputs`` are the files that the command reads, by option; none may be replaced.
+        """
+        files = {
+            "--plot": self.plot,
+            "--csv": self.csv,
+            "--report": self.report,
+            "--molden": self.molden,
+            "--json": self.json,
+            "--output": self.predictions,
+        }
+        for option, path in files.items():
+            check_output(path, option)
+        check_apart(files, inputs)
         if self.predictions is not None:
             from esml.export import ExportError, format_of
 

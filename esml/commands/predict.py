@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from esml.commands.options import (
     SolventColumnOption,
     SolventOption,
     StatesOption,
+    check_apart,
     check_n_states,
     check_output,
     load,
@@ -92,7 +93,7 @@ def predict(
     """
     check_n_states(n_states)
     check_output(output, "--output")
-    _check_apart(output, files)
+    _check_apart(output, files, {"--point-charges": point_charges, "--model": model})
 
     from esml.export import ExportError, format_of
     from esml.io.files import BusyError, sole_writer
@@ -162,8 +163,11 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     return part - 1, of
 
 
-def _check_apart(output: Path, files: Sequence[Path]) -> None:
-    """End the command if the output is not a regular file or is one of the input files."""
+def _check_apart(output: Path, files: Sequence[Path], others: Mapping[str, object]) -> None:
+    """End the command if the output is not a regular file or is one of the input files.
+
+    ``others`` are the files that options name.
+    """
     if output.exists() and not output.is_file():
         fail(
             f"--output '{output}' is not a regular file: expected a new name or a file to "
@@ -175,6 +179,7 @@ def _check_apart(output: Path, files: Sequence[Path]) -> None:
             f"--output '{output}' is one of the input files: expected a file of its own; choose "
             "another name"
         )
+    check_apart({"--output": output}, others)
 
 
 def _follow(tallies: Generator[Tally, None, None]) -> Tally:

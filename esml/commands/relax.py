@@ -21,6 +21,7 @@ from esml.commands.options import (
     MoleculeArgument,
     SolventOption,
     WidthOption,
+    check_apart,
     check_output,
     check_picture,
     load,
@@ -87,8 +88,10 @@ def relax(
     if fwhm is not None:
         with refusing(ValueError):
             check_width(fwhm, "--fwhm")
-    for path, option in ((output, "-o"), (json_path, "--json"), (plot, "--plot"), (csv, "--csv")):
+    outputs = {"--output": output, "--json": json_path, "--plot": plot, "--csv": csv}
+    for option, path in outputs.items():
         check_output(path, option)
+    check_apart(outputs, {"the molecule": molecule, "--model": model})
     check_picture(plot)
     surrogate = load(model, device)
     options = reading_options(

@@ -183,7 +183,15 @@ def spectrum(
     asked.check_numbers()
     view = view_of(axis, limits, experiment)
     outputs = Outputs(plot, csv, report, molden, cubes, json_path, output, view)
-    outputs.check()
+    outputs.check(
+        {
+            "the molecule": molecule,
+            "--experiment": experiment,
+            "--compare": compare,
+            "--point-charges": point_charges,
+            "--model": model,
+        }
+    )
     surrogate = load(model, device)
     options = reading_options(
         geometry or ("xtb" if vibronic else None),
