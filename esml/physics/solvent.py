@@ -50,13 +50,23 @@ Shape letters: M molecules, K the most atoms of one molecule. Energies in eV, le
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from esml.units import COULOMB
+
+HIGHEST_INDEX = 2.5
+"""Largest refractive index n of a solvent; diiodomethane, among the highest liquids, has 1.74."""
+
+BELOW = 0.3
+"""How far n² may exceed ε. Both are measured, at different temperatures and wavelengths, so that
+n² of nonpolar solvents can lie slightly above ε."""
+
+MOST_ACIDIC = 1.5
+"""Largest hydrogen-bond acidity of a solvent; hexafluoro-2-propanol, an extreme one, has 0.77, and
+water 0.82."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,8 @@ class Solvent:
     Raises
     ------
     ValueError
-        If ε or n is below 1, the acidity below 0, or one of them not a number.
+        If ε or n is below 1, n or the acidity impossible for a liquid, n² clearly above ε, or one
+        of them not a number.
     """
 
     epsilon: float  # static permittivity, relative to vacuum
@@ -85,15 +96,23 @@ class Solvent:
                     f"{what} of a solvent is {value}: expected a number of at least 1, the value "
                     "of vacuum; give the solvent's own"
                 )
-        if not 0.0 <= self.acidity < math.inf:
+        if not self.refractive_index <= HIGHEST_INDEX:
             raise ValueError(
-                f"acidity of a solvent is {self.acidity}: expected Abraham's hydrogen-bond "
-                "acidity, at least 0; leave it out for a solvent without O–H and N–H"
+                f"refractive_index of a solvent is {self.refractive_index:g}: expected at most "
+                f"{HIGHEST_INDEX:g}; give epsilon first, then the refractive index, with decimal "
+                "points, such as 24.3,1.36"
             )
-        if math.isinf(self.refractive_index):
+        if not self.optical <= self.epsilon + BELOW:
             raise ValueError(
-                "refractive_index of a solvent is infinite: expected a finite number; give the "
-                "solvent's own"
+                f"refractive_index {self.refractive_index:g} of a solvent has a square above its "
+                f"epsilon {self.epsilon:g}: expected epsilon of at least about that square; give "
+                "epsilon first, then the refractive index, such as 24.3,1.36"
+            )
+        if not 0.0 <= self.acidity <= MOST_ACIDIC:
+            raise ValueError(
+                f"acidity of a solvent is {self.acidity:g}: expected Abraham's hydrogen-bond "
+                f"acidity, from 0 to {MOST_ACIDIC:g}; give it with a decimal point, or leave it "
+                "out for a solvent without O–H and N–H"
             )
 
     @property

@@ -106,6 +106,27 @@ def test_numbers_make_a_solvent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ("1.36,24.3", "refractive_index of a solvent is 24.3: expected at most 2.5"),  # swapped
+        ("1.4,2.2", "has a square above its epsilon 1.4"),  # swapped
+        ("24,1,36", "acidity of a solvent is 36: expected .* decimal point"),  # decimal comma
+        ("24.3,inf", "is not known"),
+    ],
+)
+def test_numbers_that_are_no_solvent_are_refused(numbers: str, said: str) -> None:
+    with pytest.raises(SolventError, match=said) as told:
+        find_solvent(numbers)
+    assert str(told.value).count(". ") == 0
+
+
+def test_every_listed_solvent_is_possible() -> None:
+    """Also the nonpolar ones, whose n² is above ε in part."""
+    assert len(solvents()) > 110
+    assert any(solvent.optical > solvent.epsilon for solvent in solvents().values())
+
+
+@pytest.mark.parametrize(
     ("typo", "nearest"),
     [("ethanl", "ethanol"), ("tolune", "toluene"), ("acetonitrl", "acetonitrile")],
 )
