@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from esml.commands.frames import Frames
 from esml.commands.messages import SOME_FAILED, fail, note, refusing
 from esml.commands.molecules import decisions, predict_one
 from esml.commands.spectrum_lines import print_lines
 from esml.units import HC
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from esml.analysis.spectrum import AveragedSpectrum
     from esml.commands.outputs import Outputs
     from esml.io.structures import ReadingOptions
@@ -47,9 +47,11 @@ def conformer_spectrum(
                 "give one, or take --average for the structures of a file"
             )
         found = conformers(smiles, n, options)
-    energies, strengths = [], []
+    energies, strengths, warnings = [], [], []
     for structure, weight in found:
-        singlets = predict_one(surrogate, structure, n_states).singlets
+        result = predict_one(surrogate, structure, n_states)
+        singlets = result.singlets
+        warnings.append(result.warnings)
         energies.append(singlets.energies)
         # A spectrum is linear in the strengths: the mean spectrum has weighted strengths.
         strengths.append(weight * singlets.oscillator_strengths)
@@ -57,6 +59,7 @@ def conformer_spectrum(
             f"conformer {structure.index + 1}: weight {weight:.3f}, S1 {singlets.energies[0]:.2f} "
             f"eV, f {singlets.oscillator_strengths[0]:.3f}"
         )
+    _warn(warnings, "conformers")
     order = np.argsort(np.concatenate(energies), kind="stable")
     curve = broaden(np.concatenate(energies)[order], np.concatenate(strengths)[order], fwhm=fwhm)
     outputs.write_curve(curve)
@@ -85,8 +88,8 @@ def thermal_spectrum(
     from esml.results import Failure
 
     transitions, lowest, failures = [], [], []
-    warnings: list[str] = []
-    frames = _frames(path, options)
+    warnings: list[Sequence[str]] = []
+    frames = Frames(path, options)
     with refusing(InputError):
         for result in surrogate.predict_many(frames, n_states=n_states, errors="return"):
             if isinstance(result, Failure):
@@ -95,11 +98,12 @@ def thermal_spectrum(
                 transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
                 lowest.append(float(result.singlets.energies[0]))
                 formula = result.atoms.get_chemical_formula()
-                warnings += result.warnings[:1]
+                warnings.append(result.warnings)
     if not transitions:
         fail(f"no structure of '{path}' could be predicted: {failures[0]}", SOME_FAILED)
-    if warnings:
-        note(f"warning: in {len(warnings)} of {len(lowest)} structures, first {warnings[0]}")
+    _warn(warnings, "structures")
+    if doubt := frames.doubt():
+        note(f"warning: {doubt}")
     curve = mean_spectrum(transitions, fwhm=fwhm)
     outputs.write_curve(curve)
     typer.echo(f"{path}: {formula}, mean of {curve.n_frames} structures")
@@ -107,24 +111,26 @@ def thermal_spectrum(
     print_lines(curve, outputs.view)
     if error := _standard_error(curve):
         typer.echo(error)
+    if frames.first is not None:
+        for what, said in decisions(frames.first):
+            typer.echo(f"{what}: {said}")
     if failures:
         note(f"failed: {len(failures)} structures left out, the first because {failures[0]}")
         raise typer.Exit(SOME_FAILED)
 
 
-def _frames(path: Path, options: ReadingOptions) -> Iterator[Atoms]:
-    """Yield the geometries of one molecule in a file; InputError if there are several molecules."""
-    from esml.io.structures import InputError, read_structures
+def _warn(warnings: Sequence[Sequence[str]], what: str) -> None:
+    """Print the kinds of warnings, each with the first of its kind and how many have it.
 
-    formulas: set[str] = set()
-    for structure in read_structures(path, options):
-        formulas.add(structure.atoms.get_chemical_formula())
-        if len(formulas) > 1:
-            raise InputError(
-                f"'{path}' holds different molecules ({', '.join(sorted(formulas))}): expected "
-                "one molecule in many geometries; take esml predict for a set"
-            )
-        yield structure.atoms
+    ``warnings`` are those of every structure; those that differ in numbers alone are of one kind.
+    """
+    kinds: dict[str, list[str]] = {}
+    for each in warnings:
+        for kind, said in {re.sub(r"[0-9.]+", "", text): text for text in each}.items():
+            kinds.setdefault(kind, []).append(said)
+    for said in kinds.values():
+        where = f"in {len(said)} of {len(warnings)} {what}: " if len(warnings) > 1 else ""
+        note(f"warning: {where}{said[0]}")
 
 
 def _standard_error(curve: AveragedSpectrum) -> str:
