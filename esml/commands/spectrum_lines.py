@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esml.commands.messages import console
+from esml.units import HC
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,7 +22,7 @@ def band_lines(curve: Spectrum) -> list[Text]:
     """Describe λmax, the strongest band if it is another one, and the colour with a patch."""
     from rich.text import Text
 
-    from esml.analysis.absorption import SHORTEST, Band, strongest
+    from esml.analysis.absorption import Band, strongest
 
     def said(what: str, band: Band) -> Text:
         return Text(
@@ -31,7 +32,7 @@ def band_lines(curve: Spectrum) -> list[Text]:
     found = curve.bands
     top = strongest(found)
     if top is None:
-        return [Text(f"absorption maximum: none at {SHORTEST:.0f} nm or beyond")]
+        return [Text(f"absorption maximum: {_none_found(curve)}")]
     lowest = curve.absorption_max
     assert lowest is not None
     lines = [said("absorption maximum", lowest)]
@@ -42,6 +43,19 @@ def band_lines(curve: Spectrum) -> list[Text]:
         Text.assemble("colour: ", ("■", colour.hex), f" {colour} at 0.05 mmol/L behind 1 cm")
     )
     return lines
+
+
+def _none_found(curve: Spectrum) -> str:
+    """Describe the absence of a band, which may lie beyond the states that were asked for."""
+    from esml.analysis.absorption import SHORTEST
+
+    highest = max(curve.stick_energies, default=0.0)
+    if 0.0 < highest < HC / SHORTEST:
+        return (
+            f"none among the states asked for (down to {HC / highest:.0f} nm); ask for more with "
+            "--n-states"
+        )
+    return f"none at {SHORTEST:.0f} nm or beyond"
 
 
 def measured_lines(curve: Spectrum, measured: MeasuredSpectrum) -> list[Text]:

@@ -40,6 +40,13 @@ def test_the_table_says_what_the_states_are() -> None:
     assert "nπ*" in run("spectrum", AZOBENZENE, "--n-states", "1").stdout
 
 
+def test_too_few_states_are_no_lack_of_bands() -> None:
+    """The band of p-nitroaniline is that of its second state or a later one."""
+    told = run("spectrum", NITROANILINE, "--n-states", "1").stdout
+    assert "absorption maximum: none among the states asked for (down to" in told
+    assert "ask for more with --n-states" in told
+
+
 def test_report_orbitals_and_cubes_are_written(tmp_path: Path) -> None:
     page, molden, cubes = tmp_path / "a.html", tmp_path / "a.molden", tmp_path / "cubes"
     options = ["--report", page, "--molden", molden, "--cubes", cubes]
