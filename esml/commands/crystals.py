@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml.commands.messages import console, fail, note, refusing
-from esml.commands.options import DeviceOption, check_apart, check_output, check_picture
+from esml.commands.options import (
+    DeviceOption,
+    IndexOption,
+    check_apart,
+    check_output,
+    check_picture,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -36,9 +42,6 @@ MeshOption = Annotated[
         "--k-points", metavar="N,N,N", help="Divisions of the k mesh; fine enough if left out."
     ),
 ]
-IndexOption = Annotated[
-    int, typer.Option("--index", help="Structure of the file, from 0; the last if left out.")
-]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Picture (.png, .pdf, .svg).")]
 HDF5Option = Annotated[Path | None, typer.Option("--hdf5", help="Write all of it here.")]
 WidthOption = Annotated[
@@ -61,7 +64,7 @@ def bands(
     csv: Annotated[Path | None, typer.Option(help="Write the bands here.")] = None,
     hdf5: HDF5Option = None,
     model: SolidOption = None,
-    index: IndexOption = -1,
+    index: IndexOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Bands of a crystal along a path, with a picture beside the density of states."""
@@ -119,7 +122,7 @@ def dos(
         ),
     ] = None,
     model: SolidOption = None,
-    index: IndexOption = -1,
+    index: IndexOption = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Density of states of a crystal; d-band centres of metal atoms, the gap of electrolytes."""
@@ -161,7 +164,7 @@ def dos(
 
 
 def _predicted(
-    file: Path, index: int, k_points: str | None, model: str | None, device: str
+    file: Path, index: int | None, k_points: str | None, model: str | None, device: str
 ) -> tuple[Crystal, CrystalSurrogate]:
     """Predict a structure of a file; return the prediction and the model.
 
@@ -223,20 +226,33 @@ def _write_map(
     note(f"map of {len(crystals)} crystals: {path}")
 
 
-def _read(file: Path, index: int) -> Atoms:
+def _read(file: Path, index: int | None) -> Atoms:
+    """Read a structure of a file, the last if ``index`` is None; end the command if impossible."""
     if not file.is_file():
         fail(f"no file '{file}': expected a crystal in a format ASE reads; check the path")
     import ase.io
     from ase import Atoms
 
     try:
-        atoms = ase.io.read(file, index=index)
+        found = ase.io.read(file, index=":")
     except Exception as error:  # ASE's readers raise errors of many types
         fail(
             f"'{file}' could not be read ({' '.join(str(error).split()) or type(error).__name__}): "
             "expected a crystal with its cell in a format ASE reads, such as CIF, POSCAR or "
             "extended xyz; check the file"
         )
+    count = len(found)
+    if not count:
+        fail(f"'{file}' holds no structure: expected at least one crystal; check the file")
+    wanted = -1 if index is None else index
+    if not -count <= wanted < count:
+        fail(
+            f"no structure {wanted} in '{file}': it holds {count}, so the index runs from "
+            f"{-count} to {count - 1}"
+        )
+    if index is None and count > 1:
+        note(f"note: '{file}' holds {count} structures; this is the last (--index chooses another)")
+    atoms = found[wanted]
     assert isinstance(atoms, Atoms)
     return atoms
 

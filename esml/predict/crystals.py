@@ -106,6 +106,8 @@ class CrystalSurrogate:
         with self.device:  # intermediate tensors are created there
             h, shifts = self._neutral(atoms, numbers, divisions)
             config = self.model.config
+            if config.insulating:
+                _check_insulator(atoms, electrons, h.n_orbitals)
             mesh = Bands.of(h, k_mesh(divisions), electrons, config.smearing, config.insulating)
         a, b, c = divisions
         return Crystal(
@@ -164,6 +166,17 @@ class CrystalSurrogate:
                 "close it, and then gap and levels are off by some tenths of an eV"
             )
         return said
+
+
+def _check_insulator(atoms: Atoms, electrons: int, orbitals: int) -> None:
+    """Refuse a crystal without a filled or without an empty band. Raises StructureError."""
+    if electrons < 2 or (electrons + 1) // 2 >= orbitals:
+        raise StructureError(
+            f"{atoms.symbols} has no {'empty' if electrons > 1 else 'filled'} band (valence "
+            f"electrons: {electrons}, orbitals: {orbitals}) where an insulator such as Li2S is "
+            "expected, because the model is one of insulators: give the whole compound or choose "
+            "a model of metals"
+        )
 
 
 def _on_cpu(part: Any) -> Any:

@@ -104,6 +104,22 @@ def test_what_cannot_be_done_is_one_sentence(
     assert said in result.stderr
 
 
+def test_the_structure_of_a_file_is_chosen(files: Path) -> None:
+    """Without --index the last one, which is said; an index beyond the file is named."""
+    ase.io.write(files / "two.xyz", [alloy(), alloy(symbols="CuCuCuCu")], format="extxyz")
+    model = ("--model", files / "model.safetensors", "--k-points", "2,2,2")
+    last = run("dos", files / "two.xyz", *model)
+    assert "holds 2 structures; this is the last" in last.stderr
+    assert last.stdout.startswith("Cu4")
+    first = run("dos", files / "two.xyz", "--index", "0", *model)
+    assert "this is the last" not in first.stderr
+    assert "Ni" in first.stdout.partition(":")[0]
+    beyond = run("dos", files / "two.xyz", "--index", "5", *model)
+    assert beyond.exit_code == 2
+    assert "no structure 5" in beyond.stderr
+    assert "from -2 to 1" in beyond.stderr
+
+
 def test_a_map_has_every_atom_of_a_file(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be predicted is named and left out; chemiscope reads the rest. One model does."""
     chemiscope = pytest.importorskip("chemiscope")

@@ -200,6 +200,7 @@ def slab() -> Atoms:
         (Atoms(pbc=True, cell=np.eye(3)), "no atoms"),
         (bulk("Au"), "Au .* not an element of this model"),
         (bulk("Cu", "fcc", a=1.65), "Å apart where at least"),
+        (bulk("Cu", "fcc", a=0.6 * 3.61), r"1\.53 Å apart where at least 1\.72 Å"),
         (Atoms("Cu", [[np.nan, 0, 0]], cell=3 * np.eye(3), pbc=True), "not a finite number"),
         (bulk("Cu").repeat(12), "ask for fewer"),
     ],
@@ -207,6 +208,13 @@ def slab() -> Atoms:
 def test_what_cannot_be_treated_is_told(atoms: Atoms, said: str) -> None:
     with pytest.raises(StructureError, match=said):
         MODEL.predict(atoms)
+
+
+@pytest.mark.parametrize(("element", "kind"), [("Li", "filled"), ("Cl", "empty")])
+def test_an_insulator_has_filled_and_empty_bands(element: str, kind: str) -> None:
+    atoms = Atoms(element, cell=6 * np.eye(3), pbc=True)
+    with pytest.raises(StructureError, match=f"has no {kind} band"):
+        solid_model("electrolytes").predict(atoms, (1, 1, 1))
 
 
 def test_unlikeness_is_told() -> None:
@@ -230,6 +238,6 @@ def test_a_mesh_is_three_numbers() -> None:
 
 def test_ions_that_polarize_without_end_are_refused() -> None:
     """As a structure that cannot be treated, so that the others of a file go on."""
-    atoms = bulk("SLiLi", "fluorite", a=0.6 * 5.72)
+    atoms = bulk("SLiLi", "fluorite", a=0.62 * 5.72)
     with pytest.raises(StructureError, match="polarize each other without end"):
         esml.load_model("electrolytes").predict(atoms, (1, 1, 1))

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
+from ase.data import chemical_symbols, covalent_radii
 from ase.neighborlist import neighbor_list
 
 from esml.io.structure_checks.charge_and_spin import StructureError
 
 CLOSEST = 1.2
-"""Å; metal atoms closer than this count as an error in the input."""
+"""Å; atoms closer than this count as an error in the input …"""
+CLOSEST_REDUCED = 0.65
+"""… and so do those closer than this fraction of the sum of their covalent radii, which is at
+least 0.78 in the crystals of data/alloys and data/electrolytes."""
 LEAST_VOLUME = 1.0
 """Å³; a cell with less volume does not span three dimensions."""
 WHOLE = 0.999
@@ -42,7 +45,8 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
     """Refuse anything but a crystal of ``elements`` (atomic numbers).
 
     Raises StructureError for an empty structure, one that is not periodic in three directions,
-    coordinates that are not finite, other elements, and atoms closer than 1.2 Å. Atoms are counted
+    coordinates that are not finite, other elements, and atoms closer than 1.2 Å or
+    0.65 times the sum of their covalent radii. Atoms are counted
     from 0, as ASE does.
     """
     if len(atoms) == 0:
@@ -69,9 +73,20 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
                 f"expected crystals of {known}; leave the structure out or choose another model, "
                 "such as 'solids' or 'electrolytes'"
             )
-    first, second, distances = neighbor_list("ijd", atoms, CLOSEST)
-    if len(first):
+    _check_apart(atoms)
+
+
+def _check_apart(atoms: Atoms) -> None:
+    radii = CLOSEST_REDUCED * covalent_radii[atoms.numbers]
+    reach = max(CLOSEST, 2.0 * float(radii.max()))
+    first, second, distances = neighbor_list("ijd", atoms, reach)
+    least = np.maximum(CLOSEST, radii[first] + radii[second])
+    close = np.flatnonzero(distances < least)
+    if len(close):
+        k = close[0]
+        i, j = first[k], second[k]
         raise StructureError(
-            f"atoms {first[0]} and {second[0]} are {distances[0]:.2f} Å apart where at least "
-            f"{CLOSEST} Å are expected of metals: give coordinates and lattice vectors in Å"
+            f"{atoms.symbols[i]} (atom {i}) and {atoms.symbols[j]} (atom {j}) are "
+            f"{distances[k]:.2f} Å apart where at least {least[k]:.2f} Å are expected in a "
+            "crystal: give coordinates and lattice vectors in Å"
         )
