@@ -29,9 +29,22 @@ def merge(
     check_output(output, "--output")
     if any(os.path.realpath(output) == os.path.realpath(part) for part in parts):
         fail(f"--output '{output}' is one of the parts: expected a file of its own; choose another")
+    for part in parts:
+        _check_part(part)
     from esml.export import ExportError
     from esml.export.merging import merge as put_together
 
     with refusing(ExportError, OSError):
         predicted, failed = put_together(parts, output, format)
     typer.echo(f"{predicted} predicted, {failed} failed, of {len(parts)} parts: {output}")
+
+
+def _check_part(part: Path) -> None:
+    """End the command if a file exists that is no HDF5 file, such as a table."""
+    import h5py
+
+    if part.is_file() and not h5py.is_hdf5(part):
+        fail(
+            f"'{part}' is not an HDF5 file: expected shards that esml predict --shard wrote to "
+            ".h5 files, the only ones that can be merged; predict them into .h5"
+        )

@@ -33,9 +33,26 @@ def console() -> Console:
     return made
 
 
+PYTHON_ADVICE = {
+    "set atoms.info['charge']": "set --charge",
+    "call atoms.set_pbc(False)": "add --ignore-cell",
+    "give lattice vectors and call atoms.set_pbc(True), or load a model of molecules": "give "
+    "lattice vectors in the file, or take esml spectrum for molecules",
+    "as with k_points=(1, 1, 1)": "as with --k-points 1,1,1",
+}
+"""Advice of sentences about an ``Atoms`` object, and what it is on the command line."""
+
+
+def for_commands(sentence: str) -> str:
+    """Reword a sentence about an ``Atoms`` object in terms of the command line."""
+    for advice, here in PYTHON_ADVICE.items():
+        sentence = sentence.replace(advice, here)
+    return sentence
+
+
 def note(message: str) -> None:
-    """Print a line to stderr."""
-    typer.echo(message, err=True)
+    """Print a line to stderr, in terms of the command line."""
+    typer.echo(for_commands(message), err=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esml.commands.messages import SOME_FAILED, fail, note, refusing, working
+from esml.commands.messages import SOME_FAILED, note, refusing, working
 
 if TYPE_CHECKING:
     from esml.io.comparison import Comparison
@@ -32,13 +32,6 @@ def one_structure(text: str, index: int | None, options: ReadingOptions) -> Stru
             with working("making a geometry of the SMILES"):
                 structure = from_smiles(text, options)
     return structure
-
-
-def for_commands(sentence: str) -> str:
-    """Reword a sentence about an ``Atoms`` object in terms of the command line."""
-    return sentence.replace("set atoms.info['charge']", "set --charge").replace(
-        "call atoms.set_pbc(False)", "add --ignore-cell"
-    )
 
 
 IN_SOLVENT = "non-equilibrium absorption; ± does not include the error of the solvent model"
@@ -71,12 +64,9 @@ def predict_one(surrogate: Surrogate, structure: Structure, n_states: int) -> Re
     from esml.io.structure_checks import StructureError
     from esml.physics.excitations import InstabilityError
 
-    with refusing(InstabilityError, code=SOME_FAILED):
-        try:
-            with working("predicting"):
-                return surrogate.predict(structure.atoms, n_states=n_states)
-        except (StructureError, SurroundingsError) as error:
-            fail(for_commands(str(error)))
+    refused = refusing(StructureError, SurroundingsError)
+    with refused, refusing(InstabilityError, code=SOME_FAILED), working("predicting"):
+        return surrogate.predict(structure.atoms, n_states=n_states)
 
 
 def other_molecule(structure: Structure, comparison: Comparison | None) -> tuple[str, ...]:

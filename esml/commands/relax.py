@@ -11,6 +11,7 @@ import typer
 from esml.commands.messages import SOME_FAILED, console, fail, note, refusing
 from esml.commands.molecules import decisions, one_structure
 from esml.commands.options import (
+    CellOption,
     ChargeOption,
     DeviceOption,
     GeometryOption,
@@ -74,6 +75,7 @@ def relax(
     charge: ChargeOption = None,
     largest_fragment: LargestOption = False,
     solvent: SolventOption = None,
+    ignore_cell: CellOption = False,
 ) -> None:
     """Relax an excited state; print emission, lifetime, adiabatic energy and Stokes shift."""
     from esml.analysis.spectrum import check_width
@@ -95,7 +97,7 @@ def relax(
     check_picture(plot)
     surrogate = load(model, device)
     options = reading_options(
-        geometry, charge, largest_fragment, None, False, surrogate.elements, solvent
+        geometry, charge, largest_fragment, None, ignore_cell, surrogate.elements, solvent
     )
     structure = one_structure(molecule, index, options)
     refused = (InputError, SolventError, StructureError, ValueError)

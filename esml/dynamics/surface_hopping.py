@@ -127,6 +127,10 @@ class SurfaceHopping:
                 f"active is {active}: expected one of the {n_states} singlets from 0 on; ask for "
                 "more n_states"
             )
+        if not 0.0 < timestep < float("inf"):
+            raise ValueError(
+                f"timestep is {timestep:g} fs: expected more than 0; choose one such as 0.5"
+            )
         ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
         self.atoms = atoms.copy()
         self.atoms.set_velocities(atoms.get_velocities())

@@ -47,7 +47,6 @@ from esml.io.structure_checks import molecular_charge
 from esml.results import Failure, Outcome, Property, Result
 from esml.results.states import told_properties
 from esml.typing import MULTIPLICITIES
-from esml.units import HC
 
 ROWS = 1024
 """Number of rows of a Parquet file written together."""
@@ -121,7 +120,7 @@ def row(outcome: Outcome) -> dict[str, Any]:
         for name, ending in _endings(states.told).items():
             values = zip(states.labels, getattr(states, name).tolist(), strict=True)
             cells |= {f"{label}_{ending}": value for label, value in values}
-        wavelengths = zip(states.labels, (HC / states.energies).tolist(), strict=True)
+        wavelengths = zip(states.labels, states.wavelengths.tolist(), strict=True)
         cells |= {f"{label}_{WAVELENGTH}": value for label, value in wavelengths}
     return {
         key: value

@@ -113,8 +113,9 @@ def excitation_gradients(
     available = int(np.isfinite(levels).sum())
     if wanted.max() >= available:
         raise ValueError(
-            f"states asks for number {wanted.max()} of {available} {chosen}s from 0 on: expected "
-            f"less than {available}"
+            f"state {chosen[0].upper()}{wanted.max() + 1} (number {wanted.max()} from 0 on) is "
+            f"asked for of a molecule with {available} {chosen}s: expected one up to "
+            f"{chosen[0].upper()}{available}; choose a lower one"
         )
     sets = degenerate_sets(levels[:available], degenerate)
     gradients: dict[range, list[Array]] = {}

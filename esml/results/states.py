@@ -189,6 +189,13 @@ class States:
         return told_properties(self.multiplicity, self.extras)
 
     @property
+    def wavelengths(self) -> Array:
+        """Wavelengths, nm; nan for states that are not above the ground state."""
+        above = np.asarray(self.energies) > 0.0
+        found: Array = np.where(above, HC / np.where(above, self.energies, 1.0), np.nan)
+        return found
+
+    @property
     def labels(self) -> list[str]:
         """Labels of the states: ``S1``, ``S2``, … or ``T1``, ``T2``, …"""
         return [f"{self.multiplicity[0].upper()}{k + 1}" for k in range(len(self))]
@@ -294,7 +301,7 @@ def screen_table(
                 known = how.concerns(states.multiplicity)
                 row.append(cell(getattr(states, name)[k], how.digits) if known else "–")
                 if name == "energies":
-                    row.append(cell(HC / states.energies[k], 0))
+                    row.append(cell(states.wavelengths[k], 0))
             if remarks:
                 row.append(remarks[states.multiplicity][k])
             rows.append(row)

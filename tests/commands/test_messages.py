@@ -8,7 +8,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import ase.io
 import pytest
+from ase.build import molecule
+from test_cli import refusal, run
 
 from esml.commands.messages import console
 
@@ -49,3 +52,29 @@ def test_what_is_done_is_said_on_a_terminal_alone() -> None:
     assert shown.wait(timeout=60) == 0
     assert b"loading the model" in said
     assert b"predicting" in said
+
+
+def test_advice_is_about_the_command_line(tmp_path: Path) -> None:
+    """Not about objects of Python, wherever the sentence comes from."""
+    boxed, free = tmp_path / "boxed.xyz", tmp_path / "free.xyz"
+    water = molecule("H2O", vacuum=6.0)
+    ase.io.write(free, molecule("H2O"), format="extxyz")
+    water.set_pbc(True)
+    ase.io.write(boxed, water, format="extxyz")
+    relaxed = refusal(run("relax", boxed))
+    predicted = run("predict", boxed, "-o", tmp_path / "p.csv").stderr
+    for told in (relaxed, predicted):
+        assert "add --ignore-cell" in told
+        assert "set_pbc" not in told
+    assert "give lattice vectors in the file" in refusal(run("dos", free, "--model", "solids"))
+
+
+def test_a_state_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "a.xyz", molecule("H2CO"))
+    assert "state S99 " in refusal(run("relax", tmp_path / "a.xyz", "--state", "S99"))
+
+
+def test_only_hdf5_files_are_merged(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("name\n")
+    told = refusal(run("merge", tmp_path / "a.csv", "-o", tmp_path / "b.csv"))
+    assert "is not an HDF5 file" in told

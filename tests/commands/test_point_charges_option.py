@@ -68,5 +68,6 @@ def test_charges_around_a_smiles_are_refused(water: Path) -> None:
 def test_a_file_that_holds_none_is_refused(formaldehyde: Path) -> None:
     told = refusal(run("spectrum", formaldehyde, "--point-charges", formaldehyde))
     assert "carry no charges" in told
+    assert "atoms.set_initial_charges" not in told
     told = refusal(run("spectrum", formaldehyde, "--point-charges", "none.pc"))
     assert "check the name" in told

@@ -105,3 +105,9 @@ def test_couplings_are_followed(model: Surrogate, moving: Atoms) -> None:
     assert np.abs(np.diff(found, axis=0)).max() < 0.3 * size
     assert np.abs(found[0] + found[0].T).max() < 1e-9
     assert size > 0
+
+
+@pytest.mark.parametrize("timestep", [-0.25, 0.0, float("nan")])
+def test_time_goes_forward(timestep: float) -> None:
+    with pytest.raises(ValueError, match=r"timestep is .* expected more than 0"):
+        SurfaceHopping(None, molecule("H2CO"), timestep=timestep)  # type: ignore[arg-type]

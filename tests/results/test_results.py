@@ -16,7 +16,9 @@ from ase.build import molecule
 import esml
 from esml.analysis.characters import MissingWavefunctionsError
 from esml.export import open_writer, read_results
+from esml.export.tables import row
 from esml.results import PROPERTIES, Result, States
+from esml.results.states import screen_table
 from esml.typing import as_multiplicity
 from esml.units import HC
 
@@ -291,3 +293,14 @@ def test_multiplicities_have_two_names_and_an_old_one(result: Result) -> None:
     old: dict[str, Any] = {"kind": "triplets"}
     with pytest.warns(DeprecationWarning, match="now called 'multiplicity'"):
         assert result.characters(**old) == result.characters("triplet")
+
+
+def test_a_state_below_the_ground_state_has_no_wavelength() -> None:
+    result = esml.load_model().predict(molecule("H2CO"), 2)
+    below = replace(result.singlets, energies=np.array([-0.36, 4.0]))
+    np.testing.assert_allclose(below.wavelengths, [np.nan, HC / 4.0])
+    headings, rows = screen_table(below)
+    assert [each[headings.index("λ (nm)")] for each in rows] == ["–", "310"]
+    cells = row(replace(result, singlets=below))
+    assert "S1_nm" not in cells
+    assert cells["S2_nm"] == pytest.approx(HC / 4.0)

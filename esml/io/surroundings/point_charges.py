@@ -38,7 +38,11 @@ def as_point_charges(given: Any) -> PointCharges | None:
     if isinstance(given, str | Path):
         return read_point_charges(Path(given))
     if isinstance(given, Atoms):
-        return _of_atoms(given, "the atoms")
+        return _of_atoms(
+            given,
+            "the atoms carry no charges: expected one for each atom; set them with "
+            "atoms.set_initial_charges or give esml.PointCharges",
+        )
     if hasattr(given, "charges") and hasattr(given, "positions"):
         return _checked(given.charges, given.positions)
     raise PointChargesError(
@@ -79,7 +83,11 @@ def read_point_charges(path: Path) -> PointCharges:
             "expected an ORCA .pc file or a geometry with charges; convert it"
         ) from error
     assert isinstance(atoms, Atoms)
-    return _of_atoms(atoms, f"'{path}'")
+    return _of_atoms(
+        atoms,
+        f"the atoms of '{path}' carry no charges: expected one for each atom; write them to a "
+        "column initial_charges of an extended xyz file, or give an ORCA .pc file",
+    )
 
 
 def _of_orca(path: Path) -> PointCharges:
@@ -97,13 +105,11 @@ def _of_orca(path: Path) -> PointCharges:
     return _checked(rows[:, 0], rows[:, 1:])
 
 
-def _of_atoms(atoms: Atoms, what: str) -> PointCharges:
+def _of_atoms(atoms: Atoms, without: str) -> PointCharges:
+    """Take the initial charges of ``atoms``; ``without`` is what to say if there are none."""
     charges = atoms.get_initial_charges()
     if not charges.any():
-        raise PointChargesError(
-            f"{what} carry no charges: expected one for each atom; set them with "
-            "atoms.set_initial_charges or give esml.PointCharges"
-        )
+        raise PointChargesError(without)
     return _checked(charges, atoms.positions)
 
 
