@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from esml import __version__
+from esml.commands.asked import ROOM, Asked, check_effects
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
-from esml.commands.messages import console, fail, note, refusing
+from esml.commands.messages import console, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
 from esml.commands.options import (
     AveragedOption,
@@ -156,8 +156,9 @@ def spectrum(
         ),
     ] = False,
     temperature: Annotated[
-        float, typer.Option(help="Temperature of the vibrations of --vibronic, K.")
-    ] = 298.15,
+        float | None,
+        typer.Option(help="Temperature of the vibrations of --vibronic, K; 298.15 if left out."),
+    ] = None,
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
@@ -167,7 +168,7 @@ def spectrum(
     asked = Asked(
         n_states=n_states,
         fwhm=fwhm if fwhm is not None else WIDTH if vibronic else 0.3,
-        temperature=temperature,
+        temperature=ROOM if temperature is None else temperature,
         model=model,
         compare=compare,
         index=index,
@@ -181,6 +182,11 @@ def spectrum(
         raw=raw,
     )
     asked.check_numbers()
+    check_effects(
+        molecule,
+        vibronic,
+        {"--temperature": temperature, "--index": index, "--smiles-column": smiles_column},
+    )
     view = view_of(axis, limits, experiment)
     outputs = Outputs(plot, csv, report, molden, cubes, json_path, output, view)
     outputs.check(
@@ -211,56 +217,6 @@ def spectrum(
         thermal_spectrum(Path(molecule), n_states, asked.fwhm, surrogate, options, outputs)
     else:
         _one_spectrum(molecule, asked, surrogate, options, outputs)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What to compute, apart from how the molecule is read and what is written."""
-
-    n_states: int
-    fwhm: float  # eV
-    temperature: float  # K
-    model: str | None
-    compare: Path | None
-    index: int | None
-    conformers: int | None
-    average: bool
-    cd: bool
-    vibronic: bool
-    herzberg_teller: bool
-    averaged: bool
-    two_photon: bool
-    raw: bool
-
-    def check_numbers(self) -> None:
-        """End the command if the width or temperature is impossible."""
-        from esml.analysis.spectrum import check_width
-        from esml.analysis.vibronic import check_temperature
-
-        with refusing(ValueError):
-            check_width(self.fwhm, "--fwhm")
-            check_temperature(self.temperature, "--temperature")
-
-    def check_together(self, outputs: Outputs) -> None:
-        """End the command if options exclude each other."""
-        compared = {"--compare": self.compare is not None}
-        about_many = {"--conformers": self.conformers is not None, "--average": self.average}
-        if self.cd:
-            others = {"--experiment": outputs.view.measured is not None}
-            others |= {"--json": outputs.json is not None}
-            others |= compared | {"--vibronic": self.vibronic} | about_many
-            _check_alone("about absorption and --cd about circular dichroism", others)
-        if self.vibronic:
-            others = compared | about_many
-            _check_alone("about vertical transitions and --vibronic about whole bands", others)
-        if self.two_photon:
-            _check_alone("about many structures and --two-photon about one", about_many)
-        for option, given in about_many.items():
-            if given:
-                _check_single(option, self.compare, self.index, outputs)
-                break
-        if all(about_many.values()):
-            fail("--conformers and --average are two averages: expected one; leave one out")
 
 
 def _one_spectrum(
@@ -304,23 +260,6 @@ def _one_spectrum(
         print_bands(bands)
     last_step = None if asked.raw else surrogate.last_step
     print_lines(curve, outputs.view, last_step_line(result, last_step))
-
-
-def _check_single(many: str, compare: Path | None, index: int | None, outputs: Outputs) -> None:
-    """End the command if options for one structure and for many are combined."""
-    single = {"--compare": compare, "--index": index, "--report": outputs.report}
-    single |= {"--molden": outputs.molden, "--cubes": outputs.cubes, "--json": outputs.json}
-    single |= {"--output": outputs.predictions}
-    for option, given in single.items():
-        if given is not None:
-            fail(f"{option} is about one structure and {many} about many: leave one out")
-
-
-def _check_alone(why: str, others: Mapping[str, bool]) -> None:
-    """End the command if any of the options ``others`` was given."""
-    for option, given in others.items():
-        if given:
-            fail(f"{option} is {why}: leave one out")
 
 
 def _write_dichroism(curve: Dichroism, outputs: Outputs) -> None:

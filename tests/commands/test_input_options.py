@@ -155,3 +155,17 @@ def test_a_line_that_fails_keeps_its_smiles_and_is_told_by_its_name(
         stored = read_results(out)
         found = {failure.name: failure.smiles for failure in stored.failures} | {"good": "C=O"}
     assert found == {"good": "C=O", "violet": "c1cccc1", "amber": "[CH3]"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("C=O", "--index", "7"), "--index chooses a structure of a file"),
+        (("C=O", "--smiles-column", "foo"), "--smiles-column is about tables"),
+        ((CASES / "16_atomic_numbers.xyz", "--smiles-column", "foo"), "--smiles-column is about"),
+        (("C=O", "--temperature", "500"), "expected --vibronic beside it"),
+        (("CCO", "--conformers", "2", "--temperature", "10"), "conformers are weighted at 298 K"),
+    ],
+)
+def test_options_without_effect_are_refused(arguments: tuple[object, ...], said: str) -> None:
+    assert said in refusal(run("spectrum", *arguments))

@@ -297,10 +297,10 @@ def test_multiplicities_have_two_names_and_an_old_one(result: Result) -> None:
 
 def test_a_state_below_the_ground_state_has_no_wavelength() -> None:
     result = esml.load_model().predict(molecule("H2CO"), 2)
-    below = replace(result.singlets, energies=np.array([-0.36, 4.0]))
+    below = replace(result.triplets, energies=np.array([-0.36, 4.0]))
     np.testing.assert_allclose(below.wavelengths, [np.nan, HC / 4.0])
     headings, rows = screen_table(below)
     assert [each[headings.index("λ (nm)")] for each in rows] == ["–", "310"]
-    cells = row(replace(result, singlets=below))
-    assert "S1_nm" not in cells
-    assert cells["S2_nm"] == pytest.approx(HC / 4.0)
+    cells = row(replace(result, triplets=below))
+    assert "T1_nm" not in cells
+    assert cells["T2_nm"] == pytest.approx(HC / 4.0)
