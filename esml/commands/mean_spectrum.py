@@ -128,9 +128,9 @@ def _warn(warnings: Sequence[Sequence[str]], what: str) -> None:
     for each in warnings:
         for kind, said in {re.sub(r"[0-9.]+", "", text): text for text in each}.items():
             kinds.setdefault(kind, []).append(said)
-    for said in kinds.values():
-        where = f"in {len(said)} of {len(warnings)} {what}: " if len(warnings) > 1 else ""
-        note(f"warning: {where}{said[0]}")
+    for same in kinds.values():
+        where = f"in {len(same)} of {len(warnings)} {what}: " if len(warnings) > 1 else ""
+        note(f"warning: {where}{same[0]}")
 
 
 def _standard_error(curve: AveragedSpectrum) -> str:
