@@ -13,7 +13,9 @@ import esml
 from esml.dynamics import SurfaceHopping
 from esml.predict.surrogate import Surrogate
 
-TBLite = pytest.importorskip("tblite.ase").TBLite
+pytest.importorskip("tblite")
+
+from tblite.ase import TBLite
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_a_methylene_group_without_hydrogens_is_noticed() -> None:
 
 def test_two_missing_hydrogens_of_a_ring_of_five_are_noticed() -> None:
     ring = molecule("C4H4NH")
-    hydrogens = [k for k in np.flatnonzero(ring.numbers == 1) if _partner(ring, k) == 6]
+    hydrogens = [k for k in np.flatnonzero(ring.numbers == 1).tolist() if _partner(ring, k) == 6]
     far = molecule("C6H6")
     far.positions += [0.0, 0.0, 12.0]
     large = ring + far  # so that their share is small
