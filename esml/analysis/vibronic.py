@@ -204,7 +204,7 @@ class VibronicBand:
         return self.vertical + self.averaging + reorganization
 
     def deviation(self, temperature: float = TEMPERATURE, fwhm: float = WIDTH) -> float:
-        """Return the standard deviation of the band, √(Σ S (ħω)² (2n + 1) + σ²), eV."""
+        """Return √(Σ S (ħω)² (2n + 1) + σ²), eV, of the band at ``temperature`` and ``fwhm``."""
         quanta = np.square(self.modes.energies) * (2.0 * self.modes.occupations(temperature) + 1.0)
         return float(np.sqrt(self.huang_rhys @ quanta + fwhm**2 / (8.0 * np.log(2.0))))
 

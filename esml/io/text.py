@@ -44,7 +44,10 @@ def decode(line: bytes) -> str:
     Raises ValueError for bytes that are not text.
     """
     if line.startswith(UTF_16):
-        line = line.decode("utf-16").encode("utf-8")
+        try:
+            line = line.decode("utf-16").encode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError("it is not text") from error
     if _NO_TEXT.search(line):
         raise ValueError("it is not text")
     try:
@@ -59,15 +62,22 @@ def lines(path: Path) -> Iterator[str]:
         start = file.read(2)
         file.seek(0)
         if start in UTF_16:
-            wide = io.TextIOWrapper(file, "utf-16")
-            while line := wide.readline(LONGEST_LINE):
-                yield decode(line.encode("utf-8")).rstrip("\r\n")
+            yield from _wide_lines(io.TextIOWrapper(file, "utf-16"))
             return
         first = True
         while line := file.readline(LONGEST_LINE):
             text = decode(line).rstrip("\r\n")
             yield text.removeprefix("\ufeff") if first else text
             first = False
+
+
+def _wide_lines(file: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of a file in UTF-16. Raises ValueError if it is not text."""
+    try:
+        while line := file.readline(LONGEST_LINE):
+            yield decode(line.encode("utf-8")).rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not text") from error
 
 
 def read_text(path: Path) -> str:

@@ -64,7 +64,7 @@ FILES: dict[str, tuple[str, str | bytes, str]] = {
     "cut after the count": ("a.xyz", "4\n", "cannot read"),
     "random bytes": ("a.xyz", np.random.default_rng(0).bytes(500), "is not text"),
     "all bytes": ("a.xyz", bytes(range(256)), "is not text"),
-    "UTF-16": ("a.xyz", GOOD.encode("utf-16"), "is not text"),
+    "UTF-16 without its mark": ("a.xyz", GOOD.encode("utf-16-le"), "is not text"),
     "xyz called cif": ("a.cif", GOOD, "cannot read"),
     "text called mol": ("a.mol", "nothing\n", "cannot read"),
     "text called sdf": ("a.sdf", "\n\n\n", "holds no structure"),

@@ -104,7 +104,9 @@ def test_conformers_are_averaged(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "conformers at 298 K" in result.stdout
     assert len(curve.read_text().splitlines()) > 10
-    assert "leave one out" in refusal(run("spectrum", "C=O", "--conformers", "2", "--index", "1"))
+    assert "not a SMILES; leave it out" in refusal(
+        run("spectrum", "C=O", "--conformers", "2", "--index", "1")
+    )
     assert "is a file" in refusal(run("spectrum", CASES / "18_bom.xyz", "--conformers", "2"))
 
 

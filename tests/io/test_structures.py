@@ -97,9 +97,11 @@ def test_a_smiles_becomes_a_sensible_geometry() -> None:
     assert np.linalg.matrix_rank(ethene.positions - ethene.positions.mean(0), tol=0.05) == 2
     np.testing.assert_array_equal(from_smiles("C=C").atoms.positions, ethene.positions)
     assert from_smiles("C[NH3+]").atoms.info["charge"] == 1
-    for text in ("no smiles", "", "C1CC("):
+    for text in ("no smiles", "C1CC("):
         with pytest.raises(InputError, match="neither an existing file nor a SMILES"):
             from_smiles(text)
+    with pytest.raises(InputError, match="no structure is given"):
+        from_smiles("")
 
 
 # Databases and lists of SMILES

@@ -122,7 +122,7 @@ def test_single_precision_is_good_to_some_digits(model: Surrogate, distorted: At
 
 
 def test_states_that_are_none_are_refused(model: Surrogate, distorted: Atoms) -> None:
-    with pytest.raises(ValueError, match="expected less than 24"):
+    with pytest.raises(ValueError, match="expected one up to S24"):
         excitation_gradients(model, distorted, 500)
     with pytest.raises(ValueError, match="from 0 on"):
         excitation_gradients(model, distorted, -1)
