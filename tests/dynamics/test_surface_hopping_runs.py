@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,10 +61,10 @@ def test_energy_is_conserved_and_restarts_are_exact(
 
 
 def test_steps_before_a_failure_are_kept(model: Surrogate, moving: Atoms) -> None:
-    class Failing(TBLite):  # type: ignore[misc]
+    class Failing(TBLite):
         left = 3
 
-        def calculate(self, *arguments: object, **options: object) -> None:
+        def calculate(self, *arguments: Any, **options: Any) -> None:
             self.left -= 1
             if self.left < 0:
                 raise RuntimeError("no convergence")
