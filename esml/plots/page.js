@@ -142,7 +142,8 @@ function show(key) {
     });
     get("pair").replaceChildren(...options);
     get("pairs").textContent = `${key}, ${state.energy.toFixed(2)} eV, `
-      + `${state.nanometres.toFixed(0)} nm, ${state.description}. `
+      + (state.nanometres === null ? "" : `${state.nanometres.toFixed(0)} nm, `)
+      + `${state.description}. `
       + state.pairs.map(([name, weight]) => `${name} ${percent(weight)}`).join(", ");
     showShares(state);
     spectrum.chosen = key;
@@ -243,7 +244,7 @@ async function unpacked(text) {
 
 function statesCsv() {
   const extras = [...new Set(data.states.flatMap((state) => Object.keys(state.extras)))];
-  const lines = data.states.map((state) => [state.label, state.energy, state.nanometres,
+  const lines = data.states.map((state) => [state.label, state.energy, state.nanometres ?? "",
     state.strength ?? "", state.uncertainty ?? "",
     ...extras.map((name) => state.extras[name] ?? ""),
     `"${state.pairs.map(([name, weight]) => `${name} ${percent(weight)}`).join("; ")}"`,

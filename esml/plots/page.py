@@ -32,7 +32,6 @@ from esml.plots.page_data import MOST_STATES, orbital_pairs, page_data
 from esml.plots.page_drawing import colour_of, drawing
 from esml.results.states import three_digits
 from esml.typing import MULTIPLICITIES
-from esml.units import HC
 
 if TYPE_CHECKING:
     from esml.results import Result, States
@@ -185,13 +184,13 @@ def _table(result: Result, states: States, characters: Sequence[Character]) -> s
     two_photon = _two_photon_cells(result, states)
     rows = []
     for k, (energy, character) in enumerate(zip(states.energies, characters, strict=True)):
-        uncertainty = states.uncertainties[k]
+        uncertainty, nanometres = states.uncertainties[k], states.wavelengths[k]
         label = states.labels[k]
         pair, weight = orbital_pairs(waves, k)[0]
         cells = [
             f"{energy:.2f}",
             f"{uncertainty:.2f}" if np.isfinite(uncertainty) else "–",
-            f"{HC / energy:.0f}",
+            f"{nanometres:.0f}" if np.isfinite(nanometres) else "–",
             f"{states.oscillator_strengths[k]:.3f}" if singlet else "–",
             *two_photon[k],
             character.label,

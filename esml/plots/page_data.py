@@ -73,7 +73,7 @@ def opening_state(states: States) -> int | None:
     """
     if not len(states):
         return None
-    nanometres, strengths = HC / states.energies, np.nan_to_num(states.oscillator_strengths)
+    nanometres, strengths = states.wavelengths, np.nan_to_num(states.oscillator_strengths)
     for among in (
         (nanometres >= VISIBLE[0]) & (strengths >= BRIGHT),
         (nanometres >= DYES[0]) & (strengths >= BRIGHT),
@@ -265,6 +265,7 @@ def _states(
     found = []
     for k, character in enumerate(characters):
         energy, error = float(states.energies[k]), float(states.uncertainties[k])
+        wavelength = float(states.wavelengths[k])
         strength = float(states.oscillator_strengths[k]) if multiplicity == "singlet" else None
         member = np.zeros((len(character.fragments), len(result.atoms)))
         for row, fragment in enumerate(result.bonding.fragments):
@@ -273,7 +274,7 @@ def _states(
             "label": states.labels[k],
             "energy": round(energy, DIGITS),
             "uncertainty": round(error, 3) if np.isfinite(error) else None,
-            "nanometres": round(HC / energy, DIGITS),
+            "nanometres": round(wavelength, DIGITS) if np.isfinite(wavelength) else None,
             "strength": None if strength is None else round(strength, DIGITS),
             "extras": {
                 states.told[name].column: round(float(getattr(states, name)[k]), DIGITS)

@@ -46,7 +46,6 @@ from esml.typing import (
     renamed,
     same,
 )
-from esml.units import HC
 
 Answer = TypeVar("Answer")
 
@@ -391,7 +390,7 @@ class Result:
                 if how.column and (not how.optional or name in extras):
                     columns[how.column] = getattr(states, name)
                 if name == "energies":
-                    columns["wavelength_nm"] = HC / states.energies
+                    columns["wavelength_nm"] = states.wavelengths
             if self.coefficients is not None:
                 characters = self.named_characters(states.multiplicity)
                 columns["character"] = [character.description for character in characters]

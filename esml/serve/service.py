@@ -44,7 +44,6 @@ from esml.predict.surrogate import Surrogate
 from esml.results import Result
 from esml.serve.limits import SUFFIXES, Limits, RefusedError
 from esml.typing import MULTIPLICITIES
-from esml.units import HC
 
 KEPT = 128
 """Number of structures, and of results, that are kept."""
@@ -200,7 +199,7 @@ class Service:
                 {
                     "label": label,
                     "energy_eV": _number(found.energies[k]),
-                    "wavelength_nm": _number(HC / found.energies[k]),
+                    "wavelength_nm": _number(found.wavelengths[k]),
                     "f": _number(found.oscillator_strengths[k]) if singlet else None,
                     "uncertainty_eV": _number(found.uncertainties[k]),
                     "character": characters[found.multiplicity][k].description,

@@ -122,6 +122,19 @@ def test_every_state_is_in_the_table_with_its_character() -> None:
         assert cells[k][4] == character.label
 
 
+def test_a_state_below_the_ground_state_has_no_wavelength() -> None:
+    triplets = result().triplets
+    below = replace(triplets, energies=np.array([-0.36, *triplets.energies[1:]]))
+    shown = page(replace(result(), triplets=below))
+    (row,) = re.findall(r'<tr data-row="T1"[^>]*>(.*?)</tr>', shown)
+    assert re.findall(r"<td>(.*?)</td>", row)[:3][::2] == ["-0.36", "–"]
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', shown, re.S)
+    assert found is not None
+    states = {each["label"]: each for each in json.loads(found.group(1))["states"]}
+    assert states["T1"]["nanometres"] is None
+    assert states["T2"]["nanometres"] > 300
+
+
 def test_two_photon_strengths_stand_beside_the_oscillator_strengths() -> None:
     """Where asked for: with the word on their accuracy, and resonant ones named."""
     assert "δ (a.u.)" not in text()

@@ -303,4 +303,5 @@ def test_a_state_below_the_ground_state_has_no_wavelength() -> None:
     assert [each[headings.index("λ (nm)")] for each in rows] == ["–", "310"]
     cells = row(replace(result, triplets=below))
     assert "T1_nm" not in cells
+    assert np.isnan(replace(result, triplets=below).to_dataframe()["wavelength_nm"]["T1"])
     assert cells["T2_nm"] == pytest.approx(HC / 4.0)
