@@ -12,9 +12,6 @@ from esml.commands.messages import fail, refusing
 if TYPE_CHECKING:
     from esml.commands.outputs import Outputs
 
-ROOM = 298.15
-"""K; temperature of vibrations if none is given."""
-
 
 @dataclass(frozen=True)
 class Asked:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esml import __version__
-from esml.commands.asked import ROOM, Asked, check_effects
+from esml.commands.asked import Asked, check_effects
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import console, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
@@ -162,13 +162,13 @@ def spectrum(
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)
-    from esml.analysis.vibronic import WIDTH
+    from esml.analysis.vibronic import TEMPERATURE, WIDTH
 
     vibronic = vibronic or herzberg_teller or averaged
     asked = Asked(
         n_states=n_states,
         fwhm=fwhm if fwhm is not None else WIDTH if vibronic else 0.3,
-        temperature=ROOM if temperature is None else temperature,
+        temperature=TEMPERATURE if temperature is None else temperature,
         model=model,
         compare=compare,
         index=index,

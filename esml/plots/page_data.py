@@ -87,7 +87,7 @@ def opening_state(states: States) -> int | None:
 def shortest_shown(states: States) -> float:
     """Return where the spectrum begins: 200 nm, or less to show the opening state."""
     opening = opening_state(states)
-    nanometres = DYES[0] if opening is None else float(HC / states.energies[opening])
+    nanometres = DYES[0] if opening is None else float(states.wavelengths[opening])
     return DYES[0] if nanometres >= DYES[0] else min(SHORTEST, 0.9 * nanometres)
 
 

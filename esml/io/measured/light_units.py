@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 
 from esml.typing import Array
 from esml.units import HC
@@ -29,6 +30,9 @@ EMISSION = re.compile(
 _PER_CM = r"(?:cm *\^? *[({]?[-−–⁻] *[1¹]|1 */ *cm\b|/ *cm\b|kayser)"
 
 
+Numbers = TypeVar("Numbers", float, Array)
+
+
 @dataclass(frozen=True)
 class LightUnit:
     """A unit of light."""
@@ -38,15 +42,13 @@ class LightUnit:
     """nm in one unit of a wavelength; eV in one unit of an energy."""
     of_energy: bool
 
-    def to_nm(self, values: Array) -> Array:
+    def to_nm(self, values: Numbers) -> Numbers:
         """Convert positive ``values`` to wavelengths in nm."""
-        converted: Array = HC / (values * self.factor) if self.of_energy else values * self.factor
-        return converted
+        return HC / (values * self.factor) if self.of_energy else values * self.factor
 
-    def to_ev(self, values: Array) -> Array:
+    def to_ev(self, values: Numbers) -> Numbers:
         """Convert positive ``values`` to energies in eV."""
-        converted: Array = values * self.factor if self.of_energy else HC / (values * self.factor)
-        return converted
+        return values * self.factor if self.of_energy else HC / (values * self.factor)
 
 
 NM = LightUnit("nm", 1.0, of_energy=False)

@@ -116,9 +116,7 @@ def _wavelength(cell: str, unit: LightUnit) -> float:
         value = float(cell if "." in cell else cell.replace(",", "."))
     except ValueError:
         return math.nan
-    if not 0.0 < value < math.inf:
-        return math.nan
-    return HC / (value * unit.factor) if unit.of_energy else value * unit.factor
+    return unit.to_nm(value) if 0.0 < value < math.inf else math.nan
 
 
 def _check_unit(path: Path, wavelengths: list[float], unit: LightUnit) -> None:

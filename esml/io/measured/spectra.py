@@ -138,7 +138,7 @@ def _light(heading: str, light: Array, path: Path) -> tuple[LightUnit, str]:
             f"'{path}' has light of {light.min():g} {unit.name}: expected positive numbers; fix "
             "the table"
         )
-    wavelength = float(unit.to_nm(np.array(middle)))
+    wavelength = unit.to_nm(middle)
     if not SHORTEST <= wavelength <= LONGEST:
         raise InputError(
             f"'{path}' has light around {middle:g} under the heading '{heading}', that is "
