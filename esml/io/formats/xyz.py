@@ -210,6 +210,8 @@ def _columns(row: str) -> tuple[list[str], bool]:
 
     Three words ``1,5`` or ``0`` behind the symbol do; other commas stand between the columns.
     """
+    if "," not in row:
+        return row.split(), False
     words = [word.rstrip(",") for word in row.split()]
     numbers = words[1:4]
     whole = len(numbers) == 3 and all(_DECIMAL_COMMA.fullmatch(word) for word in numbers)
