@@ -56,26 +56,38 @@ def sample(
             "--coverage", help="take the first -n molecules of reference/coverage.csv instead"
         ),
     ] = False,
+    substituted: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="take molecules of this class of reference/coverage.csv, such as boron or anion, "
+            "with one more substituent instead; give it once for each class",
+        ),
+    ] = None,
 ) -> None:
     """Draw molecules and write their relaxed and thermally distorted structures.
 
     Structures are appended as they are made; rerun an interrupted sample to continue it.
     """
-    from .sample import SampleError, write_coverage, write_extrapolation, write_sample
+    from .sample import write_coverage, write_extrapolation, write_sample, write_substituted
 
-    if extrapolation and coverage:
-        raise fail("--extrapolation and --coverage are two samples: give one of them")
+    if extrapolation + coverage + bool(substituted) > 1:
+        raise fail("--extrapolation, --coverage and --substituted are samples: give one of them")
 
     try:
         if extrapolation:
             n = write_extrapolation(output, seed=seed)
         elif coverage:
             n = write_coverage(output, n_molecules, n_distorted, relaxed_share, seed)
+        elif substituted:
+            n = write_substituted(
+                output, substituted, n_molecules, n_distorted, relaxed_share, seed
+            )
         else:
             n = write_sample(
                 output, n_molecules, max_heavy, n_distorted, relaxed_share, seed, skip, family
             )
-    except SampleError as error:
+    except ValueError as error:
         raise fail(str(error)) from error
     typer.echo(f"{output}: {n} structures")
 

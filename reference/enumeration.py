@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
+from itertools import chain, zip_longest
 from typing import Final, get_args
 
 from rdkit import Chem
 
+from . import coverage
 from .building_blocks import (
     CHAINS,
     FUSED,
@@ -31,8 +34,10 @@ from .molecules import (
     Mol,
     Molecule,
     benchmark_connectivities,
+    coverage_molecules,
     fraction,
     inchikey_of,
+    molecule_from_smiles,
     parse,
     unstable_group,
 )
@@ -180,6 +185,51 @@ def enumerate_molecules(max_heavy: int = MAX_HEAVY) -> list[Molecule]:
     if not 2 <= max_heavy <= MAX_HEAVY:
         raise ValueError(f"max_heavy must be between 2 and {MAX_HEAVY}, not {max_heavy}.")
     return list(_enumerate(max_heavy))
+
+
+# --- molecules of the coverage table with one more substituent -----------------------------------
+
+
+@cache
+def _substituted(group: coverage.Group, seed: int) -> tuple[Molecule, ...]:
+    """Return products of the group's molecules that show the group too, in seeded order."""
+    pattern = Chem.MolFromSmarts(group.pattern)
+    known = {molecule.inchikey for molecule in coverage_molecules()}
+    found: dict[str, Molecule] = {}
+    for smiles in group.molecules:
+        parent = parse(smiles)
+        for substituent in SMALL_SUBSTITUENTS:
+            for position in _open_atoms(parent, parent.GetNumAtoms()):
+                mol = _attach(parent, position, _substituent(substituent))
+                if mol is None or mol.GetNumHeavyAtoms() > MAX_HEAVY or unstable_group(mol):
+                    continue
+                molecule = replace(molecule_from_smiles(Chem.MolToSmiles(mol)), scaffold=group.name)
+                alike = parse(molecule.smiles).HasSubstructMatch(pattern)
+                excluded = molecule.connectivity in benchmark_connectivities()
+                if alike and not excluded and molecule.inchikey not in known:
+                    found.setdefault(molecule.inchikey, molecule)
+    return tuple(sorted(found.values(), key=lambda m: fraction("substituted", seed, m.inchikey)))
+
+
+def substituted_coverage(kinds: Collection[str], n: int, seed: int = 0) -> list[Molecule]:
+    """Return ``n`` molecules of ``coverage.csv`` with one more of ``SMALL_SUBSTITUENTS``.
+
+    A molecule of every group of ``kinds`` (classes of the table) comes first, then a second of
+    every group, and so on. They show their group, are not in the table themselves, and have at most
+    nine heavy atoms. Raises ValueError for an unknown class and if there are fewer than ``n``.
+    """
+    classes = {group.kind for group in coverage.groups()}
+    if unknown := set(kinds) - classes:
+        raise ValueError(
+            f"{', '.join(sorted(unknown))}: expected classes of {coverage.TABLE}, which are "
+            f"{', '.join(sorted(classes))}."
+        )
+    rows = [_substituted(group, seed) for group in coverage.groups() if group.kind in kinds]
+    in_rounds = chain.from_iterable(zip_longest(*rows))
+    chosen = {m.inchikey: m for m in in_rounds if m is not None}
+    if n > len(chosen):
+        raise ValueError(f"n must be at most {len(chosen)}, the molecules there are, not {n}.")
+    return list(chosen.values())[:n]
 
 
 # --- sampling -------------------------------------------------------------------------------------

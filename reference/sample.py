@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import ase.io
 
 from esml.jobs import tracked
 
-from .enumeration import sample_molecules
+from .enumeration import sample_molecules, substituted_coverage
 from .families import Family
 from .geometries import GeometryError, structures
 from .molecules import (
@@ -121,6 +121,19 @@ def write_coverage(
     return _write(
         Path(output), coverage_molecules()[:n_molecules], n_distorted, relaxed_share, seed
     )
+
+
+def write_substituted(
+    output: str | Path,
+    kinds: Collection[str],
+    n_molecules: int,
+    n_distorted: int = 1,
+    relaxed_share: float = 0.5,
+    seed: int = 0,
+) -> int:
+    """Append structures of ``enumeration.substituted_coverage``; see ``write_sample``."""
+    molecules = substituted_coverage(kinds, n_molecules, seed)
+    return _write(Path(output), molecules, n_distorted, relaxed_share, seed)
 
 
 def _write(

@@ -9,6 +9,7 @@ from rdkit import Chem
 
 from esml.physics.basis import VALENCE_ELECTRONS
 from reference import coverage
+from reference.enumeration import substituted_coverage
 from reference.molecules import (
     assign_split,
     benchmark_connectivities,
@@ -103,3 +104,38 @@ def test_any_beginning_covers_the_table() -> None:
 def test_a_line_of_another_form_is_named(line: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         coverage.parse_table("class,group,held_out,dyes,pattern,molecules\n" + line + "\n")
+
+
+def test_substituted_molecules_show_their_group_and_are_new() -> None:
+    kinds = ("boron", "anion")
+    chosen = substituted_coverage(kinds, 60)
+    listed = {molecule.connectivity for molecule in coverage_molecules()}
+    groups = {group.name: group for group in coverage.groups() if group.kind in kinds}
+    assert len({molecule.inchikey for molecule in chosen}) == 60
+    for molecule in chosen:
+        mol = Chem.MolFromSmiles(molecule.smiles)
+        group = groups[molecule.scaffold]
+        assert mol.HasSubstructMatch(Chem.MolFromSmarts(group.pattern)), molecule.smiles
+        assert molecule.n_heavy <= 9
+        charges = {Chem.GetFormalCharge(Chem.MolFromSmiles(text)) for text in group.molecules}
+        assert Chem.GetFormalCharge(mol) in charges
+        assert sum(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()) == 0
+        assert molecule.connectivity not in benchmark_connectivities()
+    assert not {m.inchikey for m in chosen} & {m.inchikey for m in coverage_molecules()}
+    assert len({m.connectivity for m in chosen} - listed) > 50
+    # One of every group before a second of any, and a sample is the beginning of a longer one.
+    assert len({molecule.scaffold for molecule in chosen[: len(groups)]}) == len(groups)
+    assert substituted_coverage(kinds, 10) == chosen[:10]
+
+
+def test_substituted_molecules_of_held_out_groups_are_for_testing() -> None:
+    chosen = [m for m in substituted_coverage(("boron",), 100) if m.scaffold == "borazine"]
+    assert len(chosen) > 5
+    assert {assign_split(molecule) for molecule in chosen} == {"test"}
+
+
+def test_unknown_classes_and_too_many_molecules_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"vanadium: expected classes of coverage.csv, .*boron"):
+        substituted_coverage(("vanadium",), 1)
+    with pytest.raises(ValueError, match=r"n must be at most \d+"):
+        substituted_coverage(("zwitterion",), 100_000)
