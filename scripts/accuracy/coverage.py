@@ -1,10 +1,12 @@
 """Do 90 % intervals hold 90 % of the errors, also far from the training molecules?
 
     python -m scripts.accuracy.coverage [MODEL ...] [--data DIR ...] [--extrapolation DIR]
+                                        [--groups DIR ...]
 
 Prints Markdown: the share of states whose error is inside the 90 % interval, of all states and of
 those in domain, with the mean uncertainty and error. The rows are validation molecules, test
-molecules with known cores, with cores that no training molecule contains, and larger molecules.
+molecules with known cores, with cores that no training molecule contains, larger molecules, and
+held-out molecules of known groups by class (``scripts.accuracy.classes``) from ``--groups``.
 States are valence states below 9 eV. Several models, including older ones, are compared line by
 line.
 """
@@ -25,6 +27,7 @@ from esml.results import half_width
 from esml.training.calibration import states
 from esml.training.domain import molecule_of
 from esml.training.targets import structure
+from scripts.accuracy.classes import classes_of
 from scripts.accuracy.domain_limits import known, outside
 
 
@@ -45,6 +48,16 @@ def row(model: Surrogate, records: Sequence[Record]) -> str:
     )
 
 
+def by_class(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return held-out records of known groups by class, the largest class first."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.split != "train" and known(record):
+            for name in classes_of(record):
+                found.setdefault(name, []).append(record)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["camb3lyp"], metavar="MODEL")
@@ -55,6 +68,9 @@ def main() -> None:
         default=[Path("data/small"), Path("data/pool"), Path("data/chromophores")],
     )
     parser.add_argument("--extrapolation", type=Path, default=Path("data/extrapolation"))
+    parser.add_argument(
+        "--groups", type=Path, nargs="+", default=[Path("data/coverage"), Path("data/groups")]
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     records = read(args.data)
@@ -64,6 +80,7 @@ def main() -> None:
         "test, known cores": [r for r in test if known(r)],
         "test, held-out cores": [r for r in test if not known(r)],
         "larger molecules": read(args.extrapolation),
+        **by_class(read(args.groups)),
     }
     print(
         "| molecules | model | count | states | inside 90 % | out of domain | inside "
