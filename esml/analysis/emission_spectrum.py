@@ -22,8 +22,9 @@ from scipy.integrate import trapezoid
 
 from esml.analysis.absorption import bands, strongest
 from esml.analysis.curve_files import write_curve
+from esml.analysis.spectrum import Spectrum
 from esml.analysis.spectrum_axes import LOWEST_ENERGY, Unit, begin, on_axis, unit_of
-from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
+from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand, VibronicSpectrum
 from esml.typing import Array
 from esml.units import HC
 
@@ -61,6 +62,11 @@ class EmissionSpectrum:
             bands(self.energies, self.intensity_per_wavelength, shortest=0.0, faintest=0.0)
         )
         return found.wavelength if found else float("nan")
+
+    def stokes_shift(self, absorption: Spectrum) -> float | None:
+        """Return the maximum of ``absorption`` less that of this emission, eV; None without one."""
+        found = absorption.absorption_max
+        return None if found is None else found.energy - HC / self.emission_max_nm
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write columns ``energy_eV,wavelength_nm,photons_per_eV,photons_per_nm``; area 1 each."""
@@ -142,3 +148,16 @@ def emission_spectrum(
     rate = (grid / band.vertical) ** 3 * band.profile(grid, fwhm, temperature).clip(min=0.0)
     cubed = float(trapezoid(rate, grid))
     return EmissionSpectrum(grid, rate / cubed, cubed, band, float(fwhm), float(temperature))
+
+
+def mirror_image(absorption: VibronicSpectrum) -> EmissionSpectrum | None:
+    """Return the emission of the lowest state as the mirror image of its absorption.
+
+    It needs no minimum of the excited state (``VibronicBand.mirrored``) and holds for molecules
+    that keep their shape; line width and temperature are those of the absorption. It is None if the
+    image would lie at an energy of zero or below.
+    """
+    band = absorption.transitions[0].mirrored()
+    if band.vertical <= LOWEST_ENERGY:
+        return None
+    return emission_spectrum(band, absorption.fwhm, absorption.temperature)

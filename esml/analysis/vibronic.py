@@ -8,7 +8,10 @@ derivative of the excitation energy along its dimensionless coordinate,
     λ = Σ_k S_k ħω_k              reorganization energy
     E₀₀ = E_vertical − λ          the 0-0 transition: zero-point energies are the same
 
-and for emission, from the minimum of the excited state, E₀₀ = E_vertical + λ.
+and for emission, from the minimum of the excited state, E₀₀ = E_vertical + λ. As both states have
+the same modes, the emission is known without that minimum: it is the mirror image of the absorption
+about E₀₀, in a solvent with the reorganization energy λ_s about E₀₀ − λ_s
+(``VibronicBand.mirrored``).
 
 The band at temperature T, with thermal occupations n_k and a Gaussian of standard deviation σ, is
 exact for displaced oscillators:
@@ -155,6 +158,7 @@ class VibronicBand:
     expansion: DipoleExpansion | None = None  # of the transition dipole; None: it is constant
     warnings: tuple[str, ...] = ()  # doubts about the dipole along the modes
     averaging: float = 0.0  # mean over zero-point and thermal motion less ``vertical``, eV
+    solvent_reorganization: float = 0.0  # λ_s of the solvent around the excited state, eV
 
     @classmethod
     def of(
@@ -202,6 +206,25 @@ class VibronicBand:
         """Energy of the 0-0 transition E₀₀, eV."""
         reorganization = self.reorganization if self.emission else -self.reorganization
         return self.vertical + self.averaging + reorganization
+
+    def mirrored(self) -> VibronicBand:
+        """Return the emission of this state as the mirror image of its absorption.
+
+        From the excited minimum of the same oscillators, with the solvent relaxed around the state,
+
+            E_vertical = E₀₀ − λ − 2 λ_s ,   λ_s = ``solvent_reorganization`` .
+
+        The transition dipole is that of the ground-state minimum. Raises ValueError for a band of
+        emission.
+        """
+        if self.emission:
+            raise ValueError(
+                "the band is one of emission: expected one of absorption; take its own curve"
+            )
+        vertical = self.zero_zero - self.reorganization - 2.0 * self.solvent_reorganization
+        return replace(
+            self, vertical=vertical, emission=True, expansion=None, averaging=0.0, warnings=()
+        )
 
     def deviation(self, temperature: float = TEMPERATURE, fwhm: float = WIDTH) -> float:
         """Return √(Σ S (ħω)² (2n + 1) + σ²), eV, of the band at ``temperature`` and ``fwhm``."""

@@ -125,7 +125,23 @@ def vibronic_notes(curve: Spectrum) -> list[str]:
         f"modes: {lowest.modes.describe()}, in vacuum",
         f"vibronic bands: {model} at {curve.temperature:g} K, lines "
         f"{curve.fwhm:g} eV wide, 0-0 of {lowest.label} at {lowest.zero_zero:.2f} eV",
+        *_mirror_notes(curve),
     ]
+
+
+def _mirror_notes(curve: VibronicSpectrum) -> list[str]:
+    """Describe the emission that is the mirror image of the lowest band; empty without one."""
+    from esml.analysis.emission_spectrum import mirror_image
+
+    emission = mirror_image(curve)
+    if emission is None:
+        return []
+    said = (
+        f"emission as mirror image of {emission.band.label}: maximum at "
+        f"{emission.emission_max_nm:.0f} nm"
+    )
+    shift = emission.stokes_shift(curve)
+    return [said if shift is None else f"{said}, Stokes shift {shift:.2f} eV between maxima"]
 
 
 def print_bands(curve: VibronicSpectrum) -> None:

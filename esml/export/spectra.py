@@ -1,6 +1,6 @@
 """Write a spectrum, and a measured one to compare with, as JSON.
 
-``format`` is "esml-spectrum-json", ``schema_version`` 6. ``prediction`` is the result as in
+``format`` is "esml-spectrum-json", ``schema_version`` 7. ``prediction`` is the result as in
 ``esml.export.plain``, with two-photon strengths if requested (version 4) and the acidity of a
 solvent (version 6). ``fwhm_eV`` and ``shape`` describe a line. ``absorption_max_nm`` is null
 without a band. ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
@@ -16,8 +16,10 @@ holds ``temperature_K``, ``modes`` (``method``, ``wavenumbers_cm-1``, ``left_out
 the modes. Each transition holds ``herzberg_teller`` (version 3), null without this term:
 ``transition_dipole_e_bohr`` at the minimum, ``dipole_slopes_e_bohr`` and ``shifts`` for each mode,
 by its dimensionless coordinate, ``overlaps`` of the state with itself ``step`` away,
-``oscillator_strength`` at this temperature and what each mode lends to it, ``lent``; and
-``warnings``.
+``oscillator_strength`` at this temperature and what each mode lends to it, ``lent``;
+``warnings``; and ``solvent_reorganization_eV`` (version 7). ``mirror_image`` (version 7) is the
+emission of the lowest state as the mirror image of its absorption: ``state``, ``emission_max_nm``
+and ``stokes_shift_eV`` between the maxima of both; null if it has none.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from esml.analysis.colour import CONCENTRATION, PATH
+from esml.analysis.emission_spectrum import mirror_image
 from esml.analysis.likeness import likeness
 from esml.analysis.spectrum import WAVENUMBERS, Spectrum
 from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
@@ -36,7 +39,7 @@ from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
 
 FORMAT = "esml-spectrum-json"
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 def write_spectrum_json(
@@ -108,6 +111,7 @@ def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
                 "averaging_eV": band.averaging,
                 "zero_zero_eV": band.zero_zero,
                 "reorganization_eV": band.reorganization,
+                "solvent_reorganization_eV": band.solvent_reorganization,
                 "oscillator_strength": band.strength,
                 "huang_rhys": band.huang_rhys.tolist(),
                 "herzberg_teller": _lent(band, curve.temperature),
@@ -115,6 +119,18 @@ def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
             }
             for band in curve.transitions
         ],
+        "mirror_image": _mirror_image(curve),
+    }
+
+
+def _mirror_image(curve: VibronicSpectrum) -> dict[str, Any] | None:
+    emission = mirror_image(curve)
+    if emission is None:
+        return None
+    return {
+        "state": emission.band.label,
+        "emission_max_nm": emission.emission_max_nm,
+        "stokes_shift_eV": emission.stokes_shift(curve),
     }
 
 

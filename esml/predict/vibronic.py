@@ -89,20 +89,24 @@ def vibronic_bands(
     """
     if modes is None:
         modes = normal_modes(atoms, ground)
-    singlets = model.predict(atoms, n_states=n_states, n_triplets=1, solvent=solvent).singlets
+    result = model.predict(atoms, n_states=n_states, n_triplets=1, solvent=solvent)
+    singlets, solvation = result.singlets, result.solvation()
     slopes = excitation_gradients(model, atoms, range(len(singlets)), solvent=solvent)
     expansions: list[Expansion] = [(None, ())] * len(singlets)
     if herzberg_teller:
         expansions = dipole_expansions(model, atoms, modes, slopes.gradients, solvent)
     bands = [
-        VibronicBand.of(
-            float(singlets.energies[k]),
-            float(singlets.oscillator_strengths[k]),
-            slopes.gradients[k],
-            modes,
-            singlets.labels[k],
-            expansion=expansion,
-            warnings=warnings,
+        replace(
+            VibronicBand.of(
+                float(singlets.energies[k]),
+                float(singlets.oscillator_strengths[k]),
+                slopes.gradients[k],
+                modes,
+                singlets.labels[k],
+                expansion=expansion,
+                warnings=warnings,
+            ),
+            solvent_reorganization=float(solvation.reorganization[k]),
         )
         for k, (expansion, warnings) in enumerate(expansions)
     ]

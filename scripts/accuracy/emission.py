@@ -1,14 +1,16 @@
 """Emission of small rigid dyes in solution, beside measured maxima.
 
-    python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl [--vibronic] [--first N]
-    python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl --drawn 40 [--vibronic]
+    python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl [--first N]
+    python -m scripts.accuracy.emission TABLE.csv.gz --store FILE.jsonl --drawn 40
 
 Takes ten dyes of ``DYES``, chosen by size, stiffness and spread of colour before anything was
 computed, or with ``--drawn`` dyes drawn at random (neutral, of H, C, N, O, F, S and Cl, at most 20
-heavy atoms, one of each Bemis–Murcko scaffold, each in one solvent). It relaxes S1 of each in its
-solvent on GFN2-xTB + ω, and compares the vertical emission energy with the measured maximum of this
-dye and solvent in TABLE (columns ``chromophore_smiles``, ``solvent_smiles``, ``absorption_max_nm``,
-``emission_max_nm``; the mean if there are several).
+heavy atoms, one of each Bemis–Murcko scaffold, each in one solvent). Emission is predicted in two
+ways: as the vertical energy after S1 has relaxed in its solvent on GFN2-xTB + ω, and as the maximum
+of the mirror image of S1's absorption (``esml.analysis.emission_spectrum``), beside which the
+absorption is the maximum of the vibronic spectrum. Both are compared with the measured maxima of
+this dye and solvent in TABLE (columns ``chromophore_smiles``, ``solvent_smiles``,
+``absorption_max_nm``, ``emission_max_nm``; the mean if there are several).
 Prints Markdown and Pearson's correlations. The store has a line for every finished dye, so an
 interrupted run can continue. The table is not part of the project.
 """
@@ -23,11 +25,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
+from scipy.stats import spearmanr
 
 import esml
+from esml.analysis.emission_spectrum import mirror_image
+from esml.analysis.vibronic import vibronic_spectrum
 from esml.dynamics import CrossingError, relaxed_state
+from esml.io.geometry import xtb_calculator
 from esml.io.provenance import ReadingOptions
+from esml.io.structure_checks import molecular_charge
 from esml.io.structures import from_smiles
+from esml.predict.vibronic import vibronic_bands
 from esml.units import HC
 from scripts.accuracy.last_step import scaffold_of
 from scripts.accuracy.measured_maxima import is_listed
@@ -55,6 +64,12 @@ LARGEST = 20
 """What dyes drawn at random consist of, and most heavy atoms of one."""
 
 MEASURED = ("absorption_max_nm", "emission_max_nm")
+
+N_STATES = 4
+"""Singlets in the vibronic spectrum, among which is the lowest band."""
+
+RELAXED, MIRRORED = ("absorption", "emission"), ("maximum", "mirrored")
+"""Names of absorption and emission in the store, in the two ways of prediction."""
 
 
 def measured(path: Path) -> dict[Dye, tuple[float, float]]:
@@ -108,22 +123,38 @@ def _mean(rows: Sequence[Sequence[float]], column: int) -> float:
     return float(np.mean(known)) if known else math.nan
 
 
-def predicted(model: esml.Surrogate, smiles: str, solvent: str, vibronic: bool) -> dict[str, Any]:
-    """Predict the energies (eV) of one dye, or return why that failed."""
-    structure = from_smiles(smiles, ReadingOptions(solvent=solvent))
+def predicted(model: esml.Surrogate, smiles: str, solvent: str) -> dict[str, Any]:
+    """Predict the energies (eV) of one dye, or return why a part of them failed."""
+    atoms = from_smiles(smiles, ReadingOptions(solvent=solvent)).atoms
+    failures = (CrossingError, esml.InstabilityError, esml.StructureError, ValueError)
     try:
-        found = relaxed_state(model, structure.atoms, "S1", vibronic=vibronic)
-    except (CrossingError, esml.InstabilityError, esml.StructureError, ValueError) as error:
-        return {"failed": str(error)}
+        entry = _relaxed(model, atoms)
+    except failures as error:
+        entry = {"failed": str(error)}
+    try:
+        return entry | _mirrored(model, atoms)
+    except failures as error:
+        return entry | {"no mirror image": str(error)}
+
+
+def _relaxed(model: esml.Surrogate, atoms: Atoms) -> dict[str, Any]:
+    found = relaxed_state(model, atoms, "S1")
     return {
         "absorption": found.absorption_energy,
         "emission": found.emission_energy,
-        "maximum": HC / found.spectrum().emission_max_nm if vibronic else None,
         "strength": found.strength,
-        "lifetime": found.radiative_lifetime(),
         "converged": found.relaxation.converged,
         "steps": found.relaxation.steps,
     }
+
+
+def _mirrored(model: esml.Surrogate, atoms: Atoms) -> dict[str, Any]:
+    ground = xtb_calculator(molecular_charge(atoms))
+    curve = vibronic_spectrum(vibronic_bands(model, atoms, ground, N_STATES))
+    found, emission = curve.absorption_max, mirror_image(curve)
+    if found is None or emission is None:
+        return {"no mirror image": "no band"}
+    return {"maximum": found.energy, "mirrored": HC / emission.emission_max_nm}
 
 
 def kept(path: Path) -> dict[Dye, dict[str, Any]]:
@@ -138,39 +169,55 @@ def report(
 ) -> str:
     """Make a Markdown table (eV) of ``dyes`` with the correlations of emission and Stokes shift."""
     lines = [
-        "| dye | absorption | emission | measured absorption | measured emission | f |",
-        "|---|---|---|---|---|---|",
+        "| dye | absorption | relaxed emission | f | maximum | mirror image | "
+        "measured absorption | measured emission |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    pairs = []
+    rows = []
     for key, name in dyes.items():
         entry, (up, down) = done.get(key), known.get(key, (math.nan, math.nan))
         if entry is None:
             continue
-        if "failed" in entry:
-            lines.append(f"| {name} | – | {entry['failed']} | {up:.2f} | {down:.2f} | |")
-            continue
-        note = "" if entry["converged"] else " (not converged)"
+        values = [float(entry.get(column, math.nan)) for column in (*RELAXED, *MIRRORED)]
+        rows.append([*values, up, down])
+        note = "" if entry.get("converged", True) else " (not converged)"
+        absorbed, emitted, maximum, mirrored = map(_shown, values)
+        strength = _shown(entry.get("strength", math.nan), ".3f")
         lines.append(
-            f"| {name}{note} | {entry['absorption']:.2f} | {entry['emission']:.2f} | {up:.2f} | "
-            f"{down:.2f} | {entry['strength']:.3f} |"
+            f"| {name}{note} | {absorbed} | {entry.get('failed', emitted)} | {strength} | "
+            f"{maximum} | {mirrored} | {up:.2f} | {down:.2f} |"
         )
-        pairs.append((entry["absorption"], entry["emission"], up, down))
-    values = np.array([pair for pair in pairs if not any(math.isnan(v) for v in pair)])
-    if len(values) > 2:
-        absorbed, emitted, up, down = values.T
-        lines += [
-            "",
-            f"{len(values)} dyes: correlation of emission {_correlation(emitted, down):.2f}, of "
-            f"absorption {_correlation(absorbed, up):.2f}, of the Stokes shift "
-            f"{_correlation(absorbed - emitted, up - down):.2f}; mean difference of emission "
-            f"{(emitted - down).mean():+.2f} eV, absolute {np.abs(emitted - down).mean():.2f}; of "
-            f"the Stokes shift {(absorbed - emitted - up + down).mean():+.2f}.",
-        ]
+    table = np.array(rows).reshape(-1, 6)
+    for title, columns in (
+        ("vertical energies, S1 relaxed", table[:, [0, 1, 4, 5]]),
+        ("maxima, emission as mirror image", table[:, 2:]),
+    ):
+        complete = columns[~np.isnan(columns).any(1)]
+        if len(complete) > 2:
+            lines += ["", f"{title}: {_compared(complete)}"]
     return "\n".join(lines)
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(x, y)[0, 1])
+def _shown(value: float, form: str = ".2f") -> str:
+    return "–" if math.isnan(value) else f"{value:{form}}"
+
+
+def _compared(table: np.ndarray) -> str:
+    """Compare absorption and emission, predicted and measured (n, 4), in a sentence."""
+    absorbed, emitted, up, down = table.T
+    shift, measured_shift = absorbed - emitted, up - down
+
+    def errors(predicted: np.ndarray, known: np.ndarray) -> str:
+        wrong = predicted - known
+        return f"{np.abs(wrong).mean():.2f} eV off (mean {wrong.mean():+.2f})"
+
+    return (
+        f"{len(table)} dyes: correlation of emission {np.corrcoef(emitted, down)[0, 1]:.2f}, of "
+        f"absorption {np.corrcoef(absorbed, up)[0, 1]:.2f}, of the Stokes shift "
+        f"{np.corrcoef(shift, measured_shift)[0, 1]:.2f} (Spearman "
+        f"{spearmanr(shift, measured_shift).statistic:.2f}); emission {errors(emitted, down)}, "
+        f"Stokes shift {errors(shift, measured_shift)}."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -179,9 +226,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path, help="table of measured maxima")
     parser.add_argument(
         "--store", type=Path, required=True, help="file that keeps results between runs (.jsonl)"
-    )
-    parser.add_argument(
-        "--vibronic", action="store_true", help="compute modes and the maximum of the band"
     )
     parser.add_argument("--first", type=int, help="number of dyes, from the first; all by default")
     parser.add_argument("--drawn", type=int, help="number of dyes to draw in place of the ten")
@@ -194,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if (dye, solvent) in done:
             continue
         entry = {"dye": dye, "solvent": solvent}
-        entry |= predicted(model, dye, solvent, given.vibronic)
+        entry |= predicted(model, dye, solvent)
         done[dye, solvent] = entry
         add_line(given.store, entry)
     print(report(done, known, dyes))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
-from esml.analysis.emission_spectrum import emission_spectrum
-from esml.analysis.vibronic import NormalModes, VibronicBand
+from esml.analysis.emission_spectrum import emission_spectrum, mirror_image
+from esml.analysis.vibronic import NormalModes, VibronicBand, vibronic_spectrum
 from esml.units import HC
 
 QUANTA, FACTORS = np.array([0.05, 0.18]), np.array([0.4, 0.9])
-MODES = NormalModes(QUANTA, np.zeros((2, 1, 3)))
+
+
+def modes_of(*quanta: float) -> NormalModes:
+    return NormalModes(np.array(quanta), np.zeros((len(quanta), 1, 3)))
+
+
+MODES = modes_of(*QUANTA)
 
 
 def band(emission: bool = True) -> VibronicBand:
@@ -68,3 +75,41 @@ def test_curve_picture_and_refusal(tmp_path: Path) -> None:
     assert found.plot(axis="eV").get_xlabel() == "Energy (eV)"
     with pytest.raises(ValueError, match="one of absorption"):
         emission_spectrum(band(emission=False))
+
+
+def test_the_mirror_image_is_the_emission_of_displaced_oscillators() -> None:
+    """Absorption at E₀₀ + x has the height of emission at E₀₀ − 2λ_s − x, at any temperature."""
+    absorption = replace(band(emission=False), averaging=-0.07, solvent_reorganization=0.11)
+    emission = absorption.mirrored()
+    assert emission.zero_zero == pytest.approx(absorption.zero_zero - 2 * 0.11)
+    displaced = (FACTORS * QUANTA).sum()
+    assert emission.vertical == pytest.approx(3.0 - 0.07 - 2 * displaced - 2 * 0.11)
+    offsets = np.linspace(-0.5, 1.5, 401)
+    for temperature in (0.0, 400.0):
+        np.testing.assert_allclose(
+            emission.profile(emission.zero_zero - offsets, 0.05, temperature),
+            absorption.profile(absorption.zero_zero + offsets, 0.05, temperature),
+            atol=1e-8,
+        )
+    with pytest.raises(ValueError, match="expected one of absorption"):
+        emission.mirrored()
+
+
+def test_stokes_shift_between_maxima() -> None:
+    """For one weak mode both maxima are at the 0-0 line; the solvent moves them apart by 2λ_s."""
+    weak = VibronicBand(3.0, 0.5, np.array([0.1]), modes_of(0.18), "S1", solvent_reorganization=0.2)
+    curve = vibronic_spectrum([weak, replace(weak, vertical=4.5, label="S2")], 0.02)
+    emission = mirror_image(curve)
+    assert emission is not None
+    assert emission.band.label == "S1"
+    assert emission.stokes_shift(curve) == pytest.approx(0.4, abs=0.005)
+    dark = vibronic_spectrum([replace(weak, strength=0.0)], 0.02)
+    found = mirror_image(dark)
+    assert found is not None
+    assert found.emission_max_nm == pytest.approx(emission.emission_max_nm)
+    assert found.stokes_shift(dark) is None
+
+
+def test_no_mirror_image_below_zero() -> None:
+    deep = replace(band(emission=False), vertical=0.7, solvent_reorganization=0.2)
+    assert mirror_image(vibronic_spectrum([deep], 0.1)) is None

@@ -89,7 +89,7 @@ def test_intensity_that_vibrations_lend_is_told_and_stored(aldehyde: Path, tmp_p
     assert "lent by modes" in told
     assert "vertical-gradient model with Herzberg–Teller term at 0 K" in told
     stored = json.loads(numbers.read_text(encoding="utf-8"))
-    assert stored["schema_version"] == 6
+    assert stored["schema_version"] == 7
     (first,) = stored["vibronic"]["transitions"]
     lent = first["herzberg_teller"]
     assert first["oscillator_strength"] < 1e-6
@@ -100,6 +100,13 @@ def test_intensity_that_vibrations_lend_is_told_and_stored(aldehyde: Path, tmp_p
     np.testing.assert_allclose(0.5 * shifts**2, first["huang_rhys"], atol=1e-6)
     assert min(lent["overlaps"]) > 0.99
     assert first["warnings"] == []
+    assert first["solvent_reorganization_eV"] == 0.0
+    image = stored["vibronic"]["mirror_image"]
+    assert image["state"] == "S1"
+    assert f"mirror image of S1: maximum at {image['emission_max_nm']:.0f} nm" in told
+    emitted, absorbed = 1239.842 / image["emission_max_nm"], 1239.842 / stored["absorption_max_nm"]
+    assert image["stokes_shift_eV"] == pytest.approx(absorbed - emitted, abs=1e-4)
+    assert emitted < absorbed
     with curve.open(newline="") as file:
         rows = np.array([[float(cell) for cell in row] for row in list(csv.reader(file))[1:]])
     area = 4.319e-9 * 8065.544 * trapezoid(rows[:, 2] / rows[:, 0], rows[:, 0])

@@ -28,16 +28,24 @@ def test_means_of_measured_maxima(tmp_path: Path) -> None:
 
 def test_correlations_and_failures() -> None:
     def entry(up: float, down: float) -> dict[str, object]:
-        return {"absorption": up, "emission": down, "strength": 0.1, "converged": True}
+        relaxed = {"absorption": up, "emission": down, "strength": 0.1, "converged": True}
+        return relaxed | {"maximum": up - 0.1, "mirrored": 8.0 - down}
 
-    done = {FIRST: entry(3.0, 2.5), SECOND: entry(4.0, 3.2), THIRD: entry(5.0, 4.4)}
-    known = {key: (e["absorption"] - 0.1, e["emission"] + 0.3) for key, e in done.items()}  # type: ignore[operator]
-    text = emission.report(done, known)
-    assert "correlation of emission 1.00, of absorption 1.00, of the Stokes shift 1.00" in text
-    assert "mean difference of emission -0.30 eV" in text
-    text = emission.report({**done, THIRD: {"failed": "no minimum"}}, known)
-    assert "no minimum" in text
-    assert "correlation" not in text
+    known = {FIRST: (2.9, 2.8), SECOND: (3.9, 3.5), THIRD: (4.9, 4.7)}
+    done = {key: entry(up + 0.1, down - 0.3) for key, (up, down) in known.items()}
+    relaxed, mirrored = emission.report(done, known).split("\n\n")[1:]
+    assert relaxed.startswith("vertical energies, S1 relaxed: 3 dyes: correlation of emission 1.00")
+    assert "of the Stokes shift 1.00 (Spearman 1.00); emission 0.30 eV off (mean -0.30)" in relaxed
+    assert "Stokes shift 0.40 eV off (mean +0.40)" in relaxed
+    assert mirrored.startswith(
+        "maxima, emission as mirror image: 3 dyes: correlation of emission -1"
+    )
+    assert "of absorption 1.00" in mirrored
+    lacking = {"failed": "no minimum", "maximum": 4.9, "mirrored": 3.6}
+    text = emission.report({**done, THIRD: lacking}, known)
+    assert "| no minimum | – | 4.90 | 3.60 | 4.90 | 4.70 |" in text
+    assert "S1 relaxed" not in text  # of two dyes there is no correlation
+    assert "mirror image: 3 dyes" in text
 
 
 def test_dyes_are_drawn_by_scaffold() -> None:
