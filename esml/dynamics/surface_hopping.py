@@ -14,7 +14,7 @@ left out.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,25 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
 from esml.dynamics.relaxed_states import CROSSING, CrossingError
+from esml.export.plain import (
+    charges_from_plain,
+    plain_charges,
+    plain_solvent,
+    solvent_from_plain,
+)
 from esml.io.files import write_whole
 from esml.io.geometry import xtb_calculator
 from esml.io.structure_checks import molecular_charge
+from esml.io.surroundings import surroundings_of
 from esml.physics.surface_hopping import Amplitudes, decohered, hop_target, propagated, rescaled
 from esml.predict.couplings import StateCouplings, state_couplings
 from esml.predict.surrogate import Surrogate
 from esml.typing import Array
 
-FORMAT = "esml-surface-hopping-2"
+FORMAT = "esml-surface-hopping-3"
+
+READ = (FORMAT, "esml-surface-hopping-2")
+"""Formats that ``load`` reads; version 2 has neither surroundings nor frames."""
 
 
 class ActiveSurface(Calculator):
@@ -85,16 +95,16 @@ class SurfaceHopping:
     """A fewest-switches trajectory between the lowest singlets of a molecule.
 
         hopping = SurfaceHopping(model, atoms, active=1, n_states=3)   # starts on S2
-        for frame in hopping.run(200): ...
-        hopping.save("trajectory.json")                                # continue from there:
-        hopping = SurfaceHopping.load("trajectory.json", model)
+        for frame in hopping.run(200, save="trajectory.json"): ...
+        hopping = SurfaceHopping.load("trajectory.json", model)        # continue from there
 
     Parameters
     ----------
     model
         A model from ``load_model``.
     atoms
-        The molecule with its velocities.
+        The molecule with its velocities, and with the solvent or the point charges that
+        ``atoms.info`` states.
     active
         Singlet on which the trajectory starts, counted from 0.
     n_states
@@ -109,7 +119,7 @@ class SurfaceHopping:
     Attributes
     ----------
     frames
-        A frame for each step of this object, also of a ``run`` that raised an exception.
+        A frame for each step, also before ``save`` and of a ``run`` that raised an exception.
     """
 
     def __init__(
@@ -161,8 +171,18 @@ class SurfaceHopping:
             kinetic=float(self.atoms.get_kinetic_energy()),
         )
 
-    def run(self, steps: int) -> list[Frame]:
+    def run(self, steps: int, save: str | Path | None = None, every: int = 20) -> list[Frame]:
         """Take ``steps`` steps and return a frame after each.
+
+        Parameters
+        ----------
+        steps
+            Number of steps.
+        save
+            File to which ``save`` writes the trajectory as it goes; none if None.
+        every
+            Number of steps between two saves, the most that a killed program loses. The last step
+            is saved, too.
 
         Raises
         ------
@@ -171,10 +191,18 @@ class SurfaceHopping:
             before.
         InstabilityError, StructureError
             As in ``state_couplings``.
+        OSError
+            As ``save``.
+        ValueError
+            If ``every`` is less than 1.
         """
+        if every < 1:
+            raise ValueError(f"every is {every}: expected at least 1 step; choose one such as 20")
         before = len(self.frames)
-        for _ in range(steps):
+        for step in range(1, steps + 1):
             self._step()
+            if save is not None and (step % every == 0 or step == steps):
+                self.save(save)
         return self.frames[before:]
 
     def _step(self) -> None:
@@ -233,7 +261,8 @@ class SurfaceHopping:
             self.surface.switch(target)
 
     def save(self, path: str | Path) -> None:
-        """Write all that is needed to continue the trajectory. Raises OSError."""
+        """Write the frames and all that is needed to continue the trajectory. Raises OSError."""
+        around = surroundings_of(self.atoms)
         entry = {
             "format": FORMAT,
             "numbers": self.atoms.numbers.tolist(),
@@ -241,18 +270,23 @@ class SurfaceHopping:
             "positions": self.atoms.positions.tolist(),
             "velocities": self.atoms.get_velocities().tolist(),
             "charge": molecular_charge(self.atoms),
+            "solvent": plain_solvent(around.solvent),
+            "point_charges": plain_charges(around.point_charges),
             "active": self.active,
             "steps": self.steps,
             "timestep": self.timestep,
             "amplitudes": [[c.real, c.imag] for c in self.amplitudes.tolist()],
             "densities": None if self._last is None else self._last.tolist(),
             "random": self.random.bit_generator.state,
+            "frames": [asdict(frame) for frame in self.frames],
         }
         write_whole(Path(path), json.dumps(entry).encode("utf-8"))
 
     @classmethod
     def load(cls, path: str | Path, model: Surrogate, ground: Any = None) -> SurfaceHopping:
         """Read a trajectory written by ``save``; give it the same model and calculator of E₀.
+
+        It continues in the same surroundings.
 
         Parameters
         ----------
@@ -269,13 +303,15 @@ class SurfaceHopping:
             If the file is of another kind.
         """
         entry = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+        if not isinstance(entry, dict) or entry.get("format") not in READ:
             raise ValueError(
-                f"'{path}' was not written by this version of esml: expected a file of "
-                f"SurfaceHopping.save with format {FORMAT}; start a new run"
+                f"'{path}' is no trajectory that this version of esml reads: expected a file of "
+                f"SurfaceHopping.save with format {' or '.join(READ)}; start a new run"
             )
         atoms = Atoms(entry["numbers"], entry["positions"], masses=entry["masses"])
         atoms.info["charge"] = entry["charge"]
+        solvent_from_plain(atoms, entry.get("solvent"))
+        charges_from_plain(atoms, entry.get("point_charges"))
         atoms.set_velocities(np.array(entry["velocities"]))
         n_states = len(entry["amplitudes"])
         made = cls(model, atoms, entry["active"], n_states, ground, entry["timestep"])
@@ -283,4 +319,8 @@ class SurfaceHopping:
         made.steps = entry["steps"]
         made._last = None if entry["densities"] is None else np.array(entry["densities"])
         made.random.bit_generator.state = entry["random"]
+        made.frames = [
+            Frame(**frame | {"populations": tuple(frame["populations"])})
+            for frame in entry.get("frames", ())
+        ]
         return made

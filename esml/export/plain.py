@@ -43,7 +43,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "n_occupied": outcome.n_occupied,
         "orbital_energies": outcome.orbital_energies.tolist(),
         "solvent": plain_solvent(outcome.solvent),
-        "point_charges": _plain_charges(outcome.point_charges),
+        "point_charges": plain_charges(outcome.point_charges),
         "in_domain": outcome.in_domain,
         "warnings": list(outcome.warnings),
         "singlets": _plain_states(outcome.singlets),
@@ -65,7 +65,8 @@ def solvent_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> Solvent | 
     return solvent
 
 
-def _plain_charges(charges: PointCharges | None) -> dict[str, Any] | None:
+def plain_charges(charges: PointCharges | None) -> dict[str, Any] | None:
+    """Return ``charges`` (e), ``positions`` and ``width`` (Å); None if there are no charges."""
     if charges is None:
         return None
     return {
@@ -75,8 +76,8 @@ def _plain_charges(charges: PointCharges | None) -> dict[str, Any] | None:
     }
 
 
-def _charges_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> PointCharges | None:
-    """Invert ``_plain_charges`` and store the charges in ``atoms``."""
+def charges_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> PointCharges | None:
+    """Invert ``plain_charges`` and store the charges in ``atoms``."""
     if entry is None:
         return None
     charges = PointCharges(**entry)
@@ -105,7 +106,7 @@ def from_plain(entry: dict[str, Any]) -> Outcome:
         singlets=_states("singlet", entry["singlets"]),
         triplets=_states("triplet", entry["triplets"]),
         solvent=solvent_from_plain(atoms, entry.get("solvent")),
-        point_charges=_charges_from_plain(atoms, entry.get("point_charges")),
+        point_charges=charges_from_plain(atoms, entry.get("point_charges")),
         in_domain=entry["in_domain"],
         warnings=tuple(entry["warnings"]),
         **where,

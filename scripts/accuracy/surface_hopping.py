@@ -16,26 +16,19 @@ T. Fuji, T. Horio and T. Suzuki, J. Chem. Phys. 132, 174302 (2010). Needs the ex
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 
 import esml
 from esml.analysis.vibronic import NormalModes, normal_modes
-from esml.dynamics import CrossingError, SurfaceHopping
+from esml.dynamics import CrossingError, Frame, SurfaceHopping
 from esml.io import from_smiles
-from esml.io.files import write_whole
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.provenance import ReadingOptions
 from scripts.pages import table
-
-KEPT = 20
-"""Number of steps between saves."""
 
 
 def moving(atoms: Atoms, modes: NormalModes, seed: int) -> Atoms:
@@ -53,32 +46,21 @@ def moving(atoms: Atoms, modes: NormalModes, seed: int) -> Atoms:
     return found
 
 
-def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int) -> list[Any]:
+def follow(path: Path, model: esml.Surrogate, start: SurfaceHopping, steps: int) -> list[Frame]:
     """Continue the trajectory in ``path`` until it has ``steps``; return its frames."""
-    table_of_frames, state = path.with_suffix(".frames.json"), path.with_suffix(".json")
-    hopping, frames = start, [astuple(start.frame())] if not state.exists() else []
-    if state.exists():
-        hopping = SurfaceHopping.load(state, model)
-        frames = json.loads(table_of_frames.read_text())[: hopping.steps + 1]
-    while hopping.steps < steps:
-        known = len(hopping.frames)
-        try:
-            hopping.run(min(KEPT, steps - hopping.steps))
-        except CrossingError as error:
-            print(f"{path.name}: {error}")
-            break
-        finally:
-            frames += map(astuple, hopping.frames[known:])
-        # Frames first: a continued run drops frames after the saved state.
-        write_whole(table_of_frames, json.dumps(frames).encode())
-        hopping.save(state)
-    return frames
+    first = start.frame()
+    hopping = SurfaceHopping.load(path, model) if path.exists() else start
+    try:
+        hopping.run(steps - hopping.steps, save=path)
+    except CrossingError as error:
+        print(f"{path.name}: {error}")
+    return [first, *hopping.frames]
 
 
-def largest_change(frames: list[Any], n_atoms: int) -> float:
+def largest_change(frames: list[Frame], n_atoms: int) -> float:
     """Return the largest change of the total energy between two hops, meV per atom."""
-    total = np.array([potential + kinetic for *_, potential, kinetic in frames])
-    active = np.array([frame[1] for frame in frames])
+    total = np.array([frame.total for frame in frames])
+    active = np.array([frame.active for frame in frames])
     parts = np.split(total, 1 + np.flatnonzero(np.diff(active)))
     return float(1e3 * max(np.abs(part - part[0]).max() for part in parts) / n_atoms)
 
@@ -103,14 +85,14 @@ def main() -> None:
         start = SurfaceHopping(
             model, there, int(strengths.argmax()), given.n_states, None, given.timestep, seed
         )
-        runs.append(follow(given.folder / f"{seed}", model, start, steps))
-        states = [frame[1] for frame in runs[-1]]
+        runs.append(follow(given.folder / f"trajectory-{seed}.json", model, start, steps))
+        states = [frame.active for frame in runs[-1]]
         hops = sum(a != b for a, b in pairwise(states))
         change = largest_change(runs[-1], len(atoms))
         print(f"{seed}: S{states[0] + 1} to S{states[-1] + 1}, {hops} hops, {change:.2f} meV/atom")
     rows = []
     for time in np.linspace(0.0, given.fs, 11):
-        now = [run[min(round(time / given.timestep), len(run) - 1)][1] for run in runs]
+        now = [run[min(round(time / given.timestep), len(run) - 1)].active for run in runs]
         shares = [f"{now.count(k) / len(now):.2f}" for k in range(given.n_states)]
         rows.append((f"{time:g}", *shares))
     print(table(("fs", *(f"S{k + 1}" for k in range(given.n_states))), rows, right=True))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +57,90 @@ def test_energy_is_conserved_and_restarts_are_exact(
     again = SurfaceHopping.load(tmp_path / "a.json", model)
     rest = again.run(5)
     assert rest[-1].time == frames[-1].time
+    assert again.frames[:5] == part.frames  # those before the save come along
+    assert again.frames[5:] == rest
     np.testing.assert_allclose(again.atoms.positions, whole.atoms.positions, atol=1e-5)
     np.testing.assert_allclose(rest[-1].populations, frames[-1].populations, atol=1e-4)
     (tmp_path / "b.json").write_text("{}")
-    with pytest.raises(ValueError, match="not written by this version"):
+    with pytest.raises(ValueError, match="no trajectory that this version of esml reads"):
         SurfaceHopping.load(tmp_path / "b.json", model)
+
+
+DOOMED = """
+import os, signal, sys
+import esml
+from esml.dynamics import SurfaceHopping
+from tblite.ase import TBLite
+
+class Doomed(TBLite):
+    left = 8  # geometries: the first and those of seven steps
+
+    def calculate(self, *arguments, **options):
+        self.left -= 1
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().calculate(*arguments, **options)
+
+start, save = sys.argv[1:]
+ground = Doomed(method="GFN2-xTB", verbosity=0)
+SurfaceHopping.load(start, esml.load_model(), ground).run(10, save=save, every=3)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_trajectory_goes_on(model: Surrogate, moving: Atoms, tmp_path: Path) -> None:
+    """Killed within the eighth step, it has six of them and ends where an unbroken one does."""
+    start, kept = tmp_path / "start.json", tmp_path / "kept.json"
+    whole = SurfaceHopping(model, moving, active=1, n_states=3, timestep=0.25, seed=5)
+    whole.save(start)
+    child = subprocess.run([sys.executable, "-c", DOOMED, str(start), str(kept)])
+    assert child.returncode == -signal.SIGKILL
+    again = SurfaceHopping.load(kept, model)
+    assert again.steps == len(again.frames) == 6
+    again.run(4)
+    frames = whole.run(10)
+    assert [frame.time for frame in again.frames] == [frame.time for frame in frames]
+    for one, other in zip(again.frames, frames, strict=True):
+        assert one.active == other.active
+        assert one.potential == pytest.approx(other.potential, abs=1e-5)
+        assert one.kinetic == pytest.approx(other.kinetic, abs=1e-5)
+    with pytest.raises(ValueError, match="every is 0: expected at least 1 step"):
+        again.run(1, save=kept, every=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "around"),
+    [
+        ("solvent", esml.Solvent(78.3, 1.33, "water", 0.82)),
+        ("point_charges", esml.PointCharges([0.8, -0.8], [[0.0, 0.0, 3.0], [0.0, 0.0, 6.0]])),
+    ],
+)
+def test_surroundings_go_on(model: Surrogate, tmp_path: Path, key: str, around: Any) -> None:
+    """The energy of a saved trajectory is that among its surroundings, which moves the state."""
+    path = tmp_path / "a.json"
+    alone = molecule("H2CO")
+    surrounded = alone.copy()
+    surrounded.info[key] = around
+    hopping = SurfaceHopping(model, surrounded)
+    hopping.save(path)
+    potential = hopping.frame().potential
+    assert abs(potential - SurfaceHopping(model, alone).frame().potential) > 0.05
+    again = SurfaceHopping.load(path, model)
+    assert again.frame().potential == pytest.approx(potential, abs=1e-5)
+
+
+def test_files_of_version_2_are_read(model: Surrogate, tmp_path: Path) -> None:
+    """They have neither surroundings nor frames."""
+    path = tmp_path / "a.json"
+    hopping = SurfaceHopping(model, molecule("H2CO"))
+    hopping.save(path)
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("solvent", "point_charges", "frames"):
+        del entry[key]
+    path.write_text(json.dumps(entry | {"format": "esml-surface-hopping-2"}), encoding="utf-8")
+    again = SurfaceHopping.load(path, model)
+    assert again.frames == []
+    assert again.frame().potential == pytest.approx(hopping.frame().potential, abs=1e-5)
 
 
 def test_steps_before_a_failure_are_kept(model: Surrogate, moving: Atoms) -> None:

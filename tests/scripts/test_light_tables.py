@@ -103,8 +103,10 @@ def test_a_trajectory_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     whole = surface_hopping.follow(tmp_path / "whole", model, start(), 6)
     surface_hopping.follow(tmp_path / "parts", model, start(), 3)
     parts = surface_hopping.follow(tmp_path / "parts", model, start(), 6)
-    assert [frame[0] for frame in parts] == [0.25 * step for step in range(7)]
-    np.testing.assert_allclose([f[3] for f in parts], [f[3] for f in whole], atol=1e-4)
+    assert [frame.time for frame in parts] == [0.25 * step for step in range(7)]
+    np.testing.assert_allclose(
+        [f.potential for f in parts], [f.potential for f in whole], atol=1e-4
+    )
     assert surface_hopping.largest_change(whole, 4) < 1.0
 
 
