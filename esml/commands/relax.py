@@ -150,7 +150,7 @@ def _warn(found: RelaxedState) -> None:
 
 
 def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
-    """Collect energies (eV), wavelengths (nm), lifetimes (s) and how the relaxation ended."""
+    """Collect energies (eV), wavelengths (nm), lifetimes (s), warnings and how relaxation ended."""
     ended = found.relaxation
     return {
         "state": found.state,
@@ -168,6 +168,7 @@ def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
         "thermal_oscillator_strength": curve.band.thermal_strength(curve.temperature),
         "radiative_lifetime_s": found.radiative_lifetime(),
         "emission_max_nm": curve.emission_max_nm,
+        "warnings": list(found.warnings),
     }
 
 
@@ -186,7 +187,7 @@ def _write(
         from esml.export.plain import rounded, to_plain
         from esml.io.files import write_whole
 
-        entry = {"format": "esml-emission-json", "schema_version": 2} | numbers
+        entry = {"format": "esml-emission-json", "schema_version": 3} | numbers
         entry |= {"ground": to_plain(found.ground), "excited": to_plain(found.excited)}
         text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
         write_whole(json_path, (text + "\n").encode("utf-8"))
@@ -206,6 +207,7 @@ def _write_structure(path: Path, atoms: Atoms, state: str, numbers: dict[str, An
 
     alone = atoms.copy()
     told = {"state": state, "converged": False, "charge": molecular_charge(atoms)} | numbers
+    told["warnings"] = "; ".join(told.get("warnings", ())) or None
     alone.info = {key: value for key, value in told.items() if value is not None}
     write(path, alone, format="extxyz")
     note(f"structure: {path}")

@@ -6,6 +6,9 @@
     E₀₀          = E_adiabatic + zero-point energy of the excited state − that of the ground state
     Stokes shift = E_absorption − E_emission
 
+A state is named by its rank at either minimum. Where states cross on the way, the two of one rank
+are two states; overlaps of amplitudes tell, and a warning says so.
+
 A single-determinant ground state does not describe crossings between S0 and an excited state, and ω
 is meaningless close to them: a relaxation that gets there stops (``CrossingError``).
 
@@ -32,6 +35,7 @@ from ase.optimize import BFGS
 from esml.analysis.emission import radiative_rate
 from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
 from esml.analysis.herzberg_teller import DipoleExpansion
+from esml.analysis.transitions import overlaps
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
 from esml.interfaces.ase import ExcitedStateCalculator
 from esml.io.geometry import METHOD, model_hessian, xtb_calculator
@@ -64,6 +68,12 @@ N_STATES = 10
 
 BROAD = 0.3
 """Width (eV) of a band whose vibrations are not known."""
+
+HALF = 0.5
+"""Square of the overlap above which a state at one minimum is a state of the other."""
+
+SAME = 0.01
+"""States closer than this (eV) have the same absorption, so it does not matter which it is."""
 
 
 class CrossingError(ValueError):
@@ -98,7 +108,7 @@ class RelaxedState:
     modes: NormalModes | None = None  # of the ground state
     excited_modes: NormalModes | None = None  # of the excited state
     expansion: DipoleExpansion | None = None  # of the transition dipole along ``modes``
-    warnings: tuple[str, ...] = ()  # doubts about ``expansion``
+    warnings: tuple[str, ...] = ()  # whether states crossed; doubts about ``expansion``
 
     @property
     def absorption_energy(self) -> float:
@@ -113,7 +123,7 @@ class RelaxedState:
     @property
     def reorganization_energy(self) -> float:
         """Reorganization energy λ of the solvent around the excited state, eV; 0 in vacuum."""
-        terms = self.excited.solvation("singlet" if self._singlet else "triplet")
+        terms = self.excited.solvation(_multiplicity(self.state))
         return float(terms.reorganization[_place(self.state)])
 
     @property
@@ -270,8 +280,8 @@ def relaxed_state(
     at_ground = model.predict(start, N_STATES)
     there, relaxation = _relaxed_excited(start, surface, force, steps)
     after = float(ground.get_property("energy", there))
-    multiplicity: Multiplicity = "singlet" if state.startswith("S") else "triplet"
-    place = _place(state)
+    at_excited = model.predict(there, N_STATES)
+    multiplicity, place = _multiplicity(state), _place(state)
     states = range(place + 1) if herzberg_teller else range(place, place + 1)
     slopes = excitation_gradients(model, there, states, multiplicity).gradients
     modes = None
@@ -284,14 +294,14 @@ def relaxed_state(
         state=state,
         relaxation=relaxation,
         ground=at_ground,
-        excited=model.predict(there, N_STATES),
+        excited=at_excited,
         ground_energies=(before, after),
         method=method,
         modes=modes,
         excited_modes=normal_modes(there, surface, state) if frequencies else None,
         gradient=slopes[-1],
         expansion=expansion[0],
-        warnings=expansion[1],
+        warnings=_crossed(state, at_ground, at_excited) + expansion[1],
     )
 
 
@@ -356,6 +366,24 @@ def _place(state: str) -> int:
     return int(state[1:]) - 1
 
 
+def _multiplicity(state: str) -> Multiplicity:
+    return "singlet" if state.startswith("S") else "triplet"
+
+
 def _energy(result: Result, state: str) -> float:
-    states = result.singlets if state.startswith("S") else result.triplets
-    return float(states.energies[_place(state)])
+    return float(result.states(_multiplicity(state)).energies[_place(state)])
+
+
+def _crossed(state: str, ground: Result, excited: Result) -> tuple[str, ...]:
+    """A sentence if ``state`` at its minimum is another state at that of the ground state."""
+    multiplicity, place = _multiplicity(state), _place(state)
+    there, here = (each.wavefunctions(multiplicity) for each in (excited, ground))
+    alike = np.abs(overlaps(there, here)[place])
+    other = int(alike.argmax())
+    if alike[other] ** 2 < HALF or abs(here.energies[other] - here.energies[place]) < SAME:
+        return ()
+    return (
+        f"{state} at its minimum is {ground.states(multiplicity).labels[other]} of the "
+        f"ground-state minimum (overlap {alike[other]:.2f}), which absorbs at "
+        f"{here.energies[other]:.2f} eV: vertical absorption and Stokes shift belong to two states",
+    )

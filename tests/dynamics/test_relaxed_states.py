@@ -40,6 +40,7 @@ def test_energies_of_two_minima(formaldehyde: RelaxedState, model: Surrogate) ->
     assert found.relaxation.converged
     assert found.relaxation.force < 0.02
     assert found.method == "GFN2-xTB"
+    assert found.warnings == ()  # S1 is the same state, nπ*, at both
     ground, excited = found.ground.atoms, found.excited.atoms
     energies = []
     for atoms in (ground, excited):
@@ -164,6 +165,30 @@ def test_the_command(tmp_path: Path) -> None:
     np.testing.assert_allclose(atoms.positions, kept["excited"]["positions"], atol=1e-3)
     assert files["csv"].read_text().startswith("energy_eV,wavelength_nm,photons_per_eV")
     assert files["png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_states_that_cross_on_the_way_are_told(tmp_path: Path) -> None:
+    """S1 of naphthalene is dark (B2u) at the minimum of the ground state, S2 bright (B1u).
+
+    The bright state goes down further, so that it is the lowest at the minimum of S1.
+    """
+    pytest.importorskip("rdkit")
+    pytest.importorskip("tblite")
+    kept, structure = tmp_path / "a.json", tmp_path / "a.xyz"
+    options = ["--solvent", "cyclohexane", "--json", str(kept), "-o", str(structure)]
+    found = CliRunner().invoke(app, ["relax", "c1ccc2ccccc2c1", *options])
+    assert found.exit_code == 0, found.output
+    assert "state: ππ*, B1u" in found.stdout
+    entry = json.loads(kept.read_text(encoding="utf-8"))
+    absorbed = entry["ground"]["singlets"]
+    dark, bright = absorbed["oscillator_strengths"][:2]
+    assert dark < 0.01 < 0.05 < bright
+    assert entry["oscillator_strength"] == pytest.approx(bright, rel=0.2)
+    (warning,) = entry["warnings"]
+    assert warning.startswith("S1 at its minimum is S2 of the ground-state minimum (overlap 1.00)")
+    assert f"absorbs at {absorbed['energies'][1]:.2f} eV" in warning
+    assert f"warning: {warning}" in found.stderr
+    assert read_one(structure).info["warnings"] == warning
 
 
 def test_unfinished_relaxations_are_told(tmp_path: Path) -> None:
