@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from esml.analysis.emission_spectrum import EmissionSpectrum
     from esml.dynamics import RelaxedState
 
+LIFETIME_DECIMALS = 15
+"""Decimals of numbers in JSON: lifetimes in seconds to a femtosecond."""
+
 
 def relax(
     molecule: MoleculeArgument,
@@ -187,9 +190,10 @@ def _write(
         from esml.export.plain import rounded, to_plain
         from esml.io.files import write_whole
 
-        entry = {"format": "esml-emission-json", "schema_version": 3} | numbers
-        entry |= {"ground": to_plain(found.ground), "excited": to_plain(found.excited)}
-        text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
+        entry = {"format": "esml-emission-json", "schema_version": 3}
+        entry |= rounded(numbers, LIFETIME_DECIMALS)
+        results = {"ground": to_plain(found.ground), "excited": to_plain(found.excited)}
+        text = json.dumps(entry | rounded(results), ensure_ascii=False, indent=1)
         write_whole(json_path, (text + "\n").encode("utf-8"))
         note(f"numbers: {json_path}")
     if csv is not None:

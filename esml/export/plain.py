@@ -124,12 +124,12 @@ def _array(values: Any, *tail: int) -> Any:
     return np.array(values, dtype=np.float64).reshape(-1, *tail)
 
 
-def rounded(entry: Any) -> Any:
-    """Round numbers in ``entry`` to eight decimals; None replaces those that are not finite."""
+def rounded(entry: Any, decimals: int = 8) -> Any:
+    """Round numbers in ``entry`` to ``decimals``; None replaces those that are not finite."""
     if isinstance(entry, dict):
-        return {key: rounded(value) for key, value in entry.items()}
+        return {key: rounded(value, decimals) for key, value in entry.items()}
     if isinstance(entry, list):
-        return [rounded(value) for value in entry]
+        return [rounded(value, decimals) for value in entry]
     if isinstance(entry, float):
-        return round(entry, 8) if math.isfinite(entry) else None
+        return round(entry, decimals) if math.isfinite(entry) else None
     return entry

@@ -188,7 +188,11 @@ def test_states_that_cross_on_the_way_are_told(tmp_path: Path) -> None:
     assert warning.startswith("S1 at its minimum is S2 of the ground-state minimum (overlap 1.00)")
     assert f"absorbs at {absorbed['energies'][1]:.2f} eV" in warning
     assert f"warning: {warning}" in found.stderr
-    assert read_one(structure).info["warnings"] == warning
+    told = read_one(structure).info
+    assert told["warnings"] == warning
+    lifetime = entry["radiative_lifetime_s"]
+    assert 1e-9 < lifetime < 1e-7
+    assert lifetime == pytest.approx(told["radiative_lifetime_s"], rel=1e-5)
 
 
 def test_unfinished_relaxations_are_told(tmp_path: Path) -> None:
