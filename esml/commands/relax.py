@@ -32,6 +32,7 @@ from esml.commands.outputs import save_picture
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from rich.table import Table
 
     from esml.analysis.emission_spectrum import EmissionSpectrum
     from esml.dynamics import RelaxedState
@@ -162,7 +163,9 @@ def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
         "largest_force_eV_A": ended.force,
         "ground_state_method": found.method,
         "absorption_eV": found.absorption_energy,
+        "absorption_uncertainty_eV": found.absorption_uncertainty,
         "emission_eV": found.emission_energy,
+        "emission_uncertainty_eV": found.emission_uncertainty,
         "stokes_shift_eV": found.stokes_shift,
         "solvent_reorganization_eV": found.reorganization_energy,
         "adiabatic_eV": found.adiabatic_energy,
@@ -210,7 +213,8 @@ def _write_structure(path: Path, atoms: Atoms, state: str, numbers: dict[str, An
     from esml.io.structure_checks import molecular_charge
 
     alone = atoms.copy()
-    told = {"state": state, "converged": False, "charge": molecular_charge(atoms)} | numbers
+    told: dict[str, Any] = {"state": state, "converged": False, "charge": molecular_charge(atoms)}
+    told |= numbers
     told["warnings"] = "; ".join(told.get("warnings", ())) or None
     alone.info = {key: value for key, value in told.items() if value is not None}
     write(path, alone, format="extxyz")
@@ -223,31 +227,39 @@ def _print(
     name: str,
     told: list[tuple[str, str]],
 ) -> None:
-    from rich.table import Table
     from rich.text import Text
-
-    from esml.units import HC
 
     screen = console()
     screen.print(Text.assemble((name, "bold"), f"  {found.excited.atoms.get_chemical_formula()}"))
     screen.print()
-    table = Table(show_edge=False, pad_edge=False)
-    for heading in (found.state, "eV", "nm"):
-        table.add_column(heading, justify="left" if heading == found.state else "right")
-    rows = {
-        "vertical absorption": found.absorption_energy,
-        "vertical emission": found.emission_energy,
-        "emission maximum": HC / curve.emission_max_nm,
-        "adiabatic": found.adiabatic_energy,
-        "0-0": found.zero_zero_energy,
-    }
-    for what, energy in rows.items():
-        if energy is not None:
-            table.add_row(what, f"{energy:.2f}", f"{HC / energy:.0f}" if energy > 0 else "–")
-    screen.print(table)
+    screen.print(_energies(found, curve))
     screen.print()
     for line in _lines(found, curve) + [f"{what}: {said}" for what, said in told]:
         screen.print(Text(line), soft_wrap=True)
+
+
+def _energies(found: RelaxedState, curve: EmissionSpectrum) -> Table:
+    """Make a table of energies with what the model states of their errors."""
+    from rich.table import Table
+
+    from esml.units import HC
+
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in (found.state, "eV", "± (eV)", "nm"):
+        table.add_column(heading, justify="left" if heading == found.state else "right")
+    rows = {
+        "vertical absorption": (found.absorption_energy, found.absorption_uncertainty),
+        "vertical emission": (found.emission_energy, found.emission_uncertainty),
+        "emission maximum": (HC / curve.emission_max_nm, None),
+        "adiabatic": (found.adiabatic_energy, None),
+        "0-0": (found.zero_zero_energy, None),
+    }
+    for what, (energy, error) in rows.items():
+        if energy is not None:
+            stated = "" if error is None else f"{error:.2f}"
+            length = f"{HC / energy:.0f}" if energy > 0 else "–"
+            table.add_row(what, f"{energy:.2f}", stated, length)
+    return table
 
 
 def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:

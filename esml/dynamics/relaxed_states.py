@@ -121,6 +121,19 @@ class RelaxedState:
         return _energy(self.excited, self.state) - 2.0 * self.reorganization_energy
 
     @property
+    def absorption_uncertainty(self) -> float | None:
+        """Stated error of the vertical absorption energy, eV; None if the model states none."""
+        return _uncertainty(self.ground, self.state)
+
+    @property
+    def emission_uncertainty(self) -> float | None:
+        """Stated error of ω at the state's minimum, eV, without that of the minimum itself.
+
+        None if the model states none.
+        """
+        return _uncertainty(self.excited, self.state)
+
+    @property
     def reorganization_energy(self) -> float:
         """Reorganization energy λ of the solvent around the excited state, eV; 0 in vacuum."""
         terms = self.excited.solvation(_multiplicity(self.state))
@@ -372,6 +385,11 @@ def _multiplicity(state: str) -> Multiplicity:
 
 def _energy(result: Result, state: str) -> float:
     return float(result.states(_multiplicity(state)).energies[_place(state)])
+
+
+def _uncertainty(result: Result, state: str) -> float | None:
+    stated = float(result.states(_multiplicity(state)).uncertainties[_place(state)])
+    return stated if np.isfinite(stated) else None
 
 
 def _crossed(state: str, ground: Result, excited: Result) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +189,14 @@ def test_states_that_cross_on_the_way_are_told(tmp_path: Path) -> None:
     assert warning.startswith("S1 at its minimum is S2 of the ground-state minimum (overlap 1.00)")
     assert f"absorbs at {absorbed['energies'][1]:.2f} eV" in warning
     assert f"warning: {warning}" in found.stderr
+    for what, result in (("absorption", "ground"), ("emission", "excited")):
+        stated = entry[result]["singlets"]["uncertainties"][0]
+        assert entry[f"{what}_uncertainty_eV"] == pytest.approx(stated, abs=1e-7)
+        row = rf"vertical {what} +│ {entry[f'{what}_eV']:.2f} │ +{stated:.2f} │"
+        assert re.search(row, found.stdout)
     told = read_one(structure).info
     assert told["warnings"] == warning
+    assert told["emission_uncertainty_eV"] == pytest.approx(entry["emission_uncertainty_eV"])
     lifetime = entry["radiative_lifetime_s"]
     assert 1e-9 < lifetime < 1e-7
     assert lifetime == pytest.approx(told["radiative_lifetime_s"], rel=1e-5)
