@@ -64,7 +64,8 @@ def relax(
         bool,
         typer.Option(
             "--frequencies",
-            help="Modes of the excited state too (6N gradients): is it a minimum, 0-0 energy.",
+            help="Modes of the excited state too (6N gradients): is it a minimum, 0-0 energy from "
+            "both minima.",
         ),
     ] = False,
     fwhm: WidthOption = None,
@@ -252,7 +253,7 @@ def _energies(found: RelaxedState, curve: EmissionSpectrum) -> Table:
         "vertical emission": (found.emission_energy, found.emission_uncertainty),
         "emission maximum": (HC / curve.emission_max_nm, None),
         "adiabatic": (found.adiabatic_energy, None),
-        "0-0": (found.zero_zero_energy, None),
+        "0-0 (both minima)": (found.zero_zero_energy, None),
     }
     for what, (energy, error) in rows.items():
         if energy is not None:
