@@ -264,27 +264,27 @@ def _energies(found: RelaxedState, curve: EmissionSpectrum) -> Table:
 
 
 def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
-    ended, lifetime = found.relaxation, found.radiative_lifetime()
+    ended, singlet = found.relaxation, found.state.startswith("S")
     how = "relaxed" if ended.converged else "not relaxed"
-    characters = found.excited.named_characters("singlet" if found.state[0] == "S" else "triplet")
+    characters = found.excited.named_characters("singlet" if singlet else "triplet")
     band = f"{curve.fwhm:g} eV wide"
     if found.modes is not None:
         band = f"vertical-gradient model, modes: {found.modes.describe()}; lines {band}"
-    solvent = []
-    if found.excited.solvent is not None:
-        solvent = [
-            f"solvent: at rest around the state for emission, reorganization energy "
-            f"{found.reorganization_energy:.2f} eV"
-        ]
+    strength = f"oscillator strength of the emission: {found.strength:.3f}{_lent(curve)}"
+    caveat = "" if singlet else ", without vibrations, which planar hydrocarbons need"
+    solvent = (
+        f"solvent: at rest around the state for emission, reorganization energy "
+        f"{found.reorganization_energy:.2f} eV"
+    )
     return [
         f"state: {characters[int(found.state[1:]) - 1].description}",
         f"relaxation: {how} in {ended.steps} steps on {found.method} + ω, forces up to "
         f"{ended.force:.3f} eV/Å",
         f"Stokes shift: {found.stokes_shift:.2f} eV between vertical energies",
-        f"oscillator strength of the emission: {found.strength:.3f}{_lent(curve)}",
-        f"radiative lifetime: {_time(lifetime)}",
+        *([strength] if singlet else []),
+        f"radiative lifetime: {_time(found.radiative_lifetime())}{caveat}",
         f"band: {band}",
-        *solvent,
+        *([solvent] if found.excited.solvent is not None else []),
     ]
 
 

@@ -156,6 +156,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output
     assert "Stokes shift" in found.stdout
     assert "relaxed in" in found.stdout
+    assert "oscillator strength" not in found.stdout  # a triplet has none of its own
+    assert ", without vibrations, which planar hydrocarbons need" in found.stdout
     kept = json.loads(files["json"].read_text(encoding="utf-8"))
     assert kept["converged"]
     assert kept["zero_zero_eV"] is None
