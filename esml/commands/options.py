@@ -51,6 +51,13 @@ WidthOption = Annotated[
         help="Full width of a line at half maximum, eV; 0.3, with --vibronic 0.1, if left out.",
     ),
 ]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        help="Temperature of the vibrations of --vibronic, K; 298.15 if left out.",
+    ),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", help="Name or path of a model; the shipped one if left out."),

@@ -21,6 +21,7 @@ from esml.commands.options import (
     ModelOption,
     MoleculeArgument,
     SolventOption,
+    TemperatureOption,
     WidthOption,
     check_apart,
     check_output,
@@ -69,6 +70,7 @@ def relax(
         ),
     ] = False,
     fwhm: WidthOption = None,
+    temperature: TemperatureOption = None,
     force: Annotated[
         float, typer.Option(help="Largest force on an atom where the relaxation stops, eV/Å.")
     ] = 0.02,
@@ -83,7 +85,7 @@ def relax(
     ignore_cell: CellOption = False,
 ) -> None:
     """Relax an excited state; print emission, lifetime, adiabatic energy and Stokes shift."""
-    from esml.analysis.spectrum import check_width
+    from esml.analysis.vibronic import TEMPERATURE
     from esml.dynamics import CrossingError, relaxed_state
     from esml.io.geometry import converging
     from esml.io.structure_checks import StructureError
@@ -92,9 +94,7 @@ def relax(
     from esml.physics.excitations import InstabilityError
 
     _check_numbers(force, steps)
-    if fwhm is not None:
-        with refusing(ValueError):
-            check_width(fwhm, "--fwhm")
+    _check_band(fwhm, temperature, vibronic or herzberg_teller or frequencies)
     outputs = {"--output": output, "--json": json_path, "--plot": plot, "--csv": csv}
     for option, path in outputs.items():
         check_output(path, option)
@@ -122,7 +122,7 @@ def relax(
             if output is not None:
                 _write_structure(output, error.atoms, state, {"steps": error.steps})
             fail(error, SOME_FAILED)
-    curve = found.spectrum(fwhm)
+    curve = found.spectrum(fwhm, TEMPERATURE if temperature is None else temperature)
     _warn(found)
     with refusing(OSError):
         _write(found, curve, output, json_path, plot, csv)
@@ -134,6 +134,22 @@ def _check_numbers(force: float, steps: int) -> None:
         fail(f"--force is {force:g}: expected a positive number of eV/Å such as 0.02; choose one")
     if steps < 1:
         fail(f"--steps is {steps}: expected at least 1; choose a larger number")
+
+
+def _check_band(fwhm: float | None, temperature: float | None, vibrations: bool) -> None:
+    from esml.analysis.spectrum import check_width
+    from esml.analysis.vibronic import check_temperature
+
+    if temperature is not None and not vibrations:
+        fail(
+            "--temperature is about the vibrations of --vibronic: expected --vibronic beside it; "
+            "add that or leave --temperature out"
+        )
+    with refusing(ValueError):
+        if fwhm is not None:
+            check_width(fwhm, "--fwhm")
+        if temperature is not None:
+            check_temperature(temperature, "--temperature")
 
 
 def _warn(found: RelaxedState) -> None:
@@ -171,9 +187,10 @@ def numbers_of(found: RelaxedState, curve: EmissionSpectrum) -> dict[str, Any]:
         "solvent_reorganization_eV": found.reorganization_energy,
         "adiabatic_eV": found.adiabatic_energy,
         "zero_zero_eV": found.zero_zero_energy,
+        "temperature_K": None if found.modes is None else curve.temperature,
         "oscillator_strength": found.strength,
         "thermal_oscillator_strength": curve.band.thermal_strength(curve.temperature),
-        "radiative_lifetime_s": found.radiative_lifetime(),
+        "radiative_lifetime_s": found.radiative_lifetime(curve.temperature),
         "emission_max_nm": curve.emission_max_nm,
         "warnings": list(found.warnings),
     }
@@ -269,7 +286,8 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
     characters = found.excited.named_characters("singlet" if singlet else "triplet")
     band = f"{curve.fwhm:g} eV wide"
     if found.modes is not None:
-        band = f"vertical-gradient model, modes: {found.modes.describe()}; lines {band}"
+        model = f"vertical-gradient model at {curve.temperature:g} K"
+        band = f"{model}, modes: {found.modes.describe()}; lines {band}"
     strength = f"oscillator strength of the emission: {found.strength:.3f}{_lent(curve)}"
     caveat = "" if singlet else ", without vibrations, which planar hydrocarbons need"
     solvent = (
@@ -282,7 +300,7 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
         f"{ended.force:.3f} eV/Å",
         f"Stokes shift: {found.stokes_shift:.2f} eV between vertical energies",
         *([strength] if singlet else []),
-        f"radiative lifetime: {_time(found.radiative_lifetime())}{caveat}",
+        f"radiative lifetime: {_time(found.radiative_lifetime(curve.temperature))}{caveat}",
         f"band: {band}",
         *([solvent] if found.excited.solvent is not None else []),
     ]

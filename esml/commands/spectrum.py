@@ -29,6 +29,7 @@ from esml.commands.options import (
     SolventColumnOption,
     SolventOption,
     StatesOption,
+    TemperatureOption,
     WidthOption,
     check_n_states,
     load,
@@ -155,10 +156,7 @@ def spectrum(
             "--raw", help="Do not print the band maximum corrected by a fit to measured ones."
         ),
     ] = False,
-    temperature: Annotated[
-        float | None,
-        typer.Option(help="Temperature of the vibrations of --vibronic, K; 298.15 if left out."),
-    ] = None,
+    temperature: TemperatureOption = None,
 ) -> None:
     """Excited states and absorption spectrum of one molecule."""
     check_n_states(n_states)

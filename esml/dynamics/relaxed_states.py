@@ -200,14 +200,19 @@ class RelaxedState:
         )
         return emission_spectrum(band, fwhm or WIDTH, temperature)
 
-    def radiative_lifetime(self) -> float:
+    def radiative_lifetime(self, temperature: float = TEMPERATURE) -> float:
         """Lifetime of spontaneous emission, s, from the band of ``spectrum`` (Strickler and Berg).
 
         In a solvent it depends on the refractive index. For triplets it is the lifetime of
         phosphorescence, averaged over the three components. It is infinite for a dark state. With
         ``expansion``, vibrations contribute to the strength.
+
+        Parameters
+        ----------
+        temperature
+            Temperature of the vibrations, K.
         """
-        curve = self.spectrum()
+        curve = self.spectrum(temperature=temperature)
         index = self.excited.solvent.refractive_index if self.excited.solvent else 1.0
         if self._singlet:
             strength = curve.band.thermal_strength(curve.temperature)

@@ -90,6 +90,8 @@ def test_vibrations_lend_strength_to_emission(model: Surrogate) -> None:
     rate = 2 * (1 / 137.036) ** 3 * (found.emission_energy / 27.2114) ** 2 * strength
     lifetime = 2.4188843e-17 / (rate * curve.cubed)
     assert found.radiative_lifetime() == pytest.approx(lifetime, rel=1e-3)
+    # Warmth puts more into the modes that lend.
+    assert found.radiative_lifetime(600.0) < 0.9 * lifetime < 0.9 * found.radiative_lifetime(0.0)
     # What e2g modes lend leaves one quantum in them: emission begins below the 0-0 line.
     assert curve.energies[curve.intensity.argmax()] < curve.band.zero_zero - 0.03
 
@@ -170,6 +172,27 @@ def test_the_command(tmp_path: Path) -> None:
     assert files["png"].read_bytes().startswith(b"\x89PNG")
 
 
+def test_cold_bands_are_told_and_narrower(tmp_path: Path) -> None:
+    """At rest a mode of energy ħω has ⟨q²⟩ = ½, when warm more: so has the band."""
+    pytest.importorskip("tblite")
+    write(tmp_path / "a.xyz", molecule("H2CO"))
+
+    def variance(temperature: str) -> float:
+        numbers, curve = tmp_path / "a.json", tmp_path / "a.csv"
+        options = ["--vibronic", "--temperature", temperature, "--fwhm", "0.05"]
+        files = ["--json", str(numbers), "--csv", str(curve)]
+        found = CliRunner().invoke(app, ["relax", str(tmp_path / "a.xyz"), *options, *files])
+        assert found.exit_code == 0, found.output
+        assert f"vertical-gradient model at {temperature} K" in found.stdout
+        kept = json.loads(numbers.read_text(encoding="utf-8"))
+        assert kept["temperature_K"] == float(temperature)
+        energies, _, photons, _ = np.loadtxt(curve, delimiter=",", skiprows=1).T
+        mean = np.average(energies, weights=photons)
+        return float(np.average((energies - mean) ** 2, weights=photons))
+
+    assert variance("10") < variance("1500")
+
+
 def test_states_that_cross_on_the_way_are_told(tmp_path: Path) -> None:
     """S1 of naphthalene is dark (B2u) at the minimum of the ground state, S2 bright (B1u).
 
@@ -218,5 +241,8 @@ def test_unfinished_relaxations_are_told(tmp_path: Path) -> None:
     assert "expected a name such as 'S1'" in run("--state", "X1").stderr
     lent = run("--state", "T1", "--herzberg-teller").stderr
     assert "about singlets and the state is 'T1'" in lent
+    assert "expected --vibronic beside it" in run("--temperature", "100").stderr
+    cold = run("--vibronic", "--temperature", "-1").stderr
+    assert "--temperature is -1 K: expected 0 or more" in cold
     assert "--force is 0" in run("--force", "0").stderr
     assert "--steps is 0" in run("--steps", "0").stderr
