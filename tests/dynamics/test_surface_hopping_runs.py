@@ -41,7 +41,7 @@ def test_energy_is_conserved_and_restarts_are_exact(
     model: Surrogate, moving: Atoms, tmp_path: Path
 ) -> None:
     def start() -> SurfaceHopping:
-        return SurfaceHopping(model, moving, active=1, n_states=3, timestep=0.25, seed=5)
+        return SurfaceHopping(model, moving, active=1, n_states=3, seed=5)
 
     whole = start()
     first = whole.frame()
@@ -91,7 +91,7 @@ SurfaceHopping.load(start, esml.load_model(), ground).run(10, save=save, every=3
 def test_a_killed_trajectory_goes_on(model: Surrogate, moving: Atoms, tmp_path: Path) -> None:
     """Killed within the eighth step, it has six of them and ends where an unbroken one does."""
     start, kept = tmp_path / "start.json", tmp_path / "kept.json"
-    whole = SurfaceHopping(model, moving, active=1, n_states=3, timestep=0.25, seed=5)
+    whole = SurfaceHopping(model, moving, active=1, n_states=3, seed=5)
     whole.save(start)
     child = subprocess.run([sys.executable, "-c", DOOMED, str(start), str(kept)])
     assert child.returncode == -signal.SIGKILL
@@ -156,7 +156,7 @@ def test_steps_before_a_failure_are_kept(model: Surrogate, moving: Atoms) -> Non
     hopping = SurfaceHopping(model, moving, ground=Failing(method="GFN2-xTB", verbosity=0))
     with pytest.raises(RuntimeError, match="no convergence"):
         hopping.run(5)
-    assert [frame.time for frame in hopping.frames] == [0.5, 1.0]
+    assert [frame.time for frame in hopping.frames] == [0.25, 0.5]
 
 
 def test_a_hop_keeps_the_energy(model: Surrogate, moving: Atoms) -> None:
