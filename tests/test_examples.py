@@ -24,6 +24,7 @@ NEEDS = {
     "screening": ["rdkit"],
     "solvated_spectrum": ["matplotlib"],
     "spectrum_of_a_dye": ["matplotlib"],
+    "surface_hopping_pyrazine": ["rdkit", "tblite"],
     "thermal_spectrum": ["matplotlib", "tblite"],
     "train_your_own": ["pyscf", "rdkit", "tblite"],
 }
@@ -171,3 +172,17 @@ def test_conical_intersection(
     (neither,) = numbers(r"along neither: gap ([\d.]+) eV", text)
     assert after < 0.2 * before
     assert abs(neither - after) < 0.3 * abs(g - after)
+
+
+def test_surface_hopping(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("surface_hopping_pyrazine", monkeypatch, "--steps", "8")
+    text = capsys.readouterr().out
+    rows = re.findall(r"^ +\d+  S\d +([\d.]+)  ([\d.]+)  ([\d.]+)$", text, re.MULTILINE)
+    populations = np.array(rows, dtype=float)
+    np.testing.assert_allclose(populations[0], [0.0, 0.0, 1.0])  # starts on S3
+    np.testing.assert_allclose(populations.sum(1), 1.0, atol=0.015)  # as rounded
+    (change,) = numbers(r"total energy within ([\d.]+) meV per atom", text)
+    assert 0.0 < change < 1.0
+    assert Path("trajectory.json").exists()
