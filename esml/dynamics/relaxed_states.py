@@ -9,9 +9,6 @@
 A state is named by its rank at either minimum. Where states cross on the way, the two of one rank
 are two states; overlaps of amplitudes tell, and a warning says so.
 
-A single-determinant ground state does not describe crossings between S0 and an excited state, and ω
-is meaningless close to them: a relaxation that gets there stops (``CrossingError``).
-
 In a solvent, ω is that of ``Surrogate.predict``, for solvent molecules oriented as around the
 ground state. At R* they relax around the excited state, which lowers its free energy by λ and its
 emission energy by 2λ (:mod:`esml.analysis.solvation`):
@@ -29,19 +26,17 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.build import minimize_rotation_and_translation
-from ase.optimize import BFGS
 
 from esml.analysis.emission import radiative_rate
 from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
 from esml.analysis.herzberg_teller import DipoleExpansion
 from esml.analysis.transitions import overlaps
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
+from esml.dynamics.relaxation import Relaxation, relax, relax_excited
 from esml.interfaces.ase import ExcitedStateCalculator
-from esml.io.geometry import METHOD, model_hessian, xtb_calculator
-from esml.io.structure_checks import StructureError, molecular_charge
+from esml.io.geometry import METHOD, xtb_calculator
+from esml.io.structure_checks import molecular_charge
 from esml.io.surroundings import surroundings_of, within
-from esml.physics.excitations import InstabilityError
 from esml.physics.solvent import Solvent
 from esml.predict.dipole_slopes import Expansion, dipole_expansions
 from esml.predict.gradients import excitation_gradients
@@ -49,19 +44,6 @@ from esml.predict.model_files import load_model
 from esml.predict.surrogate import Surrogate
 from esml.results import Result
 from esml.typing import Array, Multiplicity
-
-CROSSING = 0.3
-"""Excitation energy (eV) below which a state has reached a crossing, within the model's error."""
-
-SHAKE = 0.02
-"""Standard deviation (Å) of reproducible displacements that break symmetry.
-
-They let a relaxation leave symmetric points that are not minima.
-"""
-
-STEP = 0.1
-"""Longest step of an atom (Å); shorter than for the ground state, because excited surfaces are more
-curved."""
 
 N_STATES = 10
 """Number of states predicted at the minima; phosphorescence borrows from higher singlets."""
@@ -74,24 +56,6 @@ HALF = 0.5
 
 SAME = 0.01
 """States closer than this (eV) have the same absorption, so it does not matter which it is."""
-
-
-class CrossingError(ValueError):
-    """The excited state reached the ground state; the relaxation stopped at ``atoms``."""
-
-    def __init__(self, message: str, atoms: Atoms, steps: int) -> None:
-        super().__init__(message)
-        self.atoms = atoms
-        self.steps = steps
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """How a relaxation ended."""
-
-    converged: bool  # whether forces fell below the limit
-    steps: int  # steps of the optimizer
-    force: float  # largest remaining force on an atom, eV/Å
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +252,7 @@ def relaxed_state(
     start = within(atoms, solvent).copy()  # from here on, the atoms carry the solvent
     surroundings_of(start)
     start.calc = ground
-    if not _relax(start, force, steps).converged:
+    if not relax(start, force, steps).converged:
         raise ValueError(
             f"the ground state of {atoms.get_chemical_formula()} is not relaxed after {steps} "
             f"steps of {method}: expected forces of at most {force} eV/Å; allow more steps, or "
@@ -296,7 +260,7 @@ def relaxed_state(
         )
     before = float(start.get_potential_energy())
     at_ground = model.predict(start, N_STATES)
-    there, relaxation = _relaxed_excited(start, surface, force, steps)
+    there, relaxation = relax_excited(start, surface, force, steps)
     after = float(ground.get_property("energy", there))
     at_excited = model.predict(there, N_STATES)
     multiplicity, place = _multiplicity(state), _place(state)
@@ -321,62 +285,6 @@ def relaxed_state(
         expansion=expansion[0],
         warnings=_crossed(state, at_ground, at_excited) + expansion[1],
     )
-
-
-def _relaxed_excited(
-    start: Atoms, surface: ExcitedStateCalculator, force: float, steps: int
-) -> tuple[Atoms, Relaxation]:
-    """Return the minimum of ``surface`` reached from ``start``, in the same orientation."""
-    moved = start.copy()
-    moved.rattle(SHAKE, seed=0)
-    moved.calc = surface
-    last, taken = moved.positions.copy(), 0
-    try:
-        with BFGS(moved, logfile=None, maxstep=STEP) as optimizer:
-            optimizer.H0 = model_hessian(moved.numbers, moved.positions)
-            for _ in optimizer.irun(fmax=force, steps=steps):
-                taken, last = optimizer.nsteps, moved.positions.copy()
-                found = float(surface.results["excitation_energy"])
-                if found < CROSSING:
-                    raise _NearCrossingError(
-                        f"{surface.state} lies {found:.2f} eV above the ground state"
-                    )
-    except (_NearCrossingError, InstabilityError, StructureError) as error:
-        moved.positions = last
-        moved.calc = None
-        why = str(error)
-        if isinstance(error, InstabilityError):
-            why = "the predicted closed shell is no longer stable"
-        elif isinstance(error, StructureError):
-            why = "the molecule has fallen apart"
-        raise CrossingError(
-            f"{surface.state} of {start.get_chemical_formula()} has no minimum that could be "
-            f"reached: after {taken} steps {why}; it returns to the ground state without light, "
-            "or its geometry is beyond the model: choose another state",
-            moved,
-            taken,
-        ) from error
-    relaxation = Relaxation(_largest(moved) < force, taken, _largest(moved))
-    moved.calc = None
-    minimize_rotation_and_translation(start, moved)
-    return moved, relaxation
-
-
-class _NearCrossingError(Exception):
-    """A relaxation must stop, for the reason in the message."""
-
-
-def _relax(atoms: Atoms, force: float, steps: int) -> Relaxation:
-    """Relax ``atoms`` in place."""
-    with BFGS(atoms, logfile=None) as optimizer:
-        optimizer.H0 = model_hessian(atoms.numbers, atoms.positions)
-        converged = bool(optimizer.run(fmax=force, steps=steps))
-    return Relaxation(converged, optimizer.nsteps, _largest(atoms))
-
-
-def _largest(atoms: Atoms) -> float:
-    """Return the largest force on an atom, eV/Å."""
-    return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
 
 def _place(state: str) -> int:

@@ -23,7 +23,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
-from esml.dynamics.relaxed_states import CROSSING, CrossingError
+from esml.dynamics.relaxation import CROSSING, CrossingError
 from esml.export.plain import (
     charges_from_plain,
     plain_charges,
