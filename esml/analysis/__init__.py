@@ -14,6 +14,7 @@ colour             the colour of a solution
 likeness           similarity of a predicted and a measured spectrum
 dichroism          circular dichroism
 two_photon         two-photon strengths and cross-sections
+normal_modes       normal modes and motion along them
 vibronic           vibronic bands
 herzberg_teller    intensity borrowed through vibrations (Herzberg–Teller)
 emission           rates and lifetimes of emission

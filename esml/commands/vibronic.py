@@ -27,7 +27,8 @@ def vibronic_curve(
     averaged: bool = False,
 ) -> VibronicSpectrum:
     """Compute a vibronic spectrum with GFN2-xTB modes; end the command if that fails."""
-    from esml.analysis.vibronic import FORCE, normal_modes, vibronic_spectrum
+    from esml.analysis.normal_modes import FORCE, normal_modes
+    from esml.analysis.vibronic import vibronic_spectrum
     from esml.io.geometry import METHOD, converging, xtb_calculator
     from esml.io.structure_checks import StructureError, molecular_charge
     from esml.io.structures import InputError

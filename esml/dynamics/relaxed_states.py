@@ -30,8 +30,9 @@ from ase import Atoms
 from esml.analysis.emission import radiative_rate
 from esml.analysis.emission_spectrum import EmissionSpectrum, emission_spectrum
 from esml.analysis.herzberg_teller import DipoleExpansion
+from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.analysis.transitions import overlaps
-from esml.analysis.vibronic import TEMPERATURE, WIDTH, NormalModes, VibronicBand, normal_modes
+from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
 from esml.dynamics.relaxation import Relaxation, relax, relax_excited
 from esml.interfaces.ase import ExcitedStateCalculator
 from esml.io.geometry import METHOD, xtb_calculator

@@ -17,9 +17,9 @@ import numpy as np
 from ase import Atoms
 
 from esml.analysis.herzberg_teller import MIXED, DipoleExpansion
+from esml.analysis.normal_modes import NormalModes, opposite_pairs
 from esml.analysis.spectrum import WAVENUMBERS
 from esml.analysis.transitions import paired
-from esml.analysis.vibronic import NormalModes, opposite_pairs
 from esml.physics.solvent import Solvent
 from esml.predict.gradients import DEGENERATE, LARGEST_SET, degenerate_sets
 from esml.predict.surrogate import Surrogate

@@ -22,14 +22,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase import Atoms
 
+from esml.analysis.normal_modes import NormalModes, opposite_pairs
 from esml.analysis.spectrum import WAVENUMBERS
 from esml.analysis.transitions import paired
-from esml.analysis.vibronic import (
-    TEMPERATURE,
-    NormalModes,
-    check_temperature,
-    opposite_pairs,
-)
+from esml.analysis.vibronic import TEMPERATURE, check_temperature
 from esml.physics.solvent import Solvent
 from esml.predict.surrogate import Surrogate
 from esml.results import Result

@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from esml.analysis.vibronic import (
-    TEMPERATURE,
-    WIDTH,
-    NormalModes,
-    VibronicBand,
-    normal_modes,
-)
+from esml.analysis.normal_modes import NormalModes, normal_modes
+from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
 from esml.physics.solvent import Solvent
 from esml.predict.dipole_slopes import Expansion, dipole_expansions
 from esml.predict.gradients import excitation_gradients

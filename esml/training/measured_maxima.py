@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from esml.analysis.vibronic import normal_modes
+from esml.analysis.normal_modes import normal_modes
 from esml.io.formats.smiles_lists import read_rows
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.measured import OTHER, MeasuredMaximum, family_of, read_maxima

@@ -23,7 +23,7 @@ import numpy as np
 from ase import Atoms, units
 
 import esml
-from esml.analysis.vibronic import NormalModes, normal_modes
+from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.dynamics import CrossingError, Frame, SurfaceHopping
 from esml.io import from_smiles
 from esml.io.geometry import METHOD, xtb_calculator

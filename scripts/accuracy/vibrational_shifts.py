@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 import esml
-from esml.analysis.vibronic import NormalModes, normal_modes
+from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.predict.vibronic import VibrationalShift, vibrational_shift
 from scripts.stores import add_line, lines_of

@@ -29,8 +29,9 @@ from scipy.integrate import trapezoid
 
 import esml
 from esml.analysis.absorption import bands
+from esml.analysis.normal_modes import normal_modes
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS
-from esml.analysis.vibronic import VibronicBand, VibronicSpectrum, normal_modes, vibronic_spectrum
+from esml.analysis.vibronic import VibronicBand, VibronicSpectrum, vibronic_spectrum
 from esml.io import from_smiles
 from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.provenance import ReadingOptions

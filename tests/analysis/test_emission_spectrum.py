@@ -11,7 +11,8 @@ import pytest
 from scipy.integrate import trapezoid
 
 from esml.analysis.emission_spectrum import emission_spectrum, mirror_image
-from esml.analysis.vibronic import NormalModes, VibronicBand, vibronic_spectrum
+from esml.analysis.normal_modes import NormalModes
+from esml.analysis.vibronic import VibronicBand, vibronic_spectrum
 from esml.units import HC
 
 QUANTA, FACTORS = np.array([0.05, 0.18]), np.array([0.4, 0.9])

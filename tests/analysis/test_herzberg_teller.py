@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from esml.analysis.emission_spectrum import emission_spectrum
 from esml.analysis.herzberg_teller import DipoleExpansion
-from esml.analysis.vibronic import NormalModes, VibronicBand, vibronic_spectrum
+from esml.analysis.normal_modes import NormalModes
+from esml.analysis.vibronic import VibronicBand, vibronic_spectrum
 from esml.typing import Array
 from esml.units import HARTREE
 

@@ -11,12 +11,8 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from scipy.integrate import trapezoid
 
-from esml.analysis.vibronic import (
-    NormalModes,
-    VibronicBand,
-    normal_modes,
-    vibronic_spectrum,
-)
+from esml.analysis.normal_modes import NormalModes, normal_modes
+from esml.analysis.vibronic import VibronicBand, vibronic_spectrum
 
 OMEGA, S = 0.17, 1.3
 GRID = np.linspace(1.0, 7.0, 6001)

@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 pytest.importorskip("tblite")
 
 import esml
+from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.analysis.transitions import overlaps
-from esml.analysis.vibronic import NormalModes, VibronicBand, normal_modes
+from esml.analysis.vibronic import VibronicBand
 from esml.io.geometry import xtb_calculator
 from esml.physics import Strategy
 from esml.predict.dipole_slopes import STEP, UNLIKE, dipole_expansions

@@ -14,8 +14,8 @@ from ase.optimize import BFGS
 pytest.importorskip("tblite")
 
 import esml
+from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.analysis.spectrum import WAVENUMBERS
-from esml.analysis.vibronic import NormalModes, normal_modes
 from esml.io.geometry import xtb_calculator
 from esml.physics import Strategy
 from esml.predict.surrogate import Surrogate

@@ -12,7 +12,7 @@ pytest.importorskip("tblite")
 pytest.importorskip("rdkit")
 
 import esml
-from esml.analysis.vibronic import normal_modes
+from esml.analysis.normal_modes import normal_modes
 from esml.dynamics import SurfaceHopping
 from esml.io.geometry import xtb_calculator
 from esml.units import HARTREE
