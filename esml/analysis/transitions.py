@@ -6,7 +6,8 @@ For two states of the same multiplicity and a symmetric one-electron operator O,
 
 (equation of motion, ⟨0|[[Q_I, O], Q_J†]|0⟩; D. J. Rowe, Rev. Mod. Phys. 40, 153 (1968)). For
 I = J it gives the dipole and the charges of a state before its orbitals relax, for I ≠ J the
-absorption of an excited state, f = ⅔ (ω_J − ω_I) |⟨I|r|J⟩|² in atomic units.
+absorption of an excited state, f = ⅔ (ω_J − ω_I) |⟨I|r|J⟩|² in atomic units. The field that the
+electrons induce in response to light is left out.
 
 Shape letters: S states, N atoms, n orbitals, o and v occupied and virtual ones. Energies in eV,
 dipole operators in e·bohr.
@@ -60,6 +61,33 @@ def between(states: Wavefunctions, operator: Array) -> Array:
         for part in (states.X, states.Y)
     )
     return found
+
+
+def density_between(states: Wavefunctions, bra: int, ket: int) -> Array:
+    """Return the transition density matrix of two excited states.
+
+        ρ = C_v (X_IᵀX_J + Y_JᵀY_I) C_vᵀ − C_o (X_J X_Iᵀ + Y_I Y_Jᵀ) C_oᵀ ,
+
+    so that Σ_μν ρ_μν O_μν = ⟨I|O|J⟩ − δ_IJ ⟨0|O|0⟩, as from ``between``, also for an operator that
+    is not symmetric. For I = J it is attachment minus detachment density.
+
+    Parameters
+    ----------
+    states
+        States of one multiplicity.
+    bra, ket
+        I and J, from 0; exchanging them transposes ρ.
+
+    Returns
+    -------
+    (n, n) in the orthonormal minimal basis, both spins together; its trace is zero.
+    """
+    x, y, x_ket, y_ket = states.X[bra], states.Y[bra], states.X[ket], states.Y[ket]
+    occupied = states.coefficients[:, : states.n_occupied]
+    virtual = states.coefficients[:, states.n_occupied :]
+    electron: Array = virtual @ (x.T @ x_ket + y_ket.T @ y) @ virtual.T
+    hole: Array = occupied @ (x_ket @ x.T + y @ y_ket.T) @ occupied.T
+    return electron - hole
 
 
 def overlaps(states: Wavefunctions, others: Wavefunctions) -> Array:

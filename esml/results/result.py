@@ -30,6 +30,7 @@ from esml.analysis.spectrum import Shape, Spectrum, broaden
 from esml.analysis.spin_orbit import SpinOrbit, spin_orbit
 from esml.analysis.transitions import (
     ExcitedStateAbsorption,
+    density_between,
     excited_state_absorption,
     state_charges,
     state_dipoles,
@@ -41,6 +42,7 @@ from esml.results.states import PROPERTIES, States, html_table, screen_table
 from esml.typing import (
     MULTIPLICITIES,
     Array,
+    Multiplicity,
     MultiplicityName,
     as_multiplicity,
     renamed,
@@ -187,18 +189,54 @@ class Result:
         ValueError
             For a state that was not computed.
         """
+        states, place = self._place(state)
+        assert self.dipole_operator is not None
+        return excited_state_absorption(states, self.dipole_operator, place, state[0])
+
+    def density_between(self, bra: str, ket: str) -> Array:
+        """Return the transition density matrix (n_orbitals, n_orbitals) of two excited states.
+
+        Σ_μν ρ_μν O_μν is the matrix element ⟨I|O|J⟩ of an operator O in the minimal basis, such as
+        ``dipole_operator``; see ``esml.analysis.transitions.density_between``.
+
+        Parameters
+        ----------
+        bra, ket
+            I and J (S1, T1, …), of one multiplicity; exchanging them transposes ρ.
+
+        Raises
+        ------
+        MissingWavefunctionsError
+            As ``wavefunctions``.
+        ValueError
+            For a state that was not computed, or states of different multiplicity.
+        """
+        (states, row), (_, column) = self._place(bra), self._place(ket)
+        if bra[0] != ket[0]:
+            raise ValueError(
+                f"states are {bra} and {ket}: expected two singlets or two triplets, since no "
+                "operator without spin couples others; choose two of one kind"
+            )
+        return density_between(states, row, column)
+
+    def multiplicity_of(self, state: str) -> Multiplicity:
+        """Return the multiplicity of ``state`` (S1, T1, …).
+
+        Raises ValueError for a state that was not computed.
+        """
         for multiplicity in MULTIPLICITIES:
-            labels = self.states(multiplicity).labels
-            if state in labels:
-                states = self.wavefunctions(multiplicity)
-                assert self.dipole_operator is not None
-                place = labels.index(state)
-                return excited_state_absorption(states, self.dipole_operator, place, state[0])
+            if state in self.states(multiplicity).labels:
+                return multiplicity
         there = [*self.singlets.labels[-1:], *self.triplets.labels[-1:]]
         raise ValueError(
             f"state is {state!r}: expected one of those predicted, up to {' or '.join(there)}; "
             "ask for more states"
         )
+
+    def _place(self, state: str) -> tuple[Wavefunctions, int]:
+        """The states of the multiplicity of ``state``, and its place among them."""
+        multiplicity = self.multiplicity_of(state)
+        return self.wavefunctions(multiplicity), self.states(multiplicity).labels.index(state)
 
     def spin_orbit(self) -> SpinOrbit:
         """Return the spin–orbit couplings of singlets and triplets, and phosphorescence.

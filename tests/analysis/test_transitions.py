@@ -193,6 +193,17 @@ def test_absorption_of_an_excited_state(result: Result) -> None:
         result.excited_state_absorption("S9")
 
 
+def test_densities_between_states_by_name(result: Result) -> None:
+    found = result.excited_state_absorption("S2")
+    density = result.density_between("S2", "S5")
+    dipole = np.einsum("xuv,uv->x", result.dipole_operator, density)
+    np.testing.assert_allclose(dipole, found.dipoles[found.finals.index("S5")], atol=1e-9)
+    with pytest.raises(ValueError, match="expected two singlets or two triplets"):
+        result.density_between("S1", "T1")
+    with pytest.raises(ValueError, match="expected one of those predicted, up to S8 or T8"):
+        result.density_between("S1", "S9")
+
+
 def test_the_rate_of_lyman_alpha() -> None:
     """A(2p → 1s) = 6.2649·10⁸ 1/s, f(1s → 2p) = 0.41620 at 10.1988 eV; 2p has three levels."""
     assert radiative_rate(10.1988, 0.41620) / 3 == pytest.approx(6.2649e8, rel=1e-3)
