@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ from ase import Atoms
 from numpy.testing import assert_allclose
 
 from esml.analysis.characters import Wavefunctions
-from esml.analysis.transitions import between, density_between
+from esml.analysis.transitions import (
+    between,
+    density_between,
+    excited_state_absorption,
+    state_dipoles,
+)
 from esml.typing import Array
-from esml.units import HARTREE
+from esml.units import DEBYE, HARTREE
 
 pytest.importorskip("pyscf")
 
@@ -46,7 +52,7 @@ def annihilators(count: int) -> list[Array]:
     lower, sign, one = np.array([[0.0, 1], [0, 0]]), np.diag([1.0, -1]), np.eye(2)
     found = []
     for p in range(count):
-        matrix = np.eye(1)
+        matrix: Any = np.eye(1)
         for factor in [sign] * p + [lower] + [one] * (count - 1 - p):
             matrix = np.kron(matrix, factor)
         found.append(matrix)
@@ -89,6 +95,48 @@ def test_they_are_double_commutators(symmetric: bool) -> None:
         assert found[i, j] == pytest.approx(expected, abs=1e-10)
     if symmetric:
         assert_allclose(between(states, operator), found, atol=1e-12)
+
+
+def test_dipoles_are_slopes_of_energies_with_frozen_orbitals() -> None:
+    """PySCF's A and B of water, with O_ab δ_ij − O_ij δ_ab times λ added to A."""
+    mean_field = ground_state(WATER)
+    states, position = states_of(mean_field, 6)
+    o, c = states.n_occupied, states.coefficients
+    A, B = tdscf.TDHF(mean_field).get_ab()
+    size = A.shape[0] * A.shape[1]
+    A, B = (matrix.reshape(size, size) for matrix in (A, B))
+
+    def energies(along: Array, step: float) -> Array:
+        inner = step * c.T @ along @ c
+        levels = np.kron(np.eye(o), inner[o:, o:]) - np.kron(inner[:o, :o], np.eye(len(c) - o))
+        plus, minus = A + levels + B, A + levels - B
+        squares = np.sort(np.linalg.eigvals(minus @ plus).real)
+        found: Array = HARTREE * np.sqrt(squares[: len(states)])
+        return found
+
+    assert_allclose(energies(position[0], 0.0), states.energies, atol=1e-6)
+    assert np.abs(states.Y).max() > 0.02
+    ground = np.array([0.1, 0.2, 0.3])
+    found = state_dipoles(states, position, ground)
+    step = 1e-3
+    slopes = [(energies(each, step) - energies(each, -step)) / (2 * step) for each in position]
+    expected = ground - DEBYE * np.array(slopes).T / HARTREE
+    assert np.abs(expected - ground).max() > 1.0
+    assert_allclose(found, expected, atol=1e-5)
+
+
+def test_absorption_is_that_of_the_densities() -> None:
+    states, position = states_of(ground_state(WATER), 5)
+    for start in (0, 2):
+        found = excited_state_absorption(states, position, start, "S")
+        others = [k for k in range(5) if k != start]
+        dipoles = [
+            np.einsum("xuv,uv->x", position, density_between(states, start, k)) for k in others
+        ]
+        assert_allclose(found.dipoles, dipoles, atol=1e-12)
+        gaps = (states.energies[others] - states.energies[start]) / HARTREE
+        expected = 2 / 3 * gaps * np.square(dipoles).sum(1)
+        assert_allclose(found.oscillator_strengths, expected, atol=1e-12)
 
 
 def test_densities_do_not_depend_on_the_choice_of_orbitals() -> None:
