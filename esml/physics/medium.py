@@ -1,4 +1,4 @@
-"""What surrounds the molecules of a batch: solvents, point charges, a uniform field, or nothing.
+"""What surrounds the molecules of a batch: solvents, point charges, fields, or nothing.
 
 Shape letters: M molecules, K the most atoms of one molecule. Energies in eV, lengths in Å.
 """
@@ -41,6 +41,7 @@ class Medium:
     solvents: tuple[Solvent | None, ...]  # None: vacuum
     sites: tuple[Sites | None, ...]  # None: no point charges
     field: Tensor | None = None  # (M, 3) uniform electric field, V/Å; may require gradients
+    shifts: Tensor | None = None  # (M, K) change of all levels of an atom, eV; likewise
 
     @classmethod
     def of(
@@ -78,7 +79,7 @@ class Medium:
     def potential(
         self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout
     ) -> Tensor | None:
-        """Return the operator w of point charges and field, (M, n, n) eV; None if there are none.
+        """Return the operator w of all but the solvent, (M, n, n) eV; None if there is nothing.
 
         Parameters
         ----------
@@ -89,11 +90,14 @@ class Medium:
         sp_dipole:
             (N,) ⟨s|x|p_x⟩ of the atoms, bohr; gives ⟨r²⟩ of their p orbitals.
         """
-        found = self._of_charges(positions, dipole, sp_dipole, layout)
-        if self.field is None:
-            return found
-        uniform = BOHR * (self.field[:, :, None, None] * dipole).sum(1)
-        return uniform if found is None else found + uniform
+        parts = [self._of_charges(positions, dipole, sp_dipole, layout)]
+        if self.field is not None:
+            parts.append(BOHR * (self.field[:, :, None, None] * dipole).sum(1))
+        if self.shifts is not None:
+            at_orbitals = self.shifts.to(dipole).gather(1, layout.orbital_atom)
+            parts.append(torch.diag_embed(at_orbitals * layout.orbital_mask))
+        given = [part for part in parts if part is not None]
+        return sum(given[1:], given[0]) if given else None
 
     def _of_charges(
         self, positions: Tensor, dipole: Tensor, sp_dipole: Tensor, layout: OrbitalLayout

@@ -14,6 +14,7 @@ stated_errors  expected errors, and the domain of the model
 gradients      gradients of excitation energies
 couplings      gradients and couplings of states, for dynamics
 dipoles        relaxed dipole moments of excited states
+charges        relaxed charges of excited states
 dipole_slopes  derivatives of transition dipoles along normal modes
 vibrational_averages  means of excitation energies over zero-point and thermal motion
 vibronic       vibronic bands of a molecule

@@ -16,6 +16,7 @@ fields.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +58,7 @@ def relaxed_dipoles(
     n_states: int = 3,
     multiplicity: MultiplicityName = "singlet",
     solvent: Solvent | str | None = None,
+    point_charges: Any = None,
 ) -> RelaxedDipoles:
     """Compute the relaxed dipole moments of the ``n_states`` lowest states of ``atoms``.
 
@@ -72,7 +74,7 @@ def relaxed_dipoles(
         Number of states; fewer if the molecule has fewer.
     multiplicity
         ``"singlet"`` or ``"triplet"``.
-    solvent
+    solvent, point_charges
         As in ``Surrogate.predict``.
 
     Raises
@@ -87,10 +89,7 @@ def relaxed_dipoles(
     chosen = as_multiplicity(multiplicity)
     n_states = Wanted(n_states).n_states
     fields = FIELD * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
-    around = surroundings_of(within(atoms, solvent))
-    number = len(fields)
-    medium = Medium.of([around.solvent] * number, [around.point_charges] * number)
-    medium = medium or Medium((None,) * number, (None,) * number)
+    medium = medium_of_copies(atoms, len(fields), solvent, point_charges)
     graph = model.graph([atoms] * len(fields))
     with torch.no_grad():
         field = torch.from_numpy(fields).to(graph.positions)
@@ -107,3 +106,23 @@ def relaxed_dipoles(
         ground=DEBYE * solution.dipole[0].cpu().numpy().astype(np.float64),
         changes=-DEBYE / BOHR * slopes.T,
     )
+
+
+def medium_of_copies(
+    atoms: Atoms,
+    number: int,
+    solvent: Solvent | str | None = None,
+    point_charges: Any = None,
+) -> Medium:
+    """Return the medium of a batch of ``number`` copies of ``atoms``; fields can be added to it.
+
+    Parameters
+    ----------
+    atoms, solvent, point_charges
+        As in ``Surrogate.predict``.
+    number
+        Number of copies.
+    """
+    around = surroundings_of(within(atoms, solvent, point_charges))
+    medium = Medium.of([around.solvent] * number, [around.point_charges] * number)
+    return medium or Medium((None,) * number, (None,) * number)

@@ -161,6 +161,8 @@ class Result:
     def state_dipoles(self, multiplicity: MultiplicityName = "singlet") -> Array:
         """Return the dipoles (n_states, 3) of the excited states, debye, before orbitals relax.
 
+        With everything that relaxes: ``esml.predict.dipoles.relaxed_dipoles``.
+
         Raises as ``wavefunctions``.
         """
         states = self.wavefunctions(multiplicity)
@@ -169,6 +171,8 @@ class Result:
 
     def state_charges(self, multiplicity: MultiplicityName = "singlet") -> Array:
         """Return the atomic charges (n_states, n_atoms) of the states, e, before orbitals relax.
+
+        With everything that relaxes: ``esml.predict.charges.relaxed_charges``.
 
         Raises as ``wavefunctions``.
         """
