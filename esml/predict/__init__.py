@@ -18,6 +18,7 @@ charges        relaxed charges of excited states
 dipole_slopes  derivatives of transition dipoles along normal modes
 vibrational_averages  means of excitation energies over zero-point and thermal motion
 vibronic       vibronic bands of a molecule
+rotatory       rotatory strengths in either gauge
 two_photon     two-photon absorption of a molecule
 crystals       a trained model of crystals
 run            predicts many files into one output; a stopped run continues
