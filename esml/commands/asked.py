@@ -30,16 +30,23 @@ class Asked:
     herzberg_teller: bool
     averaged: bool
     two_photon: bool
+    state: str | None
     raw: bool
 
     def check_numbers(self) -> None:
-        """End the command if the width or temperature is impossible."""
+        """End the command if the width, the temperature or the number of a state is impossible."""
         from esml.analysis.spectrum import check_width
         from esml.analysis.vibronic import check_temperature
 
         with refusing(ValueError):
             check_width(self.fwhm, "--fwhm")
             check_temperature(self.temperature, "--temperature")
+        names = {f"{letter}{k + 1}" for letter in "ST" for k in range(self.n_states)}
+        if self.state is not None and self.state not in names:
+            fail(
+                f"--state is '{self.state}': expected one of S1 to S{self.n_states} or T1 to "
+                f"T{self.n_states}; choose one, or ask for more with --n-states"
+            )
 
     def check_together(self, outputs: Outputs) -> None:
         """End the command if options exclude each other."""
@@ -55,6 +62,8 @@ class Asked:
             _check_alone("about vertical transitions and --vibronic about whole bands", others)
         if self.two_photon:
             _check_alone("about many structures and --two-photon about one", about_many)
+        if self.state is not None:
+            _check_alone("about many structures and --state about one", about_many)
         for option, given in about_many.items():
             if given:
                 _check_single(option, self.compare, self.index, outputs)

@@ -43,6 +43,16 @@ AveragedOption = Annotated[
     ),
 ]
 
+StateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        metavar="S1",
+        help="Details of one state: relaxed dipole and charges, absorption to higher states, "
+        "spin-orbit couplings, phosphorescence; --json and --report have them.",
+    ),
+]
+
 WidthOption = Annotated[
     float | None,
     typer.Option(

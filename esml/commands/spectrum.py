@@ -28,6 +28,7 @@ from esml.commands.options import (
     PointChargesOption,
     SolventColumnOption,
     SolventOption,
+    StateOption,
     StatesOption,
     TemperatureOption,
     WidthOption,
@@ -38,6 +39,7 @@ from esml.commands.options import (
 from esml.commands.outputs import Outputs, save_picture
 from esml.commands.pictures import spectrum_picture, view_of
 from esml.commands.spectrum_lines import last_step_line, print_lines
+from esml.commands.state_details import details_of, print_details
 from esml.commands.two_photon import print_two_photon, two_photon_of
 from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from esml.io.structures import ReadingOptions, Structure
     from esml.predict.surrogate import Surrogate
     from esml.results import Result
+    from esml.results.details import StateDetails
 
 
 def spectrum(
@@ -150,6 +153,7 @@ def spectrum(
             "--json and --report have them.",
         ),
     ] = False,
+    state: StateOption = None,
     raw: Annotated[
         bool,
         typer.Option(
@@ -177,6 +181,7 @@ def spectrum(
         herzberg_teller=herzberg_teller,
         averaged=averaged,
         two_photon=two_photon,
+        state=state,
         raw=raw,
     )
     asked.check_numbers()
@@ -236,6 +241,7 @@ def _one_spectrum(
     result = predict_one(surrogate, structure, n_states)
     if asked.two_photon:
         result = two_photon_of(surrogate, result)
+    details = details_of(surrogate, result, asked.state) if asked.state else None
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
     bands = None
@@ -248,12 +254,14 @@ def _one_spectrum(
         if asked.cd:
             _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
         else:
-            _write_spectrum(result, curve, outputs, comparison)
-        _write_orbitals(result, structure, curve, asked.model, outputs)
+            _write_spectrum(result, curve, outputs, comparison, details)
+        _write_orbitals(result, structure, curve, asked.model, outputs, details)
     outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
     if asked.two_photon:
         print_two_photon(result.singlets)
+    if details is not None:
+        print_details(details)
     if bands is not None:
         print_bands(bands)
     last_step = None if asked.raw else surrogate.last_step
@@ -270,7 +278,11 @@ def _write_dichroism(curve: Dichroism, outputs: Outputs) -> None:
 
 
 def _write_spectrum(
-    result: Result, curve: Spectrum, outputs: Outputs, comparison: Comparison | None
+    result: Result,
+    curve: Spectrum,
+    outputs: Outputs,
+    comparison: Comparison | None,
+    details: StateDetails | None,
 ) -> None:
     if outputs.csv is not None:
         curve.to_csv(outputs.csv)
@@ -280,12 +292,17 @@ def _write_spectrum(
     if outputs.json is not None:
         from esml.export.spectra import write_spectrum_json
 
-        write_spectrum_json(outputs.json, result, curve, outputs.view.measured)
+        write_spectrum_json(outputs.json, result, curve, outputs.view.measured, details)
         note(f"numbers: {outputs.json}")
 
 
 def _write_orbitals(
-    result: Result, structure: Structure, curve: Spectrum, model: str | None, outputs: Outputs
+    result: Result,
+    structure: Structure,
+    curve: Spectrum,
+    model: str | None,
+    outputs: Outputs,
+    details: StateDetails | None,
 ) -> None:
     if outputs.report is not None:
         from esml.export.orbital_files import molden_text
@@ -302,6 +319,7 @@ def _write_orbitals(
             fwhm=curve.fwhm,
             notes=notes,
             attachments={"orbitals.molden": molden_text(result)},
+            details=details,
         )
         note(f"report: {outputs.report}")
     if outputs.molden is not None:

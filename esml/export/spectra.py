@@ -20,6 +20,12 @@ by its dimensionless coordinate, ``overlaps`` of the state with itself ``step`` 
 ``warnings``; and ``solvent_reorganization_eV`` (version 7). ``mirror_image`` (version 7) is the
 emission of the lowest state as the mirror image of its absorption: ``state``, ``emission_max_nm``
 and ``stokes_shift_eV`` between the maxima of both; null if it has none.
+``state``, the details of one state if asked for (version 7), holds ``state``,
+``energy_eV``, ``dipole_debye`` and ``charges_e`` (relaxed), ``absorption`` to all other states of
+its multiplicity (``state``, ``energy_eV``, which is negative for lower ones,
+``transition_dipole_e_bohr``, ``oscillator_strength``), ``spin_orbit`` with the states of the other
+multiplicity (``state``, ``energy_eV`` from this state, ``strength_cm-1``) and
+``phosphorescence_lifetime_ms``, null for singlets.
 """
 
 from __future__ import annotations
@@ -37,13 +43,18 @@ from esml.export.plain import rounded, to_plain
 from esml.io.files import write_whole
 from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
+from esml.results.details import StateDetails
 
 FORMAT = "esml-spectrum-json"
 SCHEMA_VERSION = 7
 
 
 def write_spectrum_json(
-    path: str | Path, result: Result, curve: Spectrum, measured: MeasuredSpectrum | None = None
+    path: str | Path,
+    result: Result,
+    curve: Spectrum,
+    measured: MeasuredSpectrum | None = None,
+    details: StateDetails | None = None,
 ) -> None:
     """Write a spectrum, and a measured one to compare with, as JSON.
 
@@ -57,6 +68,8 @@ def write_spectrum_json(
         Its spectrum.
     measured
         A measured spectrum to compare with.
+    details
+        One state in detail.
 
     Raises
     ------
@@ -88,6 +101,8 @@ def write_spectrum_json(
     }
     if measured is not None:
         entry["measured"] = _compared(curve, measured)
+    if details is not None:
+        entry["state"] = details.to_plain()
     if isinstance(curve, VibronicSpectrum):
         entry["vibronic"] = _vibronic(curve)
     text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)

@@ -30,11 +30,13 @@ from esml.analysis.two_photon import STATEMENT as STATEMENT_OF_TWO_PHOTONS
 from esml.io.files import write_whole
 from esml.plots.page_data import MOST_STATES, orbital_pairs, page_data
 from esml.plots.page_drawing import colour_of, drawing
+from esml.results.details import ABSORPTION
 from esml.results.states import three_digits
 from esml.typing import MULTIPLICITIES
 
 if TYPE_CHECKING:
     from esml.results import Result, States
+    from esml.results.details import StateDetails
 
 SCRIPTS = ("page_orbitals.js", "page_spectrum.js", "page_levels.js", "page.js")
 """Scripts of the page, in order; 3Dmol.js comes before them."""
@@ -50,6 +52,7 @@ def write_page(
     fwhm: float = 0.3,
     notes: Sequence[str] = (),
     attachments: Mapping[str, str] | None = None,
+    details: StateDetails | None = None,
 ) -> None:
     """Write the page of ``result`` to ``path``.
 
@@ -69,6 +72,8 @@ def write_page(
     attachments
         Files to download from the page, text by name. Those that exceed 0.7 MB compressed are
         left out.
+    details
+        One state in detail, in a section of its own.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def write_page(
     OSError
         If the disk refuses.
     """
-    write_whole(Path(path), page(result, name, fwhm, notes, attachments).encode("utf-8"))
+    write_whole(Path(path), page(result, name, fwhm, notes, attachments, details).encode("utf-8"))
 
 
 def page(
@@ -86,6 +91,7 @@ def page(
     fwhm: float = 0.3,
     notes: Sequence[str] = (),
     attachments: Mapping[str, str] | None = None,
+    details: StateDetails | None = None,
 ) -> str:
     """Return the text that ``write_page`` writes."""
     graph = result.graph
@@ -107,6 +113,7 @@ def page(
         choices=_choices(data),
         two_photon_heads=_two_photon_heads(result),
         two_photon=_two_photon_note(result),
+        details=_details(details) if details is not None else "",
         states=_table(result, result.singlets, singlets)
         + _table(result, result.triplets, triplets),
         drawing=drawing(result, graph) if graph is not None else _no_drawing(),
@@ -247,6 +254,31 @@ def _two_photon_note(result: Result) -> str:
         f'<p class="soft">Two photons of half the energy each: {escape(STATEMENT_OF_TWO_PHOTONS)}. '
         f"Do not read <i>resonant</i> ones: half the energy is within {RESONANT:g} eV of a state "
         "that one photon reaches.</p>"
+    )
+
+
+def _details(details: StateDetails) -> str:
+    """Section on one state."""
+    first, *lines = details.sentences()
+    tables = []
+    for headings, rows in details.tables():
+        head = "".join(f'<th scope="col">{escape(text)}</th>' for text in headings)
+        body = "".join(
+            f'<tr><th scope="row">{escape(row[0])}</th>'
+            + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+            + "</tr>"
+            for row in rows
+        )
+        tables.append(
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(headings[0])}">'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        )
+    return (
+        '<section class="wide" aria-labelledby="h-details">'
+        f'<h2 id="h-details">{escape(first)}</h2>'
+        + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        + "".join(tables)
+        + f'<p class="soft">{escape(ABSORPTION)}.</p></section>'
     )
 
 

@@ -19,6 +19,7 @@ dipole_slopes  derivatives of transition dipoles along normal modes
 vibrational_averages  means of excitation energies over zero-point and thermal motion
 vibronic       vibronic bands of a molecule
 rotatory       rotatory strengths in either gauge
+details        one state in detail: dipole, charges, absorption, spin–orbit coupling
 two_photon     two-photon absorption of a molecule
 crystals       a trained model of crystals
 run            predicts many files into one output; a stopped run continues

@@ -6,6 +6,7 @@
 
 result     a ``Result``: orbitals, charges, dipole and states
 states     the states of one multiplicity, and how each property is stored and shown
+details    one state in detail
 last_step  from a vertical energy to the measured maximum of a band
 crystal    the result for one crystal
 """
