@@ -20,6 +20,7 @@ from esml.analysis.spectrum import broaden, uncertainty_band
 from esml.export.orbital_files import molden_text
 from esml.plots.page import write_page
 from esml.plots.page_data import frame
+from esml.predict.details import state_details
 from esml.predict.two_photon import with_two_photon
 from esml.results import Result
 
@@ -38,7 +39,9 @@ def session(
     result: Result, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Any, list[str], list[str]]]:
     path = tmp_path_factory.mktemp("page") / "page.html"
-    write_page(result, path, "p-nitroaniline", attachments={"pna.molden": molden_text(result)})
+    details = state_details(esml.load_model(), result, "T1")
+    attachments = {"pna.molden": molden_text(result)}
+    write_page(result, path, "p-nitroaniline", attachments=attachments, details=details)
     size = {"width": 390, "height": 700}
     with opened(path.as_uri(), viewport=size, has_touch=True) as found:
         yield found
