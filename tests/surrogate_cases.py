@@ -12,6 +12,12 @@ from ase import Atoms
 from ase.build import molecule
 from numpy.typing import NDArray
 
+from esml.analysis.vibronic import (
+    NormalModes,
+    VibronicBand,
+    VibronicSpectrum,
+    vibronic_spectrum,
+)
 from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.physics.basis import ELEMENTS
@@ -190,3 +196,16 @@ NAMES = ("H2O", "CH3CHO", "HCN", "H2O2", "CH3SH", "H2CO", "C2H4", "CH3Cl", "NH3"
 
 def assorted() -> list[Atoms]:
     return [distorted(name, seed) for seed, name in enumerate(NAMES)]
+
+
+def vibronic(result: Result) -> VibronicSpectrum:
+    """The vibronic spectrum of ``result`` as if one mode of 0.2 eV were displaced in all states."""
+    modes = NormalModes(np.array([0.2]), np.zeros((1, len(result.atoms), 3)))
+    states = result.singlets
+    bands = [
+        VibronicBand(float(energy), float(strength), np.array([1.5]), modes, label)
+        for energy, strength, label in zip(
+            states.energies, states.oscillator_strengths, states.labels, strict=True
+        )
+    ]
+    return vibronic_spectrum(bands)

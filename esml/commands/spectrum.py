@@ -46,6 +46,7 @@ from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 if TYPE_CHECKING:
     from esml.analysis.dichroism import Dichroism
     from esml.analysis.spectrum import Spectrum
+    from esml.analysis.vibronic import VibronicSpectrum
     from esml.io.comparison import Comparison
     from esml.io.structures import ReadingOptions, Structure
     from esml.predict.surrogate import Surrogate
@@ -140,7 +141,7 @@ def spectrum(
         typer.Option(
             "--vibronic",
             help="Vibrational structure of the bands and 0-0 energies, with modes of GFN2-xTB at "
-            "its minimum; --plot, --csv and --json have them.",
+            "its minimum; --plot, --report, --csv and --json have them.",
         ),
     ] = False,
     herzberg_teller: HerzbergTellerOption = False,
@@ -255,7 +256,7 @@ def _one_spectrum(
             _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
         else:
             _write_spectrum(result, curve, outputs, comparison, details)
-        _write_orbitals(result, structure, curve, asked.model, outputs, details)
+        _write_orbitals(result, structure, fwhm, bands, asked.model, outputs, details)
     outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
     if asked.two_photon:
@@ -299,7 +300,8 @@ def _write_spectrum(
 def _write_orbitals(
     result: Result,
     structure: Structure,
-    curve: Spectrum,
+    fwhm: float,
+    bands: VibronicSpectrum | None,
     model: str | None,
     outputs: Outputs,
     details: StateDetails | None,
@@ -311,14 +313,15 @@ def _write_orbitals(
         source = structure.source if structure.source != structure.name else "SMILES"
         notes = [f"Source: {source}. Model: {model or 'shipped'}, esml {__version__}."]
         notes += [f"{what}: {said}." for what, said in decisions(structure)]
-        notes += vibronic_notes(curve)
+        notes += vibronic_notes(bands) if bands else []
         write_page(
             result,
             outputs.report,
             name=structure.name,
-            fwhm=curve.fwhm,
+            fwhm=fwhm,
             notes=notes,
             attachments={"orbitals.molden": molden_text(result)},
+            vibronic=bands,
             details=details,
         )
         note(f"report: {outputs.report}")

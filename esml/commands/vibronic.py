@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from esml.analysis.spectrum import Spectrum
     from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
     from esml.io.structures import Structure
     from esml.predict.surrogate import Surrogate
@@ -111,12 +110,8 @@ def strengths_table(bands: Sequence[VibronicBand], temperature: float) -> Table:
     return table
 
 
-def vibronic_notes(curve: Spectrum) -> list[str]:
-    """Describe modes and temperature of vibronic bands; empty for any other spectrum."""
-    from esml.analysis.vibronic import VibronicSpectrum
-
-    if not isinstance(curve, VibronicSpectrum):
-        return []
+def vibronic_notes(curve: VibronicSpectrum) -> list[str]:
+    """Describe modes and temperature of vibronic bands."""
     lowest = curve.transitions[0]
     lent = any(band.expansion is not None for band in curve.transitions)
     model = "vertical-gradient model" + (" with Herzberg–Teller term" if lent else "")

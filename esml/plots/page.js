@@ -196,6 +196,7 @@ function bindRange() {
   get("width").value = spectrum.fwhm;
   get("width-text").textContent = `${spectrum.fwhm.toFixed(2)} eV`;
 }
+get("width-label").hidden = Boolean(data.spectrum.curve); // bands have the width they came with
 ["from", "to"].forEach((id, k) => get(id).addEventListener("input", () => {
   const wanted = Number(get(id).value), [, , step] = spectrum.limits();
   spectrum.range[k] = k ? Math.max(wanted, spectrum.range[0] + 4 * step)

@@ -35,6 +35,7 @@ from esml.results.states import three_digits
 from esml.typing import MULTIPLICITIES
 
 if TYPE_CHECKING:
+    from esml.analysis.vibronic import VibronicSpectrum
     from esml.results import Result, States
     from esml.results.details import StateDetails
 
@@ -53,6 +54,7 @@ def write_page(
     notes: Sequence[str] = (),
     attachments: Mapping[str, str] | None = None,
     details: StateDetails | None = None,
+    vibronic: VibronicSpectrum | None = None,
 ) -> None:
     """Write the page of ``result`` to ``path``.
 
@@ -74,6 +76,9 @@ def write_page(
         left out.
     details
         One state in detail, in a section of its own.
+    vibronic
+        The vibronic spectrum of the result, to draw in place of lines of width ``fwhm`` at the
+        vertical energies.
 
     Raises
     ------
@@ -82,7 +87,8 @@ def write_page(
     OSError
         If the disk refuses.
     """
-    write_whole(Path(path), page(result, name, fwhm, notes, attachments, details).encode("utf-8"))
+    text = page(result, name, fwhm, notes, attachments, details, vibronic)
+    write_whole(Path(path), text.encode("utf-8"))
 
 
 def page(
@@ -92,12 +98,13 @@ def page(
     notes: Sequence[str] = (),
     attachments: Mapping[str, str] | None = None,
     details: StateDetails | None = None,
+    vibronic: VibronicSpectrum | None = None,
 ) -> str:
     """Return the text that ``write_page`` writes."""
     graph = result.graph
     characters = {each: result.named_characters(each) for each in MULTIPLICITIES}
     singlets, triplets = characters["singlet"], characters["triplet"]
-    data = page_data(result, singlets, triplets, fwhm)
+    data = page_data(result, singlets, triplets, fwhm, vibronic)
     data["files"] = _attached(attachments or {})
     data["title"] = name or data["formula"]
     heading = escape(name or data["formula"])
@@ -109,7 +116,7 @@ def page(
         group=escape(result.point_group.name),
         warnings=_warnings(result),
         notes="\n".join(f"<p>{escape(note)}</p>" for note in notes),
-        facts=_facts(result, fwhm),
+        facts=_facts(result, fwhm, vibronic),
         choices=_choices(data),
         two_photon_heads=_two_photon_heads(result),
         two_photon=_two_photon_note(result),
@@ -164,7 +171,7 @@ def _warnings(result: Result) -> str:
     return f'<div class="warning" role="alert"><strong>{title}</strong>{lines}</div>'
 
 
-def _facts(result: Result, fwhm: float) -> str:
+def _facts(result: Result, fwhm: float, vibronic: VibronicSpectrum | None) -> str:
     rows = [
         ("HOMO", f"{_signed(result.homo)} eV"),
         ("LUMO", f"{_signed(result.lumo)} eV"),
@@ -172,7 +179,7 @@ def _facts(result: Result, fwhm: float) -> str:
         ("dipole moment", f"{np.linalg.norm(result.dipole):.2f} debye"),
     ]
     if len(result.singlets):
-        curve = result.spectrum(fwhm=fwhm)
+        curve = vibronic or result.spectrum(fwhm=fwhm)
         if np.isfinite(curve.absorption_max_nm):
             rows.append(("λmax", f"{curve.absorption_max_nm:.0f} nm"))
         colour = curve.colour()

@@ -34,6 +34,7 @@ from esml.plots.style import ENCLOSED, NEGATIVE, POSITIVE, atom_colour
 from esml.units import BOHR, HC
 
 if TYPE_CHECKING:
+    from esml.analysis.vibronic import VibronicSpectrum
     from esml.results import Result, States
 
 Array = NDArray[np.float64]
@@ -164,11 +165,12 @@ def page_data(
     singlets: Sequence[Character],
     triplets: Sequence[Character],
     fwhm: float,
+    vibronic: VibronicSpectrum | None = None,
 ) -> dict[str, Any]:
     """Return all data for the scripts of the page.
 
     ``singlets`` and ``triplets`` are the characters of the states, with the fragment names to show
-    on the page.
+    on the page. A ``vibronic`` spectrum is drawn in place of lines of width ``fwhm``.
     """
     centre, axes = frame(result)
     vectors = Vectors(result, axes)
@@ -189,7 +191,7 @@ def page_data(
         "orbitals": orbitals,
         "states": states,
         "fragments": _fragments(result, [*singlets, *triplets]),
-        "spectrum": spectrum_data(result, fwhm),
+        "spectrum": spectrum_data(result, fwhm) | _vibronic_curve(vibronic),
         "levels": _levels(result),
         "colours": {
             "positive": POSITIVE,
@@ -339,6 +341,28 @@ def spectrum_data(result: Result, fwhm: float) -> dict[str, Any]:
         sample = ndtri(LatinHypercube(len(states), rng=0).random(DRAWS)) * states.uncertainties
         found["draws"] = packed(np.round(1e3 * sample).clip(-LARGEST, LARGEST).astype("<i2"))
     return found
+
+
+def _vibronic_curve(vibronic: VibronicSpectrum | None) -> dict[str, Any]:
+    """The curve on equidistant energies, and its sticks; empty without one.
+
+    It has no band of uncertainty, and lines of its own width.
+    """
+    if vibronic is None:
+        return {}
+    low, high = float(vibronic.energies[0]), float(vibronic.energies[-1])
+    grid = np.linspace(low, high, len(vibronic.energies))
+    values = np.interp(grid, vibronic.energies, vibronic.absorption)
+    return {
+        "curve": {
+            "low": low,
+            "high": high,
+            "origin": min(band.zero_zero for band in vibronic.transitions),
+            "values": packed(values.astype("<f4")),
+        },
+        "strengths": vibronic.stick_strengths.round(DIGITS).tolist(),
+        "draws": None,
+    }
 
 
 def _levels(result: Result) -> list[dict[str, Any]]:

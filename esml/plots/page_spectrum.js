@@ -1,5 +1,6 @@
 "use strict";
-// The absorption spectrum as SVG: curve, band of uncertainty and sticks over nm or eV.
+// The absorption spectrum as SVG: curve, band of uncertainty and sticks over nm or eV. The curve is
+// one of lines, or a table of vibronic bands.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDE = 760, TALL = 370; // of a picture that is saved
@@ -36,11 +37,13 @@ class Spectrum {
     }).observe(place);
   }
 
-  // data: labels, energies, strengths, shortest, fwhm, hc, area, and if known draws, texts, colours.
+  // data: labels, energies, strengths, shortest, fwhm, hc, area, and if known curve (low, high, origin,
+  // values), draws, texts, colours.
   show(data) {
     this.data = data;
     this.fwhm = data.fwhm;
     this.colours = data.colours || this.colours;
+    this.table = data.curve ? new Float32Array(bytes(data.curve.values).buffer) : null;
     this.draws = data.draws ? new Int16Array(bytes(data.draws).buffer) : null;
     this.chosen = this.chosen && data.labels.includes(this.chosen) ? this.chosen : null;
     this.fit();
@@ -53,8 +56,9 @@ class Spectrum {
 
   // The window people look at: from the shortest wavelength shown to beyond the longest there is.
   fit() {
-    const {hc, energies, shortest} = this.data;
-    const longest = energies.length ? hc / Math.min(...energies) : 400;
+    const {hc, energies, shortest, curve} = this.data;
+    const lowest = Math.min(...energies, curve ? curve.origin : Infinity);
+    const longest = energies.length ? hc / lowest : 400;
     const far = Math.min(1500, Math.max(400, 50 * Math.ceil((1.12 * longest) / 50)));
     this.range = this.unit === "nm" ? [shortest, far] : [hc / far, hc / shortest];
     this.draw();
@@ -66,8 +70,18 @@ class Spectrum {
 
   energy(x) { return this.unit === "nm" ? this.data.hc / x : x; }
 
-  // ε (L mol⁻¹ cm⁻¹) at an energy, every state moved by shift(n).
-  absorption(energy, shift = () => 0) {
+  // ε (L mol⁻¹ cm⁻¹) at an energy: from the table, 0 beyond it, or of lines.
+  absorption(energy) {
+    if (!this.table) { return this.lines(energy); }
+    const {low, high} = this.data.curve, last = this.table.length - 1;
+    const place = last * (energy - low) / (high - low), below = Math.floor(place);
+    if (place < 0 || place > last) { return 0; }
+    const next = this.table[Math.min(below + 1, last)];
+    return this.table[below] + (place - below) * (next - this.table[below]);
+  }
+
+  // ε of lines, every state moved by shift(n).
+  lines(energy, shift = () => 0) {
     const sigma = this.fwhm / (2 * Math.sqrt(2 * Math.log(2)));
     let total = 0;
     this.data.energies.forEach((centre, n) => {
@@ -81,7 +95,7 @@ class Spectrum {
   band(energy) {
     const n = this.data.energies.length, sets = this.draws.length / n, found = new Float64Array(sets);
     for (let k = 0; k < sets; k++) {
-      found[k] = this.absorption(energy, (state) => this.draws[k * n + state] / 1000);
+      found[k] = this.lines(energy, (state) => this.draws[k * n + state] / 1000);
     }
     found.sort();
     const quantile = (q) => {

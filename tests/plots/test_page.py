@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from surrogate_cases import read_one
+from surrogate_cases import read_one, vibronic
 
 import esml
 from esml.analysis.orbital_shapes import Grid, Shapes
@@ -245,6 +245,18 @@ def test_the_spectrum_shows_the_state_it_opens_on() -> None:
         strengths = np.full(len(energies), 0.5)
         states = States.of("singlet", {"energies": energies, "oscillator_strengths": strengths})
         assert shortest_shown(states) == pytest.approx(expected)
+
+
+def test_a_vibronic_page_has_the_maximum_and_the_colour_of_the_bands() -> None:
+    """Those of the vertical transitions of a yellow molecule are others."""
+    singlets = replace(result().singlets, energies=result().singlets.energies - 1.3)
+    yellow = replace(result(), singlets=singlets)
+    curve = vibronic(yellow)
+    shown = page(yellow, fwhm=curve.fwhm, vibronic=curve)
+    vertical = yellow.spectrum(fwhm=curve.fwhm)
+    for each, there in ((curve, True), (vertical, False)):
+        assert (f"<dd>{each.absorption_max_nm:.0f} nm</dd>" in shown) == there
+        assert (f"background:{each.colour().hex}" in shown) == there
 
 
 def test_numbers_are_rounded_once() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import needed, opened
-from surrogate_cases import read_one
+from surrogate_cases import read_one, vibronic
 
 import esml
 from esml.analysis.orbital_shapes import Grid, Shapes, isovalue
@@ -23,6 +23,7 @@ from esml.plots.page_data import frame
 from esml.predict.details import state_details
 from esml.predict.two_photon import with_two_photon
 from esml.results import Result
+from esml.units import HC
 
 pytestmark = needed
 
@@ -147,6 +148,23 @@ def test_the_spectrum_and_its_band_are_those_of_python(tab: Any, result: Result)
     # Both are quantiles of some hundred draws.
     np.testing.assert_allclose(low, band[0], atol=0.06 * band[1].max())
     np.testing.assert_allclose(high, band[1], atol=0.06 * band[1].max())
+
+
+def test_vibronic_bands_are_those_of_python(tab: Any, result: Result, tmp_path: Path) -> None:
+    """At their width, which no slider changes, and without a band of uncertainty."""
+    curve = vibronic(result)
+    write_page(result, tmp_path / "page.html", fwhm=curve.fwhm, vibronic=curve)
+    page = tab.context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    energies = np.linspace(0.5, 8.0, 301)
+    found = page.evaluate("(es) => es.map((e) => spectrum.absorption(e))", energies.tolist())
+    longest = page.evaluate("spectrum.range[1]")
+    assert not page.is_visible("#width")
+    assert page.locator("#spectrum polygon").count() == 0
+    page.close()
+    # Between the points of the curve, a tenth of its width apart, the script takes straight lines.
+    np.testing.assert_allclose(found, curve.at(energies), atol=0.01 * curve.absorption.max())
+    assert longest > HC / min(band.zero_zero for band in curve.transitions)
 
 
 def test_it_opens_on_the_brightest_state_and_others_can_be_chosen(tab: Any, result: Result) -> None:
