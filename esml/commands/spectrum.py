@@ -10,6 +10,7 @@ import typer
 
 from esml import __version__
 from esml.commands.asked import Asked, check_effects
+from esml.commands.dichroism import warn_of_mirror_image
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import console, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
@@ -245,6 +246,8 @@ def _one_spectrum(
     details = details_of(surrogate, result, asked.state) if asked.state else None
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
+    if asked.cd:
+        warn_of_mirror_image(structure.provenance, result.singlets.rotatory_strengths)
     bands = None
     if asked.vibronic:
         extras = asked.herzberg_teller, asked.averaged

@@ -22,6 +22,9 @@ ASSUMED = "not stated: 0 assumed"
 GIVEN = "as given"
 """``Provenance.charge_source`` if the user gave the charge."""
 
+MIRROR_IMAGE = "its mirror image absorbs alike, with the opposite circular dichroism"
+"""Part of ``Provenance.stereo`` where the input leaves open which of the two is meant."""
+
 GeometryKind = Literal["xtb", "mmff", "as-is"]
 GEOMETRIES: tuple[GeometryKind, ...] = ("xtb", "mmff", "as-is")
 """Allowed values of ``ReadingOptions.geometry``."""

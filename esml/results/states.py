@@ -113,7 +113,8 @@ class States:
         zero_for_triplets=True,
         since=4,
     )
-    """(n_states,) rotatory strengths, 10⁻⁴⁰ cgs, in the velocity gauge, which never depends on the
+    """(n_states,) rotatory strengths, 10⁻⁴⁰ cgs, of the mirror image that ``Result.positions`` are
+    of; the other has the opposite signs. They are in the velocity gauge, which never depends on the
     origin; ``esml.predict.rotatory.rotatory_strengths`` has the length gauge."""
     two_photon_strengths: Array = state_property(
         unit="a.u.",

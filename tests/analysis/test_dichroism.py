@@ -58,6 +58,29 @@ def test_mirror_images_and_a_picture(tmp_path: Path) -> None:
     np.testing.assert_allclose(table["dichroism_L_mol1_cm1"], one.dichroism, rtol=1e-8)
 
 
+def test_signs_of_either_mirror_image_are_warned_of(tmp_path: Path) -> None:
+    """Where the SMILES or the drawing does not choose, and where it matters."""
+    pytest.importorskip("rdkit")
+    from rdkit import Chem
+    from rdkit.Chem.rdDepictor import Compute2DCoords
+
+    drawing = Chem.MolFromSmiles("CC(O)C=O")
+    Compute2DCoords(drawing)
+    Chem.MolToMolFile(drawing, str(tmp_path / "a.mol"))
+    for given, warned in (
+        ("CC(O)C=O", True),
+        (str(tmp_path / "a.mol"), True),
+        ("c1ccccc1-c1ccccc1", True),  # twisted
+        ("C[C@H](O)C=O", False),
+        ("C=O", False),
+    ):
+        command = ["spectrum", given, "--geometry", "mmff", "--n-states", "2"]
+        done = CliRunner().invoke(app, [*command, "--cd"])
+        assert done.exit_code == 0, done.output
+        assert ("which of two mirror images is meant" in done.stderr) == warned, given
+        assert "mirror images" not in CliRunner().invoke(app, command).stderr
+
+
 def test_the_command(tmp_path: Path) -> None:
     atoms = molecule("CH3CHO")
     atoms.rattle(0.1, seed=2)

@@ -9,7 +9,7 @@
 """
 
 from esml.io.geometry.building import Built, parse_smiles
-from esml.io.geometry.embedding import SETTINGS, Settings
+from esml.io.geometry.embedding import SETTINGS, Settings, is_own_mirror_image
 from esml.io.geometry.relaxation import METHOD, converging, model_hessian, relaxed, xtb_calculator
 from esml.io.geometry.workers import Request, Worker, build, build_many, cores
 
@@ -24,6 +24,7 @@ __all__ = [
     "build_many",
     "converging",
     "cores",
+    "is_own_mirror_image",
     "model_hessian",
     "parse_smiles",
     "relaxed",

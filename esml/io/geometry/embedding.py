@@ -15,7 +15,7 @@ import numpy as np
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
-from esml.io.provenance import GeometryKind, InputError
+from esml.io.provenance import MIRROR_IMAGE, GeometryKind, InputError
 
 Mol = Any
 """An RDKit molecule; RDKit ships no complete types."""
@@ -122,10 +122,12 @@ def isomers_of(mol: Mol, settings: Settings) -> tuple[list[Mol], str]:
         if len(listed) == 1:
             return found, ""
         if len(found) == 1:
-            return found, "a stereocentre was left open, mirror images have one spectrum"
+            taken = Chem.MolToSmiles(found[0])
+            return found, f"a stereocentre was left open, {taken} is taken; {MIRROR_IMAGE}"
+        mirrored = f"; {MIRROR_IMAGE}" if len(found) < len(listed) else ""
         return found, (
             f"stereo was left open, of {len(found)} isomers the lowest is taken (E unless Z is "
-            f"lower by {settings.prefer_e:g} eV)"
+            f"lower by {settings.prefer_e:g} eV{mirrored})"
         )
     chosen = Chem.Mol(mol)
     Chem.FindPotentialStereoBonds(chosen)
@@ -141,21 +143,38 @@ def isomers_of(mol: Mol, settings: Settings) -> tuple[list[Mol], str]:
 
 
 def _without_mirror_images(isomers: list[Mol]) -> list[Mol]:
-    """One of each pair of enantiomers, which have the same energy and spectrum."""
+    """One of each pair of enantiomers, which have the same energy and absorb alike."""
     from rdkit import Chem
 
-    tags = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
     seen: set[str] = set()
     kept = []
     for isomer in isomers:
-        mirror = Chem.Mol(isomer)
-        for atom in mirror.GetAtoms():
-            if atom.GetChiralTag() in tags:
-                atom.InvertChirality()
-        if Chem.MolToSmiles(mirror) not in seen:
+        if _mirrored_smiles(isomer) not in seen:
             kept.append(isomer)
         seen.add(Chem.MolToSmiles(isomer))
     return kept
+
+
+def _mirrored_smiles(mol: Mol) -> str:
+    """Canonical SMILES of the mirror image of ``mol``."""
+    from rdkit import Chem
+
+    tags = (Chem.ChiralType.CHI_TETRAHEDRAL_CW, Chem.ChiralType.CHI_TETRAHEDRAL_CCW)
+    mirror = Chem.Mol(mol)
+    for atom in mirror.GetAtoms():
+        if atom.GetChiralTag() in tags:
+            atom.InvertChirality()
+    return str(Chem.MolToSmiles(mirror))
+
+
+def is_own_mirror_image(mol: Mol) -> bool:
+    """Return whether a graph does not tell its molecule from the mirror image.
+
+    It is achiral, or leaves its stereocentres open, or is chiral about an axis, which is not in it.
+    """
+    from rdkit import Chem
+
+    return _mirrored_smiles(mol) == str(Chem.MolToSmiles(mol))
 
 
 # --- conformers -----------------------------------------------------------------------------------

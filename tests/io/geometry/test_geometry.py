@@ -13,9 +13,9 @@ import pytest
 from ase.build import molecule
 
 import esml
-from esml.io.geometry import Settings, Worker, build_many
+from esml.io.geometry import Settings, Worker, build_many, is_own_mirror_image, parse_smiles
 from esml.io.paths import count_structures
-from esml.io.provenance import Provenance
+from esml.io.provenance import MIRROR_IMAGE, Provenance
 from esml.io.structure_checks import check_structure
 from esml.io.structures import (
     InputError,
@@ -60,6 +60,39 @@ def test_an_open_double_bond_becomes_e_and_it_is_said() -> None:
         assert isomer in found.provenance.stereo
         assert "of 2 isomers the lowest is taken" in found.provenance.stereo
     assert from_smiles("C/C=C\\C").provenance.stereo == ""
+
+
+def test_the_mirror_image_that_is_said_to_be_taken_is_taken() -> None:
+    open_centre = from_smiles("CC(O)C=O", MMFF)
+    assert MIRROR_IMAGE in open_centre.provenance.stereo
+    hands = {each: _hand(from_smiles(each, MMFF)) for each in ("C[C@H](O)C=O", "C[C@@H](O)C=O")}
+    (taken,) = (each for each in hands if each in open_centre.provenance.stereo)
+    assert _hand(open_centre) == hands[taken]
+    assert sum(hands.values()) == 0.0
+    diastereomers = from_smiles("CC(O)C(N)C=O", MMFF)
+    assert MIRROR_IMAGE in diastereomers.provenance.stereo
+    assert MIRROR_IMAGE not in from_smiles("C[C@H](O)C(N)C=O", MMFF).provenance.stereo
+
+
+def _hand(found: Structure) -> float:
+    """Which way around the neighbours of the second atom are, 1 or -1."""
+    positions = found.atoms.positions
+    return float(np.sign(np.linalg.det(positions[[0, 2, 3]] - positions[1])))
+
+
+@pytest.mark.parametrize(
+    ("smiles", "own"),
+    [
+        ("CC(O)C=O", True),
+        ("C[C@H](O)C=O", False),
+        ("C[C@H](O)C(C)N", False),
+        ("C[C@@H](O)[C@H](C)O", True),  # meso: R and S
+        ("C[C@H](O)[C@H](C)O", False),
+        ("c1ccccc1-c1ccccc1", True),
+    ],
+)
+def test_graphs_that_do_not_tell_mirror_images_apart(smiles: str, own: bool) -> None:
+    assert is_own_mirror_image(parse_smiles(smiles)) == own
 
 
 @pytest.mark.parametrize(
