@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from esml.analysis.absorption import SHORTEST
 from esml.analysis.curve_files import write_curve
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS, Shape, broaden
 from esml.analysis.spectrum_axes import DYES, STICK_COLOUR, Unit, begin, on_axis, usual_ends
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 ROTATORY_PER_AREA = 22.97
 """R / ∫ Δε/E dE in 10⁻⁴⁰ cgs per L mol⁻¹ cm⁻¹."""
+
+STATEMENT = (
+    "R has no ±: of 37 bands that are of at least 2·10⁻⁴⁰ cgs at the level of the labels, "
+    "CAM-B3LYP/def2-SVP, 31 have the label's sign; read a sign as probable, not as an assignment "
+    "of the absolute configuration"
+)
+"""How often signs are right, shown wherever they are; counted in the documentation."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,18 @@ class Dichroism:
         """(P,) wavelengths in nm, descending."""
         wavelengths: Array = HC / self.energies
         return wavelengths
+
+    @property
+    def largest(self) -> tuple[float, float]:
+        """Wavelength (nm) and Δε (L mol⁻¹ cm⁻¹) where it is largest in size, 180 nm or beyond.
+
+        nan where the curve does not reach so far.
+        """
+        seen = self.wavelengths >= SHORTEST
+        if not seen.any():
+            return np.nan, np.nan
+        place = np.where(seen, np.abs(self.dichroism), 0.0).argmax()
+        return float(self.wavelengths[place]), float(self.dichroism[place])
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the curve as columns ``energy_eV,wavelength_nm,dichroism_L_mol-1_cm-1``."""

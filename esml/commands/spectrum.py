@@ -10,7 +10,7 @@ import typer
 
 from esml import __version__
 from esml.commands.asked import Asked, check_effects
-from esml.commands.dichroism import warn_of_mirror_image
+from esml.commands.dichroism import print_dichroism, with_mirror_image_warning
 from esml.commands.mean_spectrum import conformer_spectrum, thermal_spectrum
 from esml.commands.messages import console, note, refusing
 from esml.commands.molecules import decisions, one_structure, other_molecule, predict_one
@@ -134,7 +134,8 @@ def spectrum(
     cd: Annotated[
         bool,
         typer.Option(
-            "--cd", help="Circular dichroism: rotatory strengths; --plot and --csv show Δε."
+            "--cd",
+            help="Circular dichroism: rotatory strengths; --plot, --csv and --report show Δε.",
         ),
     ] = False,
     vibronic: Annotated[
@@ -244,10 +245,10 @@ def _one_spectrum(
     if asked.two_photon:
         result = two_photon_of(surrogate, result)
     details = details_of(surrogate, result, asked.state) if asked.state else None
+    if asked.cd:
+        result = with_mirror_image_warning(result, structure.provenance)
     for warning in (*other_molecule(structure, comparison), *result.warnings):
         note(f"warning: {warning}")
-    if asked.cd:
-        warn_of_mirror_image(structure.provenance, result.singlets.rotatory_strengths)
     bands = None
     if asked.vibronic:
         extras = asked.herzberg_teller, asked.averaged
@@ -259,9 +260,11 @@ def _one_spectrum(
             _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
         else:
             _write_spectrum(result, curve, outputs, comparison, details)
-        _write_orbitals(result, structure, fwhm, bands, asked.model, outputs, details)
+        _write_orbitals(result, structure, asked, bands, outputs, details)
     outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
+    if asked.cd:
+        print_dichroism(result.dichroism(fwhm=fwhm))
     if asked.two_photon:
         print_two_photon(result.singlets)
     if details is not None:
@@ -303,9 +306,8 @@ def _write_spectrum(
 def _write_orbitals(
     result: Result,
     structure: Structure,
-    fwhm: float,
+    asked: Asked,
     bands: VibronicSpectrum | None,
-    model: str | None,
     outputs: Outputs,
     details: StateDetails | None,
 ) -> None:
@@ -314,17 +316,18 @@ def _write_orbitals(
         from esml.plots.page import write_page
 
         source = structure.source if structure.source != structure.name else "SMILES"
-        notes = [f"Source: {source}. Model: {model or 'shipped'}, esml {__version__}."]
+        notes = [f"Source: {source}. Model: {asked.model or 'shipped'}, esml {__version__}."]
         notes += [f"{what}: {said}." for what, said in decisions(structure)]
         notes += vibronic_notes(bands) if bands else []
         write_page(
             result,
             outputs.report,
             name=structure.name,
-            fwhm=fwhm,
+            fwhm=asked.fwhm,
             notes=notes,
             attachments={"orbitals.molden": molden_text(result)},
             vibronic=bands,
+            dichroism=asked.cd,
             details=details,
         )
         note(f"report: {outputs.report}")

@@ -196,6 +196,13 @@ function bindRange() {
   get("width").value = spectrum.fwhm;
   get("width-text").textContent = `${spectrum.fwhm.toFixed(2)} eV`;
 }
+const quantities = get("quantity");
+function showQuantity() {
+  if (quantities) { spectrum.quantity = QUANTITIES[quantities.value]; }
+  get("h-spectrum").textContent = spectrum.quantity.title;
+  spectrum.draw();
+}
+if (quantities) { quantities.addEventListener("change", showQuantity); }
 get("width-label").hidden = Boolean(data.spectrum.curve); // bands have the width they came with
 ["from", "to"].forEach((id, k) => get(id).addEventListener("input", () => {
   const wanted = Number(get(id).value), [, , step] = spectrum.limits();
@@ -292,5 +299,6 @@ for (const [name, make] of Object.entries(downloads)) {
 }
 
 bindRange();
+showQuantity();
 show(data.start);
 document.body.dataset.ready = "yes";

@@ -24,6 +24,7 @@ import numpy as np
 
 from esml.analysis.characters import Character
 from esml.analysis.colour import CONCENTRATION
+from esml.analysis.dichroism import STATEMENT as STATEMENT_OF_DICHROISM
 from esml.analysis.orbital_shapes import STATEMENT
 from esml.analysis.two_photon import RESONANT, resonant
 from esml.analysis.two_photon import STATEMENT as STATEMENT_OF_TWO_PHOTONS
@@ -42,6 +43,16 @@ if TYPE_CHECKING:
 SCRIPTS = ("page_orbitals.js", "page_spectrum.js", "page_levels.js", "page.js")
 """Scripts of the page, in order; 3Dmol.js comes before them."""
 
+QUANTITIES = (
+    '<label>show <select id="quantity"><option value="dichroism">circular dichroism</option>'
+    '<option value="absorption">absorption</option></select></label>'
+)
+"""Menu of what the spectrum shows."""
+
+ROTATORY_HEAD = '<th scope="col" title="rotatory strength">R (10⁻⁴⁰ cgs)</th>'
+ROTATORY_NOTE = f'<p class="soft">{escape(STATEMENT_OF_DICHROISM)}.</p>'
+"""Heading of rotatory strengths, and the note below their table."""
+
 MOST_BYTES = 700_000
 """Largest compressed attachment, so that a page stays below 2 MB."""
 
@@ -55,6 +66,7 @@ def write_page(
     attachments: Mapping[str, str] | None = None,
     details: StateDetails | None = None,
     vibronic: VibronicSpectrum | None = None,
+    dichroism: bool = False,
 ) -> None:
     """Write the page of ``result`` to ``path``.
 
@@ -79,6 +91,8 @@ def write_page(
     vibronic
         The vibronic spectrum of the result, to draw in place of lines of width ``fwhm`` at the
         vertical energies.
+    dichroism
+        Show circular dichroism, too: rotatory strengths in the table, and the curve of Δε.
 
     Raises
     ------
@@ -87,7 +101,7 @@ def write_page(
     OSError
         If the disk refuses.
     """
-    text = page(result, name, fwhm, notes, attachments, details, vibronic)
+    text = page(result, name, fwhm, notes, attachments, details, vibronic, dichroism)
     write_whole(Path(path), text.encode("utf-8"))
 
 
@@ -99,12 +113,13 @@ def page(
     attachments: Mapping[str, str] | None = None,
     details: StateDetails | None = None,
     vibronic: VibronicSpectrum | None = None,
+    dichroism: bool = False,
 ) -> str:
     """Return the text that ``write_page`` writes."""
     graph = result.graph
     characters = {each: result.named_characters(each) for each in MULTIPLICITIES}
     singlets, triplets = characters["singlet"], characters["triplet"]
-    data = page_data(result, singlets, triplets, fwhm, vibronic)
+    data = page_data(result, singlets, triplets, fwhm, vibronic, dichroism)
     data["files"] = _attached(attachments or {})
     data["title"] = name or data["formula"]
     heading = escape(name or data["formula"])
@@ -118,11 +133,12 @@ def page(
         notes="\n".join(f"<p>{escape(note)}</p>" for note in notes),
         facts=_facts(result, fwhm, vibronic),
         choices=_choices(data),
-        two_photon_heads=_two_photon_heads(result),
-        two_photon=_two_photon_note(result),
+        quantities=QUANTITIES if dichroism else "",
+        more_heads=(ROTATORY_HEAD if dichroism else "") + _two_photon_heads(result),
+        more_notes=(ROTATORY_NOTE if dichroism else "") + _two_photon_note(result),
         details=_details(details) if details is not None else "",
-        states=_table(result, result.singlets, singlets)
-        + _table(result, result.triplets, triplets),
+        states=_table(result, result.singlets, singlets, dichroism)
+        + _table(result, result.triplets, triplets, dichroism),
         drawing=drawing(result, graph) if graph is not None else _no_drawing(),
         fragments=_fragments(data),
         statement=escape(STATEMENT),
@@ -192,7 +208,7 @@ def _signed(energy: float) -> str:
     return f"{energy:.2f}".replace("-", "−")
 
 
-def _table(result: Result, states: States, characters: Sequence[Character]) -> str:
+def _table(result: Result, states: States, characters: Sequence[Character], dichroism: bool) -> str:
     waves = result.wavefunctions(states.multiplicity)
     singlet = states.multiplicity == "singlet"
     two_photon = _two_photon_cells(result, states)
@@ -206,6 +222,7 @@ def _table(result: Result, states: States, characters: Sequence[Character]) -> s
             f"{uncertainty:.2f}" if np.isfinite(uncertainty) else "–",
             f"{nanometres:.0f}" if np.isfinite(nanometres) else "–",
             f"{states.oscillator_strengths[k]:.3f}" if singlet else "–",
+            *([_rotatory(states, k)] if dichroism else []),
             *two_photon[k],
             character.label,
             f"{pair} {100 * weight:.0f} %",
@@ -220,6 +237,12 @@ def _table(result: Result, states: States, characters: Sequence[Character]) -> s
         shown = head if k < MOST_STATES else label
         rows.append(f'<tr data-row="{label}"><th scope="row">{shown}</th>{inner}</tr>')
     return f"<tbody>{''.join(rows)}</tbody>"
+
+
+def _rotatory(states: States, k: int) -> str:
+    if states.multiplicity == "triplet":
+        return "–"
+    return f"{states.rotatory_strengths[k]:+.1f}".replace("-", "−")
 
 
 def _has_two_photon(result: Result) -> bool:

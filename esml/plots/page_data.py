@@ -24,6 +24,7 @@ from scipy.special import ndtri
 from esml.analysis.absorption import SHORTEST
 from esml.analysis.characters import Character, NaturalOrbitals, Wavefunctions
 from esml.analysis.colour import VISIBLE
+from esml.analysis.dichroism import ROTATORY_PER_AREA
 from esml.analysis.orbital_shapes import Shapes, contraction
 from esml.analysis.spectrum import STRENGTH_PER_AREA, WAVENUMBERS
 from esml.analysis.spectrum_axes import CURVE_COLOUR, DYES, STICK_COLOUR
@@ -166,20 +167,23 @@ def page_data(
     triplets: Sequence[Character],
     fwhm: float,
     vibronic: VibronicSpectrum | None = None,
+    dichroism: bool = False,
 ) -> dict[str, Any]:
     """Return all data for the scripts of the page.
 
     ``singlets`` and ``triplets`` are the characters of the states, with the fragment names to show
-    on the page. A ``vibronic`` spectrum is drawn in place of lines of width ``fwhm``.
+    on the page. A ``vibronic`` spectrum is drawn in place of lines of width ``fwhm``, and
+    with ``dichroism`` there are rotatory strengths.
     """
     centre, axes = frame(result)
     vectors = Vectors(result, axes)
     orbitals = _orbitals(result, vectors)
     states = [
-        *_states(result, "singlet", singlets, vectors),
-        *_states(result, "triplet", triplets, vectors),
+        *_states(result, "singlet", singlets, vectors, dichroism),
+        *_states(result, "triplet", triplets, vectors, dichroism),
     ]
     opening = opening_state(result.singlets)
+    more = _vibronic_curve(vibronic) | (_rotatory(result) if dichroism else {})
     return {
         "formula": result.atoms.get_chemical_formula(),
         "atoms": _atoms(result, centre, axes),
@@ -191,7 +195,7 @@ def page_data(
         "orbitals": orbitals,
         "states": states,
         "fragments": _fragments(result, [*singlets, *triplets]),
-        "spectrum": spectrum_data(result, fwhm) | _vibronic_curve(vibronic),
+        "spectrum": spectrum_data(result, fwhm) | more,
         "levels": _levels(result),
         "colours": {
             "positive": POSITIVE,
@@ -260,10 +264,15 @@ def _orbitals(result: Result, vectors: Vectors) -> list[dict[str, Any]]:
 
 
 def _states(
-    result: Result, multiplicity: Any, characters: Sequence[Character], vectors: Vectors
+    result: Result,
+    multiplicity: Any,
+    characters: Sequence[Character],
+    vectors: Vectors,
+    dichroism: bool,
 ) -> list[dict[str, Any]]:
     states = result.states(multiplicity)
     waves = result.wavefunctions(multiplicity)
+    extras = [*(["rotatory_strengths"] if dichroism else []), *states.extras]
     found = []
     for k, character in enumerate(characters):
         energy, error = float(states.energies[k]), float(states.uncertainties[k])
@@ -280,7 +289,8 @@ def _states(
             "strength": None if strength is None else round(strength, DIGITS),
             "extras": {
                 states.told[name].column: round(float(getattr(states, name)[k]), DIGITS)
-                for name in states.extras
+                for name in extras
+                if name in states.told
             },
             "description": character.description,
             "pairs": [[name, round(weight, 3)] for name, weight in orbital_pairs(waves, k)],
@@ -350,7 +360,7 @@ def _vibronic_curve(vibronic: VibronicSpectrum | None) -> dict[str, Any]:
     """
     if vibronic is None:
         return {}
-    low, high = float(vibronic.energies[0]), float(vibronic.energies[-1])
+    low, high = vibronic.energies[[0, -1]].tolist()
     grid = np.linspace(low, high, len(vibronic.energies))
     values = np.interp(grid, vibronic.energies, vibronic.absorption)
     return {
@@ -362,6 +372,13 @@ def _vibronic_curve(vibronic: VibronicSpectrum | None) -> dict[str, Any]:
         },
         "strengths": vibronic.stick_strengths.round(DIGITS).tolist(),
         "draws": None,
+    }
+
+
+def _rotatory(result: Result) -> dict[str, Any]:
+    return {
+        "rotatory": result.singlets.rotatory_strengths.round(DIGITS).tolist(),
+        "rotatory_area": ROTATORY_PER_AREA,
     }
 
 

@@ -1,10 +1,20 @@
 "use strict";
-// The absorption spectrum as SVG: curve, band of uncertainty and sticks over nm or eV. The curve is
-// one of lines, or a table of vibronic bands.
+// A spectrum as SVG: curve, band of uncertainty and sticks over nm or eV. The curve is one of lines,
+// or a table of vibronic bands.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDE = 760, TALL = 370; // of a picture that is saved
 const FONT = 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
+
+const QUANTITIES = {
+  absorption: {title: "Absorption spectrum", symbol: "ε", scale: 1e3, axis: "ε (10³ L mol⁻¹ cm⁻¹)",
+    strengths: "strengths", letter: "f", digits: 3, sticks: "Oscillator strength", least: 1e-3,
+    area: "area", column: "absorption_L_mol-1_cm-1"},
+  dichroism: {title: "Circular dichroism", symbol: "Δε", scale: 1, axis: "Δε (L mol⁻¹ cm⁻¹)",
+    strengths: "rotatory", letter: "R", digits: 1, sticks: "Rotatory strength (10⁻⁴⁰ cgs)", least: 1,
+    area: "rotatory_area", column: "dichroism_L_mol-1_cm-1", signed: true},
+};
+const minus = (text) => String(text).replace("-", "−");
 
 function svg(name, attributes = {}, parent = null, text = null) {
   const element = document.createElementNS(SVG, name);
@@ -38,11 +48,12 @@ class Spectrum {
   }
 
   // data: labels, energies, strengths, shortest, fwhm, hc, area, and if known curve (low, high, origin,
-  // values), draws, texts, colours.
+  // values), draws, rotatory and rotatory_area, texts, colours.
   show(data) {
     this.data = data;
     this.fwhm = data.fwhm;
     this.colours = data.colours || this.colours;
+    this.quantity = QUANTITIES[data.rotatory ? "dichroism" : "absorption"];
     this.table = data.curve ? new Float32Array(bytes(data.curve.values).buffer) : null;
     this.draws = data.draws ? new Int16Array(bytes(data.draws).buffer) : null;
     this.chosen = this.chosen && data.labels.includes(this.chosen) ? this.chosen : null;
@@ -70,8 +81,10 @@ class Spectrum {
 
   energy(x) { return this.unit === "nm" ? this.data.hc / x : x; }
 
-  // ε (L mol⁻¹ cm⁻¹) at an energy: from the table, 0 beyond it, or of lines.
-  absorption(energy) {
+  get strengths() { return this.data[this.quantity.strengths]; }
+
+  // ε or Δε (L mol⁻¹ cm⁻¹) at an energy: from the table, 0 beyond it, or of lines.
+  value(energy) {
     if (!this.table) { return this.lines(energy); }
     const {low, high} = this.data.curve, last = this.table.length - 1;
     const place = last * (energy - low) / (high - low), below = Math.floor(place);
@@ -80,15 +93,16 @@ class Spectrum {
     return this.table[below] + (place - below) * (next - this.table[below]);
   }
 
-  // ε of lines, every state moved by shift(n).
+  // ε or Δε of lines, every state moved by shift(n); Δε has the energy as a factor.
   lines(energy, shift = () => 0) {
     const sigma = this.fwhm / (2 * Math.sqrt(2 * Math.log(2)));
     let total = 0;
     this.data.energies.forEach((centre, n) => {
       const z = (energy - centre - shift(n)) / sigma;
-      if (Math.abs(z) < 6) { total += this.data.strengths[n] * Math.exp(-0.5 * z * z); }
+      if (Math.abs(z) < 6) { total += this.strengths[n] * Math.exp(-0.5 * z * z); }
     });
-    return total / (sigma * Math.sqrt(2 * Math.PI) * this.data.area);
+    const factor = this.quantity.signed ? energy : 1;
+    return factor * total / (sigma * Math.sqrt(2 * Math.PI) * this.data[this.quantity.area]);
   }
 
   // The 16 % and 84 % quantiles of ε at an energy.
@@ -115,58 +129,62 @@ class Spectrum {
   picture(width, height) {
     const left = 62, right = 58, top = 16, bottom = 46;
     const root = svg("svg", {xmlns: SVG, viewBox: `0 0 ${width} ${height}`, "font-family": FONT,
-      "font-size": 13, fill: "currentColor", role: "img", "aria-label": "absorption spectrum"});
-    const [low, high] = this.range;
+      "font-size": 13, fill: "currentColor", role: "img", "aria-label": this.quantity.title});
+    const [low, high] = this.range, {signed, scale, least} = this.quantity;
     const inner = width - left - right, tall = height - top - bottom;
     const toX = (x) => left + inner * (x - low) / (high - low);
     const points = Array.from({length: 401}, (_, k) => low + (high - low) * k / 400);
-    const curve = points.map((x) => this.absorption(this.energy(x)));
-    const edges = this.draws ? points.filter((_, k) => k % 2 === 0)
+    const curve = points.map((x) => this.value(this.energy(x)));
+    // Uncertain energies are the least of what is uncertain about Δε.
+    const edges = this.draws && !signed ? points.filter((_, k) => k % 2 === 0)
       .map((x) => [x, ...this.band(this.energy(x))]) : [];
-    const peak = Math.max(...curve, ...edges.map((edge) => edge[2]));
+    const peak = Math.max(...curve.map(Math.abs), ...edges.map((edge) => edge[2]));
     // As much as a state of f = 0.001 makes, so that rounding errors of dark states stay small.
-    const faint = 1e-3 * 0.9394 / (this.fwhm * this.data.area);
-    const most = 1.08 * Math.max(peak, faint) / 1e3;
-    const toY = (y) => top + tall * (1 - y / most);
+    const faint = least * 0.9394 / (this.fwhm * this.data[this.quantity.area]);
+    const most = 1.08 * Math.max(peak, faint) / scale;
+    const strongest = 1.08 * Math.max(least, ...this.strengths.map(Math.abs));
+    // Both axes have their zero at one height: the floor, or the middle where there are signs.
+    const zero = top + (signed ? 0.5 : 1) * tall, lowest = signed ? -1 : 0;
+    const toY = (y) => zero - (zero - top) * y / most;
+    const toF = (f) => zero - (zero - top) * f / strongest;
     const clip = svg("clipPath", {id: "inside"}, svg("defs", {}, root));
     svg("rect", {x: left, y: top, width: inner, height: tall}, clip);
     this.visible(root, toX, top + tall, low, high);
     const body = svg("g", {"clip-path": "url(#inside)"}, root);
     const line = (pairs) => pairs.map(([x, y]) => `${toX(x).toFixed(2)},${toY(y).toFixed(2)}`);
     if (edges.length) {
-      const upper = edges.map(([x, , high]) => [x, high / 1e3]);
-      const lower = edges.map(([x, low]) => [x, low / 1e3]).reverse();
+      const upper = edges.map(([x, , high]) => [x, high / scale]);
+      const lower = edges.map(([x, low]) => [x, low / scale]).reverse();
       svg("polygon", {points: line(upper.concat(lower)).join(" "), fill: this.colours.curve,
         opacity: 0.18, class: "fill"}, body);
     }
-    const strongest = 1.08 * Math.max(1e-3, ...this.data.strengths);
-    this.sticks(body, toX, (f) => top + tall * (1 - f / strongest), top + tall,
-      [left, left + inner]);
-    svg("polyline", {points: line(points.map((x, k) => [x, curve[k] / 1e3])).join(" "),
+    this.sticks(body, toX, toF, zero, [left, left + inner]);
+    svg("polyline", {points: line(points.map((x, k) => [x, curve[k] / scale])).join(" "),
       fill: "none", stroke: this.colours.curve, "stroke-width": 2, class: "curve"}, body);
     const frame = {stroke: "currentColor", "stroke-width": 1, fill: "none"};
     svg("rect", {x: left, y: top, width: inner, height: tall, ...frame}, root);
+    svg("path", {d: `M${left} ${zero}h${inner}`, ...frame, opacity: 0.5}, root);
     for (const x of ticks(low, high, Math.max(3, Math.min(8, Math.floor(inner / 55))))) {
       svg("path", {d: `M${toX(x)} ${top + tall}v-5`, ...frame}, root);
       svg("text", {x: toX(x), y: top + tall + 18, "text-anchor": "middle"}, root, String(x));
     }
-    for (const y of ticks(0, most, 5)) {
+    for (const y of ticks(lowest * most, most, 5)) {
       svg("path", {d: `M${left} ${toY(y)}h5`, ...frame}, root);
-      svg("text", {x: left - 7, y: toY(y) + 4, "text-anchor": "end"}, root, String(y));
+      svg("text", {x: left - 7, y: toY(y) + 4, "text-anchor": "end"}, root, minus(y));
     }
-    for (const f of ticks(0, strongest, 5)) {
-      const y = top + tall * (1 - f / strongest);
+    for (const f of ticks(lowest * strongest, strongest, 5)) {
+      const y = toF(f);
       svg("path", {d: `M${width - right} ${y}h-5`, ...frame}, root);
       svg("text", {x: width - right + 7, y: y + 4, fill: this.colours.stick, class: "sticktext"},
-        root, String(f));
+        root, minus(f));
     }
     svg("text", {x: left + inner / 2, y: height - 8, "text-anchor": "middle"}, root,
       this.unit === "nm" ? "Wavelength (nm)" : "Energy (eV)");
     svg("text", {transform: `translate(16 ${top + tall / 2}) rotate(-90)`, "text-anchor": "middle"},
-      root, "ε (10³ L mol⁻¹ cm⁻¹)");
+      root, this.quantity.axis);
     svg("text", {transform: `translate(${width - 10} ${top + tall / 2}) rotate(-90)`,
       "text-anchor": "middle", fill: this.colours.stick, class: "sticktext"}, root,
-    "Oscillator strength");
+    this.quantity.sticks);
     this.follow(root, {left, right, top, inner, tall, width, low, high, toX, toY});
     return root;
   }
@@ -191,8 +209,8 @@ class Spectrum {
 
   // Labels by falling strength, the chosen first; one that would lie on another is left out.
   labelled(places) {
-    const strongest = Math.max(...this.data.strengths), kept = [];
-    const rank = (n) => (this.data.labels[n] === this.chosen ? Infinity : this.data.strengths[n]);
+    const sizes = this.strengths.map(Math.abs), strongest = Math.max(...sizes), kept = [];
+    const rank = (n) => (this.data.labels[n] === this.chosen ? Infinity : sizes[n]);
     for (const n of [...places.keys()].sort((a, b) => rank(b) - rank(a))) {
       const apart = ([x, y]) => Math.abs(x - places[n][0]) > 22 || Math.abs(y - places[n][1]) > 14;
       if (rank(n) > 0.05 * strongest && kept.every((k) => apart(places[k]))) { kept.push(n); }
@@ -202,7 +220,7 @@ class Spectrum {
 
   sticks(body, toX, toY, floor, [left, right]) {
     const places = this.data.energies.map((energy, n) => [
-      toX(this.unit === "nm" ? this.data.hc / energy : energy), toY(this.data.strengths[n])]);
+      toX(this.unit === "nm" ? this.data.hc / energy : energy), toY(this.strengths[n])]);
     const labelled = this.labelled(places);
     places.forEach((_, n) => {
       const [x, y] = places[n], label = this.data.labels[n];
@@ -213,7 +231,7 @@ class Spectrum {
       svg("circle", {cx: x, cy: y, r: chosen ? 6 : 4, fill: this.colours.stick, class: "stick"},
         group);
       if (labelled.has(n) && x >= left && x <= right) {
-        svg("text", {x: x + 6, y: Math.max(y - 5, 28), fill: this.colours.stick,
+        svg("text", {x: x + 6, y: y > floor ? y + 15 : Math.max(y - 5, 28), fill: this.colours.stick,
           class: "sticktext"}, group, label);
       }
       svg("circle", {cx: x, cy: y, r: 14, fill: "transparent"}, group);
@@ -229,17 +247,18 @@ class Spectrum {
       const box = root.getBoundingClientRect();
       const at = (event.clientX - box.left) * width / box.width;
       const x = Math.min(high, Math.max(low, low + (high - low) * (at - left) / inner));
-      const energy = this.energy(x), value = this.absorption(energy);
-      cross.setAttribute("d", `M${toX(x)} ${top}V${top + tall}M${left} ${toY(value / 1e3)}h${inner}`);
+      const energy = this.energy(x), value = this.value(energy);
+      const {symbol, scale, strengths, letter, digits} = this.quantity;
+      cross.setAttribute("d", `M${toX(x)} ${top}V${top + tall}M${left} ${toY(value / scale)}h${inner}`);
       cross.setAttribute("visibility", "visible");
       const states = this.data.energies.map((e, n) => [Math.abs(
         toX(this.unit === "nm" ? this.data.hc / e : e) - toX(x)), n]).sort((a, b) => a[0] - b[0]);
-      let text = `${(this.data.hc / energy).toFixed(0)} nm, ${energy.toFixed(2)} eV: ε = `
-        + `${Number(value.toPrecision(3)).toLocaleString("en")} L mol⁻¹ cm⁻¹`;
+      let text = `${(this.data.hc / energy).toFixed(0)} nm, ${energy.toFixed(2)} eV: ${symbol} = `
+        + `${minus(Number(value.toPrecision(3)).toLocaleString("en"))} L mol⁻¹ cm⁻¹`;
       if (states.length && states[0][0] < 14) {
         const n = states[0][1];
         text += ` · ${this.data.labels[n]} at ${(this.data.hc / this.data.energies[n]).toFixed(0)}`
-          + ` nm, f = ${this.data.strengths[n].toFixed(3)}`
+          + ` nm, ${letter} = ${minus(this.data[strengths][n].toFixed(digits))}`
           + (this.data.texts ? `: ${this.data.texts[n]}` : "");
       }
       this.onRead(text);
@@ -258,9 +277,9 @@ class Spectrum {
     for (let k = 0; k <= 1000; k++) {
       const energy = this.energy(low + (high - low) * k / 1000);
       lines.push([energy.toFixed(5), (hc / energy).toFixed(3),
-        this.absorption(energy).toPrecision(6)].join(","));
+        this.value(energy).toPrecision(6)].join(","));
     }
-    return ["energy_eV,wavelength_nm,absorption_L_mol-1_cm-1", ...lines, ""].join("\n");
+    return [`energy_eV,wavelength_nm,${this.quantity.column}`, ...lines, ""].join("\n");
   }
 
   svgText() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from scipy.integrate import trapezoid
 from typer.testing import CliRunner
 
 import esml
-from esml.analysis.dichroism import ROTATORY_PER_AREA, broaden_dichroism
+from esml.analysis.dichroism import ROTATORY_PER_AREA, STATEMENT, broaden_dichroism
 from esml.commands.app import app
+from esml.units import HC
 
 
 def test_the_area_is_the_rotatory_strength() -> None:
@@ -58,6 +60,27 @@ def test_mirror_images_and_a_picture(tmp_path: Path) -> None:
     np.testing.assert_allclose(table["dichroism_L_mol1_cm1"], one.dichroism, rtol=1e-8)
 
 
+def test_the_largest_band_is_one_that_can_be_measured() -> None:
+    curve = broaden_dichroism([4.0, 8.0], [-10.0, 100.0], 0.2)
+    place, height = curve.largest
+    # Δε = E R g, whose maximum is slightly above the line's.
+    assert place == pytest.approx(HC / 4.0, abs=0.6)
+    assert height == pytest.approx(curve.dichroism.min(), rel=1e-6)
+    assert np.isnan(broaden_dichroism([8.0], [100.0], 0.2).largest).all()
+
+
+def test_how_often_signs_are_right_is_what_the_table_of_the_documentation_says() -> None:
+    """Bands with a label of 2 or more in size that are like that of the model."""
+    page = (Path(__file__).parents[2] / "docs" / "light.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|]+ \| S\d \|" + 6 * r" *([-+.\d]+) \|", page, re.M)
+    table = np.array(rows, dtype=float)
+    (_, _, own, label, _, likeness) = table.T
+    counted = (np.abs(label) >= 2.0) & (likeness >= 0.7)
+    right = counted & (np.sign(own) == np.sign(label))
+    assert f"of {counted.sum()} bands" in STATEMENT
+    assert f" {right.sum()} have the label's sign" in STATEMENT
+
+
 def test_signs_of_either_mirror_image_are_warned_of(tmp_path: Path) -> None:
     """Where the SMILES or the drawing does not choose, and where it matters."""
     pytest.importorskip("rdkit")
@@ -89,6 +112,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*command, "--csv", str(tmp_path / "a.csv")])
     assert done.exit_code == 0, done.output
     assert "cgs" in done.output
+    assert STATEMENT in done.output
     assert "dichroism" in (tmp_path / "a.csv").read_text().splitlines()[0]
     refused = CliRunner().invoke(app, [*command, "--average"])
     assert refused.exit_code == 2

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import replace
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from surrogate_cases import read_one, vibronic
 
 import esml
+from esml.analysis.dichroism import STATEMENT
 from esml.analysis.orbital_shapes import Grid, Shapes
 from esml.plots.page import page, write_page
 from esml.plots.page_data import frame, opening_state, orbital_pairs, shortest_shown
@@ -164,6 +166,22 @@ def test_two_photon_strengths_stand_beside_the_oscillator_strengths() -> None:
     ]
     assert "only their order of magnitude counts" in source
     assert "within 0.2 eV of a state that one photon reaches" in source
+
+
+def test_rotatory_strengths_stand_beside_the_oscillator_strengths() -> None:
+    """Where asked for: with how often their signs are right."""
+    assert "cgs)</th>" not in text()
+    singlets = replace(result().singlets, rotatory_strengths=np.array([12.34, -0.56, 0.0]))
+    source = page(replace(result(), singlets=singlets), dichroism=True)
+    (table,) = re.findall(r'<table id="states">.*?</table>', source, re.S)
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", table)
+    rows = [
+        re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr data-row.*?</tr>", table)
+    ]
+    assert {len(row) for row in rows} == {len(heads) - 1}
+    place = heads.index("R (10⁻⁴⁰ cgs)") - 1
+    assert [row[place] for row in rows] == ["+12.3", "−0.6", "+0.0", "–", "–", "–"]
+    assert STATEMENT in unescape(source)
 
 
 def test_orbitals_of_the_page_are_those_of_the_model() -> None:

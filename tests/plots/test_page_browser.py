@@ -6,6 +6,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def test_the_spectrum_and_its_band_are_those_of_python(tab: Any, result: Result)
     singlets = result.singlets
     curve = broaden(singlets.energies, singlets.oscillator_strengths, 0.3, energies=energies)
     found = tab.evaluate(
-        "(es) => es.map((e) => [spectrum.absorption(e), ...spectrum.band(e)])", energies.tolist()
+        "(es) => es.map((e) => [spectrum.value(e), ...spectrum.band(e)])", energies.tolist()
     )
     absorption, low, high = np.array(found).T
     # The script leaves out lines beyond six standard deviations, and has energies of five digits.
@@ -157,7 +158,7 @@ def test_vibronic_bands_are_those_of_python(tab: Any, result: Result, tmp_path: 
     page = tab.context.new_page()
     page.goto((tmp_path / "page.html").as_uri())
     energies = np.linspace(0.5, 8.0, 301)
-    found = page.evaluate("(es) => es.map((e) => spectrum.absorption(e))", energies.tolist())
+    found = page.evaluate("(es) => es.map((e) => spectrum.value(e))", energies.tolist())
     longest = page.evaluate("spectrum.range[1]")
     assert not page.is_visible("#width")
     assert page.locator("#spectrum polygon").count() == 0
@@ -165,6 +166,31 @@ def test_vibronic_bands_are_those_of_python(tab: Any, result: Result, tmp_path: 
     # Between the points of the curve, a tenth of its width apart, the script takes straight lines.
     np.testing.assert_allclose(found, curve.at(energies), atol=0.01 * curve.absorption.max())
     assert longest > HC / min(band.zero_zero for band in curve.transitions)
+
+
+def test_circular_dichroism_is_that_of_python(tab: Any, result: Result, tmp_path: Path) -> None:
+    """Its curve, its downloads, and absorption by the menu."""
+    strengths = np.array([30.0, -20.0, 5.0])
+    chiral = replace(result, singlets=replace(result.singlets, rotatory_strengths=strengths))
+    write_page(chiral, tmp_path / "page.html", dichroism=True)
+    page = tab.context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    curve = chiral.dichroism()
+    found = page.evaluate("(es) => es.map((e) => spectrum.value(e))", curve.energies.tolist())
+    title = page.inner_text("#h-spectrum")
+    table = page.evaluate("spectrum.csv()").splitlines()
+    states = list(csv.DictReader(page.evaluate("statesCsv()").splitlines()))
+    page.select_option("#quantity", "absorption")
+    energy = float(result.singlets.energies[0])
+    absorption = page.evaluate("(e) => spectrum.value(e)", energy)
+    axis = page.inner_text("#spectrum")
+    page.close()
+    np.testing.assert_allclose(found, curve.dichroism, atol=1e-4 * np.abs(curve.dichroism).max())
+    assert title == "Circular dichroism"
+    assert table[0].endswith("dichroism_L_mol-1_cm-1")
+    assert [row["R"] for row in states] == ["30", "-20", "5", "", "", ""]
+    assert absorption == pytest.approx(result.spectrum().at([energy])[0], rel=1e-3)
+    assert "ε (10³" in axis
 
 
 def test_it_opens_on_the_brightest_state_and_others_can_be_chosen(tab: Any, result: Result) -> None:
