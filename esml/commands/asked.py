@@ -54,7 +54,6 @@ class Asked:
         about_many = {"--conformers": self.conformers is not None, "--average": self.average}
         if self.cd:
             others = {"--experiment": outputs.view.measured is not None}
-            others |= {"--json": outputs.json is not None}
             others |= compared | {"--vibronic": self.vibronic} | about_many
             _check_alone("about absorption and --cd about circular dichroism", others)
         if self.vibronic:

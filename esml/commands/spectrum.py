@@ -135,7 +135,8 @@ def spectrum(
         bool,
         typer.Option(
             "--cd",
-            help="Circular dichroism: rotatory strengths; --plot, --csv and --report show Δε.",
+            help="Circular dichroism: rotatory strengths and Δε; --plot, --csv, --json and "
+            "--report have them.",
         ),
     ] = False,
     vibronic: Annotated[
@@ -256,15 +257,22 @@ def _one_spectrum(
     curve = bands or result.spectrum(fwhm=fwhm)
     # Files first: the program that reads the tables from a pipe may close it early.
     with refusing(OSError):
-        if asked.cd:
-            _write_dichroism(result.dichroism(fwhm=fwhm), outputs)
+        dichroism = result.dichroism(fwhm=fwhm) if asked.cd else None
+        if dichroism is not None:
+            _write_dichroism(dichroism, outputs)
         else:
-            _write_spectrum(result, curve, outputs, comparison, details)
+            _write_spectrum(result, curve, outputs, comparison)
+        if outputs.json is not None:
+            from esml.export.spectra import write_spectrum_json
+
+            measured = outputs.view.measured
+            write_spectrum_json(outputs.json, result, curve, measured, details, dichroism)
+            note(f"numbers: {outputs.json}")
         _write_orbitals(result, structure, asked, bands, outputs, details)
     outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
-    if asked.cd:
-        print_dichroism(result.dichroism(fwhm=fwhm))
+    if dichroism is not None:
+        print_dichroism(dichroism)
     if asked.two_photon:
         print_two_photon(result.singlets)
     if details is not None:
@@ -296,11 +304,6 @@ def _write_spectrum(
         note(f"curve: {outputs.csv}")
     if outputs.plot is not None:
         save_picture(spectrum_picture(result, curve, outputs.view, comparison), outputs.plot)
-    if outputs.json is not None:
-        from esml.export.spectra import write_spectrum_json
-
-        write_spectrum_json(outputs.json, result, curve, outputs.view.measured, details)
-        note(f"numbers: {outputs.json}")
 
 
 def _write_orbitals(

@@ -26,6 +26,9 @@ its multiplicity (``state``, ``energy_eV``, which is negative for lower ones,
 ``transition_dipole_e_bohr``, ``oscillator_strength``), ``spin_orbit`` with the states of the other
 multiplicity (``state``, ``energy_eV`` from this state, ``strength_cm-1``) and
 ``phosphorescence_lifetime_ms``, null for singlets.
+``circular_dichroism`` (version 7), if asked for, holds ``fwhm_eV`` and ``shape`` of a
+line, ``energies_eV`` and ``dichroism_L_mol-1_cm-1`` (Δε) of the curve, ``states`` and their
+``rotatory_strengths`` (10⁻⁴⁰ cgs), and ``statement``, how often signs are right.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from typing import Any
 
 from esml.analysis.colour import CONCENTRATION, PATH
 from esml.analysis.emission_spectrum import mirror_image
+from esml.analysis.dichroism import STATEMENT, Dichroism
 from esml.analysis.likeness import likeness
 from esml.analysis.spectrum import WAVENUMBERS, Spectrum
 from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
@@ -55,6 +59,7 @@ def write_spectrum_json(
     curve: Spectrum,
     measured: MeasuredSpectrum | None = None,
     details: StateDetails | None = None,
+    dichroism: Dichroism | None = None,
 ) -> None:
     """Write a spectrum, and a measured one to compare with, as JSON.
 
@@ -70,6 +75,8 @@ def write_spectrum_json(
         A measured spectrum to compare with.
     details
         One state in detail.
+    dichroism
+        Its circular dichroism, to be stored, too.
 
     Raises
     ------
@@ -105,6 +112,8 @@ def write_spectrum_json(
         entry["state"] = details.to_plain()
     if isinstance(curve, VibronicSpectrum):
         entry["vibronic"] = _vibronic(curve)
+    if dichroism is not None:
+        entry["circular_dichroism"] = _dichroism(result, dichroism)
     text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
     write_whole(Path(path), (text + "\n").encode("utf-8"))
 
@@ -161,6 +170,18 @@ def _lent(band: VibronicBand, temperature: float) -> dict[str, Any] | None:
         "shifts": expansion.shifts.tolist(),
         "overlaps": expansion.overlaps.tolist(),
         "step": expansion.step,
+    }
+
+
+def _dichroism(result: Result, curve: Dichroism) -> dict[str, Any]:
+    return {
+        "fwhm_eV": curve.fwhm,
+        "shape": curve.shape,
+        "energies_eV": curve.energies.tolist(),
+        "dichroism_L_mol-1_cm-1": curve.dichroism.tolist(),
+        "states": result.singlets.labels,
+        "rotatory_strengths": result.singlets.rotatory_strengths.tolist(),
+        "statement": STATEMENT,
     }
 
 

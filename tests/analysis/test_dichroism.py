@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -109,11 +110,23 @@ def test_the_command(tmp_path: Path) -> None:
     atoms.rattle(0.1, seed=2)
     write(tmp_path / "a.xyz", atoms)
     command = ["spectrum", str(tmp_path / "a.xyz"), "--n-states", "3", "--cd"]
-    done = CliRunner().invoke(app, [*command, "--csv", str(tmp_path / "a.csv")])
+    files = ["--csv", str(tmp_path / "a.csv"), "--json", str(tmp_path / "a.json")]
+    done = CliRunner().invoke(app, [*command, *files])
     assert done.exit_code == 0, done.output
     assert "cgs" in done.output
     assert STATEMENT in done.output
     assert "dichroism" in (tmp_path / "a.csv").read_text().splitlines()[0]
+    stored = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert stored["schema_version"] == 8
+    strengths = stored["prediction"]["singlets"]["rotatory_strengths"]
+    found = stored["circular_dichroism"]
+    assert found["rotatory_strengths"] == strengths
+    assert found["states"] == ["S1", "S2", "S3"]
+    curve = broaden_dichroism(
+        stored["prediction"]["singlets"]["energies"], strengths, energies=found["energies_eV"]
+    )
+    most = np.abs(curve.dichroism).max()
+    np.testing.assert_allclose(found["dichroism_L_mol-1_cm-1"], curve.dichroism, atol=1e-6 * most)
     refused = CliRunner().invoke(app, [*command, "--average"])
     assert refused.exit_code == 2
     assert "--average is about absorption" in refused.output
