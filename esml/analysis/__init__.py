@@ -33,7 +33,7 @@ from esml.analysis.characters import (
     characterize,
 )
 from esml.analysis.colour import Colour
-from esml.analysis.dichroism import Dichroism, broaden_dichroism
+from esml.analysis.dichroism import Dichroism, broaden_dichroism, mean_dichroism
 from esml.analysis.emission import radiative_lifetime, radiative_rate
 from esml.analysis.irreps import StateSymmetry, state_symmetries
 from esml.analysis.likeness import Likeness, likeness, peaks
@@ -73,6 +73,7 @@ __all__ = [
     "excited_state_absorption",
     "isovalue",
     "likeness",
+    "mean_dichroism",
     "peaks",
     "point_group",
     "radiative_lifetime",

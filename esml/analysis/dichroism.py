@@ -12,7 +12,8 @@ Reference: N. Berova, K. Nakanishi and R. W. Woody (eds.), Circular Dichroism, 2
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,7 +110,7 @@ class Dichroism:
         # Curve and sticks share one zero line.
         height = 1.1 * max(np.abs(line.get_ydata()).max() for line in ax.get_lines())
         ax.set_ylim(-height, height)
-        if sticks:
+        if sticks and len(self.stick_energies):
             self._draw_sticks(ax)
         return ax
 
@@ -175,3 +176,40 @@ def broaden_dichroism(
         fwhm=up.fwhm,
         shape=shape,
     )
+
+
+def mean_dichroism(
+    transitions: Sequence[tuple[ArrayLike, ArrayLike]],
+    weights: ArrayLike,
+    fwhm: float = 0.3,
+    shape: Shape = "gaussian",
+    energies: ArrayLike | None = None,
+) -> Dichroism:
+    """Return Σ_k w_k Δε_k(E) of several geometries of one molecule, as conformers.
+
+    Parameters
+    ----------
+    transitions
+        Energies (S,) in eV and rotatory strengths (S,) in 10⁻⁴⁰ cgs of each of K geometries.
+    weights
+        (K,) weights w, which add up to 1.
+    fwhm, shape, energies
+        As for ``esml.analysis.broaden``.
+
+    Returns
+    -------
+    The mean curve, without sticks.
+
+    Raises
+    ------
+    ValueError
+        As in ``broaden_dichroism``, and if there is no geometry.
+    """
+    if not transitions:
+        raise ValueError("there is no geometry to average over: expected at least one")
+    places = np.concatenate([np.asarray(e, dtype=np.float64) for e, _ in transitions])
+    pairs = zip(np.asarray(weights, dtype=np.float64), transitions, strict=True)
+    # Δε is linear in the strengths: the mean curve has weighted strengths.
+    strengths = np.concatenate([w * np.asarray(r, dtype=np.float64) for w, (_, r) in pairs])
+    curve = broaden_dichroism(places, strengths, fwhm, shape, energies)
+    return replace(curve, stick_energies=np.zeros(0), stick_strengths=np.zeros(0))

@@ -54,7 +54,7 @@ class Asked:
         about_many = {"--conformers": self.conformers is not None, "--average": self.average}
         if self.cd:
             others = {"--experiment": outputs.view.measured is not None}
-            others |= compared | {"--vibronic": self.vibronic} | about_many
+            others |= compared | {"--vibronic": self.vibronic}
             _check_alone("about absorption and --cd about circular dichroism", others)
         if self.vibronic:
             others = compared | about_many

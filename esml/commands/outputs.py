@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from esml import __version__
 from esml.commands.messages import fail, note, refusing
 from esml.commands.options import check_apart, check_output, check_picture
-from esml.commands.pictures import View, mean_picture
+from esml.commands.pictures import View, curve_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from esml.analysis.dichroism import Dichroism
     from esml.analysis.spectrum import Spectrum
     from esml.io.structures import Structure
     from esml.results import Result
@@ -97,14 +98,14 @@ class Outputs:
             writer.add(placed)
         note(f"prediction: {self.predictions}")
 
-    def write_curve(self, curve: Spectrum) -> None:
-        """Write the table and the picture of a mean spectrum, if asked for."""
+    def write_curve(self, curve: Spectrum | Dichroism) -> None:
+        """Write table and picture of a mean spectrum or of circular dichroism, if asked for."""
         with refusing(OSError):
             if self.csv is not None:
                 curve.to_csv(self.csv)
                 note(f"curve: {self.csv}")
             if self.plot is not None:
-                save_picture(mean_picture(curve, self.view), self.plot)
+                save_picture(curve_picture(curve, self.view), self.plot)
 
 
 def save_picture(axes: Axes, path: Path) -> None:

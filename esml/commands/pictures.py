@@ -11,6 +11,7 @@ from esml.commands.messages import fail, refusing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from esml.analysis.dichroism import Dichroism
     from esml.analysis.spectrum import Spectrum
     from esml.analysis.spectrum_axes import Unit
     from esml.analysis.vibronic import VibronicSpectrum
@@ -108,6 +109,15 @@ def _add_reference(axes: Axes, spectrum: Spectrum, comparison: Comparison) -> No
     axes.get_lines()[0].set_label("esml")
     reference.plot(axes, sticks=False, color="#6b6b6b", linestyle="--", label=comparison.level)
     name_curves(axes)
+
+
+def curve_picture(curve: Spectrum | Dichroism, view: View) -> Axes:
+    """Draw a mean spectrum (``mean_picture``) or circular dichroism."""
+    from esml.analysis.dichroism import Dichroism
+
+    if isinstance(curve, Dichroism):
+        return curve.plot(axis=view.axis, limits=view.limits)
+    return mean_picture(curve, view)
 
 
 def mean_picture(curve: Spectrum, view: View) -> Axes:

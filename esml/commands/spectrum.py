@@ -45,7 +45,6 @@ from esml.commands.two_photon import print_two_photon, two_photon_of
 from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 
 if TYPE_CHECKING:
-    from esml.analysis.dichroism import Dichroism
     from esml.analysis.spectrum import Spectrum
     from esml.analysis.vibronic import VibronicSpectrum
     from esml.io.comparison import Comparison
@@ -219,9 +218,9 @@ def spectrum(
     )
     asked.check_together(outputs)
     if conformers is not None:
-        conformer_spectrum(molecule, conformers, n_states, asked.fwhm, surrogate, options, outputs)
+        conformer_spectrum(molecule, conformers, asked, surrogate, options, outputs)
     elif average:
-        thermal_spectrum(Path(molecule), n_states, asked.fwhm, surrogate, options, outputs)
+        thermal_spectrum(Path(molecule), asked, surrogate, options, outputs)
     else:
         _one_spectrum(molecule, asked, surrogate, options, outputs)
 
@@ -259,7 +258,7 @@ def _one_spectrum(
     with refusing(OSError):
         dichroism = result.dichroism(fwhm=fwhm) if asked.cd else None
         if dichroism is not None:
-            _write_dichroism(dichroism, outputs)
+            outputs.write_curve(dichroism)
         else:
             _write_spectrum(result, curve, outputs, comparison)
         if outputs.json is not None:
@@ -281,15 +280,6 @@ def _one_spectrum(
         print_bands(bands)
     last_step = None if asked.raw else surrogate.last_step
     print_lines(curve, outputs.view, last_step_line(result, last_step))
-
-
-def _write_dichroism(curve: Dichroism, outputs: Outputs) -> None:
-    if outputs.csv is not None:
-        curve.to_csv(outputs.csv)
-        note(f"curve: {outputs.csv}")
-    if outputs.plot is not None:
-        view = outputs.view
-        save_picture(curve.plot(axis=view.axis, limits=view.limits), outputs.plot)
 
 
 def _write_spectrum(

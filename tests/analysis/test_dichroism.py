@@ -14,8 +14,14 @@ from scipy.integrate import trapezoid
 from typer.testing import CliRunner
 
 import esml
-from esml.analysis.dichroism import ROTATORY_PER_AREA, STATEMENT, broaden_dichroism
+from esml.analysis.dichroism import (
+    ROTATORY_PER_AREA,
+    STATEMENT,
+    broaden_dichroism,
+    mean_dichroism,
+)
 from esml.commands.app import app
+from esml.io.structures import ReadingOptions, conformers
 from esml.units import HC
 
 
@@ -59,6 +65,57 @@ def test_mirror_images_and_a_picture(tmp_path: Path) -> None:
     one.to_csv(tmp_path / "a.csv")
     table = np.genfromtxt(tmp_path / "a.csv", delimiter=",", names=True)
     np.testing.assert_allclose(table["dichroism_L_mol1_cm1"], one.dichroism, rtol=1e-8)
+
+
+def test_the_mean_of_conformers_is_the_weighted_sum_of_their_curves() -> None:
+    geometries = [([4.0, 5.0], [-30.0, 10.0]), ([4.2, 5.1], [20.0, 5.0])]
+    grid = np.linspace(3.0, 6.0, 101)
+    mean = mean_dichroism(geometries, [0.7, 0.3], 0.2, "lorentzian", grid)
+    one, other = (broaden_dichroism(*each, 0.2, "lorentzian", grid) for each in geometries)
+    expected = 0.7 * one.dichroism + 0.3 * other.dichroism
+    np.testing.assert_allclose(mean.dichroism, expected, atol=1e-12)
+
+
+def test_the_mean_spectrum_of_the_command_is_that_of_the_conformers(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    smiles, table, picture = "C[C@H](O)C=O", tmp_path / "a.csv", tmp_path / "a.png"
+    command = ["spectrum", smiles, "--geometry", "mmff", "--n-states", "2", "--cd"]
+    files = ["--csv", str(table), "--plot", str(picture)]
+    done = CliRunner().invoke(app, [*command, "--conformers", "2", *files])
+    assert done.exit_code == 0, done.output
+    assert STATEMENT in done.stdout
+    found = np.genfromtxt(table, delimiter=",", names=True)
+    both = conformers(smiles, 2, ReadingOptions(geometry="mmff"))
+    assert len(both) == 2
+    expected = np.zeros(len(found))
+    for structure, weight in both:
+        states = esml.load_model().predict(structure.atoms, n_states=2).singlets
+        curve = broaden_dichroism(
+            states.energies, states.rotatory_strengths, energies=found["energy_eV"]
+        )
+        expected += weight * curve.dichroism
+    most = np.abs(expected).max()
+    np.testing.assert_allclose(found["dichroism_L_mol1_cm1"], expected, atol=1e-5 * most)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_frames_that_are_mirror_images_have_no_mean(tmp_path: Path) -> None:
+    atoms = molecule("CH3CHO")
+    atoms.rattle(0.1, seed=2)
+    mirrored = atoms.copy()
+    mirrored.positions *= [1.0, 1.0, -1.0]
+    largest = []
+    for name, frames in (("one", [atoms, atoms]), ("both", [atoms, mirrored])):
+        write(tmp_path / f"{name}.xyz", frames)
+        command = ["spectrum", str(tmp_path / f"{name}.xyz"), "--n-states", "3", "--cd"]
+        table = tmp_path / f"{name}.csv"
+        done = CliRunner().invoke(app, [*command, "--average", "--csv", str(table)])
+        assert done.exit_code == 0, done.output
+        found = np.genfromtxt(table, delimiter=",", names=True)
+        largest.append(np.abs(found["dichroism_L_mol1_cm1"]).max())
+    curve = esml.load_model().predict(atoms, n_states=3).dichroism()
+    assert largest[0] == pytest.approx(np.abs(curve.dichroism).max(), rel=1e-4)
+    assert largest[1] < 1e-4 * largest[0]
 
 
 def test_the_largest_band_is_one_that_can_be_measured() -> None:
@@ -127,8 +184,8 @@ def test_the_command(tmp_path: Path) -> None:
     )
     most = np.abs(curve.dichroism).max()
     np.testing.assert_allclose(found["dichroism_L_mol-1_cm-1"], curve.dichroism, atol=1e-6 * most)
-    refused = CliRunner().invoke(app, [*command, "--average"])
+    refused = CliRunner().invoke(app, [*command, "--vibronic"])
     assert refused.exit_code == 2
-    assert "--average is about absorption" in refused.output
+    assert "--vibronic is about absorption" in refused.output
     plain = CliRunner().invoke(app, command[:-1])
     assert "cgs" not in plain.output
