@@ -287,7 +287,6 @@ def _write_spectrum(
     curve: Spectrum,
     outputs: Outputs,
     comparison: Comparison | None,
-    details: StateDetails | None,
 ) -> None:
     if outputs.csv is not None:
         curve.to_csv(outputs.csv)

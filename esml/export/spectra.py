@@ -38,8 +38,8 @@ from pathlib import Path
 from typing import Any
 
 from esml.analysis.colour import CONCENTRATION, PATH
-from esml.analysis.emission_spectrum import mirror_image
 from esml.analysis.dichroism import STATEMENT, Dichroism
+from esml.analysis.emission_spectrum import mirror_image
 from esml.analysis.likeness import likeness
 from esml.analysis.spectrum import WAVENUMBERS, Spectrum
 from esml.analysis.vibronic import VibronicBand, VibronicSpectrum

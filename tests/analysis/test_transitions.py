@@ -196,6 +196,7 @@ def test_absorption_of_an_excited_state(result: Result) -> None:
 def test_densities_between_states_by_name(result: Result) -> None:
     found = result.excited_state_absorption("S2")
     density = result.density_between("S2", "S5")
+    assert result.dipole_operator is not None
     dipole = np.einsum("xuv,uv->x", result.dipole_operator, density)
     np.testing.assert_allclose(dipole, found.dipoles[found.finals.index("S5")], atol=1e-9)
     with pytest.raises(ValueError, match="expected two singlets or two triplets"):

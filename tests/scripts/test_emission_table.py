@@ -28,8 +28,8 @@ def test_means_of_measured_maxima(tmp_path: Path) -> None:
 
 def test_correlations_and_failures() -> None:
     def entry(up: float, down: float) -> dict[str, object]:
-        relaxed = {"absorption": up, "emission": down, "strength": 0.1, "converged": True}
-        return relaxed | {"maximum": up - 0.1, "mirrored": 8.0 - down}
+        relaxed: dict[str, object] = {"absorption": up, "emission": down, "converged": True}
+        return relaxed | {"strength": 0.1, "maximum": up - 0.1, "mirrored": 8.0 - down}
 
     known = {FIRST: (2.9, 2.8), SECOND: (3.9, 3.5), THIRD: (4.9, 4.7)}
     done = {key: entry(up + 0.1, down - 0.3) for key, (up, down) in known.items()}
