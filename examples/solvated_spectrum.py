@@ -6,7 +6,8 @@
 The first form reads frames with ASE: the first atoms are the molecule, all others carry charges
 (embedding_loop.py writes such a file). The second reads any topology with charges and any
 trajectory that MDAnalysis knows (pip install MDAnalysis); whole residues within --within Å of the
-molecule become point charges. The curve goes to solvated.csv, the picture to solvated.png.
+molecule become point charges. The molecule has the charge of --charge, else the sum of the charges
+of its atoms in the file. The curve goes to solvated.csv, the picture to solvated.png.
 """
 
 from __future__ import annotations
@@ -27,16 +28,33 @@ mpl.use("Agg")  # pictures go to files, no window is needed
 Frame = tuple[Atoms, esml.PointCharges]
 
 
-def of_ase(path: str, n_atoms: int) -> Iterator[Frame]:
+def charged(molecule: Atoms, charge: int | None) -> Atoms:
+    """The molecule with this charge, or with the sum of its atoms' charges."""
+    total = molecule.get_initial_charges().sum()
+    if charge is None and abs(total - round(total)) > 0.1:
+        raise SystemExit(
+            f"the charges of the molecule's atoms sum to {total:.2f} e: expected a whole number; "
+            "give --charge"
+        )
+    stated = round(total) if charge is None else charge
+    return Atoms(molecule.numbers, molecule.positions, info={"charge": stated})
+
+
+def of_ase(path: str, n_atoms: int, charge: int | None) -> Iterator[Frame]:
     """The molecule and the charges around it in each frame of a file."""
     for frame in iread(path, ":"):
         around = frame[n_atoms:]
         charges = esml.PointCharges(around.get_initial_charges(), around.positions)
-        yield Atoms(frame.numbers[:n_atoms], frame.positions[:n_atoms]), charges
+        yield charged(frame[:n_atoms], charge), charges
 
 
 def of_mdanalysis(
-    topology: str, trajectory: str, selection: str, within: float, every: int
+    topology: str,
+    trajectory: str,
+    selection: str,
+    within: float,
+    every: int,
+    charge: int | None,
 ) -> Iterator[Frame]:
     """The same from a topology and a trajectory; molecules are made whole, the box is unwrapped."""
     import MDAnalysis
@@ -60,7 +78,7 @@ def of_mdanalysis(
     )
     for _ in universe.trajectory[::every]:
         charges = esml.PointCharges(around.charges, around.positions)
-        yield Atoms(symbols, solute.positions), charges
+        yield charged(Atoms(symbols, solute.positions, charges=solute.charges), charge), charges
 
 
 def main() -> None:
@@ -70,17 +88,22 @@ def main() -> None:
     parser.add_argument("--select", default="resname LIG", help="the molecule, for MDAnalysis")
     parser.add_argument("--within", type=float, default=15.0, help="Å, for MDAnalysis")
     parser.add_argument("--every", type=int, default=1, help="frames, for MDAnalysis")
+    parser.add_argument(
+        "--charge", type=int, help="of the molecule; else the sum of the charges of its atoms"
+    )
     parser.add_argument("--range", type=float, nargs=2, help="eV, ends of the axis of the picture")
     given = parser.parse_args()
     if len(given.files) == 1:
-        frames = list(of_ase(given.files[0], given.atoms))
+        frames = list(of_ase(given.files[0], given.atoms, given.charge))
     else:
         topology, trajectory = given.files
-        found = of_mdanalysis(topology, trajectory, given.select, given.within, given.every)
-        frames = list(found)
+        asked = given.select, given.within, given.every, given.charge
+        frames = list(of_mdanalysis(topology, trajectory, *asked))
 
     model = esml.load_model()
     molecules, charges = zip(*frames, strict=True)
+    source = "the sum of the charges of its atoms" if given.charge is None else "as given"
+    print(f"charge of the molecule: {molecules[0].info['charge']:d}, {source}")
     curves = {}
     for name, around in {"in solution": charges, "without the surroundings": None}.items():
         transitions = []
@@ -89,6 +112,8 @@ def main() -> None:
                 print(f"left out: {result.reason}")
                 continue
             transitions.append((result.singlets.energies, result.singlets.oscillator_strengths))
+        if not transitions:
+            raise SystemExit("no frame has a prediction: expected one at least; see the reasons")
         lowest = np.array([energies[0] for energies, _ in transitions])
         error = lowest.std() / np.sqrt(len(lowest))
         print(f"S1 {name}: {lowest.mean():.2f} ± {lowest.std():.2f} eV, mean to ± {error:.3f}")

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import write
 from surrogate_cases import read_all
+
+import esml
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -123,6 +127,40 @@ def test_a_molecule_in_water(
     assert Path("solvated.png").exists()
     with open("solvated.csv", newline="") as file:
         assert len(list(csv.reader(file))) > 100
+
+
+@pytest.mark.parametrize(
+    ("charges", "options", "said"),
+    [
+        ([0.4, 0.1, -0.75, -0.75], [], "-1, the sum of the charges of its atoms"),
+        ([0.0] * 4, ["--charge", "-1"], "-1, as given"),
+    ],
+)
+def test_an_ion_in_water_keeps_its_charge(
+    charges: list[float],
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    formate = Atoms("CHO2", [(0, 0, 0), (0, 1.13, 0), (1.12, -0.54, 0), (-1.12, -0.54, 0)])
+    frame = formate + Atoms("OH2", [(0, -3.2, 0), (0.76, -2.6, 0), (-0.76, -2.6, 0)])
+    frame.set_initial_charges([*charges, -0.834, 0.417, 0.417])
+    write("formate.extxyz", [frame, frame])
+    run("solvated_spectrum", monkeypatch, "formate.extxyz", "--atoms", "4", *options)
+    shown = capsys.readouterr().out
+    assert f"charge of the molecule: {said}" in shown
+    formate.info["charge"] = int(said.split(",")[0])
+    expected = esml.load_model().predict(formate, n_states=6).singlets.energies[0]
+    (found,) = numbers(r"S1 without the surroundings: (-?[\d.]+)", shown)
+    assert found == pytest.approx(expected, abs=0.006)
+
+
+def test_a_broken_charge_in_water_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = Atoms("HFNa", [(0, 0, 0), (0, 0, 0.92), (0, 0, 5)], charges=[0.4, -0.1, 1.0])
+    write("broken.extxyz", frame)
+    with pytest.raises(SystemExit, match=r"sum to 0\.30 e: expected .* give --charge"):
+        run("solvated_spectrum", monkeypatch, "broken.extxyz", "--atoms", "2")
 
 
 def test_excited_state_surface(
