@@ -37,7 +37,10 @@ SHOWN = {
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Name or path of a model.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Name or path of a model; the shipped one if left out."),
+    ] = None,
     data: Annotated[
         Path | None, typer.Argument(help="Dataset: a shard or a directory of shards.")
     ] = None,

@@ -94,6 +94,7 @@ def test_a_table_without_headings_of_molecules_is_refused(tmp_path: Path) -> Non
 
 
 def test_one_of_two_is_expected(tmp_path: Path) -> None:
+    assert "DATA or --experiment" in refusal(run("evaluate"))
     assert "DATA or --experiment" in refusal(run("evaluate", "default"))
     both = run("evaluate", "default", tmp_path, "--experiment", tmp_path / "a.csv")
     assert "DATA or --experiment" in refusal(both)
@@ -107,7 +108,7 @@ def test_vibrations_take_the_place_of_the_last_step(
     pytest.importorskip("tblite")
     table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
     table.write_text("smiles,solvent,lambda_max (nm)\nC=CC=O,water,210\n", encoding="utf-8")
-    asked = ("evaluate", "default", "--experiment", table, "--vibrations", "--json", numbers)
+    asked = ("evaluate", "--experiment", table, "--vibrations", "--json", numbers)
 
     def doubtful(*given: Any) -> Any:
         found = vibrational_shift(*given)
