@@ -49,7 +49,7 @@ def compared(
     for row in rows:
         known = math.isfinite(row.predicted_nm)
         cells = (f"{row.predicted_nm:.0f}", f"{row.error:+.2f}") if known else ("–", "–")
-        shown.add_row(_plain_text(row.name), row.medium, f"{row.measured_nm:.0f}", *cells)
+        shown.add_row(_plain_text(row.name), row.medium or "–", f"{row.measured_nm:.0f}", *cells)
     screen = console()
     screen.print(shown)
     screen.print()

@@ -51,7 +51,7 @@ class Compared:
     solvent: str
     """Solvent of the measurement, as named in the table."""
     medium: str
-    """Solvent of the prediction, or vacuum."""
+    """Solvent of the prediction, or vacuum; empty for a molecule that was not predicted."""
     measured_nm: float  # λmax of the table, nm
     predicted_nm: float
     """Predicted λmax, nm; nan if there is no prediction."""
@@ -59,9 +59,11 @@ class Compared:
     reason: str = ""
     """Why there is no prediction."""
     solvent_class: str = VACUUM
-    """Class of the medium: nonpolar, polar or hydrogen bonding (``esml.io.surroundings``)."""
+    """Class of the medium: nonpolar, polar or hydrogen bonding (``esml.io.surroundings``); empty
+    without a medium."""
     family: str = OTHER
-    """Family of the dye, by its chromophore (``esml.io.measured.dye_families``)."""
+    """Family of the dye, by its chromophore (``esml.io.measured.dye_families``); empty if the
+    molecule was not read."""
     raw_nm: float = math.nan
     """λmax of the vertical spectrum, nm, without last step and vibrations."""
     doubts: tuple[str, ...] = ()
@@ -217,12 +219,16 @@ def scores(rows: list[Compared], n_unmeasured: int = 0) -> ExperimentScores:
 
 
 def grouped(rows: list[Compared]) -> dict[str, dict[str, ExperimentScores]]:
-    """Return scores by solvent class and by dye family, the largest groups first."""
+    """Return scores by solvent class and by dye family, the largest groups first.
+
+    A molecule that was not predicted has no class, and one that was not read has no family.
+    """
     found = {}
     for name in ("solvent_class", "family"):
         groups: dict[str, list[Compared]] = {}
         for row in rows:
-            groups.setdefault(getattr(row, name), []).append(row)
+            if group := getattr(row, name):
+                groups.setdefault(group, []).append(row)
         order = sorted(groups, key=lambda group: (-len(groups[group]), group))
         found[name] = {group: scores(groups[group]) for group in order}
     return found
@@ -285,12 +291,11 @@ def _predicted(
     )
     for entry, measured in window:
         outcome = next(outcomes) if isinstance(entry, Structure) else None
-        medium, of_solvent, raw, inside = VACUUM, VACUUM, math.nan, True
+        medium, of_solvent, raw, inside = "", "", math.nan, True
         if isinstance(outcome, Result):
             raw, inside = outcome.absorption_max_nm, outcome.in_domain
             of_solvent = solvent_class(outcome.solvent)
-            if outcome.solvent is not None:
-                medium = outcome.solvent.label
+            medium = outcome.solvent.label if outcome.solvent is not None else VACUUM
             has_band = math.isfinite(raw)
             found = further.maximum(model, outcome) if has_band else Maximum(raw, NO_BAND)
         else:
@@ -307,7 +312,7 @@ def _predicted(
             in_domain=inside,
             reason=found.reason,
             solvent_class=of_solvent,
-            family=family_of(smiles) if smiles else OTHER,
+            family=family_of(smiles) if smiles else "",
             raw_nm=raw,
             doubts=found.doubts,
         )

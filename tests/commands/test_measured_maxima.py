@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,28 @@ def test_rows_keep_their_maxima_and_solvents(tmp_path: Path) -> None:
     kept = json.loads(numbers.read_text(encoding="utf-8"))["compounds"]
     shown = [(each["name"], each["medium"], each["measured_nm"]) for each in kept]
     assert shown == [("a b", "water", 210.0), ("c", "vacuum", 257.0)]
+
+
+def test_rows_that_fail_are_in_no_medium(tmp_path: Path) -> None:
+    """Neither in vacuum nor in a class of solvents; what is predicted in vacuum is counted."""
+    pytest.importorskip("rdkit")
+    pytest.importorskip("tblite")
+    table, numbers = tmp_path / "a.csv", tmp_path / "a.json"
+    lines = ["C=CC=O,ethanl,210", "C=CC=O,80/20 water,210", "C=CC=O,,207", "C=CC=O,water,210"]
+    table.write_text("\n".join(["smiles,solvent,λmax", *lines]) + "\n", encoding="utf-8")
+    found = run("evaluate", "--experiment", table, "--json", numbers)
+    assert found.exit_code == 0, found.output
+    kept = json.loads(numbers.read_text(encoding="utf-8"))
+    media = [each["medium"] for each in kept["compounds"]]
+    assert media == ["", "", "vacuum", "water"]
+    assert "2 compounds, 2 without a prediction" in found.stdout
+    assert len(re.findall(r"C=CC=O *│ – ", found.stdout)) == 2
+    classes = {
+        name: (of["n"], of["n_failed"]) for name, of in kept["groups"]["solvent_class"].items()
+    }
+    assert classes == {"hydrogen bonding": (1, 0), "vacuum": (1, 0)}
+    (family,) = kept["groups"]["family"].values()  # that of the molecule, which was read
+    assert (family["n"], family["n_failed"]) == (2, 2)
 
 
 def test_a_table_without_headings_of_molecules_is_refused(tmp_path: Path) -> None:
