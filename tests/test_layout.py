@@ -82,6 +82,7 @@ ONLY_USERS = {
         "esml.io.geometry.building",
         "esml.io.geometry.embedding",
         "esml.io.measured.dye_families",
+        "esml.io.surroundings.solvent_names",
         "esml.plots.page_drawing",
     },
     "tblite": {"esml.io.geometry.relaxation"},

@@ -51,6 +51,48 @@ def test_synonyms_and_smiles_are_known(given: str, name: str) -> None:
     assert found.name == name
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("CDCl3", "chloroform"),
+        ("chloroform-d", "chloroform"),
+        ("DMSO-d6", "dimethyl sulfoxide"),
+        ("d6-DMSO", "dimethyl sulfoxide"),
+        ("methanol-d4", "methanol"),
+        ("acetonitrile-d3", "acetonitrile"),
+        ("acetone-d6", "acetone"),
+        ("benzene-d6", "benzene"),
+        ("(CD3)2CO", "acetone"),
+        ("D2O", "heavy water"),
+        ("water-d2", "heavy water"),
+        ("MTBE", "tert-butyl methyl ether"),
+        ("HFIP", "1,1,1,3,3,3-hexafluoro-2-propanol"),
+        ("TFA", "trifluoroacetic acid"),
+        ("MeTHF", "2-methyltetrahydrofuran"),
+        ("γ-butyrolactone", "gamma-butyrolactone"),
+    ],
+)
+def test_usual_short_names_and_deuterated_ones_are_known(given: str, name: str) -> None:
+    assert find_solvent(given) == solvents()[name]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("OCC", "ethanol"),
+        ("CS(=O)C", "dimethyl sulfoxide"),
+        ("C1=CC=CC=C1", "benzene"),
+        ("[2H]C(Cl)(Cl)Cl", "chloroform"),
+        ("[2H]C([2H])([2H])S(=O)C([2H])([2H])[2H]", "dimethyl sulfoxide"),
+        ("O([2H])[2H]", "heavy water"),
+        ("[H]O[H]", "water"),
+    ],
+)
+def test_smiles_may_be_written_in_any_order(given: str, name: str) -> None:
+    pytest.importorskip("rdkit")
+    assert find_solvent(given) == solvents()[name]
+
+
 def test_values_are_those_of_handbooks() -> None:
     water, hexane = find_solvent("water"), find_solvent("hexane")
     assert water is not None
@@ -134,6 +176,12 @@ def test_a_typo_is_told_with_the_nearest_names(typo: str, nearest: str) -> None:
     with pytest.raises(SolventError, match=nearest) as told:
         find_solvent(typo)
     assert str(told.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("given", ["TFX", "petrol", "CO gas", "CCCl.O"])
+def test_nothing_is_suggested_where_nothing_is_near(given: str) -> None:
+    with pytest.raises(SolventError, match=r"solvents\.md such as water, ethanol or toluene;"):
+        find_solvent(given)
 
 
 def test_what_is_no_solvent_is_refused() -> None:
