@@ -229,11 +229,14 @@ def _write_structure(path: Path, atoms: Atoms, state: str, numbers: dict[str, An
     from ase.io import write
 
     from esml.io.structure_checks import molecular_charge
+    from esml.io.surroundings import surroundings_of
 
     alone = atoms.copy()
     told: dict[str, Any] = {"state": state, "converged": False, "charge": molecular_charge(atoms)}
     told |= numbers
     told["warnings"] = "; ".join(told.get("warnings", ())) or None
+    solvent = surroundings_of(atoms).solvent
+    told["solvent"] = None if solvent is None else solvent.label
     alone.info = {key: value for key, value in told.items() if value is not None}
     write(path, alone, format="extxyz")
     note(f"structure: {path}")

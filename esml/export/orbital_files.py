@@ -54,8 +54,9 @@ def molden_text(result: Result) -> str:
     states = result.wavefunctions()
     occupations = np.where(np.arange(len(states.orbital_energies)) < states.n_occupied, 2.0, 0.0)
     labels = [f"{k + 1}a" for k in range(len(occupations))]
+    title = _title("orbitals", result)
     return _molden(
-        states.atoms, states.coefficients, states.orbital_energies, occupations, labels, "orbitals"
+        states.atoms, states.coefficients, states.orbital_energies, occupations, labels, title
     )
 
 
@@ -101,10 +102,15 @@ def write_natural_orbitals(
     # The Hamiltonian is diagonal in the canonical orbitals.
     energies = states.orbital_energies @ np.square(states.coefficients.T @ orbitals)
     labels = [f"{part}{k + 1}" for k in range(kept) for part in ("hole", "electron")]
-    title = f"natural transition orbitals of {multiplicity[0].upper()}{state + 1}"
+    what = f"natural transition orbitals of {multiplicity[0].upper()}{state + 1}"
     weights = np.repeat(natural.weights[:kept], 2)
-    text = _molden(states.atoms, orbitals, energies, weights, labels, title)
+    text = _molden(states.atoms, orbitals, energies, weights, labels, _title(what, result))
     write_whole(Path(path), text.encode())
+
+
+def _title(what: str, result: Result) -> str:
+    """The title of a file: what it shows, of which molecule, and what is around the molecule."""
+    return f"{what} of {result.atoms.get_chemical_formula()} {result.surroundings}"
 
 
 def _molden(
@@ -115,7 +121,7 @@ def _molden(
     labels: Sequence[str],
     title: str,
 ) -> str:
-    lines = ["[Molden Format]", "[Title]", f" esml: {title} of {atoms.get_chemical_formula()}"]
+    lines = ["[Molden Format]", "[Title]", f" esml: {title}"]
     lines += [f" {STATEMENT}", " valence shells only", "[Atoms] AU"]
     for k, (number, position) in enumerate(
         zip(atoms.numbers, atoms.positions / BOHR, strict=True), start=1
@@ -184,7 +190,7 @@ def _write_values(atoms: Atoms, values: Array, grid: Grid, path: Path, title: st
     boxed = Atoms(atoms.numbers, atoms.positions)
     # Cell vectors of the format extend one step beyond the last point.
     boxed.cell = np.diag(np.array(grid.shape) * grid.spacing)
-    comment = f"esml: {title}; {STATEMENT}"
+    comment = f"esml: {title}; {STATEMENT}".replace("ε", "epsilon")  # the file is ASCII
     with path.open("w", encoding="ascii", errors="replace") as file:
         write_ase_cube(file, boxed, values, origin=grid.origin, comment=comment)
 
@@ -237,6 +243,5 @@ def write_cubes(
     paths = []
     for name, orbital in orbitals.items():
         paths.append(folder / f"{name}.cube")
-        title = f"{name} of {found.atoms.get_chemical_formula()}"
-        write_cube(found.atoms, orbital, paths[-1], title)
+        write_cube(found.atoms, orbital, paths[-1], _title(name, result))
     return paths

@@ -1,7 +1,8 @@
 """A map of many molecules for chemiscope (https://chemiscope.org).
 
 G. Fraux, R. K. Cersonsky and M. Ceriotti, J. Open Source Softw. 5, 2117 (2020). Every structure
-has S1, T1, the gap, the strongest absorption, the uncertainty of S1, and its absorption curve.
+has S1, T1, the gap, the strongest absorption, the uncertainty of S1, what is around it, and its
+absorption curve.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class ChemiscopeWriter(Writer):
         self._chemiscope: Any = chemiscope
         self._attributes = attributes
         self._atoms: list[Atoms] = []
-        self._values: dict[str, list[Any]] = {"name": [], **{key: [] for key in _PROPERTIES}}
+        keys = ("name", "surroundings", *_PROPERTIES)
+        self._values: dict[str, list[Any]] = {key: [] for key in keys}
         self._curves: list[Any] = []
 
     def add(self, outcome: Outcome) -> None:
@@ -72,6 +74,7 @@ class ChemiscopeWriter(Writer):
         bright = int(strengths.argmax())
         found: dict[str, Any] = {
             "name": outcome.name,
+            "surroundings": outcome.surroundings,
             "S1": energies[0],
             "f(S1)": strengths[0],
             "S1 uncertainty": np.nan_to_num(singlets.uncertainties)[0],

@@ -142,7 +142,7 @@ def page(
         drawing=drawing(result, graph) if graph is not None else _no_drawing(),
         fragments=_fragments(data),
         statement=escape(STATEMENT),
-        medium=escape(_medium(result)),
+        medium=escape(result.surroundings),
         library=part("3Dmol-min.js"),
         # JSON may contain the end tag of a script element.
         data=json.dumps(data, ensure_ascii=True).replace("<", "\\u003c"),
@@ -163,15 +163,6 @@ def _attached(attachments: Mapping[str, str]) -> dict[str, str]:
         if len(content) <= MOST_BYTES:
             found[name] = base64.b64encode(content).decode("ascii")
     return found
-
-
-def _medium(result: Result) -> str:
-    """The medium of the molecule, in words."""
-    if result.point_charges is not None:
-        return f"among {result.point_charges}"
-    if result.solvent is None:
-        return "in vacuum"
-    return f"in {result.solvent.name or f'a solvent of {result.solvent}'}"
 
 
 def _subscripts(formula: str) -> str:

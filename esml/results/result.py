@@ -118,6 +118,15 @@ class Result:
         return self.lumo - self.homo
 
     @property
+    def surroundings(self) -> str:
+        """What is around the molecule, in words: ``in vacuum``, ``in ethanol``, ``among …``."""
+        if self.point_charges is not None:
+            return f"among {self.point_charges}"
+        if self.solvent is None:
+            return "in vacuum"
+        return f"in {self.solvent.name or f'a solvent of {self.solvent}'}"
+
+    @property
     def numbers(self) -> Any:
         """(n_atoms,) atomic numbers."""
         return self.atoms.numbers

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 from ase.io import write
+from surrogate_cases import read_one
 from test_cli import refusal, run
 
 from esml.export import read_results
@@ -71,3 +72,14 @@ def test_the_column_of_solvents_may_have_any_name(tmp_path: Path) -> None:
 
 def test_an_unknown_solvent_is_refused_with_the_nearest(aldehyde: Path) -> None:
     assert "ethanol" in refusal(run("spectrum", aldehyde, "--solvent", "ethanl"))
+
+
+def test_the_structure_of_an_excited_state_says_its_solvent(tmp_path: Path) -> None:
+    pytest.importorskip("tblite")
+    start, out = tmp_path / "a.xyz", tmp_path / "b.xyz"
+    write(start, molecule("H2CO"))
+    done = run("relax", start, "--state", "T1", "--solvent", "EtOH", "-o", out)
+    assert done.exit_code == 0, done.output
+    assert read_one(out).info["solvent"] == "ethanol"
+    assert run("relax", start, "--state", "T1", "-o", out).exit_code == 0
+    assert "solvent" not in read_one(out).info

@@ -32,6 +32,7 @@ from esml.export import (
     write_molden,
     write_natural_orbitals,
 )
+from esml.io.surroundings import find_solvent
 from esml.results import Failure, Result
 from esml.units import BOHR, DEBYE, HARTREE
 
@@ -186,6 +187,19 @@ def test_chemiscope_takes_its_file(tmp_path: Path, name: str) -> None:
     assert again["properties"]["gap"] == found["properties"]["gap"]
 
 
+def test_a_map_says_what_is_around_each_molecule(tmp_path: Path) -> None:
+    pytest.importorskip("chemiscope")
+    path = tmp_path / "map.chemiscope.json"
+    alone = predictions()[0]
+    charges = esml.PointCharges([0.5], [[0.0, 0.0, 9.0]])
+    with open_writer(path, STATES) as writer:
+        writer.add(alone)
+        writer.add(replace(alone, solvent=find_solvent("ethanol")))
+        writer.add(replace(alone, point_charges=charges))
+    found = json.loads(path.read_text())["properties"]["surroundings"]["values"]
+    assert found == ["in vacuum", "in ethanol", "among 1 point charges, +0.50 e in total"]
+
+
 def test_formats_follow_the_name_or_the_option(tmp_path: Path) -> None:
     assert format_of("a/b.H5") == "hdf5"
     assert format_of("x.chemiscope.json") == "chemiscope"
@@ -244,6 +258,27 @@ def test_pyscf_reads_molden_orbitals_as_orthonormal(tmp_path: Path) -> None:
     np.subtract.at(charges, owner, populations)
     np.testing.assert_allclose(charges, result.charges, atol=1e-5)
     assert len(labels) == len(energies)
+
+
+@pytest.mark.parametrize(
+    ("solvent", "said"),
+    [
+        (find_solvent("ethanol"), "of C6H6N2O2 in ethanol"),
+        (esml.Solvent(24.3, 1.36), "of C6H6N2O2 in a solvent of epsilon 24.3, n 1.36"),
+        (None, "of C6H6N2O2 in vacuum"),
+    ],
+)
+def test_titles_of_orbitals_say_the_solvent(
+    tmp_path: Path, solvent: esml.Solvent | None, said: str
+) -> None:
+    result = replace(nitroaniline(), solvent=solvent)
+    write_molden(result, tmp_path / "a.molden")
+    write_natural_orbitals(result, 0, tmp_path / "b.molden")
+    for name in ("a.molden", "b.molden"):
+        title = (tmp_path / name).read_text(encoding="utf-8").splitlines()[2]
+        assert title.replace("ε", "epsilon").endswith(said)
+    for path in write_cubes(result, tmp_path, states=1):
+        assert said in path.read_text(encoding="ascii").splitlines()[0]
 
 
 def test_pyscf_reads_natural_transition_orbitals(tmp_path: Path) -> None:
