@@ -121,7 +121,9 @@ class Spectrum:
         found = self.absorption_max
         return found.wavelength if found else math.nan
 
-    def colour(self, concentration: float = CONCENTRATION, path: float = PATH) -> Colour:
+    def colour(
+        self, concentration: float = CONCENTRATION, path: float = PATH, shift: float = 0.0
+    ) -> Colour:
         """Return the colour of a solution in white light (``esml.analysis.colour``).
 
         Parameters
@@ -130,13 +132,15 @@ class Spectrum:
             Concentration, mol/L.
         path
             Optical path through the solution, cm.
+        shift
+            Energy by which the curve is moved before, eV.
 
         Returns
         -------
         The colour.
         """
         wavelengths = np.arange(VISIBLE[0], VISIBLE[1] + 1.0)
-        transmittance = 10.0 ** (-self.at(HC / wavelengths) * concentration * path)
+        transmittance = 10.0 ** (-self.at(HC / wavelengths - shift) * concentration * path)
         return transmitted(wavelengths, transmittance)
 
     def plot(

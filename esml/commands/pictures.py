@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from esml.io.comparison import Comparison
     from esml.io.measured import MeasuredSpectrum
     from esml.results import Result
+    from esml.results.band_maximum import BandMaximum
 
 LARGEST_ENERGY = 30.0
 """Without ``--axis``, a range whose upper end exceeds this number is in nm, otherwise in eV."""
@@ -86,7 +87,7 @@ def _vibronic_picture(result: Result, curve: VibronicSpectrum, view: View) -> Ax
     """Draw the vibronic bands, and the broadened vertical transitions as a dashed line."""
     from esml.plots.spectrum_notes import name_curves
 
-    axes = mean_picture(curve, view)
+    axes = mean_picture(curve, view, result.band_maximum)
     axes.get_lines()[0].set_label("vibronic")
     vertical = result.spectrum(fwhm=0.3)
     vertical.plot(axes, sticks=False, color="#6b6b6b", linestyle="--", label="vertical, 0.3 eV")
@@ -120,7 +121,7 @@ def curve_picture(curve: Spectrum | Dichroism, view: View) -> Axes:
     return mean_picture(curve, view)
 
 
-def mean_picture(curve: Spectrum, view: View) -> Axes:
+def mean_picture(curve: Spectrum, view: View, expected: BandMaximum | None = None) -> Axes:
     """Draw a mean spectrum, without sticks, and a measured one over it."""
     from esml.plots.spectrum_notes import draw_measured, name_curves, state_maximum
 
@@ -128,5 +129,5 @@ def mean_picture(curve: Spectrum, view: View) -> Axes:
     if view.measured is not None:
         draw_measured(axes, curve, view.measured)
         name_curves(axes)
-    state_maximum(axes, curve)
+    state_maximum(axes, curve, expected)
     return axes

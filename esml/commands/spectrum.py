@@ -39,7 +39,7 @@ from esml.commands.options import (
 )
 from esml.commands.outputs import Outputs, save_picture
 from esml.commands.pictures import spectrum_picture, view_of
-from esml.commands.spectrum_lines import last_step_line, print_lines
+from esml.commands.spectrum_lines import print_lines
 from esml.commands.state_details import details_of, print_details
 from esml.commands.two_photon import print_two_photon, two_photon_of
 from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
@@ -236,6 +236,7 @@ def _one_spectrum(
     outputs.check_report()
     from esml.io.comparison import read_comparison
     from esml.io.structures import InputError
+    from esml.results.last_step import with_band_maximum
 
     with refusing(InputError):
         comparison = read_comparison(asked.compare) if asked.compare else None
@@ -244,6 +245,8 @@ def _one_spectrum(
     result = predict_one(surrogate, structure, n_states)
     if asked.two_photon:
         result = two_photon_of(surrogate, result)
+    last_step = None if asked.raw else surrogate.last_step
+    result = with_band_maximum(result, last_step)
     details = details_of(surrogate, result, asked.state) if asked.state else None
     if asked.cd:
         result = with_mirror_image_warning(result, structure.provenance)
@@ -278,8 +281,7 @@ def _one_spectrum(
         print_details(details)
     if bands is not None:
         print_bands(bands)
-    last_step = None if asked.raw else surrogate.last_step
-    print_lines(curve, outputs.view, last_step_line(result, last_step))
+    print_lines(curve, outputs.view, result.band_maximum, last_step)
 
 
 def _write_spectrum(

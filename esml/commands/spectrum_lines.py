@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esml.commands.messages import console
@@ -14,15 +13,19 @@ if TYPE_CHECKING:
     from esml.analysis.spectrum import Spectrum
     from esml.commands.pictures import View
     from esml.io.measured import MeasuredSpectrum
-    from esml.results import Result
+    from esml.results.band_maximum import BandMaximum
     from esml.results.last_step import LastStep
 
 
-def band_lines(curve: Spectrum) -> list[Text]:
-    """Describe λmax, the strongest band if it is another one, and the colour with a patch."""
+def band_lines(curve: Spectrum, expected: BandMaximum | None = None) -> list[Text]:
+    """Describe λmax, the strongest band if it is another one, and the colour with a patch.
+
+    The colour is that with the lowest maximum at the ``expected`` one, if there is one.
+    """
     from rich.text import Text
 
     from esml.analysis.absorption import Band, strongest
+    from esml.results.band_maximum import expected_colour
 
     def said(what: str, band: Band) -> Text:
         return Text(
@@ -38,10 +41,9 @@ def band_lines(curve: Spectrum) -> list[Text]:
     lines = [said("absorption maximum", lowest)]
     if top != lowest:
         lines.append(said("strongest band", top))
-    colour = curve.colour()
-    lines.append(
-        Text.assemble("colour: ", ("■", colour.hex), f" {colour} at 0.05 mmol/L behind 1 cm")
-    )
+    colour = expected_colour(curve, expected)
+    where = "colour (at the band maximum to expect): " if expected else "colour: "
+    lines.append(Text.assemble(where, ("■", colour.hex), f" {colour} at 0.05 mmol/L behind 1 cm"))
     return lines
 
 
@@ -82,26 +84,27 @@ def measured_lines(curve: Spectrum, measured: MeasuredSpectrum) -> list[Text]:
     ]
 
 
-def last_step_line(result: Result, last: LastStep | None) -> list[Text]:
-    """Describe the band maximum after the last step, in a solvent and if the model has one."""
+def last_step_line(expected: BandMaximum, last: LastStep) -> Text:
+    """Describe the band maximum after the last step."""
     from rich.text import Text
 
-    found = last(result) if last is not None and result.solvent is not None else None
-    if last is None or found is None:
-        return []
-    return [
-        Text(
-            f"band maximum to expect: {found.wavelength:.0f} ± {found.spread_nm:.0f} nm, "
-            f"{found.energy:.2f} ± {found.uncertainty:.2f} eV, by the {last.describe()} "
-            f"(--raw leaves it out){'; ' if found.beyond else ''}{found.doubt}"
-        )
-    ]
+    return Text(
+        f"band maximum to expect: {expected}, by the {last.describe()} "
+        f"(--raw leaves it out){'; ' if expected.beyond else ''}{expected.doubt}"
+    )
 
 
-def print_lines(curve: Spectrum, view: View, more: Sequence[Text] = ()) -> None:
-    """Print the lines about the bands, then ``more``, then those about a measured spectrum."""
+def print_lines(
+    curve: Spectrum,
+    view: View,
+    expected: BandMaximum | None = None,
+    last: LastStep | None = None,
+) -> None:
+    """Print the lines about the bands and the maximum to expect, then about a measured spectrum."""
 
-    lines = [*band_lines(curve), *more]
+    lines = band_lines(curve, expected)
+    if expected is not None and last is not None:
+        lines.append(last_step_line(expected, last))
     if view.measured is not None:
         lines += measured_lines(curve, view.measured)
     screen = console()

@@ -5,7 +5,11 @@
 solvent (version 6). ``fwhm_eV`` and ``shape`` describe a line. ``absorption_max_nm`` is null
 without a band. ``bands`` holds ``energy_eV``, ``wavelength_nm`` and
 ``molar_absorption_coefficient`` (L mol⁻¹ cm⁻¹) of every maximum at 180 nm or longer wavelengths.
-``colour`` holds ``name``, ``hex``, ``concentration_mol_L`` and ``path_cm``.
+``band_maximum`` (version 7), the maximum to expect in a measured spectrum, holds ``energy_eV``,
+``wavelength_nm``, ``uncertainty_eV``, ``uncertainty_nm`` and ``doubt``, a sentence or empty; it is
+null in vacuum, with --raw, and without a band. ``colour`` holds ``name``, ``hex``,
+``concentration_mol_L``, ``path_cm`` and ``shift_eV`` (version 7), which moves the lowest maximum
+of the curve to ``band_maximum`` and is 0 without one.
 ``measured``, if given, holds ``source``, ``quantity``, ``notes`` (what was recognized),
 ``peaks`` like bands with ``value`` in the measured quantity, ``similarity``, ``shift_eV`` and
 ``shifted_similarity`` (``esml.analysis.likeness``). ``vibronic``, of vibronic spectra (version 2),
@@ -47,6 +51,7 @@ from esml.export.plain import rounded, to_plain
 from esml.io.files import write_whole
 from esml.io.measured import MeasuredSpectrum
 from esml.results import Result
+from esml.results.band_maximum import BandMaximum, expected_colour
 from esml.results.details import StateDetails
 
 FORMAT = "esml-spectrum-json"
@@ -83,7 +88,8 @@ def write_spectrum_json(
     OSError
         If the file cannot be written.
     """
-    colour = curve.colour()
+    expected = result.band_maximum
+    colour = expected_colour(curve, expected)
     entry: dict[str, Any] = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
@@ -104,7 +110,9 @@ def write_spectrum_json(
             "hex": colour.hex,
             "concentration_mol_L": CONCENTRATION,
             "path_cm": PATH,
+            "shift_eV": 0.0 if expected is None else expected.shift(curve),
         },
+        "band_maximum": None if expected is None else _expected(expected),
     }
     if measured is not None:
         entry["measured"] = _compared(curve, measured)
@@ -116,6 +124,16 @@ def write_spectrum_json(
         entry["circular_dichroism"] = _dichroism(result, dichroism)
     text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
     write_whole(Path(path), (text + "\n").encode("utf-8"))
+
+
+def _expected(maximum: BandMaximum) -> dict[str, Any]:
+    return {
+        "energy_eV": maximum.energy,
+        "wavelength_nm": maximum.wavelength,
+        "uncertainty_eV": maximum.uncertainty,
+        "uncertainty_nm": maximum.spread_nm,
+        "doubt": maximum.doubt,
+    }
 
 
 def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def plot_spectrum(
         mark_end(axes, float(result.singlets.energies[-1]), result.singlets.labels[-1])
     if measured is not None:
         draw_measured(axes, curve, measured)
-    state_maximum(axes, curve)
+    state_maximum(axes, curve, result.band_maximum)
     if measured is not None:
         name_curves(axes)
     return axes

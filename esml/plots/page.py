@@ -31,6 +31,7 @@ from esml.analysis.two_photon import STATEMENT as STATEMENT_OF_TWO_PHOTONS
 from esml.io.files import write_whole
 from esml.plots.page_data import MOST_STATES, orbital_pairs, page_data
 from esml.plots.page_drawing import colour_of, drawing
+from esml.results.band_maximum import expected_colour
 from esml.results.details import ABSORPTION
 from esml.results.states import three_digits
 from esml.typing import MULTIPLICITIES
@@ -189,7 +190,9 @@ def _facts(result: Result, fwhm: float, vibronic: VibronicSpectrum | None) -> st
         curve = vibronic or result.spectrum(fwhm=fwhm)
         if np.isfinite(curve.absorption_max_nm):
             rows.append(("λmax", f"{curve.absorption_max_nm:.0f} nm"))
-        colour = curve.colour()
+        if result.band_maximum is not None:
+            rows.append(("band maximum to expect", str(result.band_maximum)))
+        colour = expected_colour(curve, result.band_maximum)
         swatch = f'<i class="swatch" style="background:{colour.hex}"></i>'
         rows.append((f"colour of {1e3 * CONCENTRATION:g} mmol/L", swatch + escape(colour.name)))
     return "".join(f"<div><dt>{name}</dt> <dd>{value}</dd></div>" for name, value in rows)

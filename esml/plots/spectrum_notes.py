@@ -10,6 +10,7 @@ import numpy as np
 
 from esml.analysis.likeness import likeness
 from esml.analysis.spectrum_axes import on_axis, show_up_to, unit_of
+from esml.results.band_maximum import BandMaximum, expected_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +57,11 @@ def name_curves(axes: Axes) -> None:
     axes.legend(loc="best", fontsize="small", framealpha=0.85, edgecolor="none")
 
 
-def state_maximum(axes: Axes, curve: Spectrum) -> None:
-    """Write λmax and show the colour above the curves, on the long-wavelength side."""
+def state_maximum(axes: Axes, curve: Spectrum, expected: BandMaximum | None = None) -> None:
+    """Write λmax and show the colour above the curves, on the long-wavelength side.
+
+    The colour is that with the lowest maximum at the ``expected`` one, if there is one.
+    """
     from matplotlib.patches import Rectangle
 
     found = curve.absorption_max_nm
@@ -66,7 +70,8 @@ def state_maximum(axes: Axes, curve: Spectrum) -> None:
     if axes.get_autoscaley_on():  # not where a user has set the limits
         axes.set_ylim(0.0, ROOM * axes.get_ylim()[1], auto=True)
     right = unit_of(axes) == "nm"
-    colour = curve.colour()
+    colour = expected_colour(curve, expected)
+    more = "" if expected is None else f", {expected.wavelength:.0f} nm to expect"
     swatch = Rectangle(
         (0.925 if right else 0.025, 0.9),
         0.05,
@@ -81,7 +86,7 @@ def state_maximum(axes: Axes, curve: Spectrum) -> None:
     axes.text(
         0.91 if right else 0.09,
         0.935,
-        rf"$\lambda_\mathrm{{max}}$ {found:.0f} nm, {colour.name}",
+        rf"$\lambda_\mathrm{{max}}$ {found:.0f} nm{more}, {colour.name}",
         transform=axes.transAxes,
         ha="right" if right else "left",
         va="center",

@@ -4,11 +4,12 @@
 (of ``esml.io.provenance``) says why there is no result. Each property of a state is one field of
 ``States``.
 
-result     a ``Result``: orbitals, charges, dipole and states
-states     the states of one multiplicity, and how each property is stored and shown
-details    one state in detail
-last_step  from a vertical energy to the measured maximum of a band
-crystal    the result for one crystal
+result        a ``Result``: orbitals, charges, dipole and states
+states        the states of one multiplicity, and how each property is stored and shown
+details       one state in detail
+band_maximum  the maximum of a band to expect in a measured spectrum
+last_step     from a vertical energy to that maximum
+crystal       the result for one crystal
 """
 
 from esml.io.provenance import Failure, name_of

@@ -33,13 +33,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from esml.io.structure_checks import molecular_charge
 from esml.results import Result
+from esml.results.band_maximum import BandMaximum
 from esml.typing import Array
 from esml.units import HC
 
@@ -69,35 +70,6 @@ SLACK = 0.05
 """Share of the range of the fitted dyes by which a term may leave it without being beyond."""
 
 DATA = "measured maxima of dyes in solution"
-
-
-@dataclass(frozen=True)
-class BandMaximum:
-    """The maximum of a band after the last step."""
-
-    energy: float
-    """eV"""
-    uncertainty: float
-    """eV, one standard deviation of the total error, the vertical energy included."""
-    beyond: tuple[str, ...] = ()
-    """Names of the terms that no fitted dye has so small or so large."""
-
-    @property
-    def doubt(self) -> str:
-        """A sentence on ``beyond``; empty if there is nothing to doubt."""
-        if not self.beyond:
-            return ""
-        return f"the last step was fitted to other dyes (beyond theirs: {', '.join(self.beyond)})"
-
-    @property
-    def wavelength(self) -> float:
-        """nm"""
-        return HC / self.energy
-
-    @property
-    def spread_nm(self) -> float:
-        """The uncertainty in nm."""
-        return self.wavelength * self.uncertainty / self.energy
 
 
 @dataclass(frozen=True)
@@ -197,14 +169,16 @@ class LastStep:
         )
 
     def __call__(self, result: Result) -> BandMaximum | None:
-        """Return the maximum of the lowest band of a ``result``; None if it has no band.
+        """Return the maximum of the lowest band of a ``result`` in a solvent.
+
+        None in vacuum and among point charges, where it is not fitted, or if there is no band.
 
         Raises
         ------
         MissingWavefunctionsError
             If the result has no wave functions.
         """
-        band = Band.of(result)
+        band = None if result.solvent is None else Band.of(result)
         return None if band is None else self.maximum(band)
 
     def describe(self) -> str:
@@ -220,3 +194,12 @@ def lowest_band_state(result: Result) -> int | None:
     states = result.singlets
     near = np.exp(-0.5 * np.square((states.energies - HC / wavelength) / LINE))
     return int((states.oscillator_strengths * near).argmax())
+
+
+def with_band_maximum(result: Result, last: LastStep | None) -> Result:
+    """Return ``result`` with its band maximum after the ``last`` step, for files and pictures.
+
+    It has none without a step, and where the step gives none. Raises MissingWavefunctionsError if
+    the result has no wave functions.
+    """
+    return replace(result, band_maximum=None if last is None else last(result))

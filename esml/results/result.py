@@ -38,6 +38,7 @@ from esml.analysis.transitions import (
 from esml.io.provenance import Failure
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
+from esml.results.band_maximum import BandMaximum, expected_colour
 from esml.results.states import PROPERTIES, States, html_table, screen_table
 from esml.typing import (
     MULTIPLICITIES,
@@ -93,6 +94,9 @@ class Result:
     """The solvent, or None in vacuum."""
     point_charges: PointCharges | None = None
     """Point charges around the molecule, or None."""
+    band_maximum: BandMaximum | None = None
+    """Maximum of the lowest band to expect in a measured spectrum
+    (``esml.results.last_step.with_band_maximum``); None in vacuum, or if it was not asked for."""
     name: str = ""
     """Name of the molecule, or its formula."""
     source: str = ""
@@ -390,7 +394,9 @@ class Result:
 
         See ``esml.analysis.colour``. None without a singlet.
         """
-        return self._once("colour", self.spectrum().colour) if len(self.singlets) else None
+        if not len(self.singlets):
+            return None
+        return self._once("colour", lambda: expected_colour(self.spectrum(), self.band_maximum))
 
     def dichroism(self, fwhm: float = 0.3, shape: Shape = "gaussian") -> Dichroism:
         """Return the circular dichroism Δε of the singlets, broadened to ``fwhm`` (eV).

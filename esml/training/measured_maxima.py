@@ -104,9 +104,7 @@ class Further:
         """
         if self.vibrations:
             return _vibrating(model, result)
-        if self.last_step is None or result.solvent is None:
-            return Maximum(result.absorption_max_nm)
-        found = self.last_step(result)
+        found = None if self.last_step is None else self.last_step(result)
         if found is None:
             return Maximum(result.absorption_max_nm)
         return Maximum(found.wavelength, doubts=(found.doubt,) if found.beyond else ())

@@ -163,7 +163,7 @@ def shifts(name: str, model: esml.Surrogate) -> list[DyeShifts]:
 
 def _maximum(model: esml.Surrogate, result: Result) -> float:
     """Return the maximum after the last step, eV; nan in vacuum, or without a band."""
-    if model.last_step is None or result.solvent is None:
+    if model.last_step is None:
         return math.nan
     found = model.last_step(result)
     return math.nan if found is None else found.energy

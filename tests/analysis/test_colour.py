@@ -65,3 +65,16 @@ def test_dilution_makes_pale() -> None:
     assert dye.colour(1e-7).name == "colourless"
     # Twice the path is twice the concentration.
     assert dye.colour(1e-5, path=2.0) == dye.colour(2e-5)
+
+
+def test_a_moved_curve_has_the_colour_of_its_new_place() -> None:
+    energies, strengths = np.array([3.6, 4.4]), [0.7, 0.3]
+    curve = broaden(energies, strengths, fwhm=0.3)
+    assert curve.colour(shift=0.0) == curve.colour()
+    for shift in (-1.4, -0.8, 0.5):
+        moved = broaden(energies + shift, strengths, fwhm=0.3).colour()
+        found = curve.colour(shift=shift)
+        assert found.name == moved.name
+        expected = (moved.red, moved.green, moved.blue)
+        np.testing.assert_allclose((found.red, found.green, found.blue), expected, atol=1e-9)
+    assert curve.colour().name == "colourless" != curve.colour(shift=-0.8).name

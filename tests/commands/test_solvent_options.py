@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from test_cli import refusal, run
 
 from esml.export import read_results
 from esml.io.provenance import ReadingOptions
+from esml.units import HC
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -83,3 +87,25 @@ def test_the_structure_of_an_excited_state_says_its_solvent(tmp_path: Path) -> N
     assert read_one(out).info["solvent"] == "ethanol"
     assert run("relax", start, "--state", "T1", "-o", out).exit_code == 0
     assert "solvent" not in read_one(out).info
+
+
+def test_the_maximum_to_expect_is_in_the_numbers(tmp_path: Path) -> None:
+    """In a solvent and not with --raw; the colour is that of the curve moved to it."""
+    dye, numbers, page = EXAMPLES / "azobenzene.xyz", tmp_path / "a.json", tmp_path / "a.html"
+    asked = ["spectrum", dye, "--json", numbers]
+    done = run(*asked, "--solvent", "ethanol", "--report", page)
+    assert done.exit_code == 0, done.output
+    kept = json.loads(numbers.read_text(encoding="utf-8"))
+    expected = kept["band_maximum"]
+    assert expected["wavelength_nm"] * expected["energy_eV"] == pytest.approx(HC)
+    assert expected["doubt"] == ""
+    moved = expected["energy_eV"] - kept["bands"][0]["energy_eV"]
+    assert kept["colour"]["shift_eV"] == pytest.approx(moved, abs=1e-6)
+    told = f"{expected['wavelength_nm']:.0f} ± {expected['uncertainty_nm']:.0f} nm"
+    assert f"band maximum to expect: {told}" in done.stdout
+    assert f"<dt>band maximum to expect</dt> <dd>{told}" in page.read_text(encoding="utf-8")
+    assert "colour (at the band maximum to expect): " in done.stdout
+    for options in (["--solvent", "ethanol", "--raw"], []):
+        assert "to expect" not in run(*asked, *options).stdout
+        kept = json.loads(numbers.read_text(encoding="utf-8"))
+        assert (kept["band_maximum"], kept["colour"]["shift_eV"]) == (None, 0.0)

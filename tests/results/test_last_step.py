@@ -15,11 +15,13 @@ from ase.build import molecule
 from surrogate_cases import read_one
 
 import esml
+from esml.analysis.spectrum import broaden
 from esml.commands.spectrum_lines import last_step_line
 from esml.io.measured import family_of
 from esml.io.surroundings import find_solvent, solvent_class
 from esml.predict.model_files import load_model, save_model
-from esml.results.last_step import NAMES, Band, LastStep
+from esml.results.band_maximum import expected_colour
+from esml.results.last_step import NAMES, Band, LastStep, with_band_maximum
 from esml.training.measured_maxima import Further, compare_with_experiment
 from esml.units import HC
 from scripts.accuracy import last_step, measured_maxima
@@ -112,11 +114,42 @@ def test_terms_beyond_the_fitted_dyes_are_told(nitroaniline: Atoms) -> None:
     narrow = load_model()
     narrow.metadata["last_step"] = replace(last, highest=(0.05,) * len(NAMES)).plain()
     result = narrow.predict(nitroaniline, 6, n_triplets=1, solvent="water")
-    said = last_step_line(result, narrow.last_step)[0].plain
+    assert narrow.last_step is not None
+    expected = narrow.last_step(result)
+    assert expected is not None
+    said = last_step_line(expected, narrow.last_step).plain
     assert "fitted to other dyes (beyond theirs:" in said
     assert "overlap" in said
     maximum = Further(narrow.last_step, vibrations=False).maximum(narrow, result)
     assert maximum.doubts[0] in said
+
+
+def test_there_is_none_in_vacuum(model: esml.Surrogate, nitroaniline: Atoms) -> None:
+    """It was fitted to dyes in solution; Python and the command say the same."""
+    last = model.last_step
+    assert last is not None
+    result = model.predict(nitroaniline, 6, n_triplets=1)
+    assert last(result) is None
+    assert with_band_maximum(result, last).band_maximum is None
+    assert expected_colour(result.spectrum(), None) == result.spectrum().colour() == result.colour
+
+
+def test_the_colour_is_that_at_the_maximum_to_expect(
+    model: esml.Surrogate, nitroaniline: Atoms
+) -> None:
+    """The curve of all states moved rigidly, so that its lowest maximum is the expected one."""
+    result = model.predict(nitroaniline, 6, n_triplets=1, solvent="water")
+    there = with_band_maximum(result, step(shift=-0.9)).band_maximum
+    assert there is not None
+    curve = result.spectrum()
+    assert there.shift(curve) == pytest.approx(-0.9)
+    moved = broaden(result.singlets.energies - 0.9, result.singlets.oscillator_strengths)
+    assert moved.absorption_max_nm == pytest.approx(there.wavelength, abs=0.05)
+    found = replace(result, band_maximum=there).colour
+    assert found == expected_colour(curve, there)
+    assert str(found) == str(moved.colour())
+    assert result.colour is not None
+    assert str(found) != str(result.colour)
 
 
 def of_a_dye(band: Band, measured: float, smiles: str = "C") -> last_step.PredictedMaxima:
