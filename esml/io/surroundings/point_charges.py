@@ -9,9 +9,16 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial import cKDTree
 
-from esml.io.provenance import SurroundingsError
+from esml.io.provenance import InputError, SurroundingsError
 from esml.io.text import read_text
 from esml.physics.point_charges import NEAREST, PointCharges
+from esml.typing import Array
+
+ORCA = "their number in the first line, then charge, x, y and z (Å) in a line each"
+"""The format of ORCA."""
+
+XYZ = (".xyz", ".extxyz")
+"""Geometries that may look like ORCA's format, with atomic numbers and an empty second line."""
 
 
 class PointChargesError(SurroundingsError):
@@ -56,9 +63,9 @@ def read_point_charges(path: Path) -> PointCharges:
     """Read the point charges of a file.
 
     A ``.pc`` file has the format of ORCA: the number of charges in the first line, then a line with
-    charge (e), x, y and z (Å) for each. Any other file is a geometry that ASE reads, with a charge
-    for each atom, such as an extended xyz file with a column ``initial_charges``; the last geometry
-    is used.
+    charge (e), x, y and z (Å) for each. So may any other file, except an xyz file. The rest are
+    geometries that ASE reads, with a charge for each atom, such as an extended xyz file with a
+    column ``initial_charges``; the last geometry is used.
 
     Raises
     ------
@@ -70,8 +77,14 @@ def read_point_charges(path: Path) -> PointCharges:
             f"no file '{path}' of point charges: expected an ORCA .pc file or a geometry with "
             "charges; check the name"
         )
-    if path.suffix.lower() == ".pc":
-        return _of_orca(path)
+    suffix = path.suffix.lower()
+    rows = None if suffix in XYZ else _orca_rows(path)
+    if rows is not None:
+        return _checked(rows[:, 0], rows[:, 1:])
+    if suffix == ".pc":
+        raise PointChargesError(
+            f"'{path}' is not an ORCA file of point charges: expected {ORCA}; fix it"
+        )
     from ase.io import read
 
     try:
@@ -79,8 +92,8 @@ def read_point_charges(path: Path) -> PointCharges:
     # ASE's readers raise any exception for a file of another format.
     except Exception as error:
         raise PointChargesError(
-            f"'{path}' is not a geometry that ASE reads ({' '.join(str(error).split())[:100]}): "
-            "expected an ORCA .pc file or a geometry with charges; convert it"
+            f"'{path}' is not a geometry that ASE reads, nor an ORCA file of point charges: "
+            f"expected a geometry with charges, or ORCA's format ({ORCA}); convert it"
         ) from error
     assert isinstance(atoms, Atoms)
     return _of_atoms(
@@ -90,19 +103,15 @@ def read_point_charges(path: Path) -> PointCharges:
     )
 
 
-def _of_orca(path: Path) -> PointCharges:
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
+def _orca_rows(path: Path) -> Array | None:
+    """Charge, x, y and z (n, 4) of a file in ORCA's format; None for any other."""
     try:
+        lines = [line for line in read_text(path).splitlines() if line.strip()]
         n = int(lines[0])
         rows = np.array([[float(x) for x in line.split()] for line in lines[1:]])
-        if rows.shape != (n, 4):
-            raise ValueError
-    except (ValueError, IndexError):
-        raise PointChargesError(
-            f"'{path}' is not an ORCA file of point charges: expected their number in the first "
-            "line, then charge, x, y and z (Å) in a line each; fix it"
-        ) from None
-    return _checked(rows[:, 0], rows[:, 1:])
+    except (InputError, ValueError, IndexError):
+        return None
+    return rows if rows.shape == (n, 4) else None
 
 
 def _of_atoms(atoms: Atoms, without: str) -> PointCharges:
