@@ -10,6 +10,7 @@ from ase import Atoms
 from torch import Tensor
 
 from esml.confidence.domain import Verdict
+from esml.io.provenance import Provenance
 from esml.io.surroundings import Surroundings
 from esml.model.hamiltonian import Operators
 from esml.physics.excitations import Excitations, InstabilityError
@@ -152,11 +153,14 @@ def refusal(atoms: Atoms, solution: Solution, m: int) -> InstabilityError:
             "one by one, or ions in a solvent"
         )
     if not bool(singlets.given[m]):
+        mending = "check the structure"
+        if "MMFF94" in Provenance.of(atoms).geometry:
+            mending = "relax it with GFN2-xTB in place of MMFF94 (--geometry xtb)"
         return InstabilityError(
             f"the predicted closed-shell ground state of {formula} is unstable, far from a minimum "
             f"(lowest curvature {-float(singlets.instability[m]):.2f} eV), so it has no real "
             "excitation energies: expected a molecule near its equilibrium with a closed shell; "
-            "check the structure"
+            f"{mending}"
         )
     return InstabilityError(
         f"a triplet of {formula} is predicted {float(solution.triplets.instability[m]):.2f} eV "

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import esml
 from esml.commands.app import app
+from esml.io.provenance import Provenance, restore
 from esml.physics import InstabilityError, Response, Strategy
 from esml.physics.orbitals import diagonalize
 from esml.predict.surrogate import Surrogate
@@ -66,6 +67,10 @@ def test_what_is_far_from_a_minimum_is_refused_and_told_why(model: Surrogate) ->
         model.predict(twisted_ethene(90.0))
     long = Atoms("N2", [[0, 0, 0], [0, 0, 2.0]])
     with pytest.raises(InstabilityError, match=r"far from a minimum \(lowest curvature -0\.95 eV"):
+        model.predict(long)
+    made = Provenance(geometry="conformer of ETKDG, relaxed with MMFF94")
+    restore(long, made.as_dict())
+    with pytest.raises(InstabilityError, match=r"; relax it with GFN2-xTB .* \(--geometry xtb\)$"):
         model.predict(long)
     torn = Atoms("H2", [[0, 0, 0], [0, 0, 5.0]])
     with pytest.raises(InstabilityError, match="unstable: parts of it that do not touch"):
