@@ -11,12 +11,27 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import esml
 from scripts.accuracy.solvents import Shift, atoms_of, shifts_of, table
+
+
+def charge_shifts(model: esml.Surrogate, molecules: Iterable[dict[str, Any]]) -> list[Shift]:
+    """Return the shifts of all ``molecules`` among their sets of point charges."""
+    shifts: list[Shift] = []
+    for entry in molecules:
+        atoms = atoms_of(entry)
+        media = []
+        for kind, there in entry["charges"].items():
+            charges = esml.PointCharges(there["charges"], there["positions"])
+            media.append((kind, there, model.predict(atoms, 8, point_charges=charges)))
+        shifts += shifts_of(entry, entry["vacuum"], model.predict(atoms, 8), media)
+    return shifts
 
 
 def main() -> None:
@@ -27,14 +42,7 @@ def main() -> None:
     args = parser.parse_args()
     molecules = json.loads(args.data.read_text())["molecules"]
     model = esml.load_model(args.model, dtype=torch.float64)
-    shifts: list[Shift] = []
-    for entry in molecules:
-        atoms = atoms_of(entry)
-        media = []
-        for kind, there in entry["charges"].items():
-            charges = esml.PointCharges(there["charges"], there["positions"])
-            media.append((kind, there, model.predict(atoms, 8, point_charges=charges)))
-        shifts += shifts_of(entry, entry["vacuum"], model.predict(atoms, 8), media)
+    shifts = charge_shifts(model, molecules)
     for s in shifts if args.each else ():
         print(f"{s.molecule:<20}{s.medium:<10}{s.state:<10}{s.reference:+8.3f}{s.predicted:+8.3f}")
     print(table(shifts, len(molecules)))

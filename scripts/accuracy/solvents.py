@@ -166,6 +166,23 @@ def table(shifts: list[Shift], n_molecules: int) -> str:
     return "\n".join([*lines, *(f"{name:<24}{summary(groups[name])}" for name in sorted(groups))])
 
 
+def solvent_shifts(
+    model: esml.Surrogate,
+    molecules: Iterable[dict[str, Any]],
+    solvents: dict[str, tuple[float, float]],
+) -> list[Shift]:
+    """Return the shifts of all ``molecules`` in ``solvents``, given by ε and n."""
+    shifts: list[Shift] = []
+    for entry in molecules:
+        atoms, there = atoms_of(entry), entry["media"]
+        media = (
+            (name, there[name], model.predict(atoms, 8, solvent=esml.Solvent(*values)))
+            for name, values in solvents.items()
+        )
+        shifts += shifts_of(entry, there["vacuum"], model.predict(atoms, 8), media)
+    return shifts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
@@ -174,18 +191,10 @@ def main() -> None:
     args = parser.parse_args()
     data = json.loads(args.data.read_text())
     model = esml.load_model(args.model, dtype=torch.float64)
-    shifts: list[Shift] = []
-    for entry in data["molecules"]:
-        atoms, there = atoms_of(entry), entry["media"]
-        media = (
-            (name, there[name], model.predict(atoms, 8, solvent=esml.Solvent(*values)))
-            for name, values in data["solvents"].items()
-        )
-        found = shifts_of(entry, there["vacuum"], model.predict(atoms, 8), media)
-        shifts += found
-        for s in found if args.each else ():
-            if s.medium == "water":
-                print(f"{s.molecule:<28}{s.state:<10}{s.reference:+8.3f}{s.predicted:+8.3f}")
+    shifts = solvent_shifts(model, data["molecules"], data["solvents"])
+    for s in shifts if args.each else ():
+        if s.medium == "water":
+            print(f"{s.molecule:<28}{s.state:<10}{s.reference:+8.3f}{s.predicted:+8.3f}")
     print(table(shifts, len(data["molecules"])))
 
 
