@@ -17,7 +17,9 @@ nor ``colour``, version 5 no ``solvent`` (null in vacuum, else ``name``, ``epsil
 ``refractive_index``), version 6 no ``point_charges`` (null where there are none, else ``charges``
 in e, ``positions`` and ``width`` in Å), version 7 no ``smiles`` of a failure, version 8 no
 ``two_photon_strengths``, ``two_photon_circular_strengths`` and ``two_photon_cross_sections``,
-version 9 no ``acidity`` of a solvent.
+version 9 no ``acidity`` of a solvent, version 10 no ``band_maximum`` (the maximum to expect in a
+measured spectrum, null without one, else ``energy`` and ``uncertainty`` in eV and ``beyond``, why
+it is doubtful).
 ``.jsonl`` holds the same results and failures, one object per line.
 
 Extended xyz (``.xyz``) holds the structures as ASE writes them: atomic charges (e) and the dipole
@@ -47,7 +49,7 @@ from esml.results import Failure, Result
 from esml.units import BOHR, DEBYE
 
 FORMAT = "esml-predictions-json"
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 
 
 class JsonWriter(TextWriter):

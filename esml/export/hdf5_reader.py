@@ -23,7 +23,7 @@ from esml.export.hdf5_schema import (
     STATE_COLUMNS,
     TEXTS,
 )
-from esml.export.plain import solvent_from_plain
+from esml.export.plain import maximum_from_plain, solvent_from_plain
 from esml.export.writer import ExportError
 from esml.io.hdf5_guards import Budget, bounded, check_heaps
 from esml.io.provenance import restore
@@ -79,7 +79,7 @@ class StoredResults(Sequence[Result]):
         atoms.info["charge"] = round(float(row["charges"].sum()))
         if kept := self._texts["provenance"][i]:
             restore(atoms, json.loads(kept))
-        solvent = self._texts["solvents"][i]
+        solvent, maximum = self._texts["solvents"][i], self._texts["band_maxima"][i]
         charges = None
         if len(row["point_charges/charges"]):
             charges = PointCharges(
@@ -98,6 +98,7 @@ class StoredResults(Sequence[Result]):
             dipole=row["dipole"],
             singlets=_states("singlet", row),
             triplets=_states("triplet", row),
+            band_maximum=maximum_from_plain(json.loads(maximum) if maximum else None),
             in_domain=bool(row["in_domain"]),
             warnings=tuple(self._texts["warnings"][i].splitlines()),
             name=self._texts["names"][i],

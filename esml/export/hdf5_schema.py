@@ -39,6 +39,12 @@ solvents/text                   (bytes,)    like names; JSON of the
                                             refractive_index,
                                             acidity), empty for
                                             vacuum
+band_maxima/text                (bytes,)    like names; JSON of the
+                                            maximum to expect in a
+                                            spectrum (energy and
+                                            uncertainty, eV;
+                                            beyond), empty if there
+                                            is none
 point_charges/charges           (point_     charges around a    e
                                 charges,)   molecule
 point_charges/positions         (point_                         Å
@@ -118,7 +124,7 @@ AXES = dict.fromkeys(("atoms", "orbitals", *(f"{each}s" for each in MULTIPLICITI
 AXES |= {"point_charges": 6}
 """Axes with several rows per molecule, and the first version of the schema that has them."""
 
-TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3, "solvents": 5}
+TEXTS = {"names": 1, "sources": 1, "warnings": 2, "provenance": 3, "solvents": 5, "band_maxima": 10}
 """Texts of a molecule, and the first version of the schema that has them."""
 
 FAILURE_TEXTS = {

@@ -22,7 +22,7 @@ from esml.export.hdf5_schema import (
     STATE_COLUMNS,
     TEXTS,
 )
-from esml.export.plain import plain_solvent
+from esml.export.plain import plain_maximum, plain_solvent
 from esml.export.writer import ExportError, Writer, part_path
 from esml.io.provenance import Provenance
 from esml.results import Failure, Outcome, Result
@@ -149,11 +149,13 @@ class ResultWriter(Writer):
             self._append(column.path, arrays[column.path].astype(column.dtype))
         for axis in AXES:
             self._advance(f"offsets/{axis}", lengths[axis])
+        maximum = result.band_maximum
         texts = {
             "names": result.name,
             "sources": result.source,
             "warnings": "\n".join(result.warnings),
             "solvents": json.dumps(plain_solvent(result.solvent)) if result.solvent else "",
+            "band_maxima": json.dumps(plain_maximum(maximum)) if maximum else "",
             "provenance": json.dumps(Provenance.of(result.atoms).as_dict(), ensure_ascii=False),
         }
         for path in TEXTS:

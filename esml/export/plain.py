@@ -25,6 +25,7 @@ from esml.io.structure_checks import molecular_charge
 from esml.physics.point_charges import PointCharges
 from esml.physics.solvent import Solvent
 from esml.results import PROPERTIES, Failure, Outcome, Result, States
+from esml.results.band_maximum import BandMaximum
 from esml.typing import Multiplicity
 
 
@@ -44,6 +45,7 @@ def to_plain(outcome: Outcome) -> dict[str, Any]:
         "orbital_energies": outcome.orbital_energies.tolist(),
         "solvent": plain_solvent(outcome.solvent),
         "point_charges": plain_charges(outcome.point_charges),
+        "band_maximum": plain_maximum(outcome.band_maximum),
         "in_domain": outcome.in_domain,
         "warnings": list(outcome.warnings),
         "singlets": _plain_states(outcome.singlets),
@@ -63,6 +65,16 @@ def solvent_from_plain(atoms: Atoms, entry: dict[str, Any] | None) -> Solvent | 
     solvent = Solvent(**entry)
     atoms.info["solvent"] = solvent
     return solvent
+
+
+def plain_maximum(maximum: BandMaximum | None) -> dict[str, Any] | None:
+    """Return ``energy`` and ``uncertainty`` (eV) and ``beyond``; None if there is none."""
+    return None if maximum is None else asdict(maximum) | {"beyond": list(maximum.beyond)}
+
+
+def maximum_from_plain(entry: dict[str, Any] | None) -> BandMaximum | None:
+    """Invert ``plain_maximum``."""
+    return None if entry is None else BandMaximum(**entry | {"beyond": tuple(entry["beyond"])})
 
 
 def plain_charges(charges: PointCharges | None) -> dict[str, Any] | None:
@@ -107,6 +119,7 @@ def from_plain(entry: dict[str, Any]) -> Outcome:
         triplets=_states("triplet", entry["triplets"]),
         solvent=solvent_from_plain(atoms, entry.get("solvent")),
         point_charges=charges_from_plain(atoms, entry.get("point_charges")),
+        band_maximum=maximum_from_plain(entry.get("band_maximum")),
         in_domain=entry["in_domain"],
         warnings=tuple(entry["warnings"]),
         **where,

@@ -10,7 +10,12 @@ homo_eV, lumo_eV,      eV       frontier orbitals and their difference
 gap_eV
 dipole_debye           debye    length of the dipole moment
 absorption_max_nm      nm       maximum of the lowest band at 180 nm or longer
-colour, colour_hex              colour of a solution of 0.05 mmol/L, path 1 cm
+expected_max_nm,       nm, eV   maximum of the lowest band to expect in a measured
+expected_max_eV                 spectrum, in a solvent, and its uncertainty
+expected_max_uncertainty_eV
+expected_max_doubt              why it is doubtful; empty if it is not
+colour, colour_hex              colour of a solution of 0.05 mmol/L, path 1 cm, at the
+                                maximum to expect if there is one
 S1_eV, S1_nm           eV, nm   energy and wavelength of the first singlet
 S1_f, …                         its other properties that have a column in
                                 ``esml.results.States``, in the units given there;
@@ -56,8 +61,14 @@ WAVELENGTH = "nm"
 
 _PROVENANCE = ("charge_source", "geometry", "notes")
 _COLOURS = ("colour", "colour_hex")
+_EXPECTED = (
+    "expected_max_nm",
+    "expected_max_eV",
+    "expected_max_uncertainty_eV",
+    "expected_max_doubt",
+)
 _REMARKS = ("warnings", "error", *_PROVENANCE, "solvent")
-_TEXTS = ("name", "source", "smiles", "formula", *_COLOURS, *_REMARKS)
+_TEXTS = ("name", "source", "smiles", "formula", _EXPECTED[-1], *_COLOURS, *_REMARKS)
 _WHOLE = ("index", "n_atoms", "charge", "in_domain", "n_point_charges")
 
 
@@ -68,7 +79,7 @@ def columns(n_states: int, extras: Collection[str] = ()) -> list[str]:
     """
     names = ["name", "source", "index", "smiles", "formula", "n_atoms", "charge"]
     names += ["homo_eV", "lumo_eV", "gap_eV", "dipole_debye"]
-    names += ["absorption_max_nm", *_COLOURS]
+    names += ["absorption_max_nm", *_EXPECTED, *_COLOURS]
     for multiplicity in MULTIPLICITIES:
         shown = told_properties(multiplicity, extras)
         letter, endings = multiplicity[0].upper(), list(_endings(shown).values())
@@ -103,13 +114,16 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "absorption_max_nm": outcome.absorption_max_nm,
         "in_domain": int(outcome.in_domain),
     }
+    if (expected := outcome.band_maximum) is not None:
+        told = (expected.wavelength, expected.energy, expected.uncertainty, expected.doubt)
+        cells |= dict(zip(_EXPECTED, told, strict=True))
     if outcome.colour is not None:
         cells |= {"colour": outcome.colour.name, "colour_hex": outcome.colour.hex}
     provenance = Provenance.of(outcome.atoms)
     if provenance.smiles:
         cells["smiles"] = provenance.smiles
-    told = (provenance.charge_source, provenance.geometry, "; ".join(provenance.remarks()))
-    cells |= {key: text for key, text in zip(_PROVENANCE, told, strict=True) if text}
+    remarks = (provenance.charge_source, provenance.geometry, "; ".join(provenance.remarks()))
+    cells |= {key: text for key, text in zip(_PROVENANCE, remarks, strict=True) if text}
     if outcome.solvent is not None:
         cells["solvent"] = outcome.solvent.label
     if outcome.point_charges is not None:

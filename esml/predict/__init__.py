@@ -22,6 +22,7 @@ rotatory       rotatory strengths in either gauge
 details        one state in detail: dipole, charges, absorption, spin–orbit coupling
 two_photon     two-photon absorption of a molecule
 crystals       a trained model of crystals
+windows        predicts structures for files, with band maxima to expect
 run            predicts many files into one output; a stopped run continues
 journal        journal of what such a run has predicted so far
 cluster        predicts a stream of structures on a Dask cluster

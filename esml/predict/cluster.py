@@ -17,6 +17,7 @@ from ase import Atoms
 from esml.jobs import DEFAULT_PATIENCE, DIED, LOCAL, Cluster, ClusterError, Patience
 from esml.predict.batching import Wanted
 from esml.predict.surrogate import Surrogate
+from esml.predict.windows import predict_window
 from esml.results import Failure, Outcome
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _predict(structures: Sequence[Atoms], n_states: int) -> Outcomes:  # runs on
 
     holder: Any = get_worker().plugins[MODEL]
     model: Surrogate = holder.model
-    return list(model.predict_many(structures, n_states, errors="return"))
+    return predict_window(model, structures, n_states)
 
 
 def _send(model: Surrogate, client: Client) -> None:
@@ -63,7 +64,7 @@ def predict_on_cluster(
     workers: int | None = None,
     patience: Patience = DEFAULT_PATIENCE,
 ) -> Iterator[Outcome]:
-    """Yield the outcomes of ``model.predict_many(…, errors="return")``, in order.
+    """Yield the outcomes of ``predict_window``, in order.
 
     At most two windows of structures per thread of the cluster are in flight, however long the
     stream is.

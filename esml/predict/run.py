@@ -36,6 +36,7 @@ from esml.predict.cluster import predict_windows
 from esml.predict.journal import Position, PredictionJournal
 from esml.predict.model_files import content
 from esml.predict.surrogate import Surrogate
+from esml.predict.windows import predict_window
 from esml.results import Failure, Outcome, Result
 
 MOST_REASONS = 10
@@ -275,7 +276,7 @@ def predict_files(
         results = (
             predict_windows(model, windows(), n_states, dask)
             if dask
-            else (list(model.predict_many(w, n_states, errors="return")) for w in windows())
+            else (predict_window(model, window, n_states) for window in windows())
         )
         with closing(results):
             for found in results:

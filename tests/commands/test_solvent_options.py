@@ -12,8 +12,11 @@ from ase.io import write
 from surrogate_cases import read_one
 from test_cli import refusal, run
 
+import esml
 from esml.export import read_results
+from esml.export.plain import from_plain, to_plain
 from esml.io.provenance import ReadingOptions
+from esml.results import Result
 from esml.units import HC
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -109,3 +112,33 @@ def test_the_maximum_to_expect_is_in_the_numbers(tmp_path: Path) -> None:
         assert "to expect" not in run(*asked, *options).stdout
         kept = json.loads(numbers.read_text(encoding="utf-8"))
         assert (kept["band_maximum"], kept["colour"]["shift_eV"]) == (None, 0.0)
+
+
+def test_the_maximum_to_expect_is_in_files_of_predictions(tmp_path: Path) -> None:
+    """In tables and HDF5, in a solvent; and in what the journal of a run keeps, JSON."""
+    model = esml.load_model()
+    dye = read_one(EXAMPLES / "azobenzene.xyz")
+    assert model.last_step is not None
+    expected = model.last_step(model.predict(dye, 4, solvent="ethanol"))
+    assert expected is not None
+    write(tmp_path / "dye.xyz", dye)
+    for name, options in (("in", ["--solvent", "ethanol"]), ("out", [])):
+        for ending in ("csv", "h5"):
+            asked = ["predict", tmp_path / "dye.xyz", "-o", tmp_path / f"{name}.{ending}"]
+            assert run(*asked, "--n-states", "4", *options).exit_code == 0
+    rows = [
+        next(csv.DictReader((tmp_path / name).read_text(encoding="utf-8").splitlines()))
+        for name in ("in.csv", "out.csv")
+    ]
+    assert float(rows[0]["expected_max_nm"]) == pytest.approx(expected.wavelength, abs=0.01)
+    assert float(rows[0]["expected_max_eV"]) == pytest.approx(expected.energy, abs=1e-4)
+    assert float(rows[0]["expected_max_uncertainty_eV"]) == pytest.approx(expected.uncertainty)
+    assert rows[1]["expected_max_nm"] == rows[1]["expected_max_doubt"] == ""
+    there, alone = (read_results(tmp_path / name)[0] for name in ("in.h5", "out.h5"))
+    assert alone.band_maximum is None
+    assert there.band_maximum is not None
+    assert there.band_maximum.energy == pytest.approx(expected.energy, abs=1e-4)
+    assert str(there.colour) == f"{rows[0]['colour']} ({rows[0]['colour_hex']})"
+    again = from_plain(json.loads(json.dumps(to_plain(there))))
+    assert isinstance(again, Result)
+    assert again.band_maximum == there.band_maximum

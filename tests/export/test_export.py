@@ -198,6 +198,14 @@ def test_a_file_of_version_8_is_read() -> None:
     assert [result.solvent for result in stored] == [Solvent(24.852, 1.3611, "ethanol"), None]
 
 
+def test_a_file_of_version_9_is_read() -> None:
+    """Made before results had the maximum of a band to expect."""
+    stored = read_results(Path(__file__).parents[1] / "data" / "predictions-9.h5")
+    assert stored.attributes["schema_version"] == 9
+    assert [result.name for result in stored] == ["CH2O", "C2H4"]
+    assert [result.band_maximum for result in stored] == [None, None]
+
+
 def test_point_charges_come_back(tmp_path: Path) -> None:
     water = molecule("H2O")
     one = PointCharges([0.5], [[0.0, 0.0, 4.0]], width=1.0)
