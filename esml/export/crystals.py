@@ -40,8 +40,8 @@ def write_bands(path: Place, bands: BandPath) -> None:
         The bands along a path.
     """
     names = ["" for _ in bands.distances]
-    for at, name in bands.labels:
-        names[int(np.argmin(np.abs(bands.distances - at)))] = name
+    for row, name in bands.labels:
+        names[row] = name
     columns: dict[str, Sequence[Any] | Array] = {"distance": bands.distances, "point": names}
     columns |= {f"k{i + 1}": bands.k_points[:, i] for i in range(3)}
     columns |= {f"band{n + 1}_eV": bands.energies[:, n] for n in range(bands.energies.shape[1])}
@@ -123,7 +123,8 @@ def write_crystal(
 ) -> None:
     """Write a whole prediction to one HDF5 file, whole or not at all.
 
-    Datasets have an attribute ``unit``; attributes of the file name the model.
+    Datasets have an attribute ``unit``; attributes of the file name the model. Attributes of the
+    group ``bands`` are its path, and ``labels`` and ``rows`` of special points.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def write_crystal(
         if bands is not None:
             stored |= {
                 "bands/k_points": (bands.k_points, ""),
-                "bands/distances": (bands.distances, "2π/Å"),
+                "bands/distances": (bands.distances, "1/Å"),
                 "bands/energies": (bands.energies, "eV"),
                 "bands/d_shares": (bands.d_shares, ""),
             }
@@ -167,7 +168,8 @@ def write_crystal(
         if bands is not None:
             group = file["bands"]
             group.attrs["path"] = bands.path
-            group.attrs["labels"] = [f"{name} {at:.8g}" for at, name in bands.labels]
+            group.attrs["labels"] = [name for _, name in bands.labels]
+            group.attrs["rows"] = [row for row, _ in bands.labels]
         file.flush()
         content = file.id.get_file_image()
     write_whole(Path(path), content)

@@ -49,10 +49,10 @@ def draw_bands(axes: Axes, crystal: Crystal, bands: BandPath) -> None:
     x = np.repeat(bands.distances[:, None], bands.energies.shape[1], 1)
     sizes = 6.0 * bands.d_shares
     axes.scatter(x, bands.energies, s=sizes, color=SERIES[0], linewidths=0, zorder=2)
-    for at, _ in bands.labels:
+    places, names = zip(*bands.ticks, strict=True)
+    for at in places:
         axes.axvline(at, color="0.6", linewidth=0.6)
     axes.axhline(0.0, color="0.3", linewidth=0.8, linestyle="--")
-    places, names = zip(*bands.labels, strict=True)
     axes.set_xticks(places, [name.replace("G", "Γ") for name in names])
     axes.set_xlim(bands.distances[0], bands.distances[-1])
     axes.set_ylabel(f"energy from the {crystal.zero} (eV)")

@@ -25,6 +25,7 @@ from esml.physics.crystals import (
 )
 from esml.physics.crystals.bands import zero_name
 from esml.physics.crystals.bonding import HamiltonPopulation
+from esml.physics.crystals.k_path import KPath, k_path
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.typing import Array
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 SHELLS: tuple[Shell, ...] = ("s", "p", "d")
 ENERGIES = (-9.0, 4.0, 261)
 """Default energies of a density of states: first and last, eV from the zero, and their number."""
-LIKE_A_LATTICE = 0.05
-"""Largest deviation of a strained cell from the Bravais lattice that gives its special points."""
 BONDED = 3.15
 """Å; pairs nearer than this are bonds by default."""
 
@@ -52,15 +51,20 @@ def usual_energies() -> Array:
 
 
 @dataclass(frozen=True)
-class BandPath:
+class BandPath(KPath):
     """Band structure along straight lines between special points."""
 
-    k_points: Array  # (P, 3) in reciprocal lattice vectors
-    distances: Array  # (P,) along the path, 2π/Å
     energies: Array  # (P, n) eV from the crystal's ``zero``
     d_shares: Array  # (P, n) share of each state on d orbitals
-    labels: tuple[tuple[float, str], ...]  # distance and name of each special point
-    path: str  # names as in ASE: GXWKG,UX
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Distance and name of each special point; the two at a break share one, as in Z|Y."""
+        names: dict[float, str] = {}
+        for row, name in self.labels:
+            at = float(self.distances[row])
+            names[at] = f"{names[at]}|{name}" if at in names else name
+        return list(names.items())
 
 
 class BandEdge(NamedTuple):
@@ -231,40 +235,22 @@ class Crystal:
             default path are those of Setyawan and Curtarolo (Comput. Mater. Sci. 49, 299 (2010)),
             as in ASE, for the Bravais lattice nearest to the cell.
         n_points:
-            Number of points along the whole path.
+            Number of points along the whole path; each line has its two ends at least.
 
         Raises
         ------
         ValueError
             For names that the lattice does not have, or fewer than two points.
         """
-        if n_points < 2:
-            raise ValueError(f"{n_points} points: expected at least two along a path; ask for more")
-        lattice = self.atoms.cell
-        try:
-            found = lattice.bandpath(path, npoints=n_points, eps=LIKE_A_LATTICE)
-        except Exception as error:  # ASE raises whatever its parser hits
-            known = "".join(sorted(lattice.bandpath(npoints=0, eps=LIKE_A_LATTICE).special_points))
-            raise ValueError(
-                f"'{path}' is not a path of this lattice ({' '.join(str(error).split())}): "
-                f"expected names of special points among {known}, such as GX; correct it "
-                "or leave it out"
-            ) from error
-        distances, places, names = found.get_linear_kpoint_axis()
-        points = torch.as_tensor(found.kpts)
+        along = k_path(self.atoms.cell, path, n_points)
         d = torch.cat(orbitals_of(self.numbers, "d"))
         energies, shares = [], []
-        for part in points.split(8):
+        for part in torch.as_tensor(along.k_points).split(8):
             e, c = torch.linalg.eigh(self.hamiltonian.at(part))
             energies.append(e - self.mesh.zero)
             shares.append(c[:, d].abs().square().sum(1))
         return BandPath(
-            k_points=np.asarray(found.kpts),
-            distances=np.asarray(distances),
-            energies=_array(torch.cat(energies)),
-            d_shares=_array(torch.cat(shares)),
-            labels=tuple((float(x), str(name)) for x, name in zip(places, names, strict=True)),
-            path=found.path,
+            **vars(along), energies=_array(torch.cat(energies)), d_shares=_array(torch.cat(shares))
         )
 
     @cached_property

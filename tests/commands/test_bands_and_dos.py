@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 import esml
 from esml.commands.app import app
+from esml.plots.crystals import bands_figure
 from esml.predict.crystals import CrystalSurrogate
 from esml.predict.model_files import solid_model
 
@@ -51,6 +52,31 @@ def test_bands_are_written_and_drawn(files: Path) -> None:
         np.testing.assert_allclose(file["bands/energies"][:, [0, 35]], energies, rtol=1e-6)
         assert file["dos/projected"].shape == (4, 3, 261)
         assert file["d_band_centres"].attrs["unit"] == "eV"
+
+
+def test_both_points_at_a_break_keep_their_names(files: Path) -> None:
+    result = run(
+        *("bands", files / "alloy.cif", "--model", files / "model.safetensors"),
+        *("--path", "GX,MR", "--n-points", "8", "--k-points", "2,2,2"),
+        *("--csv", files / "b.csv", "--hdf5", files / "b.h5"),
+    )
+    assert result.exit_code == 0, result.output
+    with open(files / "b.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    named = {row["point"]: [float(row[k]) for k in ("k1", "k2", "k3")] for row in rows}
+    assert named["X"] == [0.0, 0.5, 0.0]
+    assert named["M"] == [0.5, 0.5, 0.0]
+    with h5py.File(files / "b.h5") as file:
+        bands = file["bands"]
+        stored = dict(zip(bands.attrs["labels"], bands.attrs["rows"], strict=True))
+        assert list(stored) == ["G", "X", "M", "R"]
+        np.testing.assert_array_equal(bands["k_points"][stored["M"]], [0.5, 0.5, 0.0])
+        assert bands["distances"][stored["X"]] == bands["distances"][stored["M"]]
+    crystal = made_up().predict(alloy(), (2, 2, 2))
+    energies = np.linspace(-5.0, 5.0, 11)
+    found = crystal.bands("GX,MR", 8)
+    figure = bands_figure(crystal, found, energies, crystal.projected_dos(energies))
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["Γ", "X|M", "R"]
 
 
 def test_densities_of_states_are_written_and_drawn(files: Path) -> None:

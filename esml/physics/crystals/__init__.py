@@ -2,6 +2,7 @@
 
     shells          which valence shells an atom carries in a crystal, and their order
     bloch           k meshes; H(R) → H(k) and back
+    k_path          paths between special points
     pair_blocks     H(k) directly from blocks of pairs of atoms
     filling         Fermi level and occupations
     bands           energies and states on a mesh; populations, densities of states, band centres
