@@ -2,7 +2,8 @@
 
 G. Fraux, R. K. Cersonsky and M. Ceriotti, J. Open Source Softw. 5, 2117 (2020). Every atom has
 its element, the electrons in its shells and, if it has d orbitals, its d-band centre; every crystal
-has its gap, the density of states at the Fermi level, and the whole density of states as a curve.
+has its density of states at the zero of energy, the whole density of states as a curve and, from a
+model of insulators, its gap.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ def _of_crystals(crystals: Sequence[Crystal]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": {"values": [c.name for c in crystals]},
         "in domain": {"values": [int(c.in_domain) for c in crystals]},
-        "gap": {"values": [round(c.gap, 4) for c in crystals], "units": "eV"},
         "density of states at the zero": {"values": np.round(at_zero, 4), "units": "1/eV"},
         "density of states": {
             "values": curves.round(3),
@@ -58,6 +58,8 @@ def _of_crystals(crystals: Sequence[Crystal]) -> dict[str, Any]:
             "units": "1/eV",
         },
     }
+    if any(c.mesh.insulating for c in crystals):
+        found["gap"] = {"values": [round(c.gap, 4) for c in crystals], "units": "eV"}
     for entry in found.values():
         entry["target"] = "structure"
     return found

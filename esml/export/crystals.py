@@ -124,7 +124,8 @@ def write_crystal(
     """Write a whole prediction to one HDF5 file, whole or not at all.
 
     Datasets have an attribute ``unit``; attributes of the file name the model. Attributes of the
-    group ``bands`` are its path, and ``labels`` and ``rows`` of special points.
+    group ``bands`` are its path, and ``labels`` and ``rows`` of special points. The
+    gap of a metal is zero.
 
     Parameters
     ----------

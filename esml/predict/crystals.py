@@ -158,7 +158,7 @@ class CrystalSurrogate:
         if self.model.config.insulating and electrons % 2:
             said.append(
                 f"the cell has an odd number of valence electrons ({electrons}): it is "
-                "not an insulator, and its gap is meaningless"
+                "not an insulator and has no gap"
             )
         elif self.model.config.insulating and gap < SMALL_GAP:
             said.append(

@@ -121,7 +121,11 @@ class Crystal:
 
     @property
     def gap(self) -> float:
-        """Gap at the Fermi level, eV, between states of the k mesh; small for a metal."""
+        """Gap between states of the k mesh, eV; zero for metals: all crystals of a model of metals.
+
+        Of a model of insulators they are those with an odd number of electrons, or with valence
+        bands that reach up to the conduction bands.
+        """
         return self.mesh.gap
 
     @property

@@ -170,6 +170,7 @@ def test_a_map_has_every_atom_of_a_file(files: Path, monkeypatch: pytest.MonkeyP
     assert "map of 2 crystals" in result.output
     assert loaded == [str(files / "model.safetensors")]
     document = json.loads(chemiscope.show_input(str(path)).value)
+    assert "gap" not in document["properties"]  # of metals
     centres = document["properties"]["d-band centre"]["values"]
     expected = [made_up().predict(atoms, (2, 2, 2)).d_band_centres for atoms in (alloy(), other)]
     np.testing.assert_allclose(centres, np.concatenate(expected), atol=1e-4)

@@ -44,6 +44,11 @@ def test_a_turned_crystal_has_the_same_centres() -> None:
     np.testing.assert_allclose(turned.d_band_centres, CRYSTAL.d_band_centres, atol=1e-6)
 
 
+def test_a_metal_has_no_gap() -> None:
+    """However far apart the states of a coarse mesh are."""
+    assert CRYSTAL.gap == MODEL.predict(alloy(), (1, 1, 1)).gap == 0.0
+
+
 def test_shifts_bring_d_populations_nearer_to_those_of_their_elements() -> None:
     plain = made_up(shift_error=0.0).predict(alloy(), (3, 3, 3))
     target = np.where(CRYSTAL.atoms.numbers == 28, 8.7, 9.6)
@@ -162,6 +167,7 @@ def test_a_cell_with_an_odd_electron_is_no_insulator() -> None:
     del atoms[[0]]
     crystal = esml.load_model("electrolytes").predict(atoms, (2, 2, 2))
     assert any("odd number of valence electrons (63)" in said for said in crystal.warnings)
+    assert crystal.gap == 0.0
     assert not crystal.in_domain
 
 

@@ -54,6 +54,7 @@ class Bands:
     width: float  # smearing of the occupations, eV
     zero: Tensor  # () zero of energies, eV: Fermi level or valence band top
     insulating: bool = False  # whether the zero is the valence band top
+    gap: float = 0.0  # eV, on the mesh; zero for a metal
 
     @classmethod
     def of(
@@ -78,28 +79,21 @@ class Bands:
             Width of the Fermi smearing, eV.
         insulating:
             Whether energies count from the top of the valence bands. The Fermi level is then in the
-            middle of the gap, if there is one.
+            middle of the gap, if there is one: valence bands hold all electrons, in pairs, and do
+            not reach up to the conduction bands. Otherwise the crystal is a metal.
         """
         step = max(1, AT_A_TIME // hamiltonian.n_orbitals**2)
         parts = [eigenstates(hamiltonian.at(p)) for p in k_points.fractional.split(step)]
         energies = torch.cat([part[0] for part in parts])
         coefficients = torch.cat([part[1] for part in parts])
         fermi = fermi_level(energies, k_points.weights, n_electrons, width)
-        zero = fermi
+        zero, gap = fermi, 0.0
         if insulating:
-            filled = int(n_electrons) // 2
+            filled, odd = divmod(int(n_electrons), 2)
             zero, bottom = energies[:, :filled].max(), energies[:, filled:].min()
-            fermi = 0.5 * (zero + bottom) if bottom > zero else fermi
-        return cls(k_points, energies, coefficients, fermi, width, zero, insulating)
-
-    @property
-    def gap(self) -> float:
-        """Energy from the highest state below the Fermi level to the lowest above it, eV.
-
-        For a metal it is small and only reflects how fine the mesh is.
-        """
-        above = self.energies > self.fermi
-        return float(self.energies[above].min() - self.energies[~above].max())
+            if bottom > zero and not odd:
+                fermi, gap = 0.5 * (zero + bottom), float(bottom - zero)
+        return cls(k_points, energies, coefficients, fermi, width, zero, insulating, gap)
 
     def weights_of(self, places: Tensor) -> Tensor:
         """Return Σ_{μ∈places} |C_μn(k)|² (K, n): how much of each state is on these orbitals."""

@@ -111,7 +111,23 @@ def test_the_lower_band_of_a_dimer_bonds() -> None:
     bands = Bands.of(pair, k_mesh((1, 1, 1)), 2.0, 0.05)
     bond = hamilton_population(bands, pair, EACH[0], EACH[1], (0, 0, 0), FINE)
     assert bond.integrated == pytest.approx(-3.0)
-    assert bands.gap == pytest.approx(3.0)
+
+
+def test_a_gap_separates_filled_bands_from_empty_ones() -> None:
+    """Two chains of levels ε ± 2t cos k, 5 eV apart: the gap is 5 − 4t, and none if they overlap.
+
+    With three electrons, or as a metal, there is none either.
+    """
+
+    def gap(t: float, electrons: float = 2.0, insulating: bool = True) -> float:
+        levels, hopping = torch.diag(torch.tensor([0.0, 5.0])), t * torch.eye(2)
+        chains = RealSpaceHamiltonian.from_half(
+            torch.tensor([[0, 0, 0], [1, 0, 0]]), torch.stack([levels, hopping]).double()
+        )
+        return Bands.of(chains, k_mesh((8, 1, 1)), electrons, 0.05, insulating).gap
+
+    assert gap(0.5) == pytest.approx(3.0)
+    assert gap(1.5) == gap(0.5, 3.0) == gap(0.5, insulating=False) == 0.0
 
 
 def test_shells_and_their_places() -> None:
