@@ -39,6 +39,7 @@ PYTHON_ADVICE = {
     "give lattice vectors and call atoms.set_pbc(True), or load a model of molecules": "give "
     "lattice vectors in the file, or take esml spectrum for molecules",
     "as with k_points=(1, 1, 1)": "as with --k-points 1,1,1",
+    "leave k_points out": "leave --k-points out",
 }
 """Advice of sentences about an ``Atoms`` object, and what it is on the command line."""
 

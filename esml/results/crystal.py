@@ -99,7 +99,8 @@ class Crystal:
     divisions: tuple[int, int, int]  # of the k mesh
     shifts: Array  # (N,) shift of the d levels that keeps atoms neutral, eV
     name: str = ""  # name of the crystal
-    warnings: tuple[str, ...] = ()  # why it is out of domain, one sentence each
+    warnings: tuple[str, ...] = ()  # why it is out of domain, and doubts about the k mesh
+    in_domain: bool = True  # whether it is like the crystals the model was trained on
     model: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The model card."""
 
@@ -108,11 +109,6 @@ class Crystal:
         """Atomic numbers."""
         found: list[int] = self.atoms.numbers.tolist()
         return found
-
-    @property
-    def in_domain(self) -> bool:
-        """Whether the crystal is like those the model was trained on."""
-        return not self.warnings
 
     @property
     def fermi_level(self) -> float:

@@ -16,7 +16,7 @@ from esml.io.records import CrystalRecord, read
 from esml.io.structure_checks import StructureError
 from esml.physics.crystals import k_mesh, orbitals_of, shifted
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
-from esml.predict.crystals import CrystalSurrogate, divisions_of
+from esml.predict.crystals import CrystalSurrogate, coarseness, divisions_of
 from esml.predict.model_files import OF_CRYSTALS, molecular_model, solid_model
 from esml.training.crystals.scores import structure
 from reference.crystals.electrolytes import li3ps4
@@ -227,7 +227,7 @@ def test_unlikeness_is_told() -> None:
     assert CRYSTAL.in_domain
     thin = MODEL.predict(slab(), (2, 2, 1))
     assert not thin.in_domain
-    assert "surfaces" in thin.warnings[-1]
+    assert any("surfaces" in said for said in thin.warnings)
     lacking, neighbours = MODEL.predict(alloy(symbols="CuCuCuCu"), (2, 2, 2)).warnings[:2]
     assert lacking.startswith("all training crystals have")
     assert "Cu–Cu" in neighbours
@@ -240,6 +240,26 @@ def test_a_mesh_is_three_numbers() -> None:
     with pytest.raises(ValueError, match="three positive whole numbers"):
         MODEL.predict(alloy(), (2, 2))
     assert divisions_of(np.diag([3.5, 7.0, 30.0])) == (8, 4, 3)
+
+
+@pytest.mark.parametrize("insulating", [False, True])
+def test_only_a_coarse_mesh_is_told(insulating: bool) -> None:
+    """The usual mesh never is, nor is Γ alone for cells of some 500 atoms."""
+    for length in np.linspace(2.0, 60.0, 200):
+        cell = length * np.eye(3)
+        assert not coarseness(cell, divisions_of(cell), insulating)
+    large = li3ps4(np.random.default_rng(0)).repeat((4, 4, 2)) if insulating else bulk("Cu") * 8
+    assert len(large) == 512
+    assert not coarseness(large.cell.array, (1, 1, 1), insulating)
+    (said,) = coarseness(np.diag([30.0, 30.0, 5.5]), (1, 1, 2), insulating)
+    assert said.startswith("the 1×1×2 k mesh is coarse: division times lattice vector is 11.0 Å")
+
+
+def test_a_coarse_mesh_does_not_put_a_crystal_out_of_domain() -> None:
+    coarse = MODEL.predict(alloy(), (2, 4, 4))
+    assert coarse.in_domain
+    assert "7.1 Å where 13.5 Å or more are expected" in coarse.warnings[0]
+    assert not MODEL.predict(alloy(), (4, 4, 4)).warnings
 
 
 def test_ions_that_polarize_without_end_are_refused() -> None:
