@@ -288,7 +288,8 @@ def _summary(crystal: Crystal) -> str:
         f"{name} {', '.join(f'{orbital} {share:.0%}' for orbital, share in edge.shares.items())}"
         for name, edge in zip(("valence band top:", "conduction band:"), crystal.edges, strict=True)
     )
-    return "\n".join([said, f"gap {crystal.gap:.2f} eV (PBE: too small)", *edges])
+    of_pbe = " (PBE: too small)" if crystal.in_domain else ""
+    return "\n".join([said, f"gap {crystal.gap:.2f} eV{of_pbe}", *edges])
 
 
 def _print_sites(crystal: Crystal) -> None:

@@ -24,7 +24,7 @@ from esml.physics.crystals import (
     shifted,
 )
 from esml.physics.crystals.ewald import PolarizationError
-from esml.physics.crystals.shells import VALENCE_ELECTRONS
+from esml.physics.crystals.shells import VALENCE_ELECTRONS, net_formal_charge
 from esml.results.crystal import Crystal
 from esml.typing import Array
 
@@ -181,6 +181,12 @@ class CrystalSurrogate:
             said.append(
                 f"the cell has an odd number of valence electrons ({electrons}): it is "
                 "not an insulator and has no gap"
+            )
+        elif self.model.config.insulating and (net := net_formal_charge(atoms.numbers.tolist())):
+            said.append(
+                f"formal charges (such as Li +1, P +5, S −2, Cl −1) add up to {net:+d} where a "
+                "neutral cell is expected: ions are missing or too many, and its gap is not that "
+                "of an insulator"
             )
         elif self.model.config.insulating and gap < SMALL_GAP:
             said.append(

@@ -199,6 +199,18 @@ def test_an_electrolyte_has_a_gap_and_its_edges(tmp_path: Path) -> None:
     assert np.isnan(crystal.charges).all()
 
 
+@pytest.mark.parametrize("stretch", [1.0, 1.2])
+def test_only_a_gap_in_domain_is_compared_with_experiment(tmp_path: Path, stretch: float) -> None:
+    esml.save_model(electrolyte_model(), tmp_path / "ions.safetensors")
+    atoms = li2s()
+    atoms.set_cell(stretch * atoms.cell, scale_atoms=True)
+    ase.io.write(tmp_path / "li2s.xyz", atoms, format="extxyz")
+    result = run("dos", tmp_path / "li2s.xyz", "--model", tmp_path / "ions.safetensors")
+    found = electrolyte_model().predict(atoms)
+    assert found.in_domain == (stretch == 1.0)
+    assert (" eV (PBE: too small)" in result.stdout) == found.in_domain
+
+
 def test_the_model_follows_from_the_elements(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "li2s.xyz", li2s(), format="extxyz")
     result = run("bands", tmp_path / "li2s.xyz", "--k-points", "2,2,2", "--n-points", "4")

@@ -171,6 +171,17 @@ def test_a_cell_with_an_odd_electron_is_no_insulator() -> None:
     assert not crystal.in_domain
 
 
+@pytest.mark.parametrize(("element", "net"), [("Li", "-2"), ("S", "+4")])
+def test_a_cell_without_some_ions_is_not_balanced(element: str, net: str) -> None:
+    """Two lithium atoms, or two sulfur atoms, taken out: no field between layers is to blame."""
+    atoms = li3ps4(np.random.default_rng(0))
+    del atoms[[atom.index for atom in atoms if atom.symbol == element][:2]]
+    crystal = esml.load_model("electrolytes").predict(atoms, (2, 2, 2))
+    assert not crystal.in_domain
+    assert any(f"add up to {net} where a neutral cell" in said for said in crystal.warnings)
+    assert not any("unlike layers" in said for said in crystal.warnings)
+
+
 @pytest.mark.parametrize(
     ("atoms", "lacking"),
     [(bulk("LiCl", "rocksalt", a=5.13), "P and S"), (li2s(), "P")],

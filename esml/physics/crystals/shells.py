@@ -50,6 +50,18 @@ OXIDATION_NUMBERS: dict[int, int] = {3: 1, 7: -3, 13: 3, 14: 4, 16: -2, 17: -1}
 from the other atoms of a cell: +5 in Li3PS4, −3 in Li3P."""
 
 
+def net_formal_charge(numbers: Sequence[int]) -> int:
+    """Return the sum of formal charges, e, with P +5 beside sulfur and −3 else; 0 for metals.
+
+    Examples
+    --------
+    >>> net_formal_charge([3, 3, 3, 15, 16, 16, 16, 16]), net_formal_charge([3, 16])
+    (0, -1)
+    """
+    known = OXIDATION_NUMBERS | {15: 5 if 16 in numbers else -3}
+    return sum(known[z] for z in numbers) if known.keys() >= set(numbers) else 0
+
+
 def formal_charges(numbers: Sequence[int]) -> list[float]:
     """Return the charge of each atom as an ion, e; unlisted elements share the rest equally.
 
