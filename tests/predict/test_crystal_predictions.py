@@ -210,9 +210,20 @@ def slab() -> Atoms:
     return atoms
 
 
+def charged(charge: float) -> Atoms:
+    atoms = alloy()
+    atoms.info["total_charge"] = charge
+    return atoms
+
+
+def test_a_cell_that_states_no_charge_is_neutral() -> None:
+    assert MODEL.predict(charged(0.0), (3, 3, 3)).in_domain
+
+
 @pytest.mark.parametrize(
     ("atoms", "said"),
     [
+        (charged(-1), r"info\['total_charge'\] is -1 where a neutral cell is expected"),
         (molecule("H2O"), "expected: give lattice vectors"),
         (Atoms(pbc=True, cell=np.eye(3)), "no atoms"),
         (bulk("Au"), "Au .* not an element of this model"),

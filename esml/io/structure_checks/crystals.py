@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.neighborlist import neighbor_list
 
-from esml.io.structure_checks.charge_and_spin import StructureError
+from esml.io.structure_checks.charge_and_spin import StructureError, stated_charge
 
 CLOSEST = 1.2
 """Å; atoms closer than this count as an error in the input …"""
@@ -45,9 +45,8 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
     """Refuse anything but a crystal of ``elements`` (atomic numbers).
 
     Raises StructureError for an empty structure, one that is not periodic in three directions,
-    coordinates that are not finite, other elements, and atoms closer than 1.2 Å or
-    0.65 times the sum of their covalent radii. Atoms are counted
-    from 0, as ASE does.
+    coordinates that are not finite, a charge of the cell, other elements, and atoms closer than
+    1.2 Å or 0.65 times the sum of their covalent radii. Atoms are counted from 0, as ASE does.
     """
     if len(atoms) == 0:
         raise StructureError(
@@ -64,6 +63,12 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
         raise StructureError(
             f"a coordinate of {atoms.symbols} is not a finite number where Å are expected: mend "
             "the input"
+        )
+    stated = stated_charge(atoms.info)
+    if stated is not None and stated[1] != 0.0:
+        raise StructureError(
+            f"atoms.info[{stated[0]!r}] is {stated[1]:+g} where a neutral cell is expected: the "
+            "model has no charged crystals; delete it if it is no charge, or complete the cell"
         )
     known = ", ".join(chemical_symbols[z] for z in elements)
     for index, number in enumerate(atoms.numbers.tolist()):
