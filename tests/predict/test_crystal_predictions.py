@@ -14,6 +14,7 @@ from crystal_models import alloy, li2s, made_up
 import esml
 from esml.io.records import CrystalRecord, read
 from esml.io.structure_checks import StructureError
+from esml.io.structure_checks.crystals import SHIPPED
 from esml.physics.crystals import k_mesh, orbitals_of, shifted
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate, coarseness, divisions_of
@@ -147,6 +148,24 @@ def test_a_crystal_at_rest_is_in_domain() -> None:
 def test_every_shipped_model_of_crystals_has_its_name() -> None:
     kinds = {name: isinstance(esml.load_model(name), CrystalSurrogate) for name in NAMES}
     assert {name for name, of_crystals in kinds.items() if of_crystals} == set(OF_CRYSTALS)
+    assert {name: solid_model(name).elements for name in OF_CRYSTALS} == SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("atoms", "advice"),
+    [
+        (
+            bulk("NaCl", "rocksalt", a=5.64),
+            r"no shipped model knows Na \('solids': Cr, Mn, .* and Cu",
+        ),
+        (bulk("LiCl", "rocksalt", a=5.13), "load the model 'electrolytes', which knows Li, P, S"),
+        (bulk("CuCl", "zincblende", a=5.42), "no shipped model knows Cl and Cu together"),
+    ],
+    ids=["NaCl", "LiCl", "CuCl"],
+)
+def test_who_knows_an_element_is_told(atoms: Atoms, advice: str) -> None:
+    with pytest.raises(StructureError, match=f"expected crystals of Ni and Cu; {advice}"):
+        MODEL.predict(atoms)
 
 
 def test_the_shipped_electrolytes_know_lithium_thiophosphate() -> None:

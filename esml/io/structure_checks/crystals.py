@@ -18,6 +18,8 @@ CLOSEST_REDUCED = 0.65
 least 0.78 in the crystals of data/alloys and data/electrolytes."""
 LEAST_VOLUME = 1.0
 """Å³; a cell with less volume does not span three dimensions."""
+SHIPPED = {"solids": (24, 25, 26, 27, 28, 29), "electrolytes": (3, 15, 16, 17)}
+"""Names of the shipped models of crystals, and the atomic numbers they know."""
 WHOLE = 0.999
 """Sites occupied less than this are partly empty; refinements round 1 no further."""
 
@@ -70,15 +72,34 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
             f"atoms.info[{stated[0]!r}] is {stated[1]:+g} where a neutral cell is expected: the "
             "model has no charged crystals; delete it if it is no charge, or complete the cell"
         )
-    known = ", ".join(chemical_symbols[z] for z in elements)
-    for index, number in enumerate(atoms.numbers.tolist()):
-        if number not in elements:
-            raise StructureError(
-                f"{chemical_symbols[number]} (atom {index}) is not an element of this model: "
-                f"expected crystals of {known}; leave the structure out or choose another model, "
-                "such as 'solids' or 'electrolytes'"
-            )
+    _check_elements(atoms, elements)
     _check_apart(atoms)
+
+
+def _check_elements(atoms: Atoms, elements: Sequence[int]) -> None:
+    """Refuse elements other than ``elements``; say which shipped model knows all, if any does."""
+    numbers: list[int] = atoms.numbers.tolist()
+    index = next((i for i, number in enumerate(numbers) if number not in elements), None)
+    if index is None:
+        return
+    able = [name for name, known in SHIPPED.items() if set(known) >= set(numbers)]
+    if able:
+        advice = f"load the model {able[0]!r}, which knows {_symbols(SHIPPED[able[0]])}"
+    else:
+        every = {number for known in SHIPPED.values() for number in known}
+        strange = sorted(set(numbers) - every)
+        unknown = _symbols(strange) if strange else f"{_symbols(sorted(set(numbers)))} together"
+        models = "; ".join(f"{name!r}: {_symbols(known)}" for name, known in SHIPPED.items())
+        advice = f"no shipped model knows {unknown} ({models}), so leave the structure out"
+    raise StructureError(
+        f"{chemical_symbols[numbers[index]]} (atom {index}) is not an element of this model: "
+        f"expected crystals of {_symbols(elements)}; {advice}"
+    )
+
+
+def _symbols(numbers: Sequence[int]) -> str:
+    symbols = [chemical_symbols[z] for z in numbers]
+    return " and ".join(filter(None, [", ".join(symbols[:-1]), symbols[-1]]))
 
 
 def _check_apart(atoms: Atoms) -> None:
