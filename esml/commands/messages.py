@@ -40,6 +40,8 @@ PYTHON_ADVICE = {
     "lattice vectors in the file, or take esml spectrum for molecules",
     "as with k_points=(1, 1, 1)": "as with --k-points 1,1,1",
     "leave k_points out": "leave --k-points out",
+    "take esml.load_model('solids')": "take esml bands or esml dos",
+    "take esml.load_model('electrolytes')": "take esml bands or esml dos",
 }
 """Advice of sentences about an ``Atoms`` object, and what it is on the command line."""
 

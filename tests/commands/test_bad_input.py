@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, molecule
 from test_cli import refusal, run
 
 import esml
@@ -268,6 +268,7 @@ STRUCTURES: dict[str, tuple[Callable[[], Atoms], str]] = {
     "coordinates in bohr of a far box": (lambda: pair("HH", 1e6), "1000 Å from the origin"),
     "a bond torn": (lambda: pair("HH", 5.0), "unstable"),
     "a crystal": (lambda: pair("HH", 0.74, cell=[5, 5, 5], pbc=True), "periodic"),
+    "a metal's crystal": (lambda: bulk("Cu"), "esml.load_model('solids') if it is a crystal"),
     "a wire": (lambda: pair("HH", 0.74, cell=[5, 5, 5], pbc=[True, False, False]), "periodic"),
     "a radical": (lambda: molecule("CH3"), "odd number"),
     "a cation": (lambda: formaldehyde(charge=1), "odd number"),

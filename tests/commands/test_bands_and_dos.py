@@ -114,6 +114,7 @@ def test_densities_of_states_are_written_and_drawn(files: Path) -> None:
         (("bands", "alloy.cif", "--k-points", "4,4,4", "--path", "GQ"), "is not a path of"),
         (("bands", "alloy.cif", "--plot", "b.doc"), "expected one of .png"),
         (("spectrum", "water.xyz", "--model", "solids"), "is a model of crystals"),
+        (("spectrum", "alloy.cif", "--model", "default"), "take esml bands or esml dos if it is"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -76,15 +76,20 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
     _check_apart(atoms)
 
 
+def model_knowing(numbers: Collection[int]) -> str | None:
+    """Return the name of the shipped model of crystals that knows all ``numbers``, if any."""
+    return next((name for name, known in SHIPPED.items() if set(known) >= set(numbers)), None)
+
+
 def _check_elements(atoms: Atoms, elements: Sequence[int]) -> None:
     """Refuse elements other than ``elements``; say which shipped model knows all, if any does."""
     numbers: list[int] = atoms.numbers.tolist()
     index = next((i for i, number in enumerate(numbers) if number not in elements), None)
     if index is None:
         return
-    able = [name for name, known in SHIPPED.items() if set(known) >= set(numbers)]
+    able = model_knowing(numbers)
     if able:
-        advice = f"load the model {able[0]!r}, which knows {_symbols(SHIPPED[able[0]])}"
+        advice = f"load the model {able!r}, which knows {_symbols(SHIPPED[able])}"
     else:
         every = {number for known in SHIPPED.values() for number in known}
         strange = sorted(set(numbers) - every)

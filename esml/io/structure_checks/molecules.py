@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 from scipy.spatial import cKDTree
 
 from esml.io.structure_checks.charge_and_spin import StructureError, check_shell, molecular_charge
+from esml.io.structure_checks.crystals import model_knowing
 from esml.io.structure_checks.plausibility import implausible
 from esml.physics.basis import ELEMENTS
 
@@ -62,9 +63,11 @@ def check_structure(
             "read from"
         )
     if atoms.pbc.any():
+        able = model_knowing(atoms.numbers.tolist()) if atoms.pbc.all() else None
+        crystal = f", or take esml.load_model({able!r}) if it is a crystal" if able else ""
         raise StructureError(
             "the structure is periodic where an isolated molecule is expected: call "
-            "atoms.set_pbc(False) if the cell is only a box around it"
+            f"atoms.set_pbc(False) if the cell is only a box around it{crystal}"
         )
     positions = atoms.positions
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
