@@ -23,6 +23,7 @@ from esml.physics.crystals import (
     orbitals_of,
     shifted,
 )
+from esml.physics.crystals.bloch import three_divisions
 from esml.physics.crystals.ewald import PolarizationError
 from esml.physics.crystals.shells import VALENCE_ELECTRONS, net_formal_charge
 from esml.results.crystal import Crystal
@@ -104,12 +105,19 @@ class CrystalSurrogate:
         Raises
         ------
         StructureError
-            If the model cannot treat the structure, or its states would take too much memory.
+            For anything but ``Atoms``, if the model cannot treat the structure, or if its states
+            would take too much memory.
         ValueError
             If ``k_points`` are not three positive integers.
         """
+        if not isinstance(atoms, Atoms):
+            raise StructureError(
+                f"a crystal is given as {type(atoms).__name__} where ASE Atoms are expected: read "
+                "files with ase.io.read"
+            )
         check_crystal(atoms, self.elements)
-        divisions = divisions_of(atoms.cell.array) if k_points is None else tuple(k_points)
+        wanted = divisions_of(atoms.cell.array) if k_points is None else k_points
+        divisions = three_divisions(wanted)
         n_points = len(k_mesh(divisions).weights)
         orbitals = self.model.two_centre.n_orbitals * len(atoms)
         size = 16 * n_points * orbitals**2
@@ -129,12 +137,11 @@ class CrystalSurrogate:
             mesh = Bands.of(h, k_mesh(divisions), electrons, config.smearing, config.insulating)
         reasons = self._reasons(atoms, mesh.gap)
         remarks = coarseness(atoms.cell.array, divisions, config.insulating)
-        a, b, c = divisions
         return Crystal(
             atoms=atoms.copy(),
             hamiltonian=_on_cpu(h),
             mesh=_on_cpu(mesh),
-            divisions=(a, b, c),
+            divisions=divisions,
             shifts=shifts,
             name=str(atoms.info.get("name", atoms.get_chemical_formula())),
             warnings=(*reasons, *remarks),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -243,6 +244,7 @@ def test_a_cell_that_states_no_charge_is_neutral() -> None:
     ("atoms", "said"),
     [
         (charged(-1), r"info\['total_charge'\] is -1 where a neutral cell is expected"),
+        ("Cu.cif", "given as str where ASE Atoms are expected: read files with ase.io.read"),
         (molecule("H2O"), "expected: give lattice vectors"),
         (Atoms(pbc=True, cell=np.eye(3)), "no atoms"),
         (bulk("Au"), "Au .* not an element of this model"),
@@ -252,7 +254,7 @@ def test_a_cell_that_states_no_charge_is_neutral() -> None:
         (bulk("Cu").repeat(12), "ask for fewer"),
     ],
 )
-def test_what_cannot_be_treated_is_told(atoms: Atoms, said: str) -> None:
+def test_what_cannot_be_treated_is_told(atoms: Any, said: str) -> None:
     with pytest.raises(StructureError, match=said):
         MODEL.predict(atoms)
 
@@ -277,9 +279,13 @@ def test_unlikeness_is_told() -> None:
     assert "non-magnetic" in MODEL.predict(magnetic, (2, 2, 2)).warnings[0]
 
 
-def test_a_mesh_is_three_numbers() -> None:
+@pytest.mark.parametrize("mesh", [(2, 2), 4, "4,4,4", (2.5, 2, 2), (2, 0, 2), (2, 2, 2, 2)])
+def test_a_mesh_is_three_numbers(mesh: Any) -> None:
     with pytest.raises(ValueError, match="three positive whole numbers"):
-        MODEL.predict(alloy(), (2, 2))
+        MODEL.predict(alloy(), mesh)
+
+
+def test_the_usual_mesh_has_28_angstrom() -> None:
     assert divisions_of(np.diag([3.5, 7.0, 30.0])) == (8, 4, 3)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,20 @@ class KPoints:
     weights: Tensor  # (K,) sum 1
 
 
+def three_divisions(divisions: Sequence[int]) -> tuple[int, int, int]:
+    """Return the divisions of a k mesh; raise ValueError unless three positive whole numbers."""
+    try:
+        a, b, c = map(index, divisions)
+        if min(a, b, c) < 1:
+            raise ValueError("a division below 1")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"k mesh is {divisions!r}: expected three positive whole numbers, as in (4, 4, 4); "
+            "correct it"
+        ) from error
+    return a, b, c
+
+
 def k_mesh(divisions: Sequence[int]) -> KPoints:
     """Return a mesh that contains Γ and only one of k and −k, whose energies are equal.
 
@@ -47,12 +62,8 @@ def k_mesh(divisions: Sequence[int]) -> KPoints:
     ValueError
         If ``divisions`` are not three positive numbers.
     """
-    if len(divisions) != 3 or min(divisions) < 1:
-        raise ValueError(
-            f"k mesh is {tuple(divisions)}: expected three positive whole numbers, as in (4, 4, 4)"
-        )
-    counts = np.array(divisions)
-    grid = np.stack(np.meshgrid(*map(np.arange, divisions), indexing="ij"), -1).reshape(-1, 3)
+    counts = np.array(three_divisions(divisions))
+    grid = np.stack(np.meshgrid(*map(np.arange, counts), indexing="ij"), -1).reshape(-1, 3)
     own = np.ravel_multi_index(tuple(grid.T), tuple(counts))
     mirror = np.ravel_multi_index(tuple((-grid % counts).T), tuple(counts))
     kept = own <= mirror
