@@ -77,6 +77,7 @@ def bands(
     crystal, _ = _predicted(file, index, k_points, model, device)
     with refusing(ValueError):
         found = crystal.bands(path, n_points)
+    _note_folding(crystal.atoms)
     from esml.export.crystals import write_bands, write_crystal
     from esml.results.crystal import usual_energies
 
@@ -272,6 +273,18 @@ def _divisions(text: str | None) -> tuple[int, ...] | None:
 def _check_width(width: float) -> None:
     if not 0.0 < width <= 10.0:
         fail(f"--width is {width:g} eV: expected more than 0 and at most 10; choose another")
+
+
+def _note_folding(atoms: Atoms) -> None:
+    from esml.io.structure_checks.crystals import is_primitive
+
+    if not is_primitive(atoms):
+        note(
+            "note: the cell is not primitive, so its bands are folded, on a path of its own "
+            "lattice: for the usual ones give the primitive cell, as of spglib.find_primitive, "
+            "ase.build.bulk (elements) or ase.io.read(…, primitive_cell=True) (CIF files with "
+            "their space group)"
+        )
 
 
 def _save(figure: Figure, path: Path) -> None:

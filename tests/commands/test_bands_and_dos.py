@@ -11,7 +11,7 @@ import ase.io
 import h5py
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 from crystal_models import alloy, electrolyte_model, li2s, made_up
 from surrogate_cases import read_one
 from typer.testing import CliRunner, Result
@@ -77,6 +77,15 @@ def test_both_points_at_a_break_keep_their_names(files: Path) -> None:
     found = crystal.bands("GX,MR", 8)
     figure = bands_figure(crystal, found, energies, crystal.projected_dos(energies))
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["Γ", "X|M", "R"]
+
+
+def test_folded_bands_are_told(files: Path) -> None:
+    for name, cubic in (("cube.cif", True), ("primitive.cif", False)):
+        ase.io.write(files / name, bulk("Cu", "fcc", a=3.6, cubic=cubic))
+        model = ("--model", files / "model.safetensors", "--n-points", "2", "--path", "Γ-X")
+        result = run("bands", files / name, "--k-points", "2,2,2", *model)
+        assert result.exit_code == 0, result.output
+        assert ("the cell is not primitive" in result.stderr) == cubic
 
 
 def test_densities_of_states_are_written_and_drawn(files: Path) -> None:

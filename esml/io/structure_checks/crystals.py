@@ -10,6 +10,7 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.neighborlist import neighbor_list
 
 from esml.io.structure_checks.charge_and_spin import StructureError, stated_charge
+from esml.typing import Array
 
 CLOSEST = 1.2
 """Å; atoms closer than this count as an error in the input …"""
@@ -20,6 +21,8 @@ LEAST_VOLUME = 1.0
 """Å³; a cell with less volume does not span three dimensions."""
 SHIPPED = {"solids": (24, 25, 26, 27, 28, 29), "electrolytes": (3, 15, 16, 17)}
 """Names of the shipped models of crystals, and the atomic numbers they know."""
+SAME_PLACE = 0.01
+"""Å; atoms this near to the image of others under a translation count as repeated by it."""
 WHOLE = 0.999
 """Sites occupied less than this are partly empty; refinements round 1 no further."""
 
@@ -74,6 +77,29 @@ def check_crystal(atoms: Atoms, elements: Sequence[int]) -> None:
         )
     _check_elements(atoms, elements)
     _check_apart(atoms)
+
+
+def is_primitive(atoms: Atoms) -> bool:
+    """Return whether no translation within the cell maps the crystal onto itself.
+
+    Atoms of the rarest element tell which translations there can be.
+    """
+    numbers, places = atoms.numbers, atoms.get_scaled_positions()
+    kinds, counts = np.unique(numbers, return_counts=True)
+    rarest = places[numbers == kinds[counts.argmin()]]
+    return not any(_repeats(atoms, shift) for shift in rarest[1:] - rarest[0])
+
+
+def _repeats(atoms: Atoms, shift: Array) -> bool:
+    """Whether every atom, moved by ``shift`` (fractions of the cell), meets one of its element."""
+    places = atoms.get_scaled_positions()
+    for number in np.unique(atoms.numbers):
+        own = places[atoms.numbers == number]
+        apart = own[:, None] + shift - own
+        distances = np.linalg.norm((apart - apart.round()) @ atoms.cell.array, axis=-1)
+        if (distances.min(1) > SAME_PLACE).any():
+            return False
+    return True
 
 
 def model_knowing(numbers: Collection[int]) -> str | None:

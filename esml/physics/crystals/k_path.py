@@ -15,6 +15,8 @@ from ase.dft.kpoints import parse_path_string
 
 from esml.typing import Array
 
+SPELLINGS = {"Γ": "G", "|": ","} | dict.fromkeys(" -–→", "")
+"""What is accepted in a path, and how ASE spells it: ``Γ-X-W|K`` as in pictures is ``GXW,K``."""
 LIKE_A_LATTICE = 0.05
 """Largest deviation of a strained cell from the Bravais lattice that gives its special points."""
 
@@ -37,7 +39,8 @@ def k_path(cell: Cell, path: str | None = None, n_points: int = 120) -> KPath:
     cell
         The cell.
     path
-        Names of special points, with a comma for a break; the usual path if None.
+        Names of special points, with a comma for a break, as in ``"GXWKG,UX"``, or written
+        ``"Γ-X-W-K-Γ|U-X"``; the usual path if None.
     n_points
         Number of points along the whole path. Each line has its two ends at least.
 
@@ -49,7 +52,8 @@ def k_path(cell: Cell, path: str | None = None, n_points: int = 120) -> KPath:
     if n_points < 2:
         raise ValueError(f"{n_points} points: expected at least two along a path; ask for more")
     try:
-        found = cell.bandpath(path, npoints=n_points, eps=LIKE_A_LATTICE)
+        spelt = None if path is None else path.translate(str.maketrans(SPELLINGS))
+        found = cell.bandpath(spelt, npoints=n_points, eps=LIKE_A_LATTICE)
         parts = [list(part) for part in parse_path_string(found.path)]
         if any(len(part) < 2 or any(a == b for a, b in pairwise(part)) for part in parts):
             raise ValueError("a line needs two different ends")

@@ -33,6 +33,15 @@ def test_distances_are_those_between_points_and_none_at_a_break(n_points: int) -
     np.testing.assert_allclose(np.diff(at), lines, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "path", ["Γ-X-W-K,U-L", "G X W K , U L", "Γ–X–W–K|U–L", "Γ → X → W → K | U → L", "GXWK,UL"]
+)
+def test_a_path_may_be_written_as_in_pictures(path: str) -> None:
+    found = k_path(bulk("Cu", "fcc", a=3.6).cell, path, 20)
+    assert found.path == "GXWK,UL"
+    assert [name for _, name in found.labels] == list("GXWKUL")
+
+
 @pytest.mark.parametrize("path", ["GQ", "GG", "G", "GX,X"])
 def test_what_is_no_path_is_told(path: str) -> None:
     with pytest.raises(ValueError, match="special points among GKLUWX, such as GX"):
