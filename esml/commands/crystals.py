@@ -98,6 +98,7 @@ def bands(
     typer.echo(f"path: {found.path}, {len(found.distances)} points")
     low, high = found.energies.min(), found.energies[:, -1].max()
     typer.echo(f"{found.energies.shape[1]} bands from {low:.2f} to {high:.2f} eV")
+    typer.echo(f"trained: {crystal.trained}; others mean nothing")
 
 
 def dos(

@@ -9,15 +9,15 @@ from ase.data import atomic_numbers
 
 from esml.physics.crystals import shells_of
 from esml.plots.style import SERIES
-from esml.results.crystal import SHELLS, BandPath, Crystal
+from esml.results.crystal import SHELLS, TRAINED_UP_TO, BandPath, Crystal
 from esml.typing import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOW, HIGH = -8.0, 3.0
-"""Range of energies drawn for metals, eV from the zero; the model is not trained beyond it."""
+LOW, HIGH = -8.0, TRAINED_UP_TO
+"""Range of energies drawn for metals, eV from the zero."""
 DEEP, ABOVE_GAP = -9.0, 1.0
 """The same for insulators, eV: from the top of the valence bands, and from the bottom of the
 conduction bands."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SHELLS: tuple[Shell, ...] = ("s", "p", "d")
 ENERGIES = (-9.0, 4.0, 261)
 """Default energies of a density of states: first and last, eV from the zero, and their number."""
+TRAINED_UP_TO = 3.0
+"""eV above the Fermi level, where the labels of metals end; states above it are not trained."""
 BONDED = 3.15
 """Å; pairs nearer than this are bonds by default."""
 
@@ -128,6 +130,13 @@ class Crystal:
     def zero(self) -> str:
         """The zero of energy, in words."""
         return zero_name(self.mesh.insulating)
+
+    @property
+    def trained(self) -> str:
+        """Which states the model was trained on, in words; energies of others mean nothing."""
+        if self.mesh.insulating:
+            return "the valence bands and the lowest conduction bands"
+        return f"states up to {TRAINED_UP_TO:g} eV above the Fermi level"
 
     @property
     def edges(self) -> tuple[BandEdge, BandEdge]:

@@ -43,6 +43,7 @@ def test_bands_are_written_and_drawn(files: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "path: GXM, 9 points" in result.stdout
+    assert "trained: states up to 3 eV above the Fermi level" in result.stdout
     with open(files / "b.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["point"] for row in rows if row["point"]] == ["G", "X", "M"]
@@ -226,3 +227,4 @@ def test_the_model_follows_from_the_elements(tmp_path: Path) -> None:
     result = run("bands", tmp_path / "li2s.xyz", "--k-points", "2,2,2", "--n-points", "4")
     assert result.exit_code == 0, result.output
     assert "valence band top" in result.stdout
+    assert "trained: the valence bands and the lowest conduction bands" in result.stdout
