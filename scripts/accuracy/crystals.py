@@ -27,6 +27,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from esml.io.records import CrystalRecord, read
+from esml.model.crystals import CrystalConfig
 from esml.physics.crystals import Bands, k_mesh
 from esml.physics.crystals.shells import VALENCE_ELECTRONS
 from esml.predict.crystals import CrystalSurrogate
@@ -181,11 +182,11 @@ def same_character(one: BandEdge, other: BandEdge) -> float:
     return sum(min(share, other.shares.get(name, 0.0)) for name, share in one.shares.items())
 
 
-def reference_crystal(record: CrystalRecord) -> Crystal:
-    """The record as a prediction would be, on its own k mesh."""
+def reference_crystal(record: CrystalRecord, config: CrystalConfig) -> Crystal:
+    """The record as a prediction by a model of ``config`` would be, on its own k mesh."""
     divisions = tuple(int(n) for n in record.divisions)
     h, electrons = record.hamiltonian, float(record.n_electrons)
-    mesh = Bands.of(h, k_mesh(divisions), electrons, 0.05, insulating=True)
+    mesh = Bands.of(h, k_mesh(divisions), electrons, config.smearing, config.insulating)
     a, b, c = divisions
     return Crystal(structure(record), h, mesh, (a, b, c), np.zeros(len(record.numbers)))
 
@@ -209,7 +210,8 @@ def insulators(
     for i, record in enumerate(tests):
         divisions = record.divisions.tolist()
         predicted = model.predict(structure(record), divisions)
-        both = zip(predicted.edges, reference_crystal(record).edges, strict=True)
+        reference = reference_crystal(record, model.model.config)
+        both = zip(predicted.edges, reference.edges, strict=True)
         characters = [same_character(one, other) for one, other in both]
         mean_off = gaps[formula(record)] - record.gap
         rows.append(
