@@ -12,12 +12,8 @@ from ase import Atoms
 from ase.build import molecule
 from numpy.typing import NDArray
 
-from esml.analysis.vibronic import (
-    NormalModes,
-    VibronicBand,
-    VibronicSpectrum,
-    vibronic_spectrum,
-)
+from esml.analysis.normal_modes import NormalModes
+from esml.analysis.vibronic import VibronicBand, VibronicSpectrum, vibronic_spectrum
 from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.hamiltonian import EffectiveHamiltonian, HamiltonianConfig
 from esml.physics.basis import ELEMENTS

@@ -15,8 +15,9 @@ from ase.dft.kpoints import parse_path_string
 
 from esml.typing import Array
 
-SPELLINGS = {"Γ": "G", "|": ","} | dict.fromkeys(" -–→", "")
+SPELLINGS = str.maketrans({"Γ": "G", "|": ",", " ": "", "-": "", "–": "", "→": ""})
 """What is accepted in a path, and how ASE spells it: ``Γ-X-W|K`` as in pictures is ``GXW,K``."""
+
 LIKE_A_LATTICE = 0.05
 """Largest deviation of a strained cell from the Bravais lattice that gives its special points."""
 
@@ -52,7 +53,7 @@ def k_path(cell: Cell, path: str | None = None, n_points: int = 120) -> KPath:
     if n_points < 2:
         raise ValueError(f"{n_points} points: expected at least two along a path; ask for more")
     try:
-        spelt = None if path is None else path.translate(str.maketrans(SPELLINGS))
+        spelt = None if path is None else path.translate(SPELLINGS)
         found = cell.bandpath(spelt, npoints=n_points, eps=LIKE_A_LATTICE)
         parts = [list(part) for part in parse_path_string(found.path)]
         if any(len(part) < 2 or any(a == b for a, b in pairwise(part)) for part in parts):
