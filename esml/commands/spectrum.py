@@ -45,6 +45,7 @@ from esml.commands.two_photon import print_two_photon, two_photon_of
 from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
 
 if TYPE_CHECKING:
+    from esml.analysis.dichroism import Dichroism
     from esml.analysis.spectrum import Spectrum
     from esml.analysis.vibronic import VibronicSpectrum
     from esml.io.comparison import Comparison
@@ -260,16 +261,7 @@ def _one_spectrum(
     # Files first: the program that reads the tables from a pipe may close it early.
     with refusing(OSError):
         dichroism = result.dichroism(fwhm=fwhm) if asked.cd else None
-        if dichroism is not None:
-            outputs.write_curve(dichroism)
-        else:
-            _write_spectrum(result, curve, outputs, comparison)
-        if outputs.json is not None:
-            from esml.export.spectra import write_spectrum_json
-
-            measured = outputs.view.measured
-            write_spectrum_json(outputs.json, result, curve, measured, details, dichroism)
-            note(f"numbers: {outputs.json}")
+        _write_curves(result, curve, dichroism, details, outputs, comparison)
         _write_orbitals(result, structure, asked, bands, outputs, details)
     outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
@@ -284,17 +276,29 @@ def _one_spectrum(
     print_lines(curve, outputs.view, result.band_maximum, last_step)
 
 
-def _write_spectrum(
+def _write_curves(
     result: Result,
     curve: Spectrum,
+    dichroism: Dichroism | None,
+    details: StateDetails | None,
     outputs: Outputs,
     comparison: Comparison | None,
 ) -> None:
-    if outputs.csv is not None:
-        curve.to_csv(outputs.csv)
-        note(f"curve: {outputs.csv}")
-    if outputs.plot is not None:
-        save_picture(spectrum_picture(result, curve, outputs.view, comparison), outputs.plot)
+    """Write the spectrum, or circular dichroism if there is one, and the numbers of both."""
+    if dichroism is not None:
+        outputs.write_curve(dichroism)
+    else:
+        if outputs.csv is not None:
+            curve.to_csv(outputs.csv)
+            note(f"curve: {outputs.csv}")
+        if outputs.plot is not None:
+            save_picture(spectrum_picture(result, curve, outputs.view, comparison), outputs.plot)
+    if outputs.json is not None:
+        from esml.export.spectra import write_spectrum_json
+
+        measured = outputs.view.measured
+        write_spectrum_json(outputs.json, result, curve, measured, details, dichroism)
+        note(f"numbers: {outputs.json}")
 
 
 def _write_orbitals(
