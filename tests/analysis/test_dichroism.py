@@ -174,7 +174,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert STATEMENT in done.output
     assert "dichroism" in (tmp_path / "a.csv").read_text().splitlines()[0]
     stored = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert stored["schema_version"] == 8
+    assert stored["schema_version"] == 7
     strengths = stored["prediction"]["singlets"]["rotatory_strengths"]
     found = stored["circular_dichroism"]
     assert found["rotatory_strengths"] == strengths
