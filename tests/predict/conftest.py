@@ -1,9 +1,11 @@
-"""A small model with random weights, in which every layer is at work, and the shipped one."""
+"""Models: a small one with random weights, where every layer is at work, and the shipped one."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from ase import Atoms
+from ase.build import molecule
 from surrogate_cases import perturbed
 
 import esml
@@ -20,3 +22,10 @@ def model(request: pytest.FixtureRequest) -> Surrogate:
 @pytest.fixture(scope="module")
 def small() -> Surrogate:
     return perturbed()
+
+
+@pytest.fixture(scope="module")
+def distorted() -> Atoms:
+    atoms: Atoms = molecule("H2CO")
+    atoms.rattle(0.05, seed=1)
+    return atoms

@@ -29,13 +29,6 @@ def model() -> Surrogate:
 
 
 @pytest.fixture(scope="module")
-def distorted() -> Atoms:
-    atoms: Atoms = molecule("H2CO")
-    atoms.rattle(0.05, seed=1)
-    return atoms
-
-
-@pytest.fixture(scope="module")
 def couplings(model: Surrogate, distorted: Atoms) -> dict[str, StateCouplings]:
     return {
         name: state_couplings(model, distorted, N_STATES, name) for name in ("singlets", "triplets")

@@ -22,13 +22,6 @@ def model() -> Surrogate:
     return esml.load_model(dtype=torch.float64)
 
 
-@pytest.fixture(scope="module")
-def distorted() -> Atoms:
-    atoms: Atoms = molecule("H2CO")
-    atoms.rattle(0.05, seed=1)
-    return atoms
-
-
 @pytest.mark.parametrize("name", ["singlets", "triplets"])
 def test_energies_have_exact_derivatives_by_a_field(
     model: Surrogate, distorted: Atoms, name: str

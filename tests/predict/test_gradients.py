@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import molecule
 from ase.units import Bohr, Debye
 from surrogate_cases import read_one
 
@@ -22,13 +21,6 @@ STEP = 1e-4  # Å; central differences are then good to about 1e-6 eV/Å
 def model(request: pytest.FixtureRequest) -> Surrogate:
     name: str = request.param
     return esml.load_model(name, dtype=torch.float64)
-
-
-@pytest.fixture(scope="module")
-def distorted() -> Atoms:
-    atoms: Atoms = molecule("H2CO")
-    atoms.rattle(0.05, seed=1)
-    return atoms
 
 
 @pytest.fixture(scope="module")
