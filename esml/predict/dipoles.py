@@ -22,13 +22,12 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from esml.io.surroundings import surroundings_of, within
 from esml.physics.medium import Medium
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
 from esml.predict.gradients import DEGENERATE, LARGEST_SET, degenerate_sets
 from esml.predict.solution import check_answered
-from esml.predict.surrogate import Surrogate
+from esml.predict.surrogate import Surrogate, medium_around
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 from esml.units import BOHR, DEBYE
 
@@ -123,6 +122,5 @@ def medium_of_copies(
     number
         Number of copies.
     """
-    around = surroundings_of(within(atoms, solvent, point_charges))
-    medium = Medium.of([around.solvent] * number, [around.point_charges] * number)
+    medium = medium_around(atoms, solvent, point_charges, number)
     return medium or Medium((None,) * number, (None,) * number)

@@ -22,7 +22,7 @@ from esml.physics.optical_activity import Gauge
 from esml.physics.optical_activity import rotatory_strengths as in_response
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
-from esml.predict.solution import check_answered
+from esml.predict.solution import check_answered, in_order
 from esml.predict.surrogate import Surrogate, medium_around
 from esml.typing import Array
 
@@ -81,8 +81,5 @@ def rotatory_strengths(
         singlets.X - singlets.Y,
         gauge,
     )
-    exists = singlets.mask[0]
-    # Iterations leave degenerate states in any order.
-    order = singlets.energies[0, exists].argsort(stable=True)
-    strengths: Array = found[0, exists][order].cpu().numpy().astype(np.float64)
+    strengths: Array = found[0, in_order(singlets)].cpu().numpy().astype(np.float64)
     return strengths

@@ -129,6 +129,15 @@ def doubts(solution: Solution) -> list[list[str]]:
     return found
 
 
+def in_order(states: Excitations, m: int = 0) -> Tensor:
+    """Return the places of the states of molecule ``m`` by ascending energy.
+
+    Iterations leave degenerate states in any order.
+    """
+    exists = states.mask[m].nonzero().squeeze(1)
+    return exists[states.energies[m, exists].argsort(stable=True)]
+
+
 def answered(solution: Solution) -> list[bool]:
     """Return for each molecule of the batch whether it has an answer or is refused."""
     given: list[bool] = (solution.singlets.given & solution.triplets.given).tolist()
@@ -185,12 +194,9 @@ def _states(
     }
     amplitudes = {"X": _numpy(found.X), "Y": _numpy(found.Y)} if wavefunctions else {}
     n_occupied, n_orbitals = orbitals.n_occupied.tolist(), orbitals.n_orbitals.tolist()
-    mask = found.mask.cpu().numpy()
     states = []
     for m, (o, n) in enumerate(zip(n_occupied, n_orbitals, strict=True)):
-        exists = np.flatnonzero(mask[m])
-        # Iterations leave degenerate states in any order.
-        exists = exists[values["energies"][m, exists].argsort(kind="stable")]
+        exists = in_order(found, m).cpu().numpy()
         states.append(
             States.of(
                 multiplicity,

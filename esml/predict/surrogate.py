@@ -61,11 +61,11 @@ class Checked(NamedTuple):
 
 
 def medium_around(
-    atoms: Atoms, solvent: Solvent | str | None = None, point_charges: Any = None
+    atoms: Atoms, solvent: Solvent | str | None = None, point_charges: Any = None, copies: int = 1
 ) -> Medium | None:
-    """Return the medium for arguments of ``Surrogate.predict``; None for vacuum."""
+    """Return the medium of ``copies`` for arguments of ``Surrogate.predict``; None for vacuum."""
     around = surroundings_of(within(atoms, solvent, point_charges))
-    return Medium.of([around.solvent], [around.point_charges])
+    return Medium.of([around.solvent] * copies, [around.point_charges] * copies)
 
 
 class Surrogate(nn.Module):

@@ -18,7 +18,7 @@ from esml.analysis.two_photon import RESONANT, TwoPhotonAbsorption, resonant
 from esml.physics.solvent import Solvent
 from esml.physics.two_photon import two_photon_moments
 from esml.predict.batching import Wanted
-from esml.predict.solution import check_answered, doubts
+from esml.predict.solution import check_answered, doubts, in_order
 from esml.predict.surrogate import Surrogate, medium_around
 from esml.results import Result, States
 
@@ -69,13 +69,10 @@ def two_photon(
     moments = two_photon_moments(
         solution.response, solution.operators.dipole, singlets, model.strategy
     )
-    exists = singlets.mask[0]
-    energies = singlets.energies[0, exists].cpu().numpy().astype(np.float64)
-    # Iterations leave degenerate states in any order.
-    order = energies.argsort(kind="stable")
+    order = in_order(singlets)
     return TwoPhotonAbsorption(
-        energies=energies[order],
-        moments=moments[exists].cpu().numpy().astype(np.float64)[order],
+        energies=singlets.energies[0, order].cpu().numpy().astype(np.float64),
+        moments=moments[order].cpu().numpy().astype(np.float64),
         warnings=tuple(doubts(solution)[0]),
     )
 
