@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from ase.data import chemical_symbols
-from rdkit import Chem
 
 from esml import load_model
 from esml.io.records import Record, read
@@ -25,6 +24,7 @@ from esml.predict.surrogate import Surrogate
 from esml.training.baseline import CompositionBaseline
 from esml.training.evaluation import evaluate_records
 from reference.molecules import held_out_core, molecule_from_smiles
+from scripts.data.entries import is_zwitterion
 
 COMMON = frozenset({1, 6, 7, 8, 9, 16, 17})
 KNOWN, HELD_OUT = "known groups", "groups held out"
@@ -45,21 +45,9 @@ def classes_of(record: Record) -> list[str]:
     found = [chemical_symbols[z] for z in sorted(numbers - COMMON)]
     if record.charge:
         found.append("cations" if record.charge > 0 else "anions")
-    elif _is_zwitterion(record.smiles):
+    elif is_zwitterion(record.smiles):
         found.append("zwitterions")
     return found or ["H C N O F S Cl"]
-
-
-def _is_zwitterion(smiles: str) -> bool:
-    """Whether opposite charges are on non-adjacent atoms, unlike in nitro groups and N-oxides."""
-    mol: Any = Chem.MolFromSmiles(smiles)
-    if mol is None:
-        return False
-    charged = [atom for atom in mol.GetAtoms() if atom.GetFormalCharge()]
-    return any(
-        all(n.GetFormalCharge() * atom.GetFormalCharge() >= 0 for n in atom.GetNeighbors())
-        for atom in charged
-    )
 
 
 def table(

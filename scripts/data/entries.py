@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
+from rdkit import Chem
 
 from esml.io.records import Record, iterate
 
@@ -109,6 +111,21 @@ def collect(directories: Sequence[Path]) -> list[Entry]:
 def molecules(entries: Sequence[Entry]) -> dict[str, Entry]:
     """Return one entry for every molecule."""
     return {entry.molecule: entry for entry in reversed(entries)}
+
+
+def is_zwitterion(smiles: str) -> bool:
+    """Whether opposite charges are on non-adjacent atoms, unlike in nitro groups and N-oxides.
+
+    True only for a molecule that is neutral as a whole.
+    """
+    mol: Any = Chem.MolFromSmiles(smiles)
+    if mol is None or Chem.GetFormalCharge(mol):
+        return False
+    charged = [atom for atom in mol.GetAtoms() if atom.GetFormalCharge()]
+    return any(
+        all(n.GetFormalCharge() * atom.GetFormalCharge() >= 0 for n in atom.GetNeighbors())
+        for atom in charged
+    )
 
 
 def percent(part: float, whole: float) -> str:
