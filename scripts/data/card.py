@@ -11,15 +11,19 @@ several directories counts for the first of them.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from reference.coverage import groups as coverage_groups
 from scripts import ROOT
+from scripts.data.card_cost import cost, cost_of_elements
+from scripts.data.card_groups import groups, labels_that_wait
 from scripts.data.card_pictures import DRAWINGS
 from scripts.data.card_tables import (
     charges_and_elements,
     composition,
-    cost,
     coverage,
+    elements_of_ions,
     provenance,
     sets,
     splits,
@@ -28,9 +32,18 @@ from scripts.data.card_tables import (
 from scripts.data.entries import collect
 from scripts.pages import fill
 
-APART = ("alloys", "distorted", "electrolytes", "further")
-"""Sets that are described separately: crystals, sets for testing only, and records that no shipped
-model was trained on yet."""
+WAITING = ("further",)
+"""Sets that were labelled after the shipped models were trained."""
+APART = ("alloys", "distorted", "electrolytes", *WAITING)
+"""Sets whose records are not counted: crystals and sets for testing only, which are described
+separately, and those that wait."""
+
+
+def sets_that_wait(directories: Sequence[Path]) -> list[Path]:
+    """Return the sets of ``WAITING`` that are not among ``directories``."""
+    given = {path.resolve() for path in directories}
+    later = (ROOT / "data" / name for name in WAITING)
+    return [path for path in later if path.is_dir() and path.resolve() not in given]
 
 
 def main() -> None:
@@ -43,14 +56,19 @@ def main() -> None:
         {p.parent for p in (ROOT / "data").glob("*/*.h5") if p.parent.name not in APART}
     )
     entries = collect(directories)
+    waiting = collect(sets_that_wait(directories))
     blocks = {
         "sets": sets(entries, directories),
+        "waiting": labels_that_wait(entries, waiting),
         "splits": splits(entries),
         "composition": composition(entries),
         "elements": charges_and_elements(entries),
+        "elements of ions": elements_of_ions(entries),
+        "groups": groups(coverage_groups(), entries, waiting),
         "states": states(entries),
         "coverage": coverage(entries),
         "cost": cost(entries),
+        "cost of elements": cost_of_elements(entries),
         "provenance": provenance(entries),
     }
     fill(args.page, blocks, "data card")

@@ -15,16 +15,28 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from esml.io.records import shard_paths
 from esml.training.scores import BRIGHT, LEAST_WEIGHT
 from reference.molecules import held_out_core, molecule_from_smiles
-from scripts.data.entries import ENDS, GROUPS, Entry, molecules, percent
+from reference.validate import LOW_TRIPLET
+from scripts.data.entries import ENDS, GROUPS, Entry, is_zwitterion, molecules, percent
 from scripts.pages import table
 
 GEOMETRIES = ("relaxed", "thermal", "twisted", "triplet", "excited")
 SPLITS = ("train", "validation", "test", "extrapolation")
+HELD_BACK = ("validation molecules", "test molecules")
+IONS = {-2: "dianions", -1: "anions", 0: "neutral", 1: "cations", 2: "dications"}
 
 
 def size_range(entries: Sequence[Entry]) -> str:
     sizes = [e.n_heavy for e in entries]
     return f"{min(sizes)}–{max(sizes)}" if entries else "–"
+
+
+def elements(entries: Sequence[Entry]) -> list[str]:
+    """Return the elements of ``entries``, by atomic number."""
+    return sorted({s for e in entries for s in e.symbols}, key=atomic_numbers.__getitem__)
+
+
+def signed(charge: int) -> str:
+    return f"{charge:+d}".replace("-", "−") if charge else "0"
 
 
 def sets(entries: Sequence[Entry], directories: Sequence[Path]) -> str:
@@ -74,10 +86,10 @@ def composition(entries: Sequence[Entry]) -> str:
     saturated = sum(
         all(b.GetBondType() == Chem.BondType.SINGLE for b in m.GetBonds()) for m in mols
     )
-    elements = Counter(s for e in members for s in e.symbols)
+    symbols = Counter(s for e in members for s in e.symbols)
     lines = [
         "Share of the molecules with an element: "
-        + ", ".join(f"{s} {percent(n, len(members))}" for s, n in elements.most_common())
+        + ", ".join(f"{s} {percent(n, len(members))}" for s, n in symbols.most_common())
         + f". {len(scaffolds)} different ring scaffolds (Murcko); "
         f"{percent(saturated, len(members))} of the molecules have single bonds only. Of the "
         "molecules have:",
@@ -93,19 +105,47 @@ def composition(entries: Sequence[Entry]) -> str:
 
 
 def charges_and_elements(entries: Sequence[Entry]) -> str:
-    """Count the structures and training molecules with each element and each charge."""
+    """Count the molecules of each split and the training structures by element and by charge."""
     rows: list[Sequence[object]] = []
 
     def count(name: str, chosen: Sequence[Entry]) -> None:
-        training = [e for e in chosen if e.split == "train"]
-        rows.append((name, f"{len(chosen):,}", f"{len(molecules(training)):,}"))
+        parts = {split: [e for e in chosen if e.split == split] for split in SPLITS}
+        n = {split: f"{len(molecules(part)):,}" for split, part in parts.items()}
+        n_structures = f"{len(parts['train']):,}"
+        rows.append((name, n["train"], n_structures, n["validation"], n["test"]))
 
-    for symbol in sorted({s for e in entries for s in e.symbols}, key=atomic_numbers.__getitem__):
+    for symbol in elements(entries):
         count(f"with {symbol}", [e for e in entries if symbol in e.symbols])
     for charge in sorted({e.charge for e in entries}):
-        name = "neutral" if charge == 0 else f"charge {charge:+d}".replace("-", "−")
-        count(name, [e for e in entries if e.charge == charge])
-    return table(("", "structures", "training molecules"), rows, right=True)
+        chosen = [e for e in entries if e.charge == charge]
+        count(f"{IONS.get(charge, 'charge')} ({signed(charge)})", chosen)
+        if charge == 0:
+            count("of these, zwitterions", [e for e in chosen if is_zwitterion(e.smiles)])
+    head = ("", "training molecules", "training structures", *HELD_BACK)
+    return table(head, rows, right=True)
+
+
+def elements_of_ions(entries: Sequence[Entry]) -> str:
+    """Count the training molecules with each element by their charge."""
+    training = molecules([e for e in entries if e.split == "train"]).values()
+    charges = sorted({e.charge for e in training})
+    rows = []
+    for symbol in elements(entries):
+        n = Counter(e.charge for e in training if symbol in e.symbols)
+        rows.append((f"with {symbol}", *(f"{n[charge]:,}" for charge in charges)))
+    return table(("", *map(signed, charges)), rows, right=True)
+
+
+def low_triplets(entries: Sequence[Entry]) -> str:
+    """Say how many structures have a triplet near the ground state, and which they are."""
+    low = [e for e in entries if e.triplets[0] < LOW_TRIPLET]
+    others = [e for e in low if e.geometry not in ("triplet", "excited")]
+    nitroso = Chem.MolFromSmarts(GROUPS["nitroso"])
+    n = sum(Chem.MolFromSmiles(e.smiles).HasSubstructMatch(nitroso) for e in others)
+    return (
+        f"{len(low)} structures have a T1 below {LOW_TRIPLET:g} eV: {len(low) - len(others)} in "
+        f"geometries of excited molecules; of the {len(others)} others, {n} are nitroso compounds."
+    )
 
 
 def states(entries: Sequence[Entry]) -> str:
@@ -127,10 +167,9 @@ def states(entries: Sequence[Entry]) -> str:
     ]
     n = [sum(len(getattr(e, k)) for e in entries) for k in ("singlets", "triplets")]
     bright = sum(int((e.strengths >= BRIGHT).sum()) for e in entries)
-    low = sum(bool(e.triplets[0] < 0.5) for e in entries)
     return (
         f"{n[0]:,} singlets, {bright:,} of them with f ≥ {BRIGHT:g}, and {n[1]:,} triplets. "
-        f"{low} structures have a T1 below 0.5 eV.\n\n"
+        f"{low_triplets(entries)}\n\n"
         + table(("", "least", "5 %", "25 %", "median", "75 %", "95 %", "most"), rows, right=True)
     )
 
@@ -164,29 +203,6 @@ def coverage(entries: Sequence[Entry]) -> str:
             )
     head = ("molecules", "singlets", "valence", "of the strength", "triplets", "valence")
     return table((*head, "structures with all singlets stored"), rows, right=True)
-
-
-def cost(entries: Sequence[Entry]) -> str:
-    rows = []
-    for n in sorted({e.n_heavy for e in entries}):
-        seconds = [e.seconds for e in entries if e.n_heavy == n and np.isfinite(e.seconds)]
-        if seconds:
-            rows.append(
-                (
-                    n,
-                    len(seconds),
-                    f"{np.median(seconds):.1f}",
-                    f"{np.quantile(seconds, 0.9):.1f}",
-                    f"{3600 * len(seconds) / sum(seconds):.0f}",
-                )
-            )
-    total = [e.seconds for e in entries if np.isfinite(e.seconds)]
-    head = ("heavy atoms", "structures", "median (s)", "90 % below (s)", "per hour and core")
-    rate = 3600 * len(total) / sum(total)
-    return (
-        f"All in all {len(total):,} structures in {sum(total) / 3600:.1f} core hours: {rate:.0f} "
-        "structures per hour and core.\n\n" + table(head, rows, right=True)
-    )
 
 
 def provenance(entries: Sequence[Entry]) -> str:
