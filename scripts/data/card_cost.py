@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers
 
-from scripts.data.entries import LARGEST_SAMPLED, Entry
+from scripts.data.entries import Entry
 from scripts.pages import table
 
 COMMON = frozenset({"H", "C", "N", "O"})
 """Molecules of these elements alone are what others are compared with."""
 LEAST = 5
 """A median of fewer structures is not shown."""
+SIZES = range(3, 8)
+"""Numbers of heavy atoms that have a column: those of most structures, and as fit on the page."""
 
 
 def timed(entries: Sequence[Entry]) -> list[Entry]:
@@ -66,16 +68,15 @@ def relative(entries: Sequence[Entry], symbol: str) -> str:
 def cost_of_elements(entries: Sequence[Entry]) -> str:
     """Compare labels per core hour of molecules of equal size with and without an element."""
     chosen = [e for e in timed(entries) if not e.is_larger]
-    sizes = range(2, LARGEST_SAMPLED + 1)
 
     def row(name: str, members: Sequence[Entry], ratio: str) -> tuple[object, ...]:
-        costs = [[e.seconds for e in members if e.n_heavy == n] for n in sizes]
+        costs = [[e.seconds for e in members if e.n_heavy == n] for n in SIZES]
         cells = (rate(seconds) if len(seconds) >= LEAST else "–" for seconds in costs)
-        return (name, f"{len(members):,}", *cells, ratio)
+        return (name, ratio, *cells)
 
     rows = [row("H, C, N, O only", [e for e in chosen if is_common(e)], "1")]
     others = {s for e in chosen for s in e.symbols} - COMMON
     for symbol in sorted(others, key=atomic_numbers.__getitem__):
         members = [e for e in chosen if symbol in e.symbols]
         rows.append(row(f"with {symbol}", members, relative(chosen, symbol)))
-    return table(("", "structures", *map(str, sizes), "relative time"), rows, right=True)
+    return table(("", "relative time", *map(str, SIZES)), rows, right=True)
