@@ -360,6 +360,7 @@ class EffectiveHamiltonian(nn.Module):
             layout,
             exchange=torch.gather(rows, 2, owner[:, None, :].expand(-1, width, -1)),
             coulomb=self._coulomb(coulomb, near, layout) if full else None,
+            undamped=coulomb,
             parted=cuts(separation, layout, near, config.pair_onset),
         )
 

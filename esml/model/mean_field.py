@@ -6,11 +6,14 @@
 (μ on A, ν on B; see :mod:`esml.model.hamiltonian`). In a medium, H is iterated until the charges of
 the molecule and the potential of the medium are consistent:
 
-    H = H_vac + F[P] − F[P_vac] + v[q] − v[q_vac] + w[q] ,
+    H = H_vac + F[P] − F[P_vac] + u[q] − u[q_vac] + w[q] ,    u_A[q] = −Σ_B γ^K(R_AB) q_B ,
 
 where P and q belong to H itself, P_vac and q_vac to the Hamiltonian in vacuum H_vac, and w is the
 potential of the medium: the response of a solvent to q, and the potential of point charges. The
-mean field of the molecule thus screens the medium, and if w = 0, H is exactly H_vac.
+mean field of the molecule thus screens the medium, and if w = 0, H is exactly H_vac. What a medium
+changes acts in full, c = 1: c damps the few steps in vacuum, whose near charges the network knows,
+but it does not know those that a medium moves. With c, solvents and charges shift S1 by too much
+(``scripts.accuracy.solvents``, ``scripts.accuracy.point_charges``).
 
 Shape letters: M molecules, n orbitals, K atoms. Energies in eV.
 """
@@ -32,6 +35,9 @@ STEPS = 5
 DEPTH = 4
 """Number of earlier densities from which the next one is mixed."""
 
+SHARE = 0.7
+"""β: share of a residual that is added; the potential of moved charges makes all of it too much."""
+
 ROUNDING, TINY = 1e-10, 1e-30
 """Relative and absolute terms that keep the equations of the mixing solvable."""
 
@@ -43,9 +49,9 @@ class Mixing:
     """Anderson mixing of densities, for each molecule of a batch separately.
 
     Guesses P_k lead to new densities P_k + R_k. Among combinations Σ c_k P_k with Σ c_k = 1, choose
-    the one with the smallest residual Σ c_k R_k; the next guess is Σ c_k (P_k + R_k). A mean field
-    may respond too much or too little, and a few steps show by how much. The charges are combined
-    in the same way.
+    the one with the smallest residual Σ c_k R_k; the next guess is Σ c_k (P_k + β R_k). A mean
+    field may respond too much or too little, and a few steps show by how much. The charges are
+    combined in the same way.
 
     Source: D. G. Anderson, J. ACM 12, 547 (1965).
     """
@@ -56,24 +62,29 @@ class Mixing:
     def next(self, guess: Filling, found: Filling) -> Filling:
         """Return the next guess, given that ``guess`` led to ``found``."""
         self._known = [*self._known, (guess, found)][-DEPTH:]
-        if len(self._known) == 1:
-            return found
         residuals = [(new[0] - old[0]).flatten(1).double() for old, new in self._known]
+        if len(residuals) == 1:
+            return self._combined(guess[0].new_zeros(len(guess[0]), 0))
         changes = torch.stack([r - residuals[-1] for r in residuals[:-1]], 1)  # (M, k, n²)
         square = changes @ changes.mT
         # Without a medium, a molecule's density does not change, and its weights are zero.
         size = square.diagonal(dim1=1, dim2=2).sum(1)[:, None]
         square = square + torch.diag_embed((ROUNDING * size + TINY).expand(-1, square.shape[1]))
         weights = torch.linalg.solve(square, -(changes @ residuals[-1][:, :, None]))[:, :, 0]
-        return self._combined(weights, 0), self._combined(weights, 1)
+        return self._combined(weights)
 
-    def _combined(self, weights: Tensor, part: int) -> Tensor:
-        """Return Σ c_k (P_k + R_k), or its charges, for ``weights`` (M, k) of all but the last."""
-        last = self._known[-1][1][part]
-        shape = (-1, *[1] * (last.dim() - 1))
-        combined = last
-        for k, (_, found) in enumerate(self._known[:-1]):
-            combined = combined + weights[:, k].view(shape).to(last) * (found[part] - last)
+    def _combined(self, weights: Tensor) -> Filling:
+        """Return Σ c_k (P_k + β R_k) and its charges for ``weights`` (M, k) of all but the last."""
+        density, charge = (self._part(weights, part) for part in (0, 1))
+        return density, charge
+
+    def _part(self, weights: Tensor, part: int) -> Tensor:
+        """Return the densities, ``part`` 0, or charges, ``part`` 1, of :meth:`_combined`."""
+        mixed = [old[part] + SHARE * (new[part] - old[part]) for old, new in self._known]
+        shape = (-1, *[1] * (mixed[-1].dim() - 1))
+        combined = mixed[-1]
+        for k, each in enumerate(mixed[:-1]):
+            combined = combined + weights[:, k].view(shape).to(each) * (each - mixed[-1])
         return combined
 
 
@@ -83,7 +94,8 @@ class MeanField:
 
     layout: OrbitalLayout
     exchange: Tensor  # (M, n, n) x γ^J between the atoms of two orbitals
-    coulomb: Tensor | None  # (M, K, K) c γ^K between atoms; None: no potential of charges
+    coulomb: Tensor | None  # (M, K, K) c γ^K between atoms; None: no potential of charges in vacuum
+    undamped: Tensor  # (M, K, K) γ^K
     parted: Sequence[Cut]  # of molecules that fall into parts
 
     def settled(self, bare: Tensor, steps: int) -> MeanField:
@@ -142,11 +154,10 @@ class MeanField:
         Both (M, n, n), eV.
         """
         density, charge = self._filled(vacuum)
-        own_field, own_potential = self._field(density), self._potential(charge, self.coulomb)
+        own_field, own_potential = self._field(density), self._potential(charge, self.undamped)
         if outer is not None:
             own_potential = own_potential - outer
-        couplings = [each for each in (self.coulomb, reaction) if each is not None]
-        coupling = sum(couplings[1:], couplings[0]) if couplings else None
+        coupling = self.undamped if reaction is None else self.undamped + reaction
         mixing = Mixing()
         for step in range(STEPS):
             changed = self._potential(charge, coupling) - own_potential

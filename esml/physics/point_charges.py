@@ -161,8 +161,11 @@ def potentials(
 def _potentials(
     atoms: Tensor, charges: Tensor, sites: Tensor, width: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    apart = atoms[:, None, :] - sites
-    square = apart.square().sum(2)
+    # Sums over charges are matrix products with the moments of the sites about the molecule, so
+    # that nothing is larger than (K, L).
+    middle = atoms.detach().mean(0)
+    a, x = atoms - middle, sites - middle
+    square = a.square().sum(1)[:, None] + x.square().sum(1) - 2.0 * a @ x.mT
     r = square.sqrt()
     # With g = erf(r/σ)/r: g'/r, and (g'' − g'/r)/r² of ∂_i∂_j g = g'/r δ_ij + (…) x_i x_j.
     g = torch.erf(r / width) / r
@@ -171,8 +174,14 @@ def _potentials(
     second = -(3.0 * first + 2.0 / width**2 * density) / square
     scaled = COULOMB * charges
     phi = g @ scaled
-    field = -torch.einsum("kl,kli->ki", first * scaled, apart)
-    gradient = torch.einsum("kl,kli,klj->kij", second * scaled, apart, apart)
+    moments = scaled[:, None] * x
+    field = first @ moments - (first @ scaled)[:, None] * a
+    shifted = a[:, :, None] * (second @ moments)[:, None, :]
+    gradient = (
+        (second @ scaled)[:, None, None] * a[:, :, None] * a[:, None, :]
+        - (shifted + shifted.mT)
+        + (second @ (moments[:, :, None] * x[:, None, :]).flatten(1)).unflatten(1, (3, 3))
+    )
     trace = gradient.diagonal(dim1=1, dim2=2).sum(1)
     eye = torch.eye(3, dtype=atoms.dtype, device=atoms.device)
     return phi, field, gradient - trace[:, None, None] / 3.0 * eye

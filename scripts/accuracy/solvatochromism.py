@@ -53,6 +53,11 @@ MEASURED: dict[str, tuple[str, str, dict[str, float]]] = {
         "bright band, quoted by Georgieva et al., J. Phys. Chem. A 119, 6232 (2015), Table 2, eV",
         {"vacuum": 4.57, "acetonitrile": 4.24},
     ),
+    "p-nitroaniline": (
+        "Nc1ccc([N+](=O)[O-])cc1",
+        "quoted by Ji et al., Chin. J. Chem. Phys. 27, 181 (2014), eV",
+        {"vacuum": 4.24, "water": 3.26},
+    ),
     "coumarin 153": (
         "O=c1cc(C(F)(F)F)c2cc3c4c(c2o1)CCCN4CCC3",
         "10.1021/j100248a024, nm",

@@ -163,22 +163,23 @@ def test_a_charge_that_comes_too_near_is_damped(model: esml.Surrogate) -> None:
 
 
 def test_states_and_moments_move_as_in_pyscf(model: esml.Surrogate) -> None:
-    """S1 of formaldehyde and acrolein (nπ*): half the shift is left at most; moments likewise."""
-    entries = {e["name"]: e for e in json.loads(DATA.read_text())["molecules"]}
-    for name in ("formaldehyde", "acrolein"):
-        entry = entries[name]
-        atoms = Atoms(entry["numbers"], entry["positions"])
+    """S1 moves as with qmmm to a quarter of the shift, and moments to two fifths, on average."""
+    shifts, errors, missing = [], [], []
+    for entry in json.loads(DATA.read_text())["molecules"]:
+        atoms = Atoms(entry["numbers"], entry["positions"], info={"charge": entry["charge"]})
         vacuum = model.predict(atoms, 1)
         reference = entry["vacuum"]
         for there in entry["charges"].values():
             charges = esml.PointCharges(there["charges"], there["positions"])
             found = model.predict(atoms, 1, point_charges=charges)
-            shift = there["singlets"][0] - reference["singlets"][0]
+            shifts.append(there["singlets"][0] - reference["singlets"][0])
             ours = float(found.singlets.energies[0] - vacuum.singlets.energies[0])
-            assert abs(ours - shift) < max(0.02, 0.5 * abs(shift))
+            errors.append(abs(ours - shifts[-1]))
             induced = np.subtract(there["dipole"], reference["dipole"])
             answer = (found.dipole - vacuum.dipole) / DEBYE
-            assert np.linalg.norm(answer - induced) < 0.5 * np.linalg.norm(induced)
+            missing.append(np.linalg.norm(answer - induced) / np.linalg.norm(induced))
+    assert np.mean(missing) < 0.4
+    assert np.mean(errors) < 0.25 * np.mean(np.abs(shifts))
 
 
 def test_what_makes_no_sense_is_one_sentence(model: esml.Surrogate, aldehyde: Atoms) -> None:
