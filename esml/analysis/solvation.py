@@ -18,9 +18,10 @@ non-equilibrium energy; p is a correction to it (M. Caricato et al., J. Chem. Ph
 (2006), combined with linear response by C. A. Guido et al., J. Chem. Theory Comput. 17, 5155
 (2021)). By default energies and emission do not include p, as in the usual continuum programs.
 
-Δ comes from the amplitudes, before orbitals relax; for bright charge-transfer states it is within
-about a quarter of the relaxed change (``esml.predict.dipoles.relaxed_dipoles``). The terms are of
-second order in Δ: they do not polarize the molecule further.
+Δ of ``Result.solvation`` comes from the amplitudes, before orbitals relax. Of a charge transfer
+such as in p-nitroaniline some six tenths are left after that, so its p and λ are upper bounds, two
+to three times too large; ``esml.predict.charges.relaxed_solvation`` has those of relaxed charges.
+The terms are of second order in Δ: they do not polarize the molecule further.
 
 Shape letters: S states, N atoms. Energies in eV, charges in e.
 """

@@ -39,6 +39,7 @@ from esml.io.geometry import METHOD, xtb_calculator
 from esml.io.structure_checks import molecular_charge
 from esml.io.surroundings import surroundings_of, within
 from esml.physics.solvent import Solvent
+from esml.predict.charges import relaxed_solvation
 from esml.predict.dipole_slopes import Expansion, dipole_expansions
 from esml.predict.gradients import excitation_gradients
 from esml.predict.model_files import load_model
@@ -70,6 +71,7 @@ class RelaxedState:
     ground_energies: tuple[float, float]  # E₀ at the two minima, eV
     method: str  # method of E₀
     gradient: Array  # (N, 3) ∂ω/∂R at the minimum of the excited state, eV/Å
+    reorganization_energy: float = 0.0  # λ of the solvent around the excited state, eV
     modes: NormalModes | None = None  # of the ground state
     excited_modes: NormalModes | None = None  # of the excited state
     expansion: DipoleExpansion | None = None  # of the transition dipole along ``modes``
@@ -97,12 +99,6 @@ class RelaxedState:
         None if the model states none.
         """
         return _uncertainty(self.excited, self.state)
-
-    @property
-    def reorganization_energy(self) -> float:
-        """Reorganization energy λ of the solvent around the excited state, eV; 0 in vacuum."""
-        terms = self.excited.solvation(_multiplicity(self.state))
-        return float(terms.reorganization[_place(self.state)])
 
     @property
     def stokes_shift(self) -> float:
@@ -273,6 +269,7 @@ def relaxed_state(
     expansion: Expansion = (None, ())
     if herzberg_teller and modes is not None:
         expansion = dipole_expansions(model, there, modes, slopes)[place]
+    terms = relaxed_solvation(model, at_excited, place + 1, multiplicity)
     return RelaxedState(
         state=state,
         relaxation=relaxation,
@@ -283,6 +280,7 @@ def relaxed_state(
         modes=modes,
         excited_modes=normal_modes(there, surface, state) if frequencies else None,
         gradient=slopes[-1],
+        reorganization_energy=float(terms.reorganization[place]),
         expansion=expansion[0],
         warnings=_crossed(state, at_ground, at_excited) + expansion[1],
     )

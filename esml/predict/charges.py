@@ -22,12 +22,14 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from esml.analysis.solvation import Solvation, solvation
 from esml.physics.solvent import Solvent
 from esml.predict.batching import Wanted
 from esml.predict.dipoles import medium_of_copies
 from esml.predict.gradients import DEGENERATE, LARGEST_SET, degenerate_sets
 from esml.predict.solution import check_answered
 from esml.predict.surrogate import Surrogate
+from esml.results import Result
 from esml.typing import Array, Multiplicity, MultiplicityName, as_multiplicity
 
 SHIFT = 1e-3
@@ -109,6 +111,33 @@ def relaxed_charges(
         ground=solution.charges[0].detach().cpu().numpy().astype(np.float64),
         changes=-np.stack([slopes[members] for members in sets]),
     )
+
+
+def relaxed_solvation(
+    model: Surrogate, result: Result, n_states: int, multiplicity: MultiplicityName = "singlet"
+) -> Solvation:
+    """Return the state-specific terms of :mod:`esml.analysis.solvation` for relaxed charges.
+
+    They take one more prediction with a backward pass for each state, in vacuum nothing. Raises as
+    :func:`relaxed_charges`.
+
+    Parameters
+    ----------
+    model
+        The model that predicted ``result``.
+    result
+        A prediction in a solvent or in vacuum.
+    n_states
+        Number of states, as many as ``result`` has at most.
+    multiplicity
+        ``"singlet"`` or ``"triplet"``.
+    """
+    n_states = min(n_states, len(result.states(as_multiplicity(multiplicity))))
+    changes = np.zeros((n_states, len(result.atoms)))
+    if result.solvent is not None:
+        found = relaxed_charges(model, result.atoms, n_states, multiplicity, result.solvent)
+        changes = found.changes
+    return solvation(result.atoms, changes, result.solvent)
 
 
 def _outwards(atoms: Atoms) -> Array:

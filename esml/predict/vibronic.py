@@ -11,6 +11,7 @@ from ase import Atoms
 from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
 from esml.physics.solvent import Solvent
+from esml.predict.charges import relaxed_solvation
 from esml.predict.dipole_slopes import Expansion, dipole_expansions
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
@@ -85,7 +86,8 @@ def vibronic_bands(
     if modes is None:
         modes = normal_modes(atoms, ground)
     result = model.predict(atoms, n_states=n_states, n_triplets=1, solvent=solvent)
-    singlets, solvation = result.singlets, result.solvation()
+    singlets = result.singlets
+    solvent_terms = relaxed_solvation(model, result, len(singlets))
     slopes = excitation_gradients(model, atoms, range(len(singlets)), solvent=solvent)
     expansions: list[Expansion] = [(None, ())] * len(singlets)
     if herzberg_teller:
@@ -101,7 +103,7 @@ def vibronic_bands(
                 expansion=expansion,
                 warnings=warnings,
             ),
-            solvent_reorganization=float(solvation.reorganization[k]),
+            solvent_reorganization=float(solvent_terms.reorganization[k]),
         )
         for k, (expansion, warnings) in enumerate(expansions)
     ]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from ase.io import read
 
 import esml
+from esml.analysis.solvation import solvation
 from esml.physics.medium import Medium
-from esml.predict.charges import relaxed_charges
+from esml.predict.charges import relaxed_charges, relaxed_solvation
 from esml.predict.dipoles import medium_of_copies, relaxed_dipoles
 from esml.predict.surrogate import Surrogate
 from esml.units import BOHR, DEBYE
 
 STATES = 3
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +112,20 @@ def test_relaxation_holds_charge_back(model: Surrogate) -> None:
     dipole = DEBYE / BOHR * relaxed @ atoms.positions
     whole = relaxed_dipoles(model, atoms, 1).changes[0]
     np.testing.assert_allclose(dipole, whole, atol=0.2)
+
+
+def test_the_solvent_turns_for_relaxed_charges(model: Surrogate) -> None:
+    """Charge transfer that relaxes takes less of it; in vacuum there is no solvent."""
+    atoms = read(EXAMPLES / "p-nitroaniline.xyz")
+    result = model.predict(atoms, 3, solvent="ethanol")
+    found = relaxed_solvation(model, result, 3)
+    changes = relaxed_charges(model, atoms, 3, solvent="ethanol").changes
+    expected = solvation(atoms, changes, result.solvent)
+    np.testing.assert_allclose(found.reorganization, expected.reorganization, atol=1e-9)
+    transfer = int(result.singlets.oscillator_strengths.argmax())
+    at_once = result.solvation()
+    assert 0.0 < found.reorganization[transfer] < 0.7 * at_once.reorganization[transfer]
+    assert 0.7 * at_once.polarization[transfer] < found.polarization[transfer] < 0.0
+    vacuum = relaxed_solvation(model, model.predict(atoms, 3), 3)
+    assert not vacuum.reorganization.any()
+    assert not vacuum.polarization.any()
