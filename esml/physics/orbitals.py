@@ -81,6 +81,7 @@ class _ParallelTransport(torch.autograd.Function):
         virtual: Tensor,
         gaps: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(occupied, virtual, gaps)
         ctx.save_for_forward(occupied, virtual, gaps)
         return occupied.clone(), virtual.clone()
@@ -95,11 +96,15 @@ class _ParallelTransport(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, grad_occupied: Tensor, grad_virtual: Tensor
+        ctx: Any, grad_occupied: Tensor | None, grad_virtual: Tensor | None
     ) -> tuple[Tensor, None, None, None]:
         occupied, virtual, gaps = ctx.saved_tensors
         # dL = <g_o, C_v U> − <g_v, C_o Uᵀ> = <C_vᵀ g_o − g_vᵀ C_o, U>
-        grad_rotation = virtual.mT @ grad_occupied - grad_virtual.mT @ occupied
+        grad_rotation = torch.zeros_like(gaps)
+        if grad_occupied is not None:
+            grad_rotation = virtual.mT @ grad_occupied
+        if grad_virtual is not None:
+            grad_rotation = grad_rotation - grad_virtual.mT @ occupied
         grad = virtual @ (-grad_rotation / gaps) @ occupied.mT
         return 0.5 * (grad + grad.mT), None, None, None
 
@@ -151,7 +156,9 @@ def diagonalize(hamiltonian: Tensor, n_orbitals: Tensor, n_occupied: Tensor) -> 
     places = torch.arange(n_max, device=hamiltonian.device)
     mask = places < n_orbitals[:, None]
     inside = mask[:, :, None] & mask[:, None, :]
-    h = torch.where(inside, 0.5 * (hamiltonian + hamiltonian.mT), 0.0)
+    h = 0.5 * (hamiltonian + hamiltonian.mT)
+    if not bool(inside.all()):
+        h = torch.where(inside, h, 0.0)
     _check_finite(h)
     levels, coefficients = eigh(h.detach(), mask)
     levels, coefficients = levels * mask, coefficients * inside
