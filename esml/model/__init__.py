@@ -10,6 +10,7 @@ backbones    the networks that a model can be built on
 channels     linear maps and norms of atomic features
 tensors      vectors and symmetric tensors, and their products
 blocks       from features to blocks of the Hamiltonian and the dipole operator
+local        features and pieces of blocks, and derivatives of many sums of them
 baselines    values for each element, from which an untrained Hamiltonian starts
 mean_field   exchange and the potential of the atomic charges
 hamiltonian  the effective Hamiltonian, dipole operator and interaction of a graph

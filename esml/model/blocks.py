@@ -17,8 +17,9 @@ pair by construction. Energies in eV, dipoles in e·bohr.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from ase.data import covalent_radii
@@ -48,6 +49,23 @@ class Block:
     sp: Tensor  # (B, 3) s of the first atom, p of the second
     pp: Tensor  # (B, 3, 3)
 
+    @classmethod
+    def of(cls, pieces: Tensor) -> Block:
+        """Return blocks from their ``pieces`` (B, 13)."""
+        ss, sp, pp = pieces.split((1, 3, 9), 1)
+        return cls(ss[:, 0], sp, pp.unflatten(1, (3, 3)))
+
+    def pieces(self) -> Tensor:
+        """Return all pieces as one tensor (B, 13)."""
+        return torch.cat([self.ss[:, None], self.sp, self.pp.flatten(1, 2)], 1)
+
+
+class Pieces(NamedTuple):
+    """Pieces of all blocks: of the Hamiltonian, the dipole operator and the relaxation."""
+
+    onsite: list[Tensor]  # (N, 13), (N, 13, 3), (N, 13)
+    between: list[Tensor]  # (E, 13), (E, 13, 3), (E, 13)
+
 
 @dataclass(frozen=True)
 class OperatorBlocks:
@@ -57,16 +75,14 @@ class OperatorBlocks:
     offsite: Tensor  # (E, 4, 4, …) rows on the source, columns on the target
 
 
-def hermitian(block: Block, reverse: Tensor | None = None) -> Tensor:
-    """Return Hermitian blocks (B, 4, 4, …), averaged with those of the ``reverse`` pairs.
+def hermitian(block: Block, other: Block) -> Tensor:
+    """Return Hermitian blocks (B, 4, 4, …), averaged with ``other``, those of the reversed pairs.
 
-    Without ``reverse``, all blocks are on the diagonal of the operator, each its own reverse.
+    Blocks on the diagonal of the operator are each their own reverse.
     """
-    ss, sp, pp = block.ss, block.sp, block.pp
-    other = (ss, sp, pp) if reverse is None else (ss[reverse], sp[reverse], pp[reverse])
-    top = torch.cat([0.5 * (ss + other[0])[:, None], sp], 1)[:, None]
-    bottom = torch.cat([other[1][:, :, None], 0.5 * (pp + other[2].transpose(1, 2))], 2)
-    return torch.cat([top, bottom], 1)
+    top = torch.cat([0.5 * (block.ss + other.ss)[:, None], block.sp], 1)[:, None]
+    middle = 0.5 * (block.pp + other.pp.transpose(1, 2))
+    return torch.cat([top, torch.cat([other.sp[:, :, None], middle], 2)], 1)
 
 
 def _silent(inputs: int, outputs: int, bias: bool = False) -> nn.Linear:
@@ -205,10 +221,8 @@ class PairParts(nn.Module):
         s, v, t = decompose(x)
         return self.scalar(s[:, 0]), self.vector(v), self.tensor(t)
 
-    def forward(self, mixed: tuple[Tensor, Tensor, Tensor], pairs: Pairs, kinds: Tensor) -> Parts:
-        (s_i, s_j), (v_i, v_j), (t_i, t_j) = (
-            _ends(part, pairs.source, pairs.target) for part in mixed
-        )
+    def forward(self, ends: Sequence[Tensor], pairs: Pairs, kinds: Tensor) -> Parts:
+        s_i, s_j, v_i, v_j, t_i, t_j = ends
         unit = pairs.unit[:, :, None]
         w_i, w_j = pairs.operator @ t_i, pairs.operator @ t_j
         invariants = torch.cat(
@@ -226,9 +240,11 @@ class PairParts(nn.Module):
         return Parts(hidden, vectors, torch.addcmul(tensors, g[9], t_j))
 
 
-def _ends(x: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = x.chunk(2, -1)
-    return first[source], second[target]
+def ends_of(mixed: Sequence[Tensor], pairs: Pairs) -> list[Tensor]:
+    """Return s_i, s_j, v_i, v_j, t_i, t_j of the atoms i and j of ``pairs`` from ``mix``."""
+    halves = [part.chunk(2, -1) for part in mixed]
+    ends = pairs.source, pairs.target
+    return [half[end] for both in halves for half, end in zip(both, ends, strict=True)]
 
 
 _BOND = (-5.0, 5.5, 6.0, -3.0)  # eV, about as large as Harrison's universal couplings in a bond
@@ -289,59 +305,58 @@ class Blocks(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
-        pairs: Pairs,
+        pieces: Pieces,
         reverse: Tensor,
         envelope: Tensor,
-        kinds: Tensor,
         baseline: Tensor,
     ) -> tuple[OperatorBlocks, OperatorBlocks, OperatorBlocks]:
-        """Return Hamiltonian (eV), dipole (e·bohr) and relaxation (eV) blocks.
+        """Return Hamiltonian (eV), dipole (e·bohr) and relaxation (eV) blocks of ``pieces``.
 
-        ``x`` (N, 9, F) are the features of the atoms, ``envelope`` (E,) multiplies the blocks of
-        pairs, and ``baseline`` (N, 3) holds ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each atom. The
-        relaxation blocks shift the virtual orbitals (see ``esml.physics.interaction``); they do not
-        include the baseline.
+        ``reverse`` (E,) are the reversed pairs, ``envelope`` (E,) multiplies the blocks of pairs,
+        and the first columns of ``baseline`` (N, …) are ε_s, ε_p (eV) and ⟨s|x|p_x⟩ (bohr) of each
+        atom. The relaxation blocks shift the virtual orbitals (see ``esml.physics.interaction``);
+        they do not include the baseline.
         """
-        atoms = self.atoms(x)
-        between, between_dipole, between_relaxation = self._between(x, pairs, kinds)
-        eye = torch.eye(4, dtype=x.dtype, device=x.device)
+        hamiltonian, dipole, relaxation = (
+            OperatorBlocks(
+                hermitian(Block.of(onsite), Block.of(onsite)),
+                hermitian(Block.of(far), Block.of(far.index_select(0, reverse)))
+                * envelope.view(-1, *[1] * far.dim()),
+            )
+            for onsite, far in zip(pieces.onsite, pieces.between, strict=True)
+        )
+        eye = torch.eye(4, dtype=baseline.dtype, device=baseline.device)
         levels = torch.cat([baseline[:, :1], baseline[:, 1:2].expand(-1, 3)], 1).double()
-        hamiltonian = OperatorBlocks(
-            onsite=hermitian(self.onsite(atoms)) + levels[:, :, None] * eye,
-            offsite=hermitian(between, reverse) * envelope[:, None, None],
+        free = baseline[:, 2, None, None, None] * _sp_dipole(baseline)
+        return (
+            replace(hamiltonian, onsite=hamiltonian.onsite + levels[:, :, None] * eye),
+            replace(dipole, onsite=dipole.onsite + free),
+            relaxation,
         )
-        free = baseline[:, 2, None, None, None] * _sp_dipole(x)
-        dipole = OperatorBlocks(
-            onsite=hermitian(self.onsite_dipole(atoms)) + free,
-            offsite=hermitian(between_dipole, reverse) * envelope[:, None, None, None],
-        )
-        relaxation = OperatorBlocks(
-            onsite=hermitian(self.onsite_relaxation(atoms)),
-            offsite=hermitian(between_relaxation, reverse) * envelope[:, None, None],
-        )
-        return hamiltonian, dipole, relaxation
 
-    def _between(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> tuple[Block, Block, Block]:
-        """Return Hamiltonian, dipole and relaxation blocks of all pairs."""
-        ends = self.pairs.mix(x)
-        found = []
-        for part in pairs.chunks():
-            parts = self.pairs(ends, part, kinds)
-            hamiltonian = _sum(self.offsite(parts), self.slater_koster(part, kinds))
-            found.append((hamiltonian, self.offsite_dipole(parts), self.offsite_relaxation(parts)))
-        hamiltonians, dipoles, relaxations = zip(*found, strict=True)
-        return _joined(hamiltonians), _joined(dipoles), _joined(relaxations)
+    def pieces(self, x: Tensor, pairs: Pairs, kinds: Tensor) -> Pieces:
+        """Return the pieces of all blocks from the features ``x`` (N, 9, F) of the atoms."""
+        mixed = self.pairs.mix(x)
+        found = [self.pieces_between(ends_of(mixed, part), part, kinds) for part in pairs.chunks()]
+        between = [torch.cat(each) for each in zip(*found, strict=True)]
+        return Pieces(self.pieces_onsite(x), between)
 
+    def pieces_onsite(self, x: Tensor, kept: Sequence[int] = (0, 1, 2)) -> list[Tensor]:
+        """Return pieces (N, 13, …) on atoms with features ``x``, of the operators ``kept``."""
+        heads = self.onsite, self.onsite_dipole, self.onsite_relaxation
+        parts = self.atoms(x)
+        return [heads[k](parts).pieces() for k in kept]
 
-def _joined(blocks: Sequence[Block]) -> Block:
-    if len(blocks) == 1:
-        return blocks[0]
-    return Block(*(torch.cat([getattr(b, f.name) for b in blocks]) for f in fields(Block)))
-
-
-def _sum(a: Block, b: Block) -> Block:
-    return Block(a.ss + b.ss, a.sp + b.sp, a.pp + b.pp)
+    def pieces_between(
+        self, ends: Sequence[Tensor], pairs: Pairs, kinds: Tensor, kept: Sequence[int] = (0, 1, 2)
+    ) -> list[Tensor]:
+        """Return pieces (E, 13, …) of ``pairs`` with ``ends_of``, of the operators ``kept``."""
+        heads = self.offsite, self.offsite_dipole, self.offsite_relaxation
+        parts = self.pairs(ends, pairs, kinds)
+        found = [heads[k](parts).pieces() for k in kept]
+        if 0 in kept:
+            found[0] = found[0] + self.slater_koster(pairs, kinds).pieces()
+        return found
 
 
 def _sp_dipole(like: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from esml.model.backbones.equivariant import NetworkConfig
 from esml.model.baselines import DEFAULTS
 from esml.model.blocks import Blocks
 from esml.model.graph import Graph
+from esml.model.local import Local
 from esml.model.mean_field import MeanField
 from esml.model.pairs import Pairs, species
 from esml.model.parts import cuts
@@ -213,35 +214,37 @@ class EffectiveHamiltonian(nn.Module):
                     raise ValueError(f"{name} of element {number} must be positive, got {value}")
                 self.baseline[ELEMENTS.index(number), names.index(name)] = value
 
-    def features(self, graph: Graph) -> Tensor:
-        """Return the network's features (N, 9, C) of the atoms of ``graph``."""
-        found: Tensor = self.network(Pairs.of(graph), species(graph.numbers))
-        return found
+    @torch.no_grad()
+    def local(self, graph: Graph) -> Local:
+        """Return the part of ``graph`` that many derivatives share: its features and pieces."""
+        return Local.of(self.network, self.blocks, Pairs.of(graph), species(graph.numbers))
 
     def forward(
-        self, graph: Graph, medium: Medium | None = None, features: Tensor | None = None
+        self, graph: Graph, medium: Medium | None = None, local: Local | None = None
     ) -> Operators:
         """Return operators of every molecule of ``graph``, in a ``medium`` or in vacuum.
 
-        If ``features`` (N, 9, C) of the atoms are given, derivatives do not go through them. Raises
-        ValueError if pairs are listed to less than ``cutoff`` or in another dtype.
+        If its ``local`` part is given, derivatives end there. Raises ValueError if pairs are listed
+        to less than ``cutoff`` or in another dtype.
         """
         self._check(graph)
         config = self.config
         kinds = species(graph.numbers)
         layout = OrbitalLayout.build(graph.numbers, graph.molecule, graph.charges)
         pairs = Pairs.of(graph)
-        x: Tensor = self.network(pairs, kinds) if features is None else features
+        if local is None:
+            x = self.network(pairs, kinds)
+            pieces = self.blocks.pieces(x, pairs, kinds)
+        else:
+            x, pieces = local.features, local.pieces
         baseline = self.baseline[kinds]
         envelope = switch(pairs.distance, config.pair_onset, config.pair_cutoff)
-        near, local, relaxing = self.blocks(
-            x, pairs, graph.edge_reverse, envelope, kinds, baseline[:, : len(ONSITE)]
-        )
+        near, dipolar, relaxing = self.blocks(pieces, graph.edge_reverse, envelope, baseline)
         assembled = layout.assembly(pairs.source, pairs.target)
         hamiltonian = assembled(near.onsite, near.offsite)
         eye = torch.eye(N_SLOTS, dtype=x.dtype, device=x.device)[:, :, None]
         dipole = assembled(
-            local.onsite + eye * (graph.positions / BOHR)[:, None, None, :], local.offsite
+            dipolar.onsite + eye * (graph.positions / BOHR)[:, None, None, :], dipolar.offsite
         ).movedim(-1, 1)
         separation = distances(layout.pad_atoms(graph.positions))
         relaxation = assembled(relaxing.onsite, relaxing.offsite)

@@ -29,6 +29,11 @@ def species(numbers: Tensor) -> Tensor:
     return index
 
 
+CHUNK = 512
+"""Number of pairs treated at a time: their data fit into the cache, and without gradients, memory
+does not grow with the number of pairs."""
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Directed pairs of atoms with their geometry, which all layers and heads share."""
@@ -62,6 +67,12 @@ class Pairs:
         )
         return cls(source, target, distance, unit, operator, contractions)
 
+    def leaves(self) -> tuple[Pairs, Tensor]:
+        """Return these pairs with each vector (E, 3) a leaf of autograd, and these vectors."""
+        with torch.enable_grad():
+            vectors = (self.distance[:, None] * self.unit).detach().requires_grad_()
+            return Pairs.apart(self.source, self.target, vectors), vectors
+
     def within(self, cutoff: float) -> Pairs:
         """Return only the pairs closer than ``cutoff``."""
         keep = torch.nonzero(self.distance.detach() < cutoff)[:, 0]
@@ -76,15 +87,16 @@ class Pairs:
             self.contractions[keep],
         )
 
-    def chunks(self) -> Iterator[Pairs]:
-        """Yield all pairs in order, ``CHUNK`` at a time."""
-        columns = (getattr(self, f.name).split(CHUNK) for f in fields(self))
+    def slopes(self, of_vectors: Tensor, n_atoms: int) -> Tensor:
+        """Return derivatives (K, N, 3) by positions from those by vectors (K, E, 3) of pairs."""
+        found = of_vectors.new_zeros((len(of_vectors), n_atoms, 3))
+        found.index_add_(1, self.target, of_vectors)
+        return found.index_add_(1, self.source, of_vectors, alpha=-1)
+
+    def chunks(self, size: int = CHUNK) -> Iterator[Pairs]:
+        """Yield all pairs in order, ``size`` at a time."""
+        columns = (getattr(self, f.name).split(size) for f in fields(self))
         return starmap(Pairs, zip(*columns, strict=True))
-
-
-CHUNK = 512
-"""Number of pairs treated at a time: their data fit into the cache, and without gradients, memory
-does not grow with the number of pairs."""
 
 
 class Bessel(nn.Module):

@@ -9,15 +9,15 @@ go through the products for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from copy import copy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from esml.physics.basis import OrbitalLayout, valence_electrons
+from esml.physics.kernel import Kernel
 from esml.physics.response import Response
-from esml.physics.slopes import slopes
+from esml.typing import Multiplicity
 
 
 @dataclass(frozen=True)
@@ -29,36 +29,36 @@ class Copies:
     originals: list[Tensor]  # (1, …) the same tensors of the original molecule
 
     @classmethod
-    def of(cls, response: Response, count: int) -> Copies:
-        """Make ``count`` copies of the only molecule of ``response``, which has gradients."""
-        leaves: list[Tensor] = []
-        originals: list[Tensor] = []
+    def of(cls, response: Response, count: int, multiplicity: Multiplicity) -> Copies:
+        """Make ``count`` copies of the only molecule of ``response``, which has gradients.
 
-        def copied(part: Any) -> Any:
-            """Return copies of orbitals or interaction, detached from their history."""
-            found = {f.name: getattr(part, f.name) for f in fields(part)}
-            for name, x in found.items():
-                found[name] = x.detach().expand(count, *x.shape[1:]) if x.dim() else x.detach()
-                if x.dim() and x.requires_grad:
-                    leaves.append(found[name].requires_grad_())
-                    originals.append(x)
-            return replace(part, **found)
+        They share its masks and layout, and serve for states of one ``multiplicity``.
+        """
+        made, leaves, originals = copy(response), [], []
 
-        with torch.enable_grad():
-            parts = copied(response.orbitals), copied(response.interaction)
-            copies = Response(*parts, _repeated(response.layout, count), response.chunk)
-        return cls(copies, leaves, originals)
+        def copied(x: Tensor) -> Tensor:
+            leaf = x.detach().expand(count, *x.shape[1:]).requires_grad_()
+            leaves.append(leaf)
+            originals.append(x)
+            return leaf
 
-    def slopes(self, values: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Return the derivatives (P, …) of ``values`` (P,) by ``inputs`` of the molecule."""
-        found = torch.autograd.grad(values.sum(), self.leaves, allow_unused=True)
-        pairs = [(x, w) for x, w in zip(self.originals, found, strict=True) if w is not None]
-        originals, weights = zip(*pairs, strict=True)
-        return slopes(originals, inputs, [w[:, None] for w in weights])
+        for name in ("occupied", "virtual", "fock_occupied", "fock_virtual"):
+            setattr(made, name, copied(getattr(response, name)))
+        kernel = response.kernel
+        made.kernel = Kernel(
+            **{
+                name: {**part, multiplicity: copied(part[multiplicity])}
+                for name, part in (
+                    ("minus_exchange", kernel.minus_exchange),
+                    ("monopoles", kernel.monopoles),
+                    ("blocks", kernel.blocks),
+                )
+            },
+            row=kernel.row.expand(count, -1, -1),
+            column=kernel.column.expand(count, -1, -1),
+        )
+        return cls(made, leaves, originals)
 
-
-def _repeated(layout: OrbitalLayout, count: int) -> OrbitalLayout:
-    """Return the layout of ``count`` copies of the molecule in ``layout``."""
-    charge = valence_electrons(layout.numbers).sum() - layout.n_electrons
-    molecule = torch.arange(count, device=charge.device).repeat_interleave(len(layout.numbers))
-    return OrbitalLayout.build(layout.numbers.repeat(count), molecule, charge.expand(count))
+    def slopes(self, values: Tensor) -> Sequence[Tensor]:
+        """Return the derivatives (P, …) of ``values`` (P,) by each of the ``originals``."""
+        return torch.autograd.grad(values.sum(), self.leaves, materialize_grads=True)

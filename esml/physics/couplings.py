@@ -102,7 +102,6 @@ def among_all(response: Response, states: State, multiplicity: Multiplicity) -> 
 
 def with_ground_state(response: Response, ket: State) -> Tensor:
     """Return zeros (M,) whose gradients are ⟨0|∂J⟩ of the singlet J = ``ket``."""
-    orbitals = response.orbitals
-    overlap = orbitals.occupied.detach().mT @ orbitals.virtual  # zero, but not its gradient
+    overlap = response.occupied.detach().mT @ response.virtual  # zero, but not its gradient
     zeros: Tensor = 2.0**0.5 * ((ket.X - ket.Y)[:, 0] * overlap).sum((1, 2))
     return zeros

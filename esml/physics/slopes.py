@@ -11,8 +11,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-AT_ONCE = 8
-"""Number of sums in one backward pass: few enough for the cache, enough for matrix products."""
+ROOM = 2**18
+"""Largest number of weights in one backward pass, as they should fit into the cache."""
+
+LEAST = 8
+"""Smallest number of sums in one backward pass, so that matrix products stay efficient."""
+
+
+def at_once(size: int, room: int = ROOM) -> int:
+    """Return how many sums one backward pass should take if each has ``size`` weights."""
+    return max(LEAST, room // max(size, 1))
 
 
 def slopes(
@@ -20,13 +28,19 @@ def slopes(
 ) -> list[Tensor]:
     """Return derivatives (K, …) of K weighted sums of ``outputs`` by each of ``inputs``.
 
-    ``weights`` holds one tensor (K, …) for each output. One backward pass takes ``AT_ONCE`` sums.
+    ``weights`` holds one tensor (K, …) for each output. Each backward pass takes about as many.
     """
+    passes = -(-len(weights[0]) // at_once(max(x.numel() for x in outputs)))
     found = [
-        torch.autograd.grad(outputs, inputs, part, retain_graph=True, is_grads_batched=True)
-        for part in zip(*(w.split(AT_ONCE) for w in weights), strict=True)
+        torch.autograd.grad(
+            outputs, inputs, part, retain_graph=True, is_grads_batched=True, allow_unused=True
+        )
+        for part in zip(*(w.tensor_split(passes) for w in weights), strict=True)
     ]
-    return [torch.cat(parts) for parts in zip(*found, strict=True)]
+    return [
+        x.new_zeros((len(weights[0]), *x.shape)) if parts[0] is None else torch.cat(parts)
+        for x, parts in zip(inputs, zip(*found, strict=True), strict=True)
+    ]
 
 
 def slopes_by_row(outputs: Tensor, inputs: Tensor) -> Tensor:

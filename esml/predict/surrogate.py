@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
-from torch import Tensor, nn
+from torch import nn
 
 from esml.confidence.domain import Domain
 from esml.confidence.uncertainty import ErrorModel
@@ -26,6 +26,7 @@ from esml.io.structure_checks import StructureError
 from esml.io.surroundings import Surroundings, each_within, surroundings_of, within
 from esml.model.graph import Graph, build_graph, join
 from esml.model.hamiltonian import EffectiveHamiltonian, Operators
+from esml.model.local import Local
 from esml.physics import orbitals
 from esml.physics.basis import ELEMENTS
 from esml.physics.excitations import singlets_and_triplets
@@ -155,7 +156,7 @@ class Surrogate(nn.Module):
         energy_window: float | None = None,
         n_triplets: int | None = None,
         medium: Medium | None = None,
-        features: Tensor | None = None,
+        local: Local | None = None,
     ) -> Solution:
         """Solve for the molecules of ``graph``.
 
@@ -176,14 +177,15 @@ class Surrogate(nn.Module):
             Number of triplets; ``n_states`` if None.
         medium
             Medium of the molecules; vacuum if None.
-        features
-            Features of ``EffectiveHamiltonian``; computed here if None.
+        local
+            Local part of the Hamiltonian, from ``EffectiveHamiltonian.local``; computed here if
+            None.
 
         Returns
         -------
         Orbitals, states, charges and dipoles of the batch, as tensors.
         """
-        response, operators = self.response(graph, medium, features)
+        response, operators = self.response(graph, medium, local)
         found, layout = response.orbitals, operators.layout
         most = max(1, int(response.n_available.max()))
         n_singlets = min(n_states, most)
@@ -211,20 +213,20 @@ class Surrogate(nn.Module):
         )
 
     def response(
-        self, graph: Graph, medium: Medium | None = None, features: Tensor | None = None
+        self, graph: Graph, medium: Medium | None = None, local: Local | None = None
     ) -> tuple[Response, Operators]:
         """Return the response matrices of the molecules of ``graph``, and their operators.
 
         Parameters
         ----------
-        graph, medium, features
+        graph, medium, local
             As in ``forward``.
 
         Returns
         -------
         The response matrices and the operators that the network predicts.
         """
-        operators = self.hamiltonian(graph, medium, features).double()
+        operators = self.hamiltonian(graph, medium, local).double()
         layout = operators.layout
         found = orbitals.diagonalize(operators.hamiltonian, layout.n_orbitals, layout.n_occupied)
         return Response(found, operators.interaction, layout), operators

@@ -57,7 +57,9 @@ def stages(model: Surrogate, batch: list[Atoms], repeats: int = 30) -> dict[str,
         runs: dict[str, Callable[[], Any]] = {
             "graph": lambda: model.graph(batch),
             "network": lambda: h.network(pairs, kinds),
-            "blocks": lambda: h.blocks(features, pairs, graph.edge_reverse, near, kinds, baseline),
+            "blocks": lambda: h.blocks(
+                h.blocks.pieces(features, pairs, kinds), graph.edge_reverse, near, baseline
+            ),
             "Hamiltonian (network, blocks, assembly, far exchange)": lambda: h(graph),
             "orbitals": lambda: orbitals.diagonalize(operators.hamiltonian, *sizes),
             "singlets": lambda: singlets(response, operators.dipole, N_STATES, precision),

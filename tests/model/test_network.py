@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from ase.build import molecule
 from pydantic import ValidationError
 from torch import Tensor
 
-from esml.model.backbones.equivariant import Network, NetworkConfig
+from esml.model.backbones.equivariant import ROOM, Network, NetworkConfig
 from esml.model.graph import Graph, build_graph
 from esml.model.pairs import Pairs, species
 from esml.model.tensors import (
@@ -26,6 +27,7 @@ from esml.model.tensors import (
     tensor_vector,
     vector_vector,
 )
+from esml.physics.slopes import at_once
 
 CONFIG = NetworkConfig(channels=6, layers=3, cutoff=4.0, radial=4, radial_hidden=8)
 
@@ -227,13 +229,17 @@ def test_species_refuses_other_elements() -> None:
 
 
 def test_slopes_of_many_sums_are_those_of_autograd(network: Network) -> None:
+    """Also of more sums than are treated at once."""
     graph = build_graph([distorted("CH3CHO"), distorted("NH3", 1)], CONFIG.cutoff, torch.float64)
     kinds = species(graph.numbers)
-    weights = torch.randn(11, len(kinds), 9, CONFIG.channels, dtype=torch.float64)
-    found = network.slopes(graph, weights)
+    size = len(kinds), 9, CONFIG.channels
+    weights = torch.randn(at_once(math.prod(size), ROOM) + 11, *size, dtype=torch.float64)
+    same, back = network.pullback(Pairs.of(graph), kinds)
+    found = back(weights)
     graph.positions.requires_grad_()
     x = features(network, graph)
-    for k, each in enumerate(weights):
-        (expected,) = torch.autograd.grad(x, graph.positions, each, retain_graph=True)
+    assert torch.equal(same, x)
+    for k in range(0, len(weights), 100):
+        (expected,) = torch.autograd.grad(x, graph.positions, weights[k], retain_graph=True)
         assert torch.allclose(found[k], expected, atol=1e-10)
         assert expected.abs().max() > 1e-3

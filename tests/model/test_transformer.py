@@ -109,7 +109,8 @@ def test_slopes_of_many_sums(transformer: Transformer, ethanol: Atoms) -> None:
     graph = build_graph([ethanol], 5.0, torch.float64)
     kinds = species(graph.numbers)
     weights = torch.randn(3, len(ethanol), 9, CONFIG.channels, dtype=torch.float64)
-    found = transformer.slopes(graph, weights)
+    _, back = transformer.pullback(Pairs.of(graph), kinds)
+    found = back(weights)
     graph.positions.requires_grad_()
     summed = torch.einsum("kncf,ncf->k", weights, transformer(Pairs.of(graph), kinds))
     for slope, each in zip(found, summed, strict=True):

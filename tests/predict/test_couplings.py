@@ -158,6 +158,19 @@ def test_gradients_and_symmetries(
         np.testing.assert_allclose(found.nonadiabatic, swapped, atol=1e-12)
 
 
+def test_many_states_have_the_couplings_of_few(
+    model: Surrogate, distorted: Atoms, couplings: dict[str, StateCouplings]
+) -> None:
+    """More sums than pieces of a pair are differentiated in another way."""
+    more = state_couplings(model, distorted, 2 * N_STATES)
+    few, first = couplings["singlets"], slice(N_STATES)
+    np.testing.assert_allclose(more.gradients[first], few.gradients, atol=1e-9)
+    for name in ("interstate", "ground"):
+        found, expected = getattr(more, name)[first], getattr(few, name)
+        found = found[:, first] if name == "interstate" else found
+        np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9)
+
+
 def test_the_active_state_alone(
     model: Surrogate, distorted: Atoms, couplings: dict[str, StateCouplings]
 ) -> None:
@@ -169,6 +182,12 @@ def test_the_active_state_alone(
     assert np.isnan(alone.interstate[0, 2]).all()
     with pytest.raises(ValueError, match="active is 9: expected a state from 0 to 3"):
         state_couplings(model, distorted, N_STATES, active=9)
+
+
+def test_an_atom_alone_has_no_couplings(model: Surrogate) -> None:
+    found = state_couplings(model, Atoms("O"), 3, "triplet")
+    assert (found.interstate == 0.0).all()
+    assert len(found.energies) == 3
 
 
 def test_a_crossing_opens_in_its_branching_plane(model: Surrogate) -> None:
@@ -260,10 +279,12 @@ def test_velocities_may_be_any_numbers(couplings: dict[str, StateCouplings]) -> 
 
 def test_time_derivatives_among_degenerate_orbitals(model: Surrogate) -> None:
     """The orbitals of benzene are found again in other mixtures; its states are not."""
-    found = state_couplings(model, molecule("C6H6"), 2)
+    every, one = (state_couplings(model, molecule("C6H6"), 2, active=k) for k in (None, 0))
     velocities = np.random.default_rng(1).normal(0.0, 0.02, (12, 3))
-    expected = np.einsum("ijax,ax->ij", found.nonadiabatic, velocities)
-    np.testing.assert_allclose(found.time_derivatives(velocities), expected, atol=1e-8)
+    expected = np.einsum("ijax,ax->ij", every.nonadiabatic, velocities)
+    np.testing.assert_allclose(
+        np.abs(one.time_derivatives(velocities)), np.abs(expected), atol=1e-8
+    )
 
 
 def test_transition_densities_follow_states(model: Surrogate, distorted: Atoms) -> None:

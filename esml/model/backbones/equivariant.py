@@ -12,8 +12,10 @@ a neighbour with features s, v, t along the unit vector r̂ is
 to zero at the cutoff with two continuous derivatives. Atoms then mix the messages with products of
 their own features. Every function is smooth, and so are potential energy curves.
 
-``Network.slopes`` finds derivatives of many sums of features at once. A message m is linear in the
-features x that are sent, separately for each channel,
+``Network.pullback`` finds derivatives of many sums of features at once. Between the channels of an
+atom, linear maps go back by matrix products; products of features, which treat each channel by
+itself, by their small Jacobian matrices. A message m is linear in the features x that are sent,
+separately for each channel,
 
     m_pc = Σ_q A_pqc x_qc ,   A_pqc = Σ_k T_pk w_k(c) δ_q,row(k) .
 
@@ -24,7 +26,7 @@ are computed once. Two matrix products then replace one backward pass of autogra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,9 +35,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad, silu
 
-from esml.model.channels import Mix, Normalize, bounded
-from esml.model.graph import Graph
-from esml.model.pairs import CHUNK, Pairs, Radial, species
+from esml.model.channels import (
+    Channelwise,
+    Mix,
+    Normalize,
+    bounded,
+    bounded_back,
+    linear_back,
+)
+from esml.model.pairs import CHUNK, Pairs, Radial
 from esml.model.tensors import (
     decompose,
     dot,
@@ -45,7 +53,7 @@ from esml.model.tensors import (
     vector_vector,
 )
 from esml.physics.basis import ELEMENTS
-from esml.physics.slopes import slopes, slopes_by_row
+from esml.physics.slopes import at_once, slopes_by_row
 
 
 class NetworkConfig(BaseModel):
@@ -101,6 +109,13 @@ def _message_of_scalars(x: Tensor, w: Tensor, pairs: Pairs) -> Tensor:
     return torch.cat([scalar, unit * along, tensor], 1)
 
 
+Pullback = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From weights of the output of a layer to those of its two inputs."""
+
+ROOM = 2**20
+"""Largest number of weights of features that go back through the layers at once."""
+
+
 @dataclass(frozen=True)
 class AngularParts:
     """T of the module's docstring, its derivative, and the row and path of each column."""
@@ -116,9 +131,8 @@ class AngularParts:
         path, row = (torch.tensor(x, device=pairs.unit.device) for x in (_PATH, _ROW))
         features, weights = (one_hot(x).T[None].to(pairs.unit) for x in (row, path))
         with torch.enable_grad():
-            vectors = (pairs.distance[:, None] * pairs.unit).detach().requires_grad_()
-            again = Pairs.apart(pairs.source, pairs.target, vectors)
-            values = _message(features.expand(len(vectors), -1, -1), weights, again)
+            apart, vectors = pairs.leaves()
+            values = _message(features.expand(len(vectors), -1, -1), weights, apart)
         return cls(values.detach(), slopes_by_row(values, vectors), row, path)
 
     def of_scalars(self) -> AngularParts:
@@ -170,10 +184,11 @@ class Message(nn.Module):
         weights: Tensor = (hidden @ matrix.T).unflatten(1, (self.paths, -1))
         return weights
 
-    def slopes(
-        self, x: Tensor, pairs: Pairs, kinds: Tensor, angular: AngularParts, weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return derivatives of K sums of the messages to the atoms.
+    def pullback(self, x: Tensor, pairs: Pairs, kinds: Tensor, angular: AngularParts) -> Pullback:
+        """Return a function from weights (C, N, 9, K) of the messages to those of its inputs.
+
+        These are weights (C, N, 9, K) of the features and (E, 3, K) of the vectors of pairs. The
+        first features are constants of the elements: their weights are zero.
 
         Parameters
         ----------
@@ -185,53 +200,49 @@ class Message(nn.Module):
             (N,) elements of the atoms, as ``species`` numbers them.
         angular
             T for these pairs.
-        weights
-            (K, N, 9, C) weights of the sums.
-
-        Returns
-        -------
-        Derivatives with respect to features (K, N, 9, C) and to the vectors of pairs (K, E, 3).
         """
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            mixed = self._mixed(x)
-        at_pairs, along_pairs = self._jacobians(mixed.detach(), pairs, kinds, angular)
-        weights = weights.permute(1, 2, 3, 0).contiguous()
-        of_mixed, of_vectors = [], []
-        counts = torch.bincount(pairs.source, minlength=len(x)).tolist()
-        for target, a, b in zip(
-            pairs.target.split(counts),
-            at_pairs.split(counts),
-            along_pairs.split(counts),
-            strict=True,
-        ):
-            there = weights[target]  # (neighbours, 9, C, K)
-            of_vectors.append(b @ there.flatten(1, 2))
-            by_channel = there.flatten(0, 1).transpose(0, 1)
-            of_mixed.append(a.permute(3, 2, 0, 1).flatten(2) @ by_channel)
-        sums = torch.stack(of_mixed).permute(3, 0, 2, 1)
-        return slopes([mixed], [x], [sums])[0], torch.cat(of_vectors).permute(2, 0, 1)
+        at_pairs, along_pairs = self._jacobians(x, pairs, kinds, angular)
+        leaving = torch.bincount(pairs.source, minlength=len(x)).tolist()
+        arriving = torch.bincount(pairs.target, minlength=len(x)).tolist()
+        targets = pairs.target.split(leaving)
+        at_atoms = [a.permute(1, 2, 0, 3).contiguous().flatten(2) for a in at_pairs.split(leaving)]
+        order = pairs.target.argsort(stable=True)
+        place, along_atoms = order.argsort(), along_pairs[order].split(arriving)
+
+        def back(weights: Tensor) -> tuple[Tensor, Tensor]:
+            # All pairs that end at one atom share its weights.
+            there = weights.permute(1, 2, 0, 3).flatten(1, 2)
+            of_vectors = torch.cat([b @ w for b, w in zip(along_atoms, there, strict=True)])[place]
+            if not isinstance(self.mix, Mix):  # the first features
+                return torch.zeros(()).to(weights), of_vectors
+            of_mixed = [
+                a @ weights.index_select(1, ends).flatten(1, 2)
+                for a, ends in zip(at_atoms, targets, strict=True)
+            ]
+            parts = torch.stack(of_mixed, 1).split((1, 3, 5), 2)
+            return torch.cat(self.mix.back(*parts), 2), of_vectors
+
+        return back
 
     def _jacobians(
-        self, mixed: Tensor, pairs: Pairs, kinds: Tensor, angular: AngularParts
+        self, x: Tensor, pairs: Pairs, kinds: Tensor, angular: AngularParts
     ) -> tuple[Tensor, Tensor]:
-        """Return A (E, 9, rows, C) and ∂m/∂r (E, 3, 9 C) of ``mixed`` features (N, rows, C)."""
+        """Return A (E, C, rows, 9) and ∂m/∂r (E, 3, 9 C) of features ``x`` (N, 9, C)."""
         with torch.enable_grad():
             distance = pairs.distance.detach()[:, None].requires_grad_()
             envelope = switch(distance[:, 0], 0.0, self.cutoff)
             w = self._weights(replace(pairs, distance=distance[:, 0]), envelope, kinds)
         change = slopes_by_row(w, distance)[:, 0]
-        with torch.no_grad():
-            table = angular.values
-            by_path = table.new_zeros((*table.shape[:2], mixed.shape[1], self.paths))
-            by_path[:, :, angular.row, angular.path] = table
-            at_pairs = by_path.flatten(1, 2) @ w
-            sent = mixed[pairs.source][:, angular.row]
-            columns = torch.cat([w[:, angular.path] * sent, change[:, angular.path] * sent], 1)
-            radial = pairs.unit[:, :, None, None] * table[:, None]
-            along_pairs = torch.cat([angular.slopes, radial], 3).flatten(1, 2) @ columns
-        channels = mixed.shape[2]
-        return at_pairs.view(len(w), 9, -1, channels), along_pairs.view(len(w), 3, 9 * channels)
+        mixed, table, w = self._mixed(x), angular.values, w.detach()
+        by_path = table.new_zeros((*table.shape[:2], mixed.shape[1], self.paths))
+        by_path[:, :, angular.row, angular.path] = table
+        at_pairs = by_path.flatten(1, 2) @ w
+        sent = mixed[pairs.source][:, angular.row]
+        columns = torch.cat([w[:, angular.path] * sent, change[:, angular.path] * sent], 1)
+        radial = pairs.unit[:, :, None, None] * table[:, None]
+        along_pairs = torch.cat([angular.slopes, radial], 3).flatten(1, 2) @ columns
+        at_pairs = at_pairs.unflatten(1, (9, -1)).permute(0, 3, 2, 1)
+        return at_pairs, along_pairs.unflatten(1, (3, 9)).flatten(2)
 
 
 class Update(nn.Module):
@@ -253,17 +264,59 @@ class Update(nn.Module):
             self.gates.bias[channels:].add_(1.0)
 
     def forward(self, x: Tensor, message: Tensor) -> Tensor:
+        scalars, *mixed = self._mixed(x, message)
+        invariants = torch.cat([scalars, _invariants(*mixed).flatten(1)], 1)
+        gates = self.gates(silu(self.hidden(invariants))).unflatten(1, (6, -1))
+        return x + torch.cat([gates[:, :1], _products(gates[:, 1:], *mixed)], 1)
+
+    def _mixed(self, x: Tensor, message: Tensor) -> list[Tensor]:
+        """Return scalars (N, 3 C), vectors v', a, b (N, 3, C) and tensors t', T, U (N, 5, C)."""
         arrived = torch.cat([bounded(m, self.floor) for m in decompose(message)], 1)
-        both = torch.cat([self.normalize(x), arrived], 2)
-        s, v, t = decompose(self.mix(both))
-        v0, a, b = v.chunk(3, 2)
-        t0, c, d = t.chunk(3, 2)
-        invariants = torch.cat([s[:, 0], dot(a, b), dot(c, d)], 1)
-        f, *gates = self.gates(silu(self.hidden(invariants))).chunk(6, 1)
-        g1, g2, g3, g4, g5 = (g[:, None] for g in gates)
-        vector = g1 * v0 + g2 * tensor_vector(c, a)
-        tensor = g3 * t0 + g4 * vector_vector(a, b) + g5 * tensor_tensor(c, d)
-        return x + torch.cat([f[:, None], vector, tensor], 1)
+        s, v, t = decompose(self.mix(torch.cat([self.normalize(x), arrived], 2)))
+        return [s[:, 0], *v.chunk(3, 2), *t.chunk(3, 2)]
+
+    def pullback(self, x: Tensor, message: Tensor) -> Pullback:
+        """Return a function from weights of the output to those of both inputs, (C, N, 9, K)."""
+        scalars, *mixed = self._mixed(x, message)
+        invariants = Channelwise.of(_invariants, mixed)
+        before = self.hidden(torch.cat([scalars, _invariants(*mixed).flatten(1)], 1))
+        slope = torch.ops.aten.silu_backward(torch.ones_like(before), before).T[:, :, None]
+        gates = self.gates(silu(before)).unflatten(1, (6, -1))
+        products = Channelwise.of(_products, (gates[:, 1:], *mixed))
+        n_channels = x.shape[2]
+
+        def back(weights: Tensor) -> tuple[Tensor, Tensor]:
+            of_gates, *direct = products.back(weights[:, :, 1:])
+            of_gates = torch.cat([weights[:, :, :1], of_gates], 2).permute(2, 0, 1, 3)
+            of_hidden = linear_back(self.gates, of_gates.flatten(0, 1)) * slope
+            of_invariants = linear_back(self.hidden, of_hidden).unflatten(0, (5, n_channels))
+            through = invariants.back(of_invariants[3:].permute(1, 2, 0, 3))
+            v0, a, b, t0, c, d = (p + q for p, q in zip(direct, through, strict=True))
+            of_scalars = of_invariants[:3].flatten(0, 1)[:, :, None]
+            of_both = self.mix.back(of_scalars, torch.cat([v0, a, b]), torch.cat([t0, c, d]))
+            of_x, of_arrived = zip(*(part.chunk(2) for part in of_both), strict=True)
+            of_message = [
+                bounded_back(part, self.floor, of_part)
+                for part, of_part in zip(decompose(message), of_arrived, strict=True)
+            ]
+            return weights + self.normalize.back(x, *of_x), torch.cat(of_message, 2)
+
+        return back
+
+
+def _invariants(v0: Tensor, a: Tensor, b: Tensor, t0: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """Return a·b and T : U (N, 2, C)."""
+    return torch.stack([dot(a, b), dot(c, d)], 1)
+
+
+def _products(
+    gates: Tensor, v0: Tensor, a: Tensor, b: Tensor, t0: Tensor, c: Tensor, d: Tensor
+) -> Tensor:
+    """Return the changes (N, 8, C) of vectors and tensors."""
+    g1, g2, g3, g4, g5 = gates.split(1, 1)
+    vector = g1 * v0 + g2 * tensor_vector(c, a)
+    tensor = g3 * t0 + g4 * vector_vector(a, b) + g5 * tensor_tensor(c, d)
+    return torch.cat([vector, tensor], 1)
 
 
 class Network(nn.Module):
@@ -298,37 +351,39 @@ class Network(nn.Module):
     def _start(self, kinds: Tensor) -> Tensor:
         return pad(self.embedding(kinds)[:, None], (0, 0, 0, 8))
 
-    def slopes(self, graph: Graph, weights: Tensor) -> Tensor:
-        """Return derivatives (K, N, 3) of K sums of the features of ``graph`` by positions.
+    @torch.no_grad()
+    def pullback(self, pairs: Pairs, kinds: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the features, and a function that finds derivatives of many sums of them.
 
-        The sums have ``weights`` (K, N, 9, C). Autograd finds the same, but takes much longer.
+        The sums have weights (K, N, 9, C); their derivatives by positions are (K, N, 3). Autograd
+        finds the same, but takes much longer.
         """
-        kinds = species(graph.numbers)
-        with torch.no_grad():
-            near = Pairs.of(graph).within(self.config.cutoff)
-            envelope = switch(near.distance, 0.0, self.config.cutoff)
-            angular = AngularParts.of(near)
-            held = [self._start(kinds)]
-            arrived = []
-            for message, update in zip(self.messages, self.updates, strict=True):
-                arrived.append(message(held[-1], near, envelope, kinds))
-                held.append(update(held[-1], arrived[-1]))
-        (weights,) = _back(self.normalize, held[-1:], weights)
-        of_vectors = torch.zeros_like(near.unit).expand(len(weights), -1, -1)
-        for message, update, x, m in reversed(
-            list(zip(self.messages, self.updates, held, arrived, strict=False))
-        ):
-            weights, of_messages = _back(update, [x, m], weights)
+        near = pairs.within(self.config.cutoff)
+        envelope = switch(near.distance, 0.0, self.config.cutoff)
+        angular = AngularParts.of(near)
+        x, layers = self._start(kinds), []
+        for message, update in zip(self.messages, self.updates, strict=True):
+            assert isinstance(message, Message)
+            assert isinstance(update, Update)
+            arrived = message(x, near, envelope, kinds)
             parts = angular.of_scalars() if message.first else angular
-            through, vectors = message.slopes(x, near, kinds, parts, of_messages)
-            weights, of_vectors = weights + through, of_vectors + vectors
-        of_positions = of_vectors.new_zeros((len(weights), len(kinds), 3))
-        of_positions.index_add_(1, near.target, of_vectors)
-        return of_positions.index_add_(1, near.source, of_vectors, alpha=-1)
+            layers.append((update.pullback(x, arrived), message.pullback(x, near, kinds, parts)))
+            x = update(x, arrived)
 
+        def through_layers(weights: Tensor) -> Tensor:
+            through = self.normalize.back(x, *weights.split((1, 3, 5), 2))
+            of_vectors = torch.zeros(()).to(weights)
+            for update_back, message_back in reversed(layers):
+                through, of_messages = update_back(through)
+                of_features, of_pairs = message_back(of_messages)
+                through, of_vectors = through + of_features, of_vectors + of_pairs
+            return of_vectors.permute(2, 0, 1)
 
-def _back(function: nn.Module, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor]:
-    """Return ``slopes`` of the output of ``function`` with respect to its ``inputs``."""
-    with torch.enable_grad():
-        leaves = [x.detach().requires_grad_() for x in inputs]
-        return slopes([function(*leaves)], leaves, [weights])
+        @torch.no_grad()
+        def back(weights: Tensor) -> Tensor:
+            parts = weights.permute(3, 1, 2, 0).split(at_once(x.numel(), ROOM), 3)
+            of_vectors = torch.cat([through_layers(part.contiguous()) for part in parts])
+            return near.slopes(of_vectors, len(kinds))
+
+        normalized: Tensor = self.normalize(x)
+        return normalized, back

@@ -15,7 +15,7 @@ permutations of atoms and translations is exact.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,8 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu
 
-from esml.model.graph import Graph
-from esml.model.pairs import Pairs, species
+from esml.model.pairs import Pairs
 from esml.model.tensors import QUADRUPOLE, decompose, switch
 from esml.physics.basis import ELEMENTS
 from esml.physics.slopes import slopes
@@ -167,15 +166,19 @@ class Transformer(nn.Module):
         ]
         return torch.stack(turned).mean(0)
 
-    def slopes(self, graph: Graph, weights: Tensor) -> Tensor:
-        """Return derivatives (K, N, 3) of K sums of the features of ``graph`` by positions.
+    def pullback(self, pairs: Pairs, kinds: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the features, and a function that finds derivatives of many sums of them.
 
-        The sums have ``weights`` (K, N, 9, C).
+        The sums have weights (K, N, 9, C); their derivatives by positions are (K, N, 3).
         """
+        apart, vectors = pairs.leaves()
         with torch.enable_grad():
-            positions = graph.positions.detach().requires_grad_()
-            features = self(Pairs.of(replace(graph, positions=positions)), species(graph.numbers))
-        return slopes([features], [positions], [weights])[0]
+            features = self(apart, kinds)
+
+        def back(weights: Tensor) -> Tensor:
+            return pairs.slopes(slopes([features], [vectors], [weights])[0], len(kinds))
+
+        return features.detach(), back
 
     def _oriented(self, pairs: Pairs, kinds: Tensor, unit: Tensor) -> Tensor:
         envelope = switch(pairs.distance, 0.0, self.config.cutoff)
