@@ -22,6 +22,7 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from esml.physics.slopes import slopes
 from esml.physics.solvent import Solvent
 from esml.predict.solution import check_answered, doubts
 from esml.predict.surrogate import Surrogate, medium_around
@@ -118,16 +119,14 @@ def excitation_gradients(
             f"{chosen[0].upper()}{available}; choose a lower one"
         )
     sets = degenerate_sets(levels[:available], degenerate)
-    gradients: dict[range, list[Array]] = {}
-    for state in wanted:
-        members = sets[state]
-        if members not in gradients:
-            mean = energies[members.start : members.stop].mean()
-            slopes = torch.autograd.grad(mean, places, retain_graph=True)
-            gradients[members] = [x.cpu().numpy().astype(np.float64) for x in slopes]
-    on_atoms, *on_charges = (
-        np.stack(each) for each in zip(*(gradients[sets[state]] for state in wanted), strict=True)
-    )
+    wanted_sets = list(dict.fromkeys(sets[state] for state in wanted))
+    means = torch.stack([energies[each.start : each.stop].mean() for each in wanted_sets])
+    found = [
+        x.cpu().numpy().astype(np.float64)
+        for x in slopes([means], places, [torch.eye(len(means)).to(means)])
+    ]
+    rows = [wanted_sets.index(sets[state]) for state in wanted]
+    on_atoms, *on_charges = (each[rows] for each in found)
     return ExcitationGradients(
         multiplicity=chosen,
         states=wanted,
