@@ -11,6 +11,8 @@ The cube of the emission energy replaces ⟨ν̃⁻³⟩⁻¹ of Strickler and B
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -65,3 +67,13 @@ def radiative_lifetime(
     with np.errstate(divide="ignore"):
         lifetime: Array = 1.0 / radiative_rate(energies, oscillator_strengths, refractive_index)
     return lifetime
+
+
+def lifetime_text(seconds: float) -> str:
+    """Return a lifetime with two significant digits, in s, ms, µs or ns: ``23 ms``."""
+    if not math.isfinite(seconds):
+        return "infinite (a dark state)"
+    rounded = float(f"{seconds:.2g}")
+    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+    unit = next((name for name, size in units.items() if rounded >= size), "ns")
+    return f"{rounded / units[unit]:g} {unit}"

@@ -284,6 +284,8 @@ def _energies(found: RelaxedState, curve: EmissionSpectrum) -> Table:
 
 
 def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
+    from esml.analysis.emission import lifetime_text
+
     ended, singlet = found.relaxation, found.state.startswith("S")
     how = "relaxed" if ended.converged else "not relaxed"
     characters = found.excited.named_characters("singlet" if singlet else "triplet")
@@ -292,6 +294,7 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
         model = f"vertical-gradient model at {curve.temperature:g} K"
         band = f"{model}, modes: {found.modes.describe()}; lines {band}"
     strength = f"oscillator strength of the emission: {found.strength:.3f}{_lent(curve)}"
+    lifetime = lifetime_text(found.radiative_lifetime(curve.temperature))
     caveat = "" if singlet else ", without vibrations, which planar hydrocarbons need"
     solvent = (
         f"solvent: at rest around the state for emission, reorganization energy "
@@ -303,7 +306,7 @@ def _lines(found: RelaxedState, curve: EmissionSpectrum) -> list[str]:
         f"{ended.force:.3f} eV/Å",
         f"Stokes shift: {found.stokes_shift:.2f} eV between vertical energies",
         *([strength] if singlet else []),
-        f"radiative lifetime: {_time(found.radiative_lifetime(curve.temperature))}{caveat}",
+        f"radiative lifetime: {lifetime}{caveat}",
         f"band: {band}",
         *([solvent] if found.excited.solvent is not None else []),
     ]
@@ -319,12 +322,3 @@ def _lent(curve: EmissionSpectrum) -> str:
         for place, lent in curve.band.promoting_modes(3, curve.temperature)
     )
     return f", {strength:.2g} with vibrations at {curve.temperature:g} K; cm⁻¹ (f): {main}"
-
-
-def _time(seconds: float) -> str:
-    """Format a lifetime in a suitable unit."""
-    if seconds == float("inf"):
-        return "infinite, a dark state"
-    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
-    unit = next((name for name, size in units.items() if seconds >= size), "ns")
-    return f"{seconds / units[unit]:.3g} {unit}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from esml.analysis.emission import lifetime_text
 from esml.analysis.transitions import ExcitedStateAbsorption
 from esml.typing import Array
 from esml.units import HC
@@ -85,7 +86,9 @@ class StateDetails:
             f"charges that change most (e, orbitals relaxed): {self._movers()}",
         ]
         if self.lifetime is not None:
-            lines.append(f"phosphorescence: lifetime {_duration(self.lifetime)}, {PHOSPHORESCENCE}")
+            lines.append(
+                f"phosphorescence: lifetime {lifetime_text(self.lifetime)}, {PHOSPHORESCENCE}"
+            )
         return lines
 
     def _movers(self) -> str:
@@ -161,12 +164,3 @@ def _records(states: Sequence[str], columns: Mapping[str, Array]) -> list[dict[s
         {"state": state} | {name: values[k].tolist() for name, values in columns.items()}
         for k, state in enumerate(states)
     ]
-
-
-def _duration(seconds: float) -> str:
-    """Format a time with two significant digits: ``23 ms``."""
-    if not np.isfinite(seconds):
-        return "infinite"
-    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
-    unit = next((name for name, size in units.items() if seconds >= size), "µs")
-    return f"{float(f'{seconds / units[unit]:.2g}'):g} {unit}"

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import esml
 from esml.analysis.characters import Wavefunctions
-from esml.analysis.emission import radiative_lifetime, radiative_rate
+from esml.analysis.emission import lifetime_text, radiative_lifetime, radiative_rate
 from esml.analysis.spin_orbit import CONSTANTS, WAVENUMBER, spin_orbit
 from esml.analysis.transitions import between, state_charges, state_dipoles
 from esml.predict.surrogate import Surrogate
@@ -210,3 +210,19 @@ def test_the_rate_of_lyman_alpha() -> None:
     assert radiative_rate(10.1988, 0.41620) / 3 == pytest.approx(6.2649e8, rel=1e-3)
     assert radiative_lifetime(10.1988, 0.0) == np.inf
     assert radiative_rate(3.0, 0.5, 1.5) == pytest.approx(2.25 * radiative_rate(3.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (40321.0, "40000 s"),
+        (0.9999, "1 s"),
+        (0.0234, "23 ms"),
+        (3.13e-6, "3.1 µs"),
+        (2.5e-7, "250 ns"),
+        (4.04e-10, "0.4 ns"),
+        (np.inf, "infinite (a dark state)"),
+    ],
+)
+def test_lifetimes_in_words(seconds: float, text: str) -> None:
+    assert lifetime_text(seconds) == text
