@@ -42,12 +42,12 @@ from esml.commands.pictures import spectrum_picture, view_of
 from esml.commands.spectrum_lines import print_lines
 from esml.commands.state_details import details_of, print_details
 from esml.commands.two_photon import print_two_photon, two_photon_of
-from esml.commands.vibronic import print_bands, vibronic_curve, vibronic_notes
+from esml.commands.vibronic import Bands, print_bands, vibronic_bands_of, vibronic_notes
 
 if TYPE_CHECKING:
     from esml.analysis.dichroism import Dichroism
+    from esml.analysis.emission_spectrum import EmissionSpectrum
     from esml.analysis.spectrum import Spectrum
-    from esml.analysis.vibronic import VibronicSpectrum
     from esml.io.comparison import Comparison
     from esml.io.structures import ReadingOptions, Structure
     from esml.predict.surrogate import Surrogate
@@ -256,12 +256,13 @@ def _one_spectrum(
     bands = None
     if asked.vibronic:
         extras = asked.herzberg_teller, asked.averaged
-        bands = vibronic_curve(surrogate, structure, n_states, fwhm, asked.temperature, *extras)
-    curve = bands or result.spectrum(fwhm=fwhm)
+        bands = vibronic_bands_of(surrogate, structure, n_states, fwhm, asked.temperature, *extras)
+    curve = bands.absorption if bands else result.spectrum(fwhm=fwhm)
     # Files first: the program that reads the tables from a pipe may close it early.
     with refusing(OSError):
         dichroism = result.dichroism(fwhm=fwhm) if asked.cd else None
-        _write_curves(result, curve, dichroism, details, outputs, comparison)
+        emission = bands.emission if bands else None
+        _write_curves(result, curve, dichroism, emission, details, outputs, comparison)
         _write_orbitals(result, structure, asked, bands, outputs, details)
     outputs.write_prediction(result, structure, n_states, asked.model or "shipped")
     _print_tables(result, structure, comparison, ("rotatory_strengths",) if asked.cd else ())
@@ -280,6 +281,7 @@ def _write_curves(
     result: Result,
     curve: Spectrum,
     dichroism: Dichroism | None,
+    emission: EmissionSpectrum | None,
     details: StateDetails | None,
     outputs: Outputs,
     comparison: Comparison | None,
@@ -297,7 +299,7 @@ def _write_curves(
         from esml.export.spectra import write_spectrum_json
 
         measured = outputs.view.measured
-        write_spectrum_json(outputs.json, result, curve, measured, details, dichroism)
+        write_spectrum_json(outputs.json, result, curve, measured, details, dichroism, emission)
         note(f"numbers: {outputs.json}")
 
 
@@ -305,7 +307,7 @@ def _write_orbitals(
     result: Result,
     structure: Structure,
     asked: Asked,
-    bands: VibronicSpectrum | None,
+    bands: Bands | None,
     outputs: Outputs,
     details: StateDetails | None,
 ) -> None:
@@ -324,7 +326,7 @@ def _write_orbitals(
             fwhm=asked.fwhm,
             notes=notes,
             attachments={"orbitals.molden": molden_text(result)},
-            vibronic=bands,
+            vibronic=bands.absorption if bands else None,
             dichroism=asked.cd,
             details=details,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esml.commands.messages import console, note, refusing
@@ -11,12 +12,21 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from esml.analysis.emission_spectrum import EmissionSpectrum
     from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
     from esml.io.structures import Structure
     from esml.predict.surrogate import Surrogate
 
 
-def vibronic_curve(
+@dataclass(frozen=True)
+class Bands:
+    """A vibronic spectrum, and the emission that is the mirror image of its lowest band."""
+
+    absorption: VibronicSpectrum
+    emission: EmissionSpectrum | None  # None if it would lie below zero
+
+
+def vibronic_bands_of(
     surrogate: Surrogate,
     structure: Structure,
     n_states: int,
@@ -24,8 +34,9 @@ def vibronic_curve(
     temperature: float,
     herzberg_teller: bool = False,
     averaged: bool = False,
-) -> VibronicSpectrum:
+) -> Bands:
     """Compute a vibronic spectrum with GFN2-xTB modes; end the command if that fails."""
+    from esml.analysis.emission_spectrum import mirror_image
     from esml.analysis.normal_modes import FORCE, normal_modes
     from esml.analysis.vibronic import vibronic_spectrum
     from esml.io.geometry import METHOD, converging, xtb_calculator
@@ -58,7 +69,8 @@ def vibronic_curve(
         )
     for warning in dict.fromkeys(each for band in bands for each in band.warnings):
         note(f"warning: {warning}")
-    return vibronic_spectrum(bands, fwhm, temperature)
+    curve = vibronic_spectrum(bands, fwhm, temperature)
+    return Bands(curve, mirror_image(curve))
 
 
 def bands_table(bands: Sequence[VibronicBand]) -> Table:
@@ -110,46 +122,39 @@ def strengths_table(bands: Sequence[VibronicBand], temperature: float) -> Table:
     return table
 
 
-def vibronic_notes(curve: VibronicSpectrum) -> list[str]:
-    """Describe modes and temperature of vibronic bands."""
+def vibronic_notes(bands: Bands) -> list[str]:
+    """Describe modes and temperature of vibronic bands, and the emission if there is one."""
+    curve = bands.absorption
     lowest = curve.transitions[0]
     lent = any(band.expansion is not None for band in curve.transitions)
     model = "vertical-gradient model" + (" with Herzberg–Teller term" if lent else "")
     if any(band.averaging for band in curve.transitions):
         model += " about means over zero-point and thermal motion"
-    return [
+    notes = [
         f"modes: {lowest.modes.describe()}, in vacuum",
         f"vibronic bands: {model} at {curve.temperature:g} K, lines "
         f"{curve.fwhm:g} eV wide, 0-0 of {lowest.label} at {lowest.zero_zero:.2f} eV",
-        *_mirror_notes(curve),
     ]
+    if bands.emission is not None:
+        shift = bands.emission.stokes_shift(curve)
+        between = "" if shift is None else f", Stokes shift {shift:.2f} eV between maxima"
+        notes.append(
+            f"emission as mirror image of {bands.emission.band.label}: maximum at "
+            f"{bands.emission.emission_max_nm:.0f} nm{between}"
+        )
+    return notes
 
 
-def _mirror_notes(curve: VibronicSpectrum) -> list[str]:
-    """Describe the emission that is the mirror image of the lowest band; empty without one."""
-    from esml.analysis.emission_spectrum import mirror_image
-
-    emission = mirror_image(curve)
-    if emission is None:
-        return []
-    said = (
-        f"emission as mirror image of {emission.band.label}: maximum at "
-        f"{emission.emission_max_nm:.0f} nm"
-    )
-    shift = emission.stokes_shift(curve)
-    return [said if shift is None else f"{said}, Stokes shift {shift:.2f} eV between maxima"]
-
-
-def print_bands(curve: VibronicSpectrum) -> None:
+def print_bands(bands: Bands) -> None:
     """Print the table of bands, and the modes and the temperature they were computed with."""
     from rich.text import Text
 
-    screen = console()
+    screen, curve = console(), bands.absorption
     screen.print()
     screen.print(bands_table(curve.transitions))
     screen.print()
     if any(band.expansion is not None for band in curve.transitions):
         screen.print(strengths_table(curve.transitions, curve.temperature))
         screen.print()
-    for line in vibronic_notes(curve):
+    for line in vibronic_notes(bands):
         screen.print(Text(line), soft_wrap=True)

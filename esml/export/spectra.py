@@ -43,7 +43,7 @@ from typing import Any
 
 from esml.analysis.colour import CONCENTRATION, PATH
 from esml.analysis.dichroism import STATEMENT, Dichroism
-from esml.analysis.emission_spectrum import mirror_image
+from esml.analysis.emission_spectrum import EmissionSpectrum, mirror_image
 from esml.analysis.likeness import likeness
 from esml.analysis.spectrum import WAVENUMBERS, Spectrum
 from esml.analysis.vibronic import VibronicBand, VibronicSpectrum
@@ -65,6 +65,7 @@ def write_spectrum_json(
     measured: MeasuredSpectrum | None = None,
     details: StateDetails | None = None,
     dichroism: Dichroism | None = None,
+    emission: EmissionSpectrum | None = None,
 ) -> None:
     """Write a spectrum, and a measured one to compare with, as JSON.
 
@@ -82,6 +83,8 @@ def write_spectrum_json(
         One state in detail.
     dichroism
         Its circular dichroism, to be stored, too.
+    emission
+        Mirror image of a vibronic spectrum; computed here if None.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def write_spectrum_json(
     if details is not None:
         entry["state"] = details.to_plain()
     if isinstance(curve, VibronicSpectrum):
-        entry["vibronic"] = _vibronic(curve)
+        entry["vibronic"] = _vibronic(curve, emission or mirror_image(curve))
     if dichroism is not None:
         entry["circular_dichroism"] = _dichroism(result, dichroism)
     text = json.dumps(rounded(entry), ensure_ascii=False, indent=1)
@@ -136,7 +139,7 @@ def _expected(maximum: BandMaximum) -> dict[str, Any]:
     }
 
 
-def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
+def _vibronic(curve: VibronicSpectrum, emission: EmissionSpectrum | None) -> dict[str, Any]:
     modes = curve.transitions[0].modes
     return {
         "temperature_K": curve.temperature,
@@ -161,18 +164,13 @@ def _vibronic(curve: VibronicSpectrum) -> dict[str, Any]:
             }
             for band in curve.transitions
         ],
-        "mirror_image": _mirror_image(curve),
-    }
-
-
-def _mirror_image(curve: VibronicSpectrum) -> dict[str, Any] | None:
-    emission = mirror_image(curve)
-    if emission is None:
-        return None
-    return {
-        "state": emission.band.label,
-        "emission_max_nm": emission.emission_max_nm,
-        "stokes_shift_eV": emission.stokes_shift(curve),
+        "mirror_image": None
+        if emission is None
+        else {
+            "state": emission.band.label,
+            "emission_max_nm": emission.emission_max_nm,
+            "stokes_shift_eV": emission.stokes_shift(curve),
+        },
     }
 
 
