@@ -20,6 +20,7 @@ from esml.commands.options import (
     LargestOption,
     ModelOption,
     MoleculeArgument,
+    PointChargesOption,
     SolventOption,
     TemperatureOption,
     WidthOption,
@@ -82,6 +83,7 @@ def relax(
     charge: ChargeOption = None,
     largest_fragment: LargestOption = False,
     solvent: SolventOption = None,
+    point_charges: PointChargesOption = None,
     ignore_cell: CellOption = False,
 ) -> None:
     """Relax an excited state; print emission, lifetime, adiabatic energy and Stokes shift."""
@@ -90,7 +92,7 @@ def relax(
     from esml.io.geometry import converging
     from esml.io.structure_checks import StructureError
     from esml.io.structures import InputError
-    from esml.io.surroundings import SolventError
+    from esml.io.surroundings import SurroundingsError
     from esml.physics.excitations import InstabilityError
 
     _check_numbers(force, steps)
@@ -98,14 +100,22 @@ def relax(
     outputs = {"--output": output, "--json": json_path, "--plot": plot, "--csv": csv}
     for option, path in outputs.items():
         check_output(path, option)
-    check_apart(outputs, {"the molecule": molecule, "--model": model})
+    inputs = {"the molecule": molecule, "--point-charges": point_charges, "--model": model}
+    check_apart(outputs, inputs)
     check_picture(plot)
     surrogate = load(model, device)
     options = reading_options(
-        geometry, charge, largest_fragment, None, ignore_cell, surrogate.elements, solvent
+        geometry,
+        charge,
+        largest_fragment,
+        None,
+        ignore_cell,
+        surrogate.elements,
+        solvent,
+        point_charges=point_charges,
     )
     structure = one_structure(molecule, index, options)
-    refused = (InputError, SolventError, StructureError, ValueError)
+    refused = (InputError, StructureError, SurroundingsError, ValueError)
     with refusing(*refused), refusing(InstabilityError, code=SOME_FAILED), converging():
         try:
             found = relaxed_state(

@@ -7,6 +7,7 @@ is meaningless close to them: a relaxation that gets there stops (``CrossingErro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -14,8 +15,10 @@ from ase.build import minimize_rotation_and_translation
 from ase.optimize import BFGS
 
 from esml.interfaces.ase import ExcitedStateCalculator
-from esml.io.geometry import model_hessian
-from esml.io.structure_checks import StructureError
+from esml.io.geometry import METHOD, model_hessian, xtb_calculator
+from esml.io.structure_checks import StructureError, molecular_charge
+from esml.io.surroundings import surroundings_of
+from esml.io.surroundings.point_charges import PointChargesError
 from esml.physics.excitations import InstabilityError
 
 CROSSING = 0.3
@@ -50,10 +53,35 @@ class Relaxation:
     force: float  # largest remaining force on an atom, eV/Å
 
 
+def ground_calculator(atoms: Atoms, ground: Any) -> Any:
+    """Return the calculator of E₀: ``ground``, or if None, GFN2-xTB of tblite.
+
+    Raises
+    ------
+    PointChargesError
+        If GFN2-xTB would leave out point charges around ``atoms``.
+    InputError
+        Without tblite.
+    """
+    if ground is not None:
+        return ground
+    if surroundings_of(atoms).point_charges is not None:
+        raise PointChargesError(
+            f"{atoms.get_chemical_formula()} is among point charges, which {METHOD} of tblite "
+            "cannot include in the energy and forces of the ground state: expected an ASE "
+            "calculator that does; give it as ground= of esml.dynamics in Python, or leave the "
+            "charges out"
+        )
+    return xtb_calculator(molecular_charge(atoms))
+
+
 def relax_excited(
     start: Atoms, surface: ExcitedStateCalculator, force: float, steps: int
 ) -> tuple[Atoms, Relaxation]:
-    """Return the minimum of ``surface`` reached from ``start``, in the same orientation."""
+    """Return the minimum of ``surface`` reached from ``start``.
+
+    It has the same orientation, unless point charges fix where it is.
+    """
     moved = start.copy()
     moved.rattle(SHAKE, seed=0)
     moved.calc = surface
@@ -85,7 +113,8 @@ def relax_excited(
         ) from error
     relaxation = Relaxation(_largest(moved) < force, taken, _largest(moved))
     moved.calc = None
-    minimize_rotation_and_translation(start, moved)
+    if surroundings_of(start).point_charges is None:
+        minimize_rotation_and_translation(start, moved)
     return moved, relaxation
 
 

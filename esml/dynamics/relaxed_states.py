@@ -16,7 +16,8 @@ emission energy by 2λ (:mod:`esml.analysis.solvation`):
     E_emission = ω(R*) − 2λ ,   E_adiabatic = E₀(R*) + ω(R*) − λ − E₀(R₀) .
 
 R* is the minimum without λ. E₀ comes from the ground-state calculator; it is the energy in vacuum
-if that calculator has no solvent model.
+if that calculator has no solvent model. Among point charges it must include them, so that both
+minima are minima there.
 """
 
 from __future__ import annotations
@@ -33,10 +34,9 @@ from esml.analysis.herzberg_teller import DipoleExpansion
 from esml.analysis.normal_modes import NormalModes, normal_modes
 from esml.analysis.transitions import overlaps
 from esml.analysis.vibronic import TEMPERATURE, WIDTH, VibronicBand
-from esml.dynamics.relaxation import Relaxation, relax, relax_excited
+from esml.dynamics.relaxation import Relaxation, ground_calculator, relax, relax_excited
 from esml.interfaces.ase import ExcitedStateCalculator
-from esml.io.geometry import METHOD, xtb_calculator
-from esml.io.structure_checks import molecular_charge
+from esml.io.geometry import METHOD
 from esml.io.surroundings import surroundings_of, within
 from esml.physics.solvent import Solvent
 from esml.predict.charges import relaxed_solvation
@@ -192,6 +192,7 @@ def relaxed_state(
     force: float = 0.02,
     steps: int = 300,
     solvent: Solvent | str | None = None,
+    point_charges: Any = None,
     vibronic: bool = False,
     frequencies: bool = False,
     herzberg_teller: bool = False,
@@ -212,8 +213,8 @@ def relaxed_state(
         Largest force on an atom (eV/Å) at which to stop.
     steps
         Largest number of steps of each relaxation.
-    solvent
-        As in ``Surrogate.predict``.
+    solvent, point_charges
+        As in ``Surrogate.predict``. Point charges need a ``ground`` that includes them, too.
     vibronic
         Compute normal modes of the ground state, for the shape of the band.
     frequencies
@@ -231,8 +232,9 @@ def relaxed_state(
     CrossingError
         If the state comes within 0.3 eV of the ground state, or the predicted closed shell becomes
         unstable.
-    StructureError, InstabilityError
-        As in ``Surrogate.predict``, at the minimum of the ground state.
+    StructureError, InstabilityError, SurroundingsError
+        As in ``Surrogate.predict``, at the minimum of the ground state; also if there are point
+        charges and ``ground`` is None.
     ValueError
         If ``state`` is not the name of a state, the ground state does not relax, or
         ``herzberg_teller`` is used for a triplet.
@@ -244,10 +246,10 @@ def relaxed_state(
         )
     model = load_model() if model is None else model
     method = METHOD if ground is None else type(ground).__name__
-    ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
-    surface = ExcitedStateCalculator(ground, state, model)
-    start = within(atoms, solvent).copy()  # from here on, the atoms carry the solvent
+    start = within(atoms, solvent, point_charges).copy()  # they carry what surrounds them
     surroundings_of(start)
+    ground = ground_calculator(start, ground)
+    surface = ExcitedStateCalculator(ground, state, model)
     start.calc = ground
     if not relax(start, force, steps).converged:
         raise ValueError(

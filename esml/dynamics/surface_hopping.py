@@ -23,7 +23,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.verlet import VelocityVerlet
 
-from esml.dynamics.relaxation import CROSSING, CrossingError
+from esml.dynamics.relaxation import CROSSING, CrossingError, ground_calculator
 from esml.export.plain import (
     charges_from_plain,
     plain_charges,
@@ -31,7 +31,6 @@ from esml.export.plain import (
     solvent_from_plain,
 )
 from esml.io.files import write_whole
-from esml.io.geometry import xtb_calculator
 from esml.io.structure_checks import molecular_charge
 from esml.io.surroundings import surroundings_of
 from esml.physics.surface_hopping import Amplitudes, decohered, hop_target, propagated, rescaled
@@ -110,7 +109,8 @@ class SurfaceHopping:
     n_states
         Number of singlets included.
     ground
-        ASE calculator of E₀; GFN2-xTB of tblite if None.
+        ASE calculator of E₀; GFN2-xTB of tblite if None. Among point charges it must include them,
+        which GFN2-xTB of tblite cannot.
     timestep
         Time step, fs. At the default the total energy changes by about 1 meV per atom between hops.
     seed
@@ -141,7 +141,7 @@ class SurfaceHopping:
             raise ValueError(
                 f"timestep is {timestep:g} fs: expected more than 0; choose one such as 0.25"
             )
-        ground = xtb_calculator(molecular_charge(atoms)) if ground is None else ground
+        ground = ground_calculator(atoms, ground)
         self.atoms = atoms.copy()
         self.atoms.set_velocities(atoms.get_velocities())
         self.surface = ActiveSurface(ground, model, n_states, active)

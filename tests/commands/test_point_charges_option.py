@@ -71,3 +71,17 @@ def test_a_file_that_holds_none_is_refused(formaldehyde: Path) -> None:
     assert "atoms.set_initial_charges" not in told
     told = refusal(run("spectrum", formaldehyde, "--point-charges", "none.pc"))
     assert "check the name" in told
+
+
+def test_relaxation_would_leave_them_out_of_the_ground_state(
+    formaldehyde: Path, water: Path, tmp_path: Path
+) -> None:
+    """It is refused: GFN2-xTB of tblite knows no point charges."""
+    pytest.importorskip("tblite")
+    told = refusal(run("relax", formaldehyde, "--point-charges", water))
+    assert "CH2O is among point charges, which GFN2-xTB of tblite cannot include" in told
+    assert "give it as ground= of esml.dynamics in Python, or leave the charges out" in told
+    told = refusal(run("relax", formaldehyde, "--point-charges", water, "-o", water))
+    assert "is also the file of --point-charges, which is read" in told
+    told = refusal(run("relax", formaldehyde, "--point-charges", "none.pc"))
+    assert "check the name" in told

@@ -19,8 +19,10 @@ from typer.testing import CliRunner
 import esml
 from esml.commands.app import app
 from esml.dynamics import CrossingError, RelaxedState, relaxed_state
+from esml.io.surroundings import PointChargesError
 from esml.predict.gradients import excitation_gradients
 from esml.predict.surrogate import Surrogate
+from esml.units import COULOMB
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,56 @@ def test_triplets_and_solvents(model: Surrogate) -> None:
     # Phosphorescence takes milliseconds and longer.
     assert found.radiative_lifetime() > 1e-3
     assert found.spectrum().fwhm == 0.3
+
+
+class Embedded(Calculator):
+    """GFN2-xTB whose atoms, with charges of their own, also meet one outer charge."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+    OWN = np.array([-0.4, 0.4, 0.0, 0.0])  # e
+    OUTER, SITE = 0.8, np.array([0.0, 0.0, 3.5])  # e, Å
+    REPULSION = 2.5  # Å
+
+    def __init__(self) -> None:
+        from tblite.ase import TBLite
+
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.alone = TBLite(method="GFN2-xTB", verbosity=0)
+
+    def calculate(self, *arguments: Any, **named: Any) -> None:
+        super().calculate(*arguments, **named)  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        away = self.atoms.positions - self.SITE
+        r = np.linalg.norm(away, axis=1)
+        coulomb = COULOMB * self.OUTER * self.OWN / r
+        repulsion = (self.REPULSION / r) ** 12
+        push = (coulomb + 12.0 * repulsion) / r**2
+        energy, forces = (
+            self.alone.get_property(name, self.atoms)  # type: ignore[no-untyped-call]
+            for name in ("energy", "forces")
+        )
+        self.results = {
+            "energy": energy + (coulomb + repulsion).sum(),
+            "forces": forces + push[:, None] * away,
+        }
+
+
+def test_a_state_among_point_charges(model: Surrogate, formaldehyde: RelaxedState) -> None:
+    """Both minima are minima among the charges, where these are."""
+    around = esml.PointCharges([Embedded.OUTER], [Embedded.SITE])
+    ground = Embedded()
+    found = relaxed_state(model, molecule("H2CO"), "S1", ground, point_charges=around)
+    assert found.relaxation.converged
+    for result in (found.ground, found.excited):
+        assert result.point_charges == around
+        forces = ground.get_property("forces", result.atoms)  # type: ignore[no-untyped-call]
+        if result is found.excited:
+            forces = forces - excitation_gradients(model, result.atoms).gradients[0]
+        assert np.abs(forces).max() < 0.021
+    # The charge holds the lone pair.
+    assert found.absorption_energy > formaldehyde.absorption_energy + 0.05
+    with pytest.raises(PointChargesError, match="expected an ASE calculator that does"):
+        relaxed_state(model, molecule("H2CO"), "S1", point_charges=around)
 
 
 class Springs(Calculator):

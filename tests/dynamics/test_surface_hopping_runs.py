@@ -16,6 +16,7 @@ from ase.build import molecule
 
 import esml
 from esml.dynamics import SurfaceHopping
+from esml.io.surroundings import PointChargesError
 from esml.predict.surrogate import Surrogate
 
 pytest.importorskip("tblite")
@@ -70,6 +71,7 @@ DOOMED = """
 import os, signal, sys
 import esml
 from esml.dynamics import SurfaceHopping
+from esml.io.surroundings import PointChargesError
 from tblite.ase import TBLite
 
 class Doomed(TBLite):
@@ -121,12 +123,20 @@ def test_surroundings_go_on(model: Surrogate, tmp_path: Path, key: str, around: 
     alone = molecule("H2CO")
     surrounded = alone.copy()
     surrounded.info[key] = around
-    hopping = SurfaceHopping(model, surrounded)
+    ground = TBLite(method="GFN2-xTB", verbosity=0)  # it stands for one that includes charges
+    hopping = SurfaceHopping(model, surrounded, ground=ground)
     hopping.save(path)
     potential = hopping.frame().potential
     assert abs(potential - SurfaceHopping(model, alone).frame().potential) > 0.05
-    again = SurfaceHopping.load(path, model)
+    again = SurfaceHopping.load(path, model, ground)
     assert again.frame().potential == pytest.approx(potential, abs=1e-5)
+
+
+def test_charges_need_a_ground_state_among_them(model: Surrogate) -> None:
+    surrounded = molecule("H2CO")
+    surrounded.info["point_charges"] = esml.PointCharges([0.8], [[0.0, 0.0, 4.0]])
+    with pytest.raises(PointChargesError, match="which GFN2-xTB of tblite cannot include"):
+        SurfaceHopping(model, surrounded)
 
 
 def test_files_of_version_2_are_read(model: Surrogate, tmp_path: Path) -> None:
