@@ -72,6 +72,11 @@ class Strategy:
     """Largest norm of the residual of a converged state, eV. The error of its energy is the square
     of this, divided by the distance to other states."""
 
+    slopes_tolerance: ByPrecision = ByPrecision(1e-6, 1e-8)
+    """Largest norm of the residual of a state whose derivatives are wanted, eV, by the precision of
+    the network. Errors of derivatives are of first order in it: these are below the rounding errors
+    of the network. The iterations are in double precision."""
+
     start_tolerance: float = 0.05
     """Iterations for A ± B start from states of A alone. Largest norm of the residual of these
     states, eV."""

@@ -226,9 +226,13 @@ def _lowest(
 ) -> Excitations:
     """Return the lowest states of the only molecule of ``response``, without gradients."""
     n_states = min(n_states, max(1, int(response.n_available.max())))
+    limits = model.strategy.tolerance._replace(
+        double=model.strategy.slopes_tolerance.of(model.dtype)
+    )
+    strategy = replace(model.strategy, tolerance=limits)
     if multiplicity == "triplet":
-        return triplets(response, n_states, strategy=model.strategy)
-    return singlets(response, dipole, n_states, strategy=model.strategy)
+        return triplets(response, n_states, strategy=strategy)
+    return singlets(response, dipole, n_states, strategy=strategy)
 
 
 def _between(

@@ -26,7 +26,7 @@ are computed once. Two matrix products then replace one backward pass of autogra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -264,25 +264,31 @@ class Update(nn.Module):
             self.gates.bias[channels:].add_(1.0)
 
     def forward(self, x: Tensor, message: Tensor) -> Tensor:
-        scalars, *mixed = self._mixed(x, message)
-        invariants = torch.cat([scalars, _invariants(*mixed).flatten(1)], 1)
-        gates = self.gates(silu(self.hidden(invariants))).unflatten(1, (6, -1))
-        return x + torch.cat([gates[:, :1], _products(gates[:, 1:], *mixed)], 1)
+        return self._updated(x, *self._mixed(x, message))[0]
 
-    def _mixed(self, x: Tensor, message: Tensor) -> list[Tensor]:
-        """Return scalars (N, 3 C), vectors v', a, b (N, 3, C) and tensors t', T, U (N, 5, C)."""
+    def _mixed(self, x: Tensor, message: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return hidden scalars (N, 2 C), v', a, b (N, 3, C) and t', T, U (N, 5, C)."""
         arrived = torch.cat([bounded(m, self.floor) for m in decompose(message)], 1)
         s, v, t = decompose(self.mix(torch.cat([self.normalize(x), arrived], 2)))
-        return [s[:, 0], *v.chunk(3, 2), *t.chunk(3, 2)]
+        mixed = [*v.chunk(3, 2), *t.chunk(3, 2)]
+        return self.hidden(torch.cat([s[:, 0], _invariants(*mixed).flatten(1)], 1)), mixed
 
-    def pullback(self, x: Tensor, message: Tensor) -> Pullback:
-        """Return a function from weights of the output to those of both inputs, (C, N, 9, K)."""
-        scalars, *mixed = self._mixed(x, message)
+    def _updated(self, x: Tensor, hidden: Tensor, mixed: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the updated features (N, 9, C), and the gates g (N, 5, C) of the products."""
+        gates = self.gates(silu(hidden)).unflatten(1, (6, -1))
+        change = torch.cat([gates[:, :1], _products(gates[:, 1:], *mixed)], 1)
+        return x + change, gates[:, 1:]
+
+    def pullback(self, x: Tensor, message: Tensor) -> tuple[Tensor, Pullback]:
+        """Return the output, and a function from its weights to those of both inputs.
+
+        All weights are (C, N, 9, K).
+        """
+        hidden, mixed = self._mixed(x, message)
+        updated, gates = self._updated(x, hidden, mixed)
         invariants = Channelwise.of(_invariants, mixed)
-        before = self.hidden(torch.cat([scalars, _invariants(*mixed).flatten(1)], 1))
-        slope = torch.ops.aten.silu_backward(torch.ones_like(before), before).T[:, :, None]
-        gates = self.gates(silu(before)).unflatten(1, (6, -1))
-        products = Channelwise.of(_products, (gates[:, 1:], *mixed))
+        products = Channelwise.of(_products, (gates, *mixed))
+        slope = torch.ops.aten.silu_backward(torch.ones_like(hidden), hidden).T[:, :, None]
         n_channels = x.shape[2]
 
         def back(weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -301,7 +307,7 @@ class Update(nn.Module):
             ]
             return weights + self.normalize.back(x, *of_x), torch.cat(of_message, 2)
 
-        return back
+        return updated, back
 
 
 def _invariants(v0: Tensor, a: Tensor, b: Tensor, t0: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -367,15 +373,16 @@ class Network(nn.Module):
             assert isinstance(update, Update)
             arrived = message(x, near, envelope, kinds)
             parts = angular.of_scalars() if message.first else angular
-            layers.append((update.pullback(x, arrived), message.pullback(x, near, kinds, parts)))
-            x = update(x, arrived)
+            message_back = message.pullback(x, near, kinds, parts)
+            x, update_back = update.pullback(x, arrived)
+            layers.append((update_back, message_back))
 
         def through_layers(weights: Tensor) -> Tensor:
             through = self.normalize.back(x, *weights.split((1, 3, 5), 2))
             of_vectors = torch.zeros(()).to(weights)
-            for update_back, message_back in reversed(layers):
-                through, of_messages = update_back(through)
-                of_features, of_pairs = message_back(of_messages)
+            for back_of_update, back_of_message in reversed(layers):
+                through, of_messages = back_of_update(through)
+                of_features, of_pairs = back_of_message(of_messages)
                 through, of_vectors = through + of_features, of_vectors + of_pairs
             return of_vectors.permute(2, 0, 1)
 
