@@ -51,6 +51,7 @@ def _of_crystals(crystals: Sequence[Crystal]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": {"values": [c.name for c in crystals]},
         "in domain": {"values": [int(c.in_domain) for c in crystals]},
+        "warnings": {"values": ["; ".join(c.warnings) for c in crystals]},
         "density of states at the zero": {"values": np.round(at_zero, 4), "units": "1/eV"},
         "density of states": {
             "values": curves.round(3),
