@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import ase.io
 import h5py
@@ -47,7 +48,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.mark.parametrize(("make", "model", "said"), CASES)
 def test_it_is_told_everywhere(
-    make: Callable[[], Atoms], model: str, said: str, tmp_path: Path
+    make: Callable[[], Atoms], model: Literal["solids", "electrolytes"], said: str, tmp_path: Path
 ) -> None:
     """Result, ``esml dos``, ``esml bands``, HDF5 of both, and the map."""
     atoms = make()

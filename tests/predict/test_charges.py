@@ -9,7 +9,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
-from ase.io import read
+from surrogate_cases import read_one
 
 import esml
 from esml.analysis.solvation import solvation
@@ -116,7 +116,7 @@ def test_relaxation_holds_charge_back(model: Surrogate) -> None:
 
 def test_the_solvent_turns_for_relaxed_charges(model: Surrogate) -> None:
     """Charge transfer that relaxes takes less of it; in vacuum there is no solvent."""
-    atoms = read(EXAMPLES / "p-nitroaniline.xyz")
+    atoms = read_one(EXAMPLES / "p-nitroaniline.xyz")
     result = model.predict(atoms, 3, solvent="ethanol")
     found = relaxed_solvation(model, result, 3)
     changes = relaxed_charges(model, atoms, 3, solvent="ethanol").changes

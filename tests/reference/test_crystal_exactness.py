@@ -7,6 +7,7 @@ and nickel, whose 3s and 3p are frozen. Aluminium is in ``test_crystals``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -53,13 +54,13 @@ def thiophosphate() -> Atoms:
 
 def crystal(name: str, doubled: bool = False) -> Atoms:
     """The primitive cell with two k points, or two such cells with one."""
-    made = {
+    made: dict[str, Callable[[], Atoms]] = {
         "LiCl": lambda: bulk("LiCl", "rocksalt", a=5.14),
         "PS4Li3": thiophosphate,
         "Cu": lambda: bulk("Cu", "fcc", a=3.63),
         "Ni": lambda: bulk("Ni", "fcc", a=3.52),
     }
-    atoms: Atoms = made[name]()
+    atoms = made[name]()
     if doubled:
         atoms = make_supercell(atoms, np.diag([2, 1, 1]))
     atoms.info["k_points"] = (1, 1, 1) if doubled else (2, 1, 1)
