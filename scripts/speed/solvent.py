@@ -21,6 +21,7 @@ from ase import Atoms
 
 import esml
 from esml.io import from_smiles
+from scripts.data.point_charge_shifts import WATER_CHARGES
 from scripts.speed.molecules import named
 
 N_STATES = 10
@@ -29,9 +30,6 @@ BATCH = 16
 
 SOLVENT = "water"
 WATERS = 1000
-WATER_CHARGES = (-0.834, 0.417, 0.417)
-"""Charges of the atoms of water in the force field TIP3P, e."""
-
 SMILES = {
     "p-nitroaniline": "Nc1ccc(cc1)[N+](=O)[O-]",
     "coumarin 153": "O=c1cc(C(F)(F)F)c2cc3c4c(c2o1)CCCN4CCC3",
