@@ -246,6 +246,14 @@ def check_molecule(record: Record) -> list[str]:
     return wrong
 
 
+def _molecule_key(inchikey: str) -> str:
+    """Return the blocks of an InChIKey for connectivity and protons, without stereochemistry.
+
+    The first is the same for an acid and its base, which are different molecules.
+    """
+    return f"{inchikey[:14]}-{inchikey[-1]}"
+
+
 def _outliers(records: dict[str, dict[str, float]]) -> list[str]:
     found = []
     for quantity in next(iter(records.values()), {}):
@@ -294,8 +302,8 @@ def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
     """Check the records of ``paths`` (all, or the first ``limit``) individually and together.
 
     Checked together, no content key may occur twice, and no molecule may leak: be in more than one
-    split (by the connectivity block of its InChIKey), or in train or validation although it is kept
-    for tests (``check_molecule``). Outliers are listed for a human to look at and do not count as
+    split (by connectivity and protons of its InChIKey), or in train or validation although it is
+    kept for tests (``check_molecule``). Outliers are listed for a human to look at and do not count as
     errors. Raises DatasetError for an unreadable shard.
     """
     report = Report(
@@ -308,7 +316,7 @@ def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
     for record in islice(iterate(list(paths), unique=False), limit):
         wrong = check_record(record) + check_molecule(record)
         if record.inchikey and record.split:
-            home = homes.setdefault(record.inchikey[:14], record.split)
+            home = homes.setdefault(_molecule_key(record.inchikey), record.split)
             if home != record.split:
                 wrong.append(f"in the split {record.split!r}, its molecule also in {home!r}")
         if report.add(record, wrong):

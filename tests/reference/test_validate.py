@@ -269,6 +269,17 @@ def test_a_molecule_in_two_splits_is_found(tmp_path: Path, stored: list[Record])
     assert not validate([tmp_path / "a.h5"]).errors
 
 
+def test_an_acid_and_its_base_are_two_molecules(tmp_path: Path, stored: list[Record]) -> None:
+    """Thiopyran-4-one and its protonated form share the connectivity block of the InChIKey."""
+    block = "VNXUJPCYZSNXDG-UHFFFAOYSA"
+    labelled = [
+        copy(stored[0], inchikey=f"{block}-N", split="train"),
+        copy(stored[1], inchikey=f"{block}-O", split="test"),
+    ]
+    write_shard(tmp_path / "a.h5", labelled)
+    assert not validate([tmp_path / "a.h5"]).errors
+
+
 def test_molecules_without_a_name_or_split_do_not_leak(
     tmp_path: Path, stored: list[Record]
 ) -> None:
