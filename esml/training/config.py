@@ -45,7 +45,8 @@ class LossWeights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     hamiltonian: float = Field(1.0, ge=0, description="elements of H, eV²")
-    orbitals: float = Field(1.0, ge=0, description="occupied and lowest virtual energies, eV²")
+    orbitals: float = Field(1.0, ge=0, description="occupied and lowest virtual energies, eV")
+    levels: float = Field(0.0, ge=0, description="HOMO energy and gap, eV")
     dipole_operator: float = Field(5.0, ge=0, description="elements of the dipole operator, bohr²")
     charges: float = Field(5.0, ge=0, description="atomic charges, e²")
     dipole: float = Field(10.0, ge=0, description="dipole moment, (e·bohr)²")

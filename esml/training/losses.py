@@ -29,6 +29,7 @@ from torch import Tensor
 from esml.model.graph import Graph
 from esml.model.hamiltonian import Operators
 from esml.physics import orbitals as orbital_properties
+from esml.physics.basis import OrbitalLayout
 from esml.physics.excitations import Excitations, singlets_and_triplets
 from esml.physics.orbitals import Orbitals, diagonalize
 from esml.physics.response import Response, ResponseMatrix
@@ -212,6 +213,8 @@ def _ground_state(
         learned = places < torch.minimum(layout.n_occupied + N_VIRTUAL, layout.n_orbitals)[:, None]
         deviation = huber(orbitals.energies - targets.orbital_energies, 0.1)
         terms["orbitals"] = masked_mean(deviation, learned)
+    if "levels" in wanted:
+        terms["levels"] = _levels(orbitals, layout, targets)
     if "dipole_operator" in wanted:
         deviation = (operators.dipole - targets.dipole_operator).square().sum(1)
         terms["dipole_operator"] = elements(deviation)
@@ -223,6 +226,27 @@ def _ground_state(
         dipole = orbital_properties.dipole(orbitals, layout, positions, operators.dipole)
         terms["dipole"] = (dipole - targets.dipole).square().sum(1).mean()
     return terms
+
+
+def _levels(orbitals: Orbitals, layout: OrbitalLayout, targets: Targets) -> Tensor:
+    """Return the Huber loss (eV) of HOMO energy and gap, which ``orbitals`` counts as two of many.
+
+    A molecule without a virtual orbital has no gap.
+    """
+    homo = layout.n_occupied[:, None] - 1
+    lumo = (homo + 1).clamp(max=layout.n_max - 1)
+
+    def homo_and_gap(energies: Tensor) -> tuple[Tensor, Tensor]:
+        known = torch.nan_to_num(energies)
+        top = known.gather(1, homo)
+        return top, known.gather(1, lumo) - top
+
+    top, gap = homo_and_gap(orbitals.energies)
+    label_top, label_gap = homo_and_gap(targets.orbital_energies)
+    has_gap = layout.n_orbitals[:, None] > layout.n_occupied[:, None]
+    return 0.5 * (
+        huber(top - label_top, 0.1).mean() + masked_mean(huber(gap - label_gap, 0.1), has_gap)
+    )
 
 
 def _excitations(
