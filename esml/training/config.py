@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from esml.io.files import sole_writer
 from esml.model.direct import DirectConfig
@@ -84,6 +92,10 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: list[Path] = Field(description="shards or directories of shards")
+    repeats: dict[Path, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="for some of data, how often their structures come in a pass, else once",
+    )
     output: Path = Field(description="directory of the run: model.safetensors, state, log")
     name: str = Field("model", description="name written into the model file")
     model: Annotated[
@@ -126,6 +138,13 @@ class TrainingConfig(BaseModel):
     validate_every: int = Field(5, ge=1, description="epochs between validations")
     seed: int = Field(0, ge=0, lt=2**32, description="seed of initial weights and data order")
     threads: int = Field(1, ge=1, le=1024, description="PyTorch threads")
+
+    @model_validator(mode="after")
+    def _repeated_is_among_data(self) -> TrainingConfig:
+        other = [str(path) for path in self.repeats if path not in self.data]
+        if other:
+            raise ValueError(f"repeats names {other[0]}, which is not among data; add it there")
+        return self
 
 
 def _expected(error: Mapping[str, Any]) -> str:
@@ -183,6 +202,8 @@ def with_paths(config: BaseModel, change: Callable[[Path], Any]) -> dict[str, An
             found[name] = change(value)
         elif isinstance(value, list) and value and all(isinstance(p, Path) for p in value):
             found[name] = [change(each) for each in value]
+        elif isinstance(value, dict) and value and all(isinstance(p, Path) for p in value):
+            found[name] = {change(each): number for each, number in value.items()}
     return found
 
 

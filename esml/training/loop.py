@@ -91,10 +91,11 @@ def _train(
 ) -> Path:
     state = config.output / "state.safetensors"
     model_path = config.output / "model.safetensors"
+    a_pass = [*training, *repeated(config)]
     run = start(config, training, device)
     if resume and state.is_file():
         load_state(run, state)
-    steps = steps_per_epoch(config, len(training))
+    steps = steps_per_epoch(config, len(a_pass))
     if run.step != run.epoch * steps:
         raise ConfigError(
             f"{state} belongs to a run with {run.step // max(run.epoch, 1)} steps an epoch where "
@@ -111,7 +112,7 @@ def _train(
         while run.epoch < config.epochs:
             display.update(task, description=f"steps, epoch {run.epoch + 1} of {config.epochs}")
             began = time.perf_counter()
-            terms = train_epoch(run, training, after_step=lambda: display.advance(task))
+            terms = train_epoch(run, a_pass, after_step=lambda: display.advance(task))
             row: dict[str, float] = {"epoch": run.epoch, **terms}
             if run.epoch == config.epochs or run.epoch % config.validate_every == 0:
                 metrics = _validate(run, training, validation, model_path)
@@ -126,6 +127,14 @@ def _train(
     if not model_path.is_file():  # deleted after the run was completed
         _validate(run, training, validation, model_path)
     return model_path
+
+
+def repeated(config: TrainingConfig) -> list[Record]:
+    """Return the training records that a pass contains beside those of all data, as often."""
+    again: list[Record] = []
+    for path, times in config.repeats.items():
+        again += (times - 1) * read([path], split="train")
+    return again
 
 
 def _validate(

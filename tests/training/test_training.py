@@ -28,6 +28,7 @@ from esml.training import (
 from esml.training.card import data_hash
 from esml.training.config import LossWeights
 from esml.training.run import start
+from esml.training.state import load_state
 from esml.training.targets import structure
 
 
@@ -124,6 +125,19 @@ def test_frozen_weights_stay_as_they_start(tmp_path: Path) -> None:
         train(configuration(tmp_path / "b", frozen=["coupling"]), progress=False)
 
 
+def test_structures_come_as_often_as_asked(tmp_path: Path) -> None:
+    """Seven training structures make 21 steps of one, and still count as seven."""
+    config = configuration(tmp_path, repeats={DATA: 3}, epochs=1)
+    model = esml.load_model(train(config, progress=False))
+    run = start(config, read(DATA, split="train"))
+    load_state(run, tmp_path / "state.safetensors")
+    assert model.metadata["n_structures"] == 7
+    assert model.metadata["config"]["repeats"] == {"tiny.h5": 3}
+    assert run.step == 21
+    with pytest.raises(ValueError, match="repeats names elsewhere, which is not among data"):
+        configuration(tmp_path, repeats={Path("elsewhere"): 2})
+
+
 def test_excited_states_wait_for_their_share_of_the_epochs(tmp_path: Path) -> None:
     train(configuration(tmp_path, excitations_from=0.5, exact_from=0.5), progress=False)
     log = log_of(tmp_path)
@@ -138,11 +152,12 @@ def test_a_configuration_is_read_and_its_paths_are_its_own(tmp_path: Path) -> No
     folder.mkdir()
     path = folder / "train.yaml"
     path.write_text(
-        "data: [../shards, /absolute/set]\noutput: run\nepochs: 7\n"
+        "data: [../shards, /absolute/set]\noutput: run\nepochs: 7\nrepeats: {../shards: 2}\n"
         "model: {network: {channels: 16}}\nlosses: {dipole: 0.5}\n"
     )
     config = load_config(path)
     assert [p.resolve() for p in config.data] == [tmp_path / "shards", Path("/absolute/set")]
+    assert config.repeats == {config.data[0]: 2}
     assert config.output == folder / "run"
     assert config.epochs == 7
     assert config.model.network.channels == 16
