@@ -46,3 +46,6 @@ EXTRAPOLATION: Final[dict[str, str]] = _TABLES["extrapolation"]
 
 DYES: Final[dict[str, str]] = _TABLES["dyes"]
 """Dyes with the new elements and ions (name: SMILES), 14 to 48 heavy atoms, for testing only."""
+
+LARGER: Final[tuple[str, ...]] = tuple(_TABLES["larger"])
+"""Larger chromophores (SMILES), mostly parts of dyes; the split of each is that of any molecule."""

@@ -25,7 +25,7 @@ from typing import Any, Final, Literal
 from rdkit import Chem, RDLogger
 
 from . import coverage
-from .building_blocks import DYES, EXTRAPOLATION, HELD_OUT, UNSTABLE
+from .building_blocks import DYES, EXTRAPOLATION, HELD_OUT, LARGER, UNSTABLE
 
 RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
 
@@ -141,7 +141,7 @@ def assign_split(molecule: Molecule) -> Split:
     return "validation" if u < TRAIN_SHARE + VALIDATION_SHARE else "test"
 
 
-# --- larger molecules, for extrapolation only -----------------------------------------------------
+# --- larger molecules ----------------------------------------------------------------------------
 
 
 @cache
@@ -154,6 +154,12 @@ def extrapolation_molecules() -> tuple[Molecule, ...]:
 def dye_molecules() -> tuple[Molecule, ...]:
     """Return ``building_blocks.DYES`` as named molecules (scaffold ``"named"``)."""
     return tuple(molecule_from_smiles(smiles, name) for name, smiles in DYES.items())
+
+
+@cache
+def larger_molecules() -> tuple[Molecule, ...]:
+    """Return ``building_blocks.LARGER``, which are to be trained on like the sampled molecules."""
+    return tuple(molecule_from_smiles(smiles) for smiles in LARGER)
 
 
 @cache

@@ -19,6 +19,7 @@ from .molecules import (
     coverage_molecules,
     extrapolation_molecules,
     fraction,
+    larger_molecules,
 )
 
 
@@ -104,6 +105,11 @@ def write_extrapolation(
     chosen = extrapolation_molecules() if molecules is None else molecules
     ascending = sorted(chosen, key=lambda molecule: molecule.n_heavy)
     return _write(Path(output), ascending, 0, 1.0, seed, "extrapolation")
+
+
+def write_larger(output: str | Path, seed: int = 1) -> int:
+    """Append the relaxed structures of ``building_blocks.LARGER``; see ``write_sample``."""
+    return _write(Path(output), larger_molecules(), 0, 1.0, seed)
 
 
 def write_coverage(

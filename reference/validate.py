@@ -303,8 +303,8 @@ def validate(paths: Iterable[str | Path], limit: int | None = None) -> Report:
 
     Checked together, no content key may occur twice, and no molecule may leak: be in more than one
     split (by connectivity and protons of its InChIKey), or in train or validation although it is
-    kept for tests (``check_molecule``). Outliers are listed for a human to look at and do not count as
-    errors. Raises DatasetError for an unreadable shard.
+    kept for tests (``check_molecule``). Outliers are listed for a human to look at and do not count
+    as errors. Raises DatasetError for an unreadable shard.
     """
     report = Report(
         f"more than {OUTLIER_Z:g} standard deviations from the rest, T1 below {LOW_TRIPLET:g} eV "

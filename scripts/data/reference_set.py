@@ -27,7 +27,7 @@ from esml.io.records import iterate
 from reference.families import Family
 from reference.generate import generate, join_parts
 from reference.molecules import dye_molecules
-from reference.sample import write_coverage, write_extrapolation, write_sample
+from reference.sample import write_coverage, write_extrapolation, write_larger, write_sample
 from reference.scf import Level
 
 
@@ -65,18 +65,23 @@ COVERAGE = "coverage"
 EXTRAPOLATION = "extrapolation"
 DYES = "dyes"
 """Name of the part with dyes that contain the new elements or are ions."""
-LEVELS = {name: Level(n_singlets=5, n_triplets=3) for name in (EXTRAPOLATION, DYES)}
+LARGER = "larger"
+"""Name of the part with larger molecules to train on."""
+LEVELS = {name: Level(n_singlets=5, n_triplets=3) for name in (EXTRAPOLATION, DYES, LARGER)}
 """Levels for large molecules, with the lowest states only."""
 
 
-PARTS = (*SAMPLES, COVERAGE, EXTRAPOLATION, DYES)
+PARTS = (*SAMPLES, COVERAGE, EXTRAPOLATION, DYES, LARGER)
 
 
 def images_of(name: str, path: Path) -> list[Atoms]:
-    """Return a part's structures, smallest first; draw those that are missing in ``path``."""
+    """Return a part's structures in order of use; draw those that are missing in ``path``."""
     if name == COVERAGE:
         write_coverage(path)
         return one_of_each_first(list(ase.io.iread(path, index=":")))
+    if name == LARGER:
+        write_larger(path)
+        return list(ase.io.iread(path, index=":"))
     if name == EXTRAPOLATION:
         write_extrapolation(path)
     elif name == DYES:

@@ -31,6 +31,7 @@ from reference.molecules import (
     dye_molecules,
     extrapolation_molecules,
     held_out_core,
+    larger_molecules,
     molecule_from_smiles,
     parse,
     unstable_group,
@@ -235,6 +236,15 @@ def test_dyes_are_never_trained_on(pool: list[Molecule]) -> None:
         "fluorescein dianion": -2,
         "Cy3": 1,
     }
+
+
+def test_larger_molecules_are_neither_those_for_testing_nor_drawn_twice() -> None:
+    larger = larger_molecules()
+    assert len({m.connectivity for m in larger}) == len(larger)
+    assert all(8 <= m.n_heavy <= 14 for m in larger)
+    assert {assign_split(m) for m in larger} == {"train", "validation"}
+    for_testing = {m.connectivity for m in (*extrapolation_molecules(), *dye_molecules())}
+    assert not {m.connectivity for m in larger} & (for_testing | benchmark_connectivities())
 
 
 def test_invalid_smiles_is_named() -> None:
