@@ -3,9 +3,9 @@
     python -m scripts.figures RUN [--only NAME ...] [--processes 2] [--table TABLE.csv.gz]
 
 After new weights. The output of each command goes to RUN/NAME.txt, of those that fail to
-RUN/NAME.failed.txt; what is there already is not computed again. Prints which page each belongs to.
-TABLE holds measured maxima (``scripts.accuracy.measured_maxima``); without it the commands that
-need one are left out. Everything takes some two hours of a core.
+RUN/NAME.failed.txt, pictures beside them; what is there already is not computed again. Prints which
+page each belongs to. TABLE holds measured maxima (``scripts.accuracy.measured_maxima``); without it
+the commands that need one are left out. Everything takes some two hours of a core.
 
 Not among these, as they need labels or programs of their own: ``scripts.accuracy.how_far``,
 ``circular_dichroism``, ``two_photon``, ``surface_hopping``, speed, and what the inductive biases
@@ -44,13 +44,16 @@ LABELS = "data/small data/pool data/chromophores"
 
 FIGURES = {
     "classes": Figures(
-        "model", "scripts.accuracy.classes", f"camb3lyp {LABELS} data/coverage data/groups"
+        "model",
+        "scripts.accuracy.classes",
+        f"camb3lyp {LABELS} data/coverage data/groups data/further data/larger",
     ),
     "dyes": Figures("model", "scripts.accuracy.dyes"),
     "benchmark": Figures(
         "model",
         "scripts.accuracy.benchmark",
-        f"camb3lyp --data {LABELS} --extrapolation data/extrapolation",
+        f"camb3lyp --data {LABELS} --extrapolation data/extrapolation"
+        " --cache {run}/programs.jsonl --plots {run}/model",
     ),
     "where_it_fails": Figures("model", "scripts.accuracy.where_it_fails"),
     "coverage": Figures("model", "scripts.accuracy.coverage"),
@@ -59,10 +62,16 @@ FIGURES = {
     "solvents": Figures("solvents", "scripts.accuracy.solvents", "data/solvents/shifts.json"),
     "charges": Figures("solvents", "scripts.accuracy.point_charges", "data/solvents/charges.json"),
     "solvatochromism": Figures("solvents", "scripts.accuracy.solvatochromism", "--markdown"),
-    "measured_maxima": Figures("solvents", "scripts.accuracy.measured_maxima", "{table}"),
+    "measured_maxima": Figures(
+        "solvents",
+        "scripts.accuracy.measured_maxima",
+        "{table} --picture {run}/measured_maxima.png",
+    ),
     "measured_dichroism": Figures("light", "scripts.accuracy.measured_dichroism"),
-    "vibronic": Figures("light", "scripts.accuracy.vibronic"),
-    "forbidden": Figures("light", "scripts.accuracy.vibronic", "--forbidden"),
+    "vibronic": Figures("light", "scripts.accuracy.vibronic", "--picture {run}/vibronic.png"),
+    "forbidden": Figures(
+        "light", "scripts.accuracy.vibronic", "--forbidden --picture {run}/herzberg_teller.png"
+    ),
     "emission": Figures(
         "light", "scripts.accuracy.emission", "{table} --store {run}/emission.jsonl"
     ),

@@ -69,7 +69,10 @@ def main() -> None:
     )
     parser.add_argument("--extrapolation", type=Path, default=Path("data/extrapolation"))
     parser.add_argument(
-        "--groups", type=Path, nargs="+", default=[Path("data/coverage"), Path("data/groups")]
+        "--groups",
+        type=Path,
+        nargs="+",
+        default=[Path("data/coverage"), Path("data/groups"), Path("data/further")],
     )
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -11,13 +11,12 @@ several directories counts for the first of them.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from reference.coverage import groups as coverage_groups
 from scripts import ROOT
 from scripts.data.card_cost import cost, cost_of_elements
-from scripts.data.card_groups import groups, labels_that_wait
+from scripts.data.card_groups import groups
 from scripts.data.card_pictures import DRAWINGS
 from scripts.data.card_tables import (
     charges_and_elements,
@@ -32,18 +31,9 @@ from scripts.data.card_tables import (
 from scripts.data.entries import collect
 from scripts.pages import fill
 
-WAITING = ("further",)
-"""Sets that were labelled after the shipped models were trained."""
-APART = ("alloys", "distorted", "electrolytes", *WAITING)
+APART = ("alloys", "distorted", "electrolytes")
 """Sets whose records are not counted: crystals and sets for testing only, which are described
-separately, and those that wait."""
-
-
-def sets_that_wait(directories: Sequence[Path]) -> list[Path]:
-    """Return the sets of ``WAITING`` that are not among ``directories``."""
-    given = {path.resolve() for path in directories}
-    later = (ROOT / "data" / name for name in WAITING)
-    return [path for path in later if path.is_dir() and path.resolve() not in given]
+separately."""
 
 
 def main() -> None:
@@ -56,15 +46,13 @@ def main() -> None:
         {p.parent for p in (ROOT / "data").glob("*/*.h5") if p.parent.name not in APART}
     )
     entries = collect(directories)
-    waiting = collect(sets_that_wait(directories))
     blocks = {
         "sets": sets(entries, directories),
-        "waiting": labels_that_wait(entries, waiting),
         "splits": splits(entries),
         "composition": composition(entries),
         "elements": charges_and_elements(entries),
         "elements of ions": elements_of_ions(entries),
-        "groups": groups(coverage_groups(), entries, waiting),
+        "groups": groups(coverage_groups(), entries),
         "states": states(entries),
         "coverage": coverage(entries),
         "cost": cost(entries),

@@ -1,4 +1,4 @@
-"""Blocks of the data card about the groups of reference/coverage.csv and the labels that wait."""
+"""Block of the data card about the groups of reference/coverage.csv."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Count:
-    """Number of molecules that show a group: in each split, and waiting to be trained on."""
+    """Number of molecules of each split that show a group."""
 
     group: Group
     splits: tuple[int, ...]
-    waiting: int
 
     @property
     def training(self) -> int:
@@ -34,36 +33,15 @@ class Count:
     def is_few(self) -> bool:
         return self.training < FEW and not self.group.held_out
 
-    @property
-    def cells(self) -> tuple[object, ...]:
-        return (*self.splits, self.waiting)
 
-
-HEAD = ("train", "validation", "test", "waiting")
-
-
-def new_molecules(entries: Sequence[Entry], waiting: Sequence[Entry]) -> dict[str, Entry]:
-    """Return the molecules of ``waiting`` that are not in ``entries``."""
-    known = molecules(entries)
-    return {name: entry for name, entry in molecules(waiting).items() if name not in known}
-
-
-def count_groups(
-    listed: Sequence[Group], entries: Sequence[Entry], waiting: Sequence[Entry]
-) -> list[Count]:
+def count_groups(listed: Sequence[Group], entries: Sequence[Entry]) -> list[Count]:
     """Count the molecules that show the pattern of each group; a molecule may show several."""
     there = [(e.split, Chem.MolFromSmiles(e.smiles)) for e in molecules(entries).values()]
-    fresh = [
-        Chem.MolFromSmiles(e.smiles)
-        for e in new_molecules(entries, waiting).values()
-        if e.split == SPLITS[0]
-    ]
     counts = []
     for group in listed:
         pattern = Chem.MolFromSmarts(group.pattern)
         found = Counter(split for split, mol in there if mol.HasSubstructMatch(pattern))
-        n_waiting = sum(mol.HasSubstructMatch(pattern) for mol in fresh)
-        counts.append(Count(group, tuple(found[s] for s in SPLITS), n_waiting))
+        counts.append(Count(group, tuple(found[s] for s in SPLITS)))
     return counts
 
 
@@ -90,8 +68,8 @@ def summary(counts: Sequence[Count]) -> str:
 def few(counts: Sequence[Count]) -> str:
     """Name the groups with few training molecules, those of most dyes first."""
     chosen = sorted((c for c in counts if c.is_few), key=lambda c: -c.group.dyes)
-    rows = [(f"{c.group.name} ({c.group.kind})", c.group.dyes, *c.cells) for c in chosen]
-    return table(("group (class)", "dyes", *HEAD), rows, right=True)
+    rows = [(f"{c.group.name} ({c.group.kind})", c.group.dyes, *c.splits) for c in chosen]
+    return table(("group (class)", "dyes", *SPLITS), rows, right=True)
 
 
 def every_group(counts: Sequence[Count]) -> str:
@@ -99,21 +77,21 @@ def every_group(counts: Sequence[Count]) -> str:
     parts = []
     for kind, members in by_class(counts).items():
         rows = [
-            (c.group.name + ", held out" * c.group.held_out, c.group.dyes, *c.cells)
+            (c.group.name + ", held out" * c.group.held_out, c.group.dyes, *c.splits)
             for c in members
         ]
         parts += [
             '<details markdown="1">',
             f"<summary>{kind}: {len(members)} groups</summary>\n",
-            table(("group", "dyes", *HEAD), rows, right=True) + "\n",
+            table(("group", "dyes", *SPLITS), rows, right=True) + "\n",
             "</details>\n",
         ]
     return "\n".join(parts).rstrip()
 
 
-def groups(listed: Sequence[Group], entries: Sequence[Entry], waiting: Sequence[Entry]) -> str:
+def groups(listed: Sequence[Group], entries: Sequence[Entry]) -> str:
     """Say how many molecules show each group of the coverage table."""
-    counts = count_groups(listed, entries, waiting)
+    counts = count_groups(listed, entries)
     n_few = sum(c.is_few for c in counts)
     n_held = sum(c.group.held_out for c in counts)
     return "\n\n".join(
@@ -128,19 +106,4 @@ def groups(listed: Sequence[Group], entries: Sequence[Entry], waiting: Sequence[
             "All groups; a click unfolds a class:",
             every_group(counts),
         )
-    )
-
-
-def labels_that_wait(entries: Sequence[Entry], waiting: Sequence[Entry]) -> str:
-    """Say what was labelled after the shipped models were trained."""
-    if not waiting:
-        return "No labels wait: the shipped models were trained on all training structures."
-    names = " and ".join(f"`{name}/`" for name in sorted({e.directory for e in waiting}))
-    fresh = Counter(e.split for e in new_molecules(entries, waiting).values())
-    return (
-        f"**Waiting:** {names} holds {len(waiting):,} more structures of "
-        f"{len(molecules(waiting)):,} molecules, labelled after the shipped models were trained. "
-        "On this page only columns called *waiting* count them. "
-        f"{fresh.total():,} of the molecules are in no set above: {fresh['train']} to train on, "
-        f"{fresh['validation']} for validation, {fresh['test']} for testing."
     )

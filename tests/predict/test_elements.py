@@ -18,7 +18,17 @@ from esml.training.targets import structure
 
 DATA = Path(__file__).parents[2] / "data"
 OLDER = Path(__file__).parents[1] / "data" / "version-0.1.0.safetensors"
-SETS = ("small", "pool", "chromophores", "coverage", "groups", "triplets", "excited")
+SETS = [
+    "small",
+    "pool",
+    "chromophores",
+    "coverage",
+    "groups",
+    "further",
+    "larger",
+    "triplets",
+    "excited",
+]
 
 
 @pytest.fixture(scope="module")

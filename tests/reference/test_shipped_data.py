@@ -18,10 +18,18 @@ from scripts.data.validate_reference_set import CRYSTALS
 ALL = Path(__file__).parents[2] / "data"
 EVERY = sorted({shard.parent for shard in ALL.glob("*/*.h5")})
 DIRECTORIES = [path for path in EVERY if path.name not in CRYSTALS]
-DATA = [
-    ALL / name
-    for name in ("small", "pool", "chromophores", "coverage", "groups", "triplets", "excited")
+SETS = [
+    "small",
+    "pool",
+    "chromophores",
+    "coverage",
+    "groups",
+    "further",
+    "larger",
+    "triplets",
+    "excited",
 ]
+DATA = [ALL / name for name in SETS]
 NAMES = ("key", "inchikey", "smiles", "split")
 SAMPLE = 150
 """Records of each directory that are checked here; ``scripts.data.validate_reference_set``

@@ -22,7 +22,7 @@ from reference.coverage import Group
 from reference.coverage import groups as coverage_groups
 from scripts.data import card
 from scripts.data.card_cost import cost, cost_of_elements
-from scripts.data.card_groups import groups, labels_that_wait
+from scripts.data.card_groups import groups
 from scripts.data.card_tables import charges_and_elements, elements_of_ions, low_triplets
 from scripts.data.entries import Entry, is_zwitterion
 
@@ -82,12 +82,12 @@ def block(name: str) -> str:
 
 
 @cache
-def committed(waiting: bool = False) -> dict[str, list[tuple[str, str]]]:
+def committed() -> dict[str, list[tuple[str, str]]]:
     """Split and SMILES of every structure of every molecule, without reading the arrays."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in shard_paths(ROOT / "data"):
         name = path.parent.name
-        if (name in card.WAITING) if waiting else (name not in card.APART):
+        if name not in card.APART:
             with h5py.File(path) as file:
                 texts = (file[k].asstr()[:] for k in ("inchikey", "split", "smiles"))
                 for inchikey, split, smiles in zip(*texts, strict=True):
@@ -109,22 +109,21 @@ def test_molecules_of_a_group_are_counted_once_and_by_split() -> None:
         entry("CCCCBr", "extrapolation"),
         entry("CCl"),
     ]
-    waiting = [entry("CBr"), entry("C=CBr"), entry("C#CBr", "test")]
-    text = groups((BROMINE, RING), entries, waiting)
+    text = groups((BROMINE, RING), entries)
     # Once in the table of those with few, once in that of the class.
-    assert rows(text, r"bromide (bromine)") == [["7", "2", "1", "1", "1"]]
-    assert rows(text, "bromide") == [["7", "2", "1", "1", "1"]]
-    assert rows(text, "bromide on a ring, held out") == [["3", "0", "0", "1", "0"]]
+    assert rows(text, r"bromide (bromine)") == [["7", "2", "1", "1"]]
+    assert rows(text, "bromide") == [["7", "2", "1", "1"]]
+    assert rows(text, "bromide on a ring, held out") == [["3", "0", "0", "1"]]
     assert rows(text, "bromine") == [["2", "1", "2", "2", "1"]]
     assert "1 are held out. **1 of the 1 others have fewer than 5" in text
 
 
 def test_five_training_molecules_are_not_few() -> None:
     entries = [entry("C" * n + "Br") for n in range(1, 6)]
-    assert rows(groups((BROMINE,), entries[:4], ()), "bromide (bromine)")
-    text = groups((BROMINE,), entries, ())
+    assert rows(groups((BROMINE,), entries[:4]), "bromide (bromine)")
+    text = groups((BROMINE,), entries)
     assert not rows(text, "bromide (bromine)")
-    assert rows(text, "bromide") == [["7", "5", "0", "0", "0"]]
+    assert rows(text, "bromide") == [["7", "5", "0", "0"]]
 
 
 def test_the_page_counts_every_group_of_the_table() -> None:
@@ -136,7 +135,7 @@ def test_the_page_counts_every_group_of_the_table() -> None:
         n = [splits.count(split) for split in ("train", "validation", "test")]
         expected = [str(group.dyes), *map(str, n)]
         name = group.name + ", held out" * group.held_out
-        assert [row[:4] for row in rows(text, name)] == [expected], STALE
+        assert rows(text, name) == [expected], STALE
         named = rows(text, f"{group.name} ({group.kind})")
         assert bool(named) == (n[0] < 5 and not group.held_out), STALE
         assert not (group.held_out and n[0]), group.name
@@ -226,28 +225,11 @@ def test_low_triplets_of_excited_geometries_are_told_apart() -> None:
     assert low_triplets(entries) == said + "others, 1 are nitroso compounds."
 
 
-def test_the_page_counts_what_waits() -> None:
-    later = committed(waiting=True)
-    n = sum(len(found) for found in later.values())
-    fresh = [found[0][0] for m, found in later.items() if m not in committed()]
-    text = block("waiting")
-    assert f"holds {n:,} more structures of {len(later):,} molecules" in text, STALE
-    assert f"above: {fresh.count('train')} to train on" in text, STALE
-    assert labels_that_wait([], []).startswith("No labels wait")
-
-
 def test_the_training_sets_counted_are_those_of_the_shipped_models() -> None:
     counted = set()
     for path in shard_paths(ROOT / "data"):
         with h5py.File(path) as file:
             if path.parent.name not in card.APART and "train" in file["split"].asstr()[:]:
                 counted.add(path.parent.name)
-    config = yaml.safe_load((ROOT / "configs/default/5_groups.yaml").read_text("utf-8"))
+    config = yaml.safe_load((ROOT / "configs/default/8_larger.yaml").read_text("utf-8"))
     assert counted == {Path(name).name for name in config["data"]}
-    assert not counted & set(card.WAITING)
-
-
-def test_a_set_that_is_given_does_not_wait() -> None:
-    (later,) = (ROOT / "data" / name for name in card.WAITING)
-    assert card.sets_that_wait([ROOT / "data" / "small"]) == [later]
-    assert card.sets_that_wait([later]) == []
