@@ -93,6 +93,18 @@ class Strategy:
     states_per_guard: int = 8
     """One more state is followed for each group of this many wanted ones."""
 
+    equal_levels: float = 5e-4
+    """Orbitals, or single excitations on the diagonal, closer than this count as equal, eV."""
+
+    equal_share: float = 0.2
+    """If this share of the orbitals equals the next one, a molecule has symmetry or equal parts."""
+
+    more_guards: int = 8
+    """Number of states followed besides, and of irregular start vectors, for such a molecule."""
+
+    equal_most: int = 64
+    """Largest number of start vectors more, because they are as low as the last one."""
+
     starts_per_state: int = 2
     """Number of start vectors for each state wanted."""
 

@@ -17,6 +17,11 @@ tolerance. Three measures ensure that none is missed. The space starts with at l
 vectors as states wanted. Every start vector contains a little of all single excitations, since a
 symmetry absent from all of them could never enter. And a few more states than wanted are followed.
 
+A molecule with symmetry, or several equal ones far apart, need more: their states mix single
+excitations of the same energy, and a copy of a state may be orthogonal to all that is followed. A
+``careful`` run starts from all single excitations that are as low as the last start vector and from
+irregular vectors, follows more states, and does not end before these have nearly converged.
+
 Shape letters: M molecules, P = 1 or 2 matrices of each, S vectors, d single excitations (padded), m
 dimension of a space. The vectors of both matrices form one stack (P·M, S, d)
 (:mod:`esml.physics.solvers.space`).
@@ -99,6 +104,8 @@ class Davidson:
         together.
     tolerance:
         Norm of the residual of a converged state, eV; that of the strategy if None.
+    careful:
+        Whether molecules may have symmetry or equal parts.
 
     Examples
     --------
@@ -113,18 +120,32 @@ class Davidson:
         strategy: Strategy,
         n_crowd: int = 0,
         tolerance: float | None = None,
+        careful: bool = False,
     ) -> None:
         diagonal, s = operators.diagonal, strategy
         self.n_all, self.d = diagonal.shape
         self.operators, self.preconditioner = operators, preconditioner
-        self.strategy, self.n_states = strategy, n_states
+        self.strategy, self.n_states, self.careful = strategy, n_states, careful
         self.n_matrices = operators.n_matrices
         self.tolerance = s.tolerance.of(diagonal.dtype) if tolerance is None else tolerance
-        self.n_guarded = min(n_states + s.guards + n_states // s.states_per_guard, self.d)
+        guards = s.guards + (s.more_guards if careful else n_states // s.states_per_guard)
+        self.n_guarded = min(n_states + guards, self.d)
         self.n_followed = max(self.n_guarded, min(n_crowd, self.d))
         self.n_start = max(self.n_followed, min(s.starts_per_state * n_states, self.d))
+        self.n_irregular = 0
+        if careful:
+            self.n_start = self._with_equal(self.n_start)
+            self.n_irregular = min(n_states + s.more_guards, self.d)
         self.n_kept = s.kept_per_state * self.n_followed
         self.iterations = self.products = 0
+
+    def _with_equal(self, n_start: int) -> int:
+        """Return how many single excitations are as low as the first ``n_start``, at most."""
+        diagonal, mask = self.operators.diagonal, self.operators.mask
+        ordered = diagonal.masked_fill(~mask, torch.inf).sort(1).values
+        last = ordered[:, n_start - 1 : n_start].nan_to_num(posinf=0.0)
+        n_equal = int((ordered <= last + self.strategy.equal_levels).sum(1).max())
+        return min(max(n_start, n_equal), n_start + self.strategy.equal_most)
 
     def solve(self, start: Sequence[Tensor] = ()) -> Roots:
         """Iterate until all wanted states have converged.
@@ -158,7 +179,7 @@ class Davidson:
     def _begin(self, start: Sequence[Tensor]) -> None:
         """Make an empty space and its first vectors."""
         diagonal, mask, s = self.operators.diagonal, self.operators.mask, self.strategy
-        capacity = self._capacity(self.n_start + s.plain_starts)
+        capacity = self._capacity(self.n_start + s.plain_starts + self.n_irregular)
         self.space = Space(diagonal, self.n_matrices, capacity, s)
         self.additions = self._directions(start, s.plain_starts if start else self.n_start)
         if self.additions.shape[1] < self.n_followed:
@@ -168,7 +189,8 @@ class Davidson:
         self.molecules = torch.arange(self.n_all, device=mask.device)
         place = torch.arange(self.n_followed, device=mask.device)
         self.exists = place < mask.sum(1)[:, None]  # (M, S)
-        self.limit = torch.where(place < self.n_guarded, self.tolerance, s.crowd_tolerance)
+        n_tight = self.n_states if self.careful else self.n_guarded
+        self.limit = torch.where(place < n_tight, self.tolerance, s.crowd_tolerance)
         self.unconverged = self.exists
         self.norm = torch.full(self.exists.shape, torch.inf)
         self.stable = torch.ones(self.n_all, dtype=torch.bool, device=mask.device)
@@ -178,6 +200,7 @@ class Davidson:
         """Return a basis of each matrix's ``start`` vectors and ``n_plain`` single excitations."""
         diagonal, mask = self.operators.diagonal, self.operators.mask
         plain = start_vectors(diagonal, mask, n_plain, self.strategy.admixture)
+        plain = torch.cat([plain, irregular_vectors(diagonal, mask, self.n_irregular)], 1)
         starts = [torch.cat([x, plain], 1) for x in start] or [plain] * self.n_matrices
         return self.space.new_directions(torch.cat(starts))
 
@@ -230,7 +253,8 @@ class Davidson:
             raise self._failure()
         unconverged = (self.norm > self.limit) & sought
         # A molecule whose wanted states have converged does not change, whatever others need.
-        self.unconverged = unconverged & unconverged[:, : self.n_states].any(1)[:, None]
+        n_needed = self.n_guarded if self.careful else self.n_states
+        self.unconverged = unconverged & unconverged[:, :n_needed].any(1)[:, None]
         unfinished = self.unconverged.any(1)
         self.n_unfinished = int(unfinished.sum())
         if self.n_unfinished <= self.strategy.left_behind * len(self.molecules):
@@ -329,3 +353,15 @@ def start_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int, admixture: flo
     vectors.diagonal(dim1=1, dim2=2).add_(1.0)
     places = order[:, None].expand_as(vectors)
     return torch.zeros_like(vectors).scatter_(2, places, vectors) * mask[:, None]
+
+
+def irregular_vectors(diagonal: Tensor, mask: Tensor, n_vectors: int) -> Tensor:
+    """Return vectors (M, S, d) that contain every single excitation, low ones more: fixed numbers.
+
+    Their elements fall off with the diagonal of A like those of a state 1 eV below the lowest one.
+    """
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randn(n_vectors, diagonal.shape[1], generator=generator, dtype=torch.float64)
+    lowest = diagonal.masked_fill(~mask, torch.inf).amin(1, keepdim=True)
+    weights = torch.where(mask, 1.0 / (1.0 + diagonal - lowest), 0.0)
+    return numbers.to(diagonal) * weights[:, None]

@@ -116,6 +116,12 @@ class Problem:
         singles = int(self.response.n_available.max())
         return singles <= max(self.strategy.dense, self.strategy.dense_per_state * n_states)
 
+    def _has_equal_levels(self) -> bool:
+        """Whether many orbitals of a molecule have equal energies: by symmetry or equal parts."""
+        steps = self.response.orbitals.energies.diff(dim=1)
+        n_equal = (steps < self.strategy.equal_levels).sum(1)
+        return bool((n_equal >= self.strategy.equal_share * steps.isfinite().sum(1)).any())
+
     def _is_large(self) -> bool:
         """Whether this is a single molecule, large enough for local orbitals to save time."""
         layout = self.response.layout
@@ -246,7 +252,10 @@ class Problem:
     ) -> Roots:
         """Do one Davidson run, starting from ``start`` or else from the states of the ``model``."""
         preconditioner = self.preconditioner(form, operators, model)
-        davidson = Davidson(operators, preconditioner, n_states, self.strategy, n_crowd, tolerance)
+        careful = self._has_equal_levels()
+        davidson = Davidson(
+            operators, preconditioner, n_states, self.strategy, n_crowd, tolerance, careful
+        )
         if not start and model is not None:
             start = [model.lowest(davidson.n_start)[None]] * operators.n_matrices
         return davidson.solve(start or ())

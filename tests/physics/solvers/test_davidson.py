@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from solver_cases import ITERATIVE, assert_agree, polygon, problem, row_of_formaldehydes, solved
+from ase import Atoms
+from ase.build import molecule
+from solver_cases import (
+    DENSE,
+    ITERATIVE,
+    assert_agree,
+    polygon,
+    problem,
+    row_of_formaldehydes,
+    solved,
+)
 from torch import Tensor
 
 from esml.physics.excitations import singlets
@@ -83,3 +93,26 @@ def test_corrections_are_the_same_a_few_vectors_at_a_time(model: Surrogate, at_o
     room = 2 * at_once * int(response.n_available)
     strategy = replace(ITERATIVE, large=0, correction_room=room)
     assert_agree(response, dipole, 10, torch.float64, strategy)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_copies", "n_states"),
+    [("HCN", 4, 4), ("HCN", 8, 10), ("N2", 6, 1), ("C6H6", 2, 1), ("H2CO", 6, 4)],
+)
+def test_no_copy_of_a_state_is_missed(
+    model: Surrogate, name: str, n_copies: int, n_states: int
+) -> None:
+    """Equal molecules with symmetry, far apart: in single precision, as a user would ask.
+
+    Runs that are not careful end with the next higher level, up to an eV above.
+    """
+    row = Atoms()
+    for place in range(n_copies):
+        unit = molecule(name)
+        unit.positions += [0.0, 0.0, 30.0 * place]
+        row += unit
+    response, dipole = problem(model, [row])
+    dense = solved(response, dipole, n_states, torch.float64, DENSE)
+    found = solved(response, dipole, n_states, torch.float32, DEFAULT)
+    for one, other in zip(found, dense, strict=True):
+        torch.testing.assert_close(one.energies, other.energies, atol=1e-5, rtol=0)
