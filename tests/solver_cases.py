@@ -108,6 +108,16 @@ def butadiene_chain(n_double_bonds: int) -> Atoms:
     return Atoms(f"C{n}H{n + 2}", np.concatenate([carbons, hydrogens, ends]))
 
 
+def copies(name: str, n_copies: int, distance: float) -> Atoms:
+    """Equal molecules in a row along z."""
+    row = Atoms()
+    for place in range(n_copies):
+        unit = molecule(name)
+        unit.positions += [0.0, 0.0, distance * place]
+        row += unit
+    return row
+
+
 def row_of_formaldehydes(n_molecules: int) -> Atoms:
     row = Atoms()
     for place in range(n_molecules):

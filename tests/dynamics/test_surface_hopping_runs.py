@@ -71,7 +71,6 @@ DOOMED = """
 import os, signal, sys
 import esml
 from esml.dynamics import SurfaceHopping
-from esml.io.surroundings import PointChargesError
 from tblite.ase import TBLite
 
 class Doomed(TBLite):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from shipped_training import SETS
 
 import esml
 from esml.io.records import Record, read
@@ -18,17 +19,6 @@ from esml.training.targets import structure
 
 DATA = Path(__file__).parents[2] / "data"
 OLDER = Path(__file__).parents[1] / "data" / "version-0.1.0.safetensors"
-SETS = [
-    "small",
-    "pool",
-    "chromophores",
-    "coverage",
-    "groups",
-    "further",
-    "larger",
-    "triplets",
-    "excited",
-]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +33,7 @@ def held_out() -> list[Record]:
 
 def test_it_knows_every_element_of_the_basis(model: Surrogate) -> None:
     assert sorted(model.elements) == sorted(ELEMENTS)
-    training = read([DATA / name for name in SETS], split="train")
+    training = read(SETS, split="train")
     assert model.metadata["n_structures"] == len(training)
     assert model.metadata["n_molecules"] == len({r.inchikey for r in training})
 

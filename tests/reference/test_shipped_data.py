@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from shipped_training import SETS
 
 import esml
 from esml.io.records import Record, read, shard_paths
@@ -18,18 +19,6 @@ from scripts.data.validate_reference_set import CRYSTALS
 ALL = Path(__file__).parents[2] / "data"
 EVERY = sorted({shard.parent for shard in ALL.glob("*/*.h5")})
 DIRECTORIES = [path for path in EVERY if path.name not in CRYSTALS]
-SETS = [
-    "small",
-    "pool",
-    "chromophores",
-    "coverage",
-    "groups",
-    "further",
-    "larger",
-    "triplets",
-    "excited",
-]
-DATA = [ALL / name for name in SETS]
 NAMES = ("key", "inchikey", "smiles", "split")
 SAMPLE = 150
 """Records of each directory that are checked here; ``scripts.data.validate_reference_set``
@@ -38,7 +27,7 @@ checks all."""
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    return read(DATA)
+    return read(SETS)
 
 
 @pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda path: path.name)

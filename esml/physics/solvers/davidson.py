@@ -200,7 +200,8 @@ class Davidson:
         """Return a basis of each matrix's ``start`` vectors and ``n_plain`` single excitations."""
         diagonal, mask = self.operators.diagonal, self.operators.mask
         plain = start_vectors(diagonal, mask, n_plain, self.strategy.admixture)
-        plain = torch.cat([plain, irregular_vectors(diagonal, mask, self.n_irregular)], 1)
+        if self.careful:
+            plain = torch.cat([plain, irregular_vectors(diagonal, mask, self.n_irregular)], 1)
         starts = [torch.cat([x, plain], 1) for x in start] or [plain] * self.n_matrices
         return self.space.new_directions(torch.cat(starts))
 

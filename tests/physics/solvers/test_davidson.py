@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ase import Atoms
-from ase.build import molecule
 from solver_cases import (
     DENSE,
     ITERATIVE,
     assert_agree,
+    copies,
     polygon,
     problem,
     row_of_formaldehydes,
@@ -106,12 +105,7 @@ def test_no_copy_of_a_state_is_missed(
 
     Runs that are not careful end with the next higher level, up to an eV above.
     """
-    row = Atoms()
-    for place in range(n_copies):
-        unit = molecule(name)
-        unit.positions += [0.0, 0.0, 30.0 * place]
-        row += unit
-    response, dipole = problem(model, [row])
+    response, dipole = problem(model, [copies(name, n_copies, 30.0)])
     dense = solved(response, dipole, n_states, torch.float64, DENSE)
     found = solved(response, dipole, n_states, torch.float32, DEFAULT)
     for one, other in zip(found, dense, strict=True):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ase import Atoms
-from ase.build import molecule
 from solver_cases import (
     DENSE,
     PRECISIONS,
     assert_agree,
     butadiene_chain,
+    copies,
     from_near_pairs,
     problem,
     row_of_formaldehydes,
@@ -91,12 +90,7 @@ def test_no_state_of_equal_molecules_far_apart_is_missed(
     model: Surrogate, n_states: int, precision: torch.dtype
 ) -> None:
     """Exactly degenerate states, more of them than are asked for or fewer, from near pairs."""
-    row = Atoms()
-    for place in range(6):
-        unit = molecule("H2CO")
-        unit.positions += [0.0, 0.0, 60.0 * place]
-        row += unit
-    response, dipole = problem(model, [row])
+    response, dipole = problem(model, [copies("H2CO", 6, 60.0)])
     dense = solved(response, dipole, n_states, torch.float64, DENSE)
     found = solved(response, dipole, n_states, precision, from_near_pairs(2.0))
     tolerance = {torch.float32: 1e-6, torch.float64: 1e-10}[precision]
